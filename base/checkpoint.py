@@ -1,0 +1,72 @@
+"""Checkpoints: written whole, the last few kept, read without executing anything."""
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from utils.errors import InputError
+from utils.files import atomic_write
+
+KEPT = 3
+BEST = "trained_model.pth"
+KEYS = {"arch", "epoch", "state_dict", "config", "seed"}
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` to `path`, atomically."""
+    with atomic_write(path) as file:
+        torch.save(state, file)
+
+
+def save_periodic(folder: Path, state: dict[str, Any]) -> Path:
+    """Write the checkpoint of an epoch and delete all but the last three."""
+    path = folder / f"checkpoint-epoch{state['epoch']}.pth"
+    save_checkpoint(path, state)
+    by_epoch = sorted(folder.glob("checkpoint-epoch*.pth"), key=_epoch)
+    for old in by_epoch[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint to the CPU.
+
+    Raises:
+        InputError: it is missing, damaged, or not one of ours.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise InputError(
+            f"{path}: refused, it is damaged or holds other things than tensors and plain values "
+            "(checkpoints of the 2019 release are not read yet)"
+        ) from None
+    except Exception as error:  # a damaged file can fail anywhere inside the decoder
+        raise InputError(f"{path}: damaged, or no checkpoint ({type(error).__name__})") from None
+    if not isinstance(state, dict) or not state.keys() >= KEYS:
+        raise InputError(f"{path}: no checkpoint of this program, expected the keys {', '.join(sorted(KEYS))}")
+    return state
+
+
+def load_weights(model: torch.nn.Module, state: dict[str, Any], path: str | Path) -> None:
+    """Load the weights of checkpoint `state`, read from `path`, into `model`.
+
+    Raises:
+        InputError: they are of another model.
+    """
+    expected, found = model.state_dict(), state["state_dict"]
+    for name in sorted(expected.keys() | found.keys()):
+        shapes = [tuple(weights[name].shape) if name in weights else "nothing" for weights in (found, expected)]
+        if shapes[0] != shapes[1]:
+            raise InputError(f"{path}: '{name}' is {shapes[0]}, expected {shapes[1]} by the config")
+    model.load_state_dict(found)
+
+
+def _epoch(path: Path) -> int:
+    return int(re.search(r"(\d+)\.pth$", path.name)[1])

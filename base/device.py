@@ -1,0 +1,57 @@
+"""The choice of a device, and random states."""
+
+import logging
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+from utils.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def select_device(index: int | None, disable_gpu: bool = False) -> torch.device:
+    """The GPU of this index, or the CPU if none is asked for, allowed or there; one log line says which.
+
+    Raises:
+        InputError: there are GPUs, but not that many.
+    """
+    count = torch.cuda.device_count()
+    if index is None or disable_gpu or not count:
+        reason = "no --device given" if index is None else "disable_gpu is set" if disable_gpu else "no GPU found"
+        logger.info("device: CPU, %d threads (%s)", torch.get_num_threads(), reason)
+        return torch.device("cpu")
+    if not 0 <= index < count:
+        raise InputError(f"--device {index}: found {count} GPUs, expected an index from 0 to {count - 1}")
+    logger.info("device: GPU %d, %s", index, torch.cuda.get_device_name(index))
+    return torch.device("cuda", index)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the generators of Python, numpy and torch."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def random_states() -> dict[str, Any]:
+    """The states of all generators, in types that a safe checkpoint may hold."""
+    kind, keys, *rest = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": (kind, keys.tolist(), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all(),
+    }
+
+
+def restore_random_states(states: dict[str, Any]) -> None:
+    """Continue from `random_states`; those of GPUs only where there are as many."""
+    version, keys, gauss = states["python"]
+    random.setstate((version, tuple(keys), gauss))
+    np.random.set_state(tuple(states["numpy"]))
+    torch.set_rng_state(states["torch"])
+    if len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(states["cuda"])

@@ -1,0 +1,111 @@
+"""The folders of an experiment: `<save_dir>/{models,log,web}/<name>/<timestamp>/`."""
+
+import dataclasses
+import itertools
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from utils.errors import InputError
+
+KINDS = ("models", "log", "web")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One run of an experiment.
+
+    Attributes:
+        save_dir: the folder of all experiments.
+        name: `<dataset>-<config stem>`.
+        run: the timestamp, followed by `/seed-<n>` where several seeds are run.
+    """
+
+    save_dir: Path
+    name: str
+    run: str
+
+    @classmethod
+    def create(cls, save_dir: str | Path, name: str, kinds: Sequence[str] = KINDS) -> "Experiment":
+        """A run with the time as its name, in folders that did not exist before.
+
+        Args:
+            kinds: the folders to make.
+        """
+        timestamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        experiment = cls(Path(save_dir), name, timestamp)
+        attempts = itertools.count(1)
+        while True:
+            try:
+                experiment.log.mkdir(parents=True)
+                return experiment.with_folders(kinds)
+            except FileExistsError:  # another run of this second
+                experiment = dataclasses.replace(experiment, run=f"{timestamp}-{next(attempts)}")
+            except OSError as error:
+                raise InputError(f"{experiment.log}: cannot be made ({error.strerror})") from None
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: Path) -> "Experiment | None":
+        """The run that a checkpoint lies in, or None if it lies elsewhere."""
+        parents = checkpoint.resolve().parents
+        seed = parents[0].name if parents[0].name.startswith("seed-") else None
+        folder = parents[1] if seed else parents[0]
+        if len(folder.parents) < 3 or folder.parents[1].name != "models":
+            return None
+        run = f"{folder.name}/{seed}" if seed else folder.name
+        return cls(folder.parents[2], folder.parent.name, run).with_folders()
+
+    def with_seed(self, seed: int) -> "Experiment":
+        """The part of this run with one of several seeds."""
+        return dataclasses.replace(self, run=f"{self.run}/seed-{seed}").with_folders()
+
+    def with_folders(self, kinds: Sequence[str] = KINDS) -> "Experiment":
+        """This run, its folders made."""
+        for kind in kinds:
+            self.folder(kind).mkdir(parents=True, exist_ok=True)
+        return self
+
+    def folder(self, kind: str) -> Path:
+        """The folder of one of `KINDS`."""
+        return self.save_dir / kind / self.name / self.run
+
+    @property
+    def models(self) -> Path:
+        """Checkpoints, config and metrics."""
+        return self.folder("models")
+
+    @property
+    def log(self) -> Path:
+        """`info.log` and TensorBoard events."""
+        return self.folder("log")
+
+    @property
+    def web(self) -> Path:
+        """The ranking page."""
+        return self.folder("web")
+
+
+def purge_runs(save_dir: str | Path, name: str, agreed: bool) -> None:
+    """Delete all runs of the experiment `name`, and nothing else; links inside its folders are removed, not followed.
+
+    Args:
+        agreed: delete without asking.
+
+    Raises:
+        InputError: a folder is a link or not right inside `save_dir`, or the answer is no.
+    """
+    folders = [folder for kind in KINDS if (folder := Path(save_dir) / kind / name).exists()]
+    for folder in folders:
+        if folder.is_symlink() or folder.resolve().parent != (Path(save_dir).resolve() / folder.parent.name):
+            raise InputError(f"{folder}: a link, or outside {save_dir}; nothing is deleted")
+    if not folders:
+        return
+    if not agreed:
+        if not sys.stdin.isatty():
+            raise InputError("--purge_exp_dir: nobody to ask, expected --yes")
+        if input(f"delete {', '.join(map(str, folders))}? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise InputError("--purge_exp_dir: not agreed, nothing is deleted")
+    for folder in folders:
+        shutil.rmtree(folder)

@@ -1,0 +1,39 @@
+"""Watching one value to know the best epoch and when to stop."""
+
+import math
+from collections.abc import Mapping
+
+
+class Monitor:
+    """The best value so far of what `trainer.monitor` names.
+
+    Args:
+        spec: "off", or "max <name>" or "min <name>".
+        early_stop: how many epochs without improvement end the training (None: any number is fine).
+
+    Attributes:
+        best: the best value (None before the first).
+        epochs_since_best: epochs that did not improve on it.
+    """
+
+    def __init__(self, spec: str, early_stop: int | None = None):
+        self.mode, _, self.name = spec.partition(" ")
+        self.early_stop = early_stop or math.inf
+        self.best: float | None = None
+        self.epochs_since_best = 0
+
+    def update(self, values: Mapping[str, float]) -> bool:
+        """Whether `values` are the best so far; without a monitored name the latest always are."""
+        if self.mode == "off":
+            return True
+        value = values[self.name]
+        if self.best is None or (value > self.best if self.mode == "max" else value < self.best):
+            self.best, self.epochs_since_best = value, 0
+            return True
+        self.epochs_since_best += 1
+        return False
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it is time to stop."""
+        return self.epochs_since_best >= self.early_stop

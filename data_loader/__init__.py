@@ -1,0 +1,1 @@
+"""From feature archives to padded batches."""

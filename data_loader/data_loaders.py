@@ -1,0 +1,104 @@
+"""The batches of an experiment."""
+
+import logging
+from collections.abc import Mapping
+
+from torch.utils.data import DataLoader
+
+from data_loader.archive import Archive
+from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
+from data_loader.experts import Expert
+from utils.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+class ExpertDataLoader:
+    """Training and evaluation batches of a dataset.
+
+    Attributes:
+        train: batches of `batch_size` videos with one caption each, drawn anew in each epoch (None without `training`).
+        evaluation: batches of all videos of the split to evaluate, in the order of its list, with all their captions.
+
+    Args:
+        experts: the experts to read.
+        text_feat, text_dim: which word vectors, and their dimension.
+        seed: of the shuffling and of the choice of captions.
+        training: whether training batches are needed.
+        pad_to_max: pad to `max_text_words` and `max_expert_tokens` (published behaviour), not to the longest in a batch.
+        mini: use a few batches of videos alone.
+        pin_memory: for a GPU.
+        Others: `data_loader.args` of the config.
+
+    Raises:
+        InputError: data that does not fit what the config says, or too few videos for a batch.
+    """
+
+    def __init__(
+        self,
+        dataset_name: str,
+        data_dir: str,
+        batch_size: int,
+        split_name: str,
+        *,
+        experts: Mapping[str, Expert],
+        text_feat: str,
+        text_dim: int,
+        num_workers: int = 0,
+        fuse_captions: bool = False,
+        restrict_train_captions: int | None = None,
+        num_test_captions: int | None = None,
+        max_text_words: int = 30,
+        max_expert_tokens: int = 30,
+        rgb_model_name: str | None = None,
+        feat_aggregation: Mapping[str, str] | None = None,
+        seed: int = 0,
+        training: bool = True,
+        pad_to_max: bool = False,
+        mini: bool = False,
+        pin_memory: bool = False,
+    ):
+        self.dataset_name = dataset_name
+        self.split_name = split_name
+        archive = Archive(data_dir)
+        train_ids, evaluation_ids = archive.video_ids(split_name)
+        if mini:
+            train_ids, evaluation_ids = train_ids[: 2 * batch_size], evaluation_ids[:batch_size]
+        common = {
+            "experts": experts,
+            "text_feat": text_feat,
+            "text_dim": text_dim,
+            "max_text_words": max_text_words,
+            "max_expert_tokens": max_expert_tokens,
+            "fuse_captions": fuse_captions,
+        }
+        workers = {"num_workers": num_workers, "pin_memory": pin_memory, "persistent_workers": num_workers > 0}
+        self.train = None
+        if training:
+            if batch_size < 2:
+                raise InputError(
+                    f"data_loader.args.batch_size: {batch_size}, expected at least 2: one pair has no negatives"
+                )
+            if len(train_ids) < batch_size:
+                raise InputError(
+                    f"{archive.folder}: {len(train_ids)} videos to train on, "
+                    f"fewer than data_loader.args.batch_size {batch_size}"
+                )
+            dataset = ExpertDataset(archive, train_ids, max_captions=restrict_train_captions, **common)
+            self.sampler = EpochBatchSampler(len(dataset), batch_size, seed)
+            self.train = DataLoader(
+                dataset, batch_sampler=self.sampler, collate_fn=Collate(dataset, 1, pad_to_max), **workers
+            )
+            self._log("train", dataset)
+        dataset = ExpertDataset(archive, evaluation_ids, max_captions=num_test_captions, **common)
+        collate = Collate(dataset, dataset.captions_per_video, pad_to_max)
+        self.evaluation = DataLoader(dataset, batch_size=batch_size, collate_fn=collate, **workers)
+        self._log(split_name, dataset)
+
+    def _log(self, split: str, dataset: ExpertDataset) -> None:
+        num_videos = len(dataset)
+        available = ", ".join(f"{name} {n} ({n / num_videos:.1%})" for name, n in dataset.availability().items())
+        num_captions = sum(map(len, dataset.captions))
+        logger.info(
+            "%s, %s: %d videos, %d captions; experts: %s", self.dataset_name, split, num_videos, num_captions, available
+        )

@@ -1,0 +1,148 @@
+"""The videos of a split as items, and items as padded batches."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from data_loader.archive import Archive
+from data_loader.experts import Expert
+
+
+class ExpertDataset(Dataset):
+    """The videos of one split with their experts and captions, in memory.
+
+    Args:
+        archive: where they are read from.
+        ids: the names of the videos.
+        experts: name -> what is known of each expert.
+        text_feat, text_dim: which word vectors, and their dimension.
+        max_text_words, max_expert_tokens: longer captions and sequences are cut.
+        max_captions: how many captions of a video are used (None: all).
+        fuse_captions: join the captions of a video into one.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        ids: list[str],
+        experts: Mapping[str, Expert],
+        text_feat: str,
+        text_dim: int,
+        max_text_words: int,
+        max_expert_tokens: int,
+        max_captions: int | None = None,
+        fuse_captions: bool = False,
+    ):
+        self.ids = ids
+        self.experts = experts
+        self.max_text_words = max_text_words
+        self.max_expert_tokens = max_expert_tokens
+        self.features = {name: archive.features(name, expert, ids) for name, expert in experts.items()}
+        self.captions, self.raw_captions = archive.captions(text_feat, text_dim, ids)
+        if fuse_captions:
+            self.captions = [[np.concatenate(captions)] for captions in self.captions]
+            self.raw_captions = [[" ".join(captions)] for captions in self.raw_captions]
+        self.captions = [[x[:max_text_words] for x in captions[:max_captions]] for captions in self.captions]
+        self.raw_captions = [captions[:max_captions] for captions in self.raw_captions]
+        self.captions_per_video = max(map(len, self.captions))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def availability(self) -> dict[str, int]:
+        """How many videos have each expert."""
+        return {name: sum(x is not None for x in values) for name, values in self.features.items()}
+
+    def __getitem__(self, key: int | tuple[int, float]) -> dict[str, Any]:
+        """A video with all its captions or, for (index, draw), with the caption that a draw from [0, 1) picks."""
+        index, draw = key if isinstance(key, tuple) else (key, None)
+        captions, raw = self.captions[index], self.raw_captions[index]
+        if draw is not None:
+            chosen = int(draw * len(captions))
+            captions, raw = [captions[chosen]], [raw[chosen]]
+        experts = {name: values[index] for name, values in self.features.items()}
+        return {"id": self.ids[index], "captions": captions, "raw_captions": raw, "experts": experts}
+
+
+class Collate:
+    """Pads items to a batch for `CENet.forward`, plus `ids`, the names of the videos.
+
+    Captions, words and frames are padded with zeros to the longest of the batch, or to fixed numbers. Missing experts are
+    NaN.
+
+    Args:
+        dataset: whose items are collated.
+        num_captions: captions a video are padded to this number (K).
+        pad_to_max: pad words and frames to `max_text_words` and `max_expert_tokens` instead of to the longest.
+    """
+
+    def __init__(self, dataset: ExpertDataset, num_captions: int, pad_to_max: bool = False):
+        self.experts = dataset.experts
+        self.num_captions = num_captions
+        self.words = dataset.max_text_words if pad_to_max else None
+        self.tokens = dataset.max_expert_tokens
+        self.pad_to_max = pad_to_max
+
+    def __call__(self, items: Sequence[Mapping]) -> dict[str, Any]:
+        """The batch of `items`."""
+        batch: dict[str, Any] = {"ids": [item["id"] for item in items]}
+        batch["raw_captions"] = [item["raw_captions"] for item in items]
+        missing = [[None] * (self.num_captions - len(item["captions"])) for item in items]
+        captions = [x for item, rest in zip(items, missing, strict=True) for x in (*item["captions"], *rest)]
+        text, mask = _pad(captions, items[0]["captions"][0].shape[1], self.words)
+        shape = (len(items), self.num_captions)
+        batch["text"], batch["word_mask"] = (
+            text.unflatten(0, shape),
+            mask.unflatten(0, shape),
+        )  # (B, K, W, d), (B, K, W)
+        batch["experts"], batch["frame_masks"], batch["ind"] = {}, {}, {}
+        for name, expert in self.experts.items():
+            values = [item["experts"][name] for item in items]
+            ind = torch.tensor([x is not None for x in values])
+            if expert.aggregation == "vlad":
+                values = [None if x is None else x[: self.tokens] for x in values]
+                x, batch["frame_masks"][name] = _pad(values, expert.dim, self.tokens if self.pad_to_max else None)
+            else:
+                x, _ = _pad([None if x is None else x[None] for x in values], expert.dim, 1)
+                x = x.squeeze(1)
+            x[~ind] = torch.nan
+            batch["experts"][name] = x  # (B, T, d) or (B, d)
+            batch["ind"][name] = ind.float()  # (B,)
+        return batch
+
+
+def _pad(sequences: Sequence[np.ndarray | None], dim: int, length: int | None = None) -> tuple[Tensor, Tensor]:
+    """Sequences (n_i, dim) as (N, length or the longest, dim), and true where a row is no padding; None has no row."""
+    lengths = np.array([0 if x is None else len(x) for x in sequences])
+    mask = np.arange(max(1, lengths.max()) if length is None else length) < lengths[:, None]
+    padded = np.zeros((*mask.shape, dim), dtype=np.float32)
+    if lengths.any():
+        padded[mask] = np.concatenate([x for x in sequences if x is not None])
+    return torch.from_numpy(padded), torch.from_numpy(mask)
+
+
+class EpochBatchSampler(Sampler):
+    """Shuffled batches of (index, draw) that depend on the seed and the epoch alone, not on workers or interruptions.
+
+    The videos that do not fill a last batch are left out of that epoch.
+    """
+
+    def __init__(self, num_videos: int, batch_size: int, seed: int):
+        self.num_videos = num_videos
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.num_videos // self.batch_size
+
+    def __iter__(self) -> Iterator[list[tuple[int, float]]]:
+        rng = np.random.default_rng((self.seed, self.epoch))
+        order, draws = rng.permutation(self.num_videos), rng.random(self.num_videos)
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            yield list(zip(chosen.tolist(), draws[chosen].tolist(), strict=True))

@@ -1,0 +1,114 @@
+"""What is known of each expert: the one place for dims, aggregation and availability rules.
+
+A dataset of one's own declares its experts in its config; an entry there overrides the defaults of this table.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from utils.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Expert:
+    """How an expert's features are stored and used.
+
+    Attributes:
+        dim: dimension of a frame (or of the vector).
+        kind: "sequence", an array (T, dim) a video, or "vector", (dim,) or (1, dim).
+        aggregation: of a sequence over time: "vlad" (by the model), "avg" or "max" (when read); "none" for a vector.
+        may_be_missing: false makes a video without this expert an error.
+        embed_dim: dimension of its embedding in MoEE (None: dim).
+        zeros_are_missing: an array of zeros means that the expert is missing.
+    """
+
+    dim: int
+    kind: str = "sequence"
+    aggregation: str = "avg"
+    may_be_missing: bool = True
+    embed_dim: int | None = None
+    zeros_are_missing: bool = True
+
+
+# The published experts. Silence is a sound: zeros are audio.
+EXPERTS = {
+    "audio": Expert(128, aggregation="vlad", zeros_are_missing=False),
+    "face": Expert(512),
+    "flow": Expert(1024),
+    "ocr": Expert(300, aggregation="vlad"),
+    "rgb": Expert(2048),
+    "scene": Expert(2208, embed_dim=512),
+    "speech": Expert(300, aggregation="vlad"),
+}
+AGGREGATIONS = {"sequence": ("vlad", "avg", "max"), "vector": ("none",)}
+# Keys of a config's `experts` section that are no experts.
+SETTINGS = ("face_dim", "drop_feats", "text_feat", "text_dim", "modalities", "ce_shared_dim")
+
+
+def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None = None) -> dict[str, Expert]:
+    """The experts that a config uses, in alphabetical order.
+
+    Args:
+        section: the config's `experts`: settings, and a mapping of `Expert` fields for each expert it declares.
+        feat_aggregation: the config's `data_loader.args.feat_aggregation`, which overrides the aggregation.
+
+    Raises:
+        InputError: an expert that is neither declared nor in the table, or fields that do not go together.
+    """
+    declared = {name: entry for name, entry in section.items() if name not in SETTINGS}
+    names = section.get("modalities") or list(declared)
+    dropped = {name.strip() for name in section.get("drop_feats", "").split(",") if name.strip()}
+    if unknown := sorted(dropped - set(names)):
+        raise InputError(f"experts.drop_feats: '{unknown[0]}' is not one of the modalities {', '.join(sorted(names))}")
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"experts.modalities: '{repeated[0]}' is there twice")
+    resolved = {}
+    for name in sorted(set(names) - dropped):
+        fields = dict(declared.get(name, {}))
+        if name == "face" and "face_dim" in section:
+            fields.setdefault("dim", section["face_dim"])
+        if name in (feat_aggregation or {}):
+            fields["aggregation"] = feat_aggregation[name]
+        if fields.get("kind") == "vector":
+            fields.setdefault("aggregation", "none")
+        if name in EXPERTS:
+            expert = dataclasses.replace(EXPERTS[name], **fields)
+        elif "dim" in fields:
+            expert = Expert(**fields)
+        else:
+            raise InputError(
+                f"experts.modalities: '{name}' is not a known expert ({', '.join(EXPERTS)}) and has no entry with its dim, "
+                f'expected "{name}": {{"dim": ..., "aggregation": ...}} in experts'
+            )
+        if expert.aggregation not in AGGREGATIONS[expert.kind]:
+            raise InputError(
+                f"experts.{name}.aggregation: '{expert.aggregation}' for a {expert.kind}, "
+                f"expected {' or '.join(AGGREGATIONS[expert.kind])}"
+            )
+        resolved[name] = expert
+    if not resolved:
+        raise InputError("experts.modalities: no expert, expected at least one")
+    return resolved
+
+
+def expert_dims(
+    experts: Mapping[str, Expert], vlad_clusters: Mapping[str, int], shared_dim: int | None
+) -> dict[str, tuple[int, int]]:
+    """Per expert, its dimension after aggregation and that of its embedding, as `CENet` takes them.
+
+    Args:
+        vlad_clusters: clusters of the experts that the model aggregates.
+        shared_dim: the dimension of every embedding (None: each its own, as in MoEE).
+
+    Raises:
+        InputError: an expert aggregated by "vlad" has no clusters.
+    """
+    dims = {}
+    for name, expert in experts.items():
+        pooled = expert.dim
+        if expert.aggregation == "vlad":
+            if name not in vlad_clusters:
+                raise InputError(f"arch.args.vlad_clusters.{name}: missing, '{name}' is aggregated by vlad")
+            pooled *= vlad_clusters[name]
+        dims[name] = (pooled, shared_dim or expert.embed_dim or expert.dim)
+    return dims

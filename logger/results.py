@@ -1,0 +1,59 @@
+"""The results of an evaluation as a table and as `metrics.json`."""
+
+import logging
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from utils.files import write_json
+
+SUMMARY = "summary.json"
+
+logger = logging.getLogger(__name__)
+
+
+def format_table(results: Mapping[str, Mapping[str, float]], spread: Mapping[str, Mapping[str, float]] | None = None) -> str:
+    """A table with a row a direction ("t2v_metrics", ...) and a column a metric.
+
+    Args:
+        results: the values.
+        spread: standard deviations, put in brackets.
+    """
+    names = list(next(iter(results.values())))
+    cells = [["", *(name.replace("geometric_mean_R1-R5-R10", "gmean(R1,R5,R10)") for name in names)]]
+    for direction, values in results.items():
+        deviations = {name: f" ({spread[direction][name]:.1f})" if spread else "" for name in names}
+        cells.append([direction.removesuffix("_metrics"), *(f"{values[name]:.1f}{deviations[name]}" for name in names)])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+
+
+def write_metrics(
+    path: Path,
+    metrics: Mapping[str, Mapping[str, float]],
+    *,
+    seed: int,
+    epoch: int,
+    split: str,
+    leaky: bool,
+    config: str,
+    checkpoint: str,
+    **more: object,
+) -> dict:
+    """Write the metrics of one evaluation and what they are of, atomically, and return the content."""
+    about = {"seed": seed, "epoch": epoch, "split": split, "leaky": leaky, "config": config, "checkpoint": checkpoint}
+    content = {**metrics, **about, **more}
+    write_json(path, content)
+    return content
+
+
+def report_seeds(folder: Path, runs: Sequence[Mapping]) -> None:
+    """Log mean (standard deviation) of every metric over `runs`, contents of `metrics.json`, and write `summary.json`."""
+    directions = [key for key in runs[0] if key.endswith("_metrics")]
+    values = {d: {name: [run[d][name] for run in runs] for name in runs[0][d]} for d in directions}
+    mean = {d: {name: statistics.fmean(x) for name, x in by_name.items()} for d, by_name in values.items()}
+    std = {d: {name: statistics.stdev(x) if len(x) > 1 else 0.0 for name, x in v.items()} for d, v in values.items()}
+    shared = {key: runs[0][key] for key in ("split", "leaky", "config")}
+    write_json(folder / SUMMARY, {"mean": mean, "std": std, "seeds": [run["seed"] for run in runs], **shared})
+    logger.info("%d seeds, split %s, mean (std):\n%s", len(runs), shared["split"], format_table(mean, std))
+    logger.info("summary: %s", folder / SUMMARY)

@@ -1,0 +1,1 @@
+"""The Collaborative Experts model: poolings, gates, similarity, loss and metrics."""

@@ -1,0 +1,39 @@
+"""Training losses."""
+
+import torch
+from torch import Tensor, nn
+
+from utils.errors import InputError
+
+
+class MaxMarginRankingLoss(nn.Module):
+    """Bidirectional max-margin ranking loss (Socher et al., 2014; Liu et al., 2019, section 3.3).
+
+    With s_ij the similarity of text i and video j, the mean of max(0, margin + s_ij - s_ii) and max(0, margin + s_ij - s_jj)
+    over the 2 n (n - 1) terms with i != j.
+
+    Args:
+        margin: by how much a matching pair has to win.
+        fix_norm: false keeps the 2 n constant diagonal terms, each the margin, in the mean over 2 n^2.
+    """
+
+    def __init__(self, margin: float = 0.2, fix_norm: bool = True):
+        super().__init__()
+        self.margin = margin
+        self.fix_norm = fix_norm
+
+    def forward(self, sims: Tensor) -> Tensor:
+        """The loss of `sims` (n, n), row = text, column = video, matching pairs on the diagonal.
+
+        Raises:
+            InputError: `sims` is not square, or a single pair, which has nothing to be ranked against.
+        """
+        if sims.ndim != 2 or sims.shape[0] != sims.shape[1] or sims.shape[0] < 2:
+            raise InputError(f"ranking loss: similarities of shape {tuple(sims.shape)}, expected n x n with n of at least 2")
+        n = sims.shape[0]
+        match = sims.diagonal()
+        hinge = torch.relu(self.margin + sims - match[:, None]) + torch.relu(self.margin + sims - match[None])
+        if self.fix_norm:
+            off_diagonal = ~torch.eye(n, dtype=torch.bool, device=sims.device)
+            return (hinge * off_diagonal).sum() / (2 * n * (n - 1))
+        return hinge.sum() / (2 * n * n)

@@ -1,0 +1,279 @@
+"""Collaborative Experts: a joint embedding of text and of videos described by experts.
+
+Shapes: B videos with K captions of W words each, M experts; T = B * K captions. The experts are in alphabetical order.
+"""
+
+import logging
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from model.gates import CollaborativeGating, GatedEmbeddingUnit, NormalisedContextGating, ReduceDim
+from model.net_vlad import NetVLAD
+from model.similarity import SIMILARITIES, TextEmbedding, VideoEmbedding
+from utils.errors import InputError
+
+# The order in which the Concat variants join the experts: published checkpoints depend on it. Others follow by name.
+CONCAT_ORDER = ("face", "flow", "scene", "audio", "speech", "ocr", "rgb")
+# Of these switches at most one is true.
+VARIANTS = ("use_ce", "mimic_ce_dims", "concat_experts", "concat_mix_experts")
+
+logger = logging.getLogger(__name__)
+
+
+class CENet(nn.Module):
+    """Text and video encoders and their similarity, in every variant of the published ablations.
+
+    | variant      | switches           | video side                         | text side   |
+    |--------------|--------------------|------------------------------------|-------------|
+    | CE           | use_ce             | ReduceDim + collaborative gating   | GEU -> D    |
+    | CE - CG      | mimic_ce_dims      | ReduceDim + context gating         | GEU -> D    |
+    | one expert   | mimic_ce_dims      | ReduceDim + GEU(D -> D)            | GEU -> D    |
+    | MoEE         | none               | GEU(in_i -> d_i)                   | GEU -> d_i  |
+    | MoEE - MW    | freeze_weights     | as MoEE                            | as MoEE     |
+    | Concat + G   | concat_mix_experts | one GEU(sum in_i -> sum d_i)       | one GEU     |
+    | Concat       | concat_experts     | the experts, joined                | pooled text |
+
+    Args:
+        expert_dims: per expert, its dimension after pooling over time and that of its embedding (the shared dimension D in
+            the first three rows). An expert that `vlad_clusters` names is pooled by NetVLAD from tokens of dimension
+            pooled / clusters; any other is one vector a video.
+        text_dim: dimension of a word.
+        vlad_clusters: NetVLAD clusters for "text" and for the sequence experts.
+        keep_missing_modalities: every expert counts as present in the score.
+        test_caption_mode: in evaluation, "indep" scores every caption, "avg" averages the scores of a video's captions.
+        l2renorm: renormalise the concatenated weighted embeddings.
+        randomise_feats: comma-separated experts to replace by noise.
+        disable_nan_checks: do not look for NaN in experts that are present.
+        mask_padding: use the masks given to `forward`; false pools padding like words and frames (published behaviour).
+        gate_order: "parallel" or "sequential" (published behaviour), see `CollaborativeGating`.
+        similarity: "pairwise", or "paired-2019" for the leaky score of the first release.
+        verbose: log the number of parameters.
+
+    Raises:
+        InputError: switches or dimensions that do not go together.
+    """
+
+    def __init__(
+        self,
+        expert_dims: Mapping[str, tuple[int, int]],
+        text_dim: int,
+        vlad_clusters: Mapping[str, int],
+        use_ce: bool = False,
+        mimic_ce_dims: bool = False,
+        concat_experts: bool = False,
+        concat_mix_experts: bool = False,
+        freeze_weights: bool = False,
+        keep_missing_modalities: bool = False,
+        test_caption_mode: str = "indep",
+        l2renorm: bool = False,
+        randomise_feats: str = "",
+        disable_nan_checks: bool = False,
+        mask_padding: bool = True,
+        gate_order: str = "parallel",
+        similarity: str = "pairwise",
+        verbose: bool = False,
+    ):
+        super().__init__()
+        self.modalities = sorted(expert_dims)
+        self.keep_missing_modalities = keep_missing_modalities
+        self.test_caption_mode = test_caption_mode
+        self.l2renorm = l2renorm
+        self.randomised = {name.strip() for name in randomise_feats.split(",") if name.strip()}
+        self.disable_nan_checks = disable_nan_checks
+        self.mask_padding = mask_padding
+        self.similarity = similarity
+
+        in_dims = [expert_dims[name][0] for name in self.modalities]
+        out_dims = [expert_dims[name][1] for name in self.modalities]
+        pooled_text = text_dim * vlad_clusters["text"]
+        self.joined = concat_experts or concat_mix_experts
+        self.concat_order = sorted(
+            range(len(self.modalities)),
+            key=lambda i: (CONCAT_ORDER + tuple(self.modalities)).index(self.modalities[i]),
+        )
+        switches = (use_ce, mimic_ce_dims, concat_experts, concat_mix_experts)
+        chosen = [name for name, on in zip(VARIANTS, switches, strict=True) if on]
+        _check_variant(chosen, expert_dims, vlad_clusters, pooled_text, self.randomised)
+        _check_choice("test_caption_mode", test_caption_mode, ("indep", "avg"))
+        _check_choice("gate_order", gate_order, ("parallel", "sequential"))
+        _check_choice("similarity", similarity, SIMILARITIES)
+
+        self.text_pooling = NetVLAD(text_dim, vlad_clusters["text"])
+        self.pooling = nn.ModuleList(
+            NetVLAD(dim // vlad_clusters[name], vlad_clusters[name]) if name in vlad_clusters else nn.Identity()
+            for name, dim in zip(self.modalities, in_dims, strict=True)
+        )
+        if self.joined:
+            in_dims, out_dims = [sum(in_dims)], [sum(out_dims)]
+        self.moe_fc = None if self.joined or freeze_weights else nn.Linear(pooled_text, len(self.modalities))
+
+        self.video_dim_reduce = self.collaborative_gating = self.video_units = self.text_units = None
+        if use_ce or mimic_ce_dims:
+            shared_dim = out_dims[0]
+            self.video_dim_reduce = nn.ModuleList(ReduceDim(dim, shared_dim) for dim in in_dims)
+            if use_ce:
+                self.collaborative_gating = CollaborativeGating(len(in_dims), shared_dim, gate_order)
+            elif len(in_dims) > 1:
+                self.video_units = nn.ModuleList(NormalisedContextGating(shared_dim) for _ in in_dims)
+            else:
+                self.video_units = nn.ModuleList([GatedEmbeddingUnit(shared_dim, shared_dim)])
+        elif not concat_experts:
+            self.video_units = nn.ModuleList(map(GatedEmbeddingUnit, in_dims, out_dims))
+        if not concat_experts:
+            self.text_units = nn.ModuleList(GatedEmbeddingUnit(pooled_text, dim) for dim in out_dims)
+        if verbose:
+            logger.info("CENet: %s trainable parameters", f"{sum(p.numel() for p in self.parameters()):,}")
+
+    def forward(
+        self,
+        text: Tensor,
+        experts: Mapping[str, Tensor],
+        ind: Mapping[str, Tensor],
+        raw_captions: list | None = None,
+        word_mask: Tensor | None = None,
+        frame_masks: Mapping[str, Tensor] | None = None,
+    ) -> dict:
+        """Score the captions of B videos against the same B videos.
+
+        Args:
+            text: (B, K, W, text_dim).
+            experts: a vector expert is (B, d) or (B, 1, d), a sequence expert (B, T, d). Missing ones may be NaN; nothing is
+                modified.
+            ind: availability of each expert, (B,), 1 = present.
+            raw_captions: the words behind `text`, for callers that print them; no score depends on them.
+            word_mask: (B, K, W), true for valid words (None: all). One without a valid word is left out of averages.
+            frame_masks: per sequence expert (B, T), true for valid frames (None or not named: all).
+
+        Returns:
+            `modalities` (M names), `cross_view_conf_matrix`: (B, B) in training and with `test_caption_mode` "avg",
+            (B*K, B) otherwise, and `moe_weights` (B*K, M), None in the Concat variants.
+
+        Raises:
+            InputError: NaN in an expert that `ind` says is present.
+        """
+        text_embedding = self.embed_text(text, word_mask)
+        video_embedding = self.embed_video(experts, ind, frame_masks)
+        caption_mask = None if word_mask is None else word_mask.any(dim=-1)
+        return {
+            "modalities": self.modalities,
+            "cross_view_conf_matrix": self.score(text_embedding, video_embedding, caption_mask),
+            "moe_weights": None if self.joined else text_embedding.weights,
+        }
+
+    def embed_text(self, text: Tensor, word_mask: Tensor | None = None) -> TextEmbedding:
+        """Embed captions (B, K, W, text_dim) for every expert: M' tensors (B*K, d_i) and their weights (B*K, M').
+
+        The Concat variants have one joint embedding (M' = 1) with weight 1.
+        """
+        words = text.flatten(0, 1)  # (T, W, text_dim)
+        mask = word_mask.flatten(0, 1) if self.mask_padding and word_mask is not None else None
+        pooled = self.text_pooling(words, mask)  # (T, text_dim * C)
+        embeddings = [pooled] if self.text_units is None else [unit(pooled) for unit in self.text_units]
+        if self.moe_fc is None:
+            weights = pooled.new_full((len(pooled), len(embeddings)), 1 / len(embeddings))
+        else:
+            weights = self.moe_fc(pooled).softmax(dim=1)
+        return TextEmbedding(embeddings, weights)
+
+    def embed_video(
+        self, experts: Mapping[str, Tensor], ind: Mapping[str, Tensor], frame_masks: Mapping[str, Tensor] | None = None
+    ) -> VideoEmbedding:
+        """Embed B videos: M' tensors (B, d_i) and their availability (B, M'); arguments as in `forward`."""
+        frame_masks = frame_masks or {}
+        pooled = []
+        for name, pool in zip(self.modalities, self.pooling, strict=True):
+            x = self._clean(name, experts[name], ind[name])
+            if isinstance(pool, NetVLAD):
+                pooled.append(pool(x, frame_masks.get(name) if self.mask_padding else None))
+            else:
+                pooled.append(x.squeeze(1) if x.ndim == 3 else x)
+        available = torch.stack([ind[name].to(pooled[0].dtype) for name in self.modalities], dim=1)  # (B, M)
+        if self.joined:
+            pooled = [torch.cat([pooled[i] for i in self.concat_order], dim=1)]  # [(B, sum of in_i)]
+        if self.video_dim_reduce is not None:
+            pooled = [reduce(x) for reduce, x in zip(self.video_dim_reduce, pooled, strict=True)]
+        if self.collaborative_gating is not None:
+            pooled = self.collaborative_gating(pooled, available)
+        elif self.video_units is not None:
+            pooled = [unit(x) for unit, x in zip(self.video_units, pooled, strict=True)]
+        if self.keep_missing_modalities:
+            available = torch.ones_like(available)
+        if self.joined and self.similarity == "paired-2019":
+            available = available[:, :1]  # the release masked the joint text by its first expert, alphabetically
+        elif self.joined:
+            available = available.amax(dim=1, keepdim=True)
+        return VideoEmbedding(pooled, available)
+
+    def score(self, text: TextEmbedding, video: VideoEmbedding, caption_mask: Tensor | None = None) -> Tensor:
+        """Similarities of V*K texts, the K of a video contiguous, and V videos.
+
+        Args:
+            caption_mask: (V, K), true for captions that exist; averages leave the others out.
+
+        Returns:
+            (V, V), averaged over captions, in training and with `test_caption_mode` "avg"; (V*K, V) otherwise.
+        """
+        sims = SIMILARITIES[self.similarity](text, video, self.l2renorm)  # (V*K, V)
+        if not self.training and self.test_caption_mode == "indep":
+            return sims
+        num_videos = sims.shape[1]
+        sims = sims.view(num_videos, -1, num_videos)  # (V, K, V)
+        if caption_mask is None:
+            return sims.mean(dim=1)
+        share = caption_mask / caption_mask.sum(dim=1, keepdim=True).clamp(min=1)  # (V, K)
+        return (share[:, None].to(sims.dtype) @ sims).squeeze(1)
+
+    def _clean(self, name: str, x: Tensor, ind: Tensor) -> Tensor:
+        """Expert `name` with zeros where it is missing, or noise where it is to be randomised."""
+        present = ind.bool()
+        if not self.disable_nan_checks:
+            bad = torch.isnan(x).flatten(1).any(dim=1) & present
+            if bad.any():
+                raise InputError(
+                    f"expert '{name}', item {int(bad.nonzero()[0])} of the batch: NaN, but it counts as present"
+                )
+        x = torch.where(present.view(-1, *[1] * (x.ndim - 1)), x, 0)
+        if name in self.randomised:
+            generator = None if self.training else torch.Generator(x.device).manual_seed(0)  # evaluation is repeatable
+            x = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        return x
+
+
+def _check_variant(
+    chosen: list[str],
+    expert_dims: Mapping[str, tuple[int, int]],
+    vlad_clusters: Mapping[str, int],
+    pooled_text: int,
+    randomised: set[str],
+) -> None:
+    """Refuse switches (those that are true) and dimensions that do not go together, naming them."""
+    if not expert_dims:
+        raise InputError("CENet: no expert, expected at least one")
+    if len(chosen) > 1:
+        raise InputError(f"CENet: {' and '.join(chosen)} are both true, expected at most one of {', '.join(VARIANTS)}")
+    if chosen == ["use_ce"] and len(expert_dims) == 1:
+        raise InputError(f"CENet: use_ce with one expert ({min(expert_dims)}), expected at least two (or mimic_ce_dims)")
+    shared = {dim for _, dim in expert_dims.values()}
+    if chosen and chosen[0] in ("use_ce", "mimic_ce_dims") and len(shared) > 1:
+        raise InputError(f"CENet: embeddings of {sorted(shared)} dims with {chosen[0]}, expected one shared dim")
+    total = sum(dim for dim, _ in expert_dims.values())
+    if chosen == ["concat_experts"] and pooled_text != total:
+        raise InputError(
+            f"CENet: concat_experts compares text of {pooled_text} dims (text_dim x text clusters) with experts of "
+            f"{total} dims in all, expected equal ones"
+        )
+    if unknown := sorted(randomised - expert_dims.keys()):
+        raise InputError(f"CENet: randomise_feats names '{unknown[0]}', expected one of {', '.join(sorted(expert_dims))}")
+    for name, (dim, _) in expert_dims.items():
+        if dim % vlad_clusters.get(name, 1):
+            raise InputError(
+                f"CENet: expert '{name}' of {dim} pooled dims is no multiple of its {vlad_clusters[name]} clusters"
+            )
+
+
+def _check_choice(key: str, value: str, known: Collection[str]) -> None:
+    """Refuse a value that is not one of the known ones."""
+    if value not in known:
+        raise InputError(f"CENet: {key} is '{value}', expected one of {', '.join(known)}")

@@ -1,0 +1,68 @@
+"""NetVLAD: a learnt residual aggregation of a variable number of tokens (Arandjelovic et al., CVPR 2016)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class MaskedBatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation of tokens of which some are padding.
+
+    Without a mask it is `nn.BatchNorm1d`. With one, only valid tokens enter the statistics. A training batch with fewer
+    than two valid tokens has no variance: it is normalised by the running statistics, which it leaves as they are.
+    """
+
+    def forward(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Normalise `tokens` (N, C), where `valid` (N,) is true for the tokens that count."""
+        if valid is None or not self.training:
+            return super().forward(tokens)
+        weight = valid.to(tokens.dtype)[:, None]  # (N, 1)
+        count = weight.sum()
+        mean = (tokens * weight).sum(0) / count.clamp(min=1)  # (C,)
+        var = ((tokens - mean).square() * weight).sum(0) / count.clamp(min=1)  # (C,)
+        enough = count > 1
+        with torch.no_grad():
+            momentum = self.momentum * enough
+            unbiased = var * count / (count - 1).clamp(min=1)
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(unbiased, momentum)
+            self.num_batches_tracked += enough
+        mean = torch.where(enough, mean, self.running_mean)
+        var = torch.where(enough, var, self.running_var)
+        return (tokens - mean) * torch.rsqrt(var + self.eps) * self.weight + self.bias
+
+
+class NetVLAD(nn.Module):
+    """Aggregate T tokens of dimension d into C residuals, one a cluster.
+
+    With soft assignments s = softmax(BN(x @ clusters)), V[d, c] = sum_n s[n, c] (x[n, d] - clusters2[d, c]). Each cluster's
+    residual is L2-normalised over d, then the whole, flattened d-major.
+
+    Args:
+        feature_size: d.
+        cluster_size: C.
+    """
+
+    def __init__(self, feature_size: int, cluster_size: int):
+        super().__init__()
+        scale = feature_size**-0.5
+        self.cluster_size = cluster_size
+        self.clusters = nn.Parameter(scale * torch.randn(feature_size, cluster_size))
+        self.clusters2 = nn.Parameter(scale * torch.randn(1, feature_size, cluster_size))
+        self.batch_norm = MaskedBatchNorm1d(cluster_size)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Pool `x` (N, T, d) to (N, d * C); `mask` (N, T) is true for valid tokens (None: all are).
+
+        A row without a valid token is pooled to zeros.
+        """
+        n, t, d = x.shape
+        logits = x.reshape(n * t, d) @ self.clusters  # (N*T, C)
+        logits = self.batch_norm(logits, None if mask is None else mask.reshape(n * t))
+        assignment = logits.softmax(dim=1).view(n, t, self.cluster_size)  # (N, T, C)
+        if mask is not None:
+            assignment = assignment * mask[..., None]
+        mass = assignment.sum(dim=1, keepdim=True)  # (N, 1, C)
+        residual = x.transpose(1, 2) @ assignment - mass * self.clusters2  # (N, d, C)
+        residual = F.normalize(residual, dim=1)
+        return F.normalize(residual.reshape(n, d * self.cluster_size), dim=1)

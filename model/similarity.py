@@ -1,0 +1,77 @@
+"""The similarity of texts and videos described by experts, some of which are missing in some videos."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class TextEmbedding(NamedTuple):
+    """T texts: one embedding an expert, [(T, d_i)] * M, and the mixture-of-experts weights (T, M), rows summing to 1."""
+
+    experts: list[Tensor]
+    weights: Tensor
+
+
+class VideoEmbedding(NamedTuple):
+    """V videos: one embedding an expert, [(V, d_i)] * M, and their availability (V, M), 1 = present."""
+
+    experts: list[Tensor]
+    available: Tensor
+
+
+def pairwise_similarity(text: TextEmbedding, video: VideoEmbedding, l2renorm: bool = False) -> Tensor:
+    """s(t, v) = sum_i w_i(t) a[v, i] <text_i(t), video_i(v)> / sum_i w_i(t) a[v, i].
+
+    A score depends on its text and its video alone. A video without an expert scores 0 with every text. Numerator and
+    denominator are matrix products: nothing of size T x V x M is built.
+
+    Args:
+        text: T texts.
+        video: V videos.
+        l2renorm: divide by the lengths of the two concatenations over the video's experts (of w_i text_i and of video_i)
+            instead of by the sum of the weights.
+
+    Returns:
+        (T, V)
+    """
+    weighted = _weighted_concatenation(text)  # (T, D)
+    masked = torch.cat([x * video.available[:, i : i + 1] for i, x in enumerate(video.experts)], dim=1)  # (V, D)
+    if l2renorm:
+        scale = (_length(text).square() @ video.available.T).sqrt() * masked.norm(dim=1)  # (T, V)
+    else:
+        scale = text.weights @ video.available.T  # (T, V)
+    present = scale > 0
+    return torch.where(present, weighted @ masked.T / torch.where(present, scale, 1), 0)
+
+
+def paired_similarity_2019(text: TextEmbedding, video: VideoEmbedding, l2renorm: bool = False) -> Tensor:
+    """The leaky score of the 2019 release, kept for studying its checkpoints: never a fair result.
+
+    Text t belongs to video t // (T / V). Its weights are masked and renormalised by the availability of that video, and
+    missing experts of the other videos are not masked, so a caption carries a fingerprint of its own video.
+
+    Returns:
+        (T, V)
+    """
+    captions_per_video = text.weights.shape[0] // video.available.shape[0]
+    paired = video.available.repeat_interleave(captions_per_video, dim=0)  # (T, M)
+    weights = text.weights * paired
+    text = TextEmbedding(text.experts, weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-30))
+    sims = _weighted_concatenation(text) @ torch.cat(video.experts, dim=1).T
+    if l2renorm:
+        sims = sims / _length(text).norm(dim=1, keepdim=True).clamp(min=1e-30) / len(video.experts) ** 0.5
+    return sims
+
+
+def _weighted_concatenation(text: TextEmbedding) -> Tensor:
+    """[w_1 text_1 ; ... ; w_M text_M]: (T, sum of d_i)."""
+    return torch.cat([x * text.weights[:, i : i + 1] for i, x in enumerate(text.experts)], dim=1)
+
+
+def _length(text: TextEmbedding) -> Tensor:
+    """|w_i text_i|, each expert's share of the concatenation: (T, M)."""
+    return torch.stack([x.norm(dim=1) for x in text.experts], dim=1) * text.weights
+
+
+SIMILARITIES = {"pairwise": pairwise_similarity, "paired-2019": paired_similarity_2019}

@@ -1,0 +1,135 @@
+"""Configs: reading, inheritance, command-line overrides, and building the objects that they name."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import mergedeep
+from zsvision.zs_utils import load_json_config
+
+from base.schema import validate
+from utils.errors import InputError
+
+
+class ConfigParser:
+    """A validated config, read as a mapping.
+
+    Args:
+        config: its content, with every key spelled out or defaults left out.
+        source: what error messages call it.
+        overrides: `key.path=value` strings, the value in JSON or a bare string.
+        training: whether it has to have what a training needs.
+
+    Raises:
+        InputError: naming the source and the key.
+    """
+
+    def __init__(self, config: dict, source: str, overrides: Sequence[str] = (), training: bool = False):
+        self.source = source
+        config = {key: value for key, value in config.items() if key != "inherit_from"}
+        for override in overrides:
+            _override(config, override)
+        try:
+            self._config = validate(config, training)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        self._config.setdefault("name", self._default_name())
+
+    @classmethod
+    def from_file(cls, path: str | Path, overrides: Sequence[str] = (), training: bool = False) -> "ConfigParser":
+        """Read a JSON config and those it inherits from (paths relative to the working directory)."""
+        try:
+            config = load_json_config(Path(path))
+        except FileNotFoundError as error:
+            reason = "not found" if error.filename == str(path) else f"inherits from '{error.filename}', which is not found"
+            raise InputError(f"{path}: {reason}") from None
+        except RecursionError:
+            raise InputError(f"{path}: inherits from itself") from None
+        except (ValueError, TypeError, AttributeError, OSError) as error:
+            raise InputError(f"{path}: not a JSON config ({error})") from None
+        return cls(config, str(path), overrides, training)
+
+    @classmethod
+    def from_arguments(cls, args: argparse.Namespace, state: dict | None = None, training: bool = False) -> "ConfigParser":
+        """The config that the command line means: `--config`, or the one in checkpoint `state`, with `--set`."""
+        if args.config:
+            return cls.from_file(args.config, args.set, training)
+        if state is None:
+            raise InputError("--config FILE: missing, expected a config (or --resume CHECKPOINT, which holds one)")
+        return cls(state["config"], f"config in {args.resume}", args.set, training)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._config[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._config
+
+    def init(self, name: str, module: ModuleType, **kwargs: Any) -> Any:
+        """Build the object that section `name` describes: `type` of `module`, with its `args` and `kwargs`.
+
+        Raises:
+            InputError: a torch class does not take the values.
+        """
+        section = self._config[name]
+        try:
+            return getattr(module, section["type"])(**section["args"], **kwargs)
+        except (TypeError, ValueError) as error:
+            if not module.__name__.startswith("torch."):
+                raise
+            raise InputError(f"{self.source}: {name}.args: {error}") from None
+
+    def updated(self, overrides: Sequence[str]) -> "ConfigParser":
+        """This config with further overrides."""
+        return ConfigParser(self.as_dict(), self.source, overrides)
+
+    def with_data_of(self, other: "ConfigParser") -> "ConfigParser":
+        """This config with the `data_loader` section of another."""
+        return ConfigParser({**self.as_dict(), "data_loader": other["data_loader"]}, self.source)
+
+    def as_dict(self) -> dict:
+        """A copy of the content, defaults included."""
+        return json.loads(json.dumps(self._config))
+
+    def seeds(self, text: str | None) -> list[int] | None:
+        """The seeds of `--seeds` ("0,1,2"), or None."""
+        if text is None:
+            return None
+        seeds = text.split(",")
+        if not all(seed.isdecimal() for seed in seeds) or len(set(seeds)) < len(seeds):
+            raise InputError(f"--seeds {text}: expected different whole numbers, separated by commas")
+        return [int(seed) for seed in seeds]
+
+    def _default_name(self) -> str:
+        """<dataset>-<config stem>, as in the published links."""
+        return f"{Path(self['data_loader']['args']['data_dir']).name.lower()}-{Path(self.source).stem}"
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that every command on a config has."""
+    parser.add_argument("--config", metavar="FILE", type=Path, help="JSON config (default: the one in the checkpoint)")
+    parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, help="checkpoint to go on from, or to evaluate")
+    parser.add_argument("--device", metavar="N", type=int, help="index of the GPU to use (default: the CPU)")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="override a key of the config, for example optimizer.args.lr=0.001; may be repeated",
+    )
+
+
+def _override(config: dict, override: str) -> None:
+    """Set one `key.path=value` in `config`."""
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise InputError(f"--set {override}: expected key=value, for example optimizer.args.lr=0.001")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    mergedeep.merge(config, value)

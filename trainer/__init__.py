@@ -1,0 +1,5 @@
+"""Training and evaluation."""
+
+from trainer.trainer import Trainer
+
+__all__ = ["Trainer"]

@@ -1,0 +1,178 @@
+"""The training loop."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from base.checkpoint import BEST, load_weights, save_checkpoint, save_periodic
+from base.device import random_states, restore_random_states
+from base.experiment import Experiment
+from base.monitor import Monitor
+from data_loader.data_loaders import ExpertDataLoader
+from model.model import CENet
+from parse_config import ConfigParser
+from trainer.evaluation import Evaluation, evaluate, to_device
+
+logger = logging.getLogger(__name__)
+
+
+class Trainer:
+    """Trains a model and keeps its checkpoints.
+
+    Args:
+        model: on `device`.
+        loss: of a (B, B) similarity.
+        metrics: functions of similarities and query masks.
+        optimizer, lr_scheduler: of the model's parameters; the schedule (or None) takes a step an epoch.
+        config: of the run; its `trainer` section says how long, what to save and what to watch.
+        loaders: batches to train on and to evaluate on.
+        experiment: where everything is written.
+        device: where the model runs.
+
+    Attributes:
+        writer: of TensorBoard events (None: none are written).
+        start_epoch: the first epoch to train.
+    """
+
+    def __init__(
+        self,
+        model: CENet,
+        loss: torch.nn.Module,
+        metrics: Sequence[Callable],
+        optimizer: torch.optim.Optimizer,
+        lr_scheduler: LRScheduler | None,
+        config: ConfigParser,
+        loaders: ExpertDataLoader,
+        experiment: Experiment,
+        device: torch.device,
+    ):
+        self.model = model
+        self.loss = loss
+        self.metrics = metrics
+        self.optimizer = optimizer
+        self.lr_scheduler = lr_scheduler
+        self.config = config
+        self.options = config["trainer"]
+        self.loaders = loaders
+        self.experiment = experiment
+        self.device = device
+        self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
+        self.writer: SummaryWriter | None = None
+        self.start_epoch = 1
+
+    def train(self) -> None:
+        """Train from `start_epoch` on, evaluating and saving after each epoch."""
+        if self.start_epoch > self.options["epochs"]:
+            logger.info("nothing left to train: epoch %d of %d is done", self.start_epoch - 1, self.options["epochs"])
+        for epoch in range(self.start_epoch, self.options["epochs"] + 1):
+            values = self._train_epoch(epoch)
+            evaluation = evaluate(self.model, self.loaders.evaluation, self.metrics, self.device)
+            for metric, measured in evaluation.metrics.items():
+                values |= {f"val_{metric}_{name}": value for name, value in measured.items()}
+            self._step_schedule(values)
+            self._report(epoch, values, evaluation)
+            best = epoch > self.options["skip_first_n_saves"] and self.monitor.update(values)
+            self._save(epoch, values, best)
+            if self.monitor.stalled:
+                logger.info("stopped: %s has not improved for %d epochs", self.monitor.name, self.monitor.epochs_since_best)
+                break
+
+    def resume(self, state: dict[str, Any], path: str, same_run: bool) -> None:
+        """Continue from checkpoint `state`, read from `path`.
+
+        Args:
+            same_run: whether it is of this very run; in another run what is best is found anew.
+        """
+        load_weights(self.model, state, path)
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.lr_scheduler is not None and state["lr_scheduler"] is not None:
+            self.lr_scheduler.load_state_dict(state["lr_scheduler"])
+        restore_random_states(state["random"])
+        if same_run:
+            self.monitor.best, self.monitor.epochs_since_best = state["monitor_best"], state["epochs_since_best"]
+        self.start_epoch = state["epoch"] + 1
+
+    def _train_epoch(self, epoch: int) -> dict[str, float]:
+        """One pass over the training videos: its mean loss, steps per second and learning rate."""
+        self.model.train()
+        self.loaders.sampler.epoch = epoch
+        batches = tqdm(self.loaders.train, desc=f"epoch {epoch}", leave=False, disable=not sys.stdout.isatty())
+        total = torch.zeros((), device=self.device)
+        started = time.perf_counter()
+        with logging_redirect_tqdm():
+            for batch in batches:
+                batch = to_device(batch, self.device)
+                batch.pop("ids")
+                self.optimizer.zero_grad()
+                sims = self.model(**batch)["cross_view_conf_matrix"]  # (B, B)
+                loss = self.loss(sims)
+                loss.backward()
+                self.optimizer.step()
+                total += loss.detach()
+        steps = len(self.loaders.train)
+        return {
+            "epoch": epoch,
+            "loss": total.item() / steps,
+            "steps_per_second": steps / (time.perf_counter() - started),
+            "lr": self.optimizer.param_groups[0]["lr"],
+        }
+
+    def _step_schedule(self, values: dict[str, float]) -> None:
+        if isinstance(self.lr_scheduler, ReduceLROnPlateau):
+            self.lr_scheduler.step(values[self.monitor.name])
+        elif self.lr_scheduler is not None:
+            self.lr_scheduler.step()
+
+    def _report(self, epoch: int, values: dict[str, float], evaluation: Evaluation) -> None:
+        """Log one line, and every value to TensorBoard."""
+        logger.info(
+            "epoch %d/%d: loss %.4f, lr %.2e, %.1f steps/s; %s",
+            epoch,
+            self.options["epochs"],
+            values["loss"],
+            values["lr"],
+            values["steps_per_second"],
+            "; ".join(
+                f"{self.loaders.split_name} {metric.removesuffix('_metrics')} R@1 {m['R1']:.1f} R@5 {m['R5']:.1f} "
+                f"R@10 {m['R10']:.1f} MedR {m['MedR']:g}"
+                for metric, m in evaluation.metrics.items()
+            ),
+        )
+        if self.writer is None:
+            return
+        for name, value in values.items():
+            if name != "epoch":
+                self.writer.add_scalar(name.replace("_metrics_", "_metrics/"), value, epoch)
+        for name, weight in (evaluation.moe_weights or {}).items():
+            self.writer.add_scalar(f"moe_weights/{name}", weight, epoch)
+        self.writer.flush()
+
+    def _save(self, epoch: int, values: dict[str, float], best: bool) -> None:
+        """Save the epoch's checkpoint if it is due, or the last, and the best model."""
+        if epoch <= self.options["skip_first_n_saves"]:
+            return
+        state = {
+            "arch": self.config["arch"]["type"],
+            "epoch": epoch,
+            "seed": self.config["seed"],
+            "state_dict": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "lr_scheduler": None if self.lr_scheduler is None else self.lr_scheduler.state_dict(),
+            "monitor_best": self.monitor.best,
+            "epochs_since_best": self.monitor.epochs_since_best,
+            "values": values,
+            "random": random_states(),
+            "config": self.config.as_dict(),
+        }
+        if best:
+            save_checkpoint(self.experiment.models / BEST, state)
+        if epoch % self.options["save_period"] == 0 or epoch == self.options["epochs"] or self.monitor.stalled:
+            save_periodic(self.experiment.models, state)

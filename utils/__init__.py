@@ -1,0 +1,1 @@
+"""What every other package may need, and what needs none of them."""

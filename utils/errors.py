@@ -1,0 +1,26 @@
+"""Errors that a user can mend, and how a command reports them."""
+
+import functools
+import sys
+from collections.abc import Callable
+
+
+class InputError(Exception):
+    """Bad input: one line that says which file, key or item, what was found and what was expected."""
+
+
+def command(main: Callable[[], None]) -> Callable[[], None]:
+    """Make `main` a command: bad input is one line on standard error and exit code 2, an interruption exit code 130."""
+
+    @functools.wraps(main)
+    def wrapper() -> None:
+        try:
+            main()
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
+
+    return wrapper
