@@ -1,6 +1,7 @@
 """Configs: reading, inheritance, command-line overrides, and building the objects that they name."""
 
 import argparse
+import copy
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ class ConfigParser:
 
     def __init__(self, config: dict, source: str, overrides: Sequence[str] = (), training: bool = False):
         self.source = source
-        config = {key: value for key, value in config.items() if key != "inherit_from"}
+        config = copy.deepcopy({key: value for key, value in config.items() if key != "inherit_from"})
         for override in overrides:
             _override(config, override)
         try:
@@ -91,7 +92,7 @@ class ConfigParser:
 
     def as_dict(self) -> dict:
         """A copy of the content, defaults included."""
-        return json.loads(json.dumps(self._config))
+        return copy.deepcopy(self._config)
 
     def seeds(self, text: str | None) -> list[int] | None:
         """The seeds of `--seeds` ("0,1,2"), or None."""

@@ -1,6 +1,7 @@
 """Train a text-video embedding, evaluate it after each epoch, and test the best model."""
 
 import argparse
+import json
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from logger.results import report_seeds
 from model import loss, metric, model
 from parse_config import ConfigParser, add_config_arguments
 from trainer import Trainer
-from trainer.testing import test_checkpoint, test_config
+from trainer.testing import test_checkpoint, test_config, warn_if_leaky
 from utils.errors import InputError, command
 from utils.files import write_json
 
@@ -24,6 +25,7 @@ from utils.files import write_json
 def train(config: ConfigParser, experiment: Experiment, args: argparse.Namespace, state: dict | None = None) -> dict:
     """Train one model, from checkpoint `state` on if there is one, and test the best: the content of `metrics.json`."""
     setup_logging(experiment.log, config["trainer"]["verbosity"])
+    warn_if_leaky(config)
     device = select_device(args.device, config["disable_gpu"])
     seed_everything(config["seed"])
 
@@ -42,6 +44,7 @@ def train(config: ConfigParser, experiment: Experiment, args: argparse.Namespace
     write_json(experiment.models / "config.json", config.as_dict())
     if config["trainer"]["tensorboard"]:
         trainer.writer = SummaryWriter(experiment.log, purge_step=trainer.start_epoch)
+        trainer.writer.add_text("config", f"```json\n{json.dumps(config.as_dict(), indent=4)}\n```")
     trainer.train()
 
     best = experiment.models / BEST

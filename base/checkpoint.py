@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,14 @@ def save_periodic(folder: Path, state: dict[str, Any]) -> Path:
     """Write the checkpoint of an epoch and delete all but the last three."""
     path = folder / f"checkpoint-epoch{state['epoch']}.pth"
     save_checkpoint(path, state)
-    by_epoch = sorted(folder.glob("checkpoint-epoch*.pth"), key=_epoch)
-    for old in by_epoch[:-KEPT]:
+    for old in _by_epoch(folder)[:-KEPT]:
         old.unlink()
     return path
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The periodic checkpoint of the latest epoch, if there is one."""
+    return next(reversed(_by_epoch(folder)), None)
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -41,7 +46,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols: the file is read or refused
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
             f"{path}: refused, it is damaged or holds other things than tensors and plain values "
@@ -66,6 +73,11 @@ def load_weights(model: torch.nn.Module, state: dict[str, Any], path: str | Path
         if shapes[0] != shapes[1]:
             raise InputError(f"{path}: '{name}' is {shapes[0]}, expected {shapes[1]} by the config")
     model.load_state_dict(found)
+
+
+def _by_epoch(folder: Path) -> list[Path]:
+    """The periodic checkpoints in a folder, the earliest epoch first."""
+    return sorted(folder.glob("checkpoint-epoch*.pth"), key=_epoch)
 
 
 def _epoch(path: Path) -> int:

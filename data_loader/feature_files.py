@@ -15,17 +15,21 @@ from utils.errors import InputError
 SUFFIXES = (".pickle", ".pkl", ".npy", ".h5")
 
 
+class RefusedError(pickle.UnpicklingError):
+    """A pickle asks for something that is not allowed."""
+
+
 def _encode(text: str, encoding: str = "latin1") -> bytes:
     """Bytes as Python 2 and old protocols pickle them: text in latin1, and no other codec."""
     if encoding != "latin1":
-        raise pickle.UnpicklingError(f"bytes in the encoding '{encoding}'")
+        raise RefusedError(f"bytes in the encoding '{encoding}'")
     return codecs.encode(text, encoding)
 
 
 def _reconstruct(subtype: type, shape: tuple, dtype: Any) -> np.ndarray:
     """An empty array, and of no other type, that the pickle then fills."""
     if subtype is not np.ndarray:
-        raise pickle.UnpicklingError(f"an array of type {subtype!r}")
+        raise RefusedError(f"an array of type {subtype!r}")
     return multiarray._reconstruct(subtype, shape, dtype)
 
 
@@ -55,7 +59,7 @@ class SafeUnpickler(pickle.Unpickler):
         try:
             return _ALLOWED[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"the class {module}.{name}") from None
+            raise RefusedError(f"the class {module}.{name}") from None
 
 
 def read_file(path: Path) -> Any:
@@ -75,7 +79,7 @@ def read_file(path: Path) -> Any:
             return _read_npy(path)
         if path.suffix == ".h5":
             return _read_h5(path)
-    except pickle.UnpicklingError as error:
+    except RefusedError as error:
         raise InputError(f"{path}: refused, it holds {error}; expected arrays and builtin containers alone") from None
     except FileNotFoundError:
         raise InputError(f"{path}: not found") from None

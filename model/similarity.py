@@ -38,11 +38,11 @@ def pairwise_similarity(text: TextEmbedding, video: VideoEmbedding, l2renorm: bo
     weighted = _weighted_concatenation(text)  # (T, D)
     masked = torch.cat([x * video.available[:, i : i + 1] for i, x in enumerate(video.experts)], dim=1)  # (V, D)
     if l2renorm:
-        scale = (_length(text).square() @ video.available.T).sqrt() * masked.norm(dim=1)  # (T, V)
+        scale = (_squared_lengths(text) @ video.available.T) * masked.square().sum(dim=1)  # (T, V), squared
     else:
         scale = text.weights @ video.available.T  # (T, V)
-    present = scale > 0
-    return torch.where(present, weighted @ masked.T / torch.where(present, scale, 1), 0)
+    scale = _nonzero(scale)
+    return weighted @ masked.T / (scale.sqrt() if l2renorm else scale)
 
 
 def paired_similarity_2019(text: TextEmbedding, video: VideoEmbedding, l2renorm: bool = False) -> Tensor:
@@ -57,11 +57,17 @@ def paired_similarity_2019(text: TextEmbedding, video: VideoEmbedding, l2renorm:
     captions_per_video = text.weights.shape[0] // video.available.shape[0]
     paired = video.available.repeat_interleave(captions_per_video, dim=0)  # (T, M)
     weights = text.weights * paired
-    text = TextEmbedding(text.experts, weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-30))
-    sims = _weighted_concatenation(text) @ torch.cat(video.experts, dim=1).T
+    text = TextEmbedding(text.experts, weights / _nonzero(weights.sum(dim=1, keepdim=True)))
+    joined = torch.cat(video.experts, dim=1)  # (V, D)
+    sims = _weighted_concatenation(text) @ joined.T
     if l2renorm:
-        sims = sims / _length(text).norm(dim=1, keepdim=True).clamp(min=1e-30) / len(video.experts) ** 0.5
+        sims = sims / _nonzero(_squared_lengths(text).sum(dim=1, keepdim=True) * joined.square().sum(dim=1)).sqrt()
     return sims
+
+
+def _nonzero(x: Tensor) -> Tensor:
+    """`x` as a denominator: 1 where it is 0, and so is what it divides."""
+    return torch.where(x > 0, x, 1)
 
 
 def _weighted_concatenation(text: TextEmbedding) -> Tensor:
@@ -69,9 +75,9 @@ def _weighted_concatenation(text: TextEmbedding) -> Tensor:
     return torch.cat([x * text.weights[:, i : i + 1] for i, x in enumerate(text.experts)], dim=1)
 
 
-def _length(text: TextEmbedding) -> Tensor:
-    """|w_i text_i|, each expert's share of the concatenation: (T, M)."""
-    return torch.stack([x.norm(dim=1) for x in text.experts], dim=1) * text.weights
+def _squared_lengths(text: TextEmbedding) -> Tensor:
+    """|w_i text_i|^2, each expert's share of the concatenation: (T, M)."""
+    return torch.stack([x.square().sum(dim=1) for x in text.experts], dim=1) * text.weights.square()
 
 
 SIMILARITIES = {"pairwise": pairwise_similarity, "paired-2019": paired_similarity_2019}

@@ -36,6 +36,14 @@ def test_config(config: ConfigParser, split: str | None = None) -> ConfigParser:
     return config
 
 
+def warn_if_leaky(config: ConfigParser) -> bool:
+    """Whether the similarity of `config` is the leaky one, with a warning if it is."""
+    leaky = config["arch"]["args"]["similarity"] == "paired-2019"
+    if leaky:
+        logger.warning(LEAKY_WARNING)
+    return leaky
+
+
 def test_checkpoint(
     config: ConfigParser, state: dict[str, Any], path: Path, device: torch.device, folder: Path
 ) -> tuple[dict, Evaluation]:
@@ -59,8 +67,7 @@ def test_checkpoint(
         loaders.split_name,
         format_table(evaluation.metrics),
     )
-    if leaky := config["arch"]["args"]["similarity"] == "paired-2019":
-        logger.warning(LEAKY_WARNING)
+    leaky = warn_if_leaky(config)
     content = write_metrics(
         folder / "metrics.json",
         evaluation.metrics,

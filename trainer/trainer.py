@@ -12,7 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from base.checkpoint import BEST, load_weights, save_checkpoint, save_periodic
+from base.checkpoint import BEST, load_weights, newest_checkpoint, save_checkpoint, save_periodic
 from base.device import random_states, restore_random_states
 from base.experiment import Experiment
 from base.monitor import Monitor
@@ -72,6 +72,16 @@ class Trainer:
         """Train from `start_epoch` on, evaluating and saving after each epoch."""
         if self.start_epoch > self.options["epochs"]:
             logger.info("nothing left to train: epoch %d of %d is done", self.start_epoch - 1, self.options["epochs"])
+        try:
+            self._train_epochs()
+        except KeyboardInterrupt:
+            self._say_how_to_go_on()
+            raise
+        finally:
+            if self.writer is not None:
+                self.writer.close()
+
+    def _train_epochs(self) -> None:
         for epoch in range(self.start_epoch, self.options["epochs"] + 1):
             values = self._train_epoch(epoch)
             evaluation = evaluate(self.model, self.loaders.evaluation, self.metrics, self.device)
@@ -124,6 +134,13 @@ class Trainer:
             "steps_per_second": steps / (time.perf_counter() - started),
             "lr": self.optimizer.param_groups[0]["lr"],
         }
+
+    def _say_how_to_go_on(self) -> None:
+        newest = newest_checkpoint(self.experiment.models)
+        if newest is None:
+            logger.info("interrupted before the first checkpoint")
+        else:
+            logger.info("interrupted; go on with: python train.py --resume %s", newest)
 
     def _step_schedule(self, values: dict[str, float]) -> None:
         if isinstance(self.lr_scheduler, ReduceLROnPlateau):

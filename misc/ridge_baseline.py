@@ -1,0 +1,95 @@
+"""Ridge regression from mean caption to mean expert: what a linear map without training tricks retrieves.
+
+The captions' mean word vectors are mapped to one expert's mean feature; videos are ranked by cosine similarity to the
+prediction. The strength of the regularisation is chosen on the validation split.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from base.arguments import loader_arguments
+from data_loader import data_loaders
+from data_loader.dataset import ExpertDataset
+from logger.results import format_table
+from model.metric import t2v_metrics, v2t_metrics
+from parse_config import ConfigParser
+from utils.errors import InputError, command
+
+STRENGTHS = 10.0 ** np.arange(-3, 5)
+
+
+def matrices(dataset: ExpertDataset, expert: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean words of V*K captions (V*K, text_dim), which of them exist (V, K), and one expert's means (V, dim)."""
+    videos = np.stack([x.reshape(-1, x.shape[-1]).mean(axis=0) for x in dataset.features[expert]])
+    num_captions = dataset.captions_per_video
+    text = np.zeros((len(dataset), num_captions, dataset.captions[0][0].shape[1]))
+    exists = np.zeros((len(dataset), num_captions), dtype=bool)
+    for v, captions in enumerate(dataset.captions):
+        for k, words in enumerate(captions):
+            text[v, k], exists[v, k] = words.mean(axis=0), True
+    return text.reshape(-1, text.shape[-1]), exists, videos
+
+
+def fit(text: np.ndarray, videos: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights (text_dim, dim) and the two means of ridge regression from `text` (N, text_dim) to `videos` (N, dim)."""
+    text_mean, video_mean = text.mean(axis=0), videos.mean(axis=0)
+    x, y = text - text_mean, videos - video_mean
+    return np.linalg.solve(x.T @ x + strength * np.eye(x.shape[1]), x.T @ y), text_mean, video_mean
+
+
+def similarities(model: tuple[np.ndarray, np.ndarray, np.ndarray], text: np.ndarray, videos: np.ndarray) -> np.ndarray:
+    """Cosine similarity of predictions and videos, both centred: (T, V)."""
+    weights, text_mean, video_mean = model
+    predicted, actual = (text - text_mean) @ weights, videos - video_mean
+    lengths = np.linalg.norm(predicted, axis=1)[:, None] * np.linalg.norm(actual, axis=1)
+    return predicted @ actual.T / np.maximum(lengths, 1e-12)
+
+
+def ridge_results(config_path: str, expert: str) -> dict[str, dict[str, float]]:
+    """Metrics on the test split, by direction; fitted on the training split, the strength chosen on the validation split.
+
+    Raises:
+        InputError: the config does not have the expert, or some videos lack it.
+    """
+    datasets = {}
+    for split in ("val", "test"):
+        config = ConfigParser.from_file(config_path, [f"data_loader.args.split_name={split}"])
+        arguments = loader_arguments(config, torch.device("cpu"))
+        if expert not in arguments["experts"]:
+            raise InputError(f"{config_path}: no expert '{expert}', expected one of {', '.join(arguments['experts'])}")
+        arguments["experts"] = {expert: arguments["experts"][expert]}
+        loaders = config.init("data_loader", data_loaders, **arguments)
+        datasets |= {"train": loaders.train.dataset, split: loaders.evaluation.dataset}
+    if any(x is None for dataset in datasets.values() for x in dataset.features[expert]):
+        raise InputError(f"{config_path}: some videos lack the expert '{expert}', expected one that all have")
+    text, exists, videos = matrices(datasets["train"], expert)
+    text, videos = text[exists.flatten()], videos.repeat(exists.sum(axis=1), axis=0)
+
+    def results(strength: float, split: str) -> dict[str, dict[str, float]]:
+        split_text, split_exists, split_videos = matrices(datasets[split], expert)
+        sims = similarities(fit(text, videos, strength), split_text, split_videos)
+        return {metric.__name__: metric(sims, split_exists) for metric in (t2v_metrics, v2t_metrics)}
+
+    best = max(STRENGTHS, key=lambda strength: results(strength, "val")["t2v_metrics"]["geometric_mean_R1-R5-R10"])
+    return results(best, "test")
+
+
+@command
+def main() -> None:
+    """Print the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", required=True, metavar="FILE", help="config that names the data")
+    parser.add_argument("--expert", default="rgb", help="expert to predict, one that no video lacks (default: %(default)s)")
+    args = parser.parse_args()
+    results = ridge_results(args.config, args.expert)
+    print(f"ridge regression from mean text to mean {args.expert}, split test:\n{format_table(results)}")
+
+
+if __name__ == "__main__":
+    main()

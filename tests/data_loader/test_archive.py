@@ -1,0 +1,203 @@
+"""What an archive says is there, what is missing, and what is refused."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from data_loader.archive import Archive
+from data_loader.experts import Expert
+from utils.errors import InputError
+
+FRAMES = np.array([[1.0, -2.0, 3.0], [4.0, 0.5, -6.0], [0.0, 0.0, 0.0]])
+
+
+def read_feature(archive, value, **fields):
+    """What is read of one video's `value` for an expert of dimension 3."""
+    archive.features["rgb"] = {"video0": value}
+    archive.write()
+    (feature,) = Archive("data/Toy").features("rgb", Expert(**{"dim": 3, **fields}), ["video0"])
+    return feature
+
+
+def read_captions(archive, vectors, raw=None, dim=3):
+    """The captions of one video, and their texts."""
+    archive.text, archive.raw = {"video0": vectors}, {} if raw is None else {"video0": raw}
+    archive.write()
+    ((words,), (texts,)) = Archive("data/Toy").captions("toy", dim, ["video0"])
+    return words, texts
+
+
+def one_line(caught):
+    """The message, which has to be one printable line."""
+    assert str(caught.value).isprintable(), repr(str(caught.value))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])
+@pytest.mark.parametrize(
+    ("aggregation", "expected"),
+    [("vlad", lambda x: x), ("avg", lambda x: sum(x) / len(x)), ("max", lambda x: np.array([max(c) for c in x.T]))],
+)
+def test_frames_are_aggregated_over_time_in_float32(archive, aggregation, expected, dtype):
+    frames = FRAMES.astype(dtype)
+    feature = read_feature(archive, frames, aggregation=aggregation)
+    assert feature.dtype == np.float32
+    np.testing.assert_allclose(feature, expected(frames.astype(np.float64)), rtol=1e-6)
+
+
+def test_means_of_half_floats_do_not_overflow(archive):
+    """65504 is the largest float16: a mean taken before the conversion is infinite."""
+    np.testing.assert_array_equal(read_feature(archive, np.full((4, 3), 60000, np.float16)), [60000, 60000, 60000])
+
+
+@pytest.mark.parametrize("value", [FRAMES[0], FRAMES[:1]])
+def test_a_vector_may_have_one_row_or_none(archive, value):
+    np.testing.assert_array_equal(read_feature(archive, value, kind="vector", aggregation="none"), FRAMES[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "missing", "missing_as_audio"),
+    [
+        (np.zeros((0, 3)), True, True),
+        ([], True, True),
+        (np.full((2, 3), np.nan), True, True),
+        (np.array([[np.nan, 1, 2], [3, 4, 5]]), True, True),
+        (np.zeros((2, 3), np.float16), True, False),
+        (np.array([[0, 0, 0], [0, 0, 1e-30]]), False, False),
+    ],
+    ids=["empty", "empty list", "NaN", "first NaN", "zeros", "almost zeros"],
+)
+@pytest.mark.parametrize("aggregation", ["vlad", "avg"])
+def test_availability(archive, value, missing, missing_as_audio, aggregation):
+    """Silence is a sound: zeros mean that an expert is missing, but not audio."""
+    assert (read_feature(archive, value, aggregation=aggregation) is None) == missing
+    found = read_feature(archive, value, aggregation=aggregation, zeros_are_missing=False)
+    assert (found is None) == missing_as_audio
+
+
+def test_an_expert_that_may_not_be_missing_is_demanded_of_every_video(archive, caplog):
+    archive.features["rgb"].update(video1=np.zeros((0, 12)), video2=np.zeros((2, 12)))
+    del archive.features["rgb"]["video0"]
+    reader = Archive(archive.write().folder.parent)
+    assert [x is None for x in reader.features("rgb", Expert(12), archive.ids[:4])] == [True, True, True, False]
+    with pytest.raises(InputError, match="rgb.pickle: 3 of 4 videos are missing, first 'video0', 'video1', 'video2'"):
+        reader.features("rgb", Expert(12, may_be_missing=False), archive.ids[:4])
+    assert not caplog.records
+    assert reader.features("rgb", Expert(12), archive.ids[:2]) == [None, None]
+    assert "rgb.pickle: none of the 2 videos has this expert" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("value", "fields", "message"),
+    [
+        (np.ones((2, 4)), {}, "dimension 4, expected 3"),
+        (np.ones(4), {}, "dimension 4, expected 3"),
+        (np.ones((2, 3)), {"kind": "vector", "aggregation": "none"}, "2 rows, expected one"),
+        (np.array([[1, 2, 3], [4, np.nan, 6]]), {}, "NaN or inf"),
+        (np.array([[1, 2, -np.inf]]), {"aggregation": "vlad"}, "NaN or inf"),
+        (np.full((1, 3), 1e39), {}, "finite"),
+        (np.ones((1, 2, 3)), {}, r"shape \(1, 2, 3\)"),
+        (np.float32(1), {}, r"shape \(\)"),
+        (np.ones((2, 3), complex), {}, "complex"),
+        (np.array(["a", "b", "c"]), {}, "<U1"),
+        (np.array([1, 2, 3], dtype=object), {}, "object"),
+        (None, {}, "object"),
+        ([[1.0, 2.0, 3.0], [4.0]], {}, r"expected numbers of shape \(T, 3\)"),
+    ],
+)
+def test_features_that_do_not_fit_name_the_file_and_the_video(archive, value, fields, message):
+    with pytest.raises(InputError, match=f"rgb.pickle: 'video0' .*{message}") as caught:
+        read_feature(archive, value, **fields)
+    one_line(caught)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("train_list.txt", None, "not found"),
+        ("val_list.txt", b"\n \n", "no video"),
+        ("train_list.txt", b"video1\nvideo2\nvideo1\n", "'video1' is there 2 times"),
+        ("train_list.txt", b"caf\xe9\n", "not UTF-8"),
+    ],
+)
+def test_bad_split_lists_are_named(workplace, name, content, message):
+    path = workplace.folder / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=f"{name}: {message}") as caught:
+        Archive("data/Toy").video_ids("val")
+    one_line(caught)
+
+
+def test_split_lists_are_lines_and_an_overlap_is_told(workplace, caplog):
+    (workplace.folder / "train_list.txt").write_bytes("video1\r\n\n  vidéo 2 \nvideo3".encode())
+    assert Archive("data/Toy").video_ids("test") == (["video1", "vidéo 2", "video3"], workplace.lists["test_list.txt"])
+    assert not caplog.records
+    (workplace.folder / "val_list.txt").write_text("video9\nvideo3\nvideo1\n")
+    Archive("data/Toy").video_ids("val")
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "2 videos are in both train_list.txt and val_list.txt, first 'video1'" in record.getMessage()
+    with pytest.raises(InputError, match=r"split_name: 'full-test', expected one of val, test"):
+        Archive("data/Toy").video_ids("full-test")
+
+
+def test_captions_without_a_word_are_left_out_with_their_text(archive, caplog):
+    vectors = [np.ones((2, 3), np.float16), np.zeros((0, 3)), [], np.full((1, 3), 2.0)]
+    words, texts = read_captions(archive, vectors, [["a", "cat"], ["lost"], [], "dog"])
+    assert texts == ["a cat", "dog"]
+    for found, expected in zip(words, (vectors[0], vectors[3]), strict=True):
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, expected)
+    assert "text-toy.pickle: 2 captions without a word are left out" in caplog.text
+    assert read_captions(archive, vectors)[1] == ["", ""]  # no text is known of them
+    (archive.folder / "raw-captions.pkl").unlink()
+    assert Archive("data/Toy").captions("toy", 3, ["video0"])[1] == [["", ""]]
+
+
+CAPTION = np.ones((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("vectors", "raw", "file", "message"),
+    [
+        ([], None, "text-toy.pickle", "'video0' has no caption"),
+        ([np.zeros((0, 3))], None, "text-toy.pickle", "no caption of video 'video0' has a word"),
+        ([CAPTION, np.ones((2, 4))], None, "text-toy.pickle", r"caption 1 of 'video0' .*\(2, 4\), .*\(words, 3\)"),
+        ([np.ones(3)], None, "text-toy.pickle", r"caption 0 of 'video0' .*shape \(3,\)"),
+        ([np.ones((2, 3), int)], None, "text-toy.pickle", "caption 0 of 'video0' is int64"),
+        ([CAPTION, np.full((1, 3), np.inf)], None, "text-toy.pickle", "caption 1 of 'video0' .*NaN or inf"),
+        ([CAPTION, np.full((1, 3), np.nan)], None, "text-toy.pickle", "caption 1 of 'video0' .*NaN or inf"),
+        ([None], None, "text-toy.pickle", "caption 0 of 'video0' is object"),
+        ([[[1.0, 2.0, 3.0], [4.0]]], None, "text-toy.pickle", "caption 0 of 'video0'"),
+        (None, None, "text-toy.pickle", "'video0'"),
+        (5, None, "text-toy.pickle", "'video0'"),
+        ([CAPTION], [["a"], ["b"]], "raw-captions.pkl", "'video0' has 2 captions, expected 1 as in text-toy.pickle"),
+        ([CAPTION], [], "raw-captions.pkl", "'video0' has 0 captions, expected 1"),
+        ([CAPTION], 5, "raw-captions.pkl", "'video0'"),
+        ([CAPTION], [5], "raw-captions.pkl", "'video0'"),
+    ],
+)
+def test_captions_that_do_not_fit_name_the_file_and_the_video(archive, vectors, raw, file, message):
+    with pytest.raises(InputError, match=f"{file}: .*{message}") as caught:
+        read_captions(archive, vectors, raw)
+    one_line(caught)
+
+
+def test_files_of_the_wrong_content_are_named(workplace):
+    with pytest.raises(InputError, match="data/Other/symlinked-feats: no such folder"):
+        Archive("data/Other")
+    workplace.dump("rgb.pickle", [np.ones((1, 12))])
+    workplace.dump("raw-captions.pkl", ["a"])
+    reader = Archive("data/Toy")
+    with pytest.raises(InputError, match="rgb.pickle: found a list, expected a dict"):
+        reader.features("rgb", Expert(12), workplace.ids)
+    with pytest.raises(InputError, match="raw-captions.pkl: found a list, expected a dict"):
+        reader.captions("toy", 10, workplace.ids)
+    with pytest.raises(InputError, match="text-w2v: not found"):
+        reader.captions("w2v", 10, workplace.ids)
+    with pytest.raises(InputError, match="text-toy.pickle: video 'unknown' has no caption"):
+        workplace.dump("raw-captions.pkl", {})
+        Archive("data/Toy").captions("toy", 10, ["unknown"])

@@ -1,0 +1,173 @@
+"""Training and evaluation batches as a trainer sees them."""
+
+import inspect
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from base.schema import ArchArgs, DataLoaderArgs
+from data_loader.data_loaders import ExpertDataLoader
+from data_loader.experts import resolve_experts
+from model.model import CENet
+from utils.errors import InputError
+
+
+@pytest.fixture
+def make(workplace, config):
+    """The loaders of the toy archive, with arguments changed."""
+
+    def make(**changed):
+        section = config["experts"]
+        arguments = {
+            **config["data_loader"]["args"],
+            "experts": resolve_experts(section),
+            "text_feat": section["text_feat"],
+            "text_dim": section["text_dim"],
+        }
+        return ExpertDataLoader(**{**arguments, **changed})
+
+    return make
+
+
+def epoch_of(loaders, epoch):
+    loaders.sampler.epoch = epoch
+    return list(loaders.train)
+
+
+def assert_equal(found, expected):
+    """Batches, or parts of them, are the same."""
+    assert type(found) is type(expected)
+    if isinstance(found, torch.Tensor):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+    elif isinstance(found, dict):
+        assert list(found) == list(expected)
+        for key in found:
+            assert_equal(found[key], expected[key])
+    else:
+        assert found == expected
+
+
+@pytest.mark.parametrize(("schema", "function"), [(DataLoaderArgs, ExpertDataLoader), (ArchArgs, CENet)])
+def test_every_argument_of_a_config_is_taken_with_the_same_default(schema, function):
+    parameters = inspect.signature(function).parameters
+    for name, field in schema.model_fields.items():
+        default = parameters[name].default
+        if field.is_required():
+            assert default is inspect.Parameter.empty, name
+        else:
+            assert (default or None) == (field.default or None), name
+
+
+def test_batches_depend_on_seed_and_epoch_alone(make, workplace):
+    ours, workers, other_seed = make(), make(num_workers=2), make(seed=1)
+    first, second = epoch_of(ours, 1), epoch_of(ours, 2)
+    assert len(first) == len(workplace.lists["train_list.txt"]) // 8 == 3
+    with_workers = (epoch_of(workers, 2), epoch_of(workers, 1))  # in the other order, as after a resumption
+    for found, expected in ((epoch_of(ours, 1), first), (with_workers[0], second), (with_workers[1], first)):
+        for one, two in zip(found, expected, strict=True):
+            assert_equal(one, two)
+    orders = [[batch["ids"] for batch in epoch] for epoch in (first, second, epoch_of(other_seed, 1))]
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+    for epoch in (first, second):
+        ids = [name for batch in epoch for name in batch["ids"]]
+        assert len(set(ids)) == len(ids)
+        assert set(ids) <= set(workplace.lists["train_list.txt"])
+        assert all(batch["text"].shape[:2] == (8, 1) for batch in epoch)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_resumed_loader_uses_the_random_state_as_an_uninterrupted_one(make, num_workers):
+    """The model's noise comes from the same generator: resuming exactly needs the same draws from it in each epoch."""
+    ours = make(num_workers=num_workers)
+    epoch_of(ours, 1)
+    saved = torch.get_rng_state()
+    epoch_of(ours, 2)
+    uninterrupted = torch.get_rng_state()
+    resumed = make(num_workers=num_workers)
+    torch.set_rng_state(saved)
+    epoch_of(resumed, 2)
+    assert torch.equal(torch.get_rng_state(), uninterrupted)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 64])
+def test_evaluation_holds_each_video_once_in_order_with_all_captions(make, workplace, batch_size):
+    workplace.text["video30"] = workplace.text["video30"][:1]
+    workplace.dump("text-toy.pickle", workplace.text)
+    workplace.dump("raw-captions.pkl", {})
+    loaders = make(batch_size=batch_size, training=False)
+    assert loaders.train is None
+    batches = list(loaders.evaluation)
+    expected = workplace.lists["val_list.txt"]
+    assert "video30" in expected
+    assert [name for batch in batches for name in batch["ids"]] == expected
+    for batch in batches:
+        for b, name in enumerate(batch["ids"]):
+            valid = [int(mask.sum()) for mask in batch["word_mask"][b]]
+            assert valid == [*map(len, workplace.text[name]), 0][:2]  # a caption that it does not have is all masked
+            assert not batch["text"][b][~batch["word_mask"][b]].any()
+
+
+def test_captions_are_restricted_for_each_side_alone(make, workplace):
+    loaders = make(restrict_train_captions=1)
+    first = {name: " ".join(words[0]) for name, words in workplace.raw.items()}
+    for epoch in range(5):
+        for batch in epoch_of(loaders, epoch):
+            assert batch["raw_captions"] == [[first[name]] for name in batch["ids"]]
+    assert {batch["text"].shape[1] for batch in loaders.evaluation} == {2}
+    loaders = make(num_test_captions=1)
+    assert {batch["text"].shape[1] for batch in loaders.evaluation} == {1}
+    drawn = {(name, *texts) for epoch in range(20) for batch in epoch_of(loaders, epoch) for name, texts in _captions(batch)}
+    assert drawn == {(name, " ".join(x)) for name in workplace.lists["train_list.txt"] for x in workplace.raw[name]}
+
+
+def _captions(batch):
+    return zip(batch["ids"], batch["raw_captions"], strict=True)
+
+
+def test_fused_captions_are_one(make, workplace):
+    (batch,) = make(batch_size=16, fuse_captions=True, max_text_words=5, training=False).evaluation
+    assert batch["text"].shape[:2] == (10, 1)
+    expected = [min(5, sum(map(len, workplace.text[name]))) for name in batch["ids"]]
+    np.testing.assert_array_equal(batch["word_mask"].sum(dim=(1, 2)), expected)
+
+
+def test_padding_to_the_maximum_is_that_of_the_config(make):
+    for batch in make(pad_to_max=True, max_text_words=9, max_expert_tokens=7).evaluation:
+        assert batch["text"].shape[2] == 9
+        assert batch["experts"]["audio"].shape[1] == batch["frame_masks"]["audio"].shape[1] == 7
+
+
+def test_mini_takes_a_few_batches(make):
+    loaders = make(mini=True, batch_size=4)
+    assert (len(loaders.train), len(loaders.evaluation)) == (2, 1)
+
+
+def test_what_is_there_is_logged(make, workplace, caplog):
+    caplog.set_level(logging.INFO)
+    make()
+    for split, ids in (("train", workplace.lists["train_list.txt"]), ("val", workplace.lists["val_list.txt"])):
+        audio = sum(name in workplace.features["audio"] for name in ids)
+        expected = (
+            f"Toy, {split}: {len(ids)} videos, {2 * len(ids)} captions; experts: audio {audio} ({audio / len(ids):.1%})"
+        )
+        assert expected in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"batch_size": 25}, r"Toy/symlinked-feats: 24 videos to train on, fewer than .*batch_size 25"),
+        ({"batch_size": 1}, r"data_loader.args.batch_size: 1, expected at least 2"),
+        ({"split_name": "dev"}, r"data_loader.args.split_name: 'dev'"),
+        ({"text_feat": "w2v"}, "text-w2v: not found"),
+        ({"text_dim": 11}, "text-toy.pickle"),
+    ],
+)
+def test_data_that_do_not_fit_the_config_are_refused(make, changed, message):
+    with pytest.raises(InputError, match=message) as caught:
+        make(**changed)
+    assert "\n" not in str(caught.value)
+    if "batch_size" in changed:  # a limit of training alone
+        make(training=False, **changed)

@@ -1,0 +1,72 @@
+"""The table of experts and what a config makes of it."""
+
+import pytest
+
+from base.schema import Experts
+from data_loader.experts import EXPERTS, SETTINGS, Expert, expert_dims, resolve_experts
+from utils.errors import InputError
+
+
+def test_settings_are_the_keys_of_the_schema_that_are_no_experts():
+    assert set(SETTINGS) == set(Experts.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("section", "feat_aggregation", "expected"),
+    [
+        ({"modalities": ["rgb", "audio"]}, None, {"audio": EXPERTS["audio"], "rgb": EXPERTS["rgb"]}),
+        (
+            {"modalities": ["rgb", "face"], "face_dim": 128},
+            {"rgb": "max", "flow": "avg"},
+            {"face": Expert(128), "rgb": Expert(2048, aggregation="max")},
+        ),
+        ({"modalities": ["rgb", "audio", "face"], "drop_feats": "audio, face"}, None, {"rgb": EXPERTS["rgb"]}),
+        (
+            {"tags": {"dim": 7, "kind": "vector"}, "audio": {"dim": 5}},
+            None,
+            {
+                "audio": Expert(5, aggregation="vlad", zeros_are_missing=False),
+                "tags": Expert(7, kind="vector", aggregation="none"),
+            },
+        ),
+        (
+            {"modalities": ["scene"], "scene": {"kind": "vector", "may_be_missing": False}, "tags": {"dim": 7}},
+            None,
+            {"scene": Expert(2208, kind="vector", aggregation="none", may_be_missing=False, embed_dim=512)},
+        ),
+    ],
+    ids=["the table", "published settings", "dropped", "declared", "declared but not used"],
+)
+def test_a_config_names_declares_and_drops_experts(section, feat_aggregation, expected):
+    resolved = resolve_experts(section, feat_aggregation)
+    assert resolved == expected
+    assert list(resolved) == sorted(resolved)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"modalities": ["rbg"]}, "experts.modalities: 'rbg' is not a known expert"),
+        ({"modalities": ["rgb", "rgb"]}, "experts.modalities: 'rgb' is there twice"),
+        ({"modalities": ["rgb"], "drop_feats": "rbg"}, "experts.drop_feats: 'rbg'"),
+        ({"modalities": ["rgb"], "drop_feats": "rgb"}, "experts.modalities: no expert"),
+        ({}, "experts.modalities: no expert"),
+        ({"x": {"dim": 3, "kind": "vector", "aggregation": "vlad"}}, "experts.x.aggregation: 'vlad' for a vector"),
+        ({"x": {"dim": 3, "aggregation": "none"}}, "experts.x.aggregation: 'none' for a sequence"),
+    ],
+)
+def test_experts_that_do_not_fit_are_named(section, message):
+    with pytest.raises(InputError, match=message):
+        resolve_experts(section)
+
+
+def test_dims_after_aggregation_and_of_the_embedding():
+    experts = {"audio": EXPERTS["audio"], "rgb": EXPERTS["rgb"], "scene": EXPERTS["scene"]}
+    assert expert_dims(experts, {"audio": 16, "text": 8}, None) == {
+        "audio": (16 * 128, 128),
+        "rgb": (2048, 2048),
+        "scene": (2208, 512),
+    }
+    assert expert_dims(experts, {"audio": 2}, 64) == {"audio": (256, 64), "rgb": (2048, 64), "scene": (2208, 64)}
+    with pytest.raises(InputError, match="arch.args.vlad_clusters.audio: missing"):
+        expert_dims(experts, {"text": 8}, None)

@@ -1,0 +1,32 @@
+"""The baseline against scipy's least squares, and on the real archive where it is at hand."""
+
+import subprocess
+import sys
+
+import numpy as np
+import scipy.linalg
+from conftest import ROOT
+
+from misc.ridge_baseline import fit, similarities
+
+
+def test_ridge_is_least_squares_on_augmented_data():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 4)), rng.normal(size=(30, 3))
+    weights, x_mean, y_mean = fit(x, y, 2.5)
+    augmented = np.vstack([x - x.mean(0), np.sqrt(2.5) * np.eye(4)])
+    expected, *_ = scipy.linalg.lstsq(augmented, np.vstack([y - y.mean(0), np.zeros((4, 3))]))
+    np.testing.assert_allclose(weights, expected)
+    sims = similarities((weights, x_mean, y_mean), x[:2], y[:5])
+    prediction = (x[1] - x.mean(0)) @ expected
+    target = y[4] - y.mean(0)
+    np.testing.assert_allclose(sims[1, 4], prediction @ target / np.linalg.norm(prediction) / np.linalg.norm(target))
+
+
+def test_the_command_prints_both_directions(workplace):
+    command = [sys.executable, ROOT / "misc" / "ridge_baseline.py", "--config", "configs/toy/train-ce.json"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    t2v = next(line.split() for line in result.stdout.splitlines() if line.strip().startswith("t2v"))
+    assert float(t2v[1]) > 30  # ten candidates that share latents with their captions
+    failed = subprocess.run([*command, "--expert", "audio"], capture_output=True, text=True)
+    assert failed.returncode == 2 and "some videos lack it" in failed.stderr

@@ -1,0 +1,70 @@
+"""The collaborative gate against a loop over pairs, straight from the equations."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from model.gates import CollaborativeGating, ContextGating, GatedEmbeddingUnit, ReduceDim
+
+
+def gated_by_loop(net, experts, available, order):
+    """One video: experts is a list of (D,), available a list of 0 and 1; one call of g and h a pair."""
+
+    def bn(module, x):
+        return (x - module.running_mean) / (module.running_var + module.eps).sqrt() * module.weight + module.bias
+
+    current, gated = list(experts), []
+    for i in range(len(experts)):
+        pairs = [j for j in range(len(experts)) if j != i and available[i] and available[j]]
+        total = torch.zeros_like(experts[0])
+        for j in pairs:
+            total = total + net.g2(torch.relu(net.g1(torch.cat([current[i], current[j]]))))
+        mean = total / (len(pairs) + 1e-11)
+        gate = net.h2(torch.relu(net.h1(mean)))
+        unit = net.modulation[i]
+        attention = bn(unit.batch_norm_gate, gate) + bn(unit.batch_norm_self, unit.fc(current[i]))
+        modulated = current[i] * torch.sigmoid(attention)
+        gated.append(modulated / modulated.norm())
+        if order == "sequential":
+            current[i] = gated[i]
+    return gated
+
+
+@pytest.mark.parametrize("order", ["parallel", "sequential"])
+def test_collaborative_gating_equals_the_loop_over_pairs(order):
+    torch.manual_seed(0)
+    net = CollaborativeGating(4, 6, order).double().eval()
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    experts = [F.normalize(torch.randn(16, 6, dtype=torch.float64), dim=1) for _ in range(4)]
+    available = (torch.arange(16)[:, None] >> torch.arange(4)) & 1  # every pattern, none and all included
+    gated = net(experts, available.double())
+    for v in range(16):
+        expected = gated_by_loop(net, [x[v] for x in experts], available[v].tolist(), order)
+        for i in range(4):
+            torch.testing.assert_close(gated[i][v], expected[i])
+
+
+def test_the_orders_differ():
+    torch.manual_seed(0)
+    net = CollaborativeGating(3, 6).eval()
+    experts = [torch.randn(2, 6) for _ in range(3)]
+    parallel = net(experts, torch.ones(2, 3))
+    net.order = "sequential"
+    sequential = net(experts, torch.ones(2, 3))
+    torch.testing.assert_close(parallel[0], sequential[0])  # nothing was gated before the first
+    assert not torch.allclose(parallel[2], sequential[2])
+
+
+def test_units_follow_their_formulas():
+    torch.manual_seed(0)
+    x = torch.randn(9, 5)
+    context, unit, reduce = ContextGating(5).eval(), GatedEmbeddingUnit(5, 4).eval(), ReduceDim(5, 4)
+    context.batch_norm.running_mean.normal_()
+    scaled = (context.fc(x) - context.batch_norm.running_mean) / (1 + context.batch_norm.eps) ** 0.5
+    torch.testing.assert_close(context(x), F.glu(torch.cat([x, scaled], dim=1), dim=1))
+    inner = unit.cg(unit.fc(x))
+    torch.testing.assert_close(unit(x), inner / inner.square().sum(1, keepdim=True).sqrt())
+    torch.testing.assert_close(reduce(x), reduce.fc(x) / reduce.fc(x).square().sum(1, keepdim=True).sqrt())

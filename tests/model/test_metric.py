@@ -1,0 +1,117 @@
+"""The metrics against the published values, a double loop, and trec_eval."""
+
+import json
+
+import numpy as np
+import pytest
+import pytrec_eval
+from conftest import shared
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.metric import t2v_metrics, v2t_metrics
+from utils.errors import InputError
+
+CASES = ("a", "b", "c", "c_nomask", "d", "e", "f")
+
+
+def ranks_by_loop(sims, masks, direction):
+    """0-based ranks, ties averaged, one comparison at a time."""
+    num_videos = sims.shape[1]
+    num_captions = len(sims) // num_videos
+    ranks = []
+    if direction == "t2v":
+        for row in range(len(sims)):
+            video, caption = divmod(row, num_captions)
+            if masks[video][caption]:
+                higher = sum(score > sims[row][video] for score in sims[row])
+                tied = sum(score == sims[row][video] for score in sims[row])
+                ranks.append(higher + (tied - 1) / 2)
+        return ranks
+    candidates = [row for row in range(len(sims)) if masks[row // num_captions][row % num_captions]]
+    for video in range(num_videos):
+        own = []
+        for row in candidates:
+            if row // num_captions == video:
+                higher = sum(sims[other][video] > sims[row][video] for other in candidates)
+                tied = sum(sims[other][video] == sims[row][video] for other in candidates)
+                own.append(higher + (tied - 1) / 2)
+        ranks.append(min(own))
+    return ranks
+
+
+def summary_by_loop(ranks):
+    share = {f"R{k}": 100 * sum(r < k if k > 1 else r == 0 for r in ranks) / len(ranks) for k in (1, 5, 10, 50)}
+    middle = sorted(ranks)[(len(ranks) - 1) // 2 : len(ranks) // 2 + 1]
+    return {
+        **share,
+        "MedR": sum(middle) / len(middle) + 1,
+        "MeanR": sum(ranks) / len(ranks) + 1,
+        "geometric_mean_R1-R5-R10": (share["R1"] * share["R5"] * share["R10"]) ** (1 / 3),
+    }
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("direction", "metric"), [("t2v", t2v_metrics), ("v2t", v2t_metrics)])
+def test_parity_with_the_published_implementation(case, direction, metric):
+    data = np.load(shared("parity", "metrics.npz"))
+    exact = json.loads(shared("parity", "manifest.json").read_text())["files"]["metrics.npz"]["exact_float64"]
+    masks = data.get(f"{case}/query_masks")
+    found = metric(data[f"{case}/sims"], masks)
+    prefix = f"{case}/{direction}/"
+    expected = {key.removeprefix(prefix): value for key, value in exact.items() if key.startswith(prefix)}
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    num_videos=st.integers(1, 7),
+    num_captions=st.integers(1, 4),
+    decimals=st.sampled_from([0, 1, 6]),
+)
+@settings(deadline=None, max_examples=60)
+def test_equals_the_double_loop_with_ties_and_masks(seed, num_videos, num_captions, decimals):
+    rng = np.random.default_rng(seed)
+    sims = rng.normal(size=(num_videos * num_captions, num_videos)).round(decimals)
+    masks = rng.random((num_videos, num_captions)) < 0.7
+    masks[:, 0] = True
+    before = sims.copy()
+    for direction, metric in (("t2v", t2v_metrics), ("v2t", v2t_metrics)):
+        expected = summary_by_loop(ranks_by_loop(sims, masks, direction))
+        assert metric(sims, masks.astype(float)) == pytest.approx(expected)
+    assert np.array_equal(sims, before)
+
+
+def test_recall_equals_trec_eval():
+    """With one relevant video a query, trec_eval's success at k is recall at k."""
+    sims = np.random.default_rng(0).normal(size=(120, 60))
+    relevant = {f"q{row}": {f"v{row // 2}": 1} for row in range(120)}
+    run = {f"q{row}": {f"v{v}": float(s) for v, s in enumerate(scores)} for row, scores in enumerate(sims)}
+    results = pytrec_eval.RelevanceEvaluator(relevant, {"success.1,5,10,50"}).evaluate(run)
+    found = t2v_metrics(sims)
+    for k in (1, 5, 10, 50):
+        assert found[f"R{k}"] == pytest.approx(100 * np.mean([r[f"success_{k}"] for r in results.values()]))
+
+
+def test_a_tie_for_first_is_no_hit_at_1():
+    assert t2v_metrics(np.ones((2, 2)))["R1"] == 0
+    assert t2v_metrics(np.array([[1.0, 0.9], [0.0, 0.1]]))["R1"] == 100
+
+
+@pytest.mark.parametrize("metric", [t2v_metrics, v2t_metrics])
+@pytest.mark.parametrize(
+    ("sims", "masks", "message"),
+    [
+        (np.array([[1, 2], [np.nan, 3], [1, np.inf], [0, 0]]), None, "NaN or inf, first in row 1"),
+        (np.zeros((3, 2)), None, r"shape \(3, 2\), expected"),
+        (np.zeros(4), None, r"shape \(4,\), expected"),
+        (np.zeros((0, 0)), None, r"shape \(0, 0\), expected"),
+        (np.zeros((4, 2)), np.ones((2, 3)), r"masks of shape \(2, 3\), expected \(2, 2\)"),
+        (np.zeros((4, 2)), np.array([[1, 1], [0, 0]]), "column 1 has no caption"),
+    ],
+)
+def test_refuses_what_it_cannot_rank(metric, sims, masks, message):
+    with pytest.raises(InputError, match=message):
+        metric(sims, masks)

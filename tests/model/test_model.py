@@ -1,0 +1,202 @@
+"""CENet: parity with the 2019 release, its own promises, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import shared
+from variants import CLUSTERS, DIMS, SWITCHES, TEXT_DIM, make_batch, make_model, similarities
+
+from model.loss import MaxMarginRankingLoss
+from model.model import CENet
+from model.published import load_published, translate
+from utils.errors import InputError
+
+PUBLISHED = ("ce", "mimic", "moee", "moee_noweights", "concat_mix", "concat")
+EXPERTS = ("audio", "face", "rgb")
+CLOSE = {"rtol": 1e-5, "atol": 1e-6}
+
+
+class Parity:
+    """One `ce_<variant>.npz`: its data, and models with its weights."""
+
+    def __init__(self, variant):
+        self.data = {name: torch.from_numpy(x) for name, x in np.load(shared("parity", f"ce_{variant}.npz")).items()}
+        settings = json.loads(shared("parity", "manifest.json").read_text())["files"][f"ce_{variant}.npz"]["settings"]
+        self.arguments = {key: settings[key] for key in ("vlad_clusters", "expert_dims")} | settings["constructor"]
+
+    def model(self, **more):
+        model = CENet(**self.arguments, **({"gate_order": "sequential", "mask_padding": False} | more))
+        load_published(model, {name[3:]: x for name, x in self.data.items() if name.startswith("sd/")})
+        return model
+
+    def sims(self, model, text, missing=False):
+        inputs, ind = ("in_missing", "ind_missing") if missing else ("in", "ind_all")
+        out = model(
+            self.data[f"in/{text}"],
+            {name: self.data[f"{inputs}/{name}"] for name in EXPERTS},
+            {name: self.data[f"{ind}/{name}"] for name in EXPERTS},
+        )
+        return out["cross_view_conf_matrix"]
+
+
+@pytest.fixture(params=PUBLISHED)
+def parity(request):
+    return Parity(request.param)
+
+
+def test_parity_in_evaluation(parity):
+    model = parity.model().eval()
+    torch.testing.assert_close(parity.sims(model, "text_eval"), parity.data["sims_all"], **CLOSE)
+    leak_free = parity.data.get("sims_missing_pairwise", parity.data.get("sims_missing_text_unmasked"))
+    torch.testing.assert_close(parity.sims(model, "text_eval", missing=True), leak_free, **CLOSE)
+    leaky = parity.model(similarity="paired-2019").eval()
+    torch.testing.assert_close(parity.sims(leaky, "text_eval", missing=True), parity.data["sims_missing_leaky"], **CLOSE)
+
+
+def test_parity_of_the_parallel_gate():
+    parity = Parity("ce")
+    model = parity.model(gate_order="parallel").eval()
+    torch.testing.assert_close(parity.sims(model, "text_eval"), parity.data["sims_all_parallel_gate"], **CLOSE)
+    found = parity.sims(model, "text_eval", missing=True)
+    torch.testing.assert_close(found, parity.data["sims_missing_parallel_gate"], **CLOSE)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_parity_in_training(parity, missing):
+    prefix, suffix = ("train_missing", "_leaky") if missing else ("train", "")
+    model = parity.model(similarity="paired-2019" if missing else "pairwise").train()
+    sims = parity.sims(model, "text_train", missing)
+    loss = MaxMarginRankingLoss(0.2, fix_norm=True)(sims)
+    torch.testing.assert_close(sims, parity.data[f"{prefix}/sims{suffix}"], **CLOSE)
+    torch.testing.assert_close(loss, parity.data[f"{prefix}/loss{suffix}"], **CLOSE)
+    state, checked = model.state_dict(), 0
+    for name, value in parity.data.items():
+        ours = translate(name.removeprefix(f"{prefix}/bn/"), model)
+        if name.startswith(f"{prefix}/bn/") and ours in state:
+            torch.testing.assert_close(state[ours], value, **CLOSE)
+            checked += 1
+    assert checked == sum(name.endswith(("running_mean", "running_var")) for name in state)
+
+    loss.backward()
+    published = {translate(key.removeprefix("train/gradnorm/"), model): norm for key, norm in parity.data.items()}
+    for name, parameter in model.named_parameters():
+        if not missing and name in published and parameter.grad is not None:
+            torch.testing.assert_close(parameter.grad.norm(), published[name], rtol=1e-3, atol=1e-6, msg=name)
+
+
+def test_training_with_missing_experts_is_leak_free(parity):
+    if "train_missing/sims_pairwise" not in parity.data:
+        pytest.skip("not recorded for the Concat variants")
+    model = parity.model().train()
+    sims = parity.sims(model, "text_train", missing=True)
+    torch.testing.assert_close(sims, parity.data["train_missing/sims_pairwise"], **CLOSE)
+    loss = MaxMarginRankingLoss(0.2, fix_norm=True)(sims)
+    torch.testing.assert_close(loss, parity.data["train_missing/loss_pairwise"], **CLOSE)
+
+
+def test_published_names_are_all_placed_or_known_to_be_unused():
+    parity = Parity("ce")
+    state = {name[3:]: x for name, x in parity.data.items() if name.startswith("sd/")}
+    model = CENet(**parity.arguments)
+    dropped = load_published(model, state)
+    prefixes = {name.split(".")[1] for name in dropped}
+    assert prefixes == {f"{x}_reason_3" for x in "gf"} | {f"batch_norm_{x}{i}" for x in "gf" for i in (1, 2)}
+    assert len(dropped) == 4 + 4 * 5
+    with pytest.raises(InputError, match="lacks 'text_pooling.clusters'"):
+        load_published(model, {name: x for name, x in state.items() if name != "text_pooling.clusters"})
+    with pytest.raises(InputError, match="has the unexpected 'ce.extra'"):
+        load_published(model, state | {"ce.extra": torch.zeros(1)})
+    with pytest.raises(InputError, match=r"'moe_fc.bias' is \(4,\), expected \(3,\)"):
+        load_published(model, state | {"ce.moe_fc.bias": torch.zeros(4)})
+
+
+@pytest.mark.parametrize("variant", SWITCHES)
+def test_inputs_are_never_modified_and_a_second_pass_gives_the_same(variant):
+    model, batch, untouched = make_model(variant), make_batch(0, 4, 2), make_batch(0, 4, 2)
+    first = similarities(model, batch)
+    for part in ("experts", "ind", "frame_masks"):
+        for name, x in untouched[part].items():
+            assert torch.equal(batch[part][name].nan_to_num(99), x.nan_to_num(99))
+    assert torch.equal(batch["text"], untouched["text"])
+    assert torch.equal(first, similarities(model, batch))
+
+
+def test_nan_in_an_expert_that_is_present_names_expert_and_item():
+    model, batch = make_model("ce"), make_batch(0, 4, 1, missing=0)
+    batch["experts"]["rgb"][2, 3] = torch.nan
+    with pytest.raises(InputError, match="expert 'rgb', item 2"):
+        model(**batch)
+
+
+@pytest.mark.parametrize("variant", SWITCHES)
+def test_captions_of_a_video_are_averaged_in_training_and_on_request(variant):
+    batch = make_batch(0, 4, 3)
+    batch["word_mask"][1, 2] = False  # a video with two captions
+    sims = similarities(make_model(variant), batch).view(4, 3, 4)
+    averaged = similarities(make_model(variant, test_caption_mode="avg"), batch)
+    for v in range(4):
+        count = 2 if v == 1 else 3
+        torch.testing.assert_close(averaged[v], sum(sims[v, k] for k in range(count)) / count)
+    assert similarities(make_model(variant).train(), batch).shape == (4, 4)
+
+
+def test_switches_do_what_they_say():
+    batch = make_batch(0, 5, 1)
+    everything = make_batch(0, 5, 1)
+    everything["ind"] = {name: torch.ones(5) for name in DIMS}
+    everything["experts"] = {name: x.nan_to_num(0) for name, x in everything["experts"].items()}
+    kept = similarities(make_model("moee", keep_missing_modalities=True), batch)
+    torch.testing.assert_close(kept, similarities(make_model("moee"), everything))
+    assert not torch.allclose(kept, similarities(make_model("moee"), batch))
+
+    noisy = make_model("moee", randomise_feats="rgb, face")
+    other = make_batch(0, 5, 1)
+    other["experts"]["rgb"] = other["experts"]["rgb"] + 1
+    assert torch.equal(similarities(noisy, batch), similarities(noisy, other))
+    other["experts"]["audio"] = other["experts"]["audio"] + 1
+    assert not torch.equal(similarities(noisy, batch), similarities(noisy, other))
+
+    weights = make_model("moee-mw")(**batch)["moe_weights"]
+    assert (weights == 0.25).all()
+
+
+def test_without_masks_every_position_counts_and_mask_padding_false_ignores_masks():
+    batch = make_batch(0, 4, 2, missing=0)
+    bare = {key: batch[key] for key in ("text", "experts", "ind")}
+    unmasked = similarities(make_model("ce", mask_padding=False), batch)
+    assert torch.equal(similarities(make_model("ce"), bare), unmasked)
+    assert not torch.allclose(similarities(make_model("ce"), batch), unmasked)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"use_ce": True, "mimic_ce_dims": True}, "use_ce and mimic_ce_dims are both true"),
+        ({"use_ce": True, "expert_dims": {"rgb": (4, 6)}}, r"use_ce with one expert \(rgb\)"),
+        ({"use_ce": True, "expert_dims": {"rgb": (4, 6), "face": (4, 5)}}, r"embeddings of \[5, 6\] dims"),
+        ({"concat_experts": True, "text_dim": 3}, "text of 6 dims .* experts of 26 dims"),
+        ({"randomise_feats": "rgb,flwo"}, "names 'flwo', expected one of audio, face, rgb, speech"),
+        ({"gate_order": "random"}, "gate_order is 'random', expected one of parallel, sequential"),
+        ({"expert_dims": {}}, "no expert"),
+        ({"expert_dims": {"audio": (7, 4)}}, "'audio' of 7 pooled dims is no multiple of its 2 clusters"),
+    ],
+)
+def test_refuses_what_does_not_go_together(arguments, message):
+    dims = {name: (dim, 6) for name, dim in DIMS.items()}
+    with pytest.raises(InputError, match=message):
+        CENet(**({"expert_dims": dims, "text_dim": TEXT_DIM, "vlad_clusters": CLUSTERS} | arguments))
+
+
+def test_parameters_of_ce_at_its_published_size():
+    """The published 107,736,807 less the 529,408 that the release never used."""
+    sizes = {"audio": 128 * 16, "face": 512, "flow": 1024, "ocr": 300 * 32, "rgb": 2048, "scene": 2208, "speech": 300 * 32}
+    with torch.device("meta"):
+        model = CENet(
+            expert_dims={name: (dim, 512) for name, dim in sizes.items()},
+            text_dim=768,
+            vlad_clusters={"text": 32, "audio": 16, "speech": 32, "ocr": 32},
+            use_ce=True,
+        )
+    assert sum(p.numel() for p in model.parameters()) == 107_736_807 - 529_408

@@ -1,0 +1,336 @@
+"""The commands as people type them: what they write, how they go on, and what they say to bad input."""
+
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, shared
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import test as test_command
+import train as train_command
+from model.metric import t2v_metrics
+
+CONFIG = "configs/toy/train-ce.json"
+MODELS = Path("data/saved/models/toy-train-ce")
+
+
+@pytest.fixture
+def run(workplace, monkeypatch, capsys):
+    """Run a command in this process: (exit code, standard output, standard error)."""
+
+    def run(command, *arguments):
+        monkeypatch.setattr(sys, "argv", [command.__name__, *map(str, arguments)])
+        try:
+            command.main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def refused(run):
+    """Run a command that has to refuse its input: its one line on standard error."""
+
+    def refused(command, *arguments):
+        before = sorted(Path().rglob("*"))
+        code, _, err = run(command, *arguments)
+        assert code == 2, err
+        assert err.startswith("error: ") and err.count("\n") == 1 and "Traceback" not in err
+        left = [path for path in Path().rglob("*") if path not in before]
+        assert all("data/saved" in str(path) for path in left), left
+        return err
+
+    return refused
+
+
+def train(run, *arguments):
+    """Train, which has to end well: the folder of the run and standard output."""
+    before = set(MODELS.glob("*"))
+    code, out, err = run(train_command, "--config", CONFIG, *arguments)
+    assert code == 0, err
+    (folder,) = set(MODELS.glob("*")) - before
+    return folder, out
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def assert_equal_weights(one, other):
+    for name, x in weights(one).items():
+        assert torch.equal(x, weights(other)[name]), name
+
+
+def test_training_writes_checkpoints_metrics_log_and_events(run):
+    folder, out = train(run, "--set", "trainer.epochs=5")
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *(f"checkpoint-epoch{n}.pth" for n in (3, 4, 5)),
+        "config.json",
+        "metrics.json",
+        "trained_model.pth",
+    ]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    best = torch.load(folder / "trained_model.pth", weights_only=True)
+    assert metrics.keys() >= {"t2v_metrics", "v2t_metrics"}
+    assert metrics["split"] == "val" and metrics["leaky"] is False and metrics["seed"] == 0
+    assert metrics["config"] == CONFIG and metrics["checkpoint"] == str(folder / "trained_model.pth")
+    assert metrics["epoch"] == best["epoch"]
+    # The best epoch's own validation says the same as the evaluation of its checkpoint.
+    for name, value in metrics["t2v_metrics"].items():
+        assert value == pytest.approx(best["values"][f"val_t2v_metrics_{name}"]), name
+
+    log = folder.parents[2] / "log" / folder.parent.name / folder.name
+    assert "epoch 5/5" in out and "epoch 5/5" in (log / "info.log").read_text()
+    assert "audio" in out and "rgb 24 (100.0%)" in out
+    events = EventAccumulator(str(log)).Reload()
+    scalars = set(events.Tags()["scalars"])
+    assert scalars >= {"loss", "lr", "steps_per_second", "moe_weights/rgb", "moe_weights/audio", "val_t2v_metrics/R1"}
+    assert [e.step for e in events.Scalars("loss")] == [1, 2, 3, 4, 5]
+    assert "config/text_summary" in events.Tags()["tensors"]
+
+
+def test_training_learns(run):
+    """Latents are shared by captions and videos: ten candidates, chance 10 %."""
+    folder, _ = train(run, "--set", "trainer.epochs=30", "--set", "trainer.save_period=30")
+    assert json.loads((folder / "metrics.json").read_text())["t2v_metrics"]["R1"] > 40
+
+
+def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(run, monkeypatch):
+    whole, _ = train(run, "--set", "arch.args.randomise_feats=scene")  # noise: the random state matters too
+
+    def interrupt(self, epoch, *args):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return original(self, epoch, *args)
+
+    original = train_command.Trainer._train_epoch
+    monkeypatch.setattr(train_command.Trainer, "_train_epoch", interrupt)
+    code, out, err = run(train_command, "--config", CONFIG, "--set", "arch.args.randomise_feats=scene")
+    assert code == 130
+    (part,) = set(MODELS.glob("*")) - {whole}
+    assert f"--resume {part}/checkpoint-epoch1.pth" in out
+    monkeypatch.setattr(train_command.Trainer, "_train_epoch", original)
+
+    code, _, err = run(train_command, "--resume", part / "checkpoint-epoch1.pth")
+    assert code == 0, err
+    assert set(MODELS.glob("*")) == {whole, part}  # it went on in its own folder
+    for name in ("checkpoint-epoch3.pth", "trained_model.pth"):
+        assert_equal_weights(whole / name, part / name)
+    states = [torch.load(folder / "checkpoint-epoch3.pth", weights_only=True) for folder in (whole, part)]
+    assert states[0]["monitor_best"] == states[1]["monitor_best"]
+    assert states[0]["lr_scheduler"]["last_epoch"] == states[1]["lr_scheduler"]["last_epoch"] == 3
+    moments = [state["optimizer"]["state"][0]["exp_avg"] for state in states]
+    assert torch.equal(*moments)
+
+
+def test_resuming_with_another_config_starts_another_run(run):
+    first, _ = train(run)
+    kept = {p.name: p.read_bytes() for p in first.iterdir()}
+    code, out, _ = run(train_command, "--resume", first / "checkpoint-epoch3.pth", "--set", "trainer.epochs=4")
+    assert code == 0 and "epoch 4/4" in out and "epoch 3/4" not in out
+    (second,) = set(MODELS.glob("*")) - {first}
+    assert (second / "trained_model.pth").exists()
+    assert {p.name: p.read_bytes() for p in first.iterdir()} == kept
+
+
+def test_a_finished_training_has_nothing_left_to_train(run):
+    folder, _ = train(run)
+    code, out, _ = run(train_command, "--resume", folder / "checkpoint-epoch3.pth")
+    assert code == 0 and "nothing left to train" in out
+
+
+def test_seeds_are_all_run_and_summarised(run):
+    folder, out = train(run, "--seeds", "3,5")
+    runs = [json.loads((folder / f"seed-{seed}" / "metrics.json").read_text()) for seed in (3, 5)]
+    assert [r["seed"] for r in runs] == [3, 5]
+    summary = json.loads((folder / "summary.json").read_text())
+    for direction in ("t2v_metrics", "v2t_metrics"):
+        for name in runs[0][direction]:
+            values = [r[direction][name] for r in runs]
+            assert summary["mean"][direction][name] == pytest.approx(np.mean(values))
+            assert summary["std"][direction][name] == pytest.approx(np.std(values, ddof=1))
+    assert f"{summary['mean']['t2v_metrics']['R5']:.1f} ({summary['std']['t2v_metrics']['R5']:.1f})" in out
+    single, _ = train(run, "--set", "seed=5")
+    assert_equal_weights(folder / "seed-5" / "checkpoint-epoch3.pth", single / "checkpoint-epoch3.pth")
+    assert not torch.equal(*(weights(folder / f"seed-{s}/trained_model.pth")["moe_fc.weight"] for s in (3, 5)))
+
+
+def test_debugging_flags(run):
+    folder, out = train(run, "--train_single_epoch", "--mini_train", "--disable_workers")
+    assert "epoch 1/1" in out and "train: 16 videos" in out and "val: 8 videos" in out
+    assert (folder / "checkpoint-epoch1.pth").exists()
+
+
+def test_workers_change_nothing(run):
+    alone, _ = train(run, "--set", "trainer.epochs=2")
+    helped, _ = train(run, "--set", "trainer.epochs=2", "--set", "data_loader.args.num_workers=2")
+    assert_equal_weights(alone / "checkpoint-epoch2.pth", helped / "checkpoint-epoch2.pth")
+
+
+def test_early_stop_and_skipped_saves(run):
+    options = ("trainer.epochs=9", "trainer.monitor=max epoch", "trainer.skip_first_n_saves=2", "trainer.save_period=4")
+    folder, _ = train(run, *(x for option in options for x in ("--set", option)))
+    assert {p.name for p in folder.glob("checkpoint*")} == {f"checkpoint-epoch{n}.pth" for n in (4, 8, 9)}
+    assert torch.load(folder / "trained_model.pth", weights_only=True)["epoch"] == 9
+    options = ("trainer.epochs=9", "trainer.monitor=min epoch", "trainer.early_stop=2", "trainer.save_period=9")
+    folder, out = train(run, *(x for option in options for x in ("--set", option)))
+    assert "stopped: epoch has not improved for 2 epochs" in out and "epoch 4/9" not in out
+    assert torch.load(folder / "trained_model.pth", weights_only=True)["epoch"] == 1
+    assert (folder / "checkpoint-epoch3.pth").exists()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "optimizer={'type': 'SGD', 'args': {'lr': 0.1}}",
+        "lr_scheduler={'type': 'ReduceLROnPlateau', 'args': {'patience': 0}}",
+        "arch.args.use_ce=false",
+    ],
+)
+def test_any_torch_optimiser_schedule_and_variant_trains_and_resumes(run, option):
+    path = Path(CONFIG)
+    config = json.loads(path.read_text())
+    key, _, value = option.partition("=")
+    if "." not in key:
+        config[key] = json.loads(value.replace("'", '"'))
+        path.write_text(json.dumps(config))
+        option = "seed=0"
+    folder, _ = train(run, "--set", option)
+    code, out, err = run(train_command, "--resume", folder / "checkpoint-epoch2.pth")
+    assert code == 0, err
+    assert "epoch 3/3" in out
+
+
+def test_the_test_command_needs_a_checkpoint_alone(run):
+    folder, _ = train(run)
+    code, out, err = run(test_command, "--resume", folder / "trained_model.pth", "--split", "test", "--save_sims", "s.npz")
+    assert code == 0, err
+    assert "Toy, test: 10 videos, 20 captions" in out and "scene" in out and "t2v" in out and "v2t" in out
+    (path,) = Path("data/saved/log/toy-train-ce").glob("*/metrics.json")
+    metrics = json.loads(path.read_text())
+    assert metrics["split"] == "test" and metrics["checkpoint"] == str(folder / "trained_model.pth")
+    kept = np.load("s.npz")
+    assert metrics["t2v_metrics"] == pytest.approx(t2v_metrics(kept["sims"], kept["query_masks"]))
+    ids = Path("data/Toy/symlinked-feats/test_list.txt").read_text().split()
+    assert kept["video_ids"].tolist() == ids
+    assert kept["caption_ids"].tolist() == [f"{video}#{k}" for video in ids for k in range(2)]
+    assert kept["sims"].shape == (20, 10)
+
+
+def test_eval_config_names_the_data_to_test_on(run):
+    evaluation = {"inherit_from": CONFIG, "data_loader": {"args": {"split_name": "test", "num_test_captions": 1}}}
+    Path("configs/toy/eval-ce.json").write_text(json.dumps(evaluation))
+    folder, out = train(run, "--set", "eval_config=configs/toy/eval-ce.json")
+    assert "Toy, test: 10 videos, 10 captions" in out
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["split"] == "test" and "val_t2v_metrics_R1" in metrics["validation"]
+    code, out, _ = run(test_command, "--resume", folder / "trained_model.pth")
+    assert code == 0 and "Toy, test: 10 videos, 10 captions" in out
+    code, out, _ = run(test_command, "--resume", folder / "trained_model.pth", "--config", "configs/toy/eval-ce.json")
+    assert code == 0 and "Toy, test: 10 videos, 10 captions" in out
+    assert list(Path("data/saved/log/toy-eval-ce").glob("*/metrics.json"))
+
+
+def test_the_leaky_similarity_marks_what_it_writes(run):
+    folder, out = train(run, "--set", "arch.args.similarity=paired-2019")
+    assert json.loads((folder / "metrics.json").read_text())["leaky"] is True
+    assert out.index("LEAKY") < out.index("epoch 1/3")
+    code, out, _ = run(test_command, "--resume", folder / "trained_model.pth", "--set", "arch.args.similarity=pairwise")
+    assert code == 0 and "LEAKY" not in out
+
+
+def test_purging_deletes_this_experiment_alone(run, refused):
+    first, _ = train(run)
+    other = MODELS.parent / "toy-train-other"
+    other.mkdir()
+    assert "expected --yes" in refused(train_command, "--config", CONFIG, "--purge_exp_dir")
+    kept = first / "checkpoint-epoch3.pth"
+    assert kept.exists()
+    code, _, err = run(train_command, "--config", CONFIG, "--purge_exp_dir", "--yes", "--set", "trainer.epochs=1")
+    assert code == 0, err
+    assert not kept.exists() and other.exists()
+    assert len(list(MODELS.iterdir())) == len(list(Path("data/saved/log/toy-train-ce").iterdir())) == 1
+
+
+def corrupt(path):
+    Path(path).write_bytes(Path(path).read_bytes()[:-100])
+
+
+def hostile(path):
+    class Evil:
+        def __reduce__(self):
+            return Path.touch, (Path("pwned"),)
+
+    with Path(path).open("wb") as file:
+        pickle.dump({"video0": Evil()}, file)
+
+
+FEATS = Path("data/Toy/symlinked-feats")
+
+
+@pytest.mark.parametrize(
+    ("damage", "arguments", "message"),
+    [
+        (None, ["--config", "nowhere.json"], "nowhere.json: not found"),
+        (None, [], "--config FILE: missing"),
+        (None, ["--set", "optimizer.args.lrr=1"], "optimizer.args.lrr: unknown key of Adam, did you mean 'lr'?"),
+        (None, ["--set", "trainer.epochs=ten"], "trainer.epochs: found 'ten'"),
+        (None, ["--set", "optimizer.args.lr=-1"], "optimizer.args: Invalid learning rate"),
+        (None, ["--set", "optimizer.args.lr=[1]"], "optimizer.args: "),
+        (None, ["--set", "data_loader.args.split_name=dev"], "split_name: 'dev', expected one of val, test"),
+        (None, ["--set", "data_loader.args.data_dir=/nowhere"], "/nowhere/symlinked-feats: no such folder"),
+        (
+            None,
+            ["--set", "data_loader.args.batch_size=25"],
+            "24 videos to train on, fewer than data_loader.args.batch_size 25",
+        ),
+        (None, ["--set", "data_loader.args.batch_size=1"], "batch_size: 1, expected at least 2"),
+        (None, ["--set", "experts.scene.dim=7"], "scene.pickle: 'video1' has dimension 6, expected 7"),
+        (None, ["--seeds", "1,x"], "--seeds 1,x: expected different whole numbers"),
+        (None, ["--resume", "nowhere.pth"], "nowhere.pth: no such checkpoint"),
+        (lambda: corrupt(FEATS / "rgb.pickle"), [], "rgb.pickle: cannot be read"),
+        (lambda: hostile(FEATS / "rgb.pickle"), [], "rgb.pickle: refused, it holds the class"),
+        (lambda: (FEATS / "audio.pickle").unlink(), [], "audio: not found"),
+        (lambda: (FEATS / "val_list.txt").unlink(), [], "val_list.txt: not found"),
+        (lambda: Path(CONFIG).write_text("{"), [], "train-ce.json: not a JSON config"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(refused, damage, arguments, message):
+    if damage:
+        damage()
+    if message[:8] not in ("--config", "nowhere."):
+        arguments = ["--config", CONFIG, *arguments]
+    assert message in refused(train_command, *arguments)
+    assert not Path("pwned").exists()
+    assert not list(Path().rglob("*.pth"))
+
+
+def test_bad_checkpoints_are_refused(run, refused):
+    folder, _ = train(run)
+    best = folder / "trained_model.pth"
+    assert "'collaborative_gating.g1.bias' is (16,), expected (20,)" in refused(
+        test_command, "--resume", best, "--set", "experts.ce_shared_dim=20"
+    )
+    assert "--save_sims sims.txt: expected a file .npz" in refused(test_command, "--resume", best, "--save_sims", "sims.txt")
+    assert "--resume CHECKPOINT: missing" in refused(test_command)
+    corrupt(best)
+    assert f"{best}: damaged" in refused(test_command, "--resume", best)
+    hostile(best)
+    assert f"{best}: refused" in refused(test_command, "--resume", best)
+    assert not Path("pwned").exists()
+    assert "2019 release" in refused(test_command, "--resume", shared("parity", "legacy_checkpoint.pth"))
+
+
+@pytest.mark.parametrize("command", ["train.py", "test.py", "misc/make_demo.py"])
+def test_help_explains(command):
+    result = subprocess.run([sys.executable, ROOT / command, "--help"], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("usage:") and result.stderr == ""
