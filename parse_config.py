@@ -8,10 +8,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import mergedeep
 from zsvision.zs_utils import load_json_config
 
-from base.schema import validate
+from base.validation import validate
 from utils.errors import InputError
 
 
@@ -42,16 +41,8 @@ class ConfigParser:
     @classmethod
     def from_file(cls, path: str | Path, overrides: Sequence[str] = (), training: bool = False) -> "ConfigParser":
         """Read a JSON config and those it inherits from (paths relative to the working directory)."""
-        try:
-            config = load_json_config(Path(path))
-        except FileNotFoundError as error:
-            reason = "not found" if error.filename == str(path) else f"inherits from '{error.filename}', which is not found"
-            raise InputError(f"{path}: {reason}") from None
-        except RecursionError:
-            raise InputError(f"{path}: inherits from itself") from None
-        except (ValueError, TypeError, AttributeError, OSError) as error:
-            raise InputError(f"{path}: not a JSON config ({error})") from None
-        return cls(config, str(path), overrides, training)
+        _check_files(Path(path))
+        return cls(load_json_config(Path(path)), str(path), overrides, training)
 
     @classmethod
     def from_arguments(cls, args: argparse.Namespace, state: dict | None = None, training: bool = False) -> "ConfigParser":
@@ -68,19 +59,14 @@ class ConfigParser:
     def __contains__(self, key: str) -> bool:
         return key in self._config
 
-    def init(self, name: str, module: ModuleType, **kwargs: Any) -> Any:
-        """Build the object that section `name` describes: `type` of `module`, with its `args` and `kwargs`.
+    def get(self, key: str) -> Any:
+        """A section, or None if the config does not have it."""
+        return self._config.get(key)
 
-        Raises:
-            InputError: a torch class does not take the values.
-        """
+    def init(self, name: str, module: ModuleType, **kwargs: Any) -> Any:
+        """Build the object that section `name` describes: `type` of `module`, with its `args` and `kwargs`, which win."""
         section = self._config[name]
-        try:
-            return getattr(module, section["type"])(**section["args"], **kwargs)
-        except (TypeError, ValueError) as error:
-            if not module.__name__.startswith("torch."):
-                raise
-            raise InputError(f"{self.source}: {name}.args: {error}") from None
+        return getattr(module, section["type"])(**{**section["args"], **kwargs})
 
     def updated(self, overrides: Sequence[str]) -> "ConfigParser":
         """This config with further overrides."""
@@ -99,7 +85,7 @@ class ConfigParser:
         if text is None:
             return None
         seeds = text.split(",")
-        if not all(seed.isdecimal() for seed in seeds) or len(set(seeds)) < len(seeds):
+        if not all(seed.isdecimal() and int(seed) < 2**64 for seed in seeds) or len(set(seeds)) < len(seeds):
             raise InputError(f"--seeds {text}: expected different whole numbers, separated by commas")
         return [int(seed) for seed in seeds]
 
@@ -122,6 +108,26 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _check_files(path: Path, heirs: tuple[Path, ...] = ()) -> None:
+    """Refuse a config, or one that it inherits from, that is no JSON object, naming the file at fault."""
+    inherited = f"; {heirs[-1]} inherits from it" if heirs else ""
+    if path in heirs:
+        raise InputError(f"{path}: inherits from itself")
+    if path.suffix != ".json":
+        raise InputError(f"{path}: expected a file .json{inherited}")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        missing = f"{heirs[-1]}: inherits from '{path}', which is" if heirs else f"{path}:"
+        raise InputError(f"{missing} not found") from None
+    except (ValueError, RecursionError, OSError) as error:
+        raise InputError(f"{path}: not a JSON config ({error}){inherited}") from None
+    if not isinstance(config, dict) or not isinstance(config.get("inherit_from", ""), str):
+        raise InputError(f"{path}: not a JSON config (expected an object, and a path in inherit_from){inherited}")
+    for ancestor in filter(None, config.get("inherit_from", "").split(",")):
+        _check_files(Path(ancestor), (*heirs, path))
+
+
 def _override(config: dict, override: str) -> None:
     """Set one `key.path=value` in `config`."""
     path, equals, text = override.partition("=")
@@ -131,6 +137,9 @@ def _override(config: dict, override: str) -> None:
         value = json.loads(text)
     except json.JSONDecodeError:
         value = text
-    for key in reversed(path.split(".")):
-        value = {key: value}
-    mergedeep.merge(config, value)
+    *parents, name = path.split(".")
+    for depth, key in enumerate(parents, start=1):
+        config = config.setdefault(key, {})
+        if not isinstance(config, dict):
+            raise InputError(f"--set {override}: {'.'.join(parents[:depth])} is a value, not an object with keys")
+    config[name] = value

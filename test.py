@@ -8,7 +8,7 @@ from base.device import seed_everything, select_device
 from base.experiment import Experiment
 from logger.logging_setup import setup_logging
 from parse_config import ConfigParser, add_config_arguments
-from trainer.testing import save_sims, test_checkpoint, test_config
+from trainer.testing import evaluate_checkpoint, evaluation_config, save_sims
 from utils.errors import InputError, command
 
 
@@ -33,13 +33,13 @@ def main() -> None:
     """Evaluate."""
     args = parse_arguments()
     state = load_checkpoint(args.resume)
-    config = test_config(ConfigParser.from_arguments(args, state), args.split)
+    config = evaluation_config(ConfigParser.from_arguments(args, state), args.split)
     options = config["tester"] if "tester" in config else config["trainer"]
     experiment = Experiment.create(options["save_dir"], config["name"], kinds=("log",))
     setup_logging(experiment.log, options["verbosity"])
     device = select_device(args.device, config["disable_gpu"])
     seed_everything(config["seed"])
-    _, evaluation = test_checkpoint(config, state, args.resume, device, experiment.log)
+    _, evaluation = evaluate_checkpoint(config, state, args.resume, device, experiment.log)
     if args.save_sims:
         save_sims(args.save_sims, evaluation)
 

@@ -17,7 +17,7 @@ from logger.results import report_seeds
 from model import loss, metric, model
 from parse_config import ConfigParser, add_config_arguments
 from trainer import Trainer
-from trainer.testing import test_checkpoint, test_config, warn_if_leaky
+from trainer.testing import evaluate_checkpoint, evaluation_config, warn_if_leaky
 from utils.errors import InputError, command
 from utils.files import write_json
 
@@ -48,7 +48,7 @@ def train(config: ConfigParser, experiment: Experiment, args: argparse.Namespace
     trainer.train()
 
     best = experiment.models / BEST
-    return test_checkpoint(test_config(config), load_checkpoint(best), best, device, experiment.models)[0]
+    return evaluate_checkpoint(evaluation_config(config), load_checkpoint(best), best, device, experiment.models)[0]
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -26,14 +26,14 @@ def save_periodic(folder: Path, state: dict[str, Any]) -> Path:
     """Write the checkpoint of an epoch and delete all but the last three."""
     path = folder / f"checkpoint-epoch{state['epoch']}.pth"
     save_checkpoint(path, state)
-    for old in _by_epoch(folder)[:-KEPT]:
+    for old in _by_age(folder)[:-KEPT]:
         old.unlink()
     return path
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The periodic checkpoint of the latest epoch, if there is one."""
-    return next(reversed(_by_epoch(folder)), None)
+    """The periodic checkpoint that was written last, if there is one."""
+    return next(reversed(_by_age(folder)), None)
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -75,10 +75,7 @@ def load_weights(model: torch.nn.Module, state: dict[str, Any], path: str | Path
     model.load_state_dict(found)
 
 
-def _by_epoch(folder: Path) -> list[Path]:
-    """The periodic checkpoints in a folder, the earliest epoch first."""
-    return sorted(folder.glob("checkpoint-epoch*.pth"), key=_epoch)
-
-
-def _epoch(path: Path) -> int:
-    return int(re.search(r"(\d+)\.pth$", path.name)[1])
+def _by_age(folder: Path) -> list[Path]:
+    """The periodic checkpoints in a folder, the oldest first: going on from an early one writes epochs anew."""
+    found = [path for path in folder.iterdir() if re.fullmatch(r"checkpoint-epoch\d+\.pth", path.name)]
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns)

@@ -36,15 +36,14 @@ class Experiment:
         """
         timestamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         experiment = cls(Path(save_dir), name, timestamp)
-        attempts = itertools.count(1)
-        while True:
-            try:
-                experiment.log.mkdir(parents=True)
-                return experiment.with_folders(kinds)
-            except FileExistsError:  # another run of this second
+        try:
+            experiment.log.parent.mkdir(parents=True, exist_ok=True)
+            attempts = itertools.count(1)
+            while not _made(experiment.log):  # another run of this second
                 experiment = dataclasses.replace(experiment, run=f"{timestamp}-{next(attempts)}")
-            except OSError as error:
-                raise InputError(f"{experiment.log}: cannot be made ({error.strerror})") from None
+            return experiment.with_folders(kinds)
+        except OSError as error:
+            raise InputError(f"{experiment.log}: cannot be made ({error.strerror})") from None
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Path) -> "Experiment | None":
@@ -87,6 +86,15 @@ class Experiment:
         return self.folder("web")
 
 
+def _made(folder: Path) -> bool:
+    """Whether the last part of `folder` was made just now, and not there before."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
 def purge_runs(save_dir: str | Path, name: str, agreed: bool) -> None:
     """Delete all runs of the experiment `name`, and nothing else; links inside its folders are removed, not followed.
 
@@ -96,10 +104,14 @@ def purge_runs(save_dir: str | Path, name: str, agreed: bool) -> None:
     Raises:
         InputError: a folder is a link or not right inside `save_dir`, or the answer is no.
     """
-    folders = [folder for kind in KINDS if (folder := Path(save_dir) / kind / name).exists()]
-    for folder in folders:
-        if folder.is_symlink() or folder.resolve().parent != (Path(save_dir).resolve() / folder.parent.name):
+    folders = []
+    for kind in KINDS:
+        folder = Path(save_dir) / kind / name
+        outside = not name or Path(name).name != name or folder.resolve() != Path(save_dir).resolve() / kind / name
+        if outside or folder.is_symlink():
             raise InputError(f"{folder}: a link, or outside {save_dir}; nothing is deleted")
+        if folder.exists():
+            folders.append(folder)
     if not folders:
         return
     if not agreed:

@@ -27,7 +27,8 @@ class Monitor:
         if self.mode == "off":
             return True
         value = values[self.name]
-        if self.best is None or (value > self.best if self.mode == "max" else value < self.best):
+        better = self.best is None or (value > self.best if self.mode == "max" else value < self.best)
+        if better and not math.isnan(value):
             self.best, self.epochs_since_best = value, 0
             return True
         self.epochs_since_best += 1

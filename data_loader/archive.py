@@ -96,10 +96,13 @@ class Archive:
                 raise InputError(f"{source}: found a {type(content).__name__}, expected a dict from video name to captions")
         as_vectors, as_text, left_out = [], [], 0
         for video in ids:
-            if not len(vectors.get(video, ())):
+            captions = _listed(path, video, vectors.get(video, []))
+            if not captions:
                 raise InputError(f"{path}: video '{video}' has no caption, expected at least one")
-            words = [_caption(path, f"caption {k} of '{video}'", x, text_dim) for k, x in enumerate(vectors[video])]
-            texts = [_text(caption) for caption in raw.get(video, [""] * len(words))]
+            words = [_caption(path, f"caption {k} of '{video}'", x, text_dim) for k, x in enumerate(captions)]
+            texts = [
+                _text(raw_path, video, caption) for caption in _listed(raw_path, video, raw.get(video, [""] * len(words)))
+            ]
             if len(texts) != len(words):
                 raise InputError(
                     f"{raw_path}: video '{video}' has {len(texts)} captions, expected {len(words)} as in {path.name}"
@@ -124,7 +127,7 @@ class Archive:
         """The video names in a split list, one a line."""
         path = self.folder / name
         try:
-            ids = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            ids = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         except FileNotFoundError:
             raise InputError(f"{path}: not found, expected a list of video names, one a line") from None
         except UnicodeDecodeError as error:
@@ -139,7 +142,7 @@ class Archive:
 
 def _checked(path: Path, video: str, value: Any, expert: Expert) -> np.ndarray | None:
     """One video's features, aggregated over time unless the model does that, or None if they are missing."""
-    x = np.asarray(value)
+    x = _array(path, f"'{video}'", value, f"(T, {expert.dim})")
     if x.size == 0 and x.dtype != object:
         return None
     if x.ndim == 1:
@@ -162,7 +165,7 @@ def _checked(path: Path, video: str, value: Any, expert: Expert) -> np.ndarray |
 
 def _caption(path: Path, item: str, value: Any, text_dim: int) -> np.ndarray:
     """One caption's word vectors."""
-    x = np.asarray(value)
+    x = _array(path, item, value, f"(words, {text_dim})")
     if x.size == 0 and x.dtype != object:
         return np.zeros((0, text_dim), dtype=np.float32)
     if not np.issubdtype(x.dtype, np.floating) or x.ndim != 2 or x.shape[1] != text_dim:
@@ -171,12 +174,29 @@ def _caption(path: Path, item: str, value: Any, text_dim: int) -> np.ndarray:
 
 
 def _finite_float32(path: Path, item: str, x: np.ndarray) -> np.ndarray:
-    x = x.astype(np.float32)
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float32)
     if not np.isfinite(x).all():
-        raise InputError(f"{path}: {item} holds NaN or inf, expected finite numbers")
+        raise InputError(f"{path}: {item} holds NaN or inf (as float32), expected finite numbers")
     return x
 
 
-def _text(caption: Any) -> str:
+def _array(path: Path, item: str, value: Any, shape: str) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise InputError(f"{path}: {item} has rows of different lengths, expected numbers of shape {shape}") from None
+
+
+def _listed(path: Path, video: str, captions: Any) -> list:
+    """The captions of a video as a list."""
+    if not isinstance(captions, list | tuple) and not (isinstance(captions, np.ndarray) and captions.ndim):
+        raise InputError(f"{path}: '{video}' is a {type(captions).__name__}, expected a list of captions")
+    return list(captions)
+
+
+def _text(path: Path, video: str, caption: Any) -> str:
     """A caption as text, from a list of words or a string."""
-    return caption if isinstance(caption, str) else " ".join(map(str, caption))
+    if isinstance(caption, str):
+        return caption
+    return " ".join(map(str, _listed(path, video, caption)))

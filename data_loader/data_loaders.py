@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 
+import torch
 from torch.utils.data import DataLoader
 
 from data_loader.archive import Archive
@@ -72,7 +73,12 @@ class ExpertDataLoader:
             "max_expert_tokens": max_expert_tokens,
             "fuse_captions": fuse_captions,
         }
-        workers = {"num_workers": num_workers, "pin_memory": pin_memory, "persistent_workers": num_workers > 0}
+        workers = {
+            "num_workers": num_workers,
+            "pin_memory": pin_memory,
+            "persistent_workers": num_workers > 0,
+            "generator": torch.Generator(),  # seeds the workers, lest that draws from the generator that training uses
+        }
         self.train = None
         if training:
             if batch_size < 2:

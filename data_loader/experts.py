@@ -4,6 +4,7 @@ A dataset of one's own declares its experts in its config; an entry there overri
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 
 from utils.errors import InputError
@@ -62,19 +63,25 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
         raise InputError(f"experts.drop_feats: '{unknown[0]}' is not one of the modalities {', '.join(sorted(names))}")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"experts.modalities: '{repeated[0]}' is there twice")
+    if odd := [name for name in names if name == "text" or not re.fullmatch(r"[\w-]+", name)]:
+        raise InputError(f"experts: {odd[0]!r} is no name for an expert, expected letters, digits, _ and - (and not 'text')")
     resolved = {}
     for name in sorted(set(names) - dropped):
         fields = dict(declared.get(name, {}))
         if name == "face" and "face_dim" in section:
             fields.setdefault("dim", section["face_dim"])
+        source = f"experts.{name}.aggregation"
         if name in (feat_aggregation or {}):
             fields["aggregation"] = feat_aggregation[name]
+            source = f"data_loader.args.feat_aggregation.{name}"
         if fields.get("kind") == "vector":
             fields.setdefault("aggregation", "none")
         if name in EXPERTS:
             expert = dataclasses.replace(EXPERTS[name], **fields)
         elif "dim" in fields:
             expert = Expert(**fields)
+        elif name in declared:
+            raise InputError(f"experts.{name}.dim: missing, '{name}' is not one of the known experts ({', '.join(EXPERTS)})")
         else:
             raise InputError(
                 f"experts.modalities: '{name}' is not a known expert ({', '.join(EXPERTS)}) and has no entry with its dim, "
@@ -82,8 +89,7 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
             )
         if expert.aggregation not in AGGREGATIONS[expert.kind]:
             raise InputError(
-                f"experts.{name}.aggregation: '{expert.aggregation}' for a {expert.kind}, "
-                f"expected {' or '.join(AGGREGATIONS[expert.kind])}"
+                f"{source}: '{expert.aggregation}' for a {expert.kind}, expected {' or '.join(AGGREGATIONS[expert.kind])}"
             )
         resolved[name] = expert
     if not resolved:

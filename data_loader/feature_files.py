@@ -3,6 +3,7 @@
 import codecs
 import pickle
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,53 @@ class RefusedError(pickle.UnpicklingError):
     """A pickle asks for something that is not allowed."""
 
 
+class _Allowed:
+    """Something that a pickle may name; unlike a function or class of Python, BUILD cannot set its attributes."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable | None = None):
+        object.__setattr__(self, "_call", call)
+
+    def __call__(self, *args: Any) -> Any:
+        if self._call is None:
+            raise RefusedError("an array made by a call")
+        return self._call(*args)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise RefusedError("a state for something that has none")
+
+    __setstate__ = __setattr__
+
+
+class _DType:
+    """A dtype as a pickle describes it: its code and byte order, and nothing that could make bytes into addresses."""
+
+    __slots__ = ("_order", "_code")
+
+    def __init__(self, code: str, align: bool = False, copy: bool = False):
+        self._code, self._order = code, "="
+
+    def __setstate__(self, state: tuple) -> None:
+        if any(part is not None for part in state[2:5]):
+            raise RefusedError("an array of records")
+        self._order = state[1]
+
+    def real(self) -> np.dtype:
+        dtype = np.dtype(self._code)
+        if dtype.kind not in "biufcSUO":
+            raise RefusedError(f"an array of {dtype}")
+        return dtype.newbyteorder(self._order)
+
+
+class _Array(np.ndarray):
+    """An array that takes its dtype from `_DType`."""
+
+    def __setstate__(self, state: tuple) -> None:
+        version, shape, dtype, fortran, content = state
+        super().__setstate__((version, shape, dtype.real(), fortran, content))
+
+
 def _encode(text: str, encoding: str = "latin1") -> bytes:
     """Bytes as Python 2 and old protocols pickle them: text in latin1, and no other codec."""
     if encoding != "latin1":
@@ -26,26 +74,32 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return codecs.encode(text, encoding)
 
 
+_NDARRAY = _Allowed()
+
+
 def _reconstruct(subtype: type, shape: tuple, dtype: Any) -> np.ndarray:
     """An empty array, and of no other type, that the pickle then fills."""
-    if subtype is not np.ndarray:
+    if subtype is not _NDARRAY:
         raise RefusedError(f"an array of type {subtype!r}")
-    return multiarray._reconstruct(subtype, shape, dtype)
+    return multiarray._reconstruct(_Array, (0,), b"b")
 
 
 _NUMPY = {
-    ("multiarray", "_reconstruct"): _reconstruct,
-    ("multiarray", "scalar"): multiarray.scalar,
-    ("numeric", "_frombuffer"): numeric._frombuffer,
+    ("multiarray", "_reconstruct"): _Allowed(_reconstruct),
+    ("multiarray", "scalar"): _Allowed(lambda dtype, content: multiarray.scalar(dtype.real(), content)),
+    ("numeric", "_frombuffer"): _Allowed(
+        lambda content, dtype, *shape_and_order: numeric._frombuffer(content, dtype.real(), *shape_and_order)
+    ),
 }
 _ALLOWED = {
     **{(f"numpy.{core}.{module}", name): value for core in ("core", "_core") for (module, name), value in _NUMPY.items()},
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _encode,
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _Allowed(_DType),
+    ("_codecs", "encode"): _Allowed(_encode),
     ("collections", "OrderedDict"): OrderedDict,
     **{
-        ("builtins", kind.__name__): kind
+        (builtins, kind.__name__): kind
+        for builtins in ("builtins", "__builtin__")
         for kind in (dict, list, tuple, set, frozenset, bytes, bytearray, str, int, float, complex, bool)
     },
 }
@@ -59,7 +113,7 @@ class SafeUnpickler(pickle.Unpickler):
         try:
             return _ALLOWED[module, name]
         except KeyError:
-            raise RefusedError(f"the class {module}.{name}") from None
+            raise RefusedError(f"the class {module}.{name}".encode("unicode_escape").decode()) from None
 
 
 def read_file(path: Path) -> Any:
@@ -86,7 +140,7 @@ def read_file(path: Path) -> Any:
     except InputError:
         raise
     except Exception as error:  # a damaged file can fail anywhere inside a decoder
-        raise InputError(f"{path}: cannot be read ({type(error).__name__}: {error})") from None
+        raise InputError(f"{path}: cannot be read ({type(error).__name__}: {' '.join(str(error).split())})") from None
     raise InputError(f"{path}: unknown kind of file, expected one of {', '.join(SUFFIXES)}")
 
 
@@ -127,6 +181,8 @@ def _read_h5(path: Path) -> dict[str, np.ndarray]:
             if isinstance(group[name], h5py.Group):
                 collect(group[name], f"{prefix}{name}/")
             else:
+                if group[name].is_virtual or group[name].external:
+                    raise InputError(f"{path}: refused, '{prefix}{name}' is stored in another file")
                 arrays[f"{prefix}{name}"] = group[name][()]
 
     with h5py.File(path, "r") as file:

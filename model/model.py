@@ -89,10 +89,9 @@ class CENet(nn.Module):
         out_dims = [expert_dims[name][1] for name in self.modalities]
         pooled_text = text_dim * vlad_clusters["text"]
         self.joined = concat_experts or concat_mix_experts
-        self.concat_order = sorted(
-            range(len(self.modalities)),
-            key=lambda i: (CONCAT_ORDER + tuple(self.modalities)).index(self.modalities[i]),
-        )
+        joining = [name for name in CONCAT_ORDER if name in expert_dims]
+        joining += [name for name in self.modalities if name not in CONCAT_ORDER]
+        self.concat_order = [self.modalities.index(name) for name in joining]
         switches = (use_ce, mimic_ce_dims, concat_experts, concat_mix_experts)
         chosen = [name for name, on in zip(VARIANTS, switches, strict=True) if on]
         _check_variant(chosen, expert_dims, vlad_clusters, pooled_text, self.randomised)

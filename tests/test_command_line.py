@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -140,6 +141,9 @@ def test_resuming_with_another_config_starts_another_run(run):
     (second,) = set(MODELS.glob("*")) - {first}
     assert (second / "trained_model.pth").exists()
     assert {p.name: p.read_bytes() for p in first.iterdir()} == kept
+    changes = ["--set", "optimizer.type=SGD", "--set", "optimizer.args.lr=0.5", "--set", "trainer.epochs=4"]
+    code, out, _ = run(train_command, "--resume", first / "checkpoint-epoch3.pth", *changes)
+    assert code == 0 and "start afresh" in out and "epoch 4/4" in out and "lr 5.00e-01" in out
 
 
 def test_a_finished_training_has_nothing_left_to_train(run):
@@ -261,6 +265,20 @@ def test_purging_deletes_this_experiment_alone(run, refused):
     assert len(list(MODELS.iterdir())) == len(list(Path("data/saved/log/toy-train-ce").iterdir())) == 1
 
 
+@pytest.mark.slow
+def test_control_c_ends_a_training_with_word_of_how_to_go_on(workplace):
+    command = [sys.executable, "-u", ROOT / "train.py", "--config", CONFIG, "--set", "trainer.epochs=100000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("epoch 2/"):
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err.strip() == "interrupted"
+    *_, checkpoint = next(line for line in out.splitlines() if "--resume" in line).split()
+    assert torch.load(checkpoint, weights_only=True)["epoch"] >= 2
+
+
 def corrupt(path):
     Path(path).write_bytes(Path(path).read_bytes()[:-100])
 
@@ -284,8 +302,12 @@ FEATS = Path("data/Toy/symlinked-feats")
         (None, [], "--config FILE: missing"),
         (None, ["--set", "optimizer.args.lrr=1"], "optimizer.args.lrr: unknown key of Adam, did you mean 'lr'?"),
         (None, ["--set", "trainer.epochs=ten"], "trainer.epochs: found 'ten'"),
-        (None, ["--set", "optimizer.args.lr=-1"], "optimizer.args: Invalid learning rate"),
-        (None, ["--set", "optimizer.args.lr=[1]"], "optimizer.args: "),
+        (
+            None,
+            ["--set", "optimizer.args.lr=-1"],
+            "optimizer.args: Adam does not work with lr=-1 (Invalid learning rate: -1)",
+        ),
+        (None, ["--set", "optimizer.args.lr=[1]"], "optimizer.args: Adam does not work with lr=[1]"),
         (None, ["--set", "data_loader.args.split_name=dev"], "split_name: 'dev', expected one of val, test"),
         (None, ["--set", "data_loader.args.data_dir=/nowhere"], "/nowhere/symlinked-feats: no such folder"),
         (

@@ -23,7 +23,7 @@ LEAKY_WARNING = (
 logger = logging.getLogger(__name__)
 
 
-def test_config(config: ConfigParser, split: str | None = None) -> ConfigParser:
+def evaluation_config(config: ConfigParser, split: str | None = None) -> ConfigParser:
     """The config to test what `config` trained.
 
     Args:
@@ -44,7 +44,7 @@ def warn_if_leaky(config: ConfigParser) -> bool:
     return leaky
 
 
-def test_checkpoint(
+def evaluate_checkpoint(
     config: ConfigParser, state: dict[str, Any], path: Path, device: torch.device, folder: Path
 ) -> tuple[dict, Evaluation]:
     """Evaluate checkpoint `state`, read from `path`, on the split of `config`; log the table, write `metrics.json`.

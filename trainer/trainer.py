@@ -4,13 +4,13 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from base.checkpoint import BEST, load_weights, newest_checkpoint, save_checkpoint, save_periodic
 from base.device import random_states, restore_random_states
@@ -82,29 +82,36 @@ class Trainer:
                 self.writer.close()
 
     def _train_epochs(self) -> None:
+        """The epochs; each is saved before it is reported."""
         for epoch in range(self.start_epoch, self.options["epochs"] + 1):
             values = self._train_epoch(epoch)
             evaluation = evaluate(self.model, self.loaders.evaluation, self.metrics, self.device)
             for metric, measured in evaluation.metrics.items():
                 values |= {f"val_{metric}_{name}": value for name, value in measured.items()}
             self._step_schedule(values)
-            self._report(epoch, values, evaluation)
             best = epoch > self.options["skip_first_n_saves"] and self.monitor.update(values)
             self._save(epoch, values, best)
+            self._report(epoch, values, evaluation)
             if self.monitor.stalled:
                 logger.info("stopped: %s has not improved for %d epochs", self.monitor.name, self.monitor.epochs_since_best)
                 break
 
-    def resume(self, state: dict[str, Any], path: str, same_run: bool) -> None:
+    def resume(self, state: dict[str, Any], path: Path, same_run: bool) -> None:
         """Continue from checkpoint `state`, read from `path`.
+
+        An optimiser or schedule that the config changes starts afresh.
 
         Args:
             same_run: whether it is of this very run; in another run what is best is found anew.
         """
         load_weights(self.model, state, path)
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.lr_scheduler is not None and state["lr_scheduler"] is not None:
-            self.lr_scheduler.load_state_dict(state["lr_scheduler"])
+        sections = ("optimizer", "lr_scheduler")
+        if all(state["config"].get(section) == self.config.get(section) for section in sections):
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.lr_scheduler is not None:
+                self.lr_scheduler.load_state_dict(state["lr_scheduler"])
+        else:
+            logger.warning("optimizer or lr_scheduler differ from those of %s: both start afresh", path)
         restore_random_states(state["random"])
         if same_run:
             self.monitor.best, self.monitor.epochs_since_best = state["monitor_best"], state["epochs_since_best"]
@@ -117,16 +124,15 @@ class Trainer:
         batches = tqdm(self.loaders.train, desc=f"epoch {epoch}", leave=False, disable=not sys.stdout.isatty())
         total = torch.zeros((), device=self.device)
         started = time.perf_counter()
-        with logging_redirect_tqdm():
-            for batch in batches:
-                batch = to_device(batch, self.device)
-                batch.pop("ids")
-                self.optimizer.zero_grad()
-                sims = self.model(**batch)["cross_view_conf_matrix"]  # (B, B)
-                loss = self.loss(sims)
-                loss.backward()
-                self.optimizer.step()
-                total += loss.detach()
+        for batch in batches:
+            batch = to_device(batch, self.device)
+            batch.pop("ids")
+            self.optimizer.zero_grad()
+            sims = self.model(**batch)["cross_view_conf_matrix"]  # (B, B)
+            loss = self.loss(sims)
+            loss.backward()
+            self.optimizer.step()
+            total += loss.detach()
         steps = len(self.loaders.train)
         return {
             "epoch": epoch,

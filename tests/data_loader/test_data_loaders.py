@@ -126,22 +126,16 @@ def _captions(batch):
     return zip(batch["ids"], batch["raw_captions"], strict=True)
 
 
-def test_fused_captions_are_one(make, workplace):
+def test_switches_of_the_config_reach_the_batches(make, workplace):
     (batch,) = make(batch_size=16, fuse_captions=True, max_text_words=5, training=False).evaluation
     assert batch["text"].shape[:2] == (10, 1)
     expected = [min(5, sum(map(len, workplace.text[name]))) for name in batch["ids"]]
     np.testing.assert_array_equal(batch["word_mask"].sum(dim=(1, 2)), expected)
-
-
-def test_padding_to_the_maximum_is_that_of_the_config(make):
-    for batch in make(pad_to_max=True, max_text_words=9, max_expert_tokens=7).evaluation:
+    loaders = make(mini=True, batch_size=4, pad_to_max=True, max_text_words=9, max_expert_tokens=7)
+    assert (len(loaders.train), len(loaders.evaluation)) == (2, 1)  # a few batches
+    for batch in (*loaders.train, *loaders.evaluation):
         assert batch["text"].shape[2] == 9
         assert batch["experts"]["audio"].shape[1] == batch["frame_masks"]["audio"].shape[1] == 7
-
-
-def test_mini_takes_a_few_batches(make):
-    loaders = make(mini=True, batch_size=4)
-    assert (len(loaders.train), len(loaders.evaluation)) == (2, 1)
 
 
 def test_what_is_there_is_logged(make, workplace, caplog):
@@ -169,5 +163,6 @@ def test_data_that_do_not_fit_the_config_are_refused(make, changed, message):
     with pytest.raises(InputError, match=message) as caught:
         make(**changed)
     assert "\n" not in str(caught.value)
+    assert len(make(batch_size=24).train) == 1  # all of them are enough
     if "batch_size" in changed:  # a limit of training alone
         make(training=False, **changed)

@@ -29,4 +29,4 @@ def test_the_command_prints_both_directions(workplace):
     t2v = next(line.split() for line in result.stdout.splitlines() if line.strip().startswith("t2v"))
     assert float(t2v[1]) > 30  # ten candidates that share latents with their captions
     failed = subprocess.run([*command, "--expert", "audio"], capture_output=True, text=True)
-    assert failed.returncode == 2 and "some videos lack it" in failed.stderr
+    assert failed.returncode == 2 and "some videos lack the expert" in failed.stderr

@@ -1,0 +1,160 @@
+"""Validation of configs: the schema, and what no schema says of single keys."""
+
+import contextlib
+import difflib
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pydantic
+import torch
+
+from base.arguments import model_arguments
+from base.schema import Config, ExpertEntry, Section
+from model import metric, model
+from utils.errors import InputError
+
+METRIC_NAMES = (*(f"R{k}" for k in metric.RECALL_LEVELS), "MedR", "MeanR", "geometric_mean_R1-R5-R10")
+MODULES = {"optimizer": torch.optim, "lr_scheduler": torch.optim.lr_scheduler}
+PASSED_BY_TRAINER = {"params", "optimizer", "self"}
+
+
+def validate(config: dict, training: bool) -> dict:
+    """`config` with every default filled in.
+
+    Args:
+        training: whether the sections that only a training needs have to be there.
+
+    Raises:
+        InputError: one line with the path of the first key that is unknown, missing, of a wrong type or at odds with others.
+    """
+    try:
+        validated = Config.model_validate(config)
+    except pydantic.ValidationError as error:
+        problems = error.errors()
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise InputError(_explain(problems[0]) + more) from None
+    checked = validated.model_dump(exclude_none=True)
+    if training:
+        for section in ("optimizer", "loss", "trainer"):
+            if section not in checked:
+                raise InputError(f"{section}: missing, a training needs it")
+    _check_optimisation(checked)
+    _check_model(checked)
+    if "trainer" in checked:
+        _check_trainer(checked)
+    return checked
+
+
+def suggestion(name: str, known: list[str]) -> str:
+    """The nearest of the `known` names, or all of them."""
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean '{nearest[0]}'?" if nearest else f"expected one of {', '.join(known)}"
+
+
+def _explain(problem: dict) -> str:
+    """One line on one of pydantic's errors."""
+    path = ".".join(map(str, problem["loc"])).encode("unicode_escape").decode()
+    found = problem["input"]
+    unknown_expert = problem["loc"][0] == "experts" and problem["type"] == "model_type"
+    if problem["type"] == "extra_forbidden" or unknown_expert:
+        *parents, name = problem["loc"]
+        return f"{path}: unknown key, {suggestion(str(name), list(_section_at(parents).model_fields))}"
+    if problem["type"] == "missing":
+        return f"{path}: missing"
+    kind = "an object" if isinstance(found, dict) else repr(found)
+    return f"{path}: found {kind}, {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _section_at(path: list) -> type[Section]:
+    """The section of the schema at `path`."""
+    section: Any = Config
+    for name in path:
+        field = section.model_fields.get(name)
+        if field is None:  # an expert's entry
+            return ExpertEntry
+        section = next(kind for kind in (field.annotation, *getattr(field.annotation, "__args__", ())) if _is_section(kind))
+    return section
+
+
+def _is_section(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, Section)
+
+
+def _check_arguments(section: str, entry: dict) -> None:
+    """The class has to exist and to take the arguments."""
+    module = MODULES[section]
+    classes = [
+        name
+        for name, kind in vars(module).items()
+        if inspect.isclass(kind) and kind.__module__.startswith(module.__name__) and not name.startswith("_")
+    ]
+    if entry["type"] not in classes:
+        raise InputError(f"{section}.type: no '{entry['type']}' in {module.__name__}, {suggestion(entry['type'], classes)}")
+    known = [name for name in inspect.signature(getattr(module, entry["type"])).parameters if name not in PASSED_BY_TRAINER]
+    for name in entry["args"]:
+        if name not in known:
+            raise InputError(f"{section}.args.{name}: unknown key of {entry['type']}, {suggestion(name, known)}")
+
+
+def _check_optimisation(config: dict) -> None:
+    """The optimiser and its schedule have to take a step, on a model of one number."""
+    parameter = torch.zeros(1, requires_grad=True)
+    parameter.grad = torch.zeros(1)
+    arguments: dict[str, Any] = {"params": [parameter]}
+    built = {}
+    for section in ("optimizer", "lr_scheduler"):
+        if section in config:
+            _check_arguments(section, config[section])
+        if section in config and "optimizer" in config:
+            with _values_of(section, config[section]):
+                built[section] = getattr(MODULES[section], config[section]["type"])(**arguments, **config[section]["args"])
+            arguments = {"optimizer": built[section]}
+    for section, stepper in built.items():
+        with _values_of(section, config[section]):
+            stepper.step(*[0.0] * isinstance(stepper, torch.optim.lr_scheduler.ReduceLROnPlateau))
+
+
+@contextlib.contextmanager
+def _values_of(section: str, entry: dict) -> Iterator[None]:
+    """Blame what goes wrong in torch, which checks values with whatever comes to hand, on a section."""
+    try:
+        yield
+    except Exception as error:
+        values = ", ".join(f"{name}={value!r}" for name, value in entry["args"].items())
+        raise InputError(
+            f"{section}.args: {entry['type']} does not work with {values or 'its defaults'} ({error})"
+        ) from None
+
+
+def _check_model(config: dict) -> None:
+    """The switches, experts and dims have to make a model; it is built without memory to see."""
+    args = config["arch"]["args"]
+    if "text" not in args["vlad_clusters"]:
+        raise InputError("arch.args.vlad_clusters.text: missing")
+    try:
+        with torch.device("meta"):
+            model.CENet(**{**args, **model_arguments(config)})
+    except InputError as error:
+        raise InputError(f"arch.args, experts: {error}" if str(error).startswith("CENet") else str(error)) from None
+
+
+def _check_trainer(config: dict) -> None:
+    """The monitored value has to exist, and something has to be saved."""
+    trainer = config["trainer"]
+    known = ["epoch", "loss", *(f"val_{metric}_{name}" for metric in config["metrics"] for name in METRIC_NAMES)]
+    mode, _, name = trainer["monitor"].partition(" ")
+    if trainer["monitor"] != "off" and mode not in ("max", "min"):
+        raise InputError(f"trainer.monitor: found '{trainer['monitor']}', expected 'off', 'max <name>' or 'min <name>'")
+    if trainer["monitor"] != "off" and name not in known:
+        raise InputError(f"trainer.monitor: no value '{name}', {suggestion(name, known)}")
+    if trainer["monitor"] == "off":
+        if "early_stop" in trainer:
+            raise InputError("trainer.early_stop: needs trainer.monitor, which is off")
+        if config.get("lr_scheduler", {}).get("type") == "ReduceLROnPlateau":
+            raise InputError("lr_scheduler.type: ReduceLROnPlateau needs trainer.monitor, which is off")
+    if trainer["skip_first_n_saves"] >= trainer["epochs"]:
+        raise InputError(
+            f"trainer.skip_first_n_saves: {trainer['skip_first_n_saves']} of {trainer['epochs']} epochs, "
+            "nothing would be saved"
+        )

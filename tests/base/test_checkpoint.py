@@ -1,0 +1,139 @@
+"""Checkpoints: whole or not there, the last ones kept, and nothing executed that a file says."""
+
+import os
+import pickle
+
+import pytest
+import torch
+
+from base.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_periodic
+from utils.errors import InputError
+
+
+def state_of(epoch, **changed):
+    state = {"arch": "CENet", "epoch": epoch, "seed": 1, "state_dict": {"w": torch.arange(3.0)}, "config": {"a": [1, "b"]}}
+    return {**state, **changed}
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def epochs(*numbers):
+    return sorted(f"checkpoint-epoch{number}.pth" for number in numbers)
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    path = tmp_path / "x.pth"
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.ones(2))], betas=(0.8, 0.9))
+    save_checkpoint(path, state_of(4, optimizer=optimizer.state_dict(), monitor_best=None))
+    state = load_checkpoint(str(path))
+    assert torch.equal(state["state_dict"]["w"], torch.arange(3.0))
+    assert (state["epoch"], state["config"], state["monitor_best"]) == (4, {"a": [1, "b"]}, None)
+    assert state["optimizer"] == optimizer.state_dict()
+
+
+def test_a_failing_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "x.pth"
+    save_checkpoint(path, state_of(1))
+    before = path.read_bytes()
+    with pytest.raises(AttributeError):
+        save_checkpoint(path, state_of(2, hook=lambda: None))  # cannot be pickled
+
+    def full(content, file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        save_checkpoint(path, state_of(3))
+    assert names(tmp_path) == ["x.pth"]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "others", [["config.json", "trained_model.pth"], ["checkpoint-epoch7-copy.pth"], ["checkpoint-epoch8-copy2.pth"]]
+)
+def test_the_last_three_by_number_are_kept_and_other_files_left_alone(tmp_path, others):
+    for name in others:
+        (tmp_path / name).touch()
+    for epoch in (8, 9, 10, 11, 100):
+        path = save_periodic(tmp_path, state_of(epoch))
+        assert load_checkpoint(path)["epoch"] == epoch
+    assert names(tmp_path) == sorted([*epochs(10, 11, 100), *others])
+
+
+def test_a_run_that_goes_on_from_an_early_epoch_keeps_what_it_writes(tmp_path):
+    """For example from the best model, when later epochs were worse."""
+    for epoch in (8, 9, 10):
+        save_periodic(tmp_path, state_of(epoch))
+    path = save_periodic(tmp_path, state_of(3))
+    assert path.name in names(tmp_path)
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch marker",)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda path: torch.save(state_of(1, extra=Evil()), path), "refused"),
+        (lambda path: path.write_bytes(pickle.dumps(Evil(), 2)), ""),
+        (lambda path: torch.save(state_of(1), path, _use_new_zipfile_serialization=False), None),
+        (lambda path: torch.save(state_of(1, extra=Evil()), path, _use_new_zipfile_serialization=False), ""),
+        (lambda path: torch.save(torch.nn.Linear(2, 2), path), "refused"),
+        (lambda path: path.write_bytes(b""), "damaged"),
+        (lambda path: path.write_text("<html>\n404\n</html>\n"), "damaged"),
+        (lambda path: _cut(path), "damaged"),
+        (lambda path: torch.save([1, 2], path), "no checkpoint of this program, expected the keys arch, config, epoch"),
+        (lambda path: torch.save({"state_dict": {}, "epoch": 3}, path), "no checkpoint of this program"),
+        (lambda path: path.mkdir(), "no such checkpoint"),
+        (lambda path: None, "no such checkpoint"),
+    ],
+    ids=[
+        "evil",
+        "evil pickle",
+        "old format",
+        "evil in it",
+        "module",
+        "empty",
+        "page",
+        "cut",
+        "list",
+        "keys",
+        "folder",
+        "absent",
+    ],
+)
+def test_foreign_files_are_refused_in_one_line_and_not_executed(tmp_path, monkeypatch, write, message):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "foreign.pth"
+    write(path)
+    if message is None:  # torch's old format is harmless, and readable
+        assert load_checkpoint(path)["epoch"] == 1
+        return
+    with pytest.raises(InputError, match=f"foreign.pth: .*{message}") as caught:
+        load_checkpoint(path)
+    assert str(caught.value).isprintable()
+    assert not (tmp_path / "marker").exists()
+
+
+def _cut(path):
+    torch.save(state_of(1), path)
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def test_weights_of_another_model_name_the_first_that_differs():
+    model = torch.nn.Linear(2, 3)
+    weights = {"weight": torch.ones(3, 2), "bias": torch.zeros(3)}
+    load_weights(model, {"state_dict": weights}, "x.pth")
+    assert torch.equal(model.weight, torch.ones(3, 2))
+    for changed, message in (
+        ({"bias": weights["bias"]}, r"x.pth: 'weight' is nothing, expected \(3, 2\)"),
+        ({**weights, "more": torch.ones(1)}, r"x.pth: 'more' is \(1,\), expected nothing"),
+        ({**weights, "weight": torch.ones(2, 3)}, r"x.pth: 'weight' is \(2, 3\), expected \(3, 2\)"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load_weights(model, {"state_dict": changed}, "x.pth")

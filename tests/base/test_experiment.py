@@ -1,0 +1,121 @@
+"""The folders of an experiment, and which of them a purge may delete."""
+
+import sys
+
+import pytest
+
+from base.experiment import KINDS, Experiment, purge_runs
+from utils.errors import InputError
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+
+
+def test_runs_of_the_same_second_differ(tmp_path):
+    runs = [Experiment.create(tmp_path, "toy-ce") for _ in range(4)]
+    assert len({run.run for run in runs}) == 4
+    for run in runs:
+        for kind, folder in zip(KINDS, (run.models, run.log, run.web), strict=True):
+            assert folder == tmp_path / kind / "toy-ce" / run.run
+            assert folder.is_dir()
+    only = Experiment.create(tmp_path, "toy-ce", kinds=("log",))
+    assert only.log.is_dir()
+    assert not only.models.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "log").write_text("a file")
+    with pytest.raises(InputError, match=r"log/toy-ce/.*: cannot be made \(Not a directory\)"):
+        Experiment.create(tmp_path, "toy-ce")
+
+
+def test_a_checkpoint_leads_back_to_its_run(tmp_path, monkeypatch):
+    run = Experiment.create(tmp_path / "saved", "toy-ce")
+    part = run.with_seed(12)
+    assert part.models == run.models / "seed-12"
+    assert part.log.is_dir()
+    for expected in (run, part):
+        assert Experiment.of_checkpoint(expected.models / "trained_model.pth") == expected
+        monkeypatch.chdir(expected.models)
+        assert Experiment.of_checkpoint(type(tmp_path)("trained_model.pth")) == expected  # by a relative path
+    named = Experiment.create(tmp_path, "seed-study")  # its folder begins as that of a seed
+    assert Experiment.of_checkpoint(named.models / "trained_model.pth") == named
+
+
+@pytest.mark.parametrize(
+    "path", ["x.pth", "downloads/x.pth", "log/toy-ce/2020/x.pth", "models/x.pth", "models/toy-ce/x.pth"]
+)
+def test_a_checkpoint_elsewhere_has_no_run_and_makes_no_folder(tmp_path, path):
+    checkpoint = tmp_path / path
+    assert Experiment.of_checkpoint(checkpoint) is None
+    assert list(tmp_path.iterdir()) == []
+    assert Experiment.of_checkpoint(type(tmp_path)("/x.pth")) is None
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Two experiments, one's name the beginning of the other's, a file outside, and a link to it from a run."""
+    folder = tmp_path / "saved"
+    for name in ("toy-ce", "toy-ce-2"):
+        for run in (Experiment.create(folder, name), Experiment.create(folder, name)):
+            for kind in KINDS:
+                (run.folder(kind) / "file").write_text("x")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "precious").write_text("x")
+    (run.models.parent.parent / "toy-ce" / "link").symlink_to(tmp_path / "outside")
+    return folder
+
+
+def test_a_purge_deletes_the_runs_of_one_experiment_alone(saved):
+    kept = [name for name in files(saved.parent) if "/toy-ce/" not in name]
+    assert len(kept) == 7
+    purge_runs(saved, "toy-ce", agreed=True)
+    assert files(saved.parent) == kept
+    purge_runs(saved, "toy-ce", agreed=True)  # nothing is left to delete
+    purge_runs(saved.parent / "absent", "toy-ce", agreed=True)
+    assert files(saved.parent) == kept
+
+
+@pytest.mark.parametrize(
+    "name", ["..", ".", "", "../..", "../../outside", "../models", "../log/toy-ce", "toy-ce/..", "link", "alias"]
+)
+def test_a_purge_never_leaves_the_experiment(saved, name):
+    for kind in KINDS:
+        (saved / kind / "link").symlink_to(saved.parent / "outside")
+        (saved / kind / "alias").symlink_to(saved / kind / "toy-ce")
+    before = files(saved.parent)
+    with pytest.raises(InputError, match="nothing is deleted"):
+        purge_runs(saved, name, agreed=True)
+    assert files(saved.parent) == before
+
+
+def test_a_purge_through_a_linked_kind_or_absolute_name_is_refused(saved):
+    elsewhere = saved.parent / "elsewhere"
+    (saved / "web").rename(elsewhere)
+    (saved / "web").symlink_to(elsewhere)
+    before = files(saved.parent)
+    for name in ("toy-ce", str(saved.parent / "outside")):
+        with pytest.raises(InputError, match="nothing is deleted"):
+            purge_runs(saved, name, agreed=True)
+    assert files(saved.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("terminal", "answer", "message"),
+    [(False, None, "expected --yes"), (True, "", "not agreed"), (True, "no", "not agreed"), (True, " Y ", None)],
+)
+def test_a_purge_needs_consent(saved, monkeypatch, terminal, answer, message):
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: terminal, raising=False)
+    questions = []
+    monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or answer)
+    before = files(saved)
+    if message is None:
+        purge_runs(saved, "toy-ce", agreed=False)
+        assert all(str(saved / kind / "toy-ce") in questions[0] for kind in KINDS)
+        assert files(saved) == [name for name in before if "/toy-ce/" not in name]
+        return
+    with pytest.raises(InputError, match=message):
+        purge_runs(saved, "toy-ce", agreed=False)
+    assert files(saved) == before
+    assert len(questions) == terminal

@@ -1,0 +1,156 @@
+"""What a config may not say, and how it is told."""
+
+import pytest
+
+from base.validation import validate
+from utils.errors import InputError
+
+REMOVE = object()
+
+
+def changed(config, changes):
+    """`config` with the values at dotted paths set, or removed."""
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        section = config
+        for key in parents:
+            section = section[key]
+        if value is REMOVE:
+            del section[last]
+        else:
+            section[last] = value
+    return config
+
+
+UNKNOWN = {
+    "triner": "trainer",
+    "arch.typ": "type",
+    "arch.args.use_c": "use_ce",
+    "data_loader.args.batchsize": "batch_size",
+    "data_loader.agrs": "args",
+    "experts.text_fat": "text_feat",
+    "experts.rgb.dmi": "dim",
+    "optimizer.arg": "args",
+    "optimizer.args.weight_decy": "weight_decay",
+    "lr_scheduler.args.step": "step_size",
+    "loss.args.margn": "margin",
+    "trainer.epoch": "epochs",
+}
+
+
+@pytest.mark.parametrize(("path", "nearest"), UNKNOWN.items())
+def test_an_unknown_key_is_named_with_the_nearest_known_one(config, path, nearest):
+    with pytest.raises(InputError) as caught:
+        validate(changed(config, {path: 3}), training=True)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: unknown key")
+    assert f"'{nearest}'" in message
+    assert message.isprintable()
+
+
+WRONG = [
+    # nothing is converted between types
+    ({"experts.text_dim": "10"}, "experts.text_dim"),
+    ({"experts.rgb.dim": "12"}, "experts.rgb.dim"),
+    ({"data_loader.args.batch_size": True}, "data_loader.args.batch_size"),
+    ({"data_loader.args.batch_size": 8.0}, "data_loader.args.batch_size"),
+    ({"data_loader.args.batch_size": 0}, "data_loader.args.batch_size"),
+    ({"arch.args.use_ce": 1}, "arch.args.use_ce"),
+    ({"arch.args.use_ce": "true"}, "arch.args.use_ce"),
+    ({"arch.args.vlad_clusters.audio": 2.5}, "arch.args.vlad_clusters.audio"),
+    ({"trainer.epochs": None}, "trainer.epochs"),
+    ({"trainer.early_stop": -1}, "trainer.early_stop"),
+    ({"experts.modalities": "rgb"}, "experts.modalities"),
+    ({"experts.modalities": ["rgb", 3]}, "experts.modalities.1"),
+    ({"optimizer": "Adam"}, "optimizer"),
+    ({"optimizer.args": [0.1]}, "optimizer.args"),
+    ({"metrics": ["t2v_metrics", "t2v"]}, "metrics.1"),
+    ({"seed": -1}, "seed"),
+    ({"seed": 2**64}, "seed"),  # more than torch's generators take
+    ({"loss.args.margin": "big"}, "loss.args"),
+    ({"loss.args.fix_norm": "no"}, "loss.args"),
+    ({"optimizer.args.lr": "fast"}, "optimizer.args"),
+    # missing
+    ({"experts": REMOVE}, "experts: missing"),
+    ({"experts.text_dim": REMOVE}, "experts.text_dim: missing"),
+    ({"experts.scene.dim": REMOVE, "experts.tags": {"aggregation": "avg"}}, "experts.tags"),
+    ({"arch.args.vlad_clusters": REMOVE}, "arch.args.vlad_clusters: missing"),
+    ({"arch.args.vlad_clusters.text": REMOVE}, "arch.args.vlad_clusters.text: missing"),
+    ({"arch.args.vlad_clusters.audio": REMOVE}, "arch.args.vlad_clusters.audio: missing"),
+    ({"data_loader.args.data_dir": REMOVE}, "data_loader.args.data_dir: missing"),
+    ({"optimizer": REMOVE}, "optimizer: missing"),
+    ({"loss": REMOVE}, "loss: missing"),
+    ({"trainer": REMOVE}, "trainer: missing"),
+    # names
+    ({"arch.type": "CEnet"}, "arch.type: found 'CEnet', .*'CENet'"),
+    ({"optimizer.type": "Adm"}, "optimizer.type: .*did you mean 'Adam'"),
+    ({"lr_scheduler.type": "StepLr"}, "lr_scheduler.type: .*did you mean 'StepLR'"),
+    ({"loss.type": "MSELoss"}, "loss.type: .*input should be 'MaxMarginRankingLoss'"),
+    ({"experts.modalities": ["rgb", "rbg"]}, "experts.modalities: 'rbg'"),
+    ({"experts.drop_feats": "rbg"}, "experts.drop_feats: 'rbg'"),
+    ({"arch.args.randomise_feats": "rbg"}, ".*randomise_feats names 'rbg'"),
+    ({"trainer.monitor": "max val_t2v_metrics_R2"}, "trainer.monitor: no value .*did you mean 'val_t2v_metrics_R"),
+    ({"trainer.monitor": "best loss"}, "trainer.monitor: found 'best loss', expected 'off', 'max <name>'"),
+    ({"trainer.monitor": "max"}, "trainer.monitor"),
+    ({"name": "../../elsewhere"}, "name"),  # it becomes a folder of save_dir
+    # combinations
+    ({"arch.args.mimic_ce_dims": True}, "arch.args.*use_ce and mimic_ce_dims"),
+    ({"experts.modalities": ["rgb"]}, "arch.args.*use_ce with one expert"),
+    ({"arch.args.use_ce": False, "arch.args.concat_experts": True}, "arch.args.*concat_experts .* 20 dims .* 34 dims"),
+    ({"experts.scene.aggregation": "vlad"}, "experts.scene.aggregation: 'vlad' for a vector"),
+    ({"experts.rgb.aggregation": "none"}, "experts.rgb.aggregation: 'none' for a sequence"),
+    ({"data_loader.args.feat_aggregation": {"scene": "max"}}, "data_loader.args.feat_aggregation.scene"),
+    ({"metrics": ["v2t_metrics"]}, "trainer.monitor: no value 'val_t2v"),
+    ({"trainer.skip_first_n_saves": 3}, "trainer.skip_first_n_saves: 3 of 3"),
+    ({"trainer.monitor": "off", "trainer.early_stop": 2}, "trainer.early_stop: needs trainer.monitor"),
+    (
+        {"trainer.monitor": "off", "lr_scheduler": {"type": "ReduceLROnPlateau", "args": {"factor": 0.5}}},
+        "lr_scheduler.type: ReduceLROnPlateau needs trainer.monitor",
+    ),
+    # text that would break the line
+    ({"experts.a\nb": 3}, "experts.a.*b: unknown key"),
+    ({"experts.modalities": ["a\nb"]}, "experts"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), WRONG, ids=[" ".join(changes) for changes, _ in WRONG])
+def test_a_bad_config_is_one_line_that_starts_with_the_key(config, changes, message):
+    with pytest.raises(InputError) as caught:
+        validate(changed(config, changes), training=True)
+    assert str(caught.value).isprintable(), repr(str(caught.value))
+    with pytest.raises(InputError, match=rf"\A{message}"):
+        raise caught.value
+
+
+def test_of_several_problems_the_first_is_told_and_the_others_counted(config):
+    with pytest.raises(InputError, match=r"\Aseed: found 0.5, .* \(and 2 more\)"):
+        validate(changed(config, {"experts.text_dim": "x", "seed": 0.5, "zebra": 1}), training=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"lr_scheduler": REMOVE},
+        {"trainer.monitor": "off"},
+        {"trainer.monitor": "min loss", "trainer.early_stop": 1, "trainer.skip_first_n_saves": 2},
+        {"arch.args.use_ce": False, "arch.args.vlad_clusters": {"text": 2, "audio": 2, "rgb": 5, "speech": 9}},
+        {"optimizer": {"type": "RAdam", "args": {"betas": [0.8, 0.9]}}},
+    ],
+)
+def test_good_configs_keep_what_they_say_and_get_defaults(config, changes):
+    checked = validate(changed(config, changes), training=True)
+    for section in ("optimizer", "arch", "trainer", "experts"):
+        for key, value in config[section].items():
+            if key != "args":
+                assert checked[section][key] == value
+    assert checked["arch"]["args"].items() >= config["arch"]["args"].items()
+    assert checked["data_loader"]["args"]["max_text_words"] == 30
+    assert (checked["seed"], checked["trainer"]["save_dir"]) == (0, "data/saved/")
+
+
+def test_an_evaluation_needs_no_trainer(config):
+    changes = {"trainer": REMOVE, "optimizer": REMOVE, "loss": REMOVE, "tester": {"save_dir": "out", "verbosity": 1}}
+    checked = validate(changed(config, changes), training=False)
+    assert checked["tester"] == {"save_dir": "out", "verbosity": 1}
+    assert "trainer" not in checked
