@@ -3,6 +3,7 @@
 import argparse
 import copy
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -91,7 +92,8 @@ class ConfigParser:
 
     def _default_name(self) -> str:
         """<dataset>-<config stem>, as in the published links."""
-        return f"{Path(self['data_loader']['args']['data_dir']).name.lower()}-{Path(self.source).stem}"
+        name = f"{Path(self['data_loader']['args']['data_dir']).name.lower()}-{Path(self.source).stem}"
+        return re.sub(r"[^\w.-]+", "-", name).lstrip(".-")
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:

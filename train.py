@@ -38,6 +38,7 @@ def train(config: ConfigParser, experiment: Experiment, args: argparse.Namespace
     if "lr_scheduler" in config:
         schedule = config.init("lr_scheduler", torch.optim.lr_scheduler, optimizer=optimizer)
 
+    final_config = evaluation_config(config)  # now, lest its file is missed after the training
     trainer = Trainer(net, criterion, metrics, optimizer, schedule, config, loaders, experiment, device)
     if state is not None:
         trainer.resume(state, args.resume, same_run=state["config"] == config.as_dict())
@@ -48,7 +49,7 @@ def train(config: ConfigParser, experiment: Experiment, args: argparse.Namespace
     trainer.train()
 
     best = experiment.models / BEST
-    return evaluate_checkpoint(evaluation_config(config), load_checkpoint(best), best, device, experiment.models)[0]
+    return evaluate_checkpoint(final_config, load_checkpoint(best), best, device, experiment.models)[0]
 
 
 def parse_arguments() -> argparse.Namespace:

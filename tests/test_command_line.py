@@ -150,6 +150,8 @@ def test_a_finished_training_has_nothing_left_to_train(run):
     folder, _ = train(run)
     code, out, _ = run(train_command, "--resume", folder / "checkpoint-epoch3.pth")
     assert code == 0 and "nothing left to train" in out
+    code, _, err = run(train_command, "--resume", folder / "checkpoint-epoch3.pth", "--set", "seed=5")
+    assert code == 2 and "epoch 3 is the last of trainer.epochs" in err
 
 
 def test_seeds_are_all_run_and_summarised(run):
@@ -166,6 +168,16 @@ def test_seeds_are_all_run_and_summarised(run):
     single, _ = train(run, "--set", "seed=5")
     assert_equal_weights(folder / "seed-5" / "checkpoint-epoch3.pth", single / "checkpoint-epoch3.pth")
     assert not torch.equal(*(weights(folder / f"seed-{s}/trained_model.pth")["moe_fc.weight"] for s in (3, 5)))
+
+
+def test_any_file_name_makes_a_name_for_the_experiment(run):
+    path = Path("configs/toy/my new model.json")
+    path.write_text(Path(CONFIG).read_text())
+    code, _, err = run(train_command, "--config", path, "--train_single_epoch")
+    assert code == 0, err
+    (best,) = Path("data/saved/models/toy-my-new-model").glob("*/trained_model.pth")
+    code, _, err = run(test_command, "--resume", best)
+    assert code == 0, err
 
 
 def test_debugging_flags(run):
@@ -302,6 +314,7 @@ FEATS = Path("data/Toy/symlinked-feats")
         (None, [], "--config FILE: missing"),
         (None, ["--set", "optimizer.args.lrr=1"], "optimizer.args.lrr: unknown key of Adam, did you mean 'lr'?"),
         (None, ["--set", "trainer.epochs=ten"], "trainer.epochs: found 'ten'"),
+        (None, ["--set", "eval_config=configs/none.json"], "configs/none.json: not found"),
         (
             None,
             ["--set", "optimizer.args.lr=-1"],

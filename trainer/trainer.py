@@ -20,6 +20,7 @@ from data_loader.data_loaders import ExpertDataLoader
 from model.model import CENet
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate, to_device
+from utils.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +104,9 @@ class Trainer:
 
         Args:
             same_run: whether it is of this very run; in another run what is best is found anew.
+
+        Raises:
+            InputError: weights of another model, or nothing left to train in another run.
         """
         load_weights(self.model, state, path)
         sections = ("optimizer", "lr_scheduler")
@@ -116,6 +120,8 @@ class Trainer:
         if same_run:
             self.monitor.best, self.monitor.epochs_since_best = state["monitor_best"], state["epochs_since_best"]
         self.start_epoch = state["epoch"] + 1
+        if not same_run and self.start_epoch > self.options["epochs"]:
+            raise InputError(f"{path}: epoch {state['epoch']} is the last of trainer.epochs, expected more for another run")
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         """One pass over the training videos: its mean loss, steps per second and learning rate."""
