@@ -23,13 +23,17 @@ class ConfigParser:
         source: what error messages call it.
         overrides: `key.path=value` strings, the value in JSON or a bare string.
         training: whether it has to have what a training needs.
+        file: the file it once came from (None: `source`), recorded with results.
 
     Raises:
         InputError: naming the source and the key.
     """
 
-    def __init__(self, config: dict, source: str, overrides: Sequence[str] = (), training: bool = False):
+    def __init__(
+        self, config: dict, source: str, overrides: Sequence[str] = (), training: bool = False, file: str | None = None
+    ):
         self.source = source
+        self.file = file or source
         config = copy.deepcopy({key: value for key, value in config.items() if key != "inherit_from"})
         for override in overrides:
             _override(config, override)
@@ -52,7 +56,7 @@ class ConfigParser:
             return cls.from_file(args.config, args.set, training)
         if state is None:
             raise InputError("--config FILE: missing, expected a config (or --resume CHECKPOINT, which holds one)")
-        return cls(state["config"], f"config in {args.resume}", args.set, training)
+        return cls(state["config"], f"config in {args.resume}", args.set, training, state.get("config_file"))
 
     def __getitem__(self, key: str) -> Any:
         return self._config[key]
@@ -71,11 +75,22 @@ class ConfigParser:
 
     def updated(self, overrides: Sequence[str]) -> "ConfigParser":
         """This config with further overrides."""
-        return ConfigParser(self.as_dict(), self.source, overrides)
+        return ConfigParser(self.as_dict(), self.source, overrides, file=self.file)
 
-    def with_data_of(self, other: "ConfigParser") -> "ConfigParser":
-        """This config with the `data_loader` section of another."""
-        return ConfigParser({**self.as_dict(), "data_loader": other["data_loader"]}, self.source)
+    def test_split(self) -> str:
+        """The split to test on what this config trains: its `test_split`, that of its `eval_config`, or its own.
+
+        Raises:
+            InputError: the `eval_config` is of another dataset.
+        """
+        own = self["data_loader"]["args"]
+        if "test_split" in self or "eval_config" not in self or self["eval_mode"] != "test_run":
+            return self.get("test_split") or own["split_name"]
+        other = ConfigParser.from_file(self["eval_config"])["data_loader"]["args"]
+        for key in ("dataset_name", "data_dir"):
+            if own[key] != other[key]:
+                raise InputError(f"{self['eval_config']}: data_loader.args.{key} is '{other[key]}', expected '{own[key]}'")
+        return other["split_name"]
 
     def as_dict(self) -> dict:
         """A copy of the content, defaults included."""

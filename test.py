@@ -1,14 +1,15 @@
 """Evaluate a checkpoint on a split: a table of both directions, and metrics.json."""
 
 import argparse
+import os
 from pathlib import Path
 
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
 from base.experiment import Experiment
-from logger.logging_setup import setup_logging
+from logger.logging_setup import log_to, start_logging
 from parse_config import ConfigParser, add_config_arguments
-from trainer.testing import evaluate_checkpoint, evaluation_config, save_sims
+from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, save_sims, warn_if_leaky
 from utils.errors import InputError, command
 
 
@@ -17,15 +18,27 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_arguments(parser)
     parser.add_argument(
-        "--split", metavar="NAME", help="split to evaluate (default: that of --config or of its eval_config)"
+        "--split",
+        metavar="NAME",
+        help="split to evaluate (default: that of --config; without it, the checkpoint's test split)",
     )
     parser.add_argument("--save_sims", metavar="FILE.npz", type=Path, help="keep the similarity matrix, with its ids")
     args = parser.parse_args()
     if not args.resume:
         raise InputError("--resume CHECKPOINT: missing, expected the checkpoint to evaluate")
-    if args.save_sims and not (args.save_sims.suffix == ".npz" and args.save_sims.parent.is_dir()):
-        raise InputError(f"--save_sims {args.save_sims}: expected a file .npz in a folder that exists")
+    folder = args.save_sims.parent if args.save_sims else Path()
+    if args.save_sims and not (args.save_sims.suffix == ".npz" and folder.is_dir() and os.access(folder, os.W_OK)):
+        raise InputError(f"--save_sims {args.save_sims}: expected a file .npz in a folder that can be written to")
     return args
+
+
+def split_of(args: argparse.Namespace, config: ConfigParser) -> str:
+    """The split that the command line means."""
+    if args.split:
+        return args.split
+    if args.config or any(override.startswith("data_loader.args.split_name=") for override in args.set):
+        return config["data_loader"]["args"]["split_name"]
+    return config.test_split()
 
 
 @command
@@ -33,15 +46,20 @@ def main() -> None:
     """Evaluate."""
     args = parse_arguments()
     state = load_checkpoint(args.resume)
-    config = evaluation_config(ConfigParser.from_arguments(args, state), args.split)
+    config = ConfigParser.from_arguments(args, state)
     options = config["tester"] if "tester" in config else config["trainer"]
-    experiment = Experiment.create(options["save_dir"], config["name"], kinds=("log",))
-    setup_logging(experiment.log, options["verbosity"])
+    start_logging(options["verbosity"])
+    warn_if_leaky(config)
     device = select_device(args.device, config["disable_gpu"])
     seed_everything(config["seed"])
-    _, evaluation = evaluate_checkpoint(config, state, args.resume, device, experiment.log)
+    split = split_of(args, config)
+    loaders = evaluation_loaders(config, split, device)
+    evaluation = evaluate_checkpoint(config, loaders, state, args.resume, device)
+    experiment = Experiment.create(options["save_dir"], config["name"], kinds=("log",))
+    log_to(experiment.log)
+    about = report(config, evaluation, split, state, args.resume, experiment.log)
     if args.save_sims:
-        save_sims(args.save_sims, evaluation)
+        save_sims(args.save_sims, evaluation, about)
 
 
 if __name__ == "__main__":

@@ -1,35 +1,39 @@
 """Train a text-video embedding, evaluate it after each epoch, and test the best model."""
 
 import argparse
-import json
-from pathlib import Path
+import functools
+from collections.abc import Callable
 
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 from base.arguments import loader_arguments, model_arguments
 from base.checkpoint import BEST, load_checkpoint
 from base.device import seed_everything, select_device
 from base.experiment import Experiment, purge_runs
 from data_loader import data_loaders
-from logger.logging_setup import setup_logging
+from logger.logging_setup import log_to, start_logging
 from logger.results import report_seeds
 from model import loss, metric, model
 from parse_config import ConfigParser, add_config_arguments
 from trainer import Trainer
-from trainer.testing import evaluate_checkpoint, evaluation_config, warn_if_leaky
+from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, warn_if_leaky
 from utils.errors import InputError, command
-from utils.files import write_json
 
 
-def train(config: ConfigParser, experiment: Experiment, args: argparse.Namespace, state: dict | None = None) -> dict:
-    """Train one model, from checkpoint `state` on if there is one, and test the best: the content of `metrics.json`."""
-    setup_logging(experiment.log, config["trainer"]["verbosity"])
+def train(
+    config: ConfigParser, place: Callable[[], Experiment], args: argparse.Namespace, state: dict | None, same_run: bool
+) -> dict:
+    """Train one model, from checkpoint `state` on if there is one, and test the best: the content of `metrics.json`.
+
+    Everything is read and built before `place` makes the folders of the run.
+    """
+    start_logging(config["trainer"]["verbosity"])
     warn_if_leaky(config)
     device = select_device(args.device, config["disable_gpu"])
     seed_everything(config["seed"])
 
-    loaders = config.init("data_loader", data_loaders, mini=args.mini_train, **loader_arguments(config, device))
+    loaders = config.init("data_loader", data_loaders, **loader_arguments(config, device))
+    test_loaders = evaluation_loaders(config, config["test_split"], device)
     net = config.init("arch", model, **model_arguments(config)).to(device)
     criterion = config.init("loss", loss)
     metrics = [getattr(metric, name) for name in config["metrics"]]
@@ -38,18 +42,18 @@ def train(config: ConfigParser, experiment: Experiment, args: argparse.Namespace
     if "lr_scheduler" in config:
         schedule = config.init("lr_scheduler", torch.optim.lr_scheduler, optimizer=optimizer)
 
-    final_config = evaluation_config(config)  # now, lest its file is missed after the training
-    trainer = Trainer(net, criterion, metrics, optimizer, schedule, config, loaders, experiment, device)
+    trainer = Trainer(net, criterion, metrics, optimizer, schedule, config, loaders, device)
     if state is not None:
-        trainer.resume(state, args.resume, same_run=state["config"] == config.as_dict())
-    write_json(experiment.models / "config.json", config.as_dict())
-    if config["trainer"]["tensorboard"]:
-        trainer.writer = SummaryWriter(experiment.log, purge_step=trainer.start_epoch)
-        trainer.writer.add_text("config", f"```json\n{json.dumps(config.as_dict(), indent=4)}\n```")
+        trainer.resume(state, args.resume, same_run)
+    experiment = place()
+    log_to(experiment.log)
+    trainer.write_to(experiment)
     trainer.train()
 
-    best = experiment.models / BEST
-    return evaluate_checkpoint(final_config, load_checkpoint(best), best, device, experiment.models)[0]
+    path = experiment.models / BEST
+    best = load_checkpoint(path)
+    evaluation = evaluate_checkpoint(config, test_loaders, best, path, device)
+    return report(config, evaluation, config["test_split"], best, path, experiment.models)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -67,13 +71,21 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before deleting")
     args = parser.parse_args()
-    if args.train_single_epoch:
-        args.set += ["trainer.epochs=1", "trainer.skip_first_n_saves=0"]
-    if args.disable_workers:
-        args.set += ["data_loader.args.num_workers=0"]
     if args.resume and (args.seeds or args.purge_exp_dir):
         raise InputError("--resume goes on with one run: not together with --seeds or --purge_exp_dir")
     return args
+
+
+def configure(args: argparse.Namespace, state: dict | None) -> ConfigParser:
+    """The config that the command line means, with the split that the best model is to be tested on."""
+    if args.train_single_epoch:
+        args.set += [f"trainer.epochs={state['epoch'] + 1 if state else 1}", "trainer.skip_first_n_saves=0"]
+    if args.disable_workers:
+        args.set += ["data_loader.args.num_workers=0"]
+    if args.mini_train:
+        args.set += ["data_loader.args.mini=true"]
+    config = ConfigParser.from_arguments(args, state, training=True)
+    return config.updated([f"test_split={config.test_split()}"])
 
 
 @command
@@ -81,21 +93,30 @@ def main() -> None:
     """Train with one seed or several."""
     args = parse_arguments()
     state = load_checkpoint(args.resume) if args.resume else None
-    config = ConfigParser.from_arguments(args, state, training=True)
+    config = configure(args, state)
     seeds = config.seeds(args.seeds)
-    save_dir = config["trainer"]["save_dir"]
-    if args.purge_exp_dir:
-        purge_runs(save_dir, config["name"], args.yes)
+    found = Experiment.of_checkpoint(args.resume) if state else None
+    same_run = found is not None and state["config"] == config.as_dict()
 
-    same_run = state is not None and state["config"] == config.as_dict()
-    run = Experiment.of_checkpoint(Path(args.resume)) if same_run else None
-    run = run or Experiment.create(save_dir, config["name"])
+    @functools.cache
+    def run() -> Experiment:
+        save_dir, name = config["trainer"]["save_dir"], config["name"]
+        if args.purge_exp_dir:
+            purge_runs(save_dir, name, args.yes)
+        return found.with_folders() if same_run else Experiment.create(save_dir, name)
+
     if seeds is None:
-        train(config, run, args, state)
-    else:
-        results = [train(config.updated([f"seed={seed}"]), run.with_seed(seed), args) for seed in seeds]
-        setup_logging(run.log)
-        report_seeds(run.models, results)
+        train(config, run, args, state, same_run)
+        return
+    results = []
+    for seed in seeds:
+        try:
+            seeded = config.updated([f"seed={seed}"])
+            results.append(train(seeded, lambda seed=seed: run().with_seed(seed), args, None, False))
+        except KeyboardInterrupt:
+            print(f"seeds that are not done: {','.join(map(str, seeds[len(results) :]))}; no summary was written")
+            raise
+    report_seeds(run().models, results)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from utils.files import atomic_write
 
 KEPT = 3
 BEST = "trained_model.pth"
-KEYS = {"arch", "epoch", "state_dict", "config", "seed"}
+KEYS = {"arch": str, "epoch": int, "state_dict": dict, "config": dict, "seed": int}
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -32,8 +32,9 @@ def save_periodic(folder: Path, state: dict[str, Any]) -> Path:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The periodic checkpoint that was written last, if there is one."""
-    return next(reversed(_by_age(folder)), None)
+    """The checkpoint that was written last, if there is one."""
+    best = folder / BEST
+    return max([*([best] if best.exists() else []), *_by_age(folder)], key=_age, default=None)
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -56,8 +57,14 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from None
     except Exception as error:  # a damaged file can fail anywhere inside the decoder
         raise InputError(f"{path}: damaged, or no checkpoint ({type(error).__name__})") from None
-    if not isinstance(state, dict) or not state.keys() >= KEYS:
-        raise InputError(f"{path}: no checkpoint of this program, expected the keys {', '.join(sorted(KEYS))}")
+    if not isinstance(state, dict):
+        raise InputError(f"{path}: found a {type(state).__name__}, expected a checkpoint")
+    for key, kind in KEYS.items():
+        if not isinstance(state.get(key), kind):
+            raise InputError(f"{path}: {key} is {type(state.get(key)).__name__}, expected {kind.__name__} in a checkpoint")
+    for name, weights in state["state_dict"].items():
+        if not isinstance(weights, torch.Tensor):
+            raise InputError(f"{path}: state_dict.{name} is {type(weights).__name__}, expected a tensor")
     return state
 
 
@@ -78,4 +85,8 @@ def load_weights(model: torch.nn.Module, state: dict[str, Any], path: str | Path
 def _by_age(folder: Path) -> list[Path]:
     """The periodic checkpoints in a folder, the oldest first: going on from an early one writes epochs anew."""
     found = [path for path in folder.iterdir() if re.fullmatch(r"checkpoint-epoch\d+\.pth", path.name)]
-    return sorted(found, key=lambda path: path.stat().st_mtime_ns)
+    return sorted(found, key=_age)
+
+
+def _age(path: Path) -> int:
+    return path.stat().st_mtime_ns

@@ -54,7 +54,9 @@ class Experiment:
         if len(folder.parents) < 3 or folder.parents[1].name != "models":
             return None
         run = f"{folder.name}/{seed}" if seed else folder.name
-        return cls(folder.parents[2], folder.parent.name, run).with_folders()
+        save_dir, here = folder.parents[2], Path.cwd()
+        save_dir = save_dir.relative_to(here) if save_dir.is_relative_to(here) else save_dir
+        return cls(save_dir, folder.parent.name, run)
 
     def with_seed(self, seed: int) -> "Experiment":
         """The part of this run with one of several seeds."""

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt
 
 
 class Section(pydantic.BaseModel):
@@ -32,7 +32,7 @@ class Experts(Section):
     drop_feats: str = ""
     text_feat: str
     text_dim: PositiveInt
-    modalities: list[str] | None = None
+    modalities: Annotated[list[str], Field(min_length=1)] | None = None
     ce_shared_dim: PositiveInt = 512
 
 
@@ -68,6 +68,7 @@ class DataLoaderArgs(Section):
     batch_size: PositiveInt
     split_name: str
     num_workers: NonNegativeInt = 0
+    mini: bool = False
     fuse_captions: bool = False
     restrict_train_captions: PositiveInt | None = None
     num_test_captions: PositiveInt | None = None
@@ -83,7 +84,7 @@ class DataLoader(Section):
 
 
 class LossArgs(Section):
-    margin: float = 0.2
+    margin: FiniteFloat = 0.2
     fix_norm: bool = True
 
 
@@ -134,7 +135,12 @@ class Tester(Section):
 
 
 class Config(Section):
-    """A whole config. `n_gpu` and `log_name` are read for the sake of published configs and change nothing."""
+    """A whole config.
+
+    `test_split` is the split on which the best model is tested after training; without it, that of `eval_config`, unless
+    `eval_mode` is "fixed_num_epochs". Read for the sake of published configs, and without effect: `n_gpu`, `log_name`,
+    `visualizer` and `data_loader.args.rgb_model_name`.
+    """
 
     name: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None = None
     n_gpu: NonNegativeInt = 1
@@ -144,13 +150,14 @@ class Config(Section):
     log_name: str | None = None
     eval_mode: Literal["test_run", "fixed_num_epochs"] = "test_run"
     eval_config: str | None = None
+    test_split: str | None = None
     experts: Experts
     arch: Arch
     data_loader: DataLoader
     optimizer: Typed | None = None
     lr_scheduler: Typed | None = None
     loss: Loss | None = None
-    metrics: list[Literal["t2v_metrics", "v2t_metrics"]] = ["t2v_metrics", "v2t_metrics"]
+    metrics: Annotated[list[Literal["t2v_metrics", "v2t_metrics"]], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]
     visualizer: Visualizer | None = None
     trainer: Trainer | None = None
     tester: Tester | None = None

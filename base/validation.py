@@ -11,6 +11,7 @@ import torch
 
 from base.arguments import model_arguments
 from base.schema import Config, ExpertEntry, Section
+from data_loader.experts import EXPERTS, SETTINGS
 from model import metric, model
 from utils.errors import InputError
 
@@ -56,12 +57,15 @@ def _explain(problem: dict) -> str:
     """One line on one of pydantic's errors."""
     path = ".".join(map(str, problem["loc"])).encode("unicode_escape").decode()
     found = problem["input"]
-    unknown_expert = problem["loc"][0] == "experts" and problem["type"] == "model_type"
+    of_expert = len(problem["loc"]) == 2 and problem["loc"][0] == "experts" and problem["loc"][1] not in EXPERTS
+    unknown_expert = of_expert and problem["type"] == "model_type" and found is not None
     if problem["type"] == "extra_forbidden" or unknown_expert:
         *parents, name = problem["loc"]
         return f"{path}: unknown key, {suggestion(str(name), list(_section_at(parents).model_fields))}"
     if problem["type"] == "missing":
-        return f"{path}: missing"
+        return f"{path}: missing, expected a value"
+    if problem["type"] == "model_type":
+        return f"{path}: found {found!r}, expected an object"
     kind = "an object" if isinstance(found, dict) else repr(found)
     return f"{path}: found {kind}, {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
@@ -120,7 +124,7 @@ def _values_of(section: str, entry: dict) -> Iterator[None]:
     """Blame what goes wrong in torch, which checks values with whatever comes to hand, on a section."""
     try:
         yield
-    except Exception as error:
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError) as error:
         values = ", ".join(f"{name}={value!r}" for name, value in entry["args"].items())
         raise InputError(
             f"{section}.args: {entry['type']} does not work with {values or 'its defaults'} ({error})"
@@ -131,7 +135,14 @@ def _check_model(config: dict) -> None:
     """The switches, experts and dims have to make a model; it is built without memory to see."""
     args = config["arch"]["args"]
     if "text" not in args["vlad_clusters"]:
-        raise InputError("arch.args.vlad_clusters.text: missing")
+        raise InputError("arch.args.vlad_clusters.text: missing, expected a number of clusters")
+    experts = [*EXPERTS, *(name for name in config["experts"] if name not in SETTINGS)]
+    for path, names in (
+        ("arch.args.vlad_clusters", args["vlad_clusters"].keys() - {"text"}),
+        ("data_loader.args.feat_aggregation", config["data_loader"]["args"]["feat_aggregation"]),
+    ):
+        if unknown := sorted(set(names) - set(experts)):
+            raise InputError(f"{path}.{unknown[0]}: no such expert, {suggestion(unknown[0], experts)}")
     try:
         with torch.device("meta"):
             model.CENet(**{**args, **model_arguments(config)})
@@ -153,6 +164,9 @@ def _check_trainer(config: dict) -> None:
             raise InputError("trainer.early_stop: needs trainer.monitor, which is off")
         if config.get("lr_scheduler", {}).get("type") == "ReduceLROnPlateau":
             raise InputError("lr_scheduler.type: ReduceLROnPlateau needs trainer.monitor, which is off")
+    plateau = config.get("lr_scheduler", {})
+    if plateau.get("type") == "ReduceLROnPlateau" and plateau["args"].get("mode", "min") != mode:
+        raise InputError(f"lr_scheduler.args.mode: trainer.monitor is '{trainer['monitor']}', expected '{mode}'")
     if trainer["skip_first_n_saves"] >= trainer["epochs"]:
         raise InputError(
             f"trainer.skip_first_n_saves: {trainer['skip_first_n_saves']} of {trainer['epochs']} epochs, "

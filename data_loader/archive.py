@@ -132,6 +132,8 @@ class Archive:
             raise InputError(f"{path}: not found, expected a list of video names, one a line") from None
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: not UTF-8 text ({error.reason})") from None
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror}), expected a list of video names") from None
         if not ids:
             raise InputError(f"{path}: no video, expected at least one name")
         (video, count), *_ = Counter(ids).most_common(1)

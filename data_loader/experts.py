@@ -68,7 +68,7 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
     resolved = {}
     for name in sorted(set(names) - dropped):
         fields = dict(declared.get(name, {}))
-        if name == "face" and "face_dim" in section:
+        if name == "face" and "face_dim" in section:  # the published name of experts.face.dim
             fields.setdefault("dim", section["face_dim"])
         source = f"experts.{name}.aggregation"
         if name in (feat_aggregation or {}):
@@ -76,6 +76,8 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
             source = f"data_loader.args.feat_aggregation.{name}"
         if fields.get("kind") == "vector":
             fields.setdefault("aggregation", "none")
+        if "dim" in fields:
+            fields.setdefault("embed_dim", None)  # the table's goes with the table's dim
         if name in EXPERTS:
             expert = dataclasses.replace(EXPERTS[name], **fields)
         elif "dim" in fields:

@@ -1,18 +1,32 @@
 """Log lines to the terminal and to `info.log`."""
 
 import logging
+import logging.handlers
 import sys
 from pathlib import Path
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
-def setup_logging(folder: Path, verbosity: int = 2) -> None:
-    """Send log lines to standard output, bare, and to `<folder>/info.log`, with times; replaces an earlier set-up."""
+def start_logging(verbosity: int = 2) -> None:
+    """Send log lines to standard output, bare, and keep them for `log_to`; replaces an earlier set-up."""
     terminal = logging.StreamHandler(sys.stdout)
     terminal.setFormatter(logging.Formatter("%(message)s"))
-    file = logging.FileHandler(folder / "info.log", encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[terminal, file], force=True)
+    kept = logging.handlers.MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1, flushOnClose=False)
+    logging.basicConfig(level=logging.INFO, handlers=[terminal, kept], force=True)
     logging.getLogger().setLevel(LEVELS[verbosity])
     logging.captureWarnings(True)
+
+
+def log_to(folder: Path) -> None:
+    """Send all log lines since `start_logging`, and those to come, to `<folder>/info.log` too, with times."""
+    file = logging.FileHandler(folder / "info.log", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler, logging.handlers.MemoryHandler):
+            handler.setTarget(file)
+            handler.flush()
+            root.removeHandler(handler)
+            handler.close()
+    root.addHandler(file)

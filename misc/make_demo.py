@@ -1,4 +1,4 @@
-"""Generate the Demo data set: small arrays of six experts, some missing, with captions of real words.
+"""Generate the Demo data set: small arrays of five experts, some missing, with captions of real words.
 
 A clip has six attributes (colour, shape, motion, place, sound, writing). Each expert sees some of them through a random map
 and noise, each caption names some of them, so that no expert is enough alone.

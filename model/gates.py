@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class ContextGating(nn.Module):
-    """x * sigmoid(BN(W x + b))."""
+    """x * sigmoid(BN(W x + b)). Videos without the expert enter the statistics, see `Modulation`."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -56,7 +56,11 @@ class NormalisedContextGating(nn.Module):
 
 
 class Modulation(nn.Module):
-    """normalise(x * sigmoid(BN1(gate) + BN2(W x + b))): an expert modulated by what the others say of it."""
+    """normalise(x * sigmoid(BN1(gate) + BN2(W x + b))): an expert modulated by what the others say of it.
+
+    Videos without the expert enter the statistics of both batch norms (as the projection of zeros), as they did in the 2019
+    release: its checkpoints depend on it.
+    """
 
     def __init__(self, dim: int):
         super().__init__()

@@ -153,9 +153,6 @@ def test_the_later_override_wins_and_the_source_is_left_alone(config):
     parser = ConfigParser(config, "c", ["seed=1", "seed=2"])
     assert parser["seed"] == 2
     assert parser.updated(["seed=3"])["seed"] == 3
-    other = ConfigParser(config, "d", ["data_loader.args.split_name=test", "seed=9"])
-    mixed = parser.with_data_of(other)
-    assert (mixed["data_loader"]["args"]["split_name"], mixed["seed"]) == ("test", 2)
     parser.as_dict()["trainer"]["epochs"] = 99
     assert (parser["seed"], parser["trainer"]["epochs"]) == (2, 3)
     assert "tester" not in parser

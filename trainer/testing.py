@@ -23,17 +23,10 @@ LEAKY_WARNING = (
 logger = logging.getLogger(__name__)
 
 
-def evaluation_config(config: ConfigParser, split: str | None = None) -> ConfigParser:
-    """The config to test what `config` trained.
-
-    Args:
-        split: the split to evaluate (None: the data of its `eval_config`, if it has one and is to be tested with it).
-    """
-    if split is not None:
-        return config.updated([f"data_loader.args.split_name={split}"])
-    if config["eval_mode"] == "test_run" and "eval_config" in config:
-        return config.with_data_of(ConfigParser.from_file(config["eval_config"]))
-    return config
+def evaluation_loaders(config: ConfigParser, split: str, device: torch.device) -> data_loaders.ExpertDataLoader:
+    """The batches of a whole split to evaluate."""
+    config = config.updated([f"data_loader.args.split_name={split}", "data_loader.args.mini=false"])
+    return config.init("data_loader", data_loaders, training=False, **loader_arguments(config, device))
 
 
 def warn_if_leaky(config: ConfigParser) -> bool:
@@ -45,46 +38,52 @@ def warn_if_leaky(config: ConfigParser) -> bool:
 
 
 def evaluate_checkpoint(
-    config: ConfigParser, state: dict[str, Any], path: Path, device: torch.device, folder: Path
-) -> tuple[dict, Evaluation]:
-    """Evaluate checkpoint `state`, read from `path`, on the split of `config`; log the table, write `metrics.json`.
+    config: ConfigParser,
+    loaders: data_loaders.ExpertDataLoader,
+    state: dict[str, Any],
+    path: Path,
+    device: torch.device,
+) -> Evaluation:
+    """Evaluate checkpoint `state`, read from `path`, on the split of `loaders`.
 
-    Args:
-        folder: gets `metrics.json`.
-
-    Returns:
-        The content of `metrics.json`, and the evaluation.
+    Raises:
+        InputError: it is of another model than the config's.
     """
-    loaders = config.init("data_loader", data_loaders, training=False, **loader_arguments(config, device))
     net = config.init("arch", model, **model_arguments(config)).to(device)
     load_weights(net, state, path)
-    evaluation = evaluate(net, loaders.evaluation, [getattr(metric, name) for name in config["metrics"]], device)
+    return evaluate(net, loaders.evaluation, [getattr(metric, name) for name in config["metrics"]], device)
 
-    logger.info(
-        "checkpoint %s, epoch %d, split %s:\n%s",
-        path,
-        state["epoch"],
-        loaders.split_name,
-        format_table(evaluation.metrics),
-    )
-    leaky = warn_if_leaky(config)
+
+def report(
+    config: ConfigParser, evaluation: Evaluation, split: str, state: dict[str, Any], path: Path, folder: Path
+) -> dict:
+    """Log the table of an evaluation of checkpoint `state`, read from `path`, and write `<folder>/metrics.json`.
+
+    Returns:
+        The content of that file.
+    """
+    logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], split, format_table(evaluation.metrics))
     content = write_metrics(
         folder / "metrics.json",
         evaluation.metrics,
         seed=state["seed"],
         epoch=state["epoch"],
-        split=loaders.split_name,
-        leaky=leaky,
-        config=config.source,
+        split=split,
+        leaky=warn_if_leaky(config),
+        config=config.file,
         checkpoint=str(path),
         validation=state.get("values"),
     )
     logger.info("metrics: %s", folder / "metrics.json")
-    return content, evaluation
+    return content
 
 
-def save_sims(path: Path, evaluation: Evaluation) -> None:
-    """Keep the similarities: `sims`, `query_masks`, `video_ids` (V,) and `caption_ids`, `<video>#<k>` a row of `sims`."""
+def save_sims(path: Path, evaluation: Evaluation, about: dict) -> None:
+    """Keep the similarities: `sims`, `query_masks`, `video_ids` (V,) and `caption_ids`, `<video>#<k>` a row of `sims`.
+
+    Args:
+        about: the content of `metrics.json`, of which split, checkpoint and `leaky` are kept too.
+    """
     num_captions = evaluation.query_masks.shape[1]
     with atomic_write(path) as file:
         np.savez_compressed(
@@ -92,6 +91,7 @@ def save_sims(path: Path, evaluation: Evaluation) -> None:
             sims=evaluation.sims,
             query_masks=evaluation.query_masks,
             video_ids=np.array(evaluation.video_ids),
+            **{key: np.array(about[key]) for key in ("split", "checkpoint", "leaky")},
             caption_ids=np.array([f"{video}#{k}" for video in evaluation.video_ids for k in range(num_captions)]),
         )
     logger.info("similarities: %s", path)

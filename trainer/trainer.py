@@ -1,6 +1,8 @@
 """The training loop."""
 
+import json
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +23,7 @@ from model.model import CENet
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate, to_device
 from utils.errors import InputError
+from utils.files import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +38,10 @@ class Trainer:
         optimizer, lr_scheduler: of the model's parameters; the schedule (or None) takes a step an epoch.
         config: of the run; its `trainer` section says how long, what to save and what to watch.
         loaders: batches to train on and to evaluate on.
-        experiment: where everything is written.
         device: where the model runs.
 
     Attributes:
+        experiment: where everything is written, set by `write_to`.
         writer: of TensorBoard events (None: none are written).
         start_epoch: the first epoch to train.
     """
@@ -52,7 +55,6 @@ class Trainer:
         lr_scheduler: LRScheduler | None,
         config: ConfigParser,
         loaders: ExpertDataLoader,
-        experiment: Experiment,
         device: torch.device,
     ):
         self.model = model
@@ -63,11 +65,20 @@ class Trainer:
         self.config = config
         self.options = config["trainer"]
         self.loaders = loaders
-        self.experiment = experiment
         self.device = device
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
+        self.experiment: Experiment | None = None
         self.writer: SummaryWriter | None = None
         self.start_epoch = 1
+
+    def write_to(self, experiment: Experiment) -> None:
+        """Write everything to the folders of `experiment`, the config to begin with."""
+        self.experiment = experiment
+        config = self.config.as_dict()
+        write_json(experiment.models / "config.json", config)
+        if self.options["tensorboard"]:
+            self.writer = SummaryWriter(experiment.log, purge_step=self.start_epoch)
+            self.writer.add_text("config", f"```json\n{json.dumps(config, indent=4)}\n```")
 
     def train(self) -> None:
         """Train from `start_epoch` on, evaluating and saving after each epoch."""
@@ -85,6 +96,9 @@ class Trainer:
     def _train_epochs(self) -> None:
         """The epochs; each is saved before it is reported."""
         for epoch in range(self.start_epoch, self.options["epochs"] + 1):
+            if self.monitor.stalled:
+                logger.info("stopped: %s has not improved for %d epochs", self.monitor.name, self.monitor.epochs_since_best)
+                break
             values = self._train_epoch(epoch)
             evaluation = evaluate(self.model, self.loaders.evaluation, self.metrics, self.device)
             for metric, measured in evaluation.metrics.items():
@@ -93,9 +107,6 @@ class Trainer:
             best = epoch > self.options["skip_first_n_saves"] and self.monitor.update(values)
             self._save(epoch, values, best)
             self._report(epoch, values, evaluation)
-            if self.monitor.stalled:
-                logger.info("stopped: %s has not improved for %d epochs", self.monitor.name, self.monitor.epochs_since_best)
-                break
 
     def resume(self, state: dict[str, Any], path: Path, same_run: bool) -> None:
         """Continue from checkpoint `state`, read from `path`.
@@ -106,19 +117,22 @@ class Trainer:
             same_run: whether it is of this very run; in another run what is best is found anew.
 
         Raises:
-            InputError: weights of another model, or nothing left to train in another run.
+            InputError: weights of another model, a damaged state, or nothing left to train in another run.
         """
         load_weights(self.model, state, path)
-        sections = ("optimizer", "lr_scheduler")
-        if all(state["config"].get(section) == self.config.get(section) for section in sections):
-            self.optimizer.load_state_dict(state["optimizer"])
-            if self.lr_scheduler is not None:
-                self.lr_scheduler.load_state_dict(state["lr_scheduler"])
-        else:
+        same_optimisation = all(state["config"].get(key) == self.config.get(key) for key in ("optimizer", "lr_scheduler"))
+        if not same_optimisation:
             logger.warning("optimizer or lr_scheduler differ from those of %s: both start afresh", path)
-        restore_random_states(state["random"])
-        if same_run:
-            self.monitor.best, self.monitor.epochs_since_best = state["monitor_best"], state["epochs_since_best"]
+        try:
+            if same_optimisation:
+                self.optimizer.load_state_dict(state["optimizer"])
+            if same_optimisation and self.lr_scheduler is not None:
+                self.lr_scheduler.load_state_dict(state["lr_scheduler"])
+            restore_random_states(state["random"])
+            if same_run:
+                self.monitor.best, self.monitor.epochs_since_best = state["monitor_best"], state["epochs_since_best"]
+        except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+            raise InputError(f"{path}: damaged, it cannot be resumed ({type(error).__name__}: {error})") from None
         self.start_epoch = state["epoch"] + 1
         if not same_run and self.start_epoch > self.options["epochs"]:
             raise InputError(f"{path}: epoch {state['epoch']} is the last of trainer.epochs, expected more for another run")
@@ -140,9 +154,15 @@ class Trainer:
             self.optimizer.step()
             total += loss.detach()
         steps = len(self.loaders.train)
+        mean_loss = total.item() / steps
+        if not math.isfinite(mean_loss):
+            lr = self.optimizer.param_groups[0]["lr"]
+            raise InputError(
+                f"epoch {epoch}: the loss is {mean_loss}, expected a number; learning rate {lr:g} may be too high"
+            )
         return {
             "epoch": epoch,
-            "loss": total.item() / steps,
+            "loss": mean_loss,
             "steps_per_second": steps / (time.perf_counter() - started),
             "lr": self.optimizer.param_groups[0]["lr"],
         }
@@ -152,7 +172,8 @@ class Trainer:
         if newest is None:
             logger.info("interrupted before the first checkpoint")
         else:
-            logger.info("interrupted; go on with: python train.py --resume %s", newest)
+            device = "" if self.device.type == "cpu" else f" --device {self.device.index}"
+            logger.info("interrupted; go on with: python train.py --resume %s%s", newest, device)
 
     def _step_schedule(self, values: dict[str, float]) -> None:
         if isinstance(self.lr_scheduler, ReduceLROnPlateau):
@@ -200,6 +221,7 @@ class Trainer:
             "values": values,
             "random": random_states(),
             "config": self.config.as_dict(),
+            "config_file": self.config.file,
         }
         if best:
             save_checkpoint(self.experiment.models / BEST, state)

@@ -19,6 +19,14 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
         except InputError as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             sys.exit(2)
+        except OSError as error:
+            print(f"error: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
+            sys.exit(2)
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+                raise
+            print(f"error: not enough memory ({' '.join(str(error).split())})", file=sys.stderr)
+            sys.exit(2)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)

@@ -26,4 +26,4 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON, atomically."""
     with atomic_write(path) as file:
-        file.write(json.dumps(content, indent=4).encode() + b"\n")
+        file.write(json.dumps(content, indent=4, allow_nan=False).encode() + b"\n")
