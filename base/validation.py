@@ -11,7 +11,7 @@ import torch
 
 from base.arguments import model_arguments
 from base.schema import Config, ExpertEntry, Section
-from data_loader.experts import EXPERTS, SETTINGS
+from data_loader.experts import EXPERTS, declared_experts
 from model import metric, model
 from utils.errors import InputError
 
@@ -136,7 +136,7 @@ def _check_model(config: dict) -> None:
     args = config["arch"]["args"]
     if "text" not in args["vlad_clusters"]:
         raise InputError("arch.args.vlad_clusters.text: missing, expected a number of clusters")
-    experts = [*EXPERTS, *(name for name in config["experts"] if name not in SETTINGS)]
+    experts = [*EXPERTS, *(name for name in declared_experts(config["experts"]) if name not in EXPERTS)]
     for path, names in (
         ("arch.args.vlad_clusters", args["vlad_clusters"].keys() - {"text"}),
         ("data_loader.args.feat_aggregation", config["data_loader"]["args"]["feat_aggregation"]),

@@ -42,8 +42,11 @@ EXPERTS = {
     "speech": Expert(300, aggregation="vlad"),
 }
 AGGREGATIONS = {"sequence": ("vlad", "avg", "max"), "vector": ("none",)}
-# Keys of a config's `experts` section that are no experts.
-SETTINGS = ("face_dim", "drop_feats", "text_feat", "text_dim", "modalities", "ce_shared_dim")
+
+
+def declared_experts(section: Mapping) -> dict[str, Mapping]:
+    """The entries of experts in a config's `experts`; its settings are plain values."""
+    return {name: entry for name, entry in section.items() if isinstance(entry, Mapping)}
 
 
 def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None = None) -> dict[str, Expert]:
@@ -56,7 +59,7 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
     Raises:
         InputError: an expert that is neither declared nor in the table, or fields that do not go together.
     """
-    declared = {name: entry for name, entry in section.items() if name not in SETTINGS}
+    declared = declared_experts(section)
     names = section.get("modalities") or list(declared)
     dropped = {name.strip() for name in section.get("drop_feats", "").split(",") if name.strip()}
     if unknown := sorted(dropped - set(names)):

@@ -41,7 +41,10 @@ def newest_summary(models: Path, experiment: str) -> dict:
     paths = sorted((models / experiment).glob(f"*/{SUMMARY}"))
     if not paths:
         raise InputError(f"{models / experiment}: no run with {SUMMARY}, expected one by train.py --seeds")
-    return json.loads(paths[-1].read_text())
+    try:
+        return json.loads(paths[-1].read_text())
+    except ValueError as error:
+        raise InputError(f"{paths[-1]}: not JSON ({error}), expected a summary by train.py --seeds") from None
 
 
 def table(name: str, models: Path) -> str:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from utils.errors import command
+from utils.errors import InputError, command
 from utils.files import atomic_write, write_json
 
 ATTRIBUTES = {
@@ -101,6 +101,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="generate it again")
     args = parser.parse_args()
+    if args.seed < 0:
+        raise InputError(f"--seed {args.seed}: expected a number from 0 on")
     done = args.data_dir / "generated.json"  # written last: without it the files may not be all there
     if done.exists() and not args.force:
         print(f"{args.data_dir}: there already (--force makes it again)")

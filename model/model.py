@@ -4,6 +4,7 @@ Shapes: B videos with K captions of W words each, M experts; T = B * K captions.
 """
 
 import logging
+import zlib
 from collections.abc import Collection, Mapping
 
 import torch
@@ -44,7 +45,7 @@ class CENet(nn.Module):
         keep_missing_modalities: every expert counts as present in the score.
         test_caption_mode: in evaluation, "indep" scores every caption, "avg" averages the scores of a video's captions.
         l2renorm: renormalise the concatenated weighted embeddings.
-        randomise_feats: comma-separated experts to replace by noise.
+        randomise_feats: comma-separated experts to replace by noise, new in each training step, constant in evaluation.
         disable_nan_checks: do not look for NaN in experts that are present.
         mask_padding: use the masks given to `forward`; false pools padding like words and frames (published behaviour).
         gate_order: "parallel" or "sequential" (published behaviour), see `CollaborativeGating`.
@@ -235,8 +236,7 @@ class CENet(nn.Module):
                 )
         x = torch.where(present.view(-1, *[1] * (x.ndim - 1)), x, 0)
         if name in self.randomised:
-            generator = None if self.training else torch.Generator(x.device).manual_seed(0)  # evaluation is repeatable
-            x = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+            x = torch.randn_like(x) if self.training else _constant_noise(name, x)
         return x
 
 
@@ -270,6 +270,12 @@ def _check_variant(
             raise InputError(
                 f"CENet: expert '{name}' of {dim} pooled dims is no multiple of its {vlad_clusters[name]} clusters"
             )
+
+
+def _constant_noise(name: str, x: Tensor) -> Tensor:
+    """The same noise for every video and frame, so that a score depends on its text and its video alone."""
+    generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    return torch.randn(x.shape[-1], generator=generator).to(x).expand_as(x)
 
 
 def _check_choice(key: str, value: str, known: Collection[str]) -> None:

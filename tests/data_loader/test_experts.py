@@ -3,12 +3,14 @@
 import pytest
 
 from base.schema import Experts
-from data_loader.experts import EXPERTS, SETTINGS, Expert, expert_dims, resolve_experts
+from data_loader.experts import EXPERTS, Expert, declared_experts, expert_dims, resolve_experts
 from utils.errors import InputError
 
 
-def test_settings_are_the_keys_of_the_schema_that_are_no_experts():
-    assert set(SETTINGS) == set(Experts.model_fields)
+def test_no_setting_of_the_schema_could_be_taken_for_an_expert():
+    """Experts are told from settings by being objects."""
+    settings = Experts(text_feat="w2v", text_dim=300, face_dim=128, modalities=["rgb"]).model_dump()
+    assert declared_experts(settings | {"rgb": {"dim": 3}}) == {"rgb": {"dim": 3}}
 
 
 @pytest.mark.parametrize(

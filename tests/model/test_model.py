@@ -1,44 +1,17 @@
 """CENet: parity with the 2019 release, its own promises, and what it refuses."""
 
-import json
-
-import numpy as np
 import pytest
 import torch
-from conftest import shared
+from parity import Parity
 from variants import CLUSTERS, DIMS, SWITCHES, TEXT_DIM, make_batch, make_model, similarities
 
 from model.loss import MaxMarginRankingLoss
 from model.model import CENet
-from model.published import load_published, translate
+from model.published import translate
 from utils.errors import InputError
 
 PUBLISHED = ("ce", "mimic", "moee", "moee_noweights", "concat_mix", "concat")
-EXPERTS = ("audio", "face", "rgb")
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
-
-
-class Parity:
-    """One `ce_<variant>.npz`: its data, and models with its weights."""
-
-    def __init__(self, variant):
-        self.data = {name: torch.from_numpy(x) for name, x in np.load(shared("parity", f"ce_{variant}.npz")).items()}
-        settings = json.loads(shared("parity", "manifest.json").read_text())["files"][f"ce_{variant}.npz"]["settings"]
-        self.arguments = {key: settings[key] for key in ("vlad_clusters", "expert_dims")} | settings["constructor"]
-
-    def model(self, **more):
-        model = CENet(**self.arguments, **({"gate_order": "sequential", "mask_padding": False} | more))
-        load_published(model, {name[3:]: x for name, x in self.data.items() if name.startswith("sd/")})
-        return model
-
-    def sims(self, model, text, missing=False):
-        inputs, ind = ("in_missing", "ind_missing") if missing else ("in", "ind_all")
-        out = model(
-            self.data[f"in/{text}"],
-            {name: self.data[f"{inputs}/{name}"] for name in EXPERTS},
-            {name: self.data[f"{ind}/{name}"] for name in EXPERTS},
-        )
-        return out["cross_view_conf_matrix"]
 
 
 @pytest.fixture(params=PUBLISHED)
@@ -94,22 +67,6 @@ def test_training_with_missing_experts_is_leak_free(parity):
     torch.testing.assert_close(sims, parity.data["train_missing/sims_pairwise"], **CLOSE)
     loss = MaxMarginRankingLoss(0.2, fix_norm=True)(sims)
     torch.testing.assert_close(loss, parity.data["train_missing/loss_pairwise"], **CLOSE)
-
-
-def test_published_names_are_all_placed_or_known_to_be_unused():
-    parity = Parity("ce")
-    state = {name[3:]: x for name, x in parity.data.items() if name.startswith("sd/")}
-    model = CENet(**parity.arguments)
-    dropped = load_published(model, state)
-    prefixes = {name.split(".")[1] for name in dropped}
-    assert prefixes == {f"{x}_reason_3" for x in "gf"} | {f"batch_norm_{x}{i}" for x in "gf" for i in (1, 2)}
-    assert len(dropped) == 4 + 4 * 5
-    with pytest.raises(InputError, match="lacks 'text_pooling.clusters'"):
-        load_published(model, {name: x for name, x in state.items() if name != "text_pooling.clusters"})
-    with pytest.raises(InputError, match="has the unexpected 'ce.extra'"):
-        load_published(model, state | {"ce.extra": torch.zeros(1)})
-    with pytest.raises(InputError, match=r"'moe_fc.bias' is \(4,\), expected \(3,\)"):
-        load_published(model, state | {"ce.moe_fc.bias": torch.zeros(4)})
 
 
 @pytest.mark.parametrize("variant", SWITCHES)

@@ -19,6 +19,7 @@ SWITCHES = {
     "moee": {},
     "moee-mw": {"freeze_weights": True},
     "moee-l2renorm": {"l2renorm": True},
+    "moee-randomised": {"randomise_feats": "audio,face"},
     "concat-g": {"concat_mix_experts": True},
     "concat": {"concat_experts": True},
 }
