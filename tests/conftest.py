@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,35 @@ def workplace(archive, config):
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(config))
     return archive
+
+
+@pytest.fixture
+def run(workplace, monkeypatch, capsys):
+    """Run a command in this process: (exit code, standard output, standard error)."""
+
+    def run(command, *arguments):
+        monkeypatch.setattr(sys, "argv", [command.__name__, *map(str, arguments)])
+        try:
+            command.main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def refused(run):
+    """Run a command that has to refuse its input: its one line on standard error."""
+
+    def refused(command, *arguments):
+        before = sorted(Path().rglob("*"))
+        code, _, err = run(command, *arguments)
+        assert code == 2, err
+        assert err.startswith("error: ") and err.count("\n") == 1 and "Traceback" not in err
+        left = [path for path in Path().rglob("*") if path not in before]
+        assert not left  # no empty folder of a run either
+        return err
+
+    return refused

@@ -1,0 +1,131 @@
+"""What the commands say to bad input: one line and exit code 2, and nothing is written or lost."""
+
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from commands import CONFIG, train
+from conftest import ROOT, shared
+
+import test as test_command
+import train as train_command
+
+
+def corrupt(path):
+    Path(path).write_bytes(Path(path).read_bytes()[:-100])
+
+
+def hostile(path):
+    class Evil:
+        def __reduce__(self):
+            return Path.touch, (Path("pwned"),)
+
+    with Path(path).open("wb") as file:
+        pickle.dump({"video0": Evil()}, file)
+
+
+FEATS = Path("data/Toy/symlinked-feats")
+
+
+@pytest.mark.parametrize(
+    ("damage", "arguments", "message"),
+    [
+        (None, ["--config", "nowhere.json"], "nowhere.json: not found"),
+        (None, [], "--config FILE: missing"),
+        (None, ["--set", "optimizer.args.lrr=1"], "optimizer.args.lrr: unknown key of Adam, did you mean 'lr'?"),
+        (None, ["--set", "trainer.epochs=ten"], "trainer.epochs: found 'ten'"),
+        (None, ["--set", "metrics=[]"], "metrics: found []"),
+        (None, ["--set", "experts.modalities=[]"], "experts.modalities: found []"),
+        (None, ["--set", "experts=3"], "experts: found 3, expected an object"),
+        (None, ["--set", "arch.args.vlad_clusters.audo=3"], "vlad_clusters.audo: no such expert, did you mean 'audio'?"),
+        (None, ["--set", "loss.args.margin=NaN"], "loss.args.margin: found nan"),
+        (None, ["--set", "experts.ce_shared_dim=1000000000"], "not enough memory"),
+        (lambda: (FEATS / "test_list.txt").unlink(), ["--set", "test_split=test"], "test_list.txt: not found"),
+        (None, ["--set", "eval_config=configs/none.json"], "configs/none.json: not found"),
+        (
+            None,
+            ["--set", "optimizer.args.lr=-1"],
+            "optimizer.args: Adam does not work with lr=-1 (Invalid learning rate: -1)",
+        ),
+        (None, ["--set", "optimizer.args.lr=[1]"], "optimizer.args: Adam does not work with lr=[1]"),
+        (None, ["--set", "data_loader.args.split_name=dev"], "split_name: 'dev', expected one of val, test"),
+        (None, ["--set", "data_loader.args.data_dir=/nowhere"], "/nowhere/symlinked-feats: no such folder"),
+        (
+            None,
+            ["--set", "data_loader.args.batch_size=25"],
+            "24 videos to train on, fewer than data_loader.args.batch_size 25",
+        ),
+        (None, ["--set", "data_loader.args.batch_size=1"], "batch_size: 1, expected at least 2"),
+        (None, ["--set", "experts.scene.dim=7"], "scene.pickle: 'video1' has dimension 6, expected 7"),
+        (None, ["--seeds", "1,x"], "--seeds 1,x: expected different whole numbers"),
+        (None, ["--resume", "nowhere.pth"], "nowhere.pth: no such checkpoint"),
+        (lambda: corrupt(FEATS / "rgb.pickle"), [], "rgb.pickle: cannot be read"),
+        (lambda: hostile(FEATS / "rgb.pickle"), [], "rgb.pickle: refused, it holds the class"),
+        (lambda: (FEATS / "audio.pickle").unlink(), [], "audio: not found"),
+        (lambda: (FEATS / "val_list.txt").unlink(), [], "val_list.txt: not found"),
+        (lambda: Path(CONFIG).write_text("{"), [], "train-ce.json: not a JSON config"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(refused, damage, arguments, message):
+    if damage:
+        damage()
+    if message[:8] not in ("--config", "nowhere."):
+        arguments = ["--config", CONFIG, *arguments]
+    assert message in refused(train_command, *arguments)
+    assert not Path("pwned").exists()
+    assert not list(Path().rglob("*.pth"))
+
+
+def test_bad_checkpoints_are_refused(run, refused):
+    folder, _ = train(run)
+    best = folder / "trained_model.pth"
+    assert "'collaborative_gating.g1.bias' is (16,), expected (20,)" in refused(
+        test_command, "--resume", best, "--set", "experts.ce_shared_dim=20"
+    )
+    assert "--save_sims sims.txt: expected a file .npz" in refused(test_command, "--resume", best, "--save_sims", "sims.txt")
+    assert "--resume CHECKPOINT: missing" in refused(test_command)
+    corrupt(best)
+    assert f"{best}: damaged" in refused(test_command, "--resume", best)
+    hostile(best)
+    assert f"{best}: refused" in refused(test_command, "--resume", best)
+    assert not Path("pwned").exists()
+    assert "2019 release" in refused(test_command, "--resume", shared("parity", "legacy_checkpoint.pth"))
+
+
+@pytest.mark.parametrize("command", ["train.py", "test.py", "misc/make_demo.py"])
+def test_help_explains(command):
+    result = subprocess.run([sys.executable, ROOT / command, "--help"], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("usage:") and result.stderr == ""
+
+
+def test_eval_config_of_another_dataset_is_refused(workplace, refused):
+    evaluation = {"inherit_from": CONFIG, "data_loader": {"args": {"data_dir": "data/Other"}}}
+    Path("configs/toy/eval-ce.json").write_text(json.dumps(evaluation))
+    err = refused(train_command, "--config", CONFIG, "--set", "eval_config=configs/toy/eval-ce.json")
+    assert "data_dir is 'data/Other', expected 'data/Toy'" in err
+
+
+def test_bad_input_is_found_before_anything_is_purged(run, refused):
+    first, _ = train(run)
+    options = ("--purge_exp_dir", "--yes", "--set", "data_loader.args.batch_size=100")
+    assert "fewer than" in refused(train_command, "--config", CONFIG, *options)
+    assert (first / "trained_model.pth").exists()
+
+
+def test_a_diverging_training_is_stopped_with_its_epoch(run):
+    code, _, err = run(train_command, "--config", CONFIG, "--set", "optimizer.args.lr=1e30")
+    assert code == 2 and err.startswith("error: epoch 1: ") and "learning rate 1e+30" in err
+
+
+@pytest.mark.parametrize("key", ["optimizer", "random", "monitor_best"])
+def test_a_checkpoint_that_lacks_a_part_is_refused(run, refused, key):
+    folder, _ = train(run)
+    path = folder / "checkpoint-epoch2.pth"
+    state = torch.load(path, weights_only=True)
+    del state[key]
+    torch.save(state, path)
+    assert f"{path}: damaged, it cannot be resumed (KeyError: '{key}')" in refused(train_command, "--resume", path)
