@@ -100,10 +100,10 @@ class ConfigParser:
         """The seeds of `--seeds` ("0,1,2"), or None."""
         if text is None:
             return None
-        seeds = text.split(",")
-        if not all(seed.isdecimal() and int(seed) < 2**64 for seed in seeds) or len(set(seeds)) < len(seeds):
+        seeds = [int(seed) if seed.isdecimal() else -1 for seed in text.split(",")]
+        if not all(0 <= seed < 2**64 for seed in seeds) or len(set(seeds)) < len(seeds):
             raise InputError(f"--seeds {text}: expected different whole numbers, separated by commas")
-        return [int(seed) for seed in seeds]
+        return seeds
 
     def _default_name(self) -> str:
         """<dataset>-<config stem>, as in the published links."""

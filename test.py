@@ -7,6 +7,7 @@ from pathlib import Path
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
 from base.experiment import Experiment
+from base.schema import Tester
 from logger.logging_setup import log_to, start_logging
 from parse_config import ConfigParser, add_config_arguments
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, save_sims, warn_if_leaky
@@ -26,9 +27,11 @@ def parse_arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if not args.resume:
         raise InputError("--resume CHECKPOINT: missing, expected the checkpoint to evaluate")
-    folder = args.save_sims.parent if args.save_sims else Path()
-    if args.save_sims and not (args.save_sims.suffix == ".npz" and folder.is_dir() and os.access(folder, os.W_OK)):
-        raise InputError(f"--save_sims {args.save_sims}: expected a file .npz in a folder that can be written to")
+    if args.save_sims:
+        folder = args.save_sims.parent
+        writable = folder.is_dir() and os.access(folder, os.W_OK) and not args.save_sims.is_dir()
+        if args.save_sims.suffix != ".npz" or not writable:
+            raise InputError(f"--save_sims {args.save_sims}: expected a file .npz in a folder that can be written to")
     return args
 
 
@@ -47,7 +50,7 @@ def main() -> None:
     args = parse_arguments()
     state = load_checkpoint(args.resume)
     config = ConfigParser.from_arguments(args, state)
-    options = config["tester"] if "tester" in config else config["trainer"]
+    options = config.get("tester") or config.get("trainer") or Tester().model_dump()
     start_logging(options["verbosity"])
     warn_if_leaky(config)
     device = select_device(args.device, config["disable_gpu"])

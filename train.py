@@ -9,7 +9,7 @@ import torch
 from base.arguments import loader_arguments, model_arguments
 from base.checkpoint import BEST, load_checkpoint
 from base.device import seed_everything, select_device
-from base.experiment import Experiment, purge_runs
+from base.experiment import Experiment, confirm_purge, purge_runs
 from data_loader import data_loaders
 from logger.logging_setup import log_to, start_logging
 from logger.results import report_seeds
@@ -56,6 +56,19 @@ def train(
     return report(config, evaluation, config["test_split"], best, path, experiment.models)
 
 
+def train_seeds(config: ConfigParser, seeds: list[int], run: Callable[[], Experiment], args: argparse.Namespace) -> None:
+    """Train with each of `seeds`, in a folder each, and report mean and standard deviation."""
+    results = []
+    for seed in seeds:
+        try:
+            seeded = config.updated([f"seed={seed}"])
+            results.append(train(seeded, lambda seed=seed: run().with_seed(seed), args, None, False))
+        except KeyboardInterrupt:
+            print(f"seeds that are not done: {','.join(map(str, seeds[len(results) :]))}; no summary was written")
+            raise
+    report_seeds(run().models, results)
+
+
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -67,7 +80,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--train_single_epoch", action="store_true", help="stop after one epoch")
     parser.add_argument("--disable_workers", action="store_true", help="load data in the main process")
     parser.add_argument(
-        "--purge_exp_dir", action="store_true", help="delete the earlier runs of this experiment; asks first"
+        "--purge_exp_dir", action="store_true", help="in the end, delete the earlier runs of this experiment; asks first"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before deleting")
     args = parser.parse_args()
@@ -95,28 +108,22 @@ def main() -> None:
     state = load_checkpoint(args.resume) if args.resume else None
     config = configure(args, state)
     seeds = config.seeds(args.seeds)
+    save_dir = config["trainer"]["save_dir"]
+    if args.purge_exp_dir:
+        confirm_purge(save_dir, config["name"], args.yes)
     found = Experiment.of_checkpoint(args.resume) if state else None
     same_run = found is not None and state["config"] == config.as_dict()
 
     @functools.cache
     def run() -> Experiment:
-        save_dir, name = config["trainer"]["save_dir"], config["name"]
-        if args.purge_exp_dir:
-            purge_runs(save_dir, name, args.yes)
-        return found.with_folders() if same_run else Experiment.create(save_dir, name)
+        return found.with_folders() if same_run else Experiment.create(save_dir, config["name"])
 
     if seeds is None:
         train(config, run, args, state, same_run)
-        return
-    results = []
-    for seed in seeds:
-        try:
-            seeded = config.updated([f"seed={seed}"])
-            results.append(train(seeded, lambda seed=seed: run().with_seed(seed), args, None, False))
-        except KeyboardInterrupt:
-            print(f"seeds that are not done: {','.join(map(str, seeds[len(results) :]))}; no summary was written")
-            raise
-    report_seeds(run().models, results)
+    else:
+        train_seeds(config, seeds, run, args)
+    if args.purge_exp_dir:  # now that the new run is whole
+        purge_runs(save_dir, config["name"], agreed=True, keep=run().run)
 
 
 if __name__ == "__main__":

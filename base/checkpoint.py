@@ -1,5 +1,6 @@
 """Checkpoints: written whole, the last few kept, read without executing anything."""
 
+import math
 import pickle
 import re
 import warnings
@@ -13,7 +14,7 @@ from utils.files import atomic_write
 
 KEPT = 3
 BEST = "trained_model.pth"
-KEYS = {"arch": str, "epoch": int, "state_dict": dict, "config": dict, "seed": int}
+KEYS = {"arch": str, "epoch": int, "state_dict": dict, "config": dict, "config_file": str, "seed": int}
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -26,15 +27,9 @@ def save_periodic(folder: Path, state: dict[str, Any]) -> Path:
     """Write the checkpoint of an epoch and delete all but the last three."""
     path = folder / f"checkpoint-epoch{state['epoch']}.pth"
     save_checkpoint(path, state)
-    for old in _by_age(folder)[:-KEPT]:
+    for old in _oldest_first(folder, state["epoch"])[:-KEPT]:
         old.unlink()
     return path
-
-
-def newest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint that was written last, if there is one."""
-    best = folder / BEST
-    return max([*([best] if best.exists() else []), *_by_age(folder)], key=_age, default=None)
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -63,8 +58,13 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         if not isinstance(state.get(key), kind):
             raise InputError(f"{path}: {key} is {type(state.get(key)).__name__}, expected {kind.__name__} in a checkpoint")
     for name, weights in state["state_dict"].items():
-        if not isinstance(weights, torch.Tensor):
-            raise InputError(f"{path}: state_dict.{name} is {type(weights).__name__}, expected a tensor")
+        if not isinstance(name, str) or not isinstance(weights, torch.Tensor):
+            raise InputError(f"{path}: state_dict.{name} is {type(weights).__name__}, expected a tensor by name")
+    if state["epoch"] < 1:
+        raise InputError(f"{path}: epoch is {state['epoch']}, expected 1 or later")
+    values = state.get("values", {})
+    if not isinstance(values, dict) or not all(isinstance(x, int | float) and math.isfinite(x) for x in values.values()):
+        raise InputError(f"{path}: values hold other things than numbers")
     return state
 
 
@@ -82,11 +82,8 @@ def load_weights(model: torch.nn.Module, state: dict[str, Any], path: str | Path
     model.load_state_dict(found)
 
 
-def _by_age(folder: Path) -> list[Path]:
-    """The periodic checkpoints in a folder, the oldest first: going on from an early one writes epochs anew."""
-    found = [path for path in folder.iterdir() if re.fullmatch(r"checkpoint-epoch\d+\.pth", path.name)]
-    return sorted(found, key=_age)
-
-
-def _age(path: Path) -> int:
-    return path.stat().st_mtime_ns
+def _oldest_first(folder: Path, epoch: int) -> list[Path]:
+    """The periodic checkpoints in a folder by epoch; those after `epoch`, left by a run that went back, come first."""
+    found = {path: re.fullmatch(r"checkpoint-epoch(\d+)\.pth", path.name) for path in folder.iterdir()}
+    epochs = {path: int(match[1]) for path, match in found.items() if match}
+    return sorted(epochs, key=lambda path: (epochs[path] <= epoch, epochs[path]))

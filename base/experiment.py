@@ -43,7 +43,7 @@ class Experiment:
                 experiment = dataclasses.replace(experiment, run=f"{timestamp}-{next(attempts)}")
             return experiment.with_folders(kinds)
         except OSError as error:
-            raise InputError(f"{experiment.log}: cannot be made ({error.strerror})") from None
+            raise InputError(f"{error.filename}: cannot be made ({error.strerror})") from None
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Path) -> "Experiment | None":
@@ -97,11 +97,11 @@ def _made(folder: Path) -> bool:
     return True
 
 
-def purge_runs(save_dir: str | Path, name: str, agreed: bool) -> None:
-    """Delete all runs of the experiment `name`, and nothing else; links inside its folders are removed, not followed.
+def confirm_purge(save_dir: str | Path, name: str, agreed: bool) -> list[Path]:
+    """The folders of all runs of the experiment `name`, which somebody agrees to delete.
 
     Args:
-        agreed: delete without asking.
+        agreed: do not ask.
 
     Raises:
         InputError: a folder is a link or not right inside `save_dir`, or the answer is no.
@@ -114,12 +114,28 @@ def purge_runs(save_dir: str | Path, name: str, agreed: bool) -> None:
             raise InputError(f"{folder}: a link, or outside {save_dir}; nothing is deleted")
         if folder.exists():
             folders.append(folder)
-    if not folders:
-        return
-    if not agreed:
+    if folders and not agreed:
         if not sys.stdin.isatty():
             raise InputError("--purge_exp_dir: nobody to ask, expected --yes")
         if input(f"delete {', '.join(map(str, folders))}? [y/N] ").strip().lower() not in ("y", "yes"):
             raise InputError("--purge_exp_dir: not agreed, nothing is deleted")
-    for folder in folders:
-        shutil.rmtree(folder)
+    return folders
+
+
+def purge_runs(save_dir: str | Path, name: str, agreed: bool, keep: str | None = None) -> None:
+    """Delete all runs of the experiment `name`, and nothing else; links inside its folders are removed, not followed.
+
+    Args:
+        agreed: delete without asking.
+        keep: a run that stays.
+
+    Raises:
+        InputError: as `confirm_purge`.
+    """
+    for folder in confirm_purge(save_dir, name, agreed):
+        if keep is None:
+            shutil.rmtree(folder)
+            continue
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink() and path.name != keep:
+                shutil.rmtree(path)

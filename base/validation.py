@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import inspect
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from model import metric, model
 from utils.errors import InputError
 
 METRIC_NAMES = (*(f"R{k}" for k in metric.RECALL_LEVELS), "MedR", "MeanR", "geometric_mean_R1-R5-R10")
+MOST_STEPS = 1000
 MODULES = {"optimizer": torch.optim, "lr_scheduler": torch.optim.lr_scheduler}
 PASSED_BY_TRAINER = {"params", "optimizer", "self"}
 
@@ -40,6 +42,13 @@ def validate(config: dict, training: bool) -> dict:
         for section in ("optimizer", "loss", "trainer"):
             if section not in checked:
                 raise InputError(f"{section}: missing, a training needs it")
+    for section, content in checked.items():
+        try:
+            json.dumps(content, allow_nan=False)
+        except ValueError:
+            raise InputError(f"{section}: holds NaN or Infinity, expected finite numbers") from None
+    if len(set(checked["metrics"])) < len(checked["metrics"]):
+        raise InputError(f"metrics: found {checked['metrics']}, expected each once")
     _check_optimisation(checked)
     _check_model(checked)
     if "trainer" in checked:
@@ -102,7 +111,7 @@ def _check_arguments(section: str, entry: dict) -> None:
 
 
 def _check_optimisation(config: dict) -> None:
-    """The optimiser and its schedule have to take a step, on a model of one number."""
+    """The optimiser and its schedule have to take the steps of all epochs (at most 1000), on a model of one number."""
     parameter = torch.zeros(1, requires_grad=True)
     parameter.grad = torch.zeros(1)
     arguments: dict[str, Any] = {"params": [parameter]}
@@ -114,9 +123,10 @@ def _check_optimisation(config: dict) -> None:
             with _values_of(section, config[section]):
                 built[section] = getattr(MODULES[section], config[section]["type"])(**arguments, **config[section]["args"])
             arguments = {"optimizer": built[section]}
-    for section, stepper in built.items():
-        with _values_of(section, config[section]):
-            stepper.step(*[0.0] * isinstance(stepper, torch.optim.lr_scheduler.ReduceLROnPlateau))
+    for _ in range(min(config.get("trainer", {}).get("epochs", 1), MOST_STEPS)):
+        for section, stepper in built.items():
+            with _values_of(section, config[section]):
+                stepper.step(*[0.0] * isinstance(stepper, torch.optim.lr_scheduler.ReduceLROnPlateau))
 
 
 @contextlib.contextmanager
@@ -124,7 +134,7 @@ def _values_of(section: str, entry: dict) -> Iterator[None]:
     """Blame what goes wrong in torch, which checks values with whatever comes to hand, on a section."""
     try:
         yield
-    except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError) as error:
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError, AssertionError) as error:
         values = ", ".join(f"{name}={value!r}" for name, value in entry["args"].items())
         raise InputError(
             f"{section}.args: {entry['type']} does not work with {values or 'its defaults'} ({error})"

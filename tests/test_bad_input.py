@@ -61,6 +61,15 @@ FEATS = Path("data/Toy/symlinked-feats")
         ),
         (None, ["--set", "data_loader.args.batch_size=1"], "batch_size: 1, expected at least 2"),
         (None, ["--set", "experts.scene.dim=7"], "scene.pickle: 'video1' has dimension 6, expected 7"),
+        (None, ["--seeds", "1,01"], "--seeds 1,01: expected different whole numbers"),
+        (None, ["--set", "lr_scheduler.args.gamma=NaN"], "lr_scheduler: holds NaN or Infinity"),
+        (None, ["--set", "optimizer.args.capturable=true"], "optimizer.args: Adam does not work with"),
+        (
+            None,
+            ["--set", 'lr_scheduler={"type": "OneCycleLR", "args": {"max_lr": 0.01, "total_steps": 2}}'],
+            "lr_scheduler.args: OneCycleLR does not work with",
+        ),
+        (None, ["--set", 'metrics=["t2v_metrics", "t2v_metrics"]'], "expected each once"),
         (None, ["--seeds", "1,x"], "--seeds 1,x: expected different whole numbers"),
         (None, ["--resume", "nowhere.pth"], "nowhere.pth: no such checkpoint"),
         (lambda: corrupt(FEATS / "rgb.pickle"), [], "rgb.pickle: cannot be read"),
@@ -114,6 +123,8 @@ def test_bad_input_is_found_before_anything_is_purged(run, refused):
     options = ("--purge_exp_dir", "--yes", "--set", "data_loader.args.batch_size=100")
     assert "fewer than" in refused(train_command, "--config", CONFIG, *options)
     assert (first / "trained_model.pth").exists()
+    code, _, err = run(train_command, "--config", CONFIG, *options[:3], "optimizer.args.lr=1e30")
+    assert code == 2 and "learning rate" in err and (first / "trained_model.pth").exists()
 
 
 def test_a_diverging_training_is_stopped_with_its_epoch(run):

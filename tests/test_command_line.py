@@ -202,6 +202,11 @@ def test_eval_config_names_the_data_to_test_on(run):
     code, out, _ = run(test_command, "--resume", best, "--config", "configs/toy/eval-ce.json")
     assert code == 0 and "Toy, test: 10 videos, 10 captions" in out
     assert list(Path("data/saved/log/toy-eval-ce").glob("*/metrics.json"))
+    bare = json.loads(Path(CONFIG).read_text())
+    del bare["trainer"], bare["optimizer"], bare["loss"], bare["lr_scheduler"]
+    Path("configs/toy/bare.json").write_text(json.dumps(bare))
+    code, out, _ = run(test_command, "--resume", best, "--config", "configs/toy/bare.json")
+    assert code == 0 and "Toy, val: 10 videos" in out
     Path("configs/toy/eval-ce.json").unlink()  # the checkpoint remembers the split
     code, out, _ = run(test_command, "--resume", best, "--set", "data_loader.args.num_test_captions=1")
     assert code == 0 and "Toy, test: 10 videos, 10 captions" in out

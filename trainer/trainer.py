@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from base.checkpoint import BEST, load_weights, newest_checkpoint, save_checkpoint, save_periodic
+from base.checkpoint import BEST, load_weights, save_checkpoint, save_periodic
 from base.device import random_states, restore_random_states
 from base.experiment import Experiment
 from base.monitor import Monitor
@@ -44,6 +44,7 @@ class Trainer:
         experiment: where everything is written, set by `write_to`.
         writer: of TensorBoard events (None: none are written).
         start_epoch: the first epoch to train.
+        saved: the checkpoint to go on from after an interruption, if there is one.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Trainer:
         self.experiment: Experiment | None = None
         self.writer: SummaryWriter | None = None
         self.start_epoch = 1
+        self.saved: Path | None = None
 
     def write_to(self, experiment: Experiment) -> None:
         """Write everything to the folders of `experiment`, the config to begin with."""
@@ -134,6 +136,7 @@ class Trainer:
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
             raise InputError(f"{path}: damaged, it cannot be resumed ({type(error).__name__}: {error})") from None
         self.start_epoch = state["epoch"] + 1
+        self.saved = path
         if not same_run and self.start_epoch > self.options["epochs"]:
             raise InputError(f"{path}: epoch {state['epoch']} is the last of trainer.epochs, expected more for another run")
 
@@ -168,12 +171,11 @@ class Trainer:
         }
 
     def _say_how_to_go_on(self) -> None:
-        newest = newest_checkpoint(self.experiment.models)
-        if newest is None:
+        if self.saved is None:
             logger.info("interrupted before the first checkpoint")
         else:
             device = "" if self.device.type == "cpu" else f" --device {self.device.index}"
-            logger.info("interrupted; go on with: python train.py --resume %s%s", newest, device)
+            logger.info("interrupted; go on with: python train.py --resume %s%s", self.saved, device)
 
     def _step_schedule(self, values: dict[str, float]) -> None:
         if isinstance(self.lr_scheduler, ReduceLROnPlateau):
@@ -225,5 +227,6 @@ class Trainer:
         }
         if best:
             save_checkpoint(self.experiment.models / BEST, state)
+            self.saved = self.experiment.models / BEST
         if epoch % self.options["save_period"] == 0 or epoch == self.options["epochs"] or self.monitor.stalled:
-            save_periodic(self.experiment.models, state)
+            self.saved = save_periodic(self.experiment.models, state)

@@ -4,6 +4,9 @@ import functools
 import sys
 from collections.abc import Callable
 
+# What torch says of a CPU and of a GPU that have no more.
+OUT_OF_MEMORY = ("allocate memory", "out of memory")
+
 
 class InputError(Exception):
     """Bad input: one line that says which file, key or item, what was found and what was expected."""
@@ -23,7 +26,7 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
             print(f"error: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
             sys.exit(2)
         except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+            if not isinstance(error, MemoryError) and not any(words in str(error) for words in OUT_OF_MEMORY):
                 raise
             print(f"error: not enough memory ({' '.join(str(error).split())})", file=sys.stderr)
             sys.exit(2)

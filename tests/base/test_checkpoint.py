@@ -12,7 +12,7 @@ from utils.errors import InputError
 
 def state_of(epoch, **changed):
     state = {"arch": "CENet", "epoch": epoch, "seed": 1, "state_dict": {"w": torch.arange(3.0)}, "config": {"a": [1, "b"]}}
-    return {**state, **changed}
+    return {**state, "config_file": "c.json", **changed}
 
 
 def names(folder):
@@ -137,3 +137,29 @@ def test_weights_of_another_model_name_the_first_that_differs():
     ):
         with pytest.raises(InputError, match=message):
             load_weights(model, {"state_dict": changed}, "x.pth")
+
+
+def test_a_run_that_went_back_keeps_what_it_writes(tmp_path):
+    for epoch in (8, 9, 10, 4):
+        save_periodic(tmp_path, state_of(epoch))
+    assert "checkpoint-epoch4.pth" in names(tmp_path) and len(names(tmp_path)) == 3
+    for epoch in (5, 6):
+        save_periodic(tmp_path, state_of(epoch))
+    assert names(tmp_path) == [f"checkpoint-epoch{epoch}.pth" for epoch in (4, 5, 6)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"epoch": -5}, "epoch is -5, expected 1 or later"),
+        ({"values": {"loss": float("nan")}}, "values hold other things than numbers"),
+        ({"values": {"loss": torch.ones(1)}}, "values hold other things than numbers"),
+        ({"config_file": 3}, "config_file is int, expected str"),
+        ({"state_dict": {1: torch.ones(1)}}, "state_dict.1 is Tensor, expected a tensor by name"),
+    ],
+)
+def test_damaged_parts_are_named(tmp_path, changed, message):
+    path = tmp_path / "x.pth"
+    torch.save(state_of(1, **changed), path)
+    with pytest.raises(InputError, match=message):
+        load_checkpoint(path)

@@ -26,7 +26,7 @@ def test_runs_of_the_same_second_differ(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "log").write_text("a file")
-    with pytest.raises(InputError, match=r"log/toy-ce/.*: cannot be made \(Not a directory\)"):
+    with pytest.raises(InputError, match=r"log/toy-ce: cannot be made \(Not a directory\)"):
         Experiment.create(tmp_path, "toy-ce")
 
 
@@ -75,6 +75,15 @@ def test_a_purge_deletes_the_runs_of_one_experiment_alone(saved):
     purge_runs(saved, "toy-ce", agreed=True)  # nothing is left to delete
     purge_runs(saved.parent / "absent", "toy-ce", agreed=True)
     assert files(saved.parent) == kept
+
+
+def test_a_purge_keeps_the_run_that_it_is_told_to_keep(saved):
+    first, second = sorted(path.name for path in (saved / "models" / "toy-ce").iterdir() if not path.is_symlink())
+    others = [name for name in files(saved.parent) if "/toy-ce/" not in name]
+    purge_runs(saved, "toy-ce", agreed=True, keep=second)
+    for kind in KINDS:
+        assert (saved / kind / "toy-ce" / second / "file").exists() and not (saved / kind / "toy-ce" / first).exists()
+    assert [name for name in files(saved.parent) if "/toy-ce/" not in name] == others
 
 
 @pytest.mark.parametrize(
