@@ -160,6 +160,6 @@ def test_a_run_that_went_back_keeps_what_it_writes(tmp_path):
 )
 def test_damaged_parts_are_named(tmp_path, changed, message):
     path = tmp_path / "x.pth"
-    torch.save(state_of(1, **changed), path)
+    torch.save(state_of(1) | changed, path)
     with pytest.raises(InputError, match=message):
         load_checkpoint(path)
