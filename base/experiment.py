@@ -137,5 +137,7 @@ def purge_runs(save_dir: str | Path, name: str, agreed: bool, keep: str | None =
             shutil.rmtree(folder)
             continue
         for path in folder.iterdir():
-            if path.is_dir() and not path.is_symlink() and path.name != keep:
+            if path.is_symlink() or path.is_file():
+                path.unlink()
+            elif path.name != keep:
                 shutil.rmtree(path)

@@ -169,14 +169,14 @@ def _check_trainer(config: dict) -> None:
         raise InputError(f"trainer.monitor: found '{trainer['monitor']}', expected 'off', 'max <name>' or 'min <name>'")
     if trainer["monitor"] != "off" and name not in known:
         raise InputError(f"trainer.monitor: no value '{name}', {suggestion(name, known)}")
-    if trainer["monitor"] == "off":
-        if "early_stop" in trainer:
-            raise InputError("trainer.early_stop: needs trainer.monitor, which is off")
-        if config.get("lr_scheduler", {}).get("type") == "ReduceLROnPlateau":
+    if trainer["monitor"] == "off" and "early_stop" in trainer:
+        raise InputError("trainer.early_stop: needs trainer.monitor, which is off")
+    schedule = config.get("lr_scheduler")
+    if schedule and schedule["type"] == "ReduceLROnPlateau":
+        if trainer["monitor"] == "off":
             raise InputError("lr_scheduler.type: ReduceLROnPlateau needs trainer.monitor, which is off")
-    plateau = config.get("lr_scheduler", {})
-    if plateau.get("type") == "ReduceLROnPlateau" and plateau["args"].get("mode", "min") != mode:
-        raise InputError(f"lr_scheduler.args.mode: trainer.monitor is '{trainer['monitor']}', expected '{mode}'")
+        if schedule["args"].get("mode", "min") != mode:
+            raise InputError(f"lr_scheduler.args.mode: trainer.monitor is '{trainer['monitor']}', expected '{mode}'")
     if trainer["skip_first_n_saves"] >= trainer["epochs"]:
         raise InputError(
             f"trainer.skip_first_n_saves: {trainer['skip_first_n_saves']} of {trainer['epochs']} epochs, "

@@ -83,6 +83,7 @@ def test_a_purge_keeps_the_run_that_it_is_told_to_keep(saved):
     purge_runs(saved, "toy-ce", agreed=True, keep=second)
     for kind in KINDS:
         assert (saved / kind / "toy-ce" / second / "file").exists() and not (saved / kind / "toy-ce" / first).exists()
+        assert not (saved / kind / "toy-ce" / "link").is_symlink()
     assert [name for name in files(saved.parent) if "/toy-ce/" not in name] == others
 
 

@@ -196,7 +196,8 @@ def test_arrays_whose_bytes_would_be_used_as_addresses_are_refused(tmp_path, con
     """Looking at an element of such an array follows a pointer of the file's choice: a crash, or code that it brought."""
     path = tmp_path / "evil.pickle"
     path.write_bytes(pickle.dumps(content, 2))
-    refusal(path)
+    message = refusal(path)
+    assert "refused" in message or "cannot be read" in message
 
 
 def test_a_pickle_cannot_change_the_functions_that_read_later_ones(tmp_path):
