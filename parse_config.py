@@ -14,6 +14,9 @@ from zsvision.zs_utils import load_json_config
 from base.validation import validate
 from utils.errors import InputError
 
+# What the checkpoints of the 2019 release were trained with.
+PUBLISHED = ("arch.args.gate_order=sequential", "arch.args.mask_padding=false")
+
 
 class ConfigParser:
     """A validated config, read as a mapping.
@@ -51,12 +54,16 @@ class ConfigParser:
 
     @classmethod
     def from_arguments(cls, args: argparse.Namespace, state: dict | None = None, training: bool = False) -> "ConfigParser":
-        """The config that the command line means: `--config`, or the one in checkpoint `state`, with `--set`."""
+        """The config that the command line means: `--config`, or the one in checkpoint `state`, with `--set`.
+
+        A checkpoint of the 2019 release is evaluated as that release did.
+        """
+        overrides = [*(PUBLISHED if state and state.get("published") else ()), *args.set]
         if args.config:
-            return cls.from_file(args.config, args.set, training)
+            return cls.from_file(args.config, overrides, training)
         if state is None:
             raise InputError("--config FILE: missing, expected a config (or --resume CHECKPOINT, which holds one)")
-        return cls(state["config"], f"config in {args.resume}", args.set, training, state.get("config_file"))
+        return cls(state["config"], f"config in {args.resume}", overrides, training, state.get("config_file"))
 
     def __getitem__(self, key: str) -> Any:
         return self._config[key]

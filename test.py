@@ -1,6 +1,7 @@
 """Evaluate a checkpoint on a split: a table of both directions, and metrics.json."""
 
 import argparse
+import logging
 import os
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from base.device import seed_everything, select_device
 from base.experiment import Experiment
 from base.schema import Tester
 from logger.logging_setup import log_to, start_logging
-from parse_config import ConfigParser, add_config_arguments
+from model.similarity import SIMILARITIES
+from parse_config import PUBLISHED, ConfigParser, add_config_arguments
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, save_sims, warn_if_leaky
 from utils.errors import InputError, command
+
+logger = logging.getLogger(__name__)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -22,6 +26,11 @@ def parse_arguments() -> argparse.Namespace:
         "--split",
         metavar="NAME",
         help="split to evaluate (default: that of --config; without it, the checkpoint's test split)",
+    )
+    parser.add_argument(
+        "--similarity",
+        choices=sorted(SIMILARITIES),
+        help="score (default: that of the config); paired-2019 is the leaky one of the 2019 release, for study alone",
     )
     parser.add_argument("--save_sims", metavar="FILE.npz", type=Path, help="keep the similarity matrix, with its ids")
     args = parser.parse_args()
@@ -49,10 +58,14 @@ def main() -> None:
     """Evaluate."""
     args = parse_arguments()
     state = load_checkpoint(args.resume)
+    if args.similarity:
+        args.set.append(f"arch.args.similarity={args.similarity}")
     config = ConfigParser.from_arguments(args, state)
     options = config.get("tester") or config.get("trainer") or Tester().model_dump()
     start_logging(options["verbosity"])
     warn_if_leaky(config)
+    if state.get("published"):
+        logger.info("%s: a checkpoint of the 2019 release, evaluated with %s", args.resume, " and ".join(PUBLISHED))
     device = select_device(args.device, config["disable_gpu"])
     seed_everything(config["seed"])
     split = split_of(args, config)

@@ -1,5 +1,6 @@
 """Checkpoints: written whole, the last few kept, read without executing anything."""
 
+import logging
 import math
 import pickle
 import re
@@ -9,8 +10,13 @@ from typing import Any
 
 import torch
 
+from base.legacy_checkpoint import is_legacy, read_legacy
+from model.model import CENet
+from model.published import load_published
 from utils.errors import InputError
 from utils.files import atomic_write
+
+logger = logging.getLogger(__name__)
 
 KEPT = 3
 BEST = "trained_model.pth"
@@ -33,27 +39,15 @@ def save_periodic(folder: Path, state: dict[str, Any]) -> Path:
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU.
+    """Read a checkpoint of ours, or of the 2019 release (then `published` is true), to the CPU.
 
     Raises:
-        InputError: it is missing, damaged, or not one of ours.
+        InputError: it is missing, damaged, or no such checkpoint.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols: the file is read or refused
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise InputError(
-            f"{path}: refused, it is damaged or holds other things than tensors and plain values "
-            "(checkpoints of the 2019 release are not read yet)"
-        ) from None
-    except Exception as error:  # a damaged file can fail anywhere inside the decoder
-        raise InputError(f"{path}: damaged, or no checkpoint ({type(error).__name__})") from None
-    if not isinstance(state, dict):
-        raise InputError(f"{path}: found a {type(state).__name__}, expected a checkpoint")
+    state = read_legacy(path) if is_legacy(path) else _read(path)
     for key, kind in KEYS.items():
         if not isinstance(state.get(key), kind):
             raise InputError(f"{path}: {key} is {type(state.get(key)).__name__}, expected {kind.__name__} in a checkpoint")
@@ -68,12 +62,31 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return state
 
 
-def load_weights(model: torch.nn.Module, state: dict[str, Any], path: str | Path) -> None:
+def _read(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint of today's format."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols: the file is read or refused
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise InputError(f"{path}: refused, it is damaged or holds other things than tensors and plain values") from None
+    except Exception as error:  # a damaged file can fail anywhere inside the decoder
+        raise InputError(f"{path}: damaged, or no checkpoint ({type(error).__name__})") from None
+    if not isinstance(state, dict):
+        raise InputError(f"{path}: found a {type(state).__name__}, expected a checkpoint")
+    return state
+
+
+def load_weights(model: CENet, state: dict[str, Any], path: str | Path) -> None:
     """Load the weights of checkpoint `state`, read from `path`, into `model`.
 
     Raises:
         InputError: they are of another model.
     """
+    if state.get("published"):
+        dropped = load_published(model, state["state_dict"], str(path))
+        logger.info("%s: %d weights were never used and are dropped: %s", path, len(dropped), ", ".join(dropped) or "none")
+        return
     expected, found = model.state_dict(), state["state_dict"]
     for name in sorted(expected.keys() | found.keys()):
         shapes = [tuple(weights[name].shape) if name in weights else "nothing" for weights in (found, expected)]

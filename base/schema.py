@@ -75,6 +75,7 @@ class DataLoaderArgs(Section):
     max_text_words: PositiveInt = 30
     max_expert_tokens: PositiveInt = 30
     rgb_model_name: str | None = None
+    cache_dir: str | None = None
     feat_aggregation: dict[str, Literal["vlad", "avg", "max"]] = {}
 
 
@@ -138,8 +139,8 @@ class Config(Section):
     """A whole config.
 
     `test_split` is the split on which the best model is tested after training; without it, that of `eval_config`, unless
-    `eval_mode` is "fixed_num_epochs". Read for the sake of published configs, and without effect: `n_gpu`, `log_name`,
-    `visualizer` and `data_loader.args.rgb_model_name`.
+    `eval_mode` is "fixed_num_epochs". Read for the sake of published configs, and without effect: `n_gpu`, `log_name`
+    and `visualizer`.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None = None

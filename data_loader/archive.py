@@ -1,204 +1,269 @@
-"""A feature archive on disk, in the layout of a dataset of one's own, checked as it is read.
-
-`<data_dir>/symlinked-feats/` holds one `<expert>.pickle` (or `.pkl`, `.npy`, `.h5`) an expert: a dict from video name to
-array, missing videos absent; `text-<text_feat>.pickle`: video name -> list of (words, dim) arrays; `raw-captions.pkl`:
-video name -> list of word lists; and the lists of video names of the splits.
-"""
+"""A feature archive on disk: which videos a split has, and their experts and captions, checked as they are found."""
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from data_loader.datasets import layout_of
+from data_loader.datasets.layout import FileName, Part
+from data_loader.encoding import CaptionEncoder, Encoder, FeatureEncoder, TextEncoder
 from data_loader.experts import Expert
 from data_loader.feature_files import find_file, read_file
+from data_loader.store import Table, open_table
+from data_loader.views import Captions, Features
 from utils.errors import InputError
-
-# `split_name` -> the lists to train on and to evaluate on.
-SPLITS = {"val": ("train_list.txt", "val_list.txt"), "test": ("train_list.txt", "test_list.txt")}
 
 logger = logging.getLogger(__name__)
 
 
 class Archive:
-    """Reads the parts of one archive.
+    """One split of an archive in the layout of its dataset, `data_loader/datasets/<name>.py`.
 
     Args:
         data_dir: the folder that holds `symlinked-feats`.
+        dataset_name: the dataset; any name that is not known stands for a dataset of one's own.
+        split_name: the split.
+        rgb_model_name: the network that the rgb features come from, where there are several.
+        cache_dir: where converted files go (None: `<data_dir>/cache`).
+
+    Raises:
+        InputError: no such folder, or an unknown split.
     """
 
-    def __init__(self, data_dir: str | Path):
+    def __init__(
+        self,
+        data_dir: str | Path,
+        dataset_name: str,
+        split_name: str,
+        rgb_model_name: str | None = None,
+        cache_dir: str | Path | None = None,
+    ):
+        self.layout = layout_of(dataset_name)
         self.folder = Path(data_dir) / "symlinked-feats"
+        self.cache = Path(cache_dir or Path(data_dir) / "cache")
+        self.rgb_model_name = rgb_model_name
+        if split_name not in self.layout.splits:
+            raise InputError(f"data_loader.args.split_name: '{split_name}', expected one of {', '.join(self.layout.splits)}")
         if not self.folder.is_dir():
             raise InputError(f"{self.folder}: no such folder, expected the feature archive unpacked there")
-        self._contents: dict[Path, Any] = {}
+        self.split = self.layout.splits[split_name]
+        self._tables: dict[tuple[Path, str], Table] = {}
+        self._lists: dict[str, list[str]] = {}
 
-    def video_ids(self, split_name: str) -> tuple[list[str], list[str]]:
-        """The videos to train on and those to evaluate on.
+    def video_ids(self, part: str, text_feat: str, text_dim: int) -> list[str]:
+        """The videos of `part`, without those that are left out for want of captions.
+
+        Args:
+            part: `split.train` or `split.evaluation`.
+            text_feat, text_dim: which word vectors: where videos have no names, captions number them.
 
         Raises:
-            InputError: an unknown split, or a list that is missing, empty or names a video twice.
+            InputError: a list that is missing, empty or names a video twice.
         """
-        if split_name not in SPLITS:
-            raise InputError(f"data_loader.args.split_name: '{split_name}', expected one of {', '.join(SPLITS)}")
-        train, evaluation = (self._read_list(name) for name in SPLITS[split_name])
-        if both := sorted(set(train) & set(evaluation)):
-            names = " and ".join(SPLITS[split_name])
-            logger.warning("%s: %d videos are in both %s, first '%s'", self.folder, len(both), names, both[0])
-        return train, evaluation
+        declared = self.layout.parts[part]
+        ids = self._named(part, text_feat, text_dim)
+        if declared.size not in (None, len(ids)):
+            where = self.folder if declared.ids is None else self.folder / declared.ids
+            logger.warning("%s: %d videos in part '%s', published are %d", where, len(ids), part, declared.size)
+        if declared.drop_captionless:
+            table = self._table(self._file(self.layout.text, text_feat, part, "text_feat"), CaptionEncoder(text_dim))
+            kept = [video for video, item in zip(ids, self._items(table, part, ids), strict=True) if _has_words(table, item)]
+            if len(kept) < len(ids):
+                logger.info("%s: %d videos without a caption are left out", table.source, len(ids) - len(kept))
+            return kept
+        return ids
 
-    def features(self, name: str, expert: Expert, ids: list[str]) -> list[np.ndarray | None]:
-        """Expert `name` of each video: (T, dim) float32 if the model aggregates it, (dim,) if not, None where missing.
+    def warn_of_overlap(self, train_ids: Sequence[str], evaluation_ids: Sequence[str]) -> None:
+        """Warn of videos that are both trained on and evaluated."""
+        if both := sorted(set(train_ids) & set(evaluation_ids)):
+            files = " and ".join(str(self.layout.parts[part].ids) for part in (self.split.train, self.split.evaluation))
+            logger.warning("%s: %d videos are in both %s, first '%s'", self.folder, len(both), files, both[0])
+
+    def features(self, name: str, expert: Expert, part: str, ids: list[str]) -> Features:
+        """Expert `name` of each video of `part` in `ids`.
 
         An expert is missing when a video is absent from the file, its array is empty, its first value is NaN or, for the
-        experts of which that is true, all its values are zero.
+        experts of which that is true, all its values are zero; or where the dataset has a list that says so.
 
         Raises:
             InputError: an array of the wrong shape or kind, NaN or inf in one that is present, or a missing one that may not
                 be.
         """
-        path = find_file(self.folder, name)
-        arrays = self._read(path)
-        if not isinstance(arrays, Mapping):
-            raise InputError(f"{path}: found a {type(arrays).__name__}, expected a dict from video name to array")
-        features = [
-            _checked(path, video, arrays[video], expert) if video in arrays else None  # not .get: an HDF5 has many
-            for video in ids
-        ]
-        missing = [video for video, feature in zip(ids, features, strict=True) if feature is None]
-        if len(missing) == len(ids):
+        path = self._file(self._expert_files(name), name, part, "modalities", expert)
+        table = self._table(path, FeatureEncoder(expert))
+        items = self._items(table, part, ids)
+        _refuse_problems(table, items)
+        features = Features(table, items, sequence=expert.aggregation == "vlad")
+        if flags := self.layout.parts[part].missing.get(name):
+            features.hide(self._rows_flagged(flags, part)[[self._row(part)[video] for video in ids]])
+        absent = [video for video, there in zip(ids, features.available, strict=True) if not there]
+        if len(absent) == len(ids):
             logger.warning("%s: none of the %d videos has this expert", path, len(ids))
-        if missing and not expert.may_be_missing:
+        may_be_missing = expert.may_be_missing
+        if may_be_missing is None:
+            may_be_missing = name not in self.layout.always_available
+        if absent and not may_be_missing:
             raise InputError(
-                f"{path}: {len(missing)} of {len(ids)} videos are missing, first {', '.join(map(repr, missing[:3]))}, "
+                f"{path}: {len(absent)} of {len(ids)} videos are missing, first {', '.join(map(repr, absent[:3]))}, "
                 f"expected all (or experts.{name}.may_be_missing)"
             )
         return features
 
-    def captions(self, text_feat: str, text_dim: int, ids: list[str]) -> tuple[list[list[np.ndarray]], list[list[str]]]:
-        """Of each video, its captions as word vectors, (words, text_dim) float32, and as text ("" where it is not known).
+    def captions(self, text_feat: str, text_dim: int, part: str, ids: list[str], **choice: Any) -> Captions:
+        """The captions of each video of `part` in `ids`, as word vectors and as text ("" where it is not known).
 
         Captions without a word are left out.
+
+        Args:
+            choice: `fuse` and `most` of `Captions`.
 
         Raises:
             InputError: a video without captions, an array of the wrong shape, NaN or inf, or captions and texts that differ
                 in number.
         """
-        path = find_file(self.folder, f"text-{text_feat}")
-        vectors = self._read(path)
-        raw_path = self.folder / "raw-captions.pkl"
-        raw = self._read(raw_path) if raw_path.exists() else {}
-        for source, content in ((path, vectors), (raw_path, raw)):
-            if not isinstance(content, Mapping):
-                raise InputError(f"{source}: found a {type(content).__name__}, expected a dict from video name to captions")
-        as_vectors, as_text, left_out = [], [], 0
-        for video in ids:
-            captions = _listed(path, video, vectors.get(video, []))
-            if not captions:
+        path = self._file(self.layout.text, text_feat, part, "text_feat")
+        vectors = self._table(path, CaptionEncoder(text_dim))
+        keys = self._caption_keys(ids)
+        items = self._items(vectors, part, ids, keys)
+        for video, item in zip(ids, items, strict=True):
+            if item < 0 or not (vectors.first[item] < vectors.first[item + 1] or item in vectors.problems):
                 raise InputError(f"{path}: video '{video}' has no caption, expected at least one")
-            words = [_caption(path, f"caption {k} of '{video}'", x, text_dim) for k, x in enumerate(captions)]
-            texts = [
-                _text(raw_path, video, caption) for caption in _listed(raw_path, video, raw.get(video, [""] * len(words)))
-            ]
-            if len(texts) != len(words):
-                raise InputError(
-                    f"{raw_path}: video '{video}' has {len(texts)} captions, expected {len(words)} as in {path.name}"
-                )
-            kept = [k for k, caption in enumerate(words) if len(caption)]
-            if not kept:
-                raise InputError(f"{path}: no caption of video '{video}' has a word, expected at least one")
-            left_out += len(words) - len(kept)
-            as_vectors.append([words[k] for k in kept])
-            as_text.append([texts[k] for k in kept])
-        if left_out:
-            logger.warning("%s: %d captions without a word are left out", path, left_out)
-        return as_vectors, as_text
+        _refuse_problems(vectors, items)
+        raw_path = self.folder / (self.split.raw_captions or self.layout.raw_captions)
+        raw, raw_items = None, None
+        if raw_path.exists():
+            raw = self._table(raw_path, TextEncoder())
+            raw_items = self._items(raw, part, ids, keys)
+            _refuse_problems(raw, raw_items)
+        chosen = self._chosen_captions(self.layout.parts[part], ids)
+        return Captions(vectors, items, raw, raw_items, ids, chosen, **choice)
 
-    def _read(self, path: Path) -> Any:
-        """The content of a file, read once for all splits."""
-        if path not in self._contents:
-            self._contents[path] = read_file(path)
-        return self._contents[path]
-
-    def _read_list(self, name: str) -> list[str]:
-        """The video names in a split list, one a line."""
-        path = self.folder / name
+    def _file(self, files: Mapping[str, FileName], name: str, part: str, key: str, expert: Expert | None = None) -> Path:
+        """The file that holds `name` for `part`, by what the layout declares."""
         try:
-            ids = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        except FileNotFoundError:
-            raise InputError(f"{path}: not found, expected a list of video names, one a line") from None
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not UTF-8 text ({error.reason})") from None
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}), expected a list of video names") from None
-        if not ids:
-            raise InputError(f"{path}: no video, expected at least one name")
-        (video, count), *_ = Counter(ids).most_common(1)
-        if count > 1:
-            raise InputError(f"{path}: '{video}' is there {count} times, expected once")
-        return ids
+            pattern = files[name]
+        except KeyError:
+            known = ", ".join(sorted(files))
+            raise InputError(f"experts.{key}: no '{name}' in {self.layout.name}, expected some of {known}") from None
+        pattern = pattern if isinstance(pattern, str) else pattern[part]
+        if "{rgb_model_name}" in pattern and self.rgb_model_name is None:
+            raise InputError(f"data_loader.args.rgb_model_name: missing, {self.layout.name} has '{pattern}'")
+        aggregation = expert.aggregation if expert else None
+        return find_file(self.folder, pattern.format(part=part, rgb_model_name=self.rgb_model_name, aggregation=aggregation))
+
+    def _expert_files(self, name: str) -> Mapping[str, FileName]:
+        """Expert -> file, with the split's own file for `name` if it has one."""
+        own = self.split.experts
+        by_model = own.get(f"{name}-{self.rgb_model_name}", own.get(name))
+        return self.layout.experts if by_model is None else {name: by_model}
+
+    def _table(self, path: Path, encoder: Encoder) -> Table:
+        """The table of a file, opened once for all parts."""
+        key = (path, encoder.tag)
+        if key not in self._tables:
+            self._tables[key] = open_table(path, encoder, self.cache)
+        return self._tables[key]
+
+    def _named(self, part: str, text_feat: str, text_dim: int) -> list[str]:
+        """All names of `part`, in their order."""
+        if part not in self._lists:
+            declared = self.layout.parts[part]
+            if declared.ids is None:
+                path = self._file(self.layout.text, text_feat, part, "text_feat")
+                count = len(self._table(path, CaptionEncoder(text_dim)))
+                self._lists[part] = [f"{part}-{row:06d}" for row in range(count)]
+            else:
+                self._lists[part] = _read_list(self.folder / declared.ids, self._short)
+        return self._lists[part]
+
+    def _row(self, part: str) -> dict[str, int]:
+        """Name -> row, where files are by row."""
+        return {video: row for row, video in enumerate(self._lists[part])}
+
+    def _short(self, name: str) -> str:
+        """A video's name as the layout wants it."""
+        return name.partition(".")[0] if self.layout.strip_suffix else name
+
+    def _items(self, table: Table, part: str, ids: list[str], keys: Mapping[str, str] | None = None) -> np.ndarray:
+        """The item of each video in `table`, -1 where there is none.
+
+        Args:
+            keys: other names of the videos, which go first.
+        """
+        if table.names is None and self.layout.by_row:
+            if len(table) != len(self._lists[part]):
+                raise InputError(f"{table.source}: {len(table)} rows, expected {len(self._lists[part])}, one a video")
+            row = self._row(part)
+            return np.array([row[video] for video in ids])
+        if table.names is None:
+            raise InputError(f"{table.source}: found an array by row, expected a dict from video name to array")
+        item = {self._short(name): i for i, name in enumerate(table.names)}
+        keys = keys or {}
+        return np.array([item.get(keys.get(video, video), item.get(video, -1)) for video in ids])
+
+    def _caption_keys(self, ids: list[str]) -> dict[str, str] | None:
+        """Video -> the name its captions go by, if that is another."""
+        if self.layout.caption_keys is None:
+            return None
+        path = find_file(self.folder, self.layout.caption_keys)
+        return {video: str(_entry(path, read_file(path), video)) for video in ids}
+
+    def _chosen_captions(self, part: Part, ids: list[str]) -> list[int] | None:
+        """The one caption of each video to be evaluated with, if the part names it."""
+        if part.caption_index is None:
+            return None
+        path = find_file(self.folder, part.caption_index)
+        content = read_file(path)
+        chosen = [_entry(path, content, video) for video in ids]
+        for video, index in zip(ids, chosen, strict=True):
+            if not isinstance(index, int | np.integer) or index < 0:
+                raise InputError(f"{path}: '{video}' is {index!r}, expected the index of a caption")
+        return [int(index) for index in chosen]
+
+    def _rows_flagged(self, name: str, part: str) -> np.ndarray:
+        """The rows that a file says are missing, as booleans."""
+        path = find_file(self.folder, name)
+        flags = np.ravel(read_file(path))
+        if len(flags) != len(self._lists[part]):
+            raise InputError(f"{path}: {len(flags)} rows, expected {len(self._lists[part])}, one a video")
+        return flags.astype(bool)
 
 
-def _checked(path: Path, video: str, value: Any, expert: Expert) -> np.ndarray | None:
-    """One video's features, aggregated over time unless the model does that, or None if they are missing."""
-    x = _array(path, f"'{video}'", value, f"(T, {expert.dim})")
-    if x.size == 0 and x.dtype != object:
-        return None
-    if x.ndim == 1:
-        x = x[None]
-    if not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x) or x.ndim != 2:
-        raise InputError(f"{path}: '{video}' is {x.dtype} of shape {x.shape}, expected numbers of shape (T, {expert.dim})")
-    if np.isnan(x[0, 0]):
-        return None
-    if x.shape[1] != expert.dim:
-        raise InputError(f"{path}: '{video}' has dimension {x.shape[1]}, expected {expert.dim}")
-    if expert.kind == "vector" and len(x) > 1:
-        raise InputError(f"{path}: '{video}' has {len(x)} rows, expected one: its kind is vector (or is it a sequence?)")
-    x = _finite_float32(path, f"'{video}'", x)
-    if expert.zeros_are_missing and not x.any():
-        return None
-    if expert.aggregation == "vlad":
-        return x
-    return x.max(axis=0) if expert.aggregation == "max" else x.mean(axis=0)
+def _entry(path: Path, content: Any, video: str) -> Any:
+    """What the dict in a file says of a video."""
+    if not isinstance(content, Mapping) or video not in content:
+        raise InputError(f"{path}: has no '{video}', expected a dict with every video")
+    return content[video]
 
 
-def _caption(path: Path, item: str, value: Any, text_dim: int) -> np.ndarray:
-    """One caption's word vectors."""
-    x = _array(path, item, value, f"(words, {text_dim})")
-    if x.size == 0 and x.dtype != object:
-        return np.zeros((0, text_dim), dtype=np.float32)
-    if not np.issubdtype(x.dtype, np.floating) or x.ndim != 2 or x.shape[1] != text_dim:
-        raise InputError(f"{path}: {item} is {x.dtype} of shape {x.shape}, expected floats of shape (words, {text_dim})")
-    return _finite_float32(path, item, x)
+def _has_words(table: Table, item: int) -> bool:
+    return bool(table.lengths[table.first[item] : table.first[item + 1]].any())
 
 
-def _finite_float32(path: Path, item: str, x: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        x = x.astype(np.float32)
-    if not np.isfinite(x).all():
-        raise InputError(f"{path}: {item} holds NaN or inf (as float32), expected finite numbers")
-    return x
+def _refuse_problems(table: Table, items: np.ndarray) -> None:
+    """Raise what the conversion found wrong with one of `items`."""
+    if table.problems and (bad := sorted(set(items.tolist()) & table.problems.keys())):
+        raise InputError(table.problems[bad[0]])
 
 
-def _array(path: Path, item: str, value: Any, shape: str) -> np.ndarray:
+def _read_list(path: Path, short: Any) -> list[str]:
+    """The video names in a split list, one a line."""
     try:
-        return np.asarray(value)
-    except ValueError:
-        raise InputError(f"{path}: {item} has rows of different lengths, expected numbers of shape {shape}") from None
-
-
-def _listed(path: Path, video: str, captions: Any) -> list:
-    """The captions of a video as a list."""
-    if not isinstance(captions, list | tuple) and not (isinstance(captions, np.ndarray) and captions.ndim):
-        raise InputError(f"{path}: '{video}' is a {type(captions).__name__}, expected a list of captions")
-    return list(captions)
-
-
-def _text(path: Path, video: str, caption: Any) -> str:
-    """A caption as text, from a list of words or a string."""
-    if isinstance(caption, str):
-        return caption
-    return " ".join(map(str, _listed(path, video, caption)))
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found, expected a list of video names, one a line") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error.reason})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}), expected a list of video names") from None
+    ids = [short(line.strip()) for line in lines if line.strip()]
+    if not ids:
+        raise InputError(f"{path}: no video, expected at least one name")
+    (video, count), *_ = Counter(ids).most_common(1)
+    if count > 1:
+        raise InputError(f"{path}: '{video}' is there {count} times, expected once")
+    return ids

@@ -53,6 +53,7 @@ class ExpertDataLoader:
         max_expert_tokens: int = 30,
         rgb_model_name: str | None = None,
         feat_aggregation: Mapping[str, str] | None = None,
+        cache_dir: str | None = None,
         seed: int = 0,
         training: bool = True,
         pad_to_max: bool = False,
@@ -61,8 +62,10 @@ class ExpertDataLoader:
     ):
         self.dataset_name = dataset_name
         self.split_name = split_name
-        archive = Archive(data_dir)
-        train_ids, evaluation_ids = archive.video_ids(split_name)
+        archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir)
+        parts = (archive.split.train, archive.split.evaluation)
+        train_ids, evaluation_ids = (archive.video_ids(part, text_feat, text_dim) for part in parts)
+        archive.warn_of_overlap(train_ids, evaluation_ids)
         if mini:
             train_ids, evaluation_ids = train_ids[: 2 * batch_size], evaluation_ids[:batch_size]
         common = {
@@ -90,21 +93,21 @@ class ExpertDataLoader:
                     f"{archive.folder}: {len(train_ids)} videos to train on, "
                     f"fewer than data_loader.args.batch_size {batch_size}"
                 )
-            dataset = ExpertDataset(archive, train_ids, max_captions=restrict_train_captions, **common)
+            dataset = ExpertDataset(archive, parts[0], train_ids, max_captions=restrict_train_captions, **common)
             self.sampler = EpochBatchSampler(len(dataset), batch_size, seed)
             self.train = DataLoader(
                 dataset, batch_sampler=self.sampler, collate_fn=Collate(dataset, 1, pad_to_max), **workers
             )
             self._log("train", dataset)
-        dataset = ExpertDataset(archive, evaluation_ids, max_captions=num_test_captions, **common)
-        collate = Collate(dataset, dataset.captions_per_video, pad_to_max)
+        dataset = ExpertDataset(archive, parts[1], evaluation_ids, max_captions=num_test_captions, **common)
+        collate = Collate(dataset, max(dataset.num_captions), pad_to_max)
         self.evaluation = DataLoader(dataset, batch_size=batch_size, collate_fn=collate, **workers)
         self._log(split_name, dataset)
 
     def _log(self, split: str, dataset: ExpertDataset) -> None:
         num_videos = len(dataset)
         available = ", ".join(f"{name} {n} ({n / num_videos:.1%})" for name, n in dataset.availability().items())
-        num_captions = sum(map(len, dataset.captions))
+        num_captions = sum(dataset.num_captions)
         logger.info(
             "%s, %s: %d videos, %d captions; experts: %s", self.dataset_name, split, num_videos, num_captions, available
         )

@@ -13,10 +13,11 @@ from data_loader.experts import Expert
 
 
 class ExpertDataset(Dataset):
-    """The videos of one split with their experts and captions, in memory.
+    """Videos with their experts and captions, read when they are asked for.
 
     Args:
         archive: where they are read from.
+        part: the part of the archive they belong to.
         ids: the names of the videos.
         experts: name -> what is known of each expert.
         text_feat, text_dim: which word vectors, and their dimension.
@@ -28,6 +29,7 @@ class ExpertDataset(Dataset):
     def __init__(
         self,
         archive: Archive,
+        part: str,
         ids: list[str],
         experts: Mapping[str, Expert],
         text_feat: str,
@@ -41,31 +43,28 @@ class ExpertDataset(Dataset):
         self.experts = experts
         self.max_text_words = max_text_words
         self.max_expert_tokens = max_expert_tokens
-        self.features = {name: archive.features(name, expert, ids) for name, expert in experts.items()}
-        self.captions, self.raw_captions = archive.captions(text_feat, text_dim, ids)
-        if fuse_captions:
-            self.captions = [[np.concatenate(captions)] for captions in self.captions]
-            self.raw_captions = [[" ".join(captions)] for captions in self.raw_captions]
-        self.captions = [[x[:max_text_words] for x in captions[:max_captions]] for captions in self.captions]
-        self.raw_captions = [captions[:max_captions] for captions in self.raw_captions]
-        self.captions_per_video = max(map(len, self.captions))
+        self.features = {name: archive.features(name, expert, part, ids) for name, expert in experts.items()}
+        self.captions = archive.captions(text_feat, text_dim, part, ids, fuse=fuse_captions, most=max_captions)
+        self.num_captions = [self.captions.count(index) for index in range(len(ids))]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def availability(self) -> dict[str, int]:
         """How many videos have each expert."""
-        return {name: sum(x is not None for x in values) for name, values in self.features.items()}
+        return {name: int(features.available.sum()) for name, features in self.features.items()}
 
     def __getitem__(self, key: int | tuple[int, float]) -> dict[str, Any]:
         """A video with all its captions or, for (index, draw), with the caption that a draw from [0, 1) picks."""
         index, draw = key if isinstance(key, tuple) else (key, None)
-        captions, raw = self.captions[index], self.raw_captions[index]
-        if draw is not None:
-            chosen = int(draw * len(captions))
-            captions, raw = [captions[chosen]], [raw[chosen]]
-        experts = {name: values[index] for name, values in self.features.items()}
-        return {"id": self.ids[index], "captions": captions, "raw_captions": raw, "experts": experts}
+        number = self.num_captions[index]
+        chosen = range(number) if draw is None else [int(draw * number)]
+        return {
+            "id": self.ids[index],
+            "captions": [self.captions.vectors(index, k, self.max_text_words) for k in chosen],
+            "raw_captions": [self.captions.text(index, k) for k in chosen],
+            "experts": {name: features.get(index, self.max_expert_tokens) for name, features in self.features.items()},
+        }
 
 
 class Collate:
@@ -84,8 +83,7 @@ class Collate:
         self.experts = dataset.experts
         self.num_captions = num_captions
         self.words = dataset.max_text_words if pad_to_max else None
-        self.tokens = dataset.max_expert_tokens
-        self.pad_to_max = pad_to_max
+        self.tokens = dataset.max_expert_tokens if pad_to_max else None
 
     def __call__(self, items: Sequence[Mapping]) -> dict[str, Any]:
         """The batch of `items`."""
@@ -104,8 +102,7 @@ class Collate:
             values = [item["experts"][name] for item in items]
             ind = torch.tensor([x is not None for x in values])
             if expert.aggregation == "vlad":
-                values = [None if x is None else x[: self.tokens] for x in values]
-                x, batch["frame_masks"][name] = _pad(values, expert.dim, self.tokens if self.pad_to_max else None)
+                x, batch["frame_masks"][name] = _pad(values, expert.dim, self.tokens)
             else:
                 x, _ = _pad([None if x is None else x[None] for x in values], expert.dim, 1)
                 x = x.squeeze(1)

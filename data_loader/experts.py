@@ -18,7 +18,7 @@ class Expert:
         dim: dimension of a frame (or of the vector).
         kind: "sequence", an array (T, dim) a video, or "vector", (dim,) or (1, dim).
         aggregation: of a sequence over time: "vlad" (by the model), "avg" or "max" (when read); "none" for a vector.
-        may_be_missing: false makes a video without this expert an error.
+        may_be_missing: false makes a video without this expert an error (None: the dataset says which experts always are).
         embed_dim: dimension of its embedding in MoEE (None: dim).
         zeros_are_missing: an array of zeros means that the expert is missing.
     """
@@ -26,7 +26,7 @@ class Expert:
     dim: int
     kind: str = "sequence"
     aggregation: str = "avg"
-    may_be_missing: bool = True
+    may_be_missing: bool | None = None
     embed_dim: int | None = None
     zeros_are_missing: bool = True
 

@@ -1,190 +1,235 @@
-"""Reading feature files from strangers: nothing that a file says is executed."""
+"""Reading feature, caption and index files from strangers, item by item where the format allows."""
 
-import codecs
-import pickle
-from collections import OrderedDict
-from collections.abc import Callable
+import contextlib
+import io
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
+import msgpack
 import numpy as np
-from numpy._core import multiarray, numeric
 
 from utils.errors import InputError
+from utils.safe_pickle import RefusedError, SafeUnpickler, StreamingUnpickler, UnstreamableError
 
-SUFFIXES = (".pickle", ".pkl", ".npy", ".h5")
+SUFFIXES = (".pickle", ".pkl", ".npy", ".h5", ".mp")
 
-
-class RefusedError(pickle.UnpicklingError):
-    """A pickle asks for something that is not allowed."""
-
-
-class _Allowed:
-    """Something that a pickle may name; unlike a function or class of Python, BUILD cannot set its attributes."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: Callable | None = None):
-        object.__setattr__(self, "_call", call)
-
-    def __call__(self, *args: Any) -> Any:
-        if self._call is None:
-            raise RefusedError("an array made by a call")
-        return self._call(*args)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise RefusedError("a state for something that has none")
-
-    __setstate__ = __setattr__
-
-
-class _DType:
-    """A dtype as a pickle describes it: its code and byte order, and nothing that could make bytes into addresses."""
-
-    __slots__ = ("_order", "_code")
-
-    def __init__(self, code: str, align: bool = False, copy: bool = False):
-        self._code, self._order = code, "="
-
-    def __setstate__(self, state: tuple) -> None:
-        if any(part is not None for part in state[2:5]):
-            raise RefusedError("an array of records")
-        self._order = state[1]
-
-    def real(self) -> np.dtype:
-        dtype = np.dtype(self._code)
-        if dtype.kind not in "biufcSUO":
-            raise RefusedError(f"an array of {dtype}")
-        return dtype.newbyteorder(self._order)
-
-
-class _Array(np.ndarray):
-    """An array that takes its dtype from `_DType`."""
-
-    def __setstate__(self, state: tuple) -> None:
-        version, shape, dtype, fortran, content = state
-        super().__setstate__((version, shape, dtype.real(), fortran, content))
-
-
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """Bytes as Python 2 and old protocols pickle them: text in latin1, and no other codec."""
-    if encoding != "latin1":
-        raise RefusedError(f"bytes in the encoding '{encoding}'")
-    return codecs.encode(text, encoding)
-
-
-_NDARRAY = _Allowed()
-
-
-def _reconstruct(subtype: type, shape: tuple, dtype: Any) -> np.ndarray:
-    """An empty array, and of no other type, that the pickle then fills."""
-    if subtype is not _NDARRAY:
-        raise RefusedError(f"an array of type {subtype!r}")
-    return multiarray._reconstruct(_Array, (0,), b"b")
-
-
-_NUMPY = {
-    ("multiarray", "_reconstruct"): _Allowed(_reconstruct),
-    ("multiarray", "scalar"): _Allowed(lambda dtype, content: multiarray.scalar(dtype.real(), content)),
-    ("numeric", "_frombuffer"): _Allowed(
-        lambda content, dtype, *shape_and_order: numeric._frombuffer(content, dtype.real(), *shape_and_order)
-    ),
-}
-_ALLOWED = {
-    **{(f"numpy.{core}.{module}", name): value for core in ("core", "_core") for (module, name), value in _NUMPY.items()},
-    ("numpy", "ndarray"): _NDARRAY,
-    ("numpy", "dtype"): _Allowed(_DType),
-    ("_codecs", "encode"): _Allowed(_encode),
-    ("collections", "OrderedDict"): OrderedDict,
-    **{
-        (builtins, kind.__name__): kind
-        for builtins in ("builtins", "__builtin__")
-        for kind in (dict, list, tuple, set, frozenset, bytes, bytearray, str, int, float, complex, bool)
-    },
-}
-
-
-class SafeUnpickler(pickle.Unpickler):
-    """Builds numpy arrays and builtin containers and refuses everything else, before it is imported."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The allowed object `module.name`."""
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise RefusedError(f"the class {module}.{name}".encode("unicode_escape").decode()) from None
+# Takes the name of an item, or its row in a file by row, and its content.
+Sink = Callable[[Any, Any], None]
 
 
 def read_file(path: Path) -> Any:
-    """The content of a feature, caption or index file: arrays and builtin containers.
-
-    A pickle may come from Python 2. An `.npy` file with one pickled object gives that object, an `.h5` file a dict of its
-    data sets by path.
+    """The content of a small file: arrays and builtin containers.
 
     Raises:
         InputError: a file that is missing, damaged, of another kind, or holds anything but arrays and containers.
     """
-    try:
+    with _blaming(path):
         if path.suffix in (".pickle", ".pkl"):
             with path.open("rb") as file:
-                return SafeUnpickler(file, encoding="latin1").load()
+                return SafeUnpickler(file).load()
         if path.suffix == ".npy":
             return _read_npy(path)
+    items: dict[Any, Any] = {}
+    each_item(path, items.__setitem__)
+    return items
+
+
+def each_item(path: Path, sink: Sink, stream: bool = True, advance: Callable[[int], None] = lambda size: None) -> str:
+    """Hand every item of a file to `sink`.
+
+    A pickle may come from Python 2. An `.npy` file holds one pickled dict, or an array with an item a row; an `.h5` file
+    its items as data sets, named by their path; an `.mp` file a map, its arrays as msgpack-numpy writes them. Not all at
+    once are read: the data sets, the entries of a map and, where `stream`, those of a pickled dict.
+
+    Args:
+        advance: is told of bytes that have been read.
+
+    Returns:
+        "dict" where items have names, "rows" where they are numbered.
+
+    Raises:
+        InputError: a file that is missing, damaged, of another kind, or holds anything but arrays and containers.
+        UnstreamableError: the pickle has to be read whole, and all that was handed over is void.
+    """
+
+    def guarded(name: Any, value: Any) -> None:
+        try:
+            sink(name, value)
+        except Exception as error:
+            raise _SinkError(error) from None
+
+    with _blaming(path):
         if path.suffix == ".h5":
-            return _read_h5(path)
-    except RefusedError as error:
-        raise InputError(f"{path}: refused, it holds {error}; expected arrays and builtin containers alone") from None
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found") from None
-    except InputError:
-        raise
-    except Exception as error:  # a damaged file can fail anywhere inside a decoder
-        raise InputError(f"{path}: cannot be read ({type(error).__name__}: {' '.join(str(error).split())})") from None
+            return _each_h5(path, guarded, advance)
+        if path.suffix == ".npy" and not _holds_objects(path):
+            return _each_row(path, _read_npy(path), guarded, advance)
+        if path.suffix in (".pickle", ".pkl", ".npy", ".mp"):
+            with _Watched(path, advance) as file:
+                if path.suffix == ".mp":
+                    return _each_msgpack(path, file, guarded)
+                return _each_pickled(path, file, guarded, stream)
     raise InputError(f"{path}: unknown kind of file, expected one of {', '.join(SUFFIXES)}")
 
 
-def find_file(folder: Path, stem: str) -> Path:
-    """The one file `stem` with a known suffix in `folder`.
+def find_file(folder: Path, name: str) -> Path:
+    """The file `name` in `folder` or, if it is a stem, the one with a known suffix.
 
     Raises:
         InputError: there is none, or there are several.
     """
-    found = [path for suffix in SUFFIXES if (path := folder / f"{stem}{suffix}").exists()]
+    if Path(name).suffix in SUFFIXES:
+        if not (folder / name).exists():
+            raise InputError(f"{folder / name}: not found")
+        return folder / name
+    found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").exists()]
     if not found:
-        raise InputError(f"{folder / stem}: not found, expected a file with one of the suffixes {', '.join(SUFFIXES)}")
+        raise InputError(f"{folder / name}: not found, expected a file with one of the suffixes {', '.join(SUFFIXES)}")
     if len(found) > 1:
-        raise InputError(f"{folder / stem}: found {' and '.join(path.name for path in found)}, expected one file")
+        raise InputError(f"{folder / name}: found {' and '.join(path.name for path in found)}, expected one file")
     return found[0]
+
+
+class _SinkError(Exception):
+    """What went wrong in a sink is not the file's fault."""
+
+    def __init__(self, error: Exception):
+        self.error = error
+
+
+@contextlib.contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Say of what goes wrong in which file it did."""
+    try:
+        yield
+    except RefusedError as error:
+        raise InputError(f"{path}: refused, it holds {error}; expected arrays and builtin containers alone") from None
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found") from None
+    except _SinkError as error:
+        raise error.error from None
+    except (InputError, UnstreamableError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file can fail anywhere inside a decoder
+        raise InputError(f"{path}: cannot be read ({type(error).__name__}: {' '.join(str(error).split())})") from None
+
+
+class _Watched(io.BufferedReader):
+    """A file that tells how many bytes of it have been read."""
+
+    def __init__(self, path: Path, advance: Callable[[int], None]):
+        super().__init__(io.FileIO(path), buffer_size=1 << 20)
+        self._advance = advance
+
+    def read(self, size: int | None = -1) -> bytes:
+        content = super().read(size)
+        self._advance(len(content))
+        return content
+
+    def readinto(self, buffer: Any) -> int:
+        size = super().readinto(buffer)
+        self._advance(size)
+        return size
+
+
+def _skip_npy_header(file: BinaryIO) -> np.dtype:
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read_header(file)[2]
+
+
+def _holds_objects(path: Path) -> bool:
+    with path.open("rb") as file:
+        return _skip_npy_header(file).hasobject
 
 
 def _read_npy(path: Path) -> Any:
     """An array, memory-mapped, or the object of a 0-d object array."""
     with path.open("rb") as file:
-        version = np.lib.format.read_magic(file)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        _, _, dtype = read_header(file)
-        if dtype.hasobject:
-            array = SafeUnpickler(file, encoding="latin1").load()
+        if _skip_npy_header(file).hasobject:
+            array = SafeUnpickler(file).load()
             return array.item() if array.ndim == 0 else array
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def _read_h5(path: Path) -> dict[str, np.ndarray]:
-    """All data sets of a file by their path; links that could leave the file are refused."""
-    arrays = {}
+def _each_pickled(path: Path, file: BinaryIO, sink: Sink, stream: bool) -> str:
+    if path.suffix == ".npy":
+        _skip_npy_header(file)
+    if stream:
+        StreamingUnpickler(file, sink).load()
+        return "dict"
+    content = SafeUnpickler(file).load()
+    if isinstance(content, np.ndarray) and content.ndim == 0:
+        content = content.item()
+    if isinstance(content, Mapping):
+        for name, value in content.items():
+            sink(name, value)
+        return "dict"
+    if isinstance(content, list | np.ndarray):
+        return _each_row(path, content, sink, lambda size: None)
+    raise InputError(f"{path}: found a {type(content).__name__}, expected a dict from video name to array")
 
-    def collect(group: h5py.Group, prefix: str) -> None:
+
+def _each_row(path: Path, rows: Any, sink: Sink, advance: Callable[[int], None]) -> str:
+    if isinstance(rows, np.ndarray) and rows.ndim == 0:
+        raise InputError(f"{path}: found one {rows.dtype}, expected an array with a row a video")
+    for row, value in enumerate(rows):
+        sink(row, value)
+        advance(getattr(value, "nbytes", 0))
+    return "rows"
+
+
+def _each_h5(path: Path, sink: Sink, advance: Callable[[int], None]) -> str:
+    """The data sets of a file; links that could leave the file are refused."""
+
+    def visit(group: h5py.Group, prefix: str) -> None:
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise InputError(f"{path}: refused, '{prefix}{name}' is a link, expected data sets and groups alone")
             if isinstance(group[name], h5py.Group):
-                collect(group[name], f"{prefix}{name}/")
+                visit(group[name], f"{prefix}{name}/")
             else:
                 if group[name].is_virtual or group[name].external:
                     raise InputError(f"{path}: refused, '{prefix}{name}' is stored in another file")
-                arrays[f"{prefix}{name}"] = group[name][()]
+                value = group[name][()]
+                sink(f"{prefix}{name}", value)
+                advance(getattr(value, "nbytes", 0))
 
     with h5py.File(path, "r") as file:
-        collect(file, "")
-    return arrays
+        visit(file, "")
+    return "dict"
+
+
+def _each_msgpack(path: Path, file: BinaryIO, sink: Sink) -> str:
+    unpacker = msgpack.Unpacker(
+        file,
+        raw=False,
+        object_hook=_array_of,
+        strict_map_key=False,
+        max_buffer_size=2**31 - 1,
+        unicode_errors="surrogateescape",
+    )
+    try:
+        size = unpacker.read_map_header()
+    except ValueError:
+        raise InputError(f"{path}: found no map, expected one from video name to array") from None
+    for _ in range(size):
+        name = unpacker.unpack()
+        sink(name, unpacker.unpack())
+    return "dict"
+
+
+def _array_of(content: dict) -> Any:
+    """The array or number that msgpack-numpy stands for by `content`, or `content` itself."""
+    fields = {key.decode() if isinstance(key, bytes) else key: value for key, value in content.items()}
+    if "nd" not in fields:
+        return content
+    if not isinstance(fields.get("type"), str | bytes) or fields.get("kind") in (b"O", "O"):
+        raise RefusedError("an array of objects or records")
+    code = fields["type"]
+    dtype = np.dtype(code if isinstance(code, str) else code.decode())
+    if dtype.kind not in "biufcSU":
+        raise RefusedError(f"an array of {dtype}")
+    array = np.frombuffer(fields["data"], dtype=dtype)
+    return array.reshape(fields["shape"]) if fields["nd"] else array[0]

@@ -15,6 +15,7 @@ def start_logging(verbosity: int = 2) -> None:
     kept = logging.handlers.MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1, flushOnClose=False)
     logging.basicConfig(level=logging.INFO, handlers=[terminal, kept], force=True)
     logging.getLogger().setLevel(LEVELS[verbosity])
+    logging.getLogger("h5py").setLevel(logging.WARNING)  # its debug lines are of no use to anybody here
     logging.captureWarnings(True)
 
 

@@ -12,6 +12,11 @@ SUMMARY = "summary.json"
 logger = logging.getLogger(__name__)
 
 
+def marked(split: str, leaky: bool) -> str:
+    """The name of a split as it is printed, with a mark where the score was the leaky one."""
+    return f"{split} (LEAKY similarity paired-2019)" if leaky else split
+
+
 def format_table(results: Mapping[str, Mapping[str, float]], spread: Mapping[str, Mapping[str, float]] | None = None) -> str:
     """A table with a row a direction ("t2v_metrics", ...) and a column a metric.
 
@@ -55,5 +60,6 @@ def report_seeds(folder: Path, runs: Sequence[Mapping]) -> None:
     std = {d: {name: statistics.stdev(x) if len(x) > 1 else 0.0 for name, x in v.items()} for d, v in values.items()}
     shared = {key: runs[0][key] for key in ("split", "leaky", "config")}
     write_json(folder / SUMMARY, {"mean": mean, "std": std, "seeds": [run["seed"] for run in runs], **shared})
-    logger.info("%d seeds, split %s, mean (std):\n%s", len(runs), shared["split"], format_table(mean, std))
+    split = marked(shared["split"], shared["leaky"])
+    logger.info("%d seeds, split %s, mean (std):\n%s", len(runs), split, format_table(mean, std))
     logger.info("summary: %s", folder / SUMMARY)

@@ -10,7 +10,7 @@ import torch
 from base.arguments import loader_arguments, model_arguments
 from base.checkpoint import load_weights
 from data_loader import data_loaders
-from logger.results import format_table, write_metrics
+from logger.results import format_table, marked, write_metrics
 from model import metric, model
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate
@@ -62,14 +62,16 @@ def report(
     Returns:
         The content of that file.
     """
-    logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], split, format_table(evaluation.metrics))
+    leaky = warn_if_leaky(config)
+    table = format_table(evaluation.metrics)
+    logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], marked(split, leaky), table)
     content = write_metrics(
         folder / "metrics.json",
         evaluation.metrics,
         seed=state["seed"],
         epoch=state["epoch"],
         split=split,
-        leaky=warn_if_leaky(config),
+        leaky=leaky,
         config=config.file,
         checkpoint=str(path),
         validation=state.get("values"),

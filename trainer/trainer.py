@@ -19,6 +19,7 @@ from base.device import random_states, restore_random_states
 from base.experiment import Experiment
 from base.monitor import Monitor
 from data_loader.data_loaders import ExpertDataLoader
+from logger.results import marked
 from model.model import CENet
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate, to_device
@@ -121,6 +122,10 @@ class Trainer:
         Raises:
             InputError: weights of another model, a damaged state, or nothing left to train in another run.
         """
+        if state.get("published"):
+            raise InputError(
+                f"{path}: a checkpoint of the 2019 release has no optimiser to go on with, only test.py reads it"
+            )
         load_weights(self.model, state, path)
         same_optimisation = all(state["config"].get(key) == self.config.get(key) for key in ("optimizer", "lr_scheduler"))
         if not same_optimisation:
@@ -185,6 +190,8 @@ class Trainer:
 
     def _report(self, epoch: int, values: dict[str, float], evaluation: Evaluation) -> None:
         """Log one line, and every value to TensorBoard."""
+        leaky = self.model.similarity == "paired-2019"
+        split = marked(self.loaders.split_name, leaky)
         logger.info(
             "epoch %d/%d: loss %.4f, lr %.2e, %.1f steps/s; %s",
             epoch,
@@ -193,7 +200,7 @@ class Trainer:
             values["lr"],
             values["steps_per_second"],
             "; ".join(
-                f"{self.loaders.split_name} {metric.removesuffix('_metrics')} R@1 {m['R1']:.1f} R@5 {m['R5']:.1f} "
+                f"{split} {metric.removesuffix('_metrics')} R@1 {m['R1']:.1f} R@5 {m['R5']:.1f} "
                 f"R@10 {m['R10']:.1f} MedR {m['MedR']:g}"
                 for metric, m in evaluation.metrics.items()
             ),
@@ -202,7 +209,8 @@ class Trainer:
             return
         for name, value in values.items():
             if name != "epoch":
-                self.writer.add_scalar(name.replace("_metrics_", "_metrics/"), value, epoch)
+                mark = "leaky_" if leaky and name.startswith("val_") else ""
+                self.writer.add_scalar(mark + name.replace("_metrics_", "_metrics/"), value, epoch)
         for name, weight in (evaluation.moe_weights or {}).items():
             self.writer.add_scalar(f"moe_weights/{name}", weight, epoch)
         self.writer.flush()

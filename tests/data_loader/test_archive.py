@@ -12,11 +12,27 @@ from utils.errors import InputError
 FRAMES = np.array([[1.0, -2.0, 3.0], [4.0, 0.5, -6.0], [0.0, 0.0, 0.0]])
 
 
+def opened(split="val"):
+    return Archive("data/Toy", "Toy", split)
+
+
+def features_of(reader, expert, ids):
+    """The rgb of videos, None where it is missing."""
+    return list(reader.features("rgb", expert, "train", ids))
+
+
+def captions_of(reader, dim, ids, text_feat="toy"):
+    """The captions of videos, and their texts."""
+    captions = reader.captions(text_feat, dim, "train", ids)
+    every = [[(v, k) for k in range(captions.count(v))] for v in range(len(ids))]
+    return tuple([[get(v, k) for v, k in video] for video in every] for get in (captions.vectors, captions.text))
+
+
 def read_feature(archive, value, **fields):
     """What is read of one video's `value` for an expert of dimension 3."""
     archive.features["rgb"] = {"video0": value}
     archive.write()
-    (feature,) = Archive("data/Toy").features("rgb", Expert(**{"dim": 3, **fields}), ["video0"])
+    (feature,) = features_of(opened(), Expert(**{"dim": 3, **fields}), ["video0"])
     return feature
 
 
@@ -24,7 +40,7 @@ def read_captions(archive, vectors, raw=None, dim=3):
     """The captions of one video, and their texts."""
     archive.text, archive.raw = {"video0": vectors}, {} if raw is None else {"video0": raw}
     archive.write()
-    ((words,), (texts,)) = Archive("data/Toy").captions("toy", dim, ["video0"])
+    ((words,), (texts,)) = captions_of(opened(), dim, ["video0"])
     return words, texts
 
 
@@ -79,12 +95,13 @@ def test_availability(archive, value, missing, missing_as_audio, aggregation):
 def test_an_expert_that_may_not_be_missing_is_demanded_of_every_video(archive, caplog):
     archive.features["rgb"].update(video1=np.zeros((0, 12)), video2=np.zeros((2, 12)))
     del archive.features["rgb"]["video0"]
-    reader = Archive(archive.write().folder.parent)
-    assert [x is None for x in reader.features("rgb", Expert(12), archive.ids[:4])] == [True, True, True, False]
+    archive.write()
+    reader = opened()
+    assert [x is None for x in features_of(reader, Expert(12), archive.ids[:4])] == [True, True, True, False]
     with pytest.raises(InputError, match="rgb.pickle: 3 of 4 videos are missing, first 'video0', 'video1', 'video2'"):
-        reader.features("rgb", Expert(12, may_be_missing=False), archive.ids[:4])
+        features_of(reader, Expert(12, may_be_missing=False), archive.ids[:4])
     assert not caplog.records
-    assert reader.features("rgb", Expert(12), archive.ids[:2]) == [None, None]
+    assert features_of(reader, Expert(12), archive.ids[:2]) == [None, None]
     assert "rgb.pickle: none of the 2 videos has this expert" in caplog.text
 
 
@@ -127,21 +144,26 @@ def test_bad_split_lists_are_named(workplace, name, content, message):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=f"{name}: {message}") as caught:
-        Archive("data/Toy").video_ids("val")
+        for part in ("train", "val"):
+            opened().video_ids(part, "toy", 10)
     one_line(caught)
 
 
 def test_split_lists_are_lines_and_an_overlap_is_told(workplace, caplog):
     (workplace.folder / "train_list.txt").write_bytes("video1\r\n\n  vidéo 2 \nvideo3".encode())
-    assert Archive("data/Toy").video_ids("test") == (["video1", "vidéo 2", "video3"], workplace.lists["test_list.txt"])
+    reader = opened("test")
+    train, test = (reader.video_ids(part, "toy", 10) for part in (reader.split.train, reader.split.evaluation))
+    assert (train, test) == (["video1", "vidéo 2", "video3"], workplace.lists["test_list.txt"])
+    reader.warn_of_overlap(train, test)
     assert not caplog.records
     (workplace.folder / "val_list.txt").write_text("video9\nvideo3\nvideo1\n")
-    Archive("data/Toy").video_ids("val")
+    reader = opened()
+    reader.warn_of_overlap(*(reader.video_ids(part, "toy", 10) for part in ("train", "val")))
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "2 videos are in both train_list.txt and val_list.txt, first 'video1'" in record.getMessage()
     with pytest.raises(InputError, match=r"split_name: 'full-test', expected one of val, test"):
-        Archive("data/Toy").video_ids("full-test")
+        opened("full-test")
 
 
 def test_captions_without_a_word_are_left_out_with_their_text(archive, caplog):
@@ -154,7 +176,7 @@ def test_captions_without_a_word_are_left_out_with_their_text(archive, caplog):
     assert "text-toy.pickle: 2 captions without a word are left out" in caplog.text
     assert read_captions(archive, vectors)[1] == ["", ""]  # no text is known of them
     (archive.folder / "raw-captions.pkl").unlink()
-    assert Archive("data/Toy").captions("toy", 3, ["video0"])[1] == [["", ""]]
+    assert captions_of(opened(), 3, ["video0"])[1] == [["", ""]]
 
 
 CAPTION = np.ones((2, 3))
@@ -188,16 +210,16 @@ def test_captions_that_do_not_fit_name_the_file_and_the_video(archive, vectors, 
 
 def test_files_of_the_wrong_content_are_named(workplace):
     with pytest.raises(InputError, match="data/Other/symlinked-feats: no such folder"):
-        Archive("data/Other")
+        Archive("data/Other", "Other", "val")
     workplace.dump("rgb.pickle", [np.ones((1, 12))])
     workplace.dump("raw-captions.pkl", ["a"])
-    reader = Archive("data/Toy")
-    with pytest.raises(InputError, match="rgb.pickle: found a list, expected a dict"):
-        reader.features("rgb", Expert(12), workplace.ids)
-    with pytest.raises(InputError, match="raw-captions.pkl: found a list, expected a dict"):
-        reader.captions("toy", 10, workplace.ids)
+    reader = opened()
+    with pytest.raises(InputError, match="rgb.pickle: found an array by row, expected a dict"):
+        features_of(reader, Expert(12), workplace.ids)
+    with pytest.raises(InputError, match="raw-captions.pkl: found an array by row, expected a dict"):
+        captions_of(reader, 10, workplace.ids)
     with pytest.raises(InputError, match="text-w2v: not found"):
-        reader.captions("w2v", 10, workplace.ids)
+        captions_of(reader, 10, workplace.ids, "w2v")
     with pytest.raises(InputError, match="text-toy.pickle: video 'unknown' has no caption"):
         workplace.dump("raw-captions.pkl", {})
-        Archive("data/Toy").captions("toy", 10, ["unknown"])
+        captions_of(opened(), 10, ["unknown"])

@@ -34,14 +34,14 @@ def experts(config):
 
 
 def dataset_of(ids, experts, **options):
-    return ExpertDataset(Archive("data/Toy"), ids, experts, "toy", 10, WORDS, FRAMES, **options)
+    return ExpertDataset(Archive("data/Toy", "Toy", "val"), "train", ids, experts, "toy", 10, WORDS, FRAMES, **options)
 
 
 @pytest.mark.parametrize("pad_to_max", [False, True])
 @pytest.mark.parametrize("chosen", [[0, 1, 2, 3, 4], [3, 0], [4], [0, 0]], ids=["all", "two", "no expert", "a video twice"])
 def test_a_batch_equals_the_loop(archive, ids, experts, chosen, pad_to_max):
     dataset = dataset_of(ids, experts)
-    num_captions = dataset.captions_per_video
+    num_captions = max(dataset.num_captions)
     assert num_captions == 3
     batch = Collate(dataset, num_captions, pad_to_max)([dataset[i] for i in chosen])
     names = [ids[i] for i in chosen]
@@ -95,13 +95,13 @@ def test_captions_are_fused_before_they_are_cut_and_counted(archive, ids, expert
         ((found,), (text,)) = dataset[i]["captions"], dataset[i]["raw_captions"]
         np.testing.assert_array_equal(found, np.array(words[:WORDS], np.float32))
         assert text == " ".join(word for caption in archive.raw[name] for word in caption)
-    assert dataset.captions_per_video == 1
+    assert max(dataset.num_captions) == 1
 
 
 @pytest.mark.parametrize("max_captions", [1, 2, 9])
 def test_the_first_captions_are_used(archive, ids, experts, max_captions):
     dataset = dataset_of(ids, experts, max_captions=max_captions)
-    assert dataset.captions_per_video == min(max_captions, 3)
+    assert max(dataset.num_captions) == min(max_captions, 3)
     for i, name in enumerate(ids):
         expected = archive.text[name][:max_captions]
         assert dataset[i]["raw_captions"] == [" ".join(words) for words in archive.raw[name][:max_captions]]

@@ -1,0 +1,14 @@
+"""The datasets, a declarative file each: `LAYOUT` of every module here is known by its name."""
+
+import importlib
+import pkgutil
+
+from data_loader.datasets.layout import Layout
+
+_MODULES = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+LAYOUTS = {module.LAYOUT.name: module.LAYOUT for module in _MODULES if hasattr(module, "LAYOUT")}
+
+
+def layout_of(dataset_name: str) -> Layout:
+    """The layout of a published dataset, or that of one's own."""
+    return LAYOUTS.get(dataset_name, LAYOUTS[""])

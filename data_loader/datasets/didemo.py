@@ -1,0 +1,26 @@
+"""DiDeMo: 10,461 Flickr videos; the captions of a video's moments are fused into one paragraph."""
+
+from data_loader.datasets.layout import Download, Layout, Part, Split, gib
+
+LAYOUT = Layout(
+    name="DiDeMo",
+    folder="didemo",
+    parts={
+        "train": Part("train_list.txt", 8392),
+        "val": Part("val_list.txt", 1065),
+        "test": Part("test_list.txt", 1004),
+    },
+    splits={"val": Split("train", "val"), "test": Split("train", "test")},
+    experts={
+        "audio": "vggish-audio-raw.pickle",
+        "face": "VGGFace2-ResNet50-face-{aggregation}.pickle",
+        "flow": "i3d-i3d-{aggregation}.pickle",
+        "ocr": "ocr-feats.pkl",
+        "rgb": "{rgb_model_name}-imagenet-{aggregation}.pickle",
+        "scene": "densenet161-scene-{aggregation}.pickle",
+        "speech": "stt_w2v.pickle",
+    },
+    text={"openai": "openai-feats.pkl"},
+    strip_suffix=True,
+    download=Download(gib(2.3), ("6fd4bcc68c1611052de2499fd8ab3f488c7c195b",)),
+)

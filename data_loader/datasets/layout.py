@@ -1,0 +1,94 @@
+"""What a dataset declares: where its files are, its splits, where it comes from."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TypeAlias
+
+# A file name below `symlinked-feats`, or one a part. In it stand for themselves: {part}, {aggregation} (of the expert, by
+# the config's `feat_aggregation`) and {rgb_model_name}. Without a suffix it is any file of that stem that can be read.
+FileName: TypeAlias = str | Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Videos that are trained on or evaluated together.
+
+    Attributes:
+        ids: the file that lists their names, one a line; None: they have none, and are numbered.
+        size: their published number (None: not published).
+        caption_index: a file, video -> the index of the one caption it is queried with.
+        missing: expert -> a file with an array by row, 1 = the expert is missing.
+        drop_captionless: videos without a caption are left out, as published; elsewhere they are an error.
+    """
+
+    ids: str | None
+    size: int | None = None
+    caption_index: str | None = None
+    missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    drop_captionless: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """A value of `split_name`.
+
+    Attributes:
+        train, evaluation: the names of its parts.
+        experts: files that differ from those of the layout; "rgb-<rgb_model_name>" is for that network alone.
+        raw_captions: the file of raw captions, if it differs from that of the layout.
+    """
+
+    train: str
+    evaluation: str
+    experts: Mapping[str, FileName] = dataclasses.field(default_factory=dict)
+    raw_captions: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Download:
+    """The archive of features to fetch, `<folder>-experts.tar.gz` on the server.
+
+    Attributes:
+        size: in bytes, as published, thus about.
+        sha1: its checksums; an archive that was republished has several.
+    """
+
+    size: int
+    sha1: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How the archive of a dataset is laid out.
+
+    Attributes:
+        name: `data_loader.args.dataset_name` in configs.
+        folder: its folder below `data`.
+        parts, splits: by name.
+        experts: expert -> file.
+        text: `text_feat` -> file of the captions as word vectors.
+        raw_captions: the file of the captions as words; it may be absent.
+        always_available: experts that every video has; without one it is an error, unless the config says otherwise.
+        by_row: files hold an array with a row a video, in the order of the part, not a dict.
+        strip_suffix: names of videos lose what follows their first dot.
+        caption_keys: a file, video -> the name that its captions go by (YouTube ids).
+        download: where it comes from (None: it is one's own).
+    """
+
+    name: str
+    folder: str
+    parts: Mapping[str, Part]
+    splits: Mapping[str, Split]
+    experts: Mapping[str, FileName]
+    text: Mapping[str, FileName]
+    raw_captions: str = "raw-captions.pkl"
+    always_available: tuple[str, ...] = ("flow", "rgb", "scene")
+    by_row: bool = False
+    strip_suffix: bool = False
+    caption_keys: str | None = None
+    download: Download | None = None
+
+
+def gib(size: float) -> int:
+    """Bytes of `size` GiB."""
+    return int(size * 2**30)

@@ -1,0 +1,31 @@
+"""LSMDC: 102,079 film clips with one caption each, 1,000 of them to test on; arrays by row."""
+
+from data_loader.datasets.layout import Download, Layout, Part, Split, gib
+
+LAYOUT = Layout(
+    name="LSMDC",
+    folder="LSMDC",
+    parts={
+        "train": Part(None, 101_079, drop_captionless=True),
+        "test": Part(
+            "test_video_paths.txt",
+            1000,
+            missing={"face": "no_face_ind_retrieval.npy", "ocr": "no_ocr_ind_retrieval.npy"},
+        ),
+    },
+    splits={"val": Split("train", "test")},
+    experts={
+        "audio": {"train": "X_audio_train.npy", "test": "X_audio_retrieval.npy.tensor.npy"},
+        "face": {"train": "X_face.npy", "test": "face-retrieval.npy.tensor.npy"},
+        "flow": {"train": "X_flow.npy", "test": "flow-retrieval.npy.tensor.npy"},
+        "ocr": {"train": "w2v-ocr-raw-train.npy", "test": "w2v-ocr-raw-val.npy"},
+        "rgb": {"train": "X_resnet.npy", "test": "resnet152-retrieval.npy.tensor.npy"},
+        "scene": {"train": "densenet161-scene-{aggregation}-train.npy", "test": "densenet161-scene-{aggregation}-val.npy"},
+    },
+    text={
+        "w2v": {"train": "w2v_LSMDC.npy", "test": "w2v_LSMDC_retrieval.npy"},
+        "openai": {"train": "openai-train.npy", "test": "openai-test.npy"},
+    },
+    by_row=True,
+    download=Download(gib(6.1), ("7ce018e981752db9e793e449c2ba5bc88217373d",)),
+)

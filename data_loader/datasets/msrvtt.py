@@ -1,0 +1,47 @@
+"""MSR-VTT: 10,000 web clips with 20 captions each, in the splits full, 1k-A (jsfusion) and 1k-B (miech)."""
+
+from data_loader.datasets.layout import Download, Layout, Part, Split, gib
+
+LAYOUT = Layout(
+    name="MSRVTT",
+    folder="MSRVTT",
+    parts={
+        "full-train": Part("train_list_full.txt", 6513),
+        "full-val": Part("val_list_full.txt", 497),
+        "full-test": Part("test_list_full.txt", 2990),
+        "jsfusion-train": Part("train_list_jsfusion.txt", 9000),
+        "jsfusion-val": Part("val_list_jsfusion.txt", 1000, caption_index="jsfusion_val_caption_idx.pkl"),
+        "miech-train": Part("train_list_miech.txt", 6656),
+        "miech-test": Part("test_list_miech.txt", 1000),
+    },
+    splits={
+        "full-val": Split("full-train", "full-val"),
+        "full-test": Split("full-train", "full-test"),
+        "jsfusion": Split("jsfusion-train", "jsfusion-val"),
+        "miech": Split(
+            "miech-train",
+            "miech-test",
+            experts={
+                "audio": "audio_features.pickle",
+                "face": "face_features.pickle",
+                "flow": "flow_features.pickle",
+                "rgb-resnet": "resnet_features.pickle",
+            },
+        ),
+    },
+    experts={
+        "audio": "Audio_MSRVTT_new.pickle",
+        "face": "Face_MSRVTT_new.pickle",
+        "flow": "I3D_MSRVTT_new.pickle",
+        "ocr": "MSR_VTT_all_text_w2v.pkl",
+        "rgb": "{rgb_model_name}-imagenet-raw-nocrop.pickle",
+        "scene": "scene-raw.npy",
+        "speech": "stt_w2v.pickle",
+    },
+    text={
+        "w2v": "w2v_MSRVTT.pickle",
+        "openai": "w2v_MSRVTT_openAIGPT.pickle",
+        "bertxl": "w2v_MSRVTT_transformer.pickle",
+    },
+    download=Download(gib(19.6), ("959bda588793ef05f348d16de26da84200c5a469",)),
+)

@@ -1,0 +1,131 @@
+"""The experts and captions of the videos of a split, read from the store when they are asked for."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from data_loader.store import Table
+from utils.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+class Features:
+    """One expert of V videos: `features[v]` is (T, dim) or (dim,) float32, or None where it is missing.
+
+    Args:
+        table: of the expert's file.
+        items: (V,), the item of each video (-1: none).
+        sequence: whether a video has frames, or one vector.
+
+    Attributes:
+        available: (V,) booleans.
+    """
+
+    def __init__(self, table: Table, items: np.ndarray, sequence: bool):
+        self._table = table
+        self._items = items
+        self._sequence = sequence
+        self.available = (items >= 0) & (table.first[items] < table.first[items + 1])
+
+    def hide(self, missing: np.ndarray) -> None:
+        """Count the expert as missing where `missing`, (V,) booleans, says so."""
+        self.available &= ~missing
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> np.ndarray | None:
+        return self.get(index)
+
+    def get(self, index: int, most: int | None = None) -> np.ndarray | None:
+        """The expert of a video, with no more than `most` frames."""
+        if not self.available[index]:
+            return None
+        x = self._table.read(self._table.first[self._items[index]], most)
+        return x if self._sequence else x[0]
+
+
+class Captions:
+    """The captions of V videos, those without a word left out.
+
+    Args:
+        vectors: the table of word vectors.
+        items: (V,), the item of each video.
+        raw, raw_items: the same for texts, or None.
+        ids: the names of the videos.
+        chosen: of each video, the one caption to use (None: all).
+        fuse: join the captions of a video to one.
+        most: no more than so many captions a video.
+
+    Raises:
+        InputError: a video has no caption with a word, not the chosen one, or another number of texts.
+    """
+
+    def __init__(
+        self,
+        vectors: Table,
+        items: np.ndarray,
+        raw: Table | None,
+        raw_items: np.ndarray | None,
+        ids: Sequence[str],
+        chosen: Sequence[int] | None = None,
+        fuse: bool = False,
+        most: int | None = None,
+    ):
+        self._vectors, self._raw = vectors, raw
+        self._groups: list[list[np.ndarray]] = []  # of each video, of each caption: its spans in the table of vectors
+        self._raw_shift: list[int | None] = []  # from these to the spans of the texts
+        left_out = without_text = 0
+        for v, (video, item) in enumerate(zip(ids, items, strict=True)):
+            spans = np.arange(vectors.first[item], vectors.first[item + 1])
+            shift = None
+            if raw is not None and raw_items[v] >= 0:
+                shift = int(raw.first[raw_items[v]] - vectors.first[item])
+                num_texts = raw.first[raw_items[v] + 1] - raw.first[raw_items[v]]
+                if num_texts != len(spans):
+                    raise InputError(
+                        f"{raw.source}: video '{video}' has {num_texts} captions, "
+                        f"expected {len(spans)} as in {vectors.source.name}"
+                    )
+            without_text += shift is None
+            if chosen is not None:
+                if chosen[v] >= len(spans):
+                    raise InputError(f"{vectors.source}: video '{video}' has {len(spans)} captions, but not {chosen[v]}")
+                spans = spans[chosen[v] : chosen[v] + 1]
+            kept = spans[vectors.lengths[spans] > 0]
+            if not len(kept):
+                raise InputError(f"{vectors.source}: no caption of video '{video}' has a word, expected at least one")
+            left_out += len(spans) - len(kept)
+            self._groups.append([kept] if fuse else [kept[k : k + 1] for k in range(len(kept))][:most])
+            self._raw_shift.append(shift)
+        if left_out:
+            logger.warning("%s: %d captions without a word are left out", vectors.source, left_out)
+        if raw is not None and without_text:
+            logger.warning("%s: %d of %d videos have no text", raw.source, without_text, len(ids))
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def count(self, index: int) -> int:
+        """How many captions a video has."""
+        return len(self._groups[index])
+
+    def vectors(self, index: int, k: int, most: int | None = None) -> np.ndarray:
+        """Caption k of a video: (words, text_dim) float32, no more than `most` words."""
+        spans, parts, length = self._groups[index][k], [], 0
+        for span in spans:
+            parts.append(self._vectors.read(span, None if most is None else most - length))
+            length += len(parts[-1])
+            if length == most:
+                break
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def text(self, index: int, k: int) -> str:
+        """Caption k of a video as text, "" if it is not known."""
+        shift = self._raw_shift[index]
+        if shift is None:
+            return ""
+        texts = [self._raw.read(span + shift).tobytes() for span in self._groups[index][k]]
+        return b" ".join(texts).decode("utf-8", "surrogateescape")

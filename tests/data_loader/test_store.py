@@ -1,0 +1,242 @@
+"""The cache of a feature file: what it gives back, when it is made anew, and what a read leaves in memory."""
+
+import multiprocessing
+import os
+import pickle
+import time
+from pathlib import Path
+
+import h5py
+import msgpack
+import msgpack_numpy
+import numpy as np
+import pytest
+
+from data_loader import store
+from data_loader.encoding import CaptionEncoder, FeatureEncoder, TextEncoder
+from data_loader.experts import Expert
+from data_loader.store import open_table
+from utils.errors import InputError
+
+FRAMES = FeatureEncoder(Expert(6, aggregation="vlad"))
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def write(path, content):
+    """A feature file in the format of its suffix."""
+    if path.suffix == ".npy":
+        np.save(path, np.array(content, dtype=object), allow_pickle=True)
+    elif path.suffix == ".h5":
+        with h5py.File(path, "w") as file:
+            for name, value in content.items():
+                file[name] = value
+    elif path.suffix == ".mp":
+        path.write_bytes(msgpack.packb(content, default=msgpack_numpy.encode))
+    else:
+        path.write_bytes(pickle.dumps(content))
+    return path
+
+
+def items_of(table):
+    """Name -> the spans of an item."""
+    return {name: [table.read(s) for s in range(table.first[i], table.first[i + 1])] for i, name in enumerate(table.names)}
+
+
+def assert_holds(table, expected):
+    found = items_of(table)
+    assert found.keys() == expected.keys()
+    for name, spans in expected.items():
+        assert len(found[name]) == len(spans), name
+        for x, y in zip(found[name], spans, strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("suffix", [".pickle", ".pkl", ".npy", ".h5", ".mp"])
+@pytest.mark.parametrize("dtypes", [("f2",), ("f4",), ("f8",), ("f2", "f4", "f8"), ("i4",)], ids="-".join)
+def test_a_table_gives_back_what_the_file_holds(tmp_path, rng, monkeypatch, suffix, dtypes):
+    """In blocks of a few rows, and with items longer than a block."""
+    monkeypatch.setattr(store, "BLOCK_BYTES", 200)
+    content = {f"v{i}": (9 * rng.normal(size=(i % 5 + 20 * (i == 7), 6))).astype(dtypes[i % len(dtypes)]) for i in range(40)}
+    content["missing"] = np.full((3, 6), np.nan, "f4")
+    table = open_table(write(tmp_path / f"rgb{suffix}", content), FRAMES, tmp_path / "cache")
+    expected = {name: [x.astype("f4")] if len(x) and x.any() else [] for name, x in content.items()}
+    assert_holds(table, {**expected, "missing": []})
+    with h5py.File(next((tmp_path / "cache").iterdir())) as file:
+        blocks = list(file["blocks"].values())
+        assert len(blocks) > 5
+        assert all(block.chunks is None and block.id.get_offset() for block in blocks)  # contiguous
+        assert {block.dtype for block in blocks} == {np.dtype("f2" if dtypes == ("f2",) else "f4")}
+
+
+def test_captions_and_texts_keep_their_order_and_their_number(tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(store, "BLOCK_BYTES", 500)
+    content = {f"v{i}": [rng.normal(size=(k, 3)).astype("f4") for k in range(i % 4)] for i in range(30)}
+    words = {name: [[f"é{name}"] * len(x) for x in captions] for name, captions in content.items()}
+    words["v3"] = ["one string", ["a", "list"], []]
+    vectors = open_table(write(tmp_path / "text.pickle", content), CaptionEncoder(3), tmp_path)
+    assert_holds(vectors, content)
+    texts = open_table(write(tmp_path / "raw.pkl", words), TextEncoder(), tmp_path)
+    expected = {name: [x if isinstance(x, str) else " ".join(x) for x in captions] for name, captions in words.items()}
+    assert {name: [x.tobytes().decode() for x in spans] for name, spans in items_of(texts).items()} == expected
+
+
+def test_the_first_rows_of_a_span(tmp_path):
+    x = np.arange(30.0).reshape(5, 6) + 1
+    table = open_table(write(tmp_path / "rgb.pickle", {"a": x}), FRAMES, tmp_path)
+    for limit in (0, 1, 4, 5, 9):
+        np.testing.assert_array_equal(table.read(0, limit), x[:limit])
+
+
+def conversions(monkeypatch):
+    """A list that grows with each conversion."""
+    done, convert = [], store._convert
+    monkeypatch.setattr(store, "_convert", lambda *args: (done.append(args[0].name), convert(*args)))
+    return done
+
+
+def test_a_cache_is_made_once_and_anew_when_the_source_or_what_is_kept_changes(tmp_path, monkeypatch):
+    done = conversions(monkeypatch)
+    source, cache = write(tmp_path / "rgb.pickle", {"a": np.ones((2, 6))}), tmp_path / "cache"
+    for _ in range(3):
+        assert_holds(open_table(source, FRAMES, cache), {"a": [np.ones((2, 6))]})
+    assert len(done) == 1
+    write(source, {"a": np.full((3, 6), 2.0)})  # another size
+    assert_holds(open_table(source, FRAMES, cache), {"a": [np.full((3, 6), 2.0)]})
+    assert len(done) == 2
+    write(source, {"a": np.full((3, 6), 3.0)})  # another time
+    os.utime(source, ns=(0, 1))
+    assert_holds(open_table(source, FRAMES, cache), {"a": [np.full((3, 6), 3.0)]})
+    assert len(done) == 3
+    average = FeatureEncoder(Expert(6, aggregation="avg"))
+    assert_holds(open_table(source, average, cache), {"a": [np.full((1, 6), 3.0)]})
+    assert_holds(open_table(source, FRAMES, cache), {"a": [np.full((3, 6), 3.0)]})  # beside the other
+    assert len(done) == 4
+    silent = FeatureEncoder(Expert(6, aggregation="vlad", zeros_are_missing=False))
+    open_table(source, silent, cache)
+    assert len(done) == 5
+    monkeypatch.setattr(store, "VERSION", store.VERSION + 1)
+    open_table(source, silent, cache)
+    assert len(done) == 6
+
+
+@pytest.mark.parametrize("damage", [lambda x: x[: len(x) // 2], lambda x: b"", lambda x: b"not HDF5 at all" * 100])
+def test_a_damaged_cache_is_made_anew(tmp_path, damage):
+    content = {f"v{i}": np.full((3, 6), i + 1.0) for i in range(50)}
+    source = write(tmp_path / "rgb.pickle", content)
+    open_table(source, FRAMES, tmp_path / "cache")
+    (cache,) = (tmp_path / "cache").iterdir()
+    cache.write_bytes(damage(cache.read_bytes()))
+    assert_holds(open_table(source, FRAMES, tmp_path / "cache"), {name: [x] for name, x in content.items()})
+
+
+def test_an_interrupted_conversion_leaves_nothing(tmp_path, monkeypatch):
+    source = write(tmp_path / "rgb.pickle", {f"v{i}": np.ones((3, 6)) for i in range(10)})
+    encode, seen = FRAMES.encode, []
+
+    def interrupt(path, name, value):
+        seen.append(name)
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+        return encode(path, name, value)
+
+    monkeypatch.setattr(FRAMES, "encode", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        open_table(source, FRAMES, tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+    assert len(items_of(open_table(source, FRAMES, tmp_path / "cache"))) == 10
+
+
+def test_a_full_disk_is_not_blamed_on_the_source(tmp_path, monkeypatch):
+    source = write(tmp_path / "rgb.pickle", {"a": np.ones((3, 6))})
+
+    def no_room(self):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store._Blocks, "flush", no_room)
+    with pytest.raises(InputError, match=r"rgb.pickle.vlad-6.h5: No space left on device \(the cache of .*cache_dir"):
+        open_table(source, FRAMES, tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path):
+    source = write(tmp_path / "rgb.pickle", {"a": np.ones((3, 6))})
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(InputError, match=r"tmp.*/cache: .*the cache of .*rgb.pickle goes there; data_loader.args.cache_dir"):
+        open_table(source, FRAMES, tmp_path / "cache")
+
+
+def read_elsewhere(table, queue):
+    queue.put([x.tolist() for spans in items_of(table).values() for x in spans])
+
+
+def test_a_table_can_be_sent_to_another_process(tmp_path):
+    """As a loader's worker that is spawned: the mapping is made anew there, nothing is copied."""
+    content = {"a": np.arange(6.0).reshape(1, 6), "b": np.ones((2, 6))}
+    table = open_table(write(tmp_path / "rgb.pickle", content), FRAMES, tmp_path)
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=read_elsewhere, args=(table, queue))
+    process.start()
+    assert queue.get(timeout=60) == [x.tolist() for x in content.values()]
+    process.join()
+    queue.close()
+    queue.join_thread()
+    assert len(pickle.dumps(table)) < 5000
+
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="/proc is absent")
+def test_reading_everything_leaves_little_in_memory(tmp_path, rng):
+    """The file is 128 MiB of noise; what stays is bounded by RESIDENT_BYTES, not by the file."""
+    wide = FeatureEncoder(Expert(1 << 14, aggregation="vlad"))
+    content = {f"v{i}": rng.random((16, 1 << 14), dtype="f4") for i in range(128)}
+    table = open_table(write(tmp_path / "rgb.pickle", content), wide, tmp_path)
+    del content
+    table.read(0)
+    before = resident_bytes()
+    for span in range(128):
+        table.read(span)
+    assert resident_bytes() - before < 2 * store.RESIDENT_BYTES + (8 << 20)
+
+
+def test_a_pickle_is_converted_item_by_item(tmp_path, monkeypatch):
+    """Half of the items are there when half of the file was read."""
+    source = tmp_path / "rgb.pickle"
+    content = {f"v{i}": np.full((1000, 6), i + 1, "f2") for i in range(100)}
+    with source.open("wb") as file:
+        pickle.dump(content, file, protocol=2)
+    position, encode = [], FRAMES.encode
+    size = source.stat().st_size
+
+    def watch(path, name, value):
+        position.append(advanced[0] / size)
+        return encode(path, name, value)
+
+    advanced = [0]
+
+    class Bar(store.SizeBar):
+        def update(self, n=1):
+            advanced[0] += n
+
+    monkeypatch.setattr(store, "SizeBar", Bar)
+    monkeypatch.setattr(FRAMES, "encode", watch)
+    assert_holds(open_table(source, FRAMES, tmp_path), {name: [x] for name, x in content.items()})
+    half = np.interp(0.5, position, range(100))
+    assert 40 < half < 60
+
+
+def test_times_of_files_are_nanoseconds(tmp_path):
+    """A change within a second is seen."""
+    source = write(tmp_path / "rgb.pickle", {"a": np.ones((1, 6))})
+    open_table(source, FRAMES, tmp_path)
+    now = time.time_ns()
+    write(source, {"a": np.full((1, 6), 2.0)})
+    os.utime(source, ns=(now, now))
+    assert_holds(open_table(source, FRAMES, tmp_path), {"a": [np.full((1, 6), 2.0)]})
