@@ -3,6 +3,7 @@
 import argparse
 import copy
 import json
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from zsvision.zs_utils import load_json_config
 
 from base.validation import validate
 from utils.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 # What the checkpoints of the 2019 release were trained with.
 PUBLISHED = ("arch.args.gate_order=sequential", "arch.args.mask_padding=false")
@@ -94,9 +97,11 @@ class ConfigParser:
         if "test_split" in self or "eval_config" not in self or self["eval_mode"] != "test_run":
             return self.get("test_split") or own["split_name"]
         other = ConfigParser.from_file(self["eval_config"])["data_loader"]["args"]
-        for key in ("dataset_name", "data_dir"):
-            if own[key] != other[key]:
-                raise InputError(f"{self['eval_config']}: data_loader.args.{key} is '{other[key]}', expected '{own[key]}'")
+        place = f"{self['eval_config']}: data_loader.args"
+        if own["dataset_name"] != other["dataset_name"]:
+            raise InputError(f"{place}.dataset_name is '{other['dataset_name']}', expected '{own['dataset_name']}'")
+        if own["data_dir"] != other["data_dir"]:
+            logger.warning("%s.data_dir is '%s', but '%s' is tested on", place, other["data_dir"], own["data_dir"])
         return other["split_name"]
 
     def as_dict(self) -> dict:

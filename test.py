@@ -5,11 +5,14 @@ import logging
 import os
 from pathlib import Path
 
+from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
 from base.experiment import Experiment
 from base.schema import Tester
 from logger.logging_setup import log_to, start_logging
+from model import model
+from model.published import summary
 from model.similarity import SIMILARITIES
 from parse_config import PUBLISHED, ConfigParser, add_config_arguments
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, save_sims, warn_if_leaky
@@ -70,7 +73,9 @@ def main() -> None:
     seed_everything(config["seed"])
     split = split_of(args, config)
     loaders = evaluation_loaders(config, split, device)
-    evaluation = evaluate_checkpoint(config, loaders, state, args.resume, device)
+    net = config.init("arch", model, **model_arguments(config)).to(device)
+    logger.info(summary(net))
+    evaluation = evaluate_checkpoint(net, config, loaders, state, args.resume, device)
     experiment = Experiment.create(options["save_dir"], config["name"], kinds=("log",))
     log_to(experiment.log)
     about = report(config, evaluation, split, state, args.resume, experiment.log)

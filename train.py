@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import logging
 from collections.abc import Callable
 
 import torch
@@ -14,10 +15,13 @@ from data_loader import data_loaders
 from logger.logging_setup import log_to, start_logging
 from logger.results import report_seeds
 from model import loss, metric, model
+from model.published import summary
 from parse_config import ConfigParser, add_config_arguments
 from trainer import Trainer
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, warn_if_leaky
 from utils.errors import InputError, command
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -35,6 +39,7 @@ def train(
     loaders = config.init("data_loader", data_loaders, **loader_arguments(config, device))
     test_loaders = evaluation_loaders(config, config["test_split"], device)
     net = config.init("arch", model, **model_arguments(config)).to(device)
+    logger.info(summary(net))
     criterion = config.init("loss", loss)
     metrics = [getattr(metric, name) for name in config["metrics"]]
     optimizer = config.init("optimizer", torch.optim, params=net.parameters())
@@ -52,7 +57,7 @@ def train(
 
     path = experiment.models / BEST
     best = load_checkpoint(path)
-    evaluation = evaluate_checkpoint(config, test_loaders, best, path, device)
+    evaluation = evaluate_checkpoint(net, config, test_loaders, best, path, device)
     return report(config, evaluation, config["test_split"], best, path, experiment.models)
 
 

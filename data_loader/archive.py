@@ -77,11 +77,15 @@ class Archive:
             return kept
         return ids
 
-    def warn_of_overlap(self, train_ids: Sequence[str], evaluation_ids: Sequence[str]) -> None:
-        """Warn of videos that are both trained on and evaluated."""
-        if both := sorted(set(train_ids) & set(evaluation_ids)):
-            files = " and ".join(str(self.layout.parts[part].ids) for part in (self.split.train, self.split.evaluation))
-            logger.warning("%s: %d videos are in both %s, first '%s'", self.folder, len(both), files, both[0])
+    def warn_of_overlap(self, evaluation_ids: Sequence[str]) -> None:
+        """Warn of videos to evaluate that are trained on too, where they have names to tell."""
+        train, evaluation = (self.layout.parts[part].ids for part in (self.split.train, self.split.evaluation))
+        if train is None:
+            return
+        if both := sorted(set(_read_list(self.folder / train, self._short)) & set(evaluation_ids)):
+            logger.warning(
+                "%s: %d videos are in both %s and %s, first '%s'", self.folder, len(both), train, evaluation, both[0]
+            )
 
     def features(self, name: str, expert: Expert, part: str, ids: list[str]) -> Features:
         """Expert `name` of each video of `part` in `ids`.

@@ -64,10 +64,8 @@ class ExpertDataLoader:
         self.split_name = split_name
         archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir)
         parts = (archive.split.train, archive.split.evaluation)
-        train_ids, evaluation_ids = (archive.video_ids(part, text_feat, text_dim) for part in parts)
-        archive.warn_of_overlap(train_ids, evaluation_ids)
-        if mini:
-            train_ids, evaluation_ids = train_ids[: 2 * batch_size], evaluation_ids[:batch_size]
+        evaluation_ids = archive.video_ids(parts[1], text_feat, text_dim)[: batch_size if mini else None]
+        archive.warn_of_overlap(evaluation_ids)
         common = {
             "experts": experts,
             "text_feat": text_feat,
@@ -88,6 +86,7 @@ class ExpertDataLoader:
                 raise InputError(
                     f"data_loader.args.batch_size: {batch_size}, expected at least 2: one pair has no negatives"
                 )
+            train_ids = archive.video_ids(parts[0], text_feat, text_dim)[: 2 * batch_size if mini else None]
             if len(train_ids) < batch_size:
                 raise InputError(
                     f"{archive.folder}: {len(train_ids)} videos to train on, "

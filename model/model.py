@@ -50,7 +50,7 @@ class CENet(nn.Module):
         mask_padding: use the masks given to `forward`; false pools padding like words and frames (published behaviour).
         gate_order: "parallel" or "sequential" (published behaviour), see `CollaborativeGating`.
         similarity: "pairwise", or "paired-2019" for the leaky score of the first release.
-        verbose: log the number of parameters.
+        verbose: log the layers.
 
     Raises:
         InputError: switches or dimensions that do not go together.
@@ -124,7 +124,7 @@ class CENet(nn.Module):
         if not concat_experts:
             self.text_units = nn.ModuleList(GatedEmbeddingUnit(pooled_text, dim) for dim in out_dims)
         if verbose:
-            logger.info("CENet: %s trainable parameters", f"{sum(p.numel() for p in self.parameters()):,}")
+            logger.info("%s", self)
 
     def forward(
         self,

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from model.model import CENet
 from utils.errors import InputError
@@ -24,14 +25,12 @@ RENAMED_CE = (
 )
 RENAMED_OTHERS = ((r"ce\.video_GU\.(\d+)\.", r"video_units.\1."),)
 
-# Built and saved by the release, and used by no forward pass of it.
-UNUSED = (r"ce\.[gf]_reason_3\.", r"ce\.batch_norm_[gf][12]\.")
-# The weights of the mixture, in the variants that do not mix.
-UNUSED_WITHOUT_WEIGHTS = (r"ce\.moe_fc\.",)
 
-
-def load_published(model: CENet, state_dict: Mapping[str, Tensor]) -> list[str]:
+def load_published(model: CENet, state_dict: Mapping[str, Tensor], source: str = "published state dict") -> list[str]:
     """Load a state dict with published names into `model`.
+
+    Args:
+        source: what error messages call it.
 
     Returns:
         The names that were dropped because the release never used them.
@@ -39,8 +38,8 @@ def load_published(model: CENet, state_dict: Mapping[str, Tensor]) -> list[str]:
     Raises:
         InputError: any other name that is missing, unexpected or of another shape.
     """
-    unused = UNUSED + (UNUSED_WITHOUT_WEIGHTS if model.moe_fc is None else ())
-    dropped = [name for name in state_dict if any(re.match(pattern, name) for pattern in unused)]
+    unused = {f"ce.{name}.{key}" for name, module in _unused_modules(model).items() for key in module.state_dict()}
+    dropped = [name for name in state_dict if name in unused]
     ours = {translate(name, model): value for name, value in state_dict.items() if name not in dropped}
     expected = model.state_dict()
     for what, names in (
@@ -48,11 +47,11 @@ def load_published(model: CENet, state_dict: Mapping[str, Tensor]) -> list[str]:
         ("has the unexpected", ours.keys() - expected.keys()),
     ):
         if names:
-            raise InputError(f"published state dict {what} '{min(names)}' (and {len(names) - 1} more)")
+            raise InputError(f"{source}: {what} '{min(names)}' (and {len(names) - 1} more)")
     for name, value in ours.items():
         if value.shape != expected[name].shape:
             raise InputError(
-                f"published state dict: '{name}' is {tuple(value.shape)}, expected {tuple(expected[name].shape)}"
+                f"{source}: '{name}' is {tuple(value.shape)}, expected {tuple(expected[name].shape)} by the config"
             )
     model.load_state_dict(ours)
     return dropped
@@ -67,3 +66,43 @@ def translate(name: str, model: CENet) -> str:
     if (match := re.match(r"pooling\.([^.]+)\.(.*)", name)) and match[1] in model.modalities:
         return f"pooling.{model.modalities.index(match[1])}.{match[2]}"
     return name
+
+
+def unused_parameters(model: CENet) -> dict[str, int]:
+    """Modules that the release built for such a model and never used, and the number of their parameters."""
+    return {name: _num_parameters(module) for name, module in _unused_modules(model).items()}
+
+
+def summary(model: CENet) -> str:
+    """One line: how many parameters `model` has, and how many the published tables count for such a model.
+
+    They count the unused modules of the release too. With one expert they print 14.5M, and so it is here; the released
+    config builds 262,656 fewer, without the first layer of the video's gated embedding unit.
+    """
+    own, unused = _num_parameters(model), unused_parameters(model)
+    if not unused:
+        return f"parameters: {own:,} (published count: the same)"
+    total = sum(unused.values())
+    names = ", ".join(f"{name} {n:,}" for name, n in unused.items())
+    return f"parameters: {own:,} (published count: {own + total:,}, with {total:,} that no forward pass used: {names})"
+
+
+def _unused_modules(model: CENet) -> dict[str, nn.Module]:
+    """What the release built and saved for such a model, and used in no forward pass, by its name below `ce`.
+
+    In a CE, the third layers of g and h (which it called f) and four batch norms; in the variants that do not mix, the
+    weights of the mixture. The modules are on the meta device, without memory.
+    """
+    unused: dict[str, nn.Module] = {}
+    with torch.device("meta"):
+        if model.collaborative_gating is not None:
+            dim = model.collaborative_gating.g2.out_features
+            unused |= {f"{x}_reason_3": nn.Linear(dim, dim) for x in "gf"}
+            unused |= {f"batch_norm_{x}{i}": nn.BatchNorm1d(dim) for x in "gf" for i in (1, 2)}
+        if model.moe_fc is None:
+            unused["moe_fc"] = nn.Linear(model.text_pooling.clusters.numel(), len(model.modalities))
+    return unused
+
+
+def _num_parameters(module: nn.Module) -> int:
+    return sum(x.numel() for x in module.parameters())

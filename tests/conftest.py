@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import pickle
 import sys
 from pathlib import Path
@@ -44,6 +45,19 @@ CONFIG = {
 def config():
     """A fresh copy of a small, valid training config."""
     return copy.deepcopy(CONFIG)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    """A command in this process sets logging up for itself; the next test shall not notice."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in root.handlers[:]:
+        if handler not in handlers:
+            root.removeHandler(handler)
+            handler.close()
+    root.setLevel(level)
 
 
 class Archive:

@@ -114,10 +114,10 @@ def test_help_explains(command):
 
 
 def test_eval_config_of_another_dataset_is_refused(workplace, refused):
-    evaluation = {"inherit_from": CONFIG, "data_loader": {"args": {"data_dir": "data/Other"}}}
+    evaluation = {"inherit_from": CONFIG, "data_loader": {"args": {"dataset_name": "Other"}}}
     Path("configs/toy/eval-ce.json").write_text(json.dumps(evaluation))
     err = refused(train_command, "--config", CONFIG, "--set", "eval_config=configs/toy/eval-ce.json")
-    assert "data_dir is 'data/Other', expected 'data/Toy'" in err
+    assert "dataset_name is 'Other', expected 'Toy'" in err
 
 
 def test_bad_input_is_found_before_anything_is_purged(run, refused):

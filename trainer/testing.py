@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from base.arguments import loader_arguments, model_arguments
+from base.arguments import loader_arguments
 from base.checkpoint import load_weights
 from data_loader import data_loaders
 from logger.results import format_table, marked, write_metrics
@@ -38,6 +38,7 @@ def warn_if_leaky(config: ConfigParser) -> bool:
 
 
 def evaluate_checkpoint(
+    net: model.CENet,
     config: ConfigParser,
     loaders: data_loaders.ExpertDataLoader,
     state: dict[str, Any],
@@ -46,10 +47,12 @@ def evaluate_checkpoint(
 ) -> Evaluation:
     """Evaluate checkpoint `state`, read from `path`, on the split of `loaders`.
 
+    Args:
+        net: the config's model, on `device`, which takes the weights.
+
     Raises:
-        InputError: it is of another model than the config's.
+        InputError: it is of another model.
     """
-    net = config.init("arch", model, **model_arguments(config)).to(device)
     load_weights(net, state, path)
     return evaluate(net, loaders.evaluation, [getattr(metric, name) for name in config["metrics"]], device)
 

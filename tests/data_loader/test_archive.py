@@ -154,11 +154,11 @@ def test_split_lists_are_lines_and_an_overlap_is_told(workplace, caplog):
     reader = opened("test")
     train, test = (reader.video_ids(part, "toy", 10) for part in (reader.split.train, reader.split.evaluation))
     assert (train, test) == (["video1", "vidéo 2", "video3"], workplace.lists["test_list.txt"])
-    reader.warn_of_overlap(train, test)
+    reader.warn_of_overlap(test)
     assert not caplog.records
     (workplace.folder / "val_list.txt").write_text("video9\nvideo3\nvideo1\n")
     reader = opened()
-    reader.warn_of_overlap(*(reader.video_ids(part, "toy", 10) for part in ("train", "val")))
+    reader.warn_of_overlap(reader.video_ids("val", "toy", 10))
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "2 videos are in both train_list.txt and val_list.txt, first 'video1'" in record.getMessage()
