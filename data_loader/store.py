@@ -25,8 +25,9 @@ from utils.safe_pickle import UnstreamableError
 
 VERSION = 1
 BLOCK_BYTES = 64 << 20
-# Pages that have been read stay resident until that much has been read; the system still keeps them, if it has the room.
+# Pages stay resident until about that much has been read of a table, and then the system may keep them, if it has the room.
 RESIDENT_BYTES = 32 << 20
+FAULT_BYTES = 64 << 10  # a page that is touched brings its neighbours
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Table:
         shape = (length, self._width) if self._width else (length,)
         x = np.frombuffer(self._mapped, self._dtype, length * (self._width or 1), int(self._addresses[span]))
         x = x.reshape(shape).astype(np.float32 if self._width else np.uint8)
-        self._read += x.nbytes
+        self._read += x.nbytes + FAULT_BYTES
         if self._read > RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED)
             self._read = 0

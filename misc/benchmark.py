@@ -76,7 +76,8 @@ def read_whole(data_dir: Path) -> None:
     for path in sorted((data_dir / "symlinked-feats").iterdir()):
         if path.suffix not in (".pickle", ".pkl", ".npy"):
             continue
-        content = np.load(path, allow_pickle=True).item() if path.suffix == ".npy" else pickle.loads(path.read_bytes())
+        with path.open("rb") as file:  # our own, no stranger's
+            content = np.load(file, allow_pickle=True).item() if path.suffix == ".npy" else pickle.load(file)
         if path.name in averaged:
             content = {name: x.mean(axis=0) for name, x in content.items()}
         kept[path.name] = content

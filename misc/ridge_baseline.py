@@ -27,12 +27,12 @@ STRENGTHS = 10.0 ** np.arange(-3, 5)
 def matrices(dataset: ExpertDataset, expert: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean words of V*K captions (V*K, text_dim), which of them exist (V, K), and one expert's means (V, dim)."""
     videos = np.stack([x.reshape(-1, x.shape[-1]).mean(axis=0) for x in dataset.features[expert]])
-    num_captions = dataset.captions_per_video
-    text = np.zeros((len(dataset), num_captions, dataset.captions[0][0].shape[1]))
-    exists = np.zeros((len(dataset), num_captions), dtype=bool)
-    for v, captions in enumerate(dataset.captions):
-        for k, words in enumerate(captions):
-            text[v, k], exists[v, k] = words.mean(axis=0), True
+    shape = (len(dataset), max(dataset.num_captions))
+    text = np.zeros((*shape, dataset.captions.vectors(0, 0).shape[1]))
+    exists = np.zeros(shape, dtype=bool)
+    for v, number in enumerate(dataset.num_captions):
+        for k in range(number):
+            text[v, k], exists[v, k] = dataset.captions.vectors(v, k).mean(axis=0), True
     return text.reshape(-1, text.shape[-1]), exists, videos
 
 

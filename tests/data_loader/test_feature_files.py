@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from numpy._core import multiarray, numeric
 
-from data_loader.feature_files import find_file, read_file
+from data_loader.feature_files import each_item, find_file, read_file
 from utils.errors import InputError
+from utils.safe_pickle import UnstreamableError
 
 ARRAYS = {
     "half": np.arange(12, dtype=np.float16).reshape(3, 4),
@@ -57,7 +58,9 @@ def by_stack_global(module, name):
 
 
 def refusal(path):
-    """The message of the refusal of `path`, which names the file and is one line."""
+    """The message of the refusal of `path`, which names the file and is one line; item by item it is refused too."""
+    with pytest.raises((InputError, UnstreamableError)):
+        each_item(path, lambda name, value: None)
     with pytest.raises(InputError) as caught:
         read_file(path)
     message = str(caught.value)
@@ -264,7 +267,7 @@ def test_damaged_files_are_named_in_one_line(tmp_path, suffix, damage):
 
 def test_one_file_of_a_known_kind_is_found(tmp_path):
     for read, name, message in (
-        (read_file, "features.csv", "unknown kind of file, expected one of .pickle, .pkl, .npy, .h5"),
+        (read_file, "features.csv", "unknown kind of file, expected one of .pickle, .pkl, .npy, .h5, .mp"),
         (read_file, "absent.npy", "not found"),
     ):
         (tmp_path / "features.csv").write_text("1,2\n")
