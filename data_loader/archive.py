@@ -1,6 +1,7 @@
 """A feature archive on disk: which videos a split has, and their experts and captions, checked as they are found."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -90,6 +91,8 @@ class Archive:
     def features(self, name: str, expert: Expert, part: str, ids: list[str]) -> Features:
         """Expert `name` of each video of `part` in `ids`.
 
+        One that the dataset has of every video may still be unusable in some, with a warning, but not absent.
+
         An expert is missing when a video is absent from the file, its array is empty, its first value is NaN or, for the
         experts of which that is true, all its values are zero; or where the dataset has a list that says so.
 
@@ -104,17 +107,20 @@ class Archive:
         features = Features(table, items, sequence=expert.aggregation == "vlad")
         if flags := self.layout.parts[part].missing.get(name):
             features.hide(self._rows_flagged(flags, part)[[self._row(part)[video] for video in ids]])
-        absent = [video for video, there in zip(ids, features.available, strict=True) if not there]
-        if len(absent) == len(ids):
-            logger.warning("%s: none of the %d videos has this expert", path, len(ids))
-        may_be_missing = expert.may_be_missing
-        if may_be_missing is None:
-            may_be_missing = name not in self.layout.always_available
-        if absent and not may_be_missing:
+        always = expert.may_be_missing is None and name in self.layout.always_available
+        there = items >= 0 if always else features.available
+        absent, unused = (
+            [video for video, has in zip(ids, which, strict=True) if not has] for which in (there, features.available)
+        )
+        if absent and (always or expert.may_be_missing is False):
             raise InputError(
                 f"{path}: {len(absent)} of {len(ids)} videos are missing, first {', '.join(map(repr, absent[:3]))}, "
                 f"expected all (or experts.{name}.may_be_missing)"
             )
+        if len(unused) == len(ids):
+            logger.warning("%s: none of the %d videos has this expert", path, len(ids))
+        elif unused and always:
+            logger.warning("%s: empty, NaN or zeros for %d of %d videos, first '%s'", path, len(unused), len(ids), unused[0])
         return features
 
     def captions(self, text_feat: str, text_dim: int, part: str, ids: list[str], **choice: Any) -> Captions:
@@ -126,8 +132,7 @@ class Archive:
             choice: `fuse` and `most` of `Captions`.
 
         Raises:
-            InputError: a video without captions, an array of the wrong shape, NaN or inf, or captions and texts that differ
-                in number.
+            InputError: a video without captions, an array of the wrong shape, NaN or inf.
         """
         path = self._file(self.layout.text, text_feat, part, "text_feat")
         vectors = self._table(path, CaptionEncoder(text_dim))
@@ -190,7 +195,7 @@ class Archive:
 
     def _short(self, name: str) -> str:
         """A video's name as the layout wants it."""
-        return name.partition(".")[0] if self.layout.strip_suffix else name
+        return re.sub(r"\.\w{2,4}$", "", name) if self.layout.strip_suffix else name
 
     def _items(self, table: Table, part: str, ids: list[str], keys: Mapping[str, str] | None = None) -> np.ndarray:
         """The item of each video in `table`, -1 where there is none.
@@ -200,7 +205,8 @@ class Archive:
         """
         if table.names is None and self.layout.by_row:
             if len(table) != len(self._lists[part]):
-                raise InputError(f"{table.source}: {len(table)} rows, expected {len(self._lists[part])}, one a video")
+                source = self.layout.parts[part].ids or f"the captions of part '{part}'"
+                raise InputError(f"{table.source}: {len(table)} rows, expected {len(self._lists[part])}, as in {source}")
             row = self._row(part)
             return np.array([row[video] for video in ids])
         if table.names is None:

@@ -60,7 +60,7 @@ class Captions:
         most: no more than so many captions a video.
 
     Raises:
-        InputError: a video has no caption with a word, not the chosen one, or another number of texts.
+        InputError: a video has no caption with a word, or not the chosen one.
     """
 
     def __init__(
@@ -77,19 +77,16 @@ class Captions:
         self._vectors, self._raw = vectors, raw
         self._groups: list[list[np.ndarray]] = []  # of each video, of each caption: its spans in the table of vectors
         self._raw_shift: list[int | None] = []  # from these to the spans of the texts
-        left_out = without_text = 0
+        left_out, without_text = 0, []
         for v, (video, item) in enumerate(zip(ids, items, strict=True)):
             spans = np.arange(vectors.first[item], vectors.first[item + 1])
             shift = None
-            if raw is not None and raw_items[v] >= 0:
-                shift = int(raw.first[raw_items[v]] - vectors.first[item])
-                num_texts = raw.first[raw_items[v] + 1] - raw.first[raw_items[v]]
-                if num_texts != len(spans):
-                    raise InputError(
-                        f"{raw.source}: video '{video}' has {num_texts} captions, "
-                        f"expected {len(spans)} as in {vectors.source.name}"
-                    )
-            without_text += shift is None
+            if raw is not None:
+                first, last = (raw.first[raw_items[v]], raw.first[raw_items[v] + 1]) if raw_items[v] >= 0 else (0, 0)
+                if last - first == len(spans):
+                    shift = int(first - vectors.first[item])
+                else:
+                    without_text.append(f"'{video}' has {last - first} of {len(spans)}")
             if chosen is not None:
                 if chosen[v] >= len(spans):
                     raise InputError(f"{vectors.source}: video '{video}' has {len(spans)} captions, but not {chosen[v]}")
@@ -102,8 +99,9 @@ class Captions:
             self._raw_shift.append(shift)
         if left_out:
             logger.warning("%s: %d captions without a word are left out", vectors.source, left_out)
-        if raw is not None and without_text:
-            logger.warning("%s: %d of %d videos have no text", raw.source, without_text, len(ids))
+        if without_text:
+            problem = f"for {len(without_text)} of {len(ids)} videos, first {without_text[0]}"
+            logger.warning("%s: not as many texts as captions %s; theirs are left out", raw.source, problem)
 
     def __len__(self) -> int:
         return len(self._groups)

@@ -68,9 +68,10 @@ class Layout:
         experts: expert -> file.
         text: `text_feat` -> file of the captions as word vectors.
         raw_captions: the file of the captions as words; it may be absent.
-        always_available: experts that every video has; without one it is an error, unless the config says otherwise.
+        always_available: experts whose files have every video; one that is not there is an error, unless the config says
+            otherwise.
         by_row: files hold an array with a row a video, in the order of the part, not a dict.
-        strip_suffix: names of videos lose what follows their first dot.
+        strip_suffix: names of videos lose the suffix of a video file.
         caption_keys: a file, video -> the name that its captions go by (YouTube ids).
         download: where it comes from (None: it is one's own).
     """

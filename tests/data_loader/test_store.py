@@ -84,6 +84,14 @@ def test_captions_and_texts_keep_their_order_and_their_number(tmp_path, rng, mon
     assert {name: [x.tobytes().decode() for x in spans] for name, spans in items_of(texts).items()} == expected
 
 
+@pytest.mark.parametrize("suffix", [".pickle", ".npy"])
+def test_items_that_share_an_array_are_read_whole(tmp_path, suffix):
+    """Such a pickle cannot be read item by item."""
+    shared = np.arange(3000.0).reshape(500, 6)
+    table = open_table(write(tmp_path / f"rgb{suffix}", {"a": shared, "b": shared[:1], "c": shared}), FRAMES, tmp_path)
+    assert_holds(table, {"a": [shared], "b": [shared[:1]], "c": [shared]})
+
+
 def test_the_first_rows_of_a_span(tmp_path):
     x = np.arange(30.0).reshape(5, 6) + 1
     table = open_table(write(tmp_path / "rgb.pickle", {"a": x}), FRAMES, tmp_path)

@@ -1,0 +1,103 @@
+"""What is in the files: features, captions, and which features are missing, and how.
+
+Videos and captions share latent vectors, so that a model can learn to match them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+LATENT_DIM = 5
+BLUR = 0.5  # of latents of variance 1: some captions fit another video better
+TEXT_DIMS = {"w2v": 300, "openai": 768, "bertxl": 1024}
+WORDS = ("a", "man", "woman", "cat", "sings", "cooks", "runs", "in", "the", "café", "rain", "slowly")
+LONG_SEQUENCE = 55  # more frames than any config takes
+
+# How an expert that not every video has is stored. Each form comes at every eighth video: all of them in a part of eight.
+FORMS = ("frames", "empty", "NaN", "zeros", "frames", "absent", "empty rows", "frames")
+ROW_FORMS = tuple("frames" if form == "absent" else form for form in FORMS)
+MATRIX_FORMS = ("frames", "NaN", "zeros", "frames")
+
+Features = dict[str, np.ndarray]
+Missing = set[str]
+
+
+class Content:
+    """Makes the features and captions of the videos `ids`."""
+
+    def __init__(self, ids: Sequence[str], seed: int):
+        self.rng = np.random.default_rng(seed)
+        self.ids = list(ids)
+        self.latents = dict(zip(self.ids, self.rng.normal(size=(len(self.ids), LATENT_DIM)), strict=True))
+        self.maps = {}
+
+    def rows(self, video: str, kind: str, dim: int, number: int) -> np.ndarray:
+        """(number, dim) float64: what is seen of a video's latents, with a blur and with noise."""
+        if kind not in self.maps:
+            self.maps[kind] = self.rng.normal(size=(LATENT_DIM, dim))
+        seen = self.latents[video] + BLUR * self.rng.normal(size=LATENT_DIM)
+        return seen @ self.maps[kind] + 0.1 * self.rng.normal(size=(number, dim))
+
+    def frames(self, name: str, dim: int, dtype: type, most: int = 4) -> Features:
+        """An expert that every video has, as a sequence of up to `most` frames."""
+        return {x: self.rows(x, name, dim, self.rng.integers(1, most + 1)).astype(dtype) for x in self.ids}
+
+    def vectors(self, name: str, dim: int, dtype: type, with_row: bool = False) -> Features:
+        """An expert that every video has, averaged already: (dim,) or (1, dim)."""
+        frames = self.frames(name, dim, dtype, most=1)
+        return frames if with_row else {video: x[0] for video, x in frames.items()}
+
+    def intermittent(
+        self,
+        name: str,
+        dim: int,
+        dtype: type,
+        offset: int,
+        *,
+        forms: Sequence[str] = FORMS,
+        vector: bool = False,
+        zeros_are_missing: bool = True,
+        ids: Sequence[str] | None = None,
+    ) -> tuple[Features, Missing]:
+        """An expert that some videos miss, in the forms by turns from `offset` on, and which videos miss it."""
+        features, missing = {}, set()
+        for position, video in enumerate(ids or self.ids):
+            form = forms[(position + offset) % len(forms)]
+            frames = self.rows(video, name, dim, 1 if vector else self.rng.integers(1, 5)).astype(dtype)
+            if position % len(forms) == -offset % len(forms) and not vector:
+                frames = self.rows(video, name, dim, LONG_SEQUENCE).astype(dtype)
+            if form == "NaN":
+                frames[0, 0] = np.nan
+                if position // len(forms) % 2:
+                    frames[:] = np.nan
+            elif form == "zeros":
+                frames[:] = 0
+            if form == "empty":
+                features[video] = np.zeros(0)
+            elif form == "empty rows":
+                features[video] = np.zeros((0, dim))
+            elif form != "absent":
+                features[video] = frames[0] if vector else frames
+            if form not in ("frames", "zeros") or (form == "zeros" and zeros_are_missing):
+                missing.add(video)
+        return features, missing
+
+    def words(self, counts: dict[str, int], long: Sequence[str], most: int = 8) -> dict[str, list[list[str]]]:
+        """`counts` captions a video as words; the first caption of the videos `long` has as many as any config cuts."""
+        captions = {}
+        for video, count in counts.items():
+            lengths = self.rng.integers(1, most + 1, size=count)
+            if video in long:
+                lengths[0] = 105
+            captions[video] = [self.rng.choice(WORDS, size=length).tolist() for length in lengths]
+        return captions
+
+    def word_vectors(
+        self, words: dict[str, list[list[str]]], text_feat: str, dtype: type = np.float32
+    ) -> dict[str, list[np.ndarray]]:
+        """Captions as word vectors, (words, dim) each."""
+        dim = TEXT_DIMS[text_feat]
+        return {
+            video: [self.rows(video, text_feat, dim, len(caption)).astype(dtype) for caption in captions]
+            for video, captions in words.items()
+        }

@@ -1,0 +1,144 @@
+"""The published layouts: every value of a batch is the one that the archive was written with."""
+
+import numpy as np
+import pytest
+from benchmarks import write_benchmark
+from benchmarks.cases import CASES
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The archive of a dataset, one for all tests that leave it as it is."""
+    benchmarks = {}
+
+    def written(name):
+        if name not in benchmarks:
+            benchmarks[name] = write_benchmark(name, tmp_path_factory.mktemp(name))
+        return benchmarks[name]
+
+    return written
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    return CASES[request.param]
+
+
+def assert_experts_are(batch, ids, benchmark, case):
+    """Each expert of each video of a batch is what the archive says, aggregated by plain means."""
+    aggregation = {**dict.fromkeys(("audio", "ocr", "speech"), "vlad"), **case.loader_args["feat_aggregation"]}
+    assert set(batch["experts"]) == set(batch["ind"]) == set(case.section["modalities"])
+    for name, values in batch["experts"].items():
+        truth = case.variants.get(name, name)
+        present = [video not in benchmark.missing[truth] for video in ids]
+        np.testing.assert_array_equal(batch["ind"][name], present, err_msg=name)
+        for b, video in enumerate(ids):
+            where = f"{name} of {video}"
+            if not present[b]:
+                assert values[b].isnan().all(), where
+                continue
+            array = benchmark.features[truth][video].astype(np.float64)
+            if aggregation[name] == "vlad":
+                array = array[: case.args["max_expert_tokens"]]
+                np.testing.assert_allclose(values[b, : len(array)], array.astype(np.float32), rtol=0, err_msg=where)
+                assert not values[b, len(array) :].any(), where
+                mask = np.arange(values.shape[1]) < len(array)
+                np.testing.assert_array_equal(batch["frame_masks"][name][b], mask, err_msg=where)
+            else:
+                if array.ndim == 2:
+                    array = array.max(axis=0) if aggregation[name] == "max" else array.sum(axis=0) / len(array)
+                np.testing.assert_allclose(values[b], array, rtol=1e-5, atol=1e-6, err_msg=where)
+
+
+def captions_of(benchmark, case, part, video, most):
+    """The captions that a video ought to have: (word vectors, text) each."""
+    captions = benchmark.captions[part]
+    vectors, words = captions.vectors[case.section["text_feat"]][video], captions.words[video]
+    if part == "jsfusion-val":
+        index = benchmark.caption_index[video]
+        vectors, words = [vectors[index]], [words[index]]
+    if case.args.get("fuse_captions"):
+        vectors, words = [np.concatenate(vectors)], [[word for caption in words for word in caption]]
+    cut = [x[: case.args["max_text_words"]].astype(np.float32) for x in vectors]
+    if case.dataset == "LSMDC" and part == "train":  # whose texts are not in the archive
+        words = [[]]
+    return list(zip(cut, map(" ".join, words), strict=True))[:most]
+
+
+def assert_caption_is(vectors, mask, expected):
+    """Word vectors and their mask are those of a caption, and no more."""
+    np.testing.assert_array_equal(mask, np.arange(len(mask)) < len(expected))
+    np.testing.assert_array_equal(vectors[mask], expected)
+    assert not vectors[~mask].any()
+
+
+def test_evaluation_batches_hold_what_the_archive_does(written, case):
+    benchmark = written(case.dataset)
+    part = list(case.parts)[1]
+    most = case.loader_args["num_test_captions"]
+    expected = {video: captions_of(benchmark, case, part, video, most) for video in benchmark.ids[part]}
+    batches = list(case.loaders(benchmark, training=False).evaluation)
+    assert [video for batch in batches for video in batch["ids"]] == benchmark.ids[part]
+    for batch in batches:
+        assert_experts_are(batch, batch["ids"], benchmark, case)
+        assert batch["text"].shape[:2] == (len(batch["ids"]), max(map(len, expected.values())))
+        nothing = np.zeros((0, case.section["text_dim"]))
+        for b, video in enumerate(batch["ids"]):
+            captions = expected[video]
+            assert batch["raw_captions"][b] == [text for _, text in captions]
+            for k, (vectors, mask) in enumerate(zip(batch["text"][b], batch["word_mask"][b], strict=True)):
+                assert_caption_is(vectors, mask, captions[k][0] if k < len(captions) else nothing)
+
+
+def test_training_batches_hold_every_video_with_one_of_its_captions(written, case):
+    benchmark = written(case.dataset)
+    part = list(case.parts)[0]
+    videos = benchmark.ids[part]
+    loaders = case.loaders(benchmark, batch_size=len(videos))
+    (batch,) = loaders.train
+    ids = batch["ids"]
+    if case.dataset == "LSMDC":  # they have no names in the archive but their row
+        ids = [f"train-{int(name.removeprefix('train-'))}" for name in ids]
+    assert sorted(ids) == sorted(videos) and ids != videos
+    assert_experts_are(batch, ids, benchmark, case)
+    assert batch["text"].shape[:2] == (len(videos), 1)
+    for b, video in enumerate(ids):
+        mask = batch["word_mask"][b, 0]
+        found = (batch["text"][b, 0][mask].numpy(), *batch["raw_captions"][b])
+        options = captions_of(benchmark, case, part, video, None)
+        assert any(text == found[1] and np.array_equal(x, found[0]) for x, text in options), video
+        assert mask.sum() == len(found[0]) and not batch["text"][b, 0][~mask].any()
+
+
+def test_training_can_be_restricted_to_the_first_caption(written):
+    case, benchmark = CASES["MSVD dev"], written("MSVD")
+    (batch,) = case.loaders(benchmark, batch_size=16, restrict_train_captions=1).train
+    words = benchmark.captions["train"].words
+    assert max(map(len, words.values())) > 1
+    assert batch["raw_captions"] == [[" ".join(words[video][0])] for video in batch["ids"]]
+
+
+def test_numbers_of_videos_that_are_not_the_published_ones_are_told(written, case, caplog):
+    benchmark = written(case.dataset)
+    case.loaders(benchmark)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    for part, published in case.parts.items():
+        found = len(benchmark.ids[part]) + 5 * (part == "train" and case.dataset == "LSMDC")
+        (message,) = [text for text in warnings if str(published) in text.split()]
+        assert str(found) in message.split()
+
+
+def test_the_published_number_of_videos_is_nothing_to_tell(tmp_path, caplog):
+    benchmark = write_benchmark("MSVD", tmp_path, num_val=100)
+    CASES["MSVD dev"].loaders(benchmark)
+    assert "train_list.txt: 16 videos" in caplog.text and "val_list.txt" not in caplog.text
+
+
+def test_the_config_names_the_network_that_rgb_comes_from(tmp_path):
+    benchmark, case = write_benchmark("MSVD", tmp_path), CASES["MSVD official"]
+    other = {video: x[:1] + 1 for video, x in benchmark.features["rgb"].items()}
+    benchmark.pickle("resnet50-imagenet-raw-nocrop.pickle", other)
+    first = benchmark.ids["test"][0]
+    for name, expected in (("senet154", benchmark.features["rgb"]), ("resnet50", other)):
+        batch = next(iter(case.loaders(benchmark, training=False, rgb_model_name=name).evaluation))
+        np.testing.assert_allclose(batch["experts"]["rgb"][0], expected[first].mean(axis=0), rtol=1e-5, atol=1e-6)
