@@ -10,5 +10,6 @@ LAYOUTS = {module.LAYOUT.name: module.LAYOUT for module in _MODULES if hasattr(m
 
 
 def layout_of(dataset_name: str) -> Layout:
-    """The layout of a published dataset, or that of one's own."""
-    return LAYOUTS.get(dataset_name, LAYOUTS[""])
+    """The layout of a known dataset, upper or lower case, or that of one's own."""
+    by_name = {name.lower(): layout for name, layout in LAYOUTS.items()}
+    return by_name.get(dataset_name.lower(), LAYOUTS[""])

@@ -1,0 +1,47 @@
+"""What a new dataset takes, and what the declared ones have to have."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+from data_loader import datasets
+from data_loader.experts import EXPERTS
+
+SIXTH = """
+from data_loader.datasets.layout import Layout, Part, Split
+
+LAYOUT = Layout(
+    name="Sixth",
+    folder="sixth",
+    parts={"train": Part("a.txt", 7), "test": Part("b.txt", 3)},
+    splits={"test": Split("train", "test")},
+    experts={"rgb": "rgb.npy"},
+    text={"w2v": "words-{part}.pkl"},
+)
+"""
+
+
+def test_a_sixth_dataset_is_one_file(tmp_path):
+    shutil.copytree(ROOT / "data_loader", tmp_path / "data_loader")
+    (tmp_path / "data_loader/datasets/sixth.py").write_text(SIXTH)
+    program = "from data_loader.datasets import layout_of; print(layout_of('Sixth').parts['test'].size)"
+    result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.stdout == "3\n", result.stderr
+
+
+def test_names_are_known_in_any_case_and_others_are_ones_own():
+    assert datasets.layout_of("msvd") is datasets.LAYOUTS["MSVD"]
+    assert datasets.layout_of("Stamps") is datasets.LAYOUTS[""]
+
+
+@pytest.mark.parametrize("layout", datasets.LAYOUTS.values(), ids=lambda layout: layout.name or "own")
+def test_declarations_are_whole(layout):
+    assert {part for split in layout.splits.values() for part in (split.train, split.evaluation)} <= layout.parts.keys()
+    for split in layout.splits.values():
+        assert {name.partition("-")[0] for name in split.experts} <= layout.experts.keys()
+    if layout.name:
+        assert layout.experts.keys() <= EXPERTS.keys() and {"rgb", "flow", "scene"} <= layout.experts.keys()
+        assert all(len(sha1) == 40 for sha1 in layout.download.sha1)
