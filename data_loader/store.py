@@ -25,9 +25,10 @@ from utils.safe_pickle import UnstreamableError
 
 VERSION = 1
 BLOCK_BYTES = 64 << 20
-# Pages stay resident until about that much has been read of a table, and then the system may keep them, if it has the room.
-RESIDENT_BYTES = 32 << 20
-FAULT_BYTES = 64 << 10  # a page that is touched brings its neighbours
+# Pages of a table stay resident until they may be that many, and then the system keeps them, if it has the room. A page
+# that is read may bring its neighbours along: how many, is the system's business, but no more than this.
+RESIDENT_BYTES = 64 << 20
+FAULT_BYTES = 2 << 20
 
 logger = logging.getLogger(__name__)
 
@@ -75,16 +76,16 @@ class Table:
         shape = (length, self._width) if self._width else (length,)
         x = np.frombuffer(self._mapped, self._dtype, length * (self._width or 1), int(self._addresses[span]))
         x = x.reshape(shape).astype(np.float32 if self._width else np.uint8)
-        self._read += x.nbytes + FAULT_BYTES
-        if self._read > RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+        self._resident += x.nbytes + FAULT_BYTES
+        if self._resident > RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED)
-            self._read = 0
+            self._resident = 0
         return x
 
     def _map(self) -> None:
         with self._cache.open("rb") as file:
             self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._read = 0
+        self._resident = 0
 
 
 def open_table(source: Path, encoder: Encoder, folder: Path) -> Table:

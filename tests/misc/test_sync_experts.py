@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import random
+import resource
 import shutil
 import socket
 import sys
@@ -128,7 +129,7 @@ def test_purges_the_archive_and_does_not_miss_it(sync, server):
     assert sync("--purge_tar_file")[0] == 0
     assert not TAR.exists()
     assert_synced()
-    assert sync()[0] == 0
+    assert sync()[0] == 0 and sync("--purge_tar_file")[0] == 0
     assert len(server.log) == 1 and not TAR.exists()
 
 
@@ -172,6 +173,11 @@ def test_names_are_found_in_any_case_and_fetched_once(sync, server, monkeypatch,
     assert sync(*way)[0] == 0
     assert_synced()
     assert len(server.log) == 1
+
+
+def test_an_address_may_end_with_a_slash_and_be_in_capitals(sync, server):
+    assert sync("--root_url", f"{server.url.upper()}/")[0] == 0
+    assert_synced()
 
 
 def test_several_datasets_by_folder(sync, server, monkeypatch):
@@ -415,6 +421,21 @@ def test_a_page_instead_of_the_file_does_not_cost_the_part(refused, server, no_l
     assert PART.read_bytes() == b"x" * 1000 and "goes on from there" in err
 
 
+def test_the_disk_is_full(sync, refused, server):
+    """What came until then is kept; here the limit is that of a file."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+    try:
+        assert refused() == f"error: {PART}: File too large\n"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    kept = PART.stat().st_size
+    assert 100_000 < kept <= 200_000
+    assert sync()[0] == 0
+    assert [request["Range"] for request in server.log] == [None, f"bytes={kept}-"]
+    assert_synced()
+
+
 def test_another_process_is_fetching_it(refused, server):
     PART.parent.mkdir(parents=True)
     with PART.open("ab") as file:
@@ -467,6 +488,12 @@ def test_enough_disk_for_all_that_is_asked_for(sync, server, monkeypatch, argume
 def test_bad_arguments(refused, server, arguments, message):
     assert message in refused(*arguments)
     assert server.log == []
+
+
+def test_a_dataset_that_was_not_published_is_not_offered(refused, sync, monkeypatch):
+    monkeypatch.setitem(LAYOUTS, "MSVD", dataclasses.replace(LAYOUTS["MSVD"], download=None))
+    assert "--dataset MSVD: no such dataset" in refused()
+    assert "MSVD" not in sync("--dataset", "all", "--list")[1]
 
 
 def test_no_dataset(monkeypatch, capsys, project):
@@ -540,9 +567,13 @@ def test_an_interrupted_unpacking_is_repeated(sync, server, monkeypatch, owner, 
     assert_synced()
 
 
-def test_features_that_were_deleted_are_unpacked_again(sync, server):
+def test_features_that_were_deleted_are_unpacked_again(sync, server, monkeypatch):
     sync()
     shutil.rmtree(RGB.parent)
+    with monkeypatch.context() as context:
+        interrupt_after(context, Path, "replace", 1)  # of what is moved to its place
+        assert sync()[0] == 130
+    assert not Path("data/MSVD/synced.json").exists()
     assert sync()[0] == 0
     assert len(server.log) == 1
     assert_synced()
@@ -579,6 +610,7 @@ def test_list(sync, server):
     assert here() == "1.0 KiB of it"
     PART.rename(TAR)
     assert here() == "archive"
+    assert "about 586.8 KiB needed" in sync("--dry_run")[1]
     TAR.unlink()
     RGB.parent.mkdir(parents=True)
     assert here() == "unrecorded"

@@ -112,8 +112,10 @@ def test_a_member_that_leads_out_of_data_is_refused(refused, member, message):
     [
         [("data/MSVD/x", link("../MSRVTT")), ("data/MSVD/x/rgb.pickle", b"evil")],
         [("data/MSVD/x", link("../MSRVTT")), ("data/MSVD/x/more", {"type": DIR})],
+        [("data/MSVD/x", link("../MSRVTT")), ("data/MSVD/x/more/file", b"evil")],
         [("data/MSVD/x", link("../MSRVTT")), ("data/MSVD/y", link("data/MSVD/x/rgb.pickle", HARD))],
-        [("data/MSVD/x", link("../MSRVTT/rgb.pickle")), ("data/MSVD/y", link("data/MSVD/x", HARD))],
+        [("data/MSVD/x", link("symlinked-feats")), ("data/MSVD/y", link("data/MSVD/x/rgb.pickle", HARD))],
+        [("data/MSVD/x", link("symlinked-feats/rgb.pickle")), ("data/MSVD/y", link("data/MSVD/x", HARD))],
         # Here the way by names stays in `data` and that by links does not: x leads to data/MSVD, so x/../.. is the project.
         [
             ("data/MSVD/a/b/x", link("../..")),
@@ -184,7 +186,8 @@ def test_files_folders_and_links_are_unpacked(unpacked):
 def test_the_last_of_several_members_of_one_name_counts(unpacked):
     files = unpacked(GOOD, (f"{FEATS}/x", link("rgb.pickle")), (f"{FEATS}/x", b"new"), (f"{FEATS}/y", b"y"), GOOD)
     assert files[f"{FEATS}/x"] == b"new" and files[f"{FEATS}/rgb.pickle"] == b"rgb"
-    assert unpacked(GOOD, (f"{FEATS}/x", link("rgb.pickle")))[f"{FEATS}/x"] == Path("rgb.pickle")
+    assert unpacked(GOOD, (f"{FEATS}/x", b"new"), (f"{FEATS}/x", link("none")))[f"{FEATS}/x"] == Path("none")
+    assert unpacked(GOOD, (f"{FEATS}/x", link("none")), (f"{FEATS}/x", b"new"))[f"{FEATS}/x"] == b"new"
 
 
 def test_neither_owner_nor_mode_is_taken_over(unpacked):
@@ -212,17 +215,20 @@ def test_what_is_in_data_besides_stays_and_files_are_replaced(unpacked):
 
 
 @pytest.mark.parametrize(
-    ("place", "target"), [("data/MSVD", "../../neighbour"), (FEATS, "../../../neighbour"), ("data/MSVD", "MSRVTT")]
+    ("place", "target"),
+    [("data/MSVD", "../../neighbour"), (FEATS, "../../../neighbour"), ("data/MSVD", "MSRVTT"), ("data/MSVD", "nowhere")],
 )
 def test_nothing_is_written_through_a_link_in_data(refused, place, target):
     Path(place).parent.mkdir(parents=True, exist_ok=True)
     Path(place).symlink_to(target)
-    assert f"error: {place}: found a file or link, expected a folder as in the archive" in refused(GOOD)
+    assert f"error: {place}: found a file or link, expected a folder as in the archive" in refused(("data/A/x", b"x"), GOOD)
 
 
 def test_a_folder_is_not_replaced_by_a_file(refused):
     Path(GOOD[0]).mkdir(parents=True)
-    assert f"error: {GOOD[0]}: found a folder, expected a file or link as in the archive" in refused(GOOD)
+    assert f"error: {GOOD[0]}: found a folder, expected a file or link as in the archive" in refused(
+        ("data/A/x", b"x"), GOOD
+    )
 
 
 @pytest.mark.parametrize("second", [b"file", link("rgb.pickle")])
@@ -248,6 +254,16 @@ def test_absurd_sizes(refused, size, message):
     members[1].size = size
     content = b"".join(member.tobuf(format=tarfile.GNU_FORMAT) for member in members)
     assert message in refused(gzip.compress(content + bytes(1024)))
+
+
+def test_an_absurd_size_of_a_name(refused):
+    member = tarfile.TarInfo("././@LongLink")
+    member.type, member.size = tarfile.GNUTYPE_LONGNAME, 2**80
+    assert "cannot be unpacked (" in refused(gzip.compress(member.tobuf(format=tarfile.GNU_FORMAT) + bytes(1024)))
+
+
+def test_a_name_with_a_zero(refused):
+    assert "cannot be unpacked (" in refused(GOOD, (f"data/MSVD/{'long' * 50}\0", b"x"))
 
 
 def test_an_archive_of_another_dataset(refused):
