@@ -90,19 +90,20 @@ def fetch(url: str, part: Path, about: int) -> None:
         UnavailableError: the address does not give the file, or not all of it, after a few retries.
         InputError: another process is writing `part`.
     """
-    with part.open("ab") as file, requests.Session() as session:
-        _lock(file)
-        try:
-            _persist(session, url, file, about)
-        except requests.RequestException as error:
-            raise UnavailableError(f"{url}: {error}, expected an address to download from") from None
-        except OSError as error:
-            error.filename = error.filename or str(part)
-            raise
-        finally:
-            if not file.tell():
-                part.unlink(missing_ok=True)
-                forget(part)
+    try:
+        with part.open("ab") as file, requests.Session() as session:
+            _lock(file)
+            try:
+                _persist(session, url, file, about)
+            finally:
+                if not file.tell():
+                    part.unlink(missing_ok=True)
+                    forget(part)
+    except requests.RequestException as error:
+        raise UnavailableError(f"{url}: {error}, expected an address to download from") from None
+    except OSError as error:
+        error.filename = error.filename or str(part)
+        raise
 
 
 def sha1_of(path: Path) -> str:
@@ -183,7 +184,6 @@ def _receive(session: requests.Session, url: str, file: BinaryIO, start: int, ab
         with SizeBar(part.name, version.size, start) as bar:
             while piece := response.raw.read1(CHUNK, decode_content=False):
                 file.write(piece)
-                file.flush()
                 bar.update(len(piece))
     if version.size not in (None, file.tell()):
         raise _PassingError("connection closed")
