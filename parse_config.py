@@ -101,7 +101,7 @@ class ConfigParser:
         if own["dataset_name"] != other["dataset_name"]:
             raise InputError(f"{place}.dataset_name is '{other['dataset_name']}', expected '{own['dataset_name']}'")
         if own["data_dir"] != other["data_dir"]:
-            logger.warning("%s.data_dir is '%s', but '%s' is tested on", place, other["data_dir"], own["data_dir"])
+            logger.warning("%s.data_dir is '%s', '%s' is used all the same", place, other["data_dir"], own["data_dir"])
         return other["split_name"]
 
     def as_dict(self) -> dict:

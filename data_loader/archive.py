@@ -81,7 +81,7 @@ class Archive:
     def warn_of_overlap(self, evaluation_ids: Sequence[str]) -> None:
         """Warn of videos to evaluate that are trained on too, where they have names to tell."""
         train, evaluation = (self.layout.parts[part].ids for part in (self.split.train, self.split.evaluation))
-        if train is None:
+        if train is None or not (self.folder / train).exists():
             return
         if both := sorted(set(_read_list(self.folder / train, self._short)) & set(evaluation_ids)):
             logger.warning(

@@ -10,7 +10,7 @@ class _ByName(dict):
         self.prefix = prefix
 
     def __missing__(self, name: str) -> str:
-        return f"{self.prefix}{name}"
+        return self.prefix + name.replace("{", "{{").replace("}", "}}")
 
 
 LAYOUT = Layout(

@@ -175,8 +175,9 @@ def test_names_are_found_in_any_case_and_fetched_once(sync, server, monkeypatch,
     assert len(server.log) == 1
 
 
-def test_an_address_may_end_with_a_slash_and_be_in_capitals(sync, server):
-    assert sync("--root_url", f"{server.url.upper()}/")[0] == 0
+def test_a_root_may_end_with_a_slash_and_be_in_capitals(sync, server):
+    server.files = {f"/MIRROR{FIRST}": ARCHIVE}
+    assert sync("--root_url", f"{server.url.upper()}/MIRROR/")[0] == 0
     assert_synced()
 
 
