@@ -33,5 +33,5 @@ $(BIN)/.dev-installed: requirements/dev-requirements.txt $(BIN)/.installed
 	@touch $@
 
 venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' || { echo "Python 3.11.4 or newer is needed"; exit 2; }
 	$(PYTHON) -m venv venv

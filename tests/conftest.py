@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest_plugins = ["syncing"]
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
@@ -124,10 +126,10 @@ def workplace(archive, config):
 
 
 @pytest.fixture
-def run(workplace, monkeypatch, capsys):
+def call(monkeypatch, capsys):
     """Run a command in this process: (exit code, standard output, standard error)."""
 
-    def run(command, *arguments):
+    def call(command, *arguments):
         monkeypatch.setattr(sys, "argv", [command.__name__, *map(str, arguments)])
         try:
             command.main()
@@ -136,7 +138,13 @@ def run(workplace, monkeypatch, capsys):
             code = stop.code
         return code, *capsys.readouterr()
 
-    return run
+    return call
+
+
+@pytest.fixture
+def run(workplace, call):
+    """The same, where there is an archive and a config."""
+    return call
 
 
 @pytest.fixture

@@ -56,22 +56,6 @@ def parity(tmp_path, monkeypatch):
     return data
 
 
-@pytest.fixture
-def run_here(parity, monkeypatch, capsys):
-    """Run a command beside the archive."""
-
-    def run(command, *arguments):
-        monkeypatch.setattr("sys.argv", ["command", *map(str, arguments)])
-        code = 0
-        try:
-            command.main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return run
-
-
 @pytest.mark.parametrize("file", ["legacy_checkpoint", "legacy_checkpoint_floatbest", "legacy_checkpoint_cuda"])
 @pytest.mark.parametrize(
     ("options", "target", "leaky"),
@@ -83,11 +67,9 @@ def run_here(parity, monkeypatch, capsys):
         (["--set", "arch.args.gate_order=parallel"], "sims_missing_parallel_gate", False),
     ],
 )
-def test_the_recorded_similarities_come_out(parity, run_here, file, options, target, leaky):
+def test_the_recorded_similarities_come_out(parity, call, file, options, target, leaky):
     checkpoint = shared("parity", f"{file}.pth")
-    code, out, err = run_here(
-        test_command, "--config", "eval.json", "--resume", checkpoint, "--save_sims", "sims.npz", *options
-    )
+    code, out, err = call(test_command, "--config", "eval.json", "--resume", checkpoint, "--save_sims", "sims.npz", *options)
     assert code == 0, err
     with np.load("sims.npz") as saved:
         np.testing.assert_allclose(saved["sims"], parity[target], rtol=0, atol=1e-5)
@@ -113,22 +95,22 @@ def test_the_targets_differ_enough_to_tell(parity):
             assert np.abs(parity[one] - parity[other]).max() > 1e-3
 
 
-def refused(run_here, command, *arguments):
-    code, _, err = run_here(command, *arguments)
+def refused(call, command, *arguments):
+    code, _, err = call(command, *arguments)
     assert code == 2 and err.startswith("error: ") and err.count("\n") == 1, err
     return err
 
 
-def test_what_does_not_fit_is_refused_with_its_name(run_here):
+def test_what_does_not_fit_is_refused_with_its_name(parity, call):
     checkpoint = shared("parity", "legacy_checkpoint.pth")
     wrong = ["--config", "eval.json", "--resume", checkpoint, "--set"]
-    message = refused(run_here, test_command, *wrong, "arch.args.vlad_clusters.text=4")
+    message = refused(call, test_command, *wrong, "arch.args.vlad_clusters.text=4")
     assert "legacy_checkpoint.pth: 'text_pooling.clusters' is (12, 3), expected (12, 4) by the config" in message
-    message = refused(run_here, test_command, *wrong, "arch.args.use_ce=false")
+    message = refused(call, test_command, *wrong, "arch.args.use_ce=false")
     assert "legacy_checkpoint.pth: " in message and "(and " in message
 
 
-def test_it_is_no_checkpoint_to_train_on_from(run_here):
+def test_it_is_no_checkpoint_to_train_on_from(parity, call):
     training = {
         **CONFIG,
         "optimizer": {"type": "Adam"},
@@ -137,5 +119,5 @@ def test_it_is_no_checkpoint_to_train_on_from(run_here):
     }
     Path("train.json").write_text(json.dumps(training))
     checkpoint = shared("parity", "legacy_checkpoint.pth")
-    message = refused(run_here, train_command, "--config", "train.json", "--resume", checkpoint)
+    message = refused(call, train_command, "--config", "train.json", "--resume", checkpoint)
     assert "legacy_checkpoint.pth: a checkpoint of the 2019 release has no optimiser to go on with" in message
