@@ -245,7 +245,7 @@ def test_control_c_ends_a_training_with_word_of_how_to_go_on(workplace):
             break
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and err.strip() == "interrupted"
+    assert (process.returncode, err.strip()) == (130, "interrupted")
     *_, checkpoint = next(line for line in out.splitlines() if "--resume" in line).split()
     assert torch.load(checkpoint, weights_only=True)["epoch"] >= 2
 

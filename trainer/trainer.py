@@ -25,6 +25,7 @@ from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate, to_device
 from utils.errors import InputError
 from utils.files import write_json
+from utils.interrupts import held_back
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +95,8 @@ class Trainer:
             raise
         finally:
             if self.writer is not None:
-                self.writer.close()
+                with held_back():
+                    self.writer.close()
 
     def _train_epochs(self) -> None:
         """The epochs; each is saved before it is reported."""
@@ -108,8 +110,9 @@ class Trainer:
                 values |= {f"val_{metric}_{name}": value for name, value in measured.items()}
             self._step_schedule(values)
             best = epoch > self.options["skip_first_n_saves"] and self.monitor.update(values)
-            self._save(epoch, values, best)
-            self._report(epoch, values, evaluation)
+            with held_back():
+                self._save(epoch, values, best)
+                self._report(epoch, values, evaluation)
 
     def resume(self, state: dict[str, Any], path: Path, same_run: bool) -> None:
         """Continue from checkpoint `state`, read from `path`.

@@ -95,6 +95,8 @@ def fetch(url: str, part: Path, about: int) -> None:
             _lock(file)
             try:
                 _persist(session, url, file, about)
+                if not file.tell():
+                    raise UnavailableError(f"{url}: answered without a byte, expected about {size_text(about)}")
             finally:
                 if not file.tell():
                     part.unlink(missing_ok=True)

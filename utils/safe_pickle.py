@@ -1,6 +1,7 @@
 """Unpickling what strangers wrote: nothing that a pickle says is executed."""
 
 import codecs
+import math
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -61,7 +62,24 @@ class _Array(np.ndarray):
 
     def __setstate__(self, state: tuple) -> None:
         version, shape, dtype, fortran, content = state
-        super().__setstate__((version, shape, dtype.real(), fortran, content))
+        dtype = dtype.real()
+        if dtype.hasobject and (type(content) is not list or len(content) != _num_items(shape)):
+            raise RefusedError("an array of other objects than its shape says")  # numpy would read beyond them
+        super().__setstate__((version, shape, dtype, fortran, content))
+
+
+def _num_items(shape: Any) -> int:
+    """How many items an array of `shape` has."""
+    if type(shape) is not tuple or not all(type(n) is int and n >= 0 for n in shape):
+        raise RefusedError("an array of a shape that is none")
+    return math.prod(shape)
+
+
+def _numbers(dtype: Any) -> np.dtype:
+    """The dtype of `_DType`, which is not that of objects."""
+    if (real := dtype.real()).hasobject:
+        raise RefusedError("objects made of bytes")
+    return real
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
@@ -83,9 +101,9 @@ def _reconstruct(subtype: type, shape: tuple, dtype: Any) -> np.ndarray:
 
 _NUMPY = {
     ("multiarray", "_reconstruct"): Allowed(_reconstruct),
-    ("multiarray", "scalar"): Allowed(lambda dtype, content: multiarray.scalar(dtype.real(), content)),
+    ("multiarray", "scalar"): Allowed(lambda dtype, content: multiarray.scalar(_numbers(dtype), content)),
     ("numeric", "_frombuffer"): Allowed(
-        lambda content, dtype, *shape_and_order: numeric._frombuffer(content, dtype.real(), *shape_and_order)
+        lambda content, dtype, *shape_and_order: numeric._frombuffer(content, _numbers(dtype), *shape_and_order)
     ),
 }
 _ALLOWED = {

@@ -183,6 +183,42 @@ def array_of(dtype):
     return Reduction(multiarray._reconstruct, np.ndarray, (0,), b"b", state=(1, (1,), dtype, False, ADDRESSES))
 
 
+def object_array(shape, objects):
+    """An array of objects as bytes of a pickle: `shape` and `objects` as opcodes."""
+    dtype = b"cnumpy\ndtype\nU\x02O8K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x3ftb"
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+    return b"\x80\x02}U\x01v" + array + b"(K\x01" + shape + dtype + b"\x89" + objects + b"tbs."
+
+
+@pytest.mark.parametrize("suffix", [".pickle", ".npy"])
+@pytest.mark.parametrize(
+    ("shape", "objects"),
+    [
+        (b"K\xc8\x85", b"](K\x01e"),  # 200 of which one is there
+        (b"K\x01\x85", b"](K\x01K\x02e"),
+        (b")", b"]"),  # 0-d
+        (b"K\x02\x85", b"U\x10" + b"A" * 16),
+        (b"J\xff\xff\xff\xff\x85", b"]"),
+        (b"J\xff\xff\xff\xffJ\xff\xff\xff\xff\x86", b"](K\x01e"),
+    ],
+)
+def test_arrays_of_more_or_fewer_objects_than_their_shape_are_refused(tmp_path, suffix, shape, objects):
+    """numpy reads as many as the shape says: memory beyond the list, as if it held objects."""
+    path = tmp_path / f"evil{suffix}"
+    content = object_array(shape, objects)
+    if suffix == ".npy":
+        np.save(path, np.array(None, dtype=object))
+        content = path.read_bytes()[:128] + content
+    path.write_bytes(content)
+    assert "refused, it holds an array of" in refusal(path)
+
+
+def test_arrays_of_as_many_objects_as_their_shape_are_read(tmp_path):
+    """So that the refusals above are for what they say."""
+    (tmp_path / "x.pickle").write_bytes(object_array(b"K\x01\x85", b"](K\x07e"))
+    assert read_file(tmp_path / "x.pickle")["v"].tolist() == [7]
+
+
 @pytest.mark.parametrize(
     "content",
     [

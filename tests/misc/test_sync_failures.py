@@ -171,6 +171,15 @@ def test_neither_address_has_it(sync_refused, server):
     assert not list(TAR.parent.iterdir())
 
 
+def test_an_empty_answer_is_none(sync, sync_refused, server):
+    server.files = dict.fromkeys((FIRST, SECOND), b"")
+    err = sync_refused()
+    assert err.count("answered without a byte, expected about 293.4 KiB") == 2 and "nothing was fetched" in err
+    server.files[SECOND] = ARCHIVE
+    assert sync()[0] == 0
+    assert_synced()
+
+
 def test_nobody_answers(sync_refused, server):
     with socket.create_server(("127.0.0.1", 0)) as unused:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
