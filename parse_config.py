@@ -118,8 +118,10 @@ class ConfigParser:
         return seeds
 
     def _default_name(self) -> str:
-        """<dataset>-<config stem>, as in the published links."""
-        name = f"{Path(self['data_loader']['args']['data_dir']).name.lower()}-{Path(self.source).stem}"
+        """<dataset>-<config stem>, as in the published links, where a `config.json` lies in <that>/<time>."""
+        dataset, path = Path(self["data_loader"]["args"]["data_dir"]).name.lower(), Path(self.source)
+        stem = path.resolve().parent.parent.name if path.name == "config.json" else path.stem
+        name = stem if stem.startswith(f"{dataset}-") else f"{dataset}-{stem}"
         return re.sub(r"[^\w.-]+", "-", name).lstrip(".-")
 
 

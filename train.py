@@ -111,6 +111,10 @@ def main() -> None:
     """Train with one seed or several."""
     args = parse_arguments()
     state = load_checkpoint(args.resume) if args.resume else None
+    if state and state.get("published"):
+        raise InputError(
+            f"{args.resume}: a checkpoint of the 2019 release has no optimiser to go on with, only test.py reads it"
+        )
     config = configure(args, state)
     seeds = config.seeds(args.seeds)
     save_dir = config["trainer"]["save_dir"]

@@ -149,6 +149,10 @@ class Archive:
             raw_items = self._items(raw, part, ids, keys)
             _refuse_problems(raw, raw_items)
         chosen = self._chosen_captions(self.layout.parts[part], ids)
+        for video, k, item in zip(ids, chosen or (), items, strict=False):
+            if k >= (number := vectors.first[item + 1] - vectors.first[item]):
+                index = self.folder / self.layout.parts[part].caption_index
+                raise InputError(f"{index}: '{video}' is {k}, expected less than its {number} captions in {path.name}")
         return Captions(vectors, items, raw, raw_items, ids, chosen, **choice)
 
     def _file(self, files: Mapping[str, FileName], name: str, part: str, key: str, expert: Expert | None = None) -> Path:
@@ -212,6 +216,8 @@ class Archive:
         if table.names is None:
             raise InputError(f"{table.source}: found an array by row, expected a dict from video name to array")
         item = {self._short(name): i for i, name in enumerate(table.names)}
+        if self.layout.strip_suffix and len(item) < len(set(table.names)):
+            raise InputError(f"{table.source}: names that differ in their suffix alone, expected one a video")
         keys = keys or {}
         return np.array([item.get(keys.get(video, video), item.get(video, -1)) for video in ids])
 
@@ -240,6 +246,8 @@ class Archive:
         flags = np.ravel(read_file(path))
         if len(flags) != len(self._lists[part]):
             raise InputError(f"{path}: {len(flags)} rows, expected {len(self._lists[part])}, one a video")
+        if other := [flag for flag in flags.tolist() if flag not in (0, 1)]:
+            raise InputError(f"{path}: found {other[0]!r}, expected 0 or 1 (missing) for each video")
         return flags.astype(bool)
 
 

@@ -1,6 +1,7 @@
 """The batches of an experiment."""
 
 import logging
+import os
 from collections.abc import Mapping
 
 import torch
@@ -74,6 +75,9 @@ class ExpertDataLoader:
             "max_expert_tokens": max_expert_tokens,
             "fuse_captions": fuse_captions,
         }
+        if num_workers > (most := len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1):
+            logger.debug("%d workers instead of %d: there are no more cores", most, num_workers)
+            num_workers = most
         workers = {
             "num_workers": num_workers,
             "pin_memory": pin_memory,

@@ -81,7 +81,7 @@ def find_file(folder: Path, name: str) -> Path:
     """
     if Path(name).suffix in SUFFIXES:
         if not (folder / name).exists():
-            raise InputError(f"{folder / name}: not found")
+            raise InputError(f"{folder / name}: not found, expected it in the archive (misc/sync_experts.py fetches those)")
         return folder / name
     found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").exists()]
     if not found:

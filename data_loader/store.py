@@ -25,6 +25,7 @@ from utils.safe_pickle import UnstreamableError
 
 VERSION = 1
 BLOCK_BYTES = 64 << 20
+LEFT_SECONDS = 24 * 3600  # nobody is still writing a file that has not grown for so long
 # Pages of a table stay resident until they may be that many, and then the system keeps them, if it has the room. A page
 # that is read may bring its neighbours along: how many, is the system's business, but no more than this.
 RESIDENT_BYTES = 64 << 20
@@ -56,6 +57,10 @@ class Table:
             self._dtype, self._width = np.dtype(file.attrs["dtype"]), int(file.attrs["width"])
             offsets = np.array([x.id.get_offset() or 0 for x in blocks] or [0], dtype=np.int64)
             self._addresses = offsets[block] + row * (self._width or 1) * self._dtype.itemsize
+        ends = self._addresses + self.lengths * (self._width or 1) * self._dtype.itemsize
+        whole = len(self.first) and self.first[-1] == len(self.lengths) and (np.diff(self.first) >= 0).all()
+        if not whole or (self.lengths < 0).any() or ends.max(initial=0) > cache.stat().st_size:
+            raise ValueError("an index that does not fit")
         self._map()
 
     def __len__(self) -> int:
@@ -98,9 +103,13 @@ def open_table(source: Path, encoder: Encoder, folder: Path) -> Table:
     try:
         status = source.stat()
         about = {"version": VERSION, "size": status.st_size, "time": status.st_mtime_ns, "settings": encoder.settings}
-        if not _is_of(cache, about):
-            folder.mkdir(parents=True, exist_ok=True)
-            _convert(source, encoder, cache, json.dumps(about))
+        if _is_of(cache, about):
+            try:
+                return Table(source, cache)
+            except (OSError, KeyError, ValueError, IndexError, RuntimeError, TypeError):
+                logger.warning("%s: damaged, it is made anew", cache)
+        folder.mkdir(parents=True, exist_ok=True)
+        _convert(source, encoder, cache, json.dumps(about))
         return Table(source, cache)
     except OSError as error:
         raise InputError(
@@ -120,6 +129,9 @@ def _is_of(cache: Path, about: dict) -> bool:
 
 def _convert(source: Path, encoder: Encoder, cache: Path, about: str) -> None:
     started = time.perf_counter()
+    for left in cache.parent.glob(f".{cache.name}.*.tmp"):  # by a conversion that was killed
+        if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+            left.unlink(missing_ok=True)
     attempts = [{"stream": stream, "half": half} for stream in (True, False) for half in (True, False)]
     with SizeBar(f"converting {source.name}", source.stat().st_size) as bar:
         while attempts:

@@ -60,7 +60,7 @@ class Captions:
         most: no more than so many captions a video.
 
     Raises:
-        InputError: a video has no caption with a word, or not the chosen one.
+        InputError: a video has no caption with a word.
     """
 
     def __init__(
@@ -88,8 +88,6 @@ class Captions:
                 else:
                     without_text.append(f"'{video}' has {last - first} of {len(spans)}")
             if chosen is not None:
-                if chosen[v] >= len(spans):
-                    raise InputError(f"{vectors.source}: video '{video}' has {len(spans)} captions, but not {chosen[v]}")
                 spans = spans[chosen[v] : chosen[v] + 1]
             kept = spans[vectors.lengths[spans] > 0]
             if not len(kept):

@@ -1,12 +1,14 @@
 """Tables of our own results, made from the `metrics.json` of every seed of a run."""
 
 import dataclasses
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pydantic
 
+from data_loader.datasets import layout_of
 from misc.pages import render
 from misc.ridge_baseline import ridge_results
 from parse_config import ConfigParser
@@ -102,6 +104,7 @@ class Metrics(pydantic.BaseModel):
     split: str
     leaky: bool
     config: str
+    videos: int | None = None  # evaluated; runs before November 2026 do not say
 
     @classmethod
     def read(cls, path: Path) -> "Metrics":
@@ -143,8 +146,45 @@ def newest_run(experiment: Path) -> list[Path]:
     return []
 
 
-def mean_and_std(paths: Sequence[Path], split: str) -> dict[str, list[tuple[float, float]]]:
+# What a run may have otherwise than its config and still be a row of its table.
+FREE = re.compile(
+    r"seed|name|test_split|n_gpu|log_name|disable_gpu|visualizer.*|tester.*"
+    r"|trainer\.(save_dir|save_period|verbosity|tensorboard)|data_loader\.args\.(data_dir|cache_dir|num_workers)"
+)
+
+
+def refuse_other_config(run_config: Path, expected: ConfigParser) -> None:
+    """Refuse a run whose config is not that of its experiment: overridden, or of an epoch or a few videos alone.
+
+    Raises:
+        InputError: naming the first key that differs.
+    """
+    found = _leaves(ConfigParser.from_file(run_config).as_dict())
+    wanted = _leaves(expected.as_dict())
+    for key in sorted(found.keys() | wanted.keys()):
+        if found.get(key) != wanted.get(key) and not FREE.fullmatch(key):
+            raise InputError(f"{run_config}: {key} is {found.get(key)}, expected {wanted.get(key)} as in {expected.source}")
+
+
+def _leaves(section: Mapping, prefix: str = "") -> dict[str, object]:
+    """Path -> value of every key that holds no further ones."""
+    leaves = {}
+    for key, value in section.items():
+        leaves |= _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return leaves
+
+
+def published_size(config: ConfigParser, split: str) -> int | None:
+    """How many videos a split has to evaluate, if that is published."""
+    layout = layout_of(config["data_loader"]["args"]["dataset_name"])
+    return layout.parts[layout.splits[split].evaluation].size
+
+
+def mean_and_std(paths: Sequence[Path], split: str, size: int | None) -> dict[str, list[tuple[float, float]]]:
     """Mean and sample standard deviation over seeds: task -> a pair for each of `COLUMNS`.
+
+    Args:
+        size: how many videos have to have been evaluated (None: any number).
 
     Raises:
         InputError: the files do not belong together, or are no fair results of `split`.
@@ -155,6 +195,8 @@ def mean_and_std(paths: Sequence[Path], split: str) -> dict[str, list[tuple[floa
             raise InputError(f"{path}: its run used the leaky similarity, which is no result")
         if metrics.split != split:
             raise InputError(f"{path}: split '{metrics.split}', expected '{split}'")
+        if size is not None and metrics.videos != size:
+            raise InputError(f"{path}: {metrics.videos} videos, expected the {size} of split '{split}'")
         if metrics.config != seeds[0].config:
             raise InputError(f"{path}: config '{metrics.config}', expected '{seeds[0].config}' as in {paths[0]}")
         if [other.seed for other in seeds].count(metrics.seed) > 1:
@@ -177,8 +219,11 @@ def results_table(name: str, models: Path) -> str | None:
         found = f"{len(paths)} seeds of {paths[0].parent.parent}" if paths else "left out, no run with several seeds"
         print(f"{name}: {label} ({table.rows[label]}): {found}")
         if paths:
-            split = ConfigParser.from_file(config_of(table.rows[label])).test_split()
-            rows.append((label, mean_and_std(paths, split)))
+            config = ConfigParser.from_file(config_of(table.rows[label]), training=True)
+            for path in paths:
+                refuse_other_config(path.with_name("config.json"), config)
+            split = config.test_split()
+            rows.append((label, mean_and_std(paths, split, published_size(config, split))))
     if table.ridge:
         ridge = ridge_results(table.ridge, "rgb")
         figures = {task: [(ridge[f"{task}_metrics"][metric], None) for metric in COLUMNS] for task in TASKS}

@@ -1,4 +1,4 @@
-"""Fetch the published archives of features and unpack them into the folder `data`.
+"""Fetch the published archives of features and unpack them into the folder `data` of the working directory.
 
 An archive is fetched to data/features from where it was published, or else from where it was moved; its sha1 is checked, and
 only then it is unpacked. data/<folder>/synced.json records that, and the same command then does nothing. When a download or

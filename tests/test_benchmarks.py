@@ -116,7 +116,7 @@ def test_published_evaluation_configs_test_what_published_training_configs_train
     out = command(test_command, "--config", path, "--resume", checkpoint, overrides=(*HERE, *SMALL))
     num_captions = number_of_captions(benchmark, split, "test" if name == "msvd" else "full-test")
     assert f"{name.upper()}, {split}: 8 videos, {num_captions} captions" in out
-    (tested,) = Path(f"data/saved/log/{name}-{name}-eval-full-ce").glob("*/metrics.json")
+    (tested,) = Path(f"data/saved/log/{name}-eval-full-ce").glob("*/metrics.json")
     assert json.loads(tested.read_text())["t2v_metrics"] == pytest.approx(metrics["t2v_metrics"])
 
 

@@ -177,3 +177,19 @@ def test_seeds_are_different_whole_numbers(config):
     for text in ("", "0,", "0,0", "-1", "a", "1.5", "0, 1"):
         with pytest.raises(InputError, match=f"--seeds {text}: expected different whole numbers"):
             parser.seeds(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("configs/toy/train-ce.json", "toy-train-ce"),
+        ("toy-train-ce.json", "toy-train-ce"),  # as the published files are named
+        ("data/models/toy-train-ce/07-25_15-18-17/config.json", "toy-train-ce"),  # as they are laid out
+        ("toyish.json", "toy-toyish"),
+    ],
+)
+def test_an_experiment_is_named_after_its_dataset_and_its_file(tmp_path, monkeypatch, config, path, name):
+    monkeypatch.chdir(tmp_path)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps(config))
+    assert ConfigParser.from_file(path)["name"] == name

@@ -77,6 +77,9 @@ def report(
         leaky=leaky,
         config=config.file,
         checkpoint=str(path),
+        published_checkpoint=state.get("published", False),
+        videos=len(evaluation.video_ids),
+        captions=int(evaluation.query_masks.sum()),
         validation=state.get("values"),
     )
     logger.info("metrics: %s", folder / "metrics.json")

@@ -125,10 +125,6 @@ class Trainer:
         Raises:
             InputError: weights of another model, a damaged state, or nothing left to train in another run.
         """
-        if state.get("published"):
-            raise InputError(
-                f"{path}: a checkpoint of the 2019 release has no optimiser to go on with, only test.py reads it"
-            )
         load_weights(self.model, state, path)
         same_optimisation = all(state["config"].get(key) == self.config.get(key) for key in ("optimizer", "lr_scheduler"))
         if not same_optimisation:

@@ -21,6 +21,7 @@ TIMEOUT = (10, 60)  # seconds to connect, and to wait for the next bytes
 RETRIES = 4  # in a row that bring nothing new
 BACKOFF = 1.0  # seconds before the first of them; each later one waits twice as long
 CHUNK = 2**18
+MOST = 2  # times its published size: a file that has more is another, and may have no end
 BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
@@ -84,7 +85,7 @@ def fetch(url: str, part: Path, about: int) -> None:
     Args:
         url: an http or https address.
         part: the file to write, or to go on with.
-        about: its size in bytes, about, for messages.
+        about: its size in bytes, about; of twice as many nothing more is taken.
 
     Raises:
         UnavailableError: the address does not give the file, or not all of it, after a few retries.
@@ -156,7 +157,7 @@ def _reason(error: BaseException) -> str:
         error = inner
     if isinstance(error, http.client.IncompleteRead):
         return "connection closed"
-    return getattr(error, "strerror", None) or str(error)
+    return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 
 def _receive(session: requests.Session, url: str, file: BinaryIO, start: int, about: int) -> None:
@@ -187,6 +188,10 @@ def _receive(session: requests.Session, url: str, file: BinaryIO, start: int, ab
             while piece := response.raw.read1(CHUNK, decode_content=False):
                 file.write(piece)
                 bar.update(len(piece))
+                if file.tell() > MOST * about:
+                    raise UnavailableError(
+                        f"{url}: found more than {size_text(file.tell())}, expected about {size_text(about)}"
+                    )
     if version.size not in (None, file.tell()):
         raise _PassingError("connection closed")
 
@@ -209,7 +214,7 @@ def _whole(url: str, response: requests.Response, about: int) -> _Version:
         raise UnavailableError(f"{url}: answered {status} {response.reason}, expected a file of about {size_text(about)}")
     found = _Version.of_answer(response)
     kind = response.headers.get("Content-Type", "a file")
-    if kind.startswith("text/html"):
+    if kind.startswith("text/html") or (found.size or 0) > MOST * about:
         size = "unknown size" if found.size is None else size_text(found.size)
         raise UnavailableError(f"{url}: found {kind} of {size}, expected an archive of about {size_text(about)}")
     return found

@@ -186,7 +186,7 @@ def test_files_named_after_a_network_need_its_name(tmp_path, name):
     ("change", "message"),
     [
         (lambda index, short: index.pop(short), "has no '{short}'"),
-        (lambda index, short: index.update({short: 19}), "'{short}' has 19 captions"),
+        (lambda index, short: index.update({short: 19}), "'{short}' is 19, expected less than its 19 captions"),
         (lambda index, short: index.update({short: -1}), "'{short}' is -1"),
         (lambda index, short: index.update({short: "1"}), "'{short}' is '1'"),
     ],
@@ -217,3 +217,18 @@ def test_an_array_by_row_is_no_dict(tmp_path):
     benchmark.pickle("densenet161-scene-max.pickle", rows, protocol=4, python=3)
     message = refusal(CASES["MSVD official"], benchmark, training=False)
     assert "densenet161-scene-max.pickle" in message and "expected a dict" in message
+
+
+@pytest.mark.parametrize("flags", [np.arange(8), np.full(8, np.nan), np.full(8, 2)])
+def test_marks_of_missing_experts_are_0_or_1(tmp_path, flags):
+    benchmark = write_benchmark("LSMDC", tmp_path)
+    benchmark.npy("no_face_ind_retrieval.npy", flags)
+    assert "no_face_ind_retrieval.npy: found " in refusal(CASES["LSMDC"], benchmark, training=False)
+
+
+def test_features_of_two_videos_that_differ_in_their_suffix_alone(tmp_path):
+    benchmark = write_benchmark("DiDeMo", tmp_path)
+    video = benchmark.ids["test"][0]
+    content = benchmark.contents["ocr-feats.pkl"]
+    benchmark.pickle("ocr-feats.pkl", {**content, f"{video}.mp4": np.ones((2, 300)), f"{video}.avi": np.ones((1, 300))})
+    assert "ocr-feats.pkl: names that differ in their suffix alone" in refusal(CASES["DiDeMo test"], benchmark)

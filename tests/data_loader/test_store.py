@@ -141,6 +141,37 @@ def test_a_damaged_cache_is_made_anew(tmp_path, damage):
     assert_holds(open_table(source, FRAMES, tmp_path / "cache"), {name: [x] for name, x in content.items()})
 
 
+def test_a_cache_with_a_damaged_index_is_made_anew(tmp_path, caplog):
+    """What says whose cache it is may be whole while the rest is not."""
+    content = {f"v{i}": np.full((3, 6), i + 1.0) for i in range(50)}
+    source = write(tmp_path / "rgb.pickle", content)
+    open_table(source, FRAMES, tmp_path / "cache")
+    (cache,) = (tmp_path / "cache").iterdir()
+    whole, damaged = cache.read_bytes(), 0
+    for place in range(0, len(whole), 400):
+        cache.write_bytes(whole[:place] + bytes(400) + whole[place + 400 :])
+        try:
+            table = open_table(source, FRAMES, tmp_path / "cache")
+        finally:
+            damaged += "damaged, it is made anew" in caplog.text
+            caplog.clear()
+        assert len(table) == 50
+    assert damaged > 2
+    with h5py.File(cache, "r+") as file:
+        file["row"][...] = 10**9  # far beyond the file
+    assert_holds(open_table(source, FRAMES, tmp_path / "cache"), {name: [x] for name, x in content.items()})
+
+
+def test_what_a_killed_conversion_left_goes_after_a_day(tmp_path):
+    source = write(tmp_path / "rgb.pickle", {"a": np.ones((2, 6))})
+    old, young = (tmp_path / f".rgb.pickle.vlad-6.h5.{pid}.tmp" for pid in (1, 2))
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    open_table(source, FRAMES, tmp_path)
+    assert not old.exists() and young.exists()
+
+
 def test_an_interrupted_conversion_leaves_nothing(tmp_path, monkeypatch):
     source = write(tmp_path / "rgb.pickle", {f"v{i}": np.ones((3, 6)) for i in range(10)})
     encode, seen = FRAMES.encode, []

@@ -20,7 +20,7 @@ TOY = MODELS / "toy-train-ce"
 PAGE = "before\n<!-- results: toy -->\nold\n<!-- end of results -->\nafter\n"
 
 
-def write_run(folder, values, **about):
+def write_run(folder, values, config="configs/toy/train-ce.json", **about):
     """A run with a seed for each of `values`, of every metric, or of each by task and name."""
     for seed, value in enumerate(values):
         metrics = {
@@ -31,6 +31,8 @@ def write_run(folder, values, **about):
         path = folder / f"seed-{seed}" / "metrics.json"
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(metrics | content | about))
+        whole = ConfigParser.from_file(config, training=True).as_dict() | {"seed": seed, "test_split": "test"}
+        path.with_name("config.json").write_text(json.dumps(whole))
 
 
 def change(path, **about):
@@ -109,6 +111,29 @@ def test_refuses_seeds_that_are_no_fair_results_of_one_experiment(toy, refused, 
     assert Path("README.md").read_text() == PAGE
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--train_single_epoch"], "trainer.epochs is 1, expected 3 as in configs/toy/train-ce.json"),
+        (["--set", "optimizer.args.lr=0.5"], "optimizer.args.lr is 0.5, expected 0.01"),
+        (["--set", "experts.drop_feats=audio"], "experts.drop_feats is audio, expected "),
+    ],
+)
+def test_refuses_a_run_with_another_config(workplace, run, refused, monkeypatch, options, message):
+    train(run, "--seeds", "0,1", "--set", "trainer.save_period=2", *options)
+    monkeypatch.setattr(results, "TABLES", {"toy": results.Table("README.md", {"CE": "toy-train-ce"})})
+    Path("README.md").write_text(PAGE)
+    assert f"seed-0/config.json: {message}" in refused(gen_readme, "--tables", "toy")
+
+
+def test_refuses_a_run_on_some_of_the_published_videos(toy, refused, monkeypatch):
+    monkeypatch.setattr(results, "published_size", lambda config, split: 670)
+    assert "seed-0/metrics.json: None videos, expected the 670 of split 'test'" in refused(gen_readme, "--tables", "toy")
+    for seed in range(3):
+        change(TOY / NEWER / f"seed-{seed}" / "metrics.json", videos=669 + (seed == 0))
+    assert "seed-1/metrics.json: 669 videos, expected the 670" in refused(gen_readme, "--tables", "toy")
+
+
 def test_refuses_what_it_cannot_read_or_fill_in(toy, refused, tmp_path):
     assert "--tables: no table 'tay', expected one of toy" in refused(gen_readme, "--tables", "tay")
     assert f"{tmp_path}: no run for any table, expected one by train.py --seeds" in refused(gen_readme, "--models", tmp_path)
@@ -148,7 +173,9 @@ def test_a_table_without_any_run_stays_while_others_are_filled_in(toy, run, monk
 
 
 def test_runs_of_train_give_the_mean_and_deviation_of_their_summary(workplace, run, monkeypatch):
-    folder, _ = train(run, "--seeds", "0,1", "--train_single_epoch", "--disable_workers")
+    config = Path("configs/toy/train-ce.json")
+    change(config, trainer=json.loads(config.read_text())["trainer"] | {"epochs": 1})
+    folder, _ = train(run, "--seeds", "0,1", "--disable_workers")
     monkeypatch.setattr(results, "TABLES", {"toy": results.Table("README.md", {"CE": "toy-train-ce"})})
     Path("README.md").write_text(PAGE)
     assert run(gen_readme, "--tables", "toy")[0] == 0
@@ -178,7 +205,7 @@ def test_the_readme_is_what_runs_of_its_own_figures_give(workplace, run, monkeyp
             of_label = {row["Task"]: row for row in rows if row["Model"] == label}
             pairs = {task: {names[column]: figure(row[column]) for column in names} for task, row in of_label.items()}
             seeds.append({t: {name: mean + sign * std for name, (mean, std) in x.items()} for t, x in pairs.items()})
-        write_run(MODELS / experiment / OLDER, seeds)
+        write_run(MODELS / experiment / OLDER, seeds, config=results.config_of(experiment))
     assert Path("README.md").read_text() != text
     assert run(gen_readme, "--tables", "stamps")[0] == 0
     assert Path("README.md").read_text() == text

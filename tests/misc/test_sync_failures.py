@@ -171,6 +171,16 @@ def test_neither_address_has_it(sync_refused, server):
     assert not list(TAR.parent.iterdir())
 
 
+@pytest.mark.parametrize("no_length", [False, True])
+def test_a_file_that_is_far_too_long_is_not_fetched(sync_refused, server, no_length):
+    """It may have no end, and the disk has."""
+    server.files = dict.fromkeys((FIRST, SECOND), ARCHIVE * 20)
+    server.always = {"no_length": no_length}
+    err = sync_refused()
+    assert "expected " in err and "about 293.4 KiB" in err and ": found " in err
+    assert not PART.exists() or PART.stat().st_size < 4 * len(ARCHIVE)
+
+
 def test_an_empty_answer_is_none(sync, sync_refused, server):
     server.files = dict.fromkeys((FIRST, SECOND), b"")
     err = sync_refused()
