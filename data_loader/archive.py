@@ -226,7 +226,8 @@ class Archive:
         if self.layout.caption_keys is None:
             return None
         path = find_file(self.folder, self.layout.caption_keys)
-        return {video: str(_entry(path, read_file(path), video)) for video in ids}
+        content = read_file(path)
+        return {video: str(_entry(path, content, video)) for video in ids}
 
     def _chosen_captions(self, part: Part, ids: list[str]) -> list[int] | None:
         """The one caption of each video to be evaluated with, if the part names it."""

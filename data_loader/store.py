@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import humanize
 import numpy as np
 
 from data_loader.encoding import Encoder
 from data_loader.feature_files import each_item
 from utils.errors import InputError
-from utils.files import atomic_write
-from utils.progress import SizeBar
+from utils.files import atomic_write, remove_abandoned
+from utils.progress import SizeBar, size_text
 from utils.safe_pickle import UnstreamableError
 
 VERSION = 1
 BLOCK_BYTES = 64 << 20
-LEFT_SECONDS = 24 * 3600  # nobody is still writing a file that has not grown for so long
 # Pages of a table stay resident until they may be that many, and then the system keeps them, if it has the room. A page
 # that is read may bring its neighbours along: how many, is the system's business, but no more than this.
 RESIDENT_BYTES = 64 << 20
@@ -129,9 +127,7 @@ def _is_of(cache: Path, about: dict) -> bool:
 
 def _convert(source: Path, encoder: Encoder, cache: Path, about: str) -> None:
     started = time.perf_counter()
-    for left in cache.parent.glob(f".{cache.name}.*.tmp"):  # by a conversion that was killed
-        if time.time() - left.stat().st_mtime > LEFT_SECONDS:
-            left.unlink(missing_ok=True)
+    remove_abandoned(cache)
     attempts = [{"stream": stream, "half": half} for stream in (True, False) for half in (True, False)]
     with SizeBar(f"converting {source.name}", source.stat().st_size) as bar:
         while attempts:
@@ -145,7 +141,7 @@ def _convert(source: Path, encoder: Encoder, cache: Path, about: str) -> None:
                 attempts = [attempt for attempt in attempts if not attempt["stream"]]
             except _NotHalfError:
                 attempts = [attempt for attempt in attempts if not attempt["half"]]
-    sizes = [humanize.naturalsize(path.stat().st_size, binary=True) for path in (source, cache)]
+    sizes = [size_text(path.stat().st_size) for path in (source, cache)]
     logger.info("converted %s (%s) to %s (%s) in %.1f s", source, sizes[0], cache, sizes[1], time.perf_counter() - started)
 
 

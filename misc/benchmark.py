@@ -14,7 +14,6 @@ import sys
 import time
 from pathlib import Path
 
-import humanize
 import numpy as np
 from tqdm import tqdm
 
@@ -22,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_loader.datasets.msrvtt import LAYOUT
 from utils.errors import InputError, command
+from utils.progress import size_text
 
 CONFIG = "configs/msrvtt/train-full-ce.json"
 CAPTIONS, WORDS = 20, (5, 16, 768)
@@ -110,7 +110,7 @@ def read_with_store(data_dir: Path) -> None:
 def print_figures(what: str) -> None:
     """Seconds since this process began, and the most memory it has had."""
     unit = 1 if sys.platform == "darwin" else 1024
-    peak = humanize.naturalsize(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, binary=True)
+    peak = size_text(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
     print(f"  {what:24} after {time.perf_counter() - STARTED:6.1f} s, at most {peak} in memory", flush=True)
 
 
@@ -145,7 +145,7 @@ def main() -> None:
         unfinished.rename(data_dir)
     shutil.rmtree(data_dir / "cache", ignore_errors=True)
     sizes = [path.stat().st_size for path in (data_dir / "symlinked-feats").iterdir()]
-    print(f"{data_dir}: {args.videos} videos, {humanize.naturalsize(sum(sizes), binary=True)}")
+    print(f"{data_dir}: {args.videos} videos, {size_text(sum(sizes))}")
     for title, side in (
         ("files read whole", "whole"),
         ("store, its caches to be made", "store"),

@@ -1,17 +1,22 @@
 """Files that are there whole or not at all."""
 
 import contextlib
+import glob
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+
+TEMPORARY = ".{name}.{pid}.tmp"
+ABANDONED_SECONDS = 24 * 3600
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Write to a temporary file beside `path` that takes its place when the block ends well, and vanishes when not."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(TEMPORARY.format(name=path.name, pid=os.getpid()))
     try:
         with temporary.open("wb") as file:
             yield file
@@ -23,6 +28,13 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         if isinstance(error, OSError):
             error.filename = str(path)
         raise
+
+
+def remove_abandoned(path: Path) -> None:
+    """Delete the temporary files of writes of `path` that were killed: nobody has written them for a day."""
+    for temporary in path.parent.glob(TEMPORARY.format(name=glob.escape(path.name), pid="*")):
+        if time.time() - temporary.stat().st_mtime > ABANDONED_SECONDS:
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
