@@ -26,11 +26,7 @@ def t2v_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None) -> dict
     Raises:
         InputError: a shape that does not fit, NaN or inf (naming the row), or no caption at all for a video.
     """
-    sims, valid = _validated(sims, query_masks)
-    num_videos = sims.shape[1]
-    queries = np.flatnonzero(valid)
-    match = sims[queries, queries // (sims.shape[0] // num_videos)]
-    return _summary(_tied_ranks(sims[queries] if len(queries) < len(sims) else sims, match))
+    return _summary(t2v_ranks(sims, query_masks))
 
 
 def v2t_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None) -> dict[str, float]:
@@ -38,12 +34,26 @@ def v2t_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None) -> dict
 
     Args, Raises: as `t2v_metrics`. Missing captions are no candidates.
     """
+    return _summary(v2t_ranks(sims, query_masks))
+
+
+def t2v_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None) -> np.ndarray:
+    """The rank of each caption that exists, in the order of the rows; arguments and errors as in `t2v_metrics`."""
+    sims, valid = _validated(sims, query_masks)
+    num_videos = sims.shape[1]
+    queries = np.flatnonzero(valid)
+    match = sims[queries, queries // (sims.shape[0] // num_videos)]
+    return _tied_ranks(sims[queries] if len(queries) < len(sims) else sims, match)
+
+
+def v2t_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None) -> np.ndarray:
+    """The rank (V,) of each video's best caption; arguments and errors as in `v2t_metrics`."""
     sims, valid = _validated(sims, query_masks)
     num_videos = sims.shape[1]
     own = sims.reshape(num_videos, -1, num_videos)[np.arange(num_videos), :, np.arange(num_videos)]  # (V, K)
     best = np.where(valid.reshape(num_videos, -1), own, -np.inf).max(axis=1)
     candidates = sims if valid.all() else sims[valid]
-    return _summary(_tied_ranks(candidates.T, best))
+    return _tied_ranks(candidates.T, best)
 
 
 def _tied_ranks(scores: np.ndarray, match: np.ndarray) -> np.ndarray:

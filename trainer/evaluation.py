@@ -23,7 +23,9 @@ class Evaluation:
         query_masks: (V, K), false for captions that do not exist; (V, 1) where captions are averaged.
         video_ids: V names.
         raw_captions: V lists of captions.
-        moe_weights: mean weight of each expert over the captions (None in the Concat variants).
+        modalities: M names.
+        available: (V, M), 1 where a video has an expert.
+        weights: (N, M), the weight of each expert for each caption that exists (None in the Concat variants).
     """
 
     metrics: dict[str, dict[str, float]]
@@ -31,7 +33,9 @@ class Evaluation:
     query_masks: np.ndarray
     video_ids: list[str]
     raw_captions: list[list[str]]
-    moe_weights: dict[str, float] | None
+    modalities: list[str]
+    available: np.ndarray
+    weights: np.ndarray | None
 
 
 def to_device(value: Any, device: torch.device) -> Any:
@@ -53,26 +57,25 @@ def evaluate(model: CENet, batches: Iterable[Mapping], metrics: Sequence[Callabl
         metrics: functions of the similarities and the query masks.
     """
     model.eval()
-    texts, videos, masks, ids, raw_captions = [], [], [], [], []
+    texts, videos, masks, available, ids, raw_captions = [], [], [], [], [], []
     for batch in tqdm(batches, desc="evaluation", leave=False, disable=not sys.stdout.isatty()):
         moved = to_device(batch, device)
         texts.append(model.embed_text(moved["text"], moved["word_mask"]))
         videos.append(model.embed_video(moved["experts"], moved["ind"], moved["frame_masks"]))
         masks.append(moved["word_mask"].any(dim=-1))
+        available.append(torch.stack([batch["ind"][name] for name in model.modalities], dim=1))  # (B, M)
         ids += batch["ids"]
         raw_captions += batch["raw_captions"]
     text = TextEmbedding(_join([t.experts for t in texts]), torch.cat([t.weights for t in texts]))
     video = VideoEmbedding(_join([v.experts for v in videos]), torch.cat([v.available for v in videos]))
     mask = torch.cat(masks)  # (V, K)
     sims = model.score(text, video, mask)
-    weights = None
-    if not model.joined:
-        means = text.weights[mask.flatten()].mean(dim=0).tolist()
-        weights = dict(zip(model.modalities, means, strict=True))
     query_masks = mask if len(sims) == mask.numel() else mask.any(dim=1, keepdim=True)
     sims, query_masks = sims.cpu().numpy(), query_masks.cpu().numpy()
     measured = {metric.__name__: metric(sims, query_masks) for metric in metrics}
-    return Evaluation(measured, sims, query_masks, ids, raw_captions, weights)
+    weights = None if model.joined else text.weights[mask.flatten()].cpu().numpy()
+    available = torch.cat(available).cpu().numpy()
+    return Evaluation(measured, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
 
 
 def _join(chunks: list[list[torch.Tensor]]) -> list[torch.Tensor]:

@@ -210,8 +210,9 @@ class Trainer:
             if name != "epoch":
                 mark = "leaky_" if leaky and name.startswith("val_") else ""
                 self.writer.add_scalar(mark + name.replace("_metrics_", "_metrics/"), value, epoch)
-        for name, weight in (evaluation.moe_weights or {}).items():
-            self.writer.add_scalar(f"moe_weights/{name}", weight, epoch)
+        if evaluation.weights is not None:
+            for name, weight in zip(evaluation.modalities, evaluation.weights.mean(axis=0), strict=True):
+                self.writer.add_scalar(f"moe_weights/{name}", weight, epoch)
         self.writer.flush()
 
     def _save(self, epoch: int, values: dict[str, float], best: bool) -> None:

@@ -54,8 +54,10 @@ def test_batches_change_nothing(setup, batch_size, mode):
         assert (found.query_masks == masks).all() and masks.sum() == 19
     for metric in metrics:
         assert found.metrics[metric.__name__] == metric(found.sims, found.query_masks)
-    weights = out["moe_weights"][torch.from_numpy(masks).flatten()].mean(0)
-    assert list(found.moe_weights.values()) == pytest.approx(weights.tolist(), rel=1e-4)
+    weights = out["moe_weights"][torch.from_numpy(masks).flatten()]
+    torch.testing.assert_close(torch.from_numpy(found.weights), weights, rtol=1e-4, atol=1e-6)
+    assert found.modalities == ["audio", "rgb", "scene"]
+    assert (found.available == torch.stack([batch["ind"][name] for name in found.modalities], 1).numpy()).all()
 
 
 def test_a_video_without_any_expert_scores_zero_and_breaks_nothing(setup):
