@@ -5,7 +5,7 @@ import copy
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -123,6 +123,14 @@ class ConfigParser:
         stem = path.resolve().parent.parent.name if path.name == "config.json" else path.stem
         name = stem if stem.startswith(f"{dataset}-") else f"{dataset}-{stem}"
         return re.sub(r"[^\w.-]+", "-", name).lstrip(".-")
+
+
+def leaves(section: Mapping, prefix: str = "") -> dict[str, Any]:
+    """Path -> value of every key that holds no further ones."""
+    found = {}
+    for key, value in section.items():
+        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from base.experiment import Experiment, confirm_purge, purge_runs
 from data_loader import data_loaders
 from logger.logging_setup import log_to, start_logging
 from logger.results import report_seeds
+from logger.tensorboard import RunEvents
 from model import loss, metric, model
 from model.published import summary
 from parse_config import ConfigParser, add_config_arguments
@@ -52,12 +53,14 @@ def train(
         trainer.resume(state, args.resume, same_run)
     experiment = place()
     log_to(experiment.log)
-    trainer.write_to(experiment)
-    trainer.train()
+    with RunEvents(experiment.log, config, net.modalities, trainer.start_epoch) as events:
+        trainer.write_to(experiment, events)
+        trainer.train()
 
-    path = experiment.models / BEST
-    best = load_checkpoint(path)
-    evaluation = evaluate_checkpoint(net, config, test_loaders, best, path, device)
+        path = experiment.models / BEST
+        best = load_checkpoint(path)
+        evaluation = evaluate_checkpoint(net, config, test_loaders, best, path, device)
+        events.test(evaluation.metrics, best["epoch"])
     return report(config, evaluation, config["test_split"], best, path, experiment.models)
 
 

@@ -11,7 +11,7 @@ import pydantic
 from data_loader.datasets import layout_of
 from misc.pages import render
 from misc.ridge_baseline import ridge_results
-from parse_config import ConfigParser
+from parse_config import ConfigParser, leaves
 from utils.errors import InputError
 
 COLUMNS = {"R1": "R@1", "R5": "R@5", "R10": "R@10", "R50": "R@50", "MedR": "MdR", "MeanR": "MnR"}
@@ -159,19 +159,11 @@ def refuse_other_config(run_config: Path, expected: ConfigParser) -> None:
     Raises:
         InputError: naming the first key that differs.
     """
-    found = _leaves(ConfigParser.from_file(run_config).as_dict())
-    wanted = _leaves(expected.as_dict())
+    found = leaves(ConfigParser.from_file(run_config).as_dict())
+    wanted = leaves(expected.as_dict())
     for key in sorted(found.keys() | wanted.keys()):
         if found.get(key) != wanted.get(key) and not FREE.fullmatch(key):
             raise InputError(f"{run_config}: {key} is {found.get(key)}, expected {wanted.get(key)} as in {expected.source}")
-
-
-def _leaves(section: Mapping, prefix: str = "") -> dict[str, object]:
-    """Path -> value of every key that holds no further ones."""
-    leaves = {}
-    for key, value in section.items():
-        leaves |= _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return leaves
 
 
 def published_size(config: ConfigParser, split: str) -> int | None:

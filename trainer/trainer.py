@@ -1,6 +1,5 @@
 """The training loop."""
 
-import json
 import logging
 import math
 import sys
@@ -11,7 +10,6 @@ from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from base.checkpoint import BEST, load_weights, save_checkpoint, save_periodic
@@ -20,6 +18,7 @@ from base.experiment import Experiment
 from base.monitor import Monitor
 from data_loader.data_loaders import ExpertDataLoader
 from logger.results import marked
+from logger.tensorboard import RunEvents
 from model.model import CENet
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate, to_device
@@ -43,8 +42,7 @@ class Trainer:
         device: where the model runs.
 
     Attributes:
-        experiment: where everything is written, set by `write_to`.
-        writer: of TensorBoard events (None: none are written).
+        experiment, events: where everything is written, set by `write_to`.
         start_epoch: the first epoch to train.
         saved: the checkpoint to go on from after an interruption, if there is one.
     """
@@ -71,18 +69,14 @@ class Trainer:
         self.device = device
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
         self.experiment: Experiment | None = None
-        self.writer: SummaryWriter | None = None
+        self.events: RunEvents | None = None
         self.start_epoch = 1
         self.saved: Path | None = None
 
-    def write_to(self, experiment: Experiment) -> None:
-        """Write everything to the folders of `experiment`, the config to begin with."""
-        self.experiment = experiment
-        config = self.config.as_dict()
-        write_json(experiment.models / "config.json", config)
-        if self.options["tensorboard"]:
-            self.writer = SummaryWriter(experiment.log, purge_step=self.start_epoch)
-            self.writer.add_text("config", f"```json\n{json.dumps(config, indent=4)}\n```")
+    def write_to(self, experiment: Experiment, events: RunEvents) -> None:
+        """Write everything to the folders of `experiment`, the config to begin with, and tell `events`."""
+        self.experiment, self.events = experiment, events
+        write_json(experiment.models / "config.json", self.config.as_dict())
 
     def train(self) -> None:
         """Train from `start_epoch` on, evaluating and saving after each epoch."""
@@ -93,10 +87,6 @@ class Trainer:
         except KeyboardInterrupt:
             self._say_how_to_go_on()
             raise
-        finally:
-            if self.writer is not None:
-                with held_back():
-                    self.writer.close()
 
     def _train_epochs(self) -> None:
         """The epochs; each is saved before it is reported."""
@@ -113,6 +103,7 @@ class Trainer:
             with held_back():
                 self._save(epoch, values, best)
                 self._report(epoch, values, evaluation)
+                self.events.epoch(values, evaluation)
 
     def resume(self, state: dict[str, Any], path: Path, same_run: bool) -> None:
         """Continue from checkpoint `state`, read from `path`.
@@ -188,9 +179,8 @@ class Trainer:
             self.lr_scheduler.step()
 
     def _report(self, epoch: int, values: dict[str, float], evaluation: Evaluation) -> None:
-        """Log one line, and every value to TensorBoard."""
-        leaky = self.model.similarity == "paired-2019"
-        split = marked(self.loaders.split_name, leaky)
+        """Log one line."""
+        split = marked(self.loaders.split_name, self.model.similarity == "paired-2019")
         logger.info(
             "epoch %d/%d: loss %.4f, lr %.2e, %.1f steps/s; %s",
             epoch,
@@ -204,16 +194,6 @@ class Trainer:
                 for metric, m in evaluation.metrics.items()
             ),
         )
-        if self.writer is None:
-            return
-        for name, value in values.items():
-            if name != "epoch":
-                mark = "leaky_" if leaky and name.startswith("val_") else ""
-                self.writer.add_scalar(mark + name.replace("_metrics_", "_metrics/"), value, epoch)
-        if evaluation.weights is not None:
-            for name, weight in zip(evaluation.modalities, evaluation.weights.mean(axis=0), strict=True):
-                self.writer.add_scalar(f"moe_weights/{name}", weight, epoch)
-        self.writer.flush()
 
     def _save(self, epoch: int, values: dict[str, float], best: bool) -> None:
         """Save the epoch's checkpoint if it is due, or the last, and the best model."""
