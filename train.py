@@ -3,7 +3,9 @@
 import argparse
 import functools
 import logging
+import shlex
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -11,6 +13,7 @@ from base.arguments import loader_arguments, model_arguments
 from base.checkpoint import BEST, load_checkpoint
 from base.device import seed_everything, select_device
 from base.experiment import Experiment, confirm_purge, purge_runs
+from base.runs import AUTO, Start, alone_in, finished, where_to_go_on
 from data_loader import data_loaders
 from logger.logging_setup import log_to, start_logging
 from logger.results import report_seeds
@@ -25,12 +28,10 @@ from utils.errors import InputError, command
 logger = logging.getLogger(__name__)
 
 
-def train(
-    config: ConfigParser, place: Callable[[], Experiment], args: argparse.Namespace, state: dict | None, same_run: bool
-) -> dict:
-    """Train one model, from checkpoint `state` on if there is one, and test the best: the content of `metrics.json`.
+def train(config: ConfigParser, place: Callable[[], Experiment], args: argparse.Namespace, start: Start | None) -> dict:
+    """Train one model, from `start` on if there is one, and test the best: the content of `metrics.json`.
 
-    Everything is read and built before `place` makes the folders of the run.
+    Everything is read and built before `place` says where the run is; then its folders are made.
     """
     start_logging(config["trainer"]["verbosity"])
     warn_if_leaky(config)
@@ -49,11 +50,11 @@ def train(
         schedule = config.init("lr_scheduler", torch.optim.lr_scheduler, optimizer=optimizer)
 
     trainer = Trainer(net, criterion, metrics, optimizer, schedule, config, loaders, device)
-    if state is not None:
-        trainer.resume(state, args.resume, same_run)
-    experiment = place()
-    log_to(experiment.log)
-    with RunEvents(experiment.log, config, net.modalities, trainer.start_epoch) as events:
+    if start is not None:
+        trainer.resume(start)
+    experiment = place().with_folders()
+    with alone_in(experiment.models), RunEvents(experiment.log, config, net.modalities, trainer.start_epoch) as events:
+        log_to(experiment.log)
         trainer.write_to(experiment, events)
         trainer.train()
 
@@ -61,20 +62,40 @@ def train(
         best = load_checkpoint(path)
         evaluation = evaluate_checkpoint(net, config, test_loaders, best, path, device)
         events.test(evaluation.metrics, best["epoch"])
-    return report(config, evaluation, config["test_split"], best, path, experiment.models)
+        return report(config, evaluation, config["test_split"], best, path, experiment.models)
 
 
-def train_seeds(config: ConfigParser, seeds: list[int], run: Callable[[], Experiment], args: argparse.Namespace) -> None:
-    """Train with each of `seeds`, in a folder each, and report mean and standard deviation."""
+def train_seeds(
+    config: ConfigParser, seeds: list[int], run: Callable[[], Experiment], args: argparse.Namespace, found: Experiment | None
+) -> None:
+    """Train with each of `seeds`, in a folder each, and report mean and standard deviation.
+
+    In run `found` seeds that are done are not trained again, and one that was begun goes on.
+    """
+    start_logging(config["trainer"]["verbosity"])
     results = []
-    for seed in seeds:
-        try:
-            seeded = config.updated([f"seed={seed}"])
-            results.append(train(seeded, lambda seed=seed: run().with_seed(seed), args, None, False))
-        except KeyboardInterrupt:
-            print(f"seeds that are not done: {','.join(map(str, seeds[len(results) :]))}; no summary was written")
-            raise
+    try:
+        for seed in seeds:
+            begun = found.with_seed(seed).models if found else None
+            done = finished(begun) if begun else None
+            if done is None:
+                seeded, start = config.updated([f"seed={seed}"]), Start.newest(begun) if begun else None
+                done = train(seeded, lambda seed=seed: run().with_seed(seed), args, start)
+            else:
+                logger.info("seed %d is done: %s", seed, begun)
+            results.append(done)
+    except KeyboardInterrupt:
+        left = ",".join(map(str, seeds[len(results) :]))
+        print(f"seeds that are not done: {left}; no summary was written; go on with: {command_to_go_on(args)}")
+        raise
     report_seeds(run().models, results)
+
+
+def command_to_go_on(args: argparse.Namespace) -> str:
+    """The command that goes on with the newest run that is not finished."""
+    command = ["python", "train.py", "--config", str(args.config), "--seeds", args.seeds, "--resume", str(AUTO)]
+    command += [] if args.device is None else ["--device", str(args.device)]
+    return shlex.join([*command, *(word for override in args.set for word in ("--set", override))])
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -91,13 +112,16 @@ def parse_arguments() -> argparse.Namespace:
         "--purge_exp_dir", action="store_true", help="in the end, delete the earlier runs of this experiment; asks first"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before deleting")
+    parser.epilog = (
+        f"--resume {AUTO} goes on with the newest run of the config, and of --seeds, that is not finished, if there is one."
+    )
     args = parser.parse_args()
-    if args.resume and (args.seeds or args.purge_exp_dir):
-        raise InputError("--resume goes on with one run: not together with --seeds or --purge_exp_dir")
+    if args.resume and (args.purge_exp_dir or args.seeds and args.resume != AUTO):
+        raise InputError(f"--resume CHECKPOINT goes on with one run: not with --seeds (but for '{AUTO}') or --purge_exp_dir")
     return args
 
 
-def configure(args: argparse.Namespace, state: dict | None) -> ConfigParser:
+def configure(args: argparse.Namespace, state: dict[str, Any] | None) -> ConfigParser:
     """The config that the command line means, with the split that the best model is to be tested on."""
     if args.train_single_epoch:
         args.set += [f"trainer.epochs={state['epoch'] + 1 if state else 1}", "trainer.skip_first_n_saves=0"]
@@ -113,7 +137,7 @@ def configure(args: argparse.Namespace, state: dict | None) -> ConfigParser:
 def main() -> None:
     """Train with one seed or several."""
     args = parse_arguments()
-    state = load_checkpoint(args.resume) if args.resume else None
+    state = load_checkpoint(args.resume) if args.resume and args.resume != AUTO else None
     if state and state.get("published"):
         raise InputError(
             f"{args.resume}: a checkpoint of the 2019 release has no optimiser to go on with, only test.py reads it"
@@ -123,17 +147,16 @@ def main() -> None:
     save_dir = config["trainer"]["save_dir"]
     if args.purge_exp_dir:
         confirm_purge(save_dir, config["name"], args.yes)
-    found = Experiment.of_checkpoint(args.resume) if state else None
-    same_run = found is not None and state["config"] == config.as_dict()
+    found, start = where_to_go_on(args.resume, state, config.as_dict(), seeds)
 
     @functools.cache
     def run() -> Experiment:
-        return found.with_folders() if same_run else Experiment.create(save_dir, config["name"])
+        return found or Experiment.create(save_dir, config["name"])
 
     if seeds is None:
-        train(config, run, args, state, same_run)
+        train(config, run, args, start)
     else:
-        train_seeds(config, seeds, run, args)
+        train_seeds(config, seeds, run, args, found)
     if args.purge_exp_dir:  # now that the new run is whole
         purge_runs(save_dir, config["name"], agreed=True, keep=run().run)
 

@@ -33,7 +33,7 @@ def save_periodic(folder: Path, state: dict[str, Any]) -> Path:
     """Write the checkpoint of an epoch and delete all but the last three."""
     path = folder / f"checkpoint-epoch{state['epoch']}.pth"
     save_checkpoint(path, state)
-    for old in _oldest_first(folder, state["epoch"])[:-KEPT]:
+    for old in oldest_first(folder, state["epoch"])[:-KEPT]:
         old.unlink()
     return path
 
@@ -95,7 +95,7 @@ def load_weights(model: CENet, state: dict[str, Any], path: str | Path) -> None:
     model.load_state_dict(found)
 
 
-def _oldest_first(folder: Path, epoch: int) -> list[Path]:
+def oldest_first(folder: Path, epoch: float = math.inf) -> list[Path]:
     """The periodic checkpoints in a folder by epoch; those after `epoch`, left by a run that went back, come first."""
     found = {path: re.fullmatch(r"checkpoint-epoch(\d+)\.pth", path.name) for path in folder.iterdir()}
     epochs = {path: int(match[1]) for path, match in found.items() if match}

@@ -11,6 +11,8 @@ from pathlib import Path
 from utils.errors import InputError
 
 KINDS = ("models", "log", "web")
+# What lies in the models' folder beside checkpoints: the config, and results, which come last; of several seeds a summary.
+CONFIG, METRICS, SUMMARY = "config.json", "metrics.json", "summary.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Experiment:
 
     def with_seed(self, seed: int) -> "Experiment":
         """The part of this run with one of several seeds."""
-        return dataclasses.replace(self, run=f"{self.run}/seed-{seed}").with_folders()
+        return dataclasses.replace(self, run=f"{self.run}/seed-{seed}")
 
     def with_folders(self, kinds: Sequence[str] = KINDS) -> "Experiment":
         """This run, its folders made."""

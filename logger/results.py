@@ -5,9 +5,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from base.experiment import SUMMARY
 from utils.files import write_json
-
-SUMMARY = "summary.json"
 
 logger = logging.getLogger(__name__)
 

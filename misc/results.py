@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pydantic
 
+from base.experiment import METRICS
+from base.runs import newest_first
 from data_loader.datasets import layout_of
 from misc.pages import render
 from misc.ridge_baseline import ridge_results
@@ -16,7 +18,6 @@ from utils.errors import InputError
 
 COLUMNS = {"R1": "R@1", "R5": "R@5", "R10": "R@10", "R50": "R@50", "MedR": "MdR", "MeanR": "MnR"}
 TASKS = ("t2v", "v2t")
-METRICS = "metrics.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,8 +136,7 @@ def first_problem(error: pydantic.ValidationError) -> str:
 
 def newest_run(experiment: Path) -> list[Path]:
     """The `metrics.json` of each seed of the latest run in a folder with several seeds, all done; [] if there is none."""
-    runs = sorted(experiment.glob("*"), key=lambda run: (run.name[:19], len(run.name), run.name))  # <time>, or <time>-<n>
-    for run in reversed(runs):
+    for run in newest_first(experiment):
         paths = [seed / METRICS for seed in sorted(run.glob("seed-*"))]
         undone = [path for path in paths if not path.exists()]
         if len(paths) > 1 and not undone:

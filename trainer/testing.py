@@ -9,6 +9,7 @@ import torch
 
 from base.arguments import loader_arguments
 from base.checkpoint import load_weights
+from base.experiment import METRICS
 from data_loader import data_loaders
 from logger.results import format_table, marked, write_metrics
 from model import metric, model
@@ -69,7 +70,7 @@ def report(
     table = format_table(evaluation.metrics)
     logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], marked(split, leaky), table)
     content = write_metrics(
-        folder / "metrics.json",
+        folder / METRICS,
         evaluation.metrics,
         seed=state["seed"],
         epoch=state["epoch"],
@@ -82,7 +83,7 @@ def report(
         captions=int(evaluation.query_masks.sum()),
         validation=state.get("values"),
     )
-    logger.info("metrics: %s", folder / "metrics.json")
+    logger.info("metrics: %s", folder / METRICS)
     return content
 
 

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -14,8 +13,9 @@ from tqdm import tqdm
 
 from base.checkpoint import BEST, load_weights, save_checkpoint, save_periodic
 from base.device import random_states, restore_random_states
-from base.experiment import Experiment
+from base.experiment import CONFIG, Experiment
 from base.monitor import Monitor
+from base.runs import Start
 from data_loader.data_loaders import ExpertDataLoader
 from logger.results import marked
 from logger.tensorboard import RunEvents
@@ -76,7 +76,7 @@ class Trainer:
     def write_to(self, experiment: Experiment, events: RunEvents) -> None:
         """Write everything to the folders of `experiment`, the config to begin with, and tell `events`."""
         self.experiment, self.events = experiment, events
-        write_json(experiment.models / "config.json", self.config.as_dict())
+        write_json(experiment.models / CONFIG, self.config.as_dict())
 
     def train(self) -> None:
         """Train from `start_epoch` on, evaluating and saving after each epoch."""
@@ -105,17 +105,15 @@ class Trainer:
                 self._report(epoch, values, evaluation)
                 self.events.epoch(values, evaluation)
 
-    def resume(self, state: dict[str, Any], path: Path, same_run: bool) -> None:
-        """Continue from checkpoint `state`, read from `path`.
+    def resume(self, start: Start) -> None:
+        """Continue from a checkpoint; in another run than its own what is best is found anew.
 
         An optimiser or schedule that the config changes starts afresh.
-
-        Args:
-            same_run: whether it is of this very run; in another run what is best is found anew.
 
         Raises:
             InputError: weights of another model, a damaged state, or nothing left to train in another run.
         """
+        state, path = start.state, start.path
         load_weights(self.model, state, path)
         same_optimisation = all(state["config"].get(key) == self.config.get(key) for key in ("optimizer", "lr_scheduler"))
         if not same_optimisation:
@@ -126,13 +124,13 @@ class Trainer:
             if same_optimisation and self.lr_scheduler is not None:
                 self.lr_scheduler.load_state_dict(state["lr_scheduler"])
             restore_random_states(state["random"])
-            if same_run:
+            if start.same_run:
                 self.monitor.best, self.monitor.epochs_since_best = state["monitor_best"], state["epochs_since_best"]
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
             raise InputError(f"{path}: damaged, it cannot be resumed ({type(error).__name__}: {error})") from None
         self.start_epoch = state["epoch"] + 1
         self.saved = path
-        if not same_run and self.start_epoch > self.options["epochs"]:
+        if not start.same_run and self.start_epoch > self.options["epochs"]:
             raise InputError(f"{path}: epoch {state['epoch']} is the last of trainer.epochs, expected more for another run")
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:

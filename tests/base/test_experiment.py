@@ -32,7 +32,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 def test_a_checkpoint_leads_back_to_its_run(tmp_path, monkeypatch):
     run = Experiment.create(tmp_path / "saved", "toy-ce")
-    part = run.with_seed(12)
+    part = run.with_seed(12).with_folders()
     assert part.models == run.models / "seed-12"
     assert part.log.is_dir()
     for expected in (run, part):

@@ -1,0 +1,133 @@
+"""The runs of an experiment: which is not finished, and from where one goes on."""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from base.checkpoint import BEST, load_checkpoint, oldest_first
+from base.experiment import CONFIG, METRICS, SUMMARY, Experiment
+from utils.errors import InputError
+
+AUTO = Path("auto")
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Where a training goes on.
+
+    Attributes:
+        state: the content of a checkpoint.
+        path: its file.
+        same_run: whether it goes on in the run that the checkpoint is of, or begins another.
+    """
+
+    state: dict[str, Any]
+    path: Path
+    same_run: bool
+
+    @classmethod
+    def newest(cls, models: Path) -> Self | None:
+        """Going on with the run that wrote to `models`, from its latest epoch that was saved; None before the first."""
+        if not models.is_dir():
+            return None
+        paths = [*oldest_first(models)[-1:], *models.glob(BEST)]  # the best may be newer than the last periodic one
+        starts = [cls(load_checkpoint(path), path, same_run=True) for path in paths]
+        return max(starts, key=lambda start: start.state["epoch"], default=None)
+
+
+def newest_first(experiment: Path) -> list[Path]:
+    """The folders of the runs of an experiment, `<time>` or `<time>-<n>`."""
+    runs = [path for path in experiment.glob("*") if path.is_dir()]
+    return sorted(runs, key=lambda run: (run.name[:19], len(run.name), run.name), reverse=True)
+
+
+def seeds_of(run: Path) -> dict[int, Path]:
+    """Seed -> folder of the parts of a run with several seeds."""
+    found = {path.name.removeprefix("seed-"): path for path in run.glob("seed-*")}
+    return dict(sorted((int(seed), path) for seed, path in found.items() if seed.isdecimal()))
+
+
+def config_of_run(models: Path) -> dict[str, Any] | None:
+    """The config of the run that wrote to `models`; None where none can be read."""
+    try:
+        return json.loads((models / CONFIG).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def unfinished(save_dir: str | Path, config: dict[str, Any], seeds: Sequence[int] | None) -> Experiment | None:
+    """The newest run of an experiment that is not finished, if there is one with this config.
+
+    Args:
+        config: whole, with the name of the experiment.
+        seeds: those that it is for, some of which it began with (None: the run is for the config's seed alone).
+    """
+    for run in newest_first(Path(save_dir) / "models" / config["name"]):
+        if seeds is None:
+            same, end = config_of_run(run) == config, METRICS
+        else:
+            begun = {seed: part for seed, part in seeds_of(run).items() if (part / CONFIG).exists()}
+            same = bool(begun) and all(config_of_run(part) == config | {"seed": seed} for seed, part in begun.items())
+            same, end = same and begun.keys() <= set(seeds), SUMMARY
+        if same and not (run / end).exists():
+            return Experiment(Path(save_dir), config["name"], run.name)
+    return None
+
+
+def where_to_go_on(
+    resume: Path | None, state: dict[str, Any] | None, config: dict[str, Any], seeds: Sequence[int] | None
+) -> tuple[Experiment | None, Start | None]:
+    """The run in which to go on (None: in a new one), and the checkpoint to go on from, if it is not one a seed.
+
+    Args:
+        resume: a checkpoint, whose content is `state`, `AUTO`, or None.
+        config, seeds: of the run that is wanted.
+    """
+    if resume is None:
+        return None, None
+    if resume != AUTO:
+        found = Experiment.of_checkpoint(resume) if state["config"] == config else None
+        return found, Start(state, resume, same_run=found is not None)
+    found = unfinished(config["trainer"]["save_dir"], config, seeds)
+    print(f"goes on in {found.models}" if found else "no unfinished run of this config: a new one")
+    return found, Start.newest(found.models) if found and seeds is None else None
+
+
+def finished(models: Path) -> dict[str, Any] | None:
+    """The content of the `metrics.json` that ends a run of one seed; None if there is none yet.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    path = models / METRICS
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}), expected metrics written by train.py") from None
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of a folder; the system lifts this when the process ends, however it does.
+
+    Raises:
+        InputError: another process is training there.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{folder}: another process is training there") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,170 @@
+"""Runs that are not finished, and going on with them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from commands import CONFIG, MODELS, assert_equal_weights, train
+
+import train as train_command
+from base.runs import Start, alone_in, newest_first, seeds_of, unfinished
+from utils.errors import InputError
+
+SEEDS = ("--config", CONFIG, "--seeds", "0,1,2")
+
+
+@pytest.fixture
+def interrupted(run, monkeypatch):
+    """Interrupt a training at an epoch of a seed: the folder of the run, and standard output."""
+
+    def interrupted(seed, epoch, *arguments):
+        def interrupt(self, number, *args):
+            if (self.config["seed"], number) == (seed, epoch):
+                raise KeyboardInterrupt
+            return original(self, number, *args)
+
+        original = train_command.Trainer._train_epoch
+        monkeypatch.setattr(train_command.Trainer, "_train_epoch", interrupt)
+        before = set(MODELS.glob("*"))
+        code, out, _ = run(train_command, *arguments)
+        assert code == 130
+        monkeypatch.setattr(train_command.Trainer, "_train_epoch", original)
+        return next(iter(set(MODELS.glob("*")) - before), None), out
+
+    return interrupted
+
+
+def content(folder):
+    """Results without the names of folders."""
+    results = {path.relative_to(folder): json.loads(path.read_text()) for path in folder.rglob("*.json")}
+    for result in results.values():
+        result.pop("checkpoint", None)
+        result.get("validation", {}).pop("steps_per_second", None)
+    return results
+
+
+@pytest.mark.parametrize(("seed", "epoch"), [(1, 1), (1, 3), (2, 2)])
+def test_seeds_go_on_as_if_nothing_had_happened(run, interrupted, seed, epoch):
+    whole, _ = train(run, "--seeds", "0,1,2")
+    part, out = interrupted(seed, epoch, *SEEDS, "--disable_workers")
+    left = {1: "1,2", 2: "2"}[seed]
+    command = f"python train.py --config {CONFIG} --seeds 0,1,2 --resume auto --set data_loader.args.num_workers=0"
+    assert f"seeds that are not done: {left}; no summary was written; go on with: {command}" in out
+    assert not (part / "summary.json").exists()
+    done = {path: path.stat().st_mtime_ns for path in (part / "seed-0").iterdir()}
+
+    code, out, err = run(train_command, *command.split()[2:])
+    assert code == 0, err
+    assert f"goes on in {part}" in out and f"seed 0 is done: {part}/seed-0" in out
+    assert set(MODELS.glob("*")) == {whole, part}
+    assert {path: path.stat().st_mtime_ns for path in (part / "seed-0").iterdir()} == done
+    assert out.count("/3: loss") == 4 - epoch + 3 * (2 - seed)  # what was left of this seed, and the seeds after it
+    assert content(part) == content(whole)
+    for n in (0, 1, 2):
+        for name in ("checkpoint-epoch3.pth", "trained_model.pth"):
+            assert_equal_weights(whole / f"seed-{n}" / name, part / f"seed-{n}" / name)
+
+
+def test_nothing_to_go_on_with_begins_a_run(run, interrupted):
+    finished, _ = train(run, "--seeds", "0,1", "--set", "trainer.epochs=1")
+    other, _ = interrupted(1, 1, "--config", CONFIG, "--seeds", "0,1", "--set", "trainer.epochs=2")
+    folder, out = train(run, "--seeds", "0,1", "--resume", "auto", "--set", "trainer.epochs=1")
+    assert "no unfinished run of this config: a new one" in out
+    assert (folder / "summary.json").exists() and not (other / "summary.json").exists()
+    assert folder not in (finished, other)
+
+
+def test_a_single_run_goes_on_too(run, interrupted):
+    whole, _ = train(run)
+    part, _ = interrupted(0, 3, "--config", CONFIG)
+    shutil.copytree(part, part.with_name("2020-01-01_00-00-00"))  # an older one
+    code, out, err = run(train_command, "--config", CONFIG, "--resume", "auto")
+    assert code == 0, err
+    assert f"goes on in {part}" in out and "epoch 3/3" in out and "epoch 2/3" not in out
+    assert content(part) == content(whole)
+    assert_equal_weights(whole / "trained_model.pth", part / "trained_model.pth")
+
+
+def test_a_run_that_lacks_only_its_summary_gets_it(run):
+    folder, _ = train(run, "--seeds", "0,1")
+    summary = folder / "summary.json"
+    before = summary.read_text()
+    summary.unlink()
+    code, out, err = run(train_command, "--config", CONFIG, "--seeds", "0,1", "--resume", "auto")
+    assert code == 0, err
+    assert summary.read_text() == before and "epoch" not in out and "2 seeds, split val, mean (std)" in out
+
+
+def test_refuses_what_cannot_go_on(run, refused):
+    folder, _ = train(run, "--seeds", "0,1")
+    checkpoint = folder / "seed-0" / "checkpoint-epoch1.pth"
+    assert "not with --seeds (but for 'auto')" in refused(train_command, "--resume", checkpoint, "--seeds", "0,1")
+    assert "--purge_exp_dir" in refused(train_command, *SEEDS, "--resume", "auto", "--purge_exp_dir")
+    assert "--config FILE: missing" in refused(train_command, "--resume", "auto")
+    (folder / "summary.json").unlink()
+    (folder / "seed-1" / "metrics.json").unlink()
+    with alone_in(folder / "seed-1"):
+        message = refused(train_command, "--config", CONFIG, "--seeds", "0,1", "--resume", "auto")
+    assert f"{folder}/seed-1: another process is training there" in message
+    (folder / "seed-0" / "metrics.json").write_text("{")
+    message = refused(train_command, "--config", CONFIG, "--seeds", "0,1", "--resume", "auto")
+    assert f"{folder}/seed-0/metrics.json: not JSON" in message
+
+
+def write(folder, **files):
+    """A run of experiment `x`: name of a file without .json -> content."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / f"{name}.json").write_text(text if isinstance(text, str) else json.dumps(text))
+
+
+def test_the_newest_run_of_the_same_config_and_seeds_is_found(tmp_path):
+    config, runs = {"name": "x", "seed": 0, "y": 1}, tmp_path / "models" / "x"
+    assert unfinished(tmp_path, config, [0, 1]) is None
+    names = [f"2026-01-01_00-00-0{i}" for i in range(10)]
+    for seed in (0, 1):
+        write(runs / names[0] / f"seed-{seed}", config=config | {"seed": seed})
+    write(runs / names[1] / "seed-1", config=config | {"seed": 1})
+    write(runs / names[2] / "seed-0", config=config | {"y": 2})  # another config
+    write(runs / names[3] / "seed-3", config=config | {"seed": 3})  # another seed
+    write(runs / names[4] / "seed-0", config=config, metrics={})
+    write(runs / names[4], summary={})  # done
+    (runs / names[5] / "seed-0").mkdir(parents=True)  # did not get as far as a config
+    write(runs / names[6] / "seed-0", config="{")
+    write(runs / names[7], config=config)  # a single run
+    write(runs / names[8], config=config, metrics={})
+    write(runs / names[9], config=config | {"seed": 1})
+    assert unfinished(tmp_path, config, [0, 1]).models == runs / names[1]
+    assert unfinished(tmp_path, config, [0]) is None
+    assert unfinished(tmp_path, config, [3]).models == runs / names[3]
+    assert unfinished(tmp_path, config | {"seed": 7}, [0, 1]).models == runs / names[1]  # the seeds are those of --seeds
+    assert unfinished(tmp_path, config, None).models == runs / names[7]
+    assert unfinished(tmp_path, config | {"seed": 1}, None).models == runs / names[9]
+
+
+def test_order_of_runs_and_seeds(tmp_path):
+    names = ["2026-01-01_00-00-00", "2026-01-01_00-00-01", "2026-01-01_00-00-01-2", "2026-01-01_00-00-01-10"]
+    for name in names:
+        (tmp_path / name).mkdir()
+    assert [path.name for path in newest_first(tmp_path)] == names[::-1]
+    for name in ("seed-10", "seed-9", "seed-x"):
+        (tmp_path / names[0] / name).mkdir()
+    assert list(seeds_of(tmp_path / names[0])) == [9, 10]
+
+
+def test_the_latest_epoch_is_gone_on_from(run):
+    folder, _ = train(run)
+    assert Start.newest(folder).path.name == "checkpoint-epoch3.pth"
+    state = torch.load(folder / "trained_model.pth", weights_only=True)
+    torch.save(state | {"epoch": 4}, folder / "trained_model.pth")
+    assert Start.newest(folder).path.name == "trained_model.pth"
+    assert Start.newest(Path("nowhere")) is None
+
+
+def test_a_folder_is_free_again_behind_the_block(tmp_path):
+    refused = pytest.raises(InputError, match="another process is training there")
+    for _ in range(2):
+        with alone_in(tmp_path), refused, alone_in(tmp_path):
+            pass
