@@ -104,18 +104,13 @@ class ConfigParser:
             logger.warning("%s.data_dir is '%s', '%s' is used all the same", place, other["data_dir"], own["data_dir"])
         return other["split_name"]
 
+    def with_test_split(self) -> "ConfigParser":
+        """This config as a training keeps it, saying on which split the best model is tested."""
+        return self.updated([f"test_split={self.test_split()}"])
+
     def as_dict(self) -> dict:
         """A copy of the content, defaults included."""
         return copy.deepcopy(self._config)
-
-    def seeds(self, text: str | None) -> list[int] | None:
-        """The seeds of `--seeds` ("0,1,2"), or None."""
-        if text is None:
-            return None
-        seeds = [int(seed) if seed.isdecimal() else -1 for seed in text.split(",")]
-        if not all(0 <= seed < 2**64 for seed in seeds) or len(set(seeds)) < len(seeds):
-            raise InputError(f"--seeds {text}: expected different whole numbers, separated by commas")
-        return seeds
 
     def _default_name(self) -> str:
         """<dataset>-<config stem>, as in the published links, where a `config.json` lies in <that>/<time>."""
@@ -123,6 +118,14 @@ class ConfigParser:
         stem = path.resolve().parent.parent.name if path.name == "config.json" else path.stem
         name = stem if stem.startswith(f"{dataset}-") else f"{dataset}-{stem}"
         return re.sub(r"[^\w.-]+", "-", name).lstrip(".-")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """The seeds of `--seeds` ("0,1,2")."""
+    seeds = [int(seed) if seed.isdecimal() else -1 for seed in text.split(",")]
+    if not all(0 <= seed < 2**64 for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise InputError(f"--seeds {text}: expected different whole numbers, separated by commas")
+    return seeds
 
 
 def leaves(section: Mapping, prefix: str = "") -> dict[str, Any]:

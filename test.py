@@ -8,7 +8,7 @@ from pathlib import Path
 from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
-from base.experiment import Experiment
+from base.experiment import CONFIG, Experiment
 from base.schema import Tester
 from logger.logging_setup import log_to, start_logging
 from model import model
@@ -17,6 +17,7 @@ from model.similarity import SIMILARITIES
 from parse_config import PUBLISHED, ConfigParser, add_config_arguments
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, save_sims, warn_if_leaky
 from utils.errors import InputError, command
+from utils.files import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ def main() -> None:
     evaluation = evaluate_checkpoint(net, config, loaders, state, args.resume, device)
     experiment = Experiment.create(options["save_dir"], config["name"], kinds=("log",))
     log_to(experiment.log)
-    about = report(config, evaluation, split, state, args.resume, experiment.log)
+    write_json(experiment.log / CONFIG, config.as_dict())
+    about = report(config, net, evaluation, split, state, args.resume, experiment.log)
     if args.save_sims:
         save_sims(args.save_sims, evaluation, about)
 

@@ -20,7 +20,7 @@ from logger.results import report_seeds
 from logger.tensorboard import RunEvents
 from model import loss, metric, model
 from model.published import summary
-from parse_config import ConfigParser, add_config_arguments
+from parse_config import ConfigParser, add_config_arguments, parse_seeds
 from trainer import Trainer
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, warn_if_leaky
 from utils.errors import InputError, command
@@ -62,7 +62,7 @@ def train(config: ConfigParser, place: Callable[[], Experiment], args: argparse.
         best = load_checkpoint(path)
         evaluation = evaluate_checkpoint(net, config, test_loaders, best, path, device)
         events.test(evaluation.metrics, best["epoch"])
-        return report(config, evaluation, config["test_split"], best, path, experiment.models)
+        return report(config, net, evaluation, config["test_split"], best, path, experiment.models)
 
 
 def train_seeds(
@@ -129,8 +129,7 @@ def configure(args: argparse.Namespace, state: dict[str, Any] | None) -> ConfigP
         args.set += ["data_loader.args.num_workers=0"]
     if args.mini_train:
         args.set += ["data_loader.args.mini=true"]
-    config = ConfigParser.from_arguments(args, state, training=True)
-    return config.updated([f"test_split={config.test_split()}"])
+    return ConfigParser.from_arguments(args, state, training=True).with_test_split()
 
 
 @command
@@ -143,7 +142,7 @@ def main() -> None:
             f"{args.resume}: a checkpoint of the 2019 release has no optimiser to go on with, only test.py reads it"
         )
     config = configure(args, state)
-    seeds = config.seeds(args.seeds)
+    seeds = None if args.seeds is None else parse_seeds(args.seeds)
     save_dir = config["trainer"]["save_dir"]
     if args.purge_exp_dir:
         confirm_purge(save_dir, config["name"], args.yes)

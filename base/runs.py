@@ -71,12 +71,31 @@ def unfinished(save_dir: str | Path, config: dict[str, Any], seeds: Sequence[int
         if seeds is None:
             same, end = config_of_run(run) == config, METRICS
         else:
-            begun = {seed: part for seed, part in seeds_of(run).items() if (part / CONFIG).exists()}
-            same = bool(begun) and all(config_of_run(part) == config | {"seed": seed} for seed, part in begun.items())
-            same, end = same and begun.keys() <= set(seeds), SUMMARY
+            begun = _begun(run)
+            same, end = bool(begun) and begun.keys() <= set(seeds) and _have_config(begun, config), SUMMARY
         if same and not (run / end).exists():
             return Experiment(Path(save_dir), config["name"], run.name)
     return None
+
+
+def complete(save_dir: str | Path, config: dict[str, Any], seeds: Sequence[int]) -> Path | None:
+    """The newest run of an experiment with several seeds, if it is finished and has this config and these seeds."""
+    runs = newest_first(Path(save_dir) / "models" / config["name"])
+    newest = next((run for run in runs if _begun(run)), None)
+    if newest is None or not (newest / SUMMARY).exists():
+        return None
+    begun = _begun(newest)
+    return newest if begun.keys() == set(seeds) and _have_config(begun, config) else None
+
+
+def _begun(run: Path) -> dict[int, Path]:
+    """`seeds_of` a run that have got as far as a config."""
+    return {seed: part for seed, part in seeds_of(run).items() if (part / CONFIG).exists()}
+
+
+def _have_config(parts: dict[int, Path], config: dict[str, Any]) -> bool:
+    """Whether the parts of a run have a config, but for the seed."""
+    return all(config_of_run(part) == config | {"seed": seed} for seed, part in parts.items())
 
 
 def where_to_go_on(

@@ -7,12 +7,13 @@ written by hand.
 import argparse
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_loader.datasets import LAYOUTS
-from misc import archives, pages, published_results, results
+from misc import archives, pages, published_results, results, tables
 from utils.errors import InputError, command
 
 MODELS = Path("data/saved/models")
@@ -29,12 +30,12 @@ def results_blocks(names: str | None, models: Path) -> dict[Path, dict[str, str]
         InputError: a table is unknown or has no run.
     """
     blocks: dict[Path, dict[str, str]] = defaultdict(dict)
-    for name in results.TABLES if names is None else names.split(","):
-        if name not in results.TABLES:
-            raise InputError(f"--tables: no table '{name}', expected one of {', '.join(results.TABLES)}")
+    for name in tables.TABLES if names is None else names.split(","):
+        if name not in tables.TABLES:
+            raise InputError(f"--tables: no table '{name}', expected one of {', '.join(tables.TABLES)}")
         table = results.results_table(name, models)
         if table:
-            blocks[Path(results.TABLES[name].page)][f"results: {name}"] = table
+            blocks[Path(tables.TABLES[name].page)][f"results: {name}"] = table
         elif names is None:
             print(f"{name}: left as it is, no run with several seeds")
         else:
@@ -44,6 +45,11 @@ def results_blocks(names: str | None, models: Path) -> dict[Path, dict[str, str]
     return blocks
 
 
+def write_blocks(blocks: Mapping[Path, Mapping[str, str]]) -> None:
+    """Fill in blocks by page, all or, if one cannot be, none."""
+    pages.write_pages({path: pages.fill(path, content) for path, content in blocks.items()})
+
+
 @command
 def main() -> None:
     """Make everything that was asked for, then write it."""
@@ -51,7 +57,7 @@ def main() -> None:
         description=__doc__.splitlines()[0],
         epilog="Without options: the tables that have runs, and the datasets. A page keeps what is not filled in.",
     )
-    parser.add_argument("--tables", metavar="NAME,...", help=f"tables of runs: {', '.join(results.TABLES)}")
+    parser.add_argument("--tables", metavar="NAME,...", help=f"tables of runs: {', '.join(tables.TABLES)}")
     parser.add_argument("--models", type=Path, metavar="DIR", help=f"folder of the runs (default: {MODELS})")
     parser.add_argument("--published", type=Path, metavar="FILE", help=f"fill in {published_results.PAGE} from this file")
     parser.add_argument("--datasets", action="store_true", help=f"fill in {archives.page('<name>')}")
@@ -60,8 +66,8 @@ def main() -> None:
 
     blocks: dict[Path, dict[str, str]] = {}
     if args.published:
-        tables = published_results.published_tables(args.published)
-        blocks[published_results.PAGE] = {f"published: {title}": table for title, table in tables.items()}
+        published = published_results.published_tables(args.published)
+        blocks[published_results.PAGE] = {f"published: {title}": table for title, table in published.items()}
     if args.tables is not None or args.models or everything:
         blocks |= results_blocks(args.tables, args.models or MODELS)
     if args.datasets or everything:
@@ -69,7 +75,7 @@ def main() -> None:
             if layout.download:
                 page = archives.page(layout.folder.lower())
                 blocks[page] = blocks.get(page, {}) | archives.blocks(layout)
-    pages.write_pages({path: pages.fill(path, content) for path, content in blocks.items()})
+    write_blocks(blocks)
 
 
 if __name__ == "__main__":

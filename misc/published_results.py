@@ -5,7 +5,8 @@ from pathlib import Path
 import pydantic
 
 from misc.pages import render
-from misc.results import config_of, first_problem
+from misc.results import first_problem
+from misc.tables import config_of
 from utils.errors import InputError
 
 PAGE = Path("misc/published.md")

@@ -1,98 +1,24 @@
 """Tables of our own results, made from the `metrics.json` of every seed of a run."""
 
-import dataclasses
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pydantic
 
-from base.experiment import METRICS
-from base.runs import newest_first
+from base.checkpoint import BEST
+from base.experiment import CONFIG, METRICS
+from base.runs import newest_first, seeds_of
 from data_loader.datasets import layout_of
+from misc import tables
+from misc.evaluations import evaluation_of
 from misc.pages import render
 from misc.ridge_baseline import ridge_results
+from misc.tables import COLUMNS, TASKS, Table
+from model.similarity import SIMILARITIES
 from parse_config import ConfigParser, leaves
 from utils.errors import InputError
-
-COLUMNS = {"R1": "R@1", "R5": "R@5", "R10": "R@10", "R50": "R@50", "MedR": "MdR", "MeanR": "MnR"}
-TASKS = ("t2v", "v2t")
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table of results.
-
-    Attributes:
-        page: the file it stands in, in the block "results: <name>".
-        rows: label -> experiment; those without a run are left out.
-        ridge: config whose data the ridge baseline from text to rgb uses (None: without that row).
-    """
-
-    page: str
-    rows: Mapping[str, str]
-    ridge: str | None = None
-
-
-TABLES = {
-    "stamps": Table(
-        "README.md",
-        {
-            "CE": "stamps-train-full-ce",
-            "CE - CG": "stamps-train-full-ce-ablation-dims",
-            "CE - P,CG (MoEE)": "stamps-train-full-moee",
-            "CE - MW,P,CG": "stamps-train-full-moee-minus-moe-weights",
-            "rgb alone": "stamps-train-full-ce-only-rgb",
-            "rgb + scene": "stamps-train-full-ce-only-rgb-scene",
-            "rgb + audio": "stamps-train-full-ce-only-rgb-audio",
-            "rgb + speech": "stamps-train-full-ce-only-rgb-speech",
-        },
-        ridge="configs/stamps/train-full-ce.json",
-    ),
-    "msrvtt": Table(
-        "misc/datasets/msrvtt/README.md",
-        {
-            "CE, Full": "msrvtt-train-full-ce",
-            "CE, 1k-A": "msrvtt-train-jsfusion-ce",
-            "CE, 1k-B": "msrvtt-train-miech-ce",
-            "MoEE*, 1k-B": "msrvtt-train-miech-miechfeats-moee",
-        },
-    ),
-    "msrvtt-ablations": Table(
-        "misc/datasets/msrvtt/README.md",
-        {
-            "Concat": "msrvtt-train-full-concat-ablation",
-            "Concat + G": "msrvtt-train-full-concat-mix-ablation",
-            "CE - MW,P,CG": "msrvtt-train-full-moee-minus-moe-weights",
-            "CE - P,CG (MoEE)": "msrvtt-train-full-moee",
-            "CE - CG": "msrvtt-train-full-ce-ablation-dims",
-            "RGB": "msrvtt-train-full-ce-only-rgb",
-            "RGB + Scene": "msrvtt-train-full-ce-only-rgb-scene",
-            "RGB + Flow": "msrvtt-train-full-ce-only-rgb-flow",
-            "RGB + Audio": "msrvtt-train-full-ce-only-rgb-audio",
-            "RGB + OCR": "msrvtt-train-full-ce-only-rgb-ocr",
-            "RGB + Speech": "msrvtt-train-full-ce-only-rgb-speech",
-            "RGB + Face": "msrvtt-train-full-ce-only-rgb-face",
-            "RGB + Scene + Flow": "msrvtt-train-full-ce-only-rgb-scene-flow",
-            "RGB + Scene + Flow + Audio": "msrvtt-train-full-ce-only-rgb-scene-flow-audio",
-            "RGB + Scene + Flow + Audio + OCR": "msrvtt-train-full-ce-only-rgb-scene-flow-audio-ocr",
-            "all but Face": "msrvtt-train-full-ce-only-rgb-scene-flow-audio-ocr-speech",
-            "RGB, 1 training caption": "msrvtt-train-full-ce-ablation-restrict-captions-only-rgb",
-            "CE, 1 training caption": "msrvtt-train-full-ce-ablation-restrict-captions",
-        },
-    ),
-    "msvd": Table("misc/datasets/msvd/README.md", {"CE": "msvd-train-full-ce"}),
-    "didemo": Table("misc/datasets/didemo/README.md", {"CE": "didemo-train-full-ce"}),
-    "activity-net": Table("misc/datasets/activity-net/README.md", {"CE": "activity-net-train-full-ce"}),
-    "lsmdc": Table("misc/datasets/lsmdc/README.md", {"CE": "lsmdc-train-full-ce"}),
-}
-
-
-def config_of(experiment: str) -> Path:
-    """The config of an experiment `<dataset>-train-<name>`."""
-    dataset, _, name = experiment.partition("-train-")
-    return Path("configs", dataset, f"train-{name}.json")
 
 
 class Metrics(pydantic.BaseModel):
@@ -106,6 +32,7 @@ class Metrics(pydantic.BaseModel):
     leaky: bool
     config: str
     videos: int | None = None  # evaluated; runs before November 2026 do not say
+    parameters: int | None = None  # of the model; nor do they say this
 
     @classmethod
     def read(cls, path: Path) -> "Metrics":
@@ -137,7 +64,7 @@ def first_problem(error: pydantic.ValidationError) -> str:
 def newest_run(experiment: Path) -> list[Path]:
     """The `metrics.json` of each seed of the latest run in a folder with several seeds, all done; [] if there is none."""
     for run in newest_first(experiment):
-        paths = [seed / METRICS for seed in sorted(run.glob("seed-*"))]
+        paths = [part / METRICS for part in seeds_of(run).values()]
         undone = [path for path in paths if not path.exists()]
         if len(paths) > 1 and not undone:
             return paths
@@ -172,18 +99,21 @@ def published_size(config: ConfigParser, split: str) -> int | None:
     return layout.parts[layout.splits[split].evaluation].size
 
 
-def mean_and_std(paths: Sequence[Path], split: str, size: int | None) -> dict[str, list[tuple[float, float]]]:
-    """Mean and sample standard deviation over seeds: task -> a pair for each of `COLUMNS`.
+def figures_of(
+    paths: Sequence[Path], table: Table, split: str, size: int | None
+) -> dict[str, list[tuple[float, float] | str | None]]:
+    """The cells of a row by task: mean and sample standard deviation over seeds for each column, and parameters.
 
     Args:
+        paths: a `metrics.json` for each seed.
         size: how many videos have to have been evaluated (None: any number).
 
     Raises:
-        InputError: the files do not belong together, or are no fair results of `split`.
+        InputError: the files do not belong together, or are no fair results of `split` (but for the study of the leak).
     """
     seeds = [Metrics.read(path) for path in paths]
     for path, metrics in zip(paths, seeds, strict=True):
-        if metrics.leaky:
+        if metrics.leaky and not table.leak:
             raise InputError(f"{path}: its run used the leaky similarity, which is no result")
         if metrics.split != split:
             raise InputError(f"{path}: split '{metrics.split}', expected '{split}'")
@@ -193,8 +123,44 @@ def mean_and_std(paths: Sequence[Path], split: str, size: int | None) -> dict[st
             raise InputError(f"{path}: config '{metrics.config}', expected '{seeds[0].config}' as in {paths[0]}")
         if [other.seed for other in seeds].count(metrics.seed) > 1:
             raise InputError(f"{path}: seed {metrics.seed} is there twice, expected different seeds")
-    values = {task: [[metrics.of(task)[name] for metrics in seeds] for name in COLUMNS] for task in TASKS}
-    return {task: [(statistics.fmean(x), statistics.stdev(x)) for x in columns] for task, columns in values.items()}
+    values = {task: [[metrics.of(task)[name] for metrics in seeds] for name in table.columns] for task in TASKS}
+    last = [count_text(seeds[0].parameters)] if table.params else []
+    return {task: [(statistics.fmean(x), statistics.stdev(x)) for x in columns] + last for task, columns in values.items()}
+
+
+def count_text(number: int | None) -> str | None:
+    """A number of parameters as the published tables print it, such as "14.50M" or "318.16k"."""
+    if number is None or number < 1000:
+        return None if number is None else str(number)
+    return f"{number / 1e6:.2f}M" if number >= 1e6 else f"{number / 1e3:.2f}k"
+
+
+def rows_of(name: str, label: str, paths: Sequence[Path]) -> list[tuple[str, dict]]:
+    """The rows that a run gives table `name`: its own, or in the study of the leak one for each similarity.
+
+    Args:
+        paths: the `metrics.json` of each seed of the run.
+
+    Raises:
+        InputError: the run is of another config, or `figures_of` refuses it.
+    """
+    table = tables.TABLES[name]
+    config = ConfigParser.from_file(tables.config_of(table.rows[label]), training=True)
+    for path in paths:
+        refuse_other_config(path.with_name(CONFIG), config)
+    split = config.test_split()
+    size = published_size(config, split)
+    if not table.leak:
+        return [(label, figures_of(paths, table, split, size))]
+    rows = []
+    for similarity in SIMILARITIES:
+        scored = [evaluation_of(path.with_name(BEST), similarity) for path in paths]
+        if None in scored:
+            print(f"{name}: {label} scored {similarity}: left out, {paths[scored.index(None)].parent} is not scored yet")
+        else:
+            mark = " (leaky)" if Metrics.read(scored[0]).leaky else ""
+            rows.append((f"{label} | {similarity}{mark}", figures_of(scored, table, split, size)))
+    return rows
 
 
 def results_table(name: str, models: Path) -> str | None:
@@ -202,7 +168,7 @@ def results_table(name: str, models: Path) -> str | None:
 
     What is used, and what is missing, is printed.
     """
-    table = TABLES[name]
+    table = tables.TABLES[name]
     runs = {label: newest_run(models / experiment) for label, experiment in table.rows.items()}
     if not any(runs.values()):
         return None
@@ -211,13 +177,10 @@ def results_table(name: str, models: Path) -> str | None:
         found = f"{len(paths)} seeds of {paths[0].parent.parent}" if paths else "left out, no run with several seeds"
         print(f"{name}: {label} ({table.rows[label]}): {found}")
         if paths:
-            config = ConfigParser.from_file(config_of(table.rows[label]), training=True)
-            for path in paths:
-                refuse_other_config(path.with_name("config.json"), config)
-            split = config.test_split()
-            rows.append((label, mean_and_std(paths, split, published_size(config, split))))
+            rows += rows_of(name, label, paths)
     if table.ridge:
         ridge = ridge_results(table.ridge, "rgb")
-        figures = {task: [(ridge[f"{task}_metrics"][metric], None) for metric in COLUMNS] for task in TASKS}
+        figures = {task: [(ridge[f"{task}_metrics"][metric], None) for metric in table.columns] for task in TASKS}
         rows.insert(0, ("ridge baseline", figures))
-    return render("results", columns=list(COLUMNS.values()), tasks=TASKS, rows=rows)
+    headings = [*table.columns.values(), *(["Params"] if table.params else [])]
+    return render("results", heading=table.heading, columns=headings, tasks=TASKS, rows=rows) if rows else None

@@ -70,7 +70,7 @@ def translate(name: str, model: CENet) -> str:
 
 def unused_parameters(model: CENet) -> dict[str, int]:
     """Modules that the release built for such a model and never used, and the number of their parameters."""
-    return {name: _num_parameters(module) for name, module in _unused_modules(model).items()}
+    return {name: num_parameters(module) for name, module in _unused_modules(model).items()}
 
 
 def summary(model: CENet) -> str:
@@ -79,7 +79,7 @@ def summary(model: CENet) -> str:
     They count the unused modules of the release too. With one expert they print 14.5M, and so it is here; the released
     config builds 262,656 fewer, without the first layer of the video's gated embedding unit.
     """
-    own, unused = _num_parameters(model), unused_parameters(model)
+    own, unused = num_parameters(model), unused_parameters(model)
     if not unused:
         return f"parameters: {own:,} (published count: the same)"
     total = sum(unused.values())
@@ -104,5 +104,6 @@ def _unused_modules(model: CENet) -> dict[str, nn.Module]:
     return unused
 
 
-def _num_parameters(module: nn.Module) -> int:
+def num_parameters(module: nn.Module) -> int:
+    """How many parameters a module has."""
     return sum(x.numel() for x in module.parameters())

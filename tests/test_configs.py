@@ -257,3 +257,36 @@ def test_no_config_repeats_what_it_does_not_change(path, tmp_path):
     parent.write_text(json.dumps({key: own.pop(key) for key in ("inherit_from",) if key in own}))
     inherited = dict(leaves(load_json_config(parent)))
     assert [key for key, value in leaves(own) if key in inherited and inherited[key] == value] == []
+
+
+DEMO = sorted(path.stem.removeprefix("train-") for path in ROOT.glob("configs/demo/train-*.json"))
+
+
+def changes(dataset, name):
+    """What an ablation changes of model and data of `full-ce`, but for clusters, whose numbers go with the dims."""
+    whole, ablation = (dict(leaves(read(f"{dataset}-train-{x}").as_dict())) for x in ("full-ce", name))
+    changed = {key: value for key, value in ablation.items() if whole.get(key) != value}
+    return {
+        key: x for key, x in changed.items() if key[0] in ("arch", "experts", "data_loader") and "vlad_clusters" not in key
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in DEMO if name not in ("full-ce", "full-ce-paired-2019")])
+def test_the_ablations_of_the_demo_are_the_published_ones(name):
+    assert changes("demo", name) == changes("msrvtt", name) != {}
+
+
+def test_the_demo_has_all_ablations_of_the_published_suite():
+    suite = {name.removeprefix("msrvtt-train-") for name in LINKED if name.startswith("msrvtt-train-full-")}
+    assert set(DEMO) == suite | {"full-ce-paired-2019"}
+    assert changes("demo", "full-ce-paired-2019") == {("arch", "args", "similarity"): "paired-2019"}
+
+
+def test_the_clusters_of_the_demos_concat_fit_its_dims():
+    path = Path("configs/demo/train-full-concat-ablation.json")
+    config = load_json_config(path)
+    clusters, experts = config["arch"]["args"]["vlad_clusters"], config["experts"]
+    total = sum(x["dim"] * clusters.get(name, 1) for name, x in experts.items() if isinstance(x, dict))
+    told = f"experts of {total} dims in all, words of {experts['text_dim']}"
+    assert total % experts["text_dim"] == 0, f"{told}: change vlad_clusters in {path} until the one divides the other"
+    assert clusters["text"] == total // experts["text_dim"], f"{told}: set arch.args.vlad_clusters.text in {path}"

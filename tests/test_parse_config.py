@@ -8,7 +8,7 @@ import torch
 from conftest import shared
 
 from model import loss
-from parse_config import ConfigParser
+from parse_config import ConfigParser, parse_seeds
 from utils.errors import InputError
 
 PUBLISHED = (
@@ -170,13 +170,11 @@ def test_objects_are_built_from_type_and_args(config):
         ConfigParser(config, "c", ["optimizer.args.lr=-1"]).init("optimizer", torch.optim, params=[weight])
 
 
-def test_seeds_are_different_whole_numbers(config):
-    parser = ConfigParser(config, "c")
-    assert parser.seeds(None) is None
-    assert parser.seeds("0,1,12") == [0, 1, 12]
+def test_seeds_are_different_whole_numbers():
+    assert parse_seeds("0,1,12") == [0, 1, 12]
     for text in ("", "0,", "0,0", "-1", "a", "1.5", "0, 1"):
         with pytest.raises(InputError, match=f"--seeds {text}: expected different whole numbers"):
-            parser.seeds(text)
+            parse_seeds(text)
 
 
 @pytest.mark.parametrize(

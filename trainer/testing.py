@@ -13,6 +13,7 @@ from base.experiment import METRICS
 from data_loader import data_loaders
 from logger.results import format_table, marked, write_metrics
 from model import metric, model
+from model.published import num_parameters
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate
 from utils.files import atomic_write
@@ -59,9 +60,15 @@ def evaluate_checkpoint(
 
 
 def report(
-    config: ConfigParser, evaluation: Evaluation, split: str, state: dict[str, Any], path: Path, folder: Path
+    config: ConfigParser,
+    net: model.CENet,
+    evaluation: Evaluation,
+    split: str,
+    state: dict[str, Any],
+    path: Path,
+    folder: Path,
 ) -> dict:
-    """Log the table of an evaluation of checkpoint `state`, read from `path`, and write `<folder>/metrics.json`.
+    """Log the table of an evaluation of `net`, checkpoint `state` read from `path`, and write `<folder>/metrics.json`.
 
     Returns:
         The content of that file.
@@ -81,6 +88,7 @@ def report(
         published_checkpoint=state.get("published", False),
         videos=len(evaluation.video_ids),
         captions=int(evaluation.query_masks.sum()),
+        parameters=num_parameters(net),
         validation=state.get("values"),
     )
     logger.info("metrics: %s", folder / METRICS)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from commands import train
 from conftest import ROOT
-from markdown_tables import figure, tables
+from markdown_tables import figure
+from markdown_tables import tables as tables_of
 
-from misc import gen_readme, results
+from misc import gen_readme, results, tables
 from misc.ridge_baseline import ridge_results
 from parse_config import ConfigParser
 
@@ -24,8 +25,8 @@ def write_run(folder, values, config="configs/toy/train-ce.json", **about):
     """A run with a seed for each of `values`, of every metric, or of each by task and name."""
     for seed, value in enumerate(values):
         metrics = {
-            f"{task}_metrics": value[task] if isinstance(value, dict) else dict.fromkeys(results.COLUMNS, value)
-            for task in results.TASKS
+            f"{task}_metrics": value[task] if isinstance(value, dict) else dict.fromkeys(tables.COLUMNS, value)
+            for task in tables.TASKS
         }
         content = {"seed": seed, "split": "test", "leaky": False, "config": "configs/toy/train-ce.json"}
         path = folder / f"seed-{seed}" / "metrics.json"
@@ -43,8 +44,8 @@ def change(path, **about):
 def toy(workplace, monkeypatch):
     """A page with a table of one experiment and the ridge baseline, tested on its split `test`, and a run of three seeds."""
     rows = {"CE": "toy-train-ce", "other": "toy-train-other"}
-    table = results.Table("README.md", rows, ridge="configs/toy/train-ce.json")
-    monkeypatch.setattr(results, "TABLES", {"toy": table})
+    table = tables.Table("README.md", rows, ridge="configs/toy/train-ce.json")
+    monkeypatch.setattr(tables, "TABLES", {"toy": table})
     config = Path("configs/toy/train-ce.json")
     change(config, test_split="test")
     Path("README.md").write_text(PAGE)
@@ -121,7 +122,7 @@ def test_refuses_seeds_that_are_no_fair_results_of_one_experiment(toy, refused, 
 )
 def test_refuses_a_run_with_another_config(workplace, run, refused, monkeypatch, options, message):
     train(run, "--seeds", "0,1", "--set", "trainer.save_period=2", *options)
-    monkeypatch.setattr(results, "TABLES", {"toy": results.Table("README.md", {"CE": "toy-train-ce"})})
+    monkeypatch.setattr(tables, "TABLES", {"toy": tables.Table("README.md", {"CE": "toy-train-ce"})})
     Path("README.md").write_text(PAGE)
     assert f"seed-0/config.json: {message}" in refused(gen_readme, "--tables", "toy")
 
@@ -158,8 +159,8 @@ def test_refuses_what_it_cannot_read_or_fill_in(toy, refused, tmp_path):
 
 
 def test_a_table_without_any_run_stays_while_others_are_filled_in(toy, run, monkeypatch):
-    table = results.Table("README.md", {"CE": "toy-train-other"})
-    monkeypatch.setattr(results, "TABLES", results.TABLES | {"empty": table})
+    table = tables.Table("README.md", {"CE": "toy-train-other"})
+    monkeypatch.setattr(tables, "TABLES", tables.TABLES | {"empty": table})
     kept = "<!-- results: empty -->\nfrom another machine\n<!-- end of results -->\n"
     Path("README.md").write_text(PAGE + kept)
     for path in (ROOT / "misc/datasets").glob("*/README.md"):
@@ -176,21 +177,21 @@ def test_runs_of_train_give_the_mean_and_deviation_of_their_summary(workplace, r
     config = Path("configs/toy/train-ce.json")
     change(config, trainer=json.loads(config.read_text())["trainer"] | {"epochs": 1})
     folder, _ = train(run, "--seeds", "0,1", "--disable_workers")
-    monkeypatch.setattr(results, "TABLES", {"toy": results.Table("README.md", {"CE": "toy-train-ce"})})
+    monkeypatch.setattr(tables, "TABLES", {"toy": tables.Table("README.md", {"CE": "toy-train-ce"})})
     Path("README.md").write_text(PAGE)
     assert run(gen_readme, "--tables", "toy")[0] == 0
     summary = json.loads((folder / "summary.json").read_text())
-    for row in tables(Path("README.md").read_text())["toy"]:
+    for row in tables_of(Path("README.md").read_text())["toy"]:
         mean, std = (summary[kind][f"{row['Task']}_metrics"] for kind in ("mean", "std"))
-        for metric, column in results.COLUMNS.items():
+        for metric, column in tables.COLUMNS.items():
             assert figure(row[column]) == [float(f"{mean[metric]:.1f}"), float(f"{std[metric]:.1f}")]
 
 
 def test_the_readme_is_what_runs_of_its_own_figures_give(workplace, run, monkeypatch):
     """Three seeds at mean - std, mean and mean + std have that mean and that standard deviation."""
     text = (ROOT / "README.md").read_text()
-    rows = tables(text)["stamps"]
-    names = {column: metric for metric, column in results.COLUMNS.items()}
+    rows = tables_of(text)["stamps"]
+    names = {column: metric for metric, column in tables.COLUMNS.items()}
     ridge = {f"{row['Task']}_metrics": row for row in rows if row["Model"] == "ridge baseline"}
     monkeypatch.setattr(
         results,
@@ -199,13 +200,13 @@ def test_the_readme_is_what_runs_of_its_own_figures_give(workplace, run, monkeyp
     )
     shutil.copytree(ROOT / "configs/stamps", "configs/stamps")
     Path("README.md").write_text(re.sub(r"(?<=results: stamps -->\n).*?(?=<!-- end)", "", text, flags=re.DOTALL))
-    for label, experiment in results.TABLES["stamps"].rows.items():
+    for label, experiment in tables.TABLES["stamps"].rows.items():
         seeds = []
         for sign in (-1, 0, 1):
             of_label = {row["Task"]: row for row in rows if row["Model"] == label}
             pairs = {task: {names[column]: figure(row[column]) for column in names} for task, row in of_label.items()}
             seeds.append({t: {name: mean + sign * std for name, (mean, std) in x.items()} for t, x in pairs.items()})
-        write_run(MODELS / experiment / OLDER, seeds, config=results.config_of(experiment))
+        write_run(MODELS / experiment / OLDER, seeds, config=tables.config_of(experiment))
     assert Path("README.md").read_text() != text
     assert run(gen_readme, "--tables", "stamps")[0] == 0
     assert Path("README.md").read_text() == text
@@ -213,7 +214,7 @@ def test_the_readme_is_what_runs_of_its_own_figures_give(workplace, run, monkeyp
 
 def test_every_experiment_has_a_config_of_its_name_and_a_block_on_its_page(monkeypatch):
     monkeypatch.chdir(ROOT)
-    for name, table in results.TABLES.items():
+    for name, table in tables.TABLES.items():
         assert Path(table.page).read_text().count(f"<!-- results: {name} -->\n") == 1
         for experiment in table.rows.values():
-            assert ConfigParser.from_file(results.config_of(experiment))["name"] == experiment
+            assert ConfigParser.from_file(tables.config_of(experiment))["name"] == experiment

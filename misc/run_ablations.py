@@ -1,0 +1,133 @@
+"""Run the experiments of a suite of tables with several seeds, score the leak study, and fill in the tables.
+
+What is done already, with the same config and seeds, is not done again, and what was interrupted goes on.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from base.checkpoint import BEST
+from base.runs import complete, seeds_of, unfinished
+from misc import gen_readme, tables
+from misc.evaluations import evaluation_of
+from misc.jobs import Job, cores, run_jobs
+from model.similarity import SIMILARITIES
+from parse_config import ConfigParser, parse_seeds
+from utils.errors import InputError, command
+
+
+def config_to_train(experiment: str) -> ConfigParser:
+    """The config of an experiment as train.py takes it.
+
+    Raises:
+        InputError: there is none that can be trained.
+    """
+    return ConfigParser.from_file(tables.config_of(experiment), training=True).with_test_split()
+
+
+def finished_run(config: ConfigParser, seeds: Sequence[int]) -> Path | None:
+    """The newest run of a config, if it is complete and of these seeds."""
+    return complete(config["trainer"]["save_dir"], config.as_dict(), seeds)
+
+
+def trainings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> list[Job]:
+    """What is left to train, after a line about each experiment.
+
+    Args:
+        device: arguments of every command.
+    """
+    jobs = []
+    for experiment in tables.experiments_of(suite):
+        config = config_to_train(experiment)
+        save_dir = config["trainer"]["save_dir"]
+        if done := finished_run(config, seeds):
+            print(f"{experiment}: done, {done}")
+            continue
+        begun = unfinished(save_dir, config.as_dict(), seeds)
+        print(f"{experiment}: {f'to go on in {begun.models}' if begun else 'to train'}")
+        arguments = ("--config", str(tables.config_of(experiment)), "--seeds", ",".join(map(str, seeds)), "--resume", "auto")
+        output = Path(save_dir, "log", experiment, "train.out")
+        jobs.append(Job(experiment, ("train.py", *arguments, *device), output))
+    return jobs
+
+
+def scorings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> list[Job]:
+    """What is left to score for the study of the leak: every checkpoint of runs that are complete, by every similarity."""
+    jobs = []
+    studies = [table for table in map(tables.TABLES.get, tables.suites()[suite]) if table.leak]
+    for experiment in [experiment for table in studies for experiment in table.rows.values()]:
+        config = config_to_train(experiment)
+        run = finished_run(config, seeds)
+        for seed, part in seeds_of(run).items() if run else ():
+            for similarity in SIMILARITIES:
+                if evaluation_of(part / BEST, similarity) is None:
+                    arguments = ("--resume", str(part / BEST), "--similarity", similarity)
+                    log = Path(config["trainer"]["save_dir"], "log", experiment)
+                    output = log / f"test-seed-{seed}-{similarity}.out"
+                    name = f"{experiment} seed {seed} scored {similarity}"
+                    jobs.append(Job(name, ("test.py", *arguments, *device), output))
+    return jobs
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--suite", required=True, choices=list(tables.suites()), help="experiments of the tables of a dataset"
+    )
+    parser.add_argument("--seeds", default="0,1,2", metavar="N,N,...", help="two or more (default: %(default)s)")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="experiments at a time (default: as many as cores; with --device, one)"
+    )
+    parser.add_argument("--device", type=int, metavar="N", help="index of the GPU to use (default: the CPU)")
+    parser.add_argument("--dry_run", action="store_true", help="say what is done and what would be run, and run nothing")
+    args = parser.parse_args()
+    if args.jobs is None:
+        args.jobs = cores() if args.device is None else 1
+    if args.jobs < 1:
+        raise InputError(f"--jobs {args.jobs}: expected 1 or more")
+    return args
+
+
+def run_suite(args: argparse.Namespace, seeds: Sequence[int]) -> list[str]:
+    """Train, score and fill in the tables: a line for each failure."""
+    device = () if args.device is None else ("--device", str(args.device))
+    jobs = trainings(args.suite, seeds, device)
+    if args.dry_run:
+        for job in jobs + scorings(args.suite, seeds, device):
+            print(shlex.join(["python", *job.arguments]))
+        return []
+    failures = run_jobs(jobs, args.jobs)
+    failures += run_jobs(scorings(args.suite, seeds, device), args.jobs)
+    if not failures:
+        gen_readme.write_blocks(gen_readme.results_blocks(",".join(tables.suites()[args.suite]), gen_readme.MODELS))
+    return failures
+
+
+@command
+def main() -> None:
+    """Run a suite; one line for each failure, and exit code 1."""
+    args = parse_arguments()
+    seeds = parse_seeds(args.seeds)
+    if len(seeds) < 2:
+        raise InputError(f"--seeds {args.seeds}: expected two or more, tables give a standard deviation")
+    again = shlex.join(["python", "misc/run_ablations.py", *sys.argv[1:]])
+    try:
+        failures = run_suite(args, seeds)
+    except KeyboardInterrupt:
+        print(f"stopped, what is done stays; go on with: {again}")
+        raise
+    for failure in failures:
+        print(f"error: {failure}", file=sys.stderr)
+    if failures:
+        print(f"{len(failures)} failed, no table was filled in; once that is mended, go on with: {again}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

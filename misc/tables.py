@@ -1,0 +1,130 @@
+"""Which tables of our own results there are, on which pages, of which experiments. A suite is all those of a dataset."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+COLUMNS = {"R1": "R@1", "R5": "R@5", "R10": "R@10", "R50": "R@50", "MedR": "MdR", "MeanR": "MnR"}
+ABLATION_COLUMNS = {name: COLUMNS[name] for name in ("R1", "R5", "R10", "MedR")}  # the published ones
+TASKS = ("t2v", "v2t")
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table of results.
+
+    Attributes:
+        page: the file it stands in, in the block "results: <name>".
+        rows: label -> experiment; those without a run are left out.
+        ridge: config whose data the ridge baseline from text to rgb uses (None: without that row).
+        heading: of the labels; several columns are separated by " | ", in the labels too.
+        columns: name of a metric -> heading.
+        params: whether a last column says how many parameters the model has.
+        leak: the rows are of the same checkpoints scored with every similarity, the leaky one too.
+    """
+
+    page: str
+    rows: Mapping[str, str]
+    ridge: str | None = None
+    heading: str = "Model"
+    columns: Mapping[str, str] = dataclasses.field(default_factory=lambda: COLUMNS)
+    params: bool = False
+    leak: bool = False
+
+    @property
+    def dataset(self) -> str:
+        """The dataset that its experiments are of, as their names begin."""
+        return next(iter(self.rows.values())).partition("-train-")[0]
+
+
+def _ablations(dataset: str, page: str) -> dict[str, Table]:
+    """The published ablations: table -> experiments of a dataset, which have the published names."""
+    cumulative = ["RGB", "Scene", "Flow", "Audio", "OCR", "Speech", "Face"]
+    others = cumulative[1:]
+
+    def table(heading: str, rows: Mapping[str, str]) -> Table:
+        experiments = {label: f"{dataset}-train-full-{name}" for label, name in rows.items()}
+        return Table(page, experiments, heading=heading, columns=ABLATION_COLUMNS, params=True)
+
+    designs = {
+        "Concat": "concat-ablation",
+        "Concat + G": "concat-mix-ablation",
+        "CE - MW,P,CG": "moee-minus-moe-weights",
+        "CE - P,CG": "moee",
+        "CE - CG": "ce-ablation-dims",
+        "CE": "ce",
+    }
+    one = {"RGB": "ce-only-rgb"}
+    pairs = {f"RGB + {name}": f"ce-only-rgb-{name.lower()}" for name in others}
+    growing = {f"Prev. + {name}": f"ce-only-{'-'.join(cumulative[: i + 2]).lower()}" for i, name in enumerate(others[:-1])}
+    captions = {
+        "RGB | 1": "ce-ablation-restrict-captions-only-rgb",
+        "RGB | all": "ce-only-rgb",
+        "All | 1": "ce-ablation-restrict-captions",
+        "All | all": "ce",
+    }
+    return {
+        f"{dataset}-designs": table("Model", designs),
+        f"{dataset}-experts": table("Experts", one | pairs),
+        f"{dataset}-cumulative": table("Experts", one | growing | {f"Prev. + {cumulative[-1]}": "ce"}),
+        f"{dataset}-captions": table("Experts | Caps.", captions),
+    }
+
+
+TABLES = {
+    "stamps": Table(
+        "README.md",
+        {
+            "CE": "stamps-train-full-ce",
+            "CE - CG": "stamps-train-full-ce-ablation-dims",
+            "CE - P,CG (MoEE)": "stamps-train-full-moee",
+            "CE - MW,P,CG": "stamps-train-full-moee-minus-moe-weights",
+            "rgb alone": "stamps-train-full-ce-only-rgb",
+            "rgb + scene": "stamps-train-full-ce-only-rgb-scene",
+            "rgb + audio": "stamps-train-full-ce-only-rgb-audio",
+            "rgb + speech": "stamps-train-full-ce-only-rgb-speech",
+        },
+        ridge="configs/stamps/train-full-ce.json",
+    ),
+    **_ablations("demo", "misc/ablations.md"),
+    "demo-leak": Table(
+        "misc/ablations.md",
+        {"pairwise": "demo-train-full-ce", "paired-2019": "demo-train-full-ce-paired-2019"},
+        heading="Trained with | Scored with",
+        columns=ABLATION_COLUMNS,
+        leak=True,
+    ),
+    "msrvtt": Table(
+        "misc/datasets/msrvtt/README.md",
+        {
+            "CE, Full": "msrvtt-train-full-ce",
+            "CE, 1k-A": "msrvtt-train-jsfusion-ce",
+            "CE, 1k-B": "msrvtt-train-miech-ce",
+            "MoEE*, 1k-B": "msrvtt-train-miech-miechfeats-moee",
+        },
+    ),
+    **_ablations("msrvtt", "misc/datasets/msrvtt/README.md"),
+    "msvd": Table("misc/datasets/msvd/README.md", {"CE": "msvd-train-full-ce"}),
+    "didemo": Table("misc/datasets/didemo/README.md", {"CE": "didemo-train-full-ce"}),
+    "activity-net": Table("misc/datasets/activity-net/README.md", {"CE": "activity-net-train-full-ce"}),
+    "lsmdc": Table("misc/datasets/lsmdc/README.md", {"CE": "lsmdc-train-full-ce"}),
+}
+
+
+def suites() -> dict[str, list[str]]:
+    """Suite -> its tables, all of one dataset."""
+    found: dict[str, list[str]] = {}
+    for name, table in TABLES.items():
+        found.setdefault(table.dataset, []).append(name)
+    return found
+
+
+def experiments_of(suite: str) -> list[str]:
+    """The experiments of the tables of a suite, each once."""
+    return list(dict.fromkeys(experiment for name in suites()[suite] for experiment in TABLES[name].rows.values()))
+
+
+def config_of(experiment: str) -> Path:
+    """The config of an experiment `<dataset>-train-<name>`."""
+    dataset, _, name = experiment.partition("-train-")
+    return Path("configs", dataset, f"train-{name}.json")

@@ -1,0 +1,285 @@
+"""Suites of experiments: what is run, what is not run again, the study of the leak, the tables."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import MODELS
+from conftest import ROOT
+from markdown_tables import figure
+from markdown_tables import tables as tables_of
+
+import test as test_command
+import train as train_command
+from base.runs import newest_first
+from misc import gen_readme, run_ablations, tables
+from misc.evaluations import evaluation_of
+from misc.tables import ABLATION_COLUMNS, Table
+
+PAGE = "page.md"
+TABLES = {
+    "toy-designs": Table(
+        PAGE, {"CE | 2": "toy-train-ce", "RGB | 1": "toy-train-rgb"}, columns=ABLATION_COLUMNS, params=True, heading="A | B"
+    ),
+    "toy-leak": Table(
+        PAGE,
+        {"pairwise": "toy-train-ce", "paired-2019": "toy-train-ce-paired-2019"},
+        heading="Trained with | Scored with",
+        columns=ABLATION_COLUMNS,
+        leak=True,
+    ),
+}
+BLOCKS = "".join(f"<!-- results: {name} -->\n<!-- end of results -->\n" for name in TABLES)
+SUITE = ("--suite", "toy", "--seeds", "0,1")
+
+
+def write_suite():
+    """Two more configs beside configs/toy/train-ce.json, of an epoch each, and the page."""
+    path = Path("configs/toy/train-ce.json")
+    config = json.loads(path.read_text())
+    config["trainer"]["epochs"] = 1
+    path.write_text(json.dumps(config | {"test_split": "test"}))
+    inherited = {"inherit_from": str(path)}
+    rgb = {"experts": {"modalities": ["rgb"]}, "arch": {"args": {"use_ce": False, "mimic_ce_dims": True}}}
+    Path("configs/toy/train-rgb.json").write_text(json.dumps(inherited | rgb))
+    leaky = {"arch": {"args": {"similarity": "paired-2019"}}}
+    Path("configs/toy/train-ce-paired-2019.json").write_text(json.dumps(inherited | leaky))
+    Path(PAGE).write_text(BLOCKS)
+
+
+@pytest.fixture
+def suite(run, monkeypatch):
+    """Run the suite in this process: (exit code, output, errors), and the commands that it ran."""
+    write_suite()
+    monkeypatch.setattr(tables, "TABLES", TABLES)
+    commands = []
+
+    def run_jobs(jobs, parallel):
+        failures = []
+        for job in jobs:
+            commands.append(job.arguments)
+            command = {"train.py": train_command, "test.py": test_command}[job.arguments[0]]
+            code, _, err = run(command, *job.arguments[1:])
+            failures += [f"{job.name}: exit code {code}, {err.strip()}"] if code else []
+        return failures
+
+    monkeypatch.setattr(run_ablations, "run_jobs", run_jobs)
+
+    def suite(*arguments):
+        commands.clear()
+        return *run(run_ablations, *SUITE, *arguments), list(commands)
+
+    return suite
+
+
+def runs_of(experiment):
+    return newest_first(MODELS.with_name(experiment))
+
+
+def test_a_suite_is_trained_scored_and_its_tables_filled_in(suite):
+    code, _, err, commands = suite()
+    assert (code, err) == (0, "")
+    options = ("--seeds", "0,1", "--resume", "auto")
+    names = ("ce", "rgb", "ce-paired-2019")
+    assert commands[:3] == [("train.py", "--config", f"configs/toy/train-{name}.json", *options) for name in names]
+    scored = {
+        (str(run / f"seed-{seed}" / "trained_model.pth"), similarity)
+        for name in ("toy-train-ce", "toy-train-ce-paired-2019")
+        for run in runs_of(name)
+        for seed in (0, 1)
+        for similarity in ("pairwise", "paired-2019")
+    }
+    assert {(x[2], x[4]) for x in commands[3:]} == scored and len(commands) == 3 + 8 and len(scored) == 8
+
+    found = tables_of(Path(PAGE).read_text())
+    rows = found["toy-designs"]
+    assert [(row["A"], row["B"], row["Task"]) for row in rows] == [
+        (*label, task) for task in ("t2v", "v2t") for label in (("CE", "2"), ("RGB", "1"))
+    ]
+    for row in rows:
+        task = row["Task"]
+        (run,) = runs_of({"CE": "toy-train-ce", "RGB": "toy-train-rgb"}[row["A"]])
+        seeds = [json.loads((run / f"seed-{seed}" / "metrics.json").read_text()) for seed in (0, 1)]
+        for name, column in ABLATION_COLUMNS.items():
+            values = [seed[f"{task}_metrics"][name] for seed in seeds]
+            assert figure(row[column]) == [float(f"{np.mean(values):.1f}"), float(f"{np.std(values, ddof=1):.1f}")]
+        weights = train_command.load_checkpoint(run / "seed-0" / "trained_model.pth")["state_dict"]
+        buffers = ("running_mean", "running_var", "num_batches_tracked")
+        number = sum(x.numel() for key, x in weights.items() if not key.endswith(buffers))
+        assert row["Params"] == f"{number / 1000:.2f}k"
+
+
+def test_the_leak_table_has_every_model_by_every_score(suite):
+    suite()
+    rows = tables_of(Path(PAGE).read_text())["toy-leak"]
+    labels = [(row["Trained with"], row["Scored with"], row["Task"]) for row in rows]
+    scores = ("pairwise", "paired-2019 (leaky)")
+    assert labels == [(x, y, task) for task in ("t2v", "v2t") for x in ("pairwise", "paired-2019") for y in scores]
+    found = {}
+    for path in Path("data/saved/log").glob("*/*/metrics.json"):
+        about = json.loads(path.read_text())
+        key = ("paired-2019" if "paired-2019" in path.parts[3] else "pairwise", about["leaky"])
+        found.setdefault(key, []).append(about)
+    for row in rows:
+        seeds = found[row["Trained with"], "leaky" in row["Scored with"]]
+        assert sorted(x["seed"] for x in seeds) == [0, 1]
+        for name, column in ABLATION_COLUMNS.items():
+            values = [x[f"{row['Task']}_metrics"][name] for x in seeds]
+            assert figure(row[column]) == [float(f"{np.mean(values):.1f}"), float(f"{np.std(values, ddof=1):.1f}")]
+    # What its own score gave at the end of the training is what the study says of it.
+    for experiment, key in (("toy-train-ce", ("pairwise", False)), ("toy-train-ce-paired-2019", ("paired-2019", True))):
+        (run,) = runs_of(experiment)
+        for about in found[key]:
+            end = json.loads((run / f"seed-{about['seed']}" / "metrics.json").read_text())
+            assert about["t2v_metrics"] == pytest.approx(end["t2v_metrics"])
+    assert found["pairwise", True][0]["t2v_metrics"] != found["pairwise", False][0]["t2v_metrics"]
+
+
+def test_what_is_done_is_not_done_again_and_what_changed_is(suite):
+    suite()
+    text = Path(PAGE).read_text()
+    code, out, _, commands = suite("--dry_run")
+    assert code == 0 and commands == [] and out.count(": done, ") == 3 and "python" not in out
+    code, out, _, commands = suite()
+    assert code == 0 and commands == [] and Path(PAGE).read_text() == text
+
+    (rgb,) = runs_of("toy-train-rgb")
+    (rgb / "summary.json").unlink()
+    shutil.rmtree(rgb / "seed-1")
+    (ce,) = runs_of("toy-train-ce")
+    os.utime(ce / "seed-1" / "trained_model.pth")  # written again, so what was scored was another
+    code, out, _, commands = suite("--dry_run")
+    assert f"toy-train-rgb: to go on in {rgb}" in out and commands == []
+    assert "python train.py --config configs/toy/train-rgb.json --seeds 0,1 --resume auto" in out
+    assert out.count(f"python test.py --resume {ce}/seed-1/trained_model.pth --similarity") == 2
+    code, _, _, commands = suite()
+    assert code == 0 and len(commands) == 3 and Path(PAGE).read_text() == text
+    assert runs_of("toy-train-rgb") == [rgb] and (rgb / "summary.json").exists()
+
+    config = Path("configs/toy/train-rgb.json")
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"loss": {"args": {"margin": 0.3}}}))
+    code, _, _, commands = suite()
+    assert code == 0 and [x[2] for x in commands] == [str(config)] and len(runs_of("toy-train-rgb")) == 2
+
+
+def test_other_seeds_are_other_runs(suite, run):
+    suite()
+    _, out, _ = run(run_ablations, "--suite", "toy", "--seeds", "0,1,2", "--dry_run")
+    assert out.count(": to train") == 3 and "test.py" not in out
+
+
+def test_failures_do_not_stop_the_others_and_are_told(suite):
+    Path("configs/toy/train-rgb.json").write_text(
+        json.dumps({"inherit_from": "configs/toy/train-ce.json", "optimizer": {"args": {"lr": 1e30}}})
+    )
+    code, out, err, commands = suite()
+    assert code == 1 and len(commands) == 3 + 8
+    assert err.startswith("error: toy-train-rgb: exit code 2, error: epoch 1: the loss is nan") and err.count("\n") == 1
+    assert "1 failed, no table was filled in" in out and Path(PAGE).read_text() == BLOCKS
+    Path("configs/toy/train-rgb.json").write_text("{")
+    code, _, err, commands = suite()
+    assert code == 2 and "configs/toy/train-rgb.json: not a JSON config" in err and commands == []
+
+
+def test_refuses_what_makes_no_table(suite, refused):
+    message = refused(run_ablations, "--suite", "toy", "--seeds", "3")
+    assert "--seeds 3: expected two or more" in message
+    assert "--jobs 0: expected 1 or more" in refused(run_ablations, *SUITE, "--jobs", "0")
+    assert "--seeds 1,x: expected different whole numbers" in refused(run_ablations, "--suite", "toy", "--seeds", "1,x")
+
+
+def test_an_evaluation_counts_only_if_it_is_of_this_checkpoint_split_and_config(suite, run):
+    code, _, err = run(train_command, "--config", "configs/toy/train-ce.json")
+    assert code == 0, err
+    (folder,) = runs_of("toy-train-ce")
+    best = folder / "trained_model.pth"
+    for options in (["--split", "val"], ["--set", "data_loader.args.num_test_captions=1"], ["--similarity", "paired-2019"]):
+        assert run(test_command, "--resume", best, *options)[0] == 0
+    shutil.copy(best, "copy.pth")
+    assert run(test_command, "--resume", "copy.pth")[0] == 0
+    assert evaluation_of(best, "pairwise") is None
+    assert run(test_command, "--resume", best.resolve())[0] == 0  # by another name of the same file
+    path = evaluation_of(best, "pairwise")
+    assert json.loads(path.read_text())["split"] == "test" and not json.loads(path.read_text())["leaky"]
+    assert json.loads(evaluation_of(best, "paired-2019").read_text())["leaky"]
+    os.utime(path, (0, 0))
+    assert evaluation_of(best, "pairwise") is None
+
+
+def test_a_leaky_run_is_no_result_and_old_runs_do_not_count_parameters(suite, run, refused, monkeypatch):
+    suite()
+    (folder,) = runs_of("toy-train-ce")
+    for seed in (0, 1):
+        path = folder / f"seed-{seed}" / "metrics.json"
+        about = json.loads(path.read_text())
+        del about["parameters"]
+        path.write_text(json.dumps(about))
+    assert run(gen_readme, "--tables", "toy-designs")[0] == 0
+    (row, *_) = tables_of(Path(PAGE).read_text())["toy-designs"]
+    assert row["Params"] == "-"
+    leaky = Table(PAGE, {"CE": "toy-train-ce-paired-2019"})
+    monkeypatch.setattr(tables, "TABLES", {"toy-designs": leaky})
+    assert "used the leaky similarity, which is no result" in refused(gen_readme, "--tables", "toy-designs")
+
+
+def test_what_is_not_scored_is_left_out(suite, run):
+    suite()
+    for path in Path("data/saved/log/toy-train-ce").glob("*/metrics.json"):
+        if json.loads(path.read_text())["leaky"]:
+            path.unlink()
+    code, out, _ = run(gen_readme, "--tables", "toy-leak")
+    assert code == 0 and "toy-leak: pairwise scored paired-2019: left out" in out
+    rows = tables_of(Path(PAGE).read_text())["toy-leak"]
+    assert [(row["Trained with"], row["Scored with"]) for row in rows if row["Task"] == "t2v"] == [
+        ("pairwise", "pairwise"),
+        ("paired-2019", "pairwise"),
+        ("paired-2019", "paired-2019 (leaky)"),
+    ]
+
+
+DRIVER = """
+import sys
+sys.path[:0] = [{root!r}, {tests!r}]
+from misc import run_ablations, tables
+from test_run_ablations import TABLES
+tables.TABLES = TABLES
+run_ablations.main()
+"""
+
+
+@pytest.mark.slow
+def test_control_c_stops_the_trainings_and_they_go_on(workplace):
+    write_suite()
+    config = Path("configs/toy/train-ce.json")
+    content = json.loads(config.read_text())
+    content["trainer"]["epochs"] = 40
+    config.write_text(json.dumps(content))
+    Path("driver.py").write_text(DRIVER.format(root=str(ROOT), tests=str(ROOT / "tests" / "misc")))
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
+    command = [sys.executable, "-u", "driver.py", *SUITE, "--jobs", "2"]
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # even where CI ignores it
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
+    process = subprocess.Popen(command, **pipes, **heeding)
+    outputs = [Path(f"data/saved/log/toy-train-{name}/train.out") for name in ("ce", "rgb")]
+    while not all(path.exists() and "epoch 3/" in path.read_text() for path in outputs):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err.strip()) == (130, "interrupted")
+    assert "go on with: python misc/run_ablations.py --suite toy --seeds 0,1 --jobs 2" in out
+    assert all("interrupted" in path.read_text() and "--resume auto" in path.read_text() for path in outputs)
+    begun = {name: runs_of(name) for name in ("toy-train-ce", "toy-train-rgb")}
+
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {name: runs_of(name) for name in begun} == begun  # in the same folders
+    assert "page.md: written" in result.stdout
+    assert {*tables_of(Path(PAGE).read_text())} == set(TABLES)
