@@ -3,12 +3,13 @@ BIN := $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV)/bin,venv/bin)
 PYTHON ?= python3
 
 .DELETE_ON_ERROR:
-.PHONY: help test test-slow lint demo
+.PHONY: help test test-slow lint demo figures
 
 help:
 	@echo "make demo       train and evaluate a model on a small generated data set"
 	@echo "make test       lint and tests"
 	@echo "make test-slow  the tests that take longer"
+	@echo "make figures    draw figs/model.svg anew"
 
 test: lint
 	$(BIN)/python -m pytest -m "not slow"
@@ -23,6 +24,9 @@ lint: $(BIN)/.dev-installed
 demo: $(BIN)/.installed
 	$(BIN)/python misc/make_demo.py
 	$(BIN)/python train.py --config configs/demo/train-full-ce.json
+
+figures: $(BIN)/python
+	$(BIN)/python figs/draw_model.py
 
 $(BIN)/.installed: requirements/pip-requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<

@@ -1,12 +1,17 @@
-"""Generate the Demo data set: small arrays of five experts, some missing, with captions of real words.
+"""Make the Demo data set: short video clips, what seven experts see and hear in them, and captions.
 
-A clip has six attributes (colour, shape, motion, place, sound, writing). Each expert sees some of them through a random map
-and noise, each caption names some of them, so that no expert is enough alone.
+The clips are drawn, with sounds, and written as WebM files to `<data_dir>/videos`. The experts look at the decoded files;
+only ocr and speech take the words that are written or spoken, as a recogniser would give them out. The parts: `misc/demo/`.
 """
 
 import argparse
+import concurrent.futures
+import hashlib
+import json
+import os
 import pickle
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,102 +19,119 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from misc.demo import captions, experts
+from misc.demo.clips import Clip, plan
+from misc.demo.drawing import FRAMES, RATE, frames
+from misc.demo.sounds import SAMPLE_RATE, samples
+from misc.demo.video_files import read_video, write_video
+from misc.demo.word_vectors import word_vectors
 from utils.errors import InputError, command
-from utils.files import atomic_write, write_json
+from utils.files import atomic_write
 
-ATTRIBUTES = {
-    "colour": ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white"],
-    "shape": ["circle", "square", "triangle", "star", "heart", "ring", "cross", "arrow", "spiral", "hexagon"],
-    "motion": ["spins", "bounces", "slides", "shakes", "grows", "shrinks", "falls", "rises", "zigzags", "rests"],
-    "place": ["forest", "desert", "beach", "street", "kitchen", "stadium", "cave", "library", "harbour", "meadow"],
-    "sound": ["bell", "drum", "whistle", "engine", "rain", "applause", "siren", "piano", "laughter", "wind"],
-    "writing": ["open", "stop", "sale", "hello", "exit", "danger", "welcome", "free", "love", "quiet"],
-}
-# Expert -> (the attributes it sees, dim, longest sequence, share of clips that have it).
-EXPERTS = {
-    "rgb": (("colour", "shape"), 64, 5, 1.0),
-    "scene": (("place",), 32, 1, 1.0),
-    "flow": (("motion",), 32, 5, 0.9),
-    "audio": (("sound",), 24, 8, 0.5),
-    "ocr": (("writing",), 24, 3, 0.4),
-}
-SPLITS = {"train": 400, "val": 100, "test": 200}
-WORD_DIM = 32
-CAPTIONS = 3
-NOISE = 1.6
+SPLITS = {"train": 600, "val": 100, "test": 300}
+WORD_DIM = 64
 
 
-def caption_words(clip: dict[str, str], rng: np.random.Generator) -> list[str]:
-    """One caption: the shape and motion always, everything else sometimes."""
-    words = ["a", clip["colour"], clip["shape"]] if rng.random() < 0.7 else ["a", clip["shape"]]
-    words.append(clip["motion"])
-    if rng.random() < 0.6:
-        words += ["in", "the", clip["place"]]
-    if "sound" in clip and rng.random() < 0.6:
-        words += ["with", clip["sound"]]
-    if "writing" in clip and rng.random() < 0.6:
-        words += ["saying", clip["writing"]]
-    return words
+def make_clip(clip: Clip, path: Path) -> dict[str, np.ndarray | None]:
+    """Write the file of a clip, and return what the experts see and hear in it."""
+    write_video(path, frames(clip), RATE, samples(clip, FRAMES / RATE), SAMPLE_RATE)
+    images, sound = read_video(path, SAMPLE_RATE)
+    return {
+        "rgb": experts.rgb(images),
+        "scene": experts.scene(images),
+        "flow": experts.flow(images),
+        "face": experts.face(images),
+        "audio": None if sound is None else experts.audio(sound, SAMPLE_RATE),
+    }
 
 
-def distinct_captions(clip: dict[str, str], rng: np.random.Generator) -> list[list[str]]:
-    """Captions that differ: two equal ones would tie for the best rank of their own clip."""
-    captions: dict[str, list[str]] = {}
-    while len(captions) < CAPTIONS:
-        words = caption_words(clip, rng)
-        captions[" ".join(words)] = words
-    return list(captions.values())
-
-
-def make(folder: Path, seed: int) -> None:
-    """Write the archive to `folder`, in the layout of a dataset of one's own."""
-    rng = np.random.default_rng(seed)
-    codes = {word: rng.normal(size=16) for words in ATTRIBUTES.values() for word in words}
-    maps = {name: rng.normal(size=(16 * len(seen), dim)) / 4 for name, (seen, dim, _, _) in EXPERTS.items()}
-    vocabulary = {word: rng.normal(size=WORD_DIM) for word in [*codes, "a", "in", "the", "with", "saying"]}
-    features: dict[str, dict] = {name: {} for name in EXPERTS}
-    text, raw = {}, {}
-    ids = [f"clip{i:04d}" for i in range(sum(SPLITS.values()))]
-    for video in tqdm(ids, desc="clips", disable=not sys.stdout.isatty()):
-        clip = {attribute: str(rng.choice(words)) for attribute, words in ATTRIBUTES.items()}
-        for name, (seen, dim, longest, share) in EXPERTS.items():
-            if rng.random() >= share:
-                clip = {attribute: value for attribute, value in clip.items() if attribute not in seen}
-                continue
-            signal = np.concatenate([codes[clip[attribute]] for attribute in seen]) @ maps[name]
-            frames = rng.integers(1, longest + 1)
-            features[name][video] = (signal + NOISE * rng.normal(size=(frames, dim))).astype(np.float16)
-        raw[video] = distinct_captions({"motion": "rests"} | clip, rng)
-        text[video] = [np.stack([vocabulary[w] for w in words]).astype(np.float16) for words in raw[video]]
+def make_clips(clips: Mapping[str, Clip], folder: Path, workers: int) -> dict[str, dict[str, np.ndarray]]:
+    """Write the files of all clips to `folder`: expert -> name -> features, for those that have it."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = {f"{name}.pickle": arrays for name, arrays in features.items()}
-    for name, content in (files | {"text-toy.pickle": text, "raw-captions.pkl": raw}).items():
-        with atomic_write(folder / name) as file:
+    features: dict[str, dict[str, np.ndarray]] = {}
+    paths = [folder / f"{name}.webm" for name in clips]
+    with concurrent.futures.ProcessPoolExecutor(workers) as pool:
+        made = pool.map(make_clip, clips.values(), paths, chunksize=8)
+        for name, seen in tqdm(
+            zip(clips, made, strict=True), desc="clips", total=len(clips), disable=not sys.stdout.isatty()
+        ):
+            for expert, values in seen.items():
+                if values is not None:
+                    features.setdefault(expert, {})[name] = values
+    return features
+
+
+def standardised(features: dict[str, np.ndarray], train: set[str]) -> dict[str, np.ndarray]:
+    """Features with mean 0 and deviation 1 over the frames of the training clips, in float16."""
+    seen = np.concatenate([np.atleast_2d(x) for name, x in features.items() if name in train])
+    mean, deviation = seen.mean(axis=0), seen.std(axis=0) + 1e-3
+    return {name: ((x - mean) / deviation).clip(-8, 8).astype(np.float16) for name, x in features.items()}
+
+
+def make(folder: Path, splits: Mapping[str, int], seed: int, workers: int) -> dict[str, int]:
+    """Write `<folder>/videos` and the archive `<folder>/symlinked-feats`: how many clips have each expert."""
+    names = [f"clip{i:04d}" for i in range(sum(splits.values()))]
+    clips = dict(zip(names, plan(len(names), seed), strict=True))
+    train = set(names[: splits["train"]])
+    raw = {name: captions.captions(clip) for name, clip in clips.items()}
+    read = {name: [clip.word.lower()] if clip.word else [] for name, clip in clips.items()}
+    heard = {name: captions.spoken(clip) for name, clip in clips.items()}
+    vectors = word_vectors([[*sum(raw[name], []), *read[name], *heard[name]] for name in sorted(train)], WORD_DIM)
+    unknown = np.zeros(WORD_DIM)
+    text = {
+        name: [np.stack([vectors.get(word, unknown) for word in words]).astype(np.float16) for words in said]
+        for name, said in raw.items()
+    }
+    features = make_clips(clips, folder / "videos", workers)
+    features = {expert: standardised(values, train) for expert, values in features.items()}
+    for expert, texts in (("ocr", read), ("speech", heard)):
+        found = {name: experts.words(words, vectors) for name, words in texts.items()}
+        features[expert] = {name: x.astype(np.float16) for name, x in found.items() if x is not None}
+
+    archive = folder / "symlinked-feats"
+    archive.mkdir(parents=True, exist_ok=True)
+    files = {f"{expert}.pickle": values for expert, values in features.items()}
+    for file_name, content in (files | {"text-demo.pickle": text, "raw-captions.pkl": raw}).items():
+        with atomic_write(archive / file_name) as file:
             pickle.dump(content, file)
     start = 0
-    for split, count in SPLITS.items():
-        with atomic_write(folder / f"{split}_list.txt") as file:
-            file.write("".join(f"{video}\n" for video in ids[start : start + count]).encode())
+    for split, count in splits.items():
+        with atomic_write(archive / f"{split}_list.txt") as file:
+            file.write("".join(f"{name}\n" for name in names[start : start + count]).encode())
         start += count
+    return {expert: len(values) for expert, values in sorted(features.items())}
+
+
+def recipe(seed: int, splits: Mapping[str, int]) -> bytes:
+    """What the data set depends on, as JSON: the same recipe, the same files."""
+    sources = sorted([Path(__file__), *Path(captions.__file__).parent.glob("*.py")])
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    return json.dumps({"seed": seed, "splits": splits, "sources": digest}).encode()
 
 
 @command
 def main() -> None:
-    """Generate the data set unless it is there."""
+    """Make the data set unless it is there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir", type=Path, default=Path("data/Demo"), help="where to write it (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: %(default)s)")
-    parser.add_argument("--force", action="store_true", help="generate it again")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: %(default)s)")
+    parser.add_argument("--force", action="store_true", help="make it again")
     args = parser.parse_args()
     if args.seed < 0:
         raise InputError(f"--seed {args.seed}: expected a number from 0 on")
-    done = args.data_dir / "generated.json"  # written last: without it the files may not be all there
-    if done.exists() and not args.force:
+    if args.workers < 1:
+        raise InputError(f"--workers {args.workers}: expected a number from 1 on")
+    done, wanted = args.data_dir / "made.json", recipe(args.seed, SPLITS)
+    if not args.force and done.exists() and done.read_bytes() == wanted:
         print(f"{args.data_dir}: there already (--force makes it again)")
         return
-    make(args.data_dir / "symlinked-feats", args.seed)
-    write_json(done, {"seed": args.seed, "splits": SPLITS})
-    print(f"{args.data_dir}: {', '.join(f'{count} {split}' for split, count in SPLITS.items())} clips")
+    done.unlink(missing_ok=True)  # written last: without it the files may not be all there
+    counts = make(args.data_dir, SPLITS, args.seed, args.workers)
+    with atomic_write(done) as file:
+        file.write(wanted)
+    print(f"{args.data_dir}: {', '.join(f'{count} {split}' for split, count in SPLITS.items())} clips; experts:")
+    print(", ".join(f"{expert} {count}" for expert, count in counts.items()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The demo data: the same for a seed, missing experts, distinct captions, and a model that learns from it."""
+"""Making the Demo data set: the same for a seed, made once, all there or made again, and a model that learns from it."""
 
 import json
 import subprocess
@@ -10,31 +10,128 @@ import pytest
 from conftest import ROOT
 
 from data_loader.feature_files import read_file
-from misc.make_demo import EXPERTS, SPLITS, make
+from misc import make_demo
+from misc.demo.clips import FAMILY, plan
+from misc.demo.video_files import read_video
+from parse_config import ConfigParser
+
+SMALL = {"train": 16, "val": 4, "test": 8}
 
 
-def test_a_seed_gives_the_same_data(tmp_path):
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        make(tmp_path / name, seed)
-    a, b, c = (read_file(tmp_path / name / "rgb.pickle") for name in "abc")
-    assert all(np.array_equal(a[video], b[video]) for video in a)
-    assert not np.array_equal(a["clip0000"], c["clip0000"])
-    num_clips = sum(SPLITS.values())
-    for name, (_, dim, longest, share) in EXPERTS.items():
-        features = read_file(tmp_path / "a" / f"{name}.pickle")
-        assert abs(len(features) / num_clips - share) < 0.08
-        assert all(x.shape[1] == dim and 1 <= len(x) <= longest for x in features.values())
-    captions = read_file(tmp_path / "a" / "raw-captions.pkl")
-    assert all(len({" ".join(words) for words in own}) == len(own) for own in captions.values())
+def contents(folder):
+    """Path -> bytes of every file below `folder`."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A small data set of seed 0, made by one process."""
+    folder = tmp_path_factory.mktemp("Demo")
+    make_demo.make(folder, SMALL, 0, 1)
+    return folder
+
+
+def test_a_seed_gives_the_same_files_whatever_the_number_of_processes(made, tmp_path):
+    make_demo.make(tmp_path / "again", SMALL, 0, 3)
+    make_demo.make(tmp_path / "other", SMALL, 1, 3)
+    assert contents(made) == contents(tmp_path / "again")
+    other = contents(tmp_path / "other")
+    assert all(content != other[path] for path, content in contents(made).items() if path.suffix != ".txt")
+
+
+def test_the_archive_is_of_the_layout_and_the_dims_of_its_config(made):
+    archive = made / "symlinked-feats"
+    names = [f"clip{i:04d}" for i in range(28)]
+    listed = [(archive / f"{split}_list.txt").read_text().split() for split in SMALL]
+    assert listed == [names[:16], names[16:20], names[20:]]
+    assert sorted(path.stem for path in (made / "videos").iterdir()) == names
+    declared = ConfigParser.from_file(ROOT / "configs/demo/train-full-ce.json", training=True)["experts"]
+    for expert in ("audio", "face", "flow", "ocr", "rgb", "scene", "speech"):
+        features = read_file(archive / f"{expert}.pickle")
+        assert {x.shape[-1] for x in features.values()} == {declared[expert]["dim"]}
+        assert all(x.ndim == (1 if declared[expert].get("kind") == "vector" else 2) for x in features.values())
+        assert all(np.isfinite(x).all() for x in features.values())
+        always = expert in ("rgb", "scene", "flow")
+        assert (len(features) == 28) == always and declared[expert].get("may_be_missing", True) != always
+    raw, text = read_file(archive / "raw-captions.pkl"), read_file(archive / "text-demo.pickle")
+    for name in names:
+        assert [x.shape for x in text[name]] == [(len(words), declared["text_dim"]) for words in raw[name]]
+
+
+def test_features_are_standardised_by_the_training_clips_alone(made):
+    features = read_file(made / "symlinked-feats" / "scene.pickle")
+    train = np.stack([features[f"clip{i:04d}"] for i in range(16)]).astype(float)
+    assert np.allclose(train.mean(axis=0), 0, atol=0.01)
+    assert np.median(train.std(axis=0)) == pytest.approx(1, abs=0.05) and train.std(axis=0).max() < 1.01
+
+
+def test_ocr_and_speech_are_vectors_of_the_words_that_captions_use(made):
+    archive = made / "symlinked-feats"
+    raw, text = read_file(archive / "raw-captions.pkl"), read_file(archive / "text-demo.pickle")
+    said = [(words, xs) for name in raw for words, xs in zip(raw[name], text[name], strict=True)]
+    vectors = {word: x for words, xs in said for word, x in zip(words, xs, strict=True)}
+    clips = {f"clip{i:04d}": clip for i, clip in enumerate(plan(28, 0))}
+    ocr, speech = (read_file(archive / f"{expert}.pickle") for expert in ("ocr", "speech"))
+    assert set(ocr) <= {name for name, clip in clips.items() if clip.word}
+    assert set(speech) == {name for name, clip in clips.items() if clip.topic}
+    compared = 0
+    for name in ocr:
+        if (word := clips[name].word.lower()) in vectors:
+            assert np.array_equal(ocr[name], vectors[word][None])
+            compared += 1
+    assert compared > 5
+
+
+def test_families_stay_in_one_split():
+    assert all(number % FAMILY == 0 for number in make_demo.SPLITS.values())
+
+
+def test_clips_play(made):
+    frames, _ = read_video(made / "videos" / "clip0000.webm", 16000)
+    assert frames.shape == (16, 120, 160, 3) and frames.std() > 10
+
+
+def test_it_is_made_once_and_again_after_a_change(tmp_path, monkeypatch, call):
+    monkeypatch.setattr(make_demo, "SPLITS", SMALL)
+    folder = tmp_path / "Demo"
+    arguments = ("--data_dir", folder, "--workers", 2)
+    assert call(make_demo, *arguments)[0] == 0
+    before, times = contents(folder), {path: path.stat().st_mtime_ns for path in folder.rglob("*.webm")}
+    code, out, _ = call(make_demo, *arguments)
+    assert code == 0 and "there already" in out
+    assert times == {path: path.stat().st_mtime_ns for path in folder.rglob("*.webm")}
+    (folder / "videos" / "clip0003.webm").unlink()
+    (folder / "made.json").write_text("{")  # as of another version, or damaged
+    assert call(make_demo, *arguments)[0] == 0 and contents(folder) == before
+    (folder / "videos" / "clip0003.webm").unlink()
+    assert call(make_demo, *arguments, "--force")[0] == 0 and contents(folder) == before
+    assert call(make_demo, *arguments, "--seed", 1)[0] == 0 and contents(folder) != before
+
+
+def test_one_that_is_interrupted_is_not_taken_for_whole(tmp_path, monkeypatch, call):
+    monkeypatch.setattr(make_demo, "SPLITS", SMALL)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(make_demo, "make_clips", stop)
+        assert call(make_demo, "--data_dir", tmp_path)[0] == 130
+    assert "there already" not in call(make_demo, "--data_dir", tmp_path)[1]
+
+
+@pytest.mark.parametrize("arguments", [("--seed", -1), ("--workers", 0)])
+def test_odd_numbers_are_refused(refused, arguments):
+    assert f"{arguments[0]} {arguments[1]}: expected a number from" in refused(make_demo, *arguments)
 
 
 @pytest.mark.slow
 def test_the_demo_learns(tmp_path, monkeypatch):
-    """What `make demo` runs: R@1 far above chance (0.5 %) and below 100."""
+    """What `make demo` runs: R@1 far above chance (0.3 %) and below 100, and a page with clips that are there."""
     monkeypatch.chdir(tmp_path)
     Path("configs").symlink_to(ROOT / "configs")
     for command in (["misc/make_demo.py"], ["train.py", "--config", "configs/demo/train-full-ce.json"]):
         subprocess.run([sys.executable, ROOT / command[0], *command[1:]], check=True, capture_output=True)
     (path,) = Path("data/saved/models/demo-train-full-ce").glob("*/metrics.json")
     metrics = json.loads(path.read_text())
-    assert metrics["split"] == "test" and 20 < metrics["t2v_metrics"]["R1"] < 100
+    assert metrics["split"] == "test" and 20 < metrics["t2v_metrics"]["R1"] < 60

@@ -1,0 +1,184 @@
+"""Captions of a clip, and the words of its narrator: a small grammar with synonyms.
+
+A caption says what moves and how, and leaves out much of the rest; which parts it names, in which order and in which words
+differs from caption to caption. No caption names an expert.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from misc.demo.clips import Clip
+
+CAPTIONS = 5
+
+SHAPES = {
+    "disc": ("disc", "ball", "circle", "dot"),
+    "square": ("square", "box", "block"),
+    "triangle": ("triangle", "wedge", "pyramid"),
+    "star": ("star", "starfish", "five pointed star"),
+    "heart": ("heart", "valentine", "love symbol"),
+    "ring": ("ring", "hoop", "doughnut"),
+    "cross": ("cross", "plus sign", "plus"),
+    "crescent": ("crescent", "half moon", "sickle"),
+}
+COLOURS = {
+    "red": ("red", "scarlet", "crimson"),
+    "orange": ("orange", "tangerine", "orange coloured"),
+    "yellow": ("yellow", "golden", "lemon coloured"),
+    "green": ("green", "emerald", "grassy green"),
+    "blue": ("blue", "azure", "cobalt blue"),
+    "purple": ("purple", "violet", "plum coloured"),
+    "pink": ("pink", "rosy", "magenta"),
+    "brown": ("brown", "chocolate coloured", "chestnut"),
+    "white": ("white", "snowy white", "pale"),
+    "black": ("black", "jet black", "pitch dark"),
+}
+TEXTURES = {"plain": ("plain", "smooth"), "striped": ("striped", "streaky"), "dotted": ("dotted", "spotted", "speckled")}
+SIZES = {"small": ("small", "tiny", "little"), "large": ("large", "big", "huge")}
+# Each as "it ..." and as "... it" (a participle).
+MOTIONS = {
+    "right": (("slides to the right", "sliding to the right"), ("drifts rightwards", "drifting rightwards")),
+    "left": (("slides to the left", "sliding to the left"), ("drifts leftwards", "drifting leftwards")),
+    "rise": (("rises", "rising"), ("floats up", "floating up"), ("climbs higher", "climbing higher")),
+    "fall": (("falls", "falling"), ("sinks down", "sinking down"), ("drops", "dropping")),
+    "bounce": (("bounces", "bouncing"), ("hops up and down", "hopping up and down"), ("jumps about", "jumping about")),
+    "spin": (("spins", "spinning"), ("rotates", "rotating"), ("turns like a wheel", "turning like a wheel")),
+    "grow": (("grows", "growing"), ("swells", "swelling"), ("gets bigger", "getting bigger")),
+    "shrink": (("shrinks", "shrinking"), ("dwindles", "dwindling"), ("gets smaller", "getting smaller")),
+    "shake": (("shakes", "shaking"), ("trembles", "trembling"), ("jitters", "jittering")),
+    "circle": (("circles round", "circling round"), ("orbits", "orbiting"), ("goes in loops", "going in loops")),
+}
+PLACES = {
+    "meadow": ("over a meadow", "above green hills", "in a grassy field"),
+    "sea": ("above the sea", "over the ocean", "by the water with its waves"),
+    "night": ("at night", "under the stars", "in the midnight sky"),
+    "desert": ("in the desert", "above sand dunes", "among cactuses"),
+    "snow": ("in the snow", "on a winter day", "among snowflakes"),
+    "city": ("in the city", "in front of a skyline", "before tall buildings"),
+    "forest": ("in a forest", "in the woods", "among tree trunks"),
+    "wall": ("in front of a brick wall", "before some masonry", "against bricks"),
+}
+SOUNDS = {
+    "bell": ("a bell rings", "chimes ring out"),
+    "drum": ("a drum beats", "someone is drumming"),
+    "siren": ("a siren howls", "an alarm wails"),
+    "whistle": ("a whistle blows", "somebody whistles"),
+    "rain": ("rain pours", "a shower patters"),
+    "engine": ("an engine hums", "a motor runs"),
+    "melody": ("a melody plays", "a tune is played"),
+    "clapping": ("people clap", "applause breaks out"),
+    "clock": ("a clock ticks", "something goes tick tock"),
+    "bird": ("a bird chirps", "a sparrow twitters"),
+}
+SIGNS = ("a sign says {}", "the word {} is written above", "one reads {} on a board", "{} stands above in letters")
+TALKS = {
+    "cooking": ("a recipe", "cooking"),
+    "weather": ("the weather", "a forecast"),
+    "football": ("a football match", "the game"),
+    "history": ("history", "old kings"),
+    "music": ("music", "a concert"),
+    "space": ("space", "planets"),
+    "travel": ("travelling", "a journey"),
+    "gardening": ("gardening", "growing vegetables"),
+    "health": ("health", "staying fit"),
+    "money": ("money", "prices"),
+}
+SPEAKERS = ("a voice talks about {}", "a narrator tells of {}", "one hears a talk about {}", "somebody speaks of {}")
+# What narrators say: of each topic some nouns and verbs to choose from.
+SPEECHES = {
+    "cooking": ("onions butter oven sauce garlic dinner pan", "chop fry stir bake taste"),
+    "weather": ("clouds sunshine degrees storm wind showers fog", "expect warm cool clear spread"),
+    "football": ("goal striker keeper team penalty referee league", "kick score pass win defend"),
+    "history": ("empire castle century king battle treaty queen", "ruled conquered built signed fought"),
+    "music": ("orchestra violin rhythm song band chorus guitar", "sing compose tune perform record"),
+    "space": ("planet rocket orbit astronaut galaxy comet telescope", "launch land explore observe discover"),
+    "travel": ("airport luggage island train passport hotel border", "visit fly book pack arrive"),
+    "gardening": ("tomatoes seeds soil roses compost beds leaves", "plant water prune dig harvest"),
+    "health": ("doctor vitamins exercise sleep heart muscles diet", "breathe stretch rest heal run"),
+    "money": ("bank interest savings budget loan taxes shares", "invest pay earn spend borrow"),
+}
+HAIRS = {
+    "dark": ("dark haired", "brunette"),
+    "blond": ("blond", "fair haired"),
+    "ginger": ("ginger", "redheaded"),
+    "grey": ("grey haired", "silver haired"),
+}
+MOODS = {True: ("smiling", "cheerful", "laughing"), False: ("sad", "frowning", "gloomy")}
+LOOKS = ("{} looks on", "{} is watching", "we see {}")
+
+
+def spoken(clip: Clip) -> list[str]:
+    """The words of the narrator: none for a clip without one."""
+    if clip.topic is None:
+        return []
+    rng = clip.rng(2)
+    nouns, verbs = (x.split() for x in SPEECHES[clip.topic])
+    said = [str(x) for x in (*rng.choice(nouns, 4, replace=False), *rng.choice(verbs, 3, replace=False))]
+    filler = ["and", "then", "the", "we", "with", "now", "so"]
+    return [word for pair in zip(rng.permutation(filler), rng.permutation(said), strict=True) for word in map(str, pair)]
+
+
+def captions(clip: Clip) -> list[list[str]]:
+    """Captions as words, no two of them alike."""
+    rng = clip.rng(3)
+    found: dict[str, list[str]] = {}
+    while len(found) < CAPTIONS:
+        words = _caption(clip, rng)
+        found[" ".join(words)] = words
+    return list(found.values())
+
+
+def _caption(clip: Clip, rng: np.random.Generator) -> list[str]:
+    """One caption."""
+    one_of = functools.partial(_one_of, rng)
+    adjectives = [one_of(COLOURS[clip.colour])] if rng.random() < 0.5 else []
+    if rng.random() < (0.1 if clip.texture == "plain" else 0.35):
+        adjectives.insert(0, one_of(TEXTURES[clip.texture]))
+    if clip.motion not in ("grow", "shrink") and rng.random() < 0.25:
+        adjectives.insert(0, one_of(SIZES[clip.size]))
+    thing = _with_article(" ".join([*adjectives, one_of(SHAPES[clip.shape])]))
+    verb, participle = one_of(MOTIONS[clip.motion])
+    place = " " + one_of(PLACES[clip.place]) if rng.random() < 0.4 else ""
+
+    others = []
+    if clip.sound and rng.random() < 0.45:
+        others.append(one_of(SOUNDS[clip.sound]))
+    if clip.word and rng.random() < 0.4:
+        others.append(one_of(SIGNS).format(clip.word.lower()))
+    if clip.topic and rng.random() < 0.4:
+        about = one_of((*TALKS[clip.topic], *SPEECHES[clip.topic][0].split()))
+        others.append(one_of(SPEAKERS).format(about))
+    if clip.hair and rng.random() < 0.45:
+        others.append(one_of(LOOKS).format(_person(clip, rng)))
+    others = [others[i] for i in rng.permutation(len(others))[:2]]
+
+    if others and rng.random() < 0.3:
+        first, *rest = others
+        sentence = f"{first} {one_of(('while', 'as'))} {thing} {verb}{place}"
+    else:
+        rest = others
+        moves = f"{participle}{place}"
+        sentence = one_of((f"{thing} {verb}{place}", f"{thing} is {moves}", f"there is {thing} {moves}"))
+    return " and ".join([sentence, *rest]).split()
+
+
+def _person(clip: Clip, rng: np.random.Generator) -> str:
+    """A person as a caption describes one."""
+    adjectives = [_one_of(rng, MOODS[clip.smiling])] if rng.random() < 0.6 else []
+    if rng.random() < 0.5:
+        adjectives.append(_one_of(rng, HAIRS[clip.hair]))
+    worn = [name for name, seen in (("glasses", clip.glasses), ("a hat", clip.hat)) if seen and rng.random() < 0.6]
+    person = _with_article(" ".join([*adjectives, _one_of(rng, ("person", "viewer", "spectator"))]))
+    return f"{person} with {' and '.join(worn)}" if worn else person
+
+
+def _one_of(rng: np.random.Generator, options: tuple) -> Any:
+    """One of some options."""
+    return options[rng.integers(len(options))]
+
+
+def _with_article(noun: str) -> str:
+    """A noun and what is before it, with "a" or "an"."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -1,0 +1,52 @@
+"""Video files: VP8 and Opus in WebM, which browsers play, written and read by PyAV."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from utils.files import atomic_write
+
+
+def write_video(path: Path, frames: list[np.ndarray], rate: int, sound: np.ndarray | None, sample_rate: int) -> None:
+    """Write a file atomically, the same bytes for the same content.
+
+    Args:
+        frames: (H, W, 3) uint8 each.
+        rate: frames a second.
+        sound: float32 samples from -1 to 1 (None: no sound track).
+        sample_rate: samples a second: 8000, 12000, 16000, 24000 or 48000.
+    """
+    with atomic_write(path) as file, av.open(file, "w", format="webm", container_options={"fflags": "bitexact"}) as out:
+        video = out.add_stream("libvpx", rate=rate)
+        video.height, video.width = frames[0].shape[:2]
+        video.pix_fmt = "yuv420p"
+        video.bit_rate = 300_000
+        video.options = {"deadline": "realtime", "cpu-used": "6", "threads": "1"}
+        audio = None
+        if sound is not None:
+            audio = out.add_stream("libopus", rate=sample_rate, layout="mono")
+            audio.bit_rate = 32_000
+        for frame in frames:
+            out.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        out.mux(video.encode(None))
+        if audio is not None:
+            track = av.AudioFrame.from_ndarray(sound[None], format="flt", layout="mono")
+            track.sample_rate = sample_rate
+            out.mux(audio.encode(track))
+            out.mux(audio.encode(None))
+
+
+def read_video(path: Path, sample_rate: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The frames (T, H, W, 3) uint8 of a file and its sound, float32 samples at `sample_rate` (None: no sound track)."""
+    reformatter = VideoReformatter()  # one for all frames: setting it up takes longer than converting a frame
+    with av.open(path) as file:
+        frames = np.stack([reformatter.reformat(x, format="rgb24").to_ndarray() for x in file.decode(video=0)])
+    with av.open(path) as file:
+        if not file.streams.audio:
+            return frames, None
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
+        decoded = [*file.decode(audio=0), None]
+        parts = [part.to_ndarray()[0] for frame in decoded for part in resampler.resample(frame)]
+    return frames, np.concatenate(parts)

@@ -1,0 +1,16 @@
+"""The picture of the model is what its source makes."""
+
+import shutil
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+from conftest import ROOT
+
+
+def test_the_picture_in_the_tree_is_what_its_source_makes(tmp_path):
+    shutil.copy(ROOT / "figs/draw_model.py", tmp_path)
+    subprocess.run([sys.executable, tmp_path / "draw_model.py"], check=True, cwd=tmp_path)
+    made = (tmp_path / "model.svg").read_bytes()
+    assert made == (ROOT / "figs/model.svg").read_bytes(), "make figures"
+    assert ElementTree.fromstring(made).tag == "{http://www.w3.org/2000/svg}svg"

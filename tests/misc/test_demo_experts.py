@@ -1,0 +1,118 @@
+"""What the experts of the Demo see in patterns whose motion, colour and pitch are known, and in clips that were drawn."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from misc.demo import experts
+from misc.demo.clips import PLACES, SOUNDS, plan
+from misc.demo.drawing import FRAMES, RATE, frames
+from misc.demo.sounds import SAMPLE_RATE, samples
+from misc.demo.video_files import read_video, write_video
+
+ROWS, COLUMNS = np.mgrid[:120, :160]
+U, V, SPREAD, TURN = range(experts.ORIENTATIONS, experts.ORIENTATIONS + 4)  # columns of `flow`
+
+
+def film(position, radius=lambda t: 20.0, angle=lambda t: 0.0, colour=(200, 40, 40), behind=(90, 110, 130)):
+    """Eight frames of a soft square, at `position(t)` (x, y), turned by `angle(t)`."""
+    images = []
+    for t in range(8):
+        x, y = COLUMNS - position(t)[0], ROWS - position(t)[1]
+        c, s = np.cos(angle(t)), np.sin(angle(t))
+        inside = np.maximum(np.abs(c * x + s * y), np.abs(c * y - s * x)) - radius(t)
+        share = 1 / (1 + np.exp(inside.clip(-30, 30)))[..., None]
+        images.append((share * np.array(colour) + (1 - share) * np.array(behind)).astype(np.uint8))
+    return np.stack(images)
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(2, 0), (-2, 0), (0, 2), (0, -2), (2, 2)])
+def test_flow_is_the_motion_in_halved_pixels(dx, dy):
+    seen = experts.flow(film(lambda t: (80 + dx * (t - 4), 60 + dy * (t - 4)))).mean(axis=0)
+    assert seen[[U, V]] == pytest.approx([dx / 2, dy / 2], abs=0.35)
+    assert np.argmax(seen[: experts.ORIENTATIONS]) == round(np.arctan2(dy, dx) / (np.pi / 4)) % 8
+
+
+def test_flow_tells_growing_from_shrinking_and_the_sense_of_a_turn():
+    grows = experts.flow(film(lambda t: (80, 60), radius=lambda t: 15 + 1.5 * t)).mean(axis=0)
+    shrinks = experts.flow(film(lambda t: (80, 60), radius=lambda t: 26 - 1.5 * t)).mean(axis=0)
+    assert grows[SPREAD] > 0.2 and shrinks[SPREAD] < -0.2 and abs(grows[[U, V]]).max() < 0.1
+    right = experts.flow(film(lambda t: (80, 60), angle=lambda t: 0.08 * t)).mean(axis=0)
+    left = experts.flow(film(lambda t: (80, 60), angle=lambda t: -0.08 * t)).mean(axis=0)
+    assert right[TURN] > 0.1 and left[TURN] == pytest.approx(-right[TURN], rel=0.2)
+
+
+def test_a_still_film_has_finite_features():
+    still = film(lambda t: (80, 60))
+    assert np.isfinite(experts.flow(still)).all() and np.isfinite(experts.rgb(still)).all()
+
+
+def test_rgb_sees_what_moves_and_not_what_is_behind():
+    def seen(**colours):
+        return experts.rgb(film(lambda t: (50 + 9 * t, 60), **colours)).mean(axis=0)
+
+    red = seen()
+    other_place, blue = seen(behind=(60, 120, 90)), seen(colour=(40, 40, 200))
+    assert np.linalg.norm(red - other_place) < 0.6 * np.linalg.norm(red - blue)
+
+
+def test_scene_sees_what_is_behind_and_not_what_moves():
+    def seen(**colours):
+        return experts.scene(film(lambda t: (30 + 14 * t, 60), **colours))
+
+    red = seen()
+    other_place, blue = seen(behind=(60, 120, 90)), seen(colour=(40, 40, 200))
+    assert np.linalg.norm(red - blue) < 0.25 * np.linalg.norm(red - other_place)
+
+
+@pytest.mark.parametrize("pitch", [300, 1000, 3000])
+def test_audio_is_loudest_at_the_pitch(pitch):
+    energies = experts.audio(np.sin(2 * np.pi * pitch * np.arange(16000) / 16000).astype(np.float32), 16000)
+    assert energies.shape == (10, experts.MELS)
+    mel = 2595 * np.log10(1 + np.array([pitch, 8000]) / 700)
+    expected = mel[0] / (mel[1] / (experts.MELS + 1)) - 1  # triangles stand at equal distances in mel
+    assert abs(energies.mean(axis=0).argmax() - expected) <= 1
+
+
+def test_words_without_a_vector_are_left_out():
+    vectors = {"stop": np.ones(3), "exit": np.zeros(3)}
+    assert np.array_equal(experts.words(["stop", "unknown", "exit"], vectors), [[1, 1, 1], [0, 0, 0]])
+    assert experts.words(["unknown"], vectors) is None and experts.words([], vectors) is None
+
+
+def test_faces_are_found_in_decoded_clips_where_they_were_drawn(tmp_path):
+    clips = [dataclasses.replace(clip, place=PLACES[i % len(PLACES)]) for i, clip in enumerate(plan(48, 5))]
+    found = []
+    for clip in clips:
+        write_video(tmp_path / "clip.webm", frames(clip), RATE, None, SAMPLE_RATE)
+        found.append(experts.face(read_video(tmp_path / "clip.webm", SAMPLE_RATE)[0]) is not None)
+    drawn = np.array([clip.hair is not None for clip in clips])
+    assert 10 < drawn.sum() < 38
+    assert not (np.array(found) & ~drawn).any()
+    assert np.mean(np.array(found)[drawn]) > 0.85
+
+
+def test_a_file_holds_what_was_drawn_and_played(tmp_path):
+    clip = next(clip for clip in plan(40, 0) if clip.sound)
+    drawn, played = frames(clip), samples(clip, FRAMES / RATE)
+    write_video(tmp_path / "clip.webm", drawn, RATE, played, SAMPLE_RATE)
+    images, sound = read_video(tmp_path / "clip.webm", SAMPLE_RATE)
+    assert images.shape == (FRAMES, 120, 160, 3) and np.abs(images.astype(int) - np.stack(drawn)).mean() < 8
+    assert abs(len(sound) - len(played)) < 1000
+    before, after = experts.audio(played, SAMPLE_RATE).mean(axis=0), experts.audio(sound, SAMPLE_RATE).mean(axis=0)
+    assert np.corrcoef(before, after)[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("sound", SOUNDS)
+def test_sounds_are_told_apart_by_their_spectrum(sound):
+    clips = [clip for seed in range(3) for clip in plan(40, seed)]
+
+    def spectrum(name, clip):
+        return experts.audio(samples(dataclasses.replace(clip, sound=name), 2.0), SAMPLE_RATE).mean(axis=0)
+
+    centres = {name: np.mean([spectrum(name, clip) for clip in clips[:12]], axis=0) for name in SOUNDS}
+    heard = [
+        min(SOUNDS, key=lambda name: np.linalg.norm(centres[name] - x)) for x in (spectrum(sound, c) for c in clips[60:72])
+    ]
+    assert heard.count(sound) >= 8
