@@ -60,27 +60,28 @@ def config_of_run(models: Path) -> dict[str, Any] | None:
         return None
 
 
-def unfinished(save_dir: str | Path, config: dict[str, Any], seeds: Sequence[int] | None) -> Experiment | None:
+def unfinished(config: dict[str, Any], seeds: Sequence[int] | None) -> Experiment | None:
     """The newest run of an experiment that is not finished, if there is one with this config.
 
     Args:
-        config: whole, with the name of the experiment.
+        config: whole, with the name of the experiment and the folder of all of them.
         seeds: those that it is for, some of which it began with (None: the run is for the config's seed alone).
     """
-    for run in newest_first(Path(save_dir) / "models" / config["name"]):
+    save_dir = Path(config["trainer"]["save_dir"])
+    for run in newest_first(save_dir / "models" / config["name"]):
         if seeds is None:
             same, end = config_of_run(run) == config, METRICS
         else:
             begun = _begun(run)
             same, end = bool(begun) and begun.keys() <= set(seeds) and _have_config(begun, config), SUMMARY
         if same and not (run / end).exists():
-            return Experiment(Path(save_dir), config["name"], run.name)
+            return Experiment(save_dir, config["name"], run.name)
     return None
 
 
-def complete(save_dir: str | Path, config: dict[str, Any], seeds: Sequence[int]) -> Path | None:
+def complete(config: dict[str, Any], seeds: Sequence[int]) -> Path | None:
     """The newest run of an experiment with several seeds, if it is finished and has this config and these seeds."""
-    runs = newest_first(Path(save_dir) / "models" / config["name"])
+    runs = newest_first(Path(config["trainer"]["save_dir"], "models", config["name"]))
     newest = next((run for run in runs if _begun(run)), None)
     if newest is None or not (newest / SUMMARY).exists():
         return None
@@ -112,7 +113,7 @@ def where_to_go_on(
     if resume != AUTO:
         found = Experiment.of_checkpoint(resume) if state["config"] == config else None
         return found, Start(state, resume, same_run=found is not None)
-    found = unfinished(config["trainer"]["save_dir"], config, seeds)
+    found = unfinished(config, seeds)
     print(f"goes on in {found.models}" if found else "no unfinished run of this config: a new one")
     return found, Start.newest(found.models) if found and seeds is None else None
 

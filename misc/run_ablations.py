@@ -4,15 +4,17 @@ What is done already, with the same config and seeds, is not done again, and wha
 """
 
 import argparse
+import itertools
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from base.checkpoint import BEST
-from base.runs import complete, seeds_of, unfinished
+from base.runs import complete, unfinished
 from misc import gen_readme, tables
 from misc.evaluations import evaluation_of
 from misc.jobs import Job, cores, run_jobs
@@ -21,18 +23,18 @@ from parse_config import ConfigParser, parse_seeds
 from utils.errors import InputError, command
 
 
-def config_to_train(experiment: str) -> ConfigParser:
-    """The config of an experiment as train.py takes it.
+def config_to_train(experiment: str) -> dict[str, Any]:
+    """The config of an experiment as train.py keeps it.
 
     Raises:
         InputError: there is none that can be trained.
     """
-    return ConfigParser.from_file(tables.config_of(experiment), training=True).with_test_split()
+    return ConfigParser.from_file(tables.config_of(experiment), training=True).with_test_split().as_dict()
 
 
-def finished_run(config: ConfigParser, seeds: Sequence[int]) -> Path | None:
-    """The newest run of a config, if it is complete and of these seeds."""
-    return complete(config["trainer"]["save_dir"], config.as_dict(), seeds)
+def log_of(config: Mapping[str, Any]) -> Path:
+    """The folder that takes what the commands on an experiment print."""
+    return Path(config["trainer"]["save_dir"], "log", config["name"])
 
 
 def trainings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> list[Job]:
@@ -44,15 +46,13 @@ def trainings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> list[J
     jobs = []
     for experiment in tables.experiments_of(suite):
         config = config_to_train(experiment)
-        save_dir = config["trainer"]["save_dir"]
-        if done := finished_run(config, seeds):
+        if done := complete(config, seeds):
             print(f"{experiment}: done, {done}")
             continue
-        begun = unfinished(save_dir, config.as_dict(), seeds)
+        begun = unfinished(config, seeds)
         print(f"{experiment}: {f'to go on in {begun.models}' if begun else 'to train'}")
         arguments = ("--config", str(tables.config_of(experiment)), "--seeds", ",".join(map(str, seeds)), "--resume", "auto")
-        output = Path(save_dir, "log", experiment, "train.out")
-        jobs.append(Job(experiment, ("train.py", *arguments, *device), output))
+        jobs.append(Job(experiment, ("train.py", *arguments, *device), log_of(config) / "train.out"))
     return jobs
 
 
@@ -62,15 +62,13 @@ def scorings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> list[Jo
     studies = [table for table in map(tables.TABLES.get, tables.suites()[suite]) if table.leak]
     for experiment in [experiment for table in studies for experiment in table.rows.values()]:
         config = config_to_train(experiment)
-        run = finished_run(config, seeds)
-        for seed, part in seeds_of(run).items() if run else ():
-            for similarity in SIMILARITIES:
-                if evaluation_of(part / BEST, similarity) is None:
-                    arguments = ("--resume", str(part / BEST), "--similarity", similarity)
-                    log = Path(config["trainer"]["save_dir"], "log", experiment)
-                    output = log / f"test-seed-{seed}-{similarity}.out"
-                    name = f"{experiment} seed {seed} scored {similarity}"
-                    jobs.append(Job(name, ("test.py", *arguments, *device), output))
+        run = complete(config, seeds)
+        for seed, similarity in itertools.product(seeds if run else (), SIMILARITIES):
+            checkpoint = run / f"seed-{seed}" / BEST
+            if evaluation_of(checkpoint, similarity) is None:
+                arguments = ("test.py", "--resume", str(checkpoint), "--similarity", similarity, *device)
+                output = log_of(config) / f"test-seed-{seed}-{similarity}.out"
+                jobs.append(Job(f"{experiment} seed {seed} scored {similarity}", arguments, output))
     return jobs
 
 

@@ -9,7 +9,7 @@ import torch
 from commands import CONFIG, MODELS, assert_equal_weights, train
 
 import train as train_command
-from base.runs import Start, alone_in, newest_first, seeds_of, unfinished
+from base.runs import Start, alone_in, complete, newest_first, seeds_of, unfinished
 from utils.errors import InputError
 
 SEEDS = ("--config", CONFIG, "--seeds", "0,1,2")
@@ -121,8 +121,8 @@ def write(folder, **files):
 
 
 def test_the_newest_run_of_the_same_config_and_seeds_is_found(tmp_path):
-    config, runs = {"name": "x", "seed": 0, "y": 1}, tmp_path / "models" / "x"
-    assert unfinished(tmp_path, config, [0, 1]) is None
+    config, runs = {"name": "x", "seed": 0, "y": 1, "trainer": {"save_dir": str(tmp_path)}}, tmp_path / "models" / "x"
+    assert unfinished(config, [0, 1]) is None
     names = [f"2026-01-01_00-00-0{i}" for i in range(10)]
     for seed in (0, 1):
         write(runs / names[0] / f"seed-{seed}", config=config | {"seed": seed})
@@ -136,12 +136,27 @@ def test_the_newest_run_of_the_same_config_and_seeds_is_found(tmp_path):
     write(runs / names[7], config=config)  # a single run
     write(runs / names[8], config=config, metrics={})
     write(runs / names[9], config=config | {"seed": 1})
-    assert unfinished(tmp_path, config, [0, 1]).models == runs / names[1]
-    assert unfinished(tmp_path, config, [0]) is None
-    assert unfinished(tmp_path, config, [3]).models == runs / names[3]
-    assert unfinished(tmp_path, config | {"seed": 7}, [0, 1]).models == runs / names[1]  # the seeds are those of --seeds
-    assert unfinished(tmp_path, config, None).models == runs / names[7]
-    assert unfinished(tmp_path, config | {"seed": 1}, None).models == runs / names[9]
+    assert unfinished(config, [0, 1]).models == runs / names[1]
+    assert unfinished(config, [0]) is None
+    assert unfinished(config, [3]).models == runs / names[3]
+    assert unfinished(config | {"seed": 7}, [0, 1]).models == runs / names[1]  # the seeds are those of --seeds
+    assert unfinished(config, None).models == runs / names[7]
+    assert unfinished(config | {"seed": 1}, None).models == runs / names[9]
+
+
+def test_only_the_newest_run_of_several_seeds_counts_as_complete(tmp_path):
+    config, runs = {"name": "x", "seed": 0, "y": 1, "trainer": {"save_dir": str(tmp_path)}}, tmp_path / "models" / "x"
+    first, second = (runs / f"2026-01-01_00-00-0{i}" for i in (1, 2))
+    assert complete(config, [0, 1]) is None
+    for seed in (0, 1):
+        write(first / f"seed-{seed}", config=config | {"seed": seed})
+    assert complete(config, [0, 1]) is None
+    write(first, summary={})
+    (runs / "2026-01-01_00-00-03").mkdir()  # without a seed, as a single run or one that did not get far
+    assert complete(config, [0, 1]) == complete(config | {"seed": 9}, [1, 0]) == first
+    assert complete(config, [0]) is complete(config, [0, 1, 2]) is complete(config | {"y": 2}, [0, 1]) is None
+    write(second / "seed-0", config=config)
+    assert complete(config, [0, 1]) is None
 
 
 def test_order_of_runs_and_seeds(tmp_path):

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 import torch
 from commands import CONFIG, train
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer as PluginEvents
+from tensorboard.context import RequestContext
+from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.custom_scalar import layout_pb2
-from tensorboard.plugins.hparams import metadata
+from tensorboard.plugins.hparams import backend_context, metadata
 
 import train as train_command
 from base.arguments import loader_arguments, model_arguments
@@ -52,6 +56,19 @@ def hparams_of(events):
     content = events.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
     values = metadata.parse_session_start_info_plugin_data(content).hparams
     return {name: getattr(value, value.WhichOneof("kind")) for name, value in values.items()}
+
+
+def differing(folder):
+    """What TensorBoard's own HPARAMS page says that runs differ in."""
+    runs = PluginEvents()
+    runs.AddRunsFromDirectory(str(folder))
+    runs.Reload()
+    provider = MultiplexerDataProvider(runs, str(folder))
+    page = backend_context.Context(TBContext(data_provider=provider, logdir=str(folder)))
+    request = RequestContext()
+    experiment = page.experiment_from_metadata(request, "", True, page.hparams_metadata(request, ""), None)
+    assert {"test_t2v_metrics/R1", "val_v2t_metrics/MedR"} <= {x.name.tag for x in experiment.metric_infos}
+    return {x.name for x in experiment.hparam_infos if x.differs}
 
 
 @pytest.fixture
@@ -129,6 +146,7 @@ def test_hparams_are_what_people_vary(folder, run):
     assert list(EventMultiplexer().AddRunsFromDirectory(str(log_of(folder).parent)).Runs()) == [folder.name]
     other, _ = train(run, "--set", 'experts.modalities=["rgb", "scene"]', "--set", "seed=4")
     assert hparams_of(events_of(other)).items() >= {"experts": "rgb scene", "seed": 4}.items()
+    assert differing(log_of(folder).parent) == {"experts", "seed"}
 
 
 def test_a_resumed_run_has_every_epoch_once(run, monkeypatch):
