@@ -12,7 +12,7 @@ import train as train_command
 from base.runs import Start, alone_in, complete, newest_first, seeds_of, unfinished
 from utils.errors import InputError
 
-SEEDS = ("--config", CONFIG, "--seeds", "0,1,2")
+SEEDS = ("--config", CONFIG, "--seeds", "0,1")
 
 
 @pytest.fixture
@@ -45,24 +45,24 @@ def content(folder):
     return results
 
 
-@pytest.mark.parametrize(("seed", "epoch"), [(1, 1), (1, 3), (2, 2)])
+@pytest.mark.parametrize(("seed", "epoch"), [(0, 2), (1, 1), (1, 3)])
 def test_seeds_go_on_as_if_nothing_had_happened(run, interrupted, seed, epoch):
-    whole, _ = train(run, "--seeds", "0,1,2")
+    whole, _ = train(run, "--seeds", "0,1")
     part, out = interrupted(seed, epoch, *SEEDS, "--disable_workers")
-    left = {1: "1,2", 2: "2"}[seed]
-    command = f"python train.py --config {CONFIG} --seeds 0,1,2 --resume auto --set data_loader.args.num_workers=0"
+    command = f"python train.py --config {CONFIG} --seeds 0,1 --resume auto --set data_loader.args.num_workers=0"
+    left = ["0,1", "1"][seed]
     assert f"seeds that are not done: {left}; no summary was written; go on with: {command}" in out
     assert not (part / "summary.json").exists()
-    done = {path: path.stat().st_mtime_ns for path in (part / "seed-0").iterdir()}
+    done = {path: path.stat().st_mtime_ns for path in (part / "seed-0").iterdir()} if seed else {}
 
     code, out, err = run(train_command, *command.split()[2:])
     assert code == 0, err
-    assert f"goes on in {part}" in out and f"seed 0 is done: {part}/seed-0" in out
+    assert f"goes on in {part}" in out and (f"seed 0 is done: {part}/seed-0" in out) is (seed == 1)
     assert set(MODELS.glob("*")) == {whole, part}
-    assert {path: path.stat().st_mtime_ns for path in (part / "seed-0").iterdir()} == done
-    assert out.count("/3: loss") == 4 - epoch + 3 * (2 - seed)  # what was left of this seed, and the seeds after it
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert out.count("/3: loss") == 4 - epoch + 3 * (1 - seed)  # what was left of this seed, and the seed after it
     assert content(part) == content(whole)
-    for n in (0, 1, 2):
+    for n in (0, 1):
         for name in ("checkpoint-epoch3.pth", "trained_model.pth"):
             assert_equal_weights(whole / f"seed-{n}" / name, part / f"seed-{n}" / name)
 

@@ -83,6 +83,31 @@ def runs_of(experiment):
     return newest_first(MODELS.with_name(experiment))
 
 
+def check_leak_table(rows):
+    """Every model by every score, from what test.py wrote."""
+    labels = [(row["Trained with"], row["Scored with"], row["Task"]) for row in rows]
+    scores = ("pairwise", "paired-2019 (leaky)")
+    assert labels == [(x, y, task) for task in ("t2v", "v2t") for x in ("pairwise", "paired-2019") for y in scores]
+    found = {}
+    for path in Path("data/saved/log").glob("*/*/metrics.json"):
+        about = json.loads(path.read_text())
+        key = ("paired-2019" if "paired-2019" in path.parts[3] else "pairwise", about["leaky"])
+        found.setdefault(key, []).append(about)
+    for row in rows:
+        seeds = found[row["Trained with"], "leaky" in row["Scored with"]]
+        assert sorted(x["seed"] for x in seeds) == [0, 1]
+        for name, column in ABLATION_COLUMNS.items():
+            values = [x[f"{row['Task']}_metrics"][name] for x in seeds]
+            assert figure(row[column]) == [float(f"{np.mean(values):.1f}"), float(f"{np.std(values, ddof=1):.1f}")]
+    # What its own score gave at the end of the training is what the study says of it.
+    for experiment, key in (("toy-train-ce", ("pairwise", False)), ("toy-train-ce-paired-2019", ("paired-2019", True))):
+        (run,) = runs_of(experiment)
+        for about in found[key]:
+            end = json.loads((run / f"seed-{about['seed']}" / "metrics.json").read_text())
+            assert about["t2v_metrics"] == pytest.approx(end["t2v_metrics"])
+    assert found["pairwise", True][0]["t2v_metrics"] != found["pairwise", False][0]["t2v_metrics"]
+
+
 def test_a_suite_is_trained_scored_and_its_tables_filled_in(suite):
     code, _, err, commands = suite()
     assert (code, err) == (0, "")
@@ -114,41 +139,18 @@ def test_a_suite_is_trained_scored_and_its_tables_filled_in(suite):
         buffers = ("running_mean", "running_var", "num_batches_tracked")
         number = sum(x.numel() for key, x in weights.items() if not key.endswith(buffers))
         assert row["Params"] == f"{number / 1000:.2f}k"
+    check_leak_table(found["toy-leak"])
 
 
-def test_the_leak_table_has_every_model_by_every_score(suite):
-    suite()
-    rows = tables_of(Path(PAGE).read_text())["toy-leak"]
-    labels = [(row["Trained with"], row["Scored with"], row["Task"]) for row in rows]
-    scores = ("pairwise", "paired-2019 (leaky)")
-    assert labels == [(x, y, task) for task in ("t2v", "v2t") for x in ("pairwise", "paired-2019") for y in scores]
-    found = {}
-    for path in Path("data/saved/log").glob("*/*/metrics.json"):
-        about = json.loads(path.read_text())
-        key = ("paired-2019" if "paired-2019" in path.parts[3] else "pairwise", about["leaky"])
-        found.setdefault(key, []).append(about)
-    for row in rows:
-        seeds = found[row["Trained with"], "leaky" in row["Scored with"]]
-        assert sorted(x["seed"] for x in seeds) == [0, 1]
-        for name, column in ABLATION_COLUMNS.items():
-            values = [x[f"{row['Task']}_metrics"][name] for x in seeds]
-            assert figure(row[column]) == [float(f"{np.mean(values):.1f}"), float(f"{np.std(values, ddof=1):.1f}")]
-    # What its own score gave at the end of the training is what the study says of it.
-    for experiment, key in (("toy-train-ce", ("pairwise", False)), ("toy-train-ce-paired-2019", ("paired-2019", True))):
-        (run,) = runs_of(experiment)
-        for about in found[key]:
-            end = json.loads((run / f"seed-{about['seed']}" / "metrics.json").read_text())
-            assert about["t2v_metrics"] == pytest.approx(end["t2v_metrics"])
-    assert found["pairwise", True][0]["t2v_metrics"] != found["pairwise", False][0]["t2v_metrics"]
-
-
-def test_what_is_done_is_not_done_again_and_what_changed_is(suite):
+def test_what_is_done_is_not_done_again_and_what_changed_is(suite, run):
     suite()
     text = Path(PAGE).read_text()
     code, out, _, commands = suite("--dry_run")
     assert code == 0 and commands == [] and out.count(": done, ") == 3 and "python" not in out
     code, out, _, commands = suite()
     assert code == 0 and commands == [] and Path(PAGE).read_text() == text
+    _, out, _ = run(run_ablations, "--suite", "toy", "--seeds", "0,1,2", "--dry_run")
+    assert out.count(": to train") == 3 and "test.py" not in out  # other seeds are other runs
 
     (rgb,) = runs_of("toy-train-rgb")
     (rgb / "summary.json").unlink()
@@ -167,12 +169,6 @@ def test_what_is_done_is_not_done_again_and_what_changed_is(suite):
     config.write_text(json.dumps(json.loads(config.read_text()) | {"loss": {"args": {"margin": 0.3}}}))
     code, _, _, commands = suite()
     assert code == 0 and [x[2] for x in commands] == [str(config)] and len(runs_of("toy-train-rgb")) == 2
-
-
-def test_other_seeds_are_other_runs(suite, run):
-    suite()
-    _, out, _ = run(run_ablations, "--suite", "toy", "--seeds", "0,1,2", "--dry_run")
-    assert out.count(": to train") == 3 and "test.py" not in out
 
 
 def test_failures_do_not_stop_the_others_and_are_told(suite):
@@ -213,23 +209,7 @@ def test_an_evaluation_counts_only_if_it_is_of_this_checkpoint_split_and_config(
     assert evaluation_of(best, "pairwise") is None
 
 
-def test_a_leaky_run_is_no_result_and_old_runs_do_not_count_parameters(suite, run, refused, monkeypatch):
-    suite()
-    (folder,) = runs_of("toy-train-ce")
-    for seed in (0, 1):
-        path = folder / f"seed-{seed}" / "metrics.json"
-        about = json.loads(path.read_text())
-        del about["parameters"]
-        path.write_text(json.dumps(about))
-    assert run(gen_readme, "--tables", "toy-designs")[0] == 0
-    (row, *_) = tables_of(Path(PAGE).read_text())["toy-designs"]
-    assert row["Params"] == "-"
-    leaky = Table(PAGE, {"CE": "toy-train-ce-paired-2019"})
-    monkeypatch.setattr(tables, "TABLES", {"toy-designs": leaky})
-    assert "used the leaky similarity, which is no result" in refused(gen_readme, "--tables", "toy-designs")
-
-
-def test_what_is_not_scored_is_left_out(suite, run):
+def test_what_is_missing_is_left_out_and_a_leaky_run_is_no_result(suite, run, refused, monkeypatch):
     suite()
     for path in Path("data/saved/log/toy-train-ce").glob("*/metrics.json"):
         if json.loads(path.read_text())["leaky"]:
@@ -242,6 +222,18 @@ def test_what_is_not_scored_is_left_out(suite, run):
         ("paired-2019", "pairwise"),
         ("paired-2019", "paired-2019 (leaky)"),
     ]
+    (folder,) = runs_of("toy-train-ce")
+    for seed in (0, 1):
+        path = folder / f"seed-{seed}" / "metrics.json"
+        about = json.loads(path.read_text())
+        del about["parameters"]
+        path.write_text(json.dumps(about))
+    assert run(gen_readme, "--tables", "toy-designs")[0] == 0
+    (row, *_) = tables_of(Path(PAGE).read_text())["toy-designs"]
+    assert row["Params"] == "-"
+    leaky = Table(PAGE, {"CE": "toy-train-ce-paired-2019"})
+    monkeypatch.setattr(tables, "TABLES", {"toy-designs": leaky})
+    assert "used the leaky similarity, which is no result" in refused(gen_readme, "--tables", "toy-designs")
 
 
 DRIVER = """
