@@ -33,8 +33,7 @@ function fillTextQuery(card, evaluation, query) {
   const tile = (video, place, options) =>
     makeTile(evaluation, { place, video, text: video.captions[0], weights: text.weights, has: video.has, highest, ...options });
   const tiles = card.querySelector(".tiles");
-  const about = `${query.rank}. right answer`;
-  tiles.append(tile(truth, about, { similarity: query.similarity, reference: true, text: "" }));
+  tiles.append(tile(truth, "right answer", { similarity: query.similarity, reference: true, text: "" }));
   for (const [place, [index, similarity]] of query.best.entries()) {
     const right = index === query.truth;
     tiles.append(tile(evaluation.videos[index], `${place + 1}.`, { similarity, right, ...(right && { text: "" }) }));
@@ -55,7 +54,7 @@ function fillVideoQuery(card, evaluation, query) {
     const text = captions.map((k) => all[k] || UNKNOWN).join(" / ");
     return makeTile(evaluation, { place, name: `of ${id}`, text, weights, has: video.has, highest, ...options });
   };
-  tiles.append(tile(query.truth, `${query.rank}. right answer`, { similarity: query.similarity, reference: true }));
+  tiles.append(tile(query.truth, "right answer", { similarity: query.similarity, reference: true }));
   for (const [place, [index, similarity]] of query.best.entries()) {
     const right = evaluation.texts[index].video === query.video;
     tiles.append(tile(index, `${place + 1}.`, { similarity, right }));
@@ -83,12 +82,12 @@ function makeTile(evaluation, { place, video, name, text, similarity, weights, h
   const tile = fromTemplate("tile");
   tile.classList.toggle("right", Boolean(right));
   tile.classList.toggle("reference", Boolean(reference));
-  const head = tile.querySelector(".place");
-  head.append(Object.assign(document.createElement("b"), { textContent: right ? `${place} ✓ right` : place }));
-  if (similarity !== undefined) {
-    const figure = Object.assign(document.createElement("span"), { textContent: similarity.toFixed(3) });
-    figure.title = "similarity";
-    head.append(" ", figure);
+  const [head, comparison] = tile.querySelector(".place").children;
+  head.textContent = right ? `${place} ✓ right` : place;
+  if (similarity === undefined) {
+    comparison.remove();
+  } else {
+    comparison.querySelector(".similarity").textContent = similarity.toFixed(3);
   }
   if (video) {
     tile.querySelector(".media").append(makeClip(video));
@@ -117,7 +116,7 @@ function fillOrRemove(element, text) {
 function makeExpert(expert, present, weight, highest) {
   const row = fromTemplate("expert");
   const [spoken, mark, name, bar, figure] = row.children;
-  const percent = weight === null ? "" : `${Math.round(100 * weight)} %`;
+  const percent = weight === null ? "" : `${Math.round(100 * weight)}\u00a0%`;
   row.classList.toggle("missing", !present);
   spoken.textContent = `${expert}: ${percent && `weight ${percent}, `}${present ? "present" : "missing"}`;
   mark.textContent = present ? "✓" : "–";

@@ -130,7 +130,9 @@ function showHistogram(counts, bins) {
     const share = ((100 * counts[bin]) / total).toFixed(0);
     bar.setAttribute("aria-pressed", shown.bins.has(bin));
     bar.setAttribute("aria-label", `rank ${bins[bin]}: ${counts[bin]} queries, ${share} %`);
-    bar.querySelector(".count").textContent = `${counts[bin].toLocaleString("en")} · ${share} %`;
+    const [count, percent] = bar.querySelector(".count").children;
+    count.textContent = counts[bin].toLocaleString("en");
+    percent.textContent = `${share}\u00a0%`;
     bar.querySelector(".column span").style.height = `${(100 * counts[bin]) / highest}%`;
     bar.querySelector(".range").textContent = bins[bin];
   }
@@ -143,7 +145,7 @@ function showQueries() {
   const { bins } = shown;
   matching = entries.filter(({ query, text }) => (!bins.size || bins.has(query.bin)) && text.includes(wanted)).sort(SORTS[shown.sort]);
   const all = histogram.reduce((sum, count) => sum + count, 0);
-  const sampled = entries.length < all ? `, a sample of ${all.toLocaleString("en")}` : "";
+  const sampled = entries.length < all ? ` (sampled from ${all.toLocaleString("en")})` : "";
   find("#status").textContent = `${matching.length.toLocaleString("en")} of ${entries.length.toLocaleString("en")} queries${sampled}`;
   showPage();
 }
