@@ -97,7 +97,7 @@ function makeTile(evaluation, { place, video, name, text, similarity, weights, h
   fillOrRemove(tile.querySelector(".name"), name ?? (video.address === null ? "" : video.id));
   fillOrRemove(tile.querySelector(".text"), text);
   const experts = tile.querySelector(".experts");
-  for (const [index, expert] of evaluation.experts.entries()) {
+  for (const [index, expert] of video || weights ? evaluation.experts.entries() : []) {
     experts.append(makeExpert(expert, Boolean(has[index]), weights ? weights[index] : null, highest));
   }
   return tile;

@@ -47,7 +47,7 @@ function makeClip({ id, address }) {
   player.addEventListener("error", () => {
     if (player.hasAttribute("src")) {
       nearby.unobserve(clip);
-      clip.replaceWith(makePlaceholder(id, "this browser cannot play the clip"));
+      clip.replaceWith(makePlaceholder(id, "the clip cannot be played"));
     }
   });
   nearby.observe(clip);
