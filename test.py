@@ -17,6 +17,7 @@ from model.similarity import SIMILARITIES
 from parse_config import PUBLISHED, ConfigParser, add_config_arguments
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, save_sims, warn_if_leaky
 from utils.errors import InputError, command
+from utils.visualizer import Visualizer
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,8 @@ def main() -> None:
     experiment = Experiment.create(options["save_dir"], config["name"], kinds=("log",))
     log_to(experiment.log)
     about = report(config, evaluation, split, state, args.resume, experiment.log)
+    if visualizer := Visualizer.of_run(config, experiment):
+        visualizer.show(evaluation, state["epoch"], split)
     if args.save_sims:
         save_sims(args.save_sims, evaluation, about)
 

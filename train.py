@@ -58,7 +58,10 @@ def train(
     path = experiment.models / BEST
     best = load_checkpoint(path)
     evaluation = evaluate_checkpoint(net, config, test_loaders, best, path, device)
-    return report(config, evaluation, config["test_split"], best, path, experiment.models)
+    about = report(config, evaluation, config["test_split"], best, path, experiment.models)
+    if trainer.visualizer is not None:
+        trainer.visualizer.show(evaluation, best["epoch"], config["test_split"])
+    return about
 
 
 def train_seeds(config: ConfigParser, seeds: list[int], run: Callable[[], Experiment], args: argparse.Namespace) -> None:

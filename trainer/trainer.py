@@ -26,6 +26,7 @@ from trainer.evaluation import Evaluation, evaluate, to_device
 from utils.errors import InputError
 from utils.files import write_json
 from utils.interrupts import held_back
+from utils.visualizer import Visualizer
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Trainer:
     Attributes:
         experiment: where everything is written, set by `write_to`.
         writer: of TensorBoard events (None: none are written).
+        visualizer: of the ranking page (None: the config asks for none).
         start_epoch: the first epoch to train.
         saved: the checkpoint to go on from after an interruption, if there is one.
     """
@@ -72,12 +74,14 @@ class Trainer:
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
         self.experiment: Experiment | None = None
         self.writer: SummaryWriter | None = None
+        self.visualizer: Visualizer | None = None
         self.start_epoch = 1
         self.saved: Path | None = None
 
     def write_to(self, experiment: Experiment) -> None:
         """Write everything to the folders of `experiment`, the config to begin with."""
         self.experiment = experiment
+        self.visualizer = Visualizer.of_run(self.config, experiment)
         config = self.config.as_dict()
         write_json(experiment.models / "config.json", config)
         if self.options["tensorboard"]:
@@ -113,6 +117,8 @@ class Trainer:
             with held_back():
                 self._save(epoch, values, best)
                 self._report(epoch, values, evaluation)
+                if self.visualizer is not None:
+                    self.visualizer.show_epoch(evaluation, epoch, self.loaders.split_name)
 
     def resume(self, state: dict[str, Any], path: Path, same_run: bool) -> None:
         """Continue from checkpoint `state`, read from `path`.
