@@ -190,9 +190,8 @@ def test_without_clips_one_log_line_says_what_to_set(visualizer, tmp_path, caplo
 
 
 def test_the_link_to_the_clips_is_relative_follows_links_and_is_renewed(tmp_path):
-    disk = tmp_path / "disk/saved"
-    disk.mkdir(parents=True)
-    (tmp_path / "data").symlink_to(disk.parent)  # the page lies elsewhere than its path says
+    (tmp_path / "another/disk/saved").mkdir(parents=True)
+    (tmp_path / "data").symlink_to("another/disk")  # the page lies deeper than its path says
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "video1.webm").write_text(name)
