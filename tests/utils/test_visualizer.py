@@ -190,9 +190,8 @@ def test_without_clips_one_log_line_says_what_to_set(visualizer, tmp_path, caplo
 
 
 def test_the_link_to_the_clips_is_relative_follows_links_and_is_renewed(tmp_path):
-    disk = tmp_path / "disk/saved"
-    disk.mkdir(parents=True)
-    (tmp_path / "data").symlink_to(disk.parent)  # the page lies elsewhere than its path says
+    (tmp_path / "another/disk/saved").mkdir(parents=True)
+    (tmp_path / "data").symlink_to("another/disk")  # the page lies deeper than its path says
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "video1.webm").write_text(name)
@@ -216,7 +215,7 @@ def test_epochs_are_added_and_a_resumed_run_keeps_the_earlier_ones(visualizer, t
     options = re.findall(r'<option value="(\d)"( selected)?>(.*?)</option>', (folder / "index.html").read_text())
     assert options == [("1", "", "epoch 2, val"), ("3", " selected", "epoch 3, test"), ("2", "", "epoch 4, val")]
     content = shown(folder, 2)
-    assert (content["epoch"], content["split"], content["name"]) == (4, "val", "toy 1")
+    assert (content["epoch"], content["split"]) == (4, "val")
     assert (content["num_videos"], content["num_captions"], content["leaky"]) == (8, 20, False)
     expected = page_content(make_evaluation(seed=7), {}, 100)
     assert content["t2v"]["histogram"] == expected["t2v"]["histogram"]
@@ -277,7 +276,7 @@ def test_commands_write_pages(run):
     assert_equal_weights(plain / "trained_model.pth", folder / "trained_model.pth")
     metrics = json.loads((folder / "metrics.json").read_text())
     assert shown(page, 2)["t2v"]["metrics"] == metrics["t2v_metrics"]
-    assert shown(page, 2)["name"] == f"toy-train-ce {folder.name}"
+    assert f"<h1>toy-train-ce {folder.name}</h1>" in (page / "index.html").read_text()
 
     code, out, err = run(test_command, "--resume", folder / "trained_model.pth", "--similarity", "paired-2019")
     assert code == 0, err

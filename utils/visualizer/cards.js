@@ -11,7 +11,6 @@ function makeCard(evaluation, direction, query) {
   rank.textContent = `rank ${query.rank}`;
   const tied = Number.isInteger(query.rank) ? "" : ", tied";
   among.textContent = `of ${evaluation[direction].candidates.toLocaleString("en")}${tied}`;
-  card.dataset.bin = query.bin;
   const fill = direction === "t2v" ? fillTextQuery : fillVideoQuery;
   fill(card, evaluation, query);
   return card;
@@ -30,8 +29,10 @@ function fillTextQuery(card, evaluation, query) {
     more.append(makeCaptions(`${others.length} more of this video`, others));
   }
   const highest = Math.max(...(text.weights ?? [1]));
-  const tile = (video, place, options) =>
-    makeTile(evaluation, { place, video, text: video.captions[0], weights: text.weights, has: video.has, highest, ...options });
+  const tile = (video, place, options) => {
+    const { has, captions } = video;
+    return makeTile(evaluation, { place, video, text: captions[0], weights: text.weights, has, highest, ...options });
+  };
   const tiles = card.querySelector(".tiles");
   tiles.append(tile(truth, "right answer", { similarity: query.similarity, reference: true, text: "" }));
   for (const [place, [index, similarity]] of query.best.entries()) {

@@ -4,7 +4,15 @@
 
 const PAGE_SIZE = 10;
 const SEARCH_DELAY = 120; // milliseconds after the last key
-const METRICS = { "R1": "R@1", "R5": "R@5", "R10": "R@10", "R50": "R@50", "MedR": "MdR", "MeanR": "MnR", "geometric_mean_R1-R5-R10": "gmean" };
+const METRICS = {
+  R1: "R@1",
+  R5: "R@5",
+  R10: "R@10",
+  R50: "R@50",
+  MedR: "MdR",
+  MeanR: "MnR",
+  "geometric_mean_R1-R5-R10": "gmean",
+};
 const SKIP = "#results"; // the link to the queries, no choice
 const DIRECTIONS = { t2v: "text to video", v2t: "video to text" };
 const SORTS = {
@@ -22,7 +30,8 @@ let matching = [];
 /** Called by data/<number>.js. */
 function registerEvaluation(number, evaluation) {
   for (const direction of Object.keys(DIRECTIONS)) {
-    evaluation[direction].entries = evaluation[direction].queries.map((query) => ({ query, text: searched(evaluation, direction, query) }));
+    const part = evaluation[direction];
+    part.entries = part.queries.map((query) => ({ query, text: searched(evaluation, direction, query) }));
   }
   evaluations.set(number, evaluation);
 }
@@ -30,7 +39,8 @@ function registerEvaluation(number, evaluation) {
 /** The text that a search looks at: the video's id, and the captions of the query. */
 function searched(evaluation, direction, query) {
   const video = evaluation.videos[direction === "t2v" ? query.truth : query.video];
-  const captions = direction === "t2v" ? evaluation.texts[query.text].captions.map((k) => video.captions[k]) : video.captions;
+  const chosen = direction === "t2v" ? evaluation.texts[query.text].captions : video.captions.keys();
+  const captions = Array.from(chosen, (k) => video.captions[k]);
   return fold([video.id, ...captions].join("\n"));
 }
 
@@ -98,19 +108,15 @@ function showOverview() {
 }
 
 function showMetrics(evaluation) {
+  const make = (name, content) => Object.assign(document.createElement(name), content);
+  const header = (text, scope) => make("th", { textContent: text, scope });
+  const heads = Object.values(METRICS).map((name) => header(name, "col"));
+  find("#metrics thead tr").replaceChildren(make("td"), ...heads);
   const measured = Object.keys(DIRECTIONS).filter((direction) => evaluation[direction].metrics);
-  const head = find("#metrics thead tr");
-  head.replaceChildren(document.createElement("td"));
-  for (const name of Object.values(METRICS)) {
-    head.append(Object.assign(document.createElement("th"), { textContent: name, scope: "col" }));
-  }
   find("#metrics tbody").replaceChildren(...measured.map((direction) => {
-    const row = document.createElement("tr");
-    row.classList.toggle("chosen", direction === shown.direction);
-    row.append(Object.assign(document.createElement("th"), { textContent: DIRECTIONS[direction], scope: "row" }));
-    for (const name of Object.keys(METRICS)) {
-      row.append(Object.assign(document.createElement("td"), { textContent: evaluation[direction].metrics[name].toFixed(1) }));
-    }
+    const row = make("tr", { className: direction === shown.direction ? "chosen" : "" });
+    const values = Object.keys(METRICS).map((name) => evaluation[direction].metrics[name].toFixed(1));
+    row.append(header(DIRECTIONS[direction], "row"), ...values.map((textContent) => make("td", { textContent })));
     return row;
   }));
 }
@@ -123,7 +129,7 @@ function showHistogram(counts, bins) {
   while (group.children.length < bins.length) { // made once, lest a press moves the focus
     const bar = fromTemplate("bar");
     const bin = group.children.length;
-    bar.addEventListener("click", () => change({ bins: new Set(shown.bins.has(bin) ? [...shown.bins].filter((x) => x !== bin) : [...shown.bins, bin]) }));
+    bar.addEventListener("click", () => change({ bins: shown.bins.symmetricDifference(new Set([bin])) }));
     group.append(bar);
   }
   for (const [bin, bar] of [...group.children].entries()) {
@@ -143,10 +149,13 @@ function showQueries() {
   const { entries, histogram } = evaluations.get(shown.number)[shown.direction];
   const wanted = fold(shown.search.trim());
   const { bins } = shown;
-  matching = entries.filter(({ query, text }) => (!bins.size || bins.has(query.bin)) && text.includes(wanted)).sort(SORTS[shown.sort]);
+  matching = entries
+    .filter(({ query, text }) => (!bins.size || bins.has(query.bin)) && text.includes(wanted))
+    .sort(SORTS[shown.sort]);
   const all = histogram.reduce((sum, count) => sum + count, 0);
   const sampled = entries.length < all ? ` (sampled from ${all.toLocaleString("en")})` : "";
-  find("#status").textContent = `${matching.length.toLocaleString("en")} of ${entries.length.toLocaleString("en")} queries${sampled}`;
+  const [found, among] = [matching.length, entries.length].map((count) => count.toLocaleString("en"));
+  find("#status").textContent = `${found} of ${among} queries${sampled}`;
   showPage();
 }
 
@@ -160,16 +169,19 @@ function showPage() {
   const part = matching.slice((shown.page - 1) * PAGE_SIZE, shown.page * PAGE_SIZE);
   list.replaceChildren(...part.map(({ query }) => makeCard(evaluation, shown.direction, query)));
   list.dataset.direction = shown.direction;
-  find("#position").textContent = `page ${shown.page} of ${last}`;
-  find("#previous").disabled = shown.page === 1;
-  find("#next").disabled = shown.page === last;
+  for (const pages of document.querySelectorAll("nav")) {
+    pages.querySelector(".position").textContent = `page ${shown.page} of ${last}`;
+    pages.querySelector(".previous").disabled = shown.page === 1;
+    pages.querySelector(".next").disabled = shown.page === last;
+  }
   replaceAddress();
 }
 
 /** Put `shown` into the address. */
 function replaceAddress() {
   const { number, direction, sort, bins, search, page } = shown;
-  const values = new URLSearchParams({ evaluation: number, direction, sort, ranks: [...bins].sort().join("."), search, page });
+  const ranks = [...bins].sort().join(".");
+  const values = new URLSearchParams({ evaluation: number, direction, sort, ranks, search, page });
   history.replaceState(null, "", `#${values}`);
 }
 
@@ -192,10 +204,13 @@ function change(what) {
   show();
 }
 
-function turn(step) {
+/** Turn the pages with a button. The focus moves only from where it cannot stay: a disabled button, or the list's end. */
+function turn(step, button) {
   shown.page += step;
   showPage();
-  find("#results").focus();
+  if (button.disabled || button.closest("#below")) {
+    find("#results").focus();
+  }
 }
 
 let waiting = 0;
@@ -207,7 +222,8 @@ find("#sort").addEventListener("change", (event) => change({ sort: event.target.
 find("#evaluation").addEventListener("change", (event) => change({ number: Number(event.target.value) }));
 controls.elements.direction.forEach((radio) => radio.addEventListener("change", () => change({ direction: radio.value })));
 controls.addEventListener("submit", (event) => event.preventDefault());
-find("#previous").addEventListener("click", () => turn(-1));
-find("#next").addEventListener("click", () => turn(1));
+for (const [name, step] of [[".previous", -1], [".next", 1]]) {
+  document.querySelectorAll(name).forEach((button) => button.addEventListener("click", () => turn(step, button)));
+}
 addEventListener("hashchange", () => (location.hash === SKIP ? replaceAddress() : start()));
 start();

@@ -87,7 +87,6 @@ class Visualizer:
     def _write(self, evaluation: "Evaluation", epoch: int, split: str) -> bool:
         """Write the page with an evaluation more, which it opens with: whether that went well."""
         about = {
-            "name": self.name,
             "split": split,
             "epoch": epoch,
             "similarity": self.similarity,
