@@ -18,6 +18,7 @@ from parse_config import PUBLISHED, ConfigParser, add_config_arguments
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, save_sims, warn_if_leaky
 from utils.errors import InputError, command
 from utils.files import write_json
+from utils.visualizer import Visualizer
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,8 @@ def main() -> None:
     log_to(experiment.log)
     write_json(experiment.log / CONFIG, config.as_dict())
     about = report(config, net, evaluation, split, state, args.resume, experiment.log)
+    if visualizer := Visualizer.of_run(config, experiment):
+        visualizer.show(evaluation, state["epoch"], split)
     if args.save_sims:
         save_sims(args.save_sims, evaluation, about)
 

@@ -62,6 +62,8 @@ def train(config: ConfigParser, place: Callable[[], Experiment], args: argparse.
         best = load_checkpoint(path)
         evaluation = evaluate_checkpoint(net, config, test_loaders, best, path, device)
         events.test(evaluation.metrics, best["epoch"])
+        if trainer.visualizer is not None:
+            trainer.visualizer.show(evaluation, best["epoch"], config["test_split"])
         return report(config, net, evaluation, config["test_split"], best, path, experiment.models)
 
 

@@ -102,6 +102,8 @@ class Typed(Section):
 
 
 class VisualizerArgs(Section):
+    """Arguments of `Visualizer`, which documents them."""
+
     src_video_dir: str | None = None
     vis_vid_freq: PositiveInt = 1
     num_samples: PositiveInt = 100
@@ -139,8 +141,8 @@ class Config(Section):
     """A whole config.
 
     `test_split` is the split on which the best model is tested after training; without it, that of `eval_config`, unless
-    `eval_mode` is "fixed_num_epochs". Read for the sake of published configs, and without effect: `n_gpu`, `log_name`
-    and `visualizer`.
+    `eval_mode` is "fixed_num_epochs". `visualizer` asks for a ranking page. Read for the sake of published configs, and
+    without effect: `n_gpu` and `log_name`.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None = None

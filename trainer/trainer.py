@@ -25,6 +25,7 @@ from trainer.evaluation import Evaluation, evaluate, to_device
 from utils.errors import InputError
 from utils.files import write_json
 from utils.interrupts import held_back
+from utils.visualizer import Visualizer
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Trainer:
 
     Attributes:
         experiment, events: where everything is written, set by `write_to`.
+        visualizer: of the ranking page (None: the config asks for none).
         start_epoch: the first epoch to train.
         saved: the checkpoint to go on from after an interruption, if there is one.
     """
@@ -70,12 +72,14 @@ class Trainer:
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
         self.experiment: Experiment | None = None
         self.events: RunEvents | None = None
+        self.visualizer: Visualizer | None = None
         self.start_epoch = 1
         self.saved: Path | None = None
 
     def write_to(self, experiment: Experiment, events: RunEvents) -> None:
         """Write everything to the folders of `experiment`, the config to begin with, and tell `events`."""
         self.experiment, self.events = experiment, events
+        self.visualizer = Visualizer.of_run(self.config, experiment)
         write_json(experiment.models / CONFIG, self.config.as_dict())
 
     def train(self) -> None:
@@ -104,6 +108,8 @@ class Trainer:
                 self._save(epoch, values, best)
                 self._report(epoch, values, evaluation)
                 self.events.epoch(values, evaluation)
+                if self.visualizer is not None:
+                    self.visualizer.show_epoch(evaluation, epoch, self.loaders.split_name)
 
     def resume(self, start: Start) -> None:
         """Continue from a checkpoint; in another run than its own what is best is found anew.

@@ -1,1 +1,1 @@
-"""What every other package may need, and what needs none of them."""
+"""What every other package may need, and, but for `visualizer`, what needs none of them."""

@@ -1,0 +1,55 @@
+"""Made-up evaluations for the ranking page, and clips for it to play."""
+
+import json
+
+import numpy as np
+
+from model.metric import t2v_metrics, v2t_metrics
+from trainer.evaluation import Evaluation
+
+EXPERTS = ["audio", "ocr", "rgb"]
+
+
+def make_evaluation(num_videos=8, num_captions=3, seed=0, ids=None, captions=None, averaged=False, weighted=True):
+    """Random similarities, with ties; every second video has a caption less than the others."""
+    rng = np.random.default_rng(seed)
+    ids = ids or [f"video{v}" for v in range(num_videos)]
+    counts = [num_captions - (v % 2 == 0 and num_captions > 1) for v in range(num_videos)]
+    raw = captions or [[f"caption {k} of {v}" for k in range(count)] for v, count in enumerate(counts)]
+    masks = np.array([np.arange(num_captions) < len(x) for x in raw])
+    weights = rng.dirichlet(np.ones(len(EXPERTS)), masks.sum())
+    if averaged:
+        masks = np.ones((num_videos, 1), dtype=bool)
+    sims = rng.normal(size=(masks.size, num_videos)).round(1)
+    available = (rng.random((num_videos, len(EXPERTS))) < 0.6).astype(np.float32)
+    metrics = {metric.__name__: metric(sims, masks) for metric in (t2v_metrics, v2t_metrics)}
+    return Evaluation(metrics, sims, masks, ids, raw, EXPERTS, available, weights if weighted else None)
+
+
+def listed(folder):
+    """Split and epoch of the evaluations that a page lists, in the order of writing."""
+    entries = json.loads((folder / "data" / "evaluations.json").read_text())
+    return [(entry["split"], entry["epoch"]) for entry in entries]
+
+
+def shown(folder, number=1):
+    """What a page shows of an evaluation."""
+    text = (folder / "data" / f"{number}.js").read_text(encoding="ascii")
+    prefix, suffix = f"registerEvaluation({number}, ", ");\n"
+    assert text.startswith(prefix) and text.endswith(suffix)
+    return json.loads(text.removeprefix(prefix).removesuffix(suffix))
+
+
+def write_clip(path, frames=24):
+    """A clip of small moving squares, two seconds long."""
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", format="webm") as file:
+        stream = file.add_stream("libvpx", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for n in range(frames):
+            picture = np.full((48, 64, 3), 60, dtype=np.uint8)
+            picture[16:32, n : n + 16] = 220
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode())
