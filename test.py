@@ -84,6 +84,7 @@ def main() -> None:
     about = report(config, net, evaluation, split, state, args.resume, experiment.log)
     if visualizer := Visualizer.of_run(config, experiment):
         visualizer.show(evaluation, state["epoch"], split)
+        visualizer.announce()
     if args.save_sims:
         save_sims(args.save_sims, evaluation, about)
 

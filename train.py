@@ -64,7 +64,10 @@ def train(config: ConfigParser, place: Callable[[], Experiment], args: argparse.
         events.test(evaluation.metrics, best["epoch"])
         if trainer.visualizer is not None:
             trainer.visualizer.show(evaluation, best["epoch"], config["test_split"])
-        return report(config, net, evaluation, config["test_split"], best, path, experiment.models)
+        about = report(config, net, evaluation, config["test_split"], best, path, experiment.models)
+        if trainer.visualizer is not None:
+            trainer.visualizer.announce()
+        return about
 
 
 def train_seeds(

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Self
 from base.checkpoint import BEST, load_checkpoint, oldest_first
 from base.experiment import CONFIG, METRICS, SUMMARY, Experiment
 from utils.errors import InputError
+from utils.files import lock
 
 AUTO = Path("auto")
 
@@ -135,19 +135,14 @@ def finished(models: Path) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other trainings out of a folder; the system lifts this when the process ends, however it does.
+    """Keep other trainings out of a folder.
 
     Raises:
         InputError: another process is training there.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{folder}: another process is training there") from None
-        except OSError:
-            pass  # a file system without locks
+        lock(descriptor, f"{folder}: another process is training there")
         yield
     finally:
         os.close(descriptor)

@@ -72,6 +72,7 @@ def _ablations(dataset: str, page: str) -> dict[str, Table]:
 
 
 TABLES = {
+    "demo": Table("README.md", {"CE": "demo-train-full-ce"}),
     "stamps": Table(
         "README.md",
         {

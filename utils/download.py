@@ -1,7 +1,6 @@
 """Downloads that go on where they stopped."""
 
 import dataclasses
-import fcntl
 import hashlib
 import http.client
 import json
@@ -14,7 +13,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from utils.errors import InputError
-from utils.files import write_json
+from utils.files import lock, write_json
 from utils.progress import SizeBar, size_text
 
 TIMEOUT = (10, 60)  # seconds to connect, and to wait for the next bytes
@@ -93,7 +92,7 @@ def fetch(url: str, part: Path, about: int) -> None:
     """
     try:
         with part.open("ab") as file, requests.Session() as session:
-            _lock(file)
+            lock(file, f"{file.name}: another process is writing it, expected one at a time")
             try:
                 _persist(session, url, file, about)
                 if not file.tell():
@@ -117,15 +116,6 @@ def sha1_of(path: Path) -> str:
             digest.update(piece)
             bar.update(len(piece))
     return digest.hexdigest()
-
-
-def _lock(file: BinaryIO) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"{file.name}: another process is writing it, expected one at a time") from None
-    except OSError:
-        pass  # a file system without locks
 
 
 def _persist(session: requests.Session, url: str, file: BinaryIO, about: int) -> None:

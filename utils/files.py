@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import contextlib
+import fcntl
 import glob
 import json
 import os
@@ -8,6 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from utils.errors import InputError
 
 TEMPORARY = ".{name}.{pid}.tmp"
 ABANDONED_SECONDS = 24 * 3600
@@ -28,6 +31,20 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         if isinstance(error, OSError):
             error.filename = str(path)
         raise
+
+
+def lock(file: int | BinaryIO, refusal: str) -> None:
+    """Keep other processes from locking an open file or folder until it is closed, or the process ends, however it does.
+
+    Raises:
+        InputError: one of them has locked it; `refusal` says so.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(refusal) from None
+    except OSError:
+        pass  # a file system without locks
 
 
 def remove_abandoned(path: Path) -> None:

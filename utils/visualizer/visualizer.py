@@ -58,7 +58,7 @@ class Visualizer:
         self.folder = folder
         self.name = name
         self.similarity = similarity
-        self._announced = False
+        self._written = False
 
     @classmethod
     def of_run(cls, config: ConfigParser, experiment: Experiment) -> "Visualizer | None":
@@ -71,18 +71,22 @@ class Visualizer:
 
     def show_epoch(self, evaluation: "Evaluation", epoch: int, split: str) -> None:
         """Show the evaluation after an epoch of training, if it is one of those to be shown."""
-        if epoch % self.vis_vid_freq == 0 and self._write(evaluation, epoch, split) and not self._announced:
-            self._announce()
+        if epoch % self.vis_vid_freq == 0:
+            first = not self._written
+            self.show(evaluation, epoch, split)
+            if first:
+                self.announce()
 
     def show(self, evaluation: "Evaluation", epoch: int, split: str) -> None:
-        """Show an evaluation, with a log line that says where."""
-        if self._write(evaluation, epoch, split):
-            self._announce()
+        """Show an evaluation."""
+        self._written |= self._write(evaluation, epoch, split)
 
-    def _announce(self) -> None:
-        self._announced = True
+    def announce(self) -> None:
+        """Log where the page is, if one was written."""
+        if not self._written:
+            return
         serve = f"python -m http.server 9999 --directory {shlex.quote(str(self.folder))}"
-        logger.info("page: %s (open it, or: %s)", self.folder / "index.html", serve)
+        logger.info("page: %s (open it in a browser; over a network: %s)", self.folder / "index.html", serve)
 
     def _write(self, evaluation: "Evaluation", epoch: int, split: str) -> bool:
         """Write the page with an evaluation more, which it opens with: whether that went well."""
