@@ -24,9 +24,16 @@ KEYS = {"arch": str, "epoch": int, "state_dict": dict, "config": dict, "config_f
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` to `path`, atomically."""
+    """Write `state` to `path`, atomically.
+
+    Raises:
+        OSError: the disk is full, say.
+    """
     with atomic_write(path) as file:
-        torch.save(state, file)
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # what torch makes of a file that takes no more
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def save_periodic(folder: Path, state: dict[str, Any]) -> Path:

@@ -13,6 +13,7 @@ import pickle
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -26,8 +27,10 @@ from misc.demo.sounds import SAMPLE_RATE, samples
 from misc.demo.video_files import read_video, write_video
 from misc.demo.word_vectors import word_vectors
 from utils.errors import InputError, command
-from utils.files import atomic_write
+from utils.files import atomic_write, write_json
 
+PARTS = ("videos", "symlinked-feats")
+MADE = "made.json"
 SPLITS = {"train": 600, "val": 100, "test": 300}
 WORD_DIM = 64
 
@@ -102,11 +105,31 @@ def make(folder: Path, splits: Mapping[str, int], seed: int, workers: int) -> di
     return {expert: len(values) for expert, values in sorted(features.items())}
 
 
-def recipe(seed: int, splits: Mapping[str, int]) -> bytes:
-    """What the data set depends on, as JSON: the same recipe, the same files."""
+def recipe(seed: int, splits: Mapping[str, int]) -> dict[str, Any]:
+    """What the data set depends on: the same recipe, the same files."""
     sources = sorted([Path(__file__), *Path(captions.__file__).parent.glob("*.py")])
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    return json.dumps({"seed": seed, "splits": splits, "sources": digest}).encode()
+    return {"seed": seed, "splits": dict(splits), "sources": digest}
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Path, relative to `folder`, -> bytes of every file of the data set."""
+    paths = sorted(path for part in PARTS for path in (folder / part).glob("*"))
+    return {str(path.relative_to(folder)): path.stat().st_size for path in paths}
+
+
+def is_made(folder: Path, wanted: Mapping[str, Any]) -> bool:
+    """Whether all files of the recipe `wanted` are there as they were written; a line names the first that is not."""
+    try:
+        made = json.loads((folder / MADE).read_bytes())
+        files = dict(made["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    found = sizes(folder)
+    changed = [name for name, size in files.items() if found.get(name) != size]
+    if made["recipe"] == wanted and changed:
+        print(f"{folder / changed[0]}: missing or changed, the data set is made again")
+    return made["recipe"] == wanted and not changed
 
 
 @command
@@ -122,14 +145,13 @@ def main() -> None:
         raise InputError(f"--seed {args.seed}: expected a number from 0 on")
     if args.workers < 1:
         raise InputError(f"--workers {args.workers}: expected a number from 1 on")
-    done, wanted = args.data_dir / "made.json", recipe(args.seed, SPLITS)
-    if not args.force and done.exists() and done.read_bytes() == wanted:
+    done, wanted = args.data_dir / MADE, recipe(args.seed, SPLITS)
+    if not args.force and is_made(args.data_dir, wanted):
         print(f"{args.data_dir}: there already (--force makes it again)")
         return
     done.unlink(missing_ok=True)  # written last: without it the files may not be all there
     counts = make(args.data_dir, SPLITS, args.seed, args.workers)
-    with atomic_write(done) as file:
-        file.write(wanted)
+    write_json(done, {"recipe": wanted, "files": sizes(args.data_dir)})
     print(f"{args.data_dir}: {', '.join(f'{count} {split}' for split, count in SPLITS.items())} clips; experts:")
     print(", ".join(f"{expert} {count}" for expert, count in counts.items()))
 

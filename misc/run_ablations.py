@@ -56,13 +56,19 @@ def trainings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> list[J
     return jobs
 
 
-def scorings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> list[Job]:
-    """What is left to score for the study of the leak: every checkpoint of runs that are complete, by every similarity."""
+def scorings(suite: str, seeds: Sequence[int], device: Sequence[str], planned: bool = False) -> list[Job]:
+    """What is left to score for the study of the leak: every checkpoint of runs that are complete, by every similarity.
+
+    Args:
+        planned: also of runs that are still to be trained, whose folder is not known yet.
+    """
     jobs = []
     studies = [table for table in map(tables.TABLES.get, tables.suites()[suite]) if table.leak]
     for experiment in [experiment for table in studies for experiment in table.rows.values()]:
         config = config_to_train(experiment)
         run = complete(config, seeds)
+        if run is None and planned:
+            run = Path(config["trainer"]["save_dir"], "models", config["name"], "<time>")
         for seed, similarity in itertools.product(seeds if run else (), SIMILARITIES):
             checkpoint = run / f"seed-{seed}" / BEST
             if evaluation_of(checkpoint, similarity) is None:
@@ -97,7 +103,7 @@ def run_suite(args: argparse.Namespace, seeds: Sequence[int]) -> list[str]:
     device = () if args.device is None else ("--device", str(args.device))
     jobs = trainings(args.suite, seeds, device)
     if args.dry_run:
-        for job in jobs + scorings(args.suite, seeds, device):
+        for job in jobs + scorings(args.suite, seeds, device, planned=True):
             print(shlex.join(["python", *job.arguments]))
         return []
     failures = run_jobs(jobs, args.jobs)

@@ -1,6 +1,7 @@
 """Errors that a user can mend, and how a command reports them."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 
@@ -22,6 +23,9 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
         except InputError as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             sys.exit(2)
+        except BrokenPipeError:  # whoever reads the output has read enough, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+            sys.exit(141)  # as a shell says of a command that SIGPIPE ended
         except OSError as error:
             print(f"error: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
             sys.exit(2)

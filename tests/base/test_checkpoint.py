@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import resource
 
 import pytest
 import torch
@@ -49,6 +50,19 @@ def test_a_failing_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch)
         save_checkpoint(path, state_of(3))
     assert names(tmp_path) == ["x.pth"]
     assert path.read_bytes() == before
+
+
+def test_a_full_disk_is_told_as_such(tmp_path):
+    """A limit to the size of files stands for the disk; torch alone gives a RuntimeError that says nothing of it."""
+    path = tmp_path / "x.pth"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as failed:
+            save_checkpoint(path, {"weights": torch.zeros(1_000_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert failed.value.filename == str(path) and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,27 @@ def test_captions_say_what_the_clip_shows_and_nothing_else():
             assert clip.hair or not any(word in text.split() for word in ("person", "viewer", "spectator"))
 
 
+def test_captions_name_what_is_seen_read_and_heard_in_their_shares():
+    """Of the clips that have it, some captions name it and some leave it out."""
+    clips = plan(400, 4)
+    named = {"word": [], "sound": [], "topic": [], "hair": [], "place": [], "colour": []}
+    for clip in clips:
+        for text in (" ".join(words) for words in captions.captions(clip)):
+            phrases = {
+                "word": (clip.word or "").lower().split(),
+                "sound": captions.SOUNDS.get(clip.sound, ()),
+                "topic": [speaker.split("{")[0].strip() for speaker in captions.SPEAKERS],
+                "hair": ("person", "viewer", "spectator"),
+                "place": captions.PLACES[clip.place],
+                "colour": captions.COLOURS[clip.colour],
+            }
+            for name, found in named.items():
+                if getattr(clip, name) is not None:
+                    found.append(any(phrase in text for phrase in phrases[name]))
+    shares = {name: np.mean(found) for name, found in named.items()}
+    assert all(0.25 < share < 0.6 for share in shares.values()), shares
+
+
 def test_narrators_speak_of_their_topic():
     for clip in plan(100, 2):
         words = captions.spoken(clip)

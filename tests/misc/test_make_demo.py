@@ -103,8 +103,15 @@ def test_it_is_made_once_and_again_after_a_change(tmp_path, monkeypatch, call):
     (folder / "videos" / "clip0003.webm").unlink()
     (folder / "made.json").write_text("{")  # as of another version, or damaged
     assert call(make_demo, *arguments)[0] == 0 and contents(folder) == before
-    (folder / "videos" / "clip0003.webm").unlink()
-    assert call(make_demo, *arguments, "--force")[0] == 0 and contents(folder) == before
+    for path in ("videos/clip0003.webm", "symlinked-feats/ocr.pickle"):
+        (folder / path).unlink()
+        code, out, _ = call(make_demo, *arguments)
+        assert code == 0 and f"{path}: missing or changed" in out and contents(folder) == before
+    (folder / "symlinked-feats" / "rgb.pickle").write_bytes(b"half")
+    assert call(make_demo, *arguments)[0] == 0 and contents(folder) == before
+    assert call(make_demo, *arguments, "--force")[0] == 0 and times != {
+        path: path.stat().st_mtime_ns for path in folder.rglob("*.webm")
+    }
     assert call(make_demo, *arguments, "--seed", 1)[0] == 0 and contents(folder) != before
 
 

@@ -150,7 +150,8 @@ def test_what_is_done_is_not_done_again_and_what_changed_is(suite, run):
     code, out, _, commands = suite()
     assert code == 0 and commands == [] and Path(PAGE).read_text() == text
     _, out, _ = run(run_ablations, "--suite", "toy", "--seeds", "0,1,2", "--dry_run")
-    assert out.count(": to train") == 3 and "test.py" not in out  # other seeds are other runs
+    assert out.count(": to train") == 3  # other seeds are other runs
+    assert out.count("python test.py --resume") == out.count("/<time>/seed-") == 2 * 3 * 2
 
     (rgb,) = runs_of("toy-train-rgb")
     (rgb / "summary.json").unlink()

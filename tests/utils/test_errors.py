@@ -1,7 +1,11 @@
 """How a command ends."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
+from conftest import ROOT
 
 from utils.errors import InputError, command
 
@@ -24,6 +28,18 @@ def test_what_a_person_can_mend_is_one_line(capsys, problem, code, line):
         main()
     err = capsys.readouterr().err
     assert stop.value.code == code and err.startswith(line) and err.count("\n") == 1
+
+
+def test_a_reader_that_has_read_enough_ends_a_command_without_a_word():
+    """As `| head` does."""
+    lines = "from utils.errors import command; command(lambda: print('line ' * 100_000))()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", lines], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    )
+    assert process.stdout.read(4) == b"line"
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait(timeout=60) == 141
+    process.stderr.close()
 
 
 def test_a_defect_of_ours_keeps_its_traceback():

@@ -170,6 +170,9 @@ def test_clips_load_near_the_window_alone_and_one_that_cannot_be_played_says_so(
     loaded = "[...document.querySelectorAll('video')].map(x => x.hasAttribute('src'))"
     page.wait_for_function(f"() => {loaded}[0]")
     assert not page.evaluate(f"{loaded}.at(-1)")
+    page.wait_for_timeout(500)  # for those that would load though nobody is near them
+    places = "[...document.querySelectorAll('video[src]')].map(x => x.getBoundingClientRect().top)"
+    assert max(page.evaluate(places)) < 2 * page.viewport_size["height"]
     page.locator("article").last.scroll_into_view_if_needed()
     page.wait_for_function(f"() => {loaded}.at(-1) && !{loaded}[0]")
 
@@ -196,6 +199,32 @@ def test_cards_say_what_was_retrieved_and_why(base, visit):
     marked = page.locator("article").first.locator(".tiles > .right")
     assert marked.locator("b").inner_text() == "1. ✓ right"
     assert page.locator("article").first.locator(".tiles > li").nth(1).get_attribute("class") == "right"
+
+
+def idle(tiles):
+    """Of each tile, the experts whose weights count nothing."""
+    experts = [tiles.nth(i).locator(".experts > .idle .expert").all_text_contents() for i in range(tiles.count())]
+    return [set(names) for names in experts]
+
+
+@pytest.mark.parametrize(("name", "number", "leaky"), [("page", 2, False), ("many", 1, True)])
+def test_bars_and_help_say_which_weights_count(folder, visit, name, number, leaky):
+    """Those of the video that is compared; with the leak those of the caption's own video."""
+    page = visit(f"{folder.as_uri()}/{name}/index.html")
+    assert page.get_by_text("whatever video it is compared with").count() == int(leaky)
+    assert page.get_by_text("sums over the experts that the video has").count() == int(not leaky)
+    data = page.evaluate(f"evaluations.get({number})")
+    lacks = [{e for e, has in zip(data["experts"], v["has"], strict=True) if not has} for v in data["videos"]]
+    query = max(data["t2v"]["queries"], key=lambda query: query["rank"])
+    compared = [query["truth"], *(video for video, _ in query["best"])]
+    counted = [query["truth"]] * 6 if leaky else compared
+    tiles = page.locator("article").first.locator(".tiles > li")
+    assert idle(tiles) == [lacks[video] for video in counted]
+    page.get_by_label("video to text").check(force=True)
+    query = max(data["v2t"]["queries"], key=lambda query: query["rank"])
+    owners = [data["texts"][text]["video"] for text in (query["truth"], *(text for text, _ in query["best"]))]
+    counted = owners if leaky else [query["video"]] * 6
+    assert idle(tiles) == [set(), *(lacks[video] for video in counted)]
 
 
 def test_sort_filter_search_direction_and_pages(base, visit):

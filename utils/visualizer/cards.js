@@ -31,7 +31,9 @@ function fillTextQuery(card, evaluation, query) {
   const highest = Math.max(...(text.weights ?? [1]));
   const tile = (video, place, options) => {
     const { has, captions } = video;
-    return makeTile(evaluation, { place, video, text: captions[0], weights: text.weights, has, highest, ...options });
+    const counts = evaluation.leaky ? truth.has : has;
+    const about = { place, video, text: captions[0], weights: text.weights, has, counts, highest };
+    return makeTile(evaluation, { ...about, ...options });
   };
   const tiles = card.querySelector(".tiles");
   tiles.append(tile(truth, "right answer", { similarity: query.similarity, reference: true, text: "" }));
@@ -51,9 +53,11 @@ function fillVideoQuery(card, evaluation, query) {
   tiles.append(makeTile(evaluation, { place: "query", video, has: video.has, reference: true }));
   const tile = (index, place, options) => {
     const { video: owner, captions, weights } = evaluation.texts[index];
-    const { id, captions: all } = evaluation.videos[owner];
+    const { id, captions: all, has } = evaluation.videos[owner];
+    const counts = evaluation.leaky ? has : video.has;
     const text = captions.map((k) => all[k] || UNKNOWN).join(" / ");
-    return makeTile(evaluation, { place, name: `of ${id}`, text, weights, has: video.has, highest, ...options });
+    const about = { place, name: `of ${id}`, text, weights, has: video.has, counts, highest };
+    return makeTile(evaluation, { ...about, ...options });
   };
   tiles.append(tile(query.truth, "right answer", { similarity: query.similarity, reference: true }));
   for (const [place, [index, similarity]] of query.best.entries()) {
@@ -76,10 +80,11 @@ function makeCaptions(title, captions) {
 /**
  * A video or a text of a card.
  *
- * `weights` are those of the text and `has` tells the experts of the video, of the two that are compared; bars are drawn
- * against the `highest` weight of the card. A `reference` is what the candidates beside it are to be compared with.
+ * `weights` are those of the text and `has` tells the experts of the video, of the two that are compared; `counts` tells
+ * the experts whose weights count; bars are drawn against the `highest` weight of the card. A `reference` is what the
+ * candidates beside it are to be compared with.
  */
-function makeTile(evaluation, { place, video, name, text, similarity, weights, has, highest, right, reference }) {
+function makeTile(evaluation, { place, video, name, text, similarity, weights, has, counts, highest, right, reference }) {
   const tile = fromTemplate("tile");
   tile.classList.toggle("right", Boolean(right));
   tile.classList.toggle("reference", Boolean(reference));
@@ -99,7 +104,9 @@ function makeTile(evaluation, { place, video, name, text, similarity, weights, h
   fillOrRemove(tile.querySelector(".text"), text);
   const experts = tile.querySelector(".experts");
   for (const [index, expert] of video || weights ? evaluation.experts.entries() : []) {
-    experts.append(makeExpert(expert, Boolean(has[index]), weights ? weights[index] : null, highest));
+    const row = makeExpert(expert, Boolean(has[index]), weights ? weights[index] : null, highest);
+    row.classList.toggle("idle", Boolean(weights) && !counts[index]);
+    experts.append(row);
   }
   return tile;
 }

@@ -40,6 +40,7 @@ class Visualizer:
         folder: of the page; it need not be there.
         name: what the page calls the run.
         similarity: by which captions and videos were compared.
+        l2renorm: whether it divides by lengths instead of by the sum of weights.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Visualizer:
         folder: Path,
         name: str,
         similarity: str,
+        l2renorm: bool = False,
     ):
         self.src_video_dir = src_video_dir
         self.vis_vid_freq = vis_vid_freq
@@ -58,6 +60,7 @@ class Visualizer:
         self.folder = folder
         self.name = name
         self.similarity = similarity
+        self.l2renorm = l2renorm
         self._written = False
 
     @classmethod
@@ -65,9 +68,9 @@ class Visualizer:
         """The one that `config` asks for, or None."""
         if "visualizer" not in config:
             return None
-        similarity = config["arch"]["args"]["similarity"]
+        score = {key: config["arch"]["args"][key] for key in ("similarity", "l2renorm")}
         name = f"{experiment.name} {experiment.run}"
-        return cls(**config["visualizer"]["args"], folder=experiment.web, name=name, similarity=similarity)
+        return cls(**config["visualizer"]["args"], folder=experiment.web, name=name, **score)
 
     def show_epoch(self, evaluation: "Evaluation", epoch: int, split: str) -> None:
         """Show the evaluation after an epoch of training, if it is one of those to be shown."""
@@ -119,7 +122,29 @@ class Visualizer:
         latest = {"number": number, "split": about["split"], "epoch": about["epoch"]}
         listed = [*(entry for entry in listed if entry not in same), latest]
         write_json(self.folder / "data" / "evaluations.json", listed)
-        _write_bytes(self.folder / "index.html", page(self.name, listed).encode("utf-8", "replace"))
+        _write_bytes(self.folder / "index.html", self._page(listed).encode("utf-8", "replace"))
+
+    def _page(self, evaluations: list[dict[str, Any]]) -> str:
+        """The page itself, which loads the evaluations one by one.
+
+        Args:
+            evaluations: {number, split, epoch}; it opens with the last.
+        """
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(FOLDER),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        return environment.get_template("index.html.j2").render(
+            name=self.name,
+            similarity=self.similarity,
+            l2renorm=self.l2renorm,
+            evaluations=sorted(evaluations, key=lambda entry: (entry["epoch"], entry["number"])),
+            latest=evaluations[-1]["number"],
+        )
 
     def _listed(self) -> list[dict[str, Any]]:
         """The evaluations that the page shows already, in the order of writing: those of a run that was interrupted, too."""
@@ -144,25 +169,6 @@ class Visualizer:
         if not videos:
             logger.info("page: no clips to play; %s is '%s', expected a folder that holds them", key, self.src_video_dir)
         return videos
-
-
-def page(name: str, evaluations: list[dict[str, Any]]) -> str:
-    """The page itself, which loads the evaluations one by one.
-
-    Args:
-        evaluations: {number, split, epoch}; it opens with the last.
-    """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    in_order = sorted(evaluations, key=lambda entry: (entry["epoch"], entry["number"]))
-    latest = evaluations[-1]["number"]
-    return environment.get_template("index.html.j2").render(name=name, evaluations=in_order, latest=latest)
 
 
 def script(number: int, content: Mapping[str, Any]) -> bytes:
