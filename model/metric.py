@@ -20,7 +20,7 @@ from utils.matrix import Matrix
 
 RECALL_LEVELS = (1, 5, 10, 50)
 # Of the similarities that are looked at together: what a core's cache can hold, and no more rows than bytes can count twos.
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 3 << 19
 MOST_ROWS = 127
 GROUP = 8 * MOST_ROWS
 
@@ -71,12 +71,12 @@ def v2t_ranks(sims: Matrix, query_masks: np.ndarray | None = None) -> np.ndarray
 
     _each_block(sims, keep_own, check=False)
     own[~valid] = -np.inf
-    best = own.reshape(sims.shape[1], -1).max(axis=1)  # (V,)
+    best = own.reshape(sims.shape[1], -1).max(axis=1).astype(sims.dtype)  # (V,)
 
     def count(rows: np.ndarray, block: np.ndarray, flags: np.ndarray) -> None:
-        exist = valid[rows]
-        candidates = block if exist.all() else block[exist]
-        counts = _not_below(candidates, best.astype(block.dtype), flags).sum(axis=0, dtype=np.uint8)
+        numbers = _not_below(block, best, flags)
+        numbers[~valid[rows]] = 0
+        counts = numbers.sum(axis=0, dtype=np.uint8)
         with adding:
             np.add(twice, counts[: len(twice)], out=twice)
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+import weakref
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Protocol
@@ -46,6 +47,7 @@ class FileMatrix:
         self.shape = (0, columns)
         with _room_needed(0):
             self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as the matrix is there
+        weakref.finalize(self, self._file.close)
 
     def __len__(self) -> int:
         return self.shape[0]
