@@ -12,6 +12,7 @@ from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
 from utils.errors import InputError
 
+MIB = 1 << 20
 # The words of a batch are there as they were read, one after the other, and padded.
 WORD_COPIES = 3
 
@@ -113,7 +114,7 @@ class ExpertDataLoader:
         a_video = WORD_COPIES * 4 * num_captions * max_text_words * text_dim  # bytes
         self.evaluation = DataLoader(
             dataset,
-            batch_size=min(batch_size, max(1, (evaluation_memory << 20) // a_video)),
+            batch_size=min(batch_size, max(1, evaluation_memory * MIB // a_video)),
             collate_fn=Collate(dataset, num_captions, pad_to_max),
             **workers,
         )

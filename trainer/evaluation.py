@@ -15,6 +15,7 @@ from model.similarity import VideoEmbedding
 from trainer.text_store import TextStore
 from utils.matrix import FileMatrix
 
+MIB = 1 << 20
 # How many arrays of the size of the words, of the pooled words, of the text embeddings and of the scores there may be at a
 # time while captions are embedded and scored.
 WORD_COPIES, POOLED_COPIES = 2, 6
@@ -74,7 +75,7 @@ def evaluate(
         InputError: no room for a temporary file.
     """
     model.eval()
-    quarter = (memory << 20) // 4
+    quarter = memory * MIB // 4
     texts = TextStore(quarter)
     videos, masks, available, ids, raw_captions = [], [], [], [], []
     with tqdm(total=_length(batches), desc="evaluation", leave=False, disable=not sys.stdout.isatty()) as bar:
