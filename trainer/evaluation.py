@@ -132,7 +132,7 @@ def _similarities(
     if large:
         sims.reserve(num_rows)
     a_video = 4 * num_captions * (TEXT_COPIES * texts.width + SCORE_COPIES * num_videos)  # bytes
-    step = max(1, quarter // a_video)
+    step, row = max(1, quarter // a_video), 0
     for start in range(0, num_videos, step):
         described = range(start, min(start + step, num_videos))
         text = texts.read(start * num_captions, described.stop * num_captions, device=mask.device)
@@ -140,5 +140,6 @@ def _similarities(
         if large:
             sims.append(scores)
         else:
-            sims[len(scores) // len(described) * start :][: len(scores)] = scores
+            sims[row : row + len(scores)] = scores
+            row += len(scores)
     return sims

@@ -1,6 +1,7 @@
 """Evaluation in batches against one pass over all videos at once."""
 
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from data_loader import data_loaders
 from model import model as models
 from model.metric import t2v_metrics, t2v_ranks, v2t_metrics, v2t_ranks
 from parse_config import ConfigParser
+from trainer import evaluation
 from trainer.evaluation import evaluate
+from trainer.testing import evaluate_checkpoint
 from utils.errors import InputError
 from utils.matrix import FileMatrix
 
@@ -115,6 +118,17 @@ class Largest(TorchDispatchMode):
         return out
 
 
+def test_captions_are_embedded_in_chunks_that_memory_suffices_for():
+    model, batch, most_bytes = make_model("ce"), make_batch(0, 3, 50, words=9), 20_000
+    chunks = list(evaluation._text_chunks(model, batch["text"], batch["word_mask"], most_bytes))
+    for i, name in enumerate(("text", "word_mask")):
+        assert torch.equal(torch.cat([chunk[i] for chunk in chunks], dim=1), batch[name].flatten(0, 1)[None])
+    with Largest() as largest:
+        for chunk in chunks:
+            model.embed_text(*chunk)
+    assert largest.most <= most_bytes < batch["text"].nbytes
+
+
 @pytest.mark.parametrize("mode", ["indep", "avg"])
 def test_no_tensor_grows_with_the_number_of_captions(mode):
     def most(num_videos, num_captions):
@@ -129,6 +143,14 @@ def test_no_tensor_grows_with_the_number_of_captions(mode):
     few, many = most(40, 10), most(40, 200)
     words = 200 * 2 * 30 * TEXT_DIM * 4  # of a batch, which is there before it is cut
     assert few <= many <= max(words, (1 << 20) // 4)
+
+
+def test_a_checkpoint_gives_its_tensors_away(setup):
+    model, loaders = setup(10)
+    state = {"state_dict": model.state_dict(), "optimizer": {}, "epoch": 3}
+    config = {"metrics": ["t2v_metrics"], "evaluation_memory": 1}
+    evaluate_checkpoint(model, config, loaders, state, Path("x.pth"), CPU)
+    assert state == {"epoch": 3}
 
 
 def test_temporary_files_are_gone_when_an_evaluation_fails(setup, tmp_path, monkeypatch):
