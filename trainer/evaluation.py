@@ -107,12 +107,20 @@ def _length(batches: Iterable) -> int | None:
 
 
 def _text_chunks(model: CENet, text: Tensor, word_mask: Tensor, most_bytes: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Parts of the captions of a batch, (1, n, W, text_dim) and (1, n, W), that so many bytes suffice to embed."""
+    """Parts of the captions of a batch, (1, n, W, text_dim) and (1, n, W), that so many bytes suffice to embed.
+
+    They are of about one size: products of few rows are slow, and differ in their last bits from those of many.
+    """
     text, word_mask = text.flatten(0, 1), word_mask.flatten(0, 1)
     numbers = WORD_COPIES * text[0].numel() + POOLED_COPIES * model.text_pooling.clusters.numel()  # for a caption
-    step = max(1, most_bytes // (numbers * text.element_size()))
-    for chunk in zip(text.split(step), word_mask.split(step), strict=True):
+    parts = _num_parts(len(text), most_bytes // (numbers * text.element_size()))
+    for chunk in zip(text.tensor_split(parts), word_mask.tensor_split(parts), strict=True):
         yield tuple(part[None] for part in chunk)
+
+
+def _num_parts(number: int, most: int) -> int:
+    """How many parts so many things make, of `most` each, or of one."""
+    return -(-number // max(1, most))
 
 
 def _similarities(
@@ -132,11 +140,11 @@ def _similarities(
     if large:
         sims.reserve(num_rows)
     a_video = 4 * num_captions * (TEXT_COPIES * texts.width + SCORE_COPIES * num_videos)  # bytes
-    step, row = max(1, quarter // a_video), 0
-    for start in range(0, num_videos, step):
-        described = range(start, min(start + step, num_videos))
-        text = texts.read(start * num_captions, described.stop * num_captions, device=mask.device)
-        scores = model.score(text, video, mask[start : described.stop], described).cpu().numpy()
+    row = 0
+    for part in np.array_split(np.arange(num_videos), _num_parts(num_videos, quarter // a_video)):
+        described = range(part[0], part[-1] + 1)
+        text = texts.read(described.start * num_captions, described.stop * num_captions, device=mask.device)
+        scores = model.score(text, video, mask[described.start : described.stop], described).cpu().numpy()
         if large:
             sims.append(scores)
         else:
