@@ -141,8 +141,9 @@ class Config(Section):
     """A whole config.
 
     `test_split` is the split on which the best model is tested after training; without it, that of `eval_config`, unless
-    `eval_mode` is "fixed_num_epochs". `visualizer` asks for a ranking page. Read for the sake of published configs, and
-    without effect: `n_gpu` and `log_name`.
+    `eval_mode` is "fixed_num_epochs". `visualizer` asks for a ranking page. `evaluation_memory` is how many MiB an
+    evaluation may take, whatever the number of captions, beside the model and the videos; embeddings and similarities that
+    do not fit go to temporary files. Read for the sake of published configs, and without effect: `n_gpu` and `log_name`.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None = None
@@ -161,6 +162,7 @@ class Config(Section):
     lr_scheduler: Typed | None = None
     loss: Loss | None = None
     metrics: Annotated[list[Literal["t2v_metrics", "v2t_metrics"]], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]
+    evaluation_memory: PositiveInt = 1024
     visualizer: Visualizer | None = None
     trainer: Trainer | None = None
     tester: Tester | None = None

@@ -206,20 +206,31 @@ class CENet(nn.Module):
             available = available.amax(dim=1, keepdim=True)
         return VideoEmbedding(pooled, available)
 
-    def score(self, text: TextEmbedding, video: VideoEmbedding, caption_mask: Tensor | None = None) -> Tensor:
-        """Similarities of V*K texts, the K of a video contiguous, and V videos.
+    def score(
+        self,
+        text: TextEmbedding,
+        video: VideoEmbedding,
+        caption_mask: Tensor | None = None,
+        described: range | None = None,
+    ) -> Tensor:
+        """Similarities of N*K texts, the K of a video contiguous, and V videos.
 
         Args:
-            caption_mask: (V, K), true for captions that exist; averages leave the others out.
+            caption_mask: (N, K), true for captions that exist; averages leave the others out.
+            described: which N of the videos the texts describe (None: all V).
 
         Returns:
-            (V, V), averaged over captions, in training and with `test_caption_mode` "avg"; (V*K, V) otherwise.
+            (N, V), averaged over captions, in training and with `test_caption_mode` "avg"; (N*K, V) otherwise.
         """
-        sims = SIMILARITIES[self.similarity](text, video, self.l2renorm)  # (V*K, V)
+        owners, num_described = None, len(video.available)
+        if described is not None:
+            owners = torch.arange(described.start, described.stop, device=text.weights.device)
+            num_described = len(described)
+            owners = owners.repeat_interleave(len(text.weights) // num_described)
+        sims = SIMILARITIES[self.similarity](text, video, self.l2renorm, owners)  # (N*K, V)
         if not self.training and self.test_caption_mode == "indep":
             return sims
-        num_videos = sims.shape[1]
-        sims = sims.view(num_videos, -1, num_videos)  # (V, K, V)
+        sims = sims.unflatten(0, (num_described, -1))  # (N, K, V)
         if caption_mask is None:
             return sims.mean(dim=1)
         share = caption_mask / caption_mask.sum(dim=1, keepdim=True).clamp(min=1)  # (V, K)

@@ -99,7 +99,8 @@ class Trainer:
                 logger.info("stopped: %s has not improved for %d epochs", self.monitor.name, self.monitor.epochs_since_best)
                 break
             values = self._train_epoch(epoch)
-            evaluation = evaluate(self.model, self.loaders.evaluation, self.metrics, self.device)
+            memory = self.config["evaluation_memory"]
+            evaluation = evaluate(self.model, self.loaders.evaluation, self.metrics, self.device, memory)
             for metric, measured in evaluation.metrics.items():
                 values |= {f"val_{metric}_{name}": value for name, value in measured.items()}
             self._step_schedule(values)

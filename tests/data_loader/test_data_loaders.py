@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from base.schema import ArchArgs, DataLoaderArgs
+from data_loader import data_loaders
 from data_loader.data_loaders import ExpertDataLoader
 from data_loader.experts import resolve_experts
 from model.model import CENet
@@ -166,3 +167,15 @@ def test_data_that_do_not_fit_the_config_are_refused(make, changed, message):
     assert len(make(batch_size=24).train) == 1  # all of them are enough
     if "batch_size" in changed:  # a limit of training alone
         make(training=False, **changed)
+
+
+def test_evaluation_batches_are_small_where_their_words_are_many(make, monkeypatch):
+    """Ten videos with two captions of up to 30 words of 10 numbers of 4 bytes, three times over, for a while."""
+    a_video = 3 * 2 * 30 * 10 * 4
+    whole = list(make().evaluation)
+    assert [len(batch["ids"]) for batch in whole] == [8, 2]
+    monkeypatch.setattr(data_loaders, "MIB", 1)
+    for memory, sizes in ((1, [1] * 10), (3 * a_video + 1, [3, 3, 3, 1]), (8 * a_video, [8, 2]), (99 * a_video, [8, 2])):
+        batches = list(make(evaluation_memory=memory).evaluation)
+        assert [len(batch["ids"]) for batch in batches] == sizes
+        assert [video for batch in batches for video in batch["ids"]] == [video for batch in whole for video in batch["ids"]]
