@@ -130,8 +130,16 @@ def main() -> None:
         default=Path("data/benchmark"),
         help="where the archive is kept, 20 GiB with its caches for 10,000 videos (default: %(default)s)",
     )
+    parser.add_argument("--part", choices=("store", "step"), default="store", help="what is measured (default: %(default)s)")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="with --part step, write every figure to this file too")
+    parser.add_argument("--device", metavar="N", type=int, help="with --part step, the GPU to use (default: the CPU)")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.part == "step":
+        from misc.benchmarks import step
+
+        step.run(args.json, args.device)
+        return
     data_dir = args.folder / f"MSRVTT-{args.videos}"
     if args.side:
         SIDES[args.side](data_dir)

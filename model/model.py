@@ -10,7 +10,13 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
-from model.gates import CollaborativeGating, GatedEmbeddingUnit, NormalisedContextGating, ReduceDim
+from model.gates import (
+    CollaborativeGating,
+    GatedEmbeddingUnit,
+    GatedEmbeddingUnits,
+    NormalisedContextGatings,
+    ReduceDim,
+)
 from model.net_vlad import NetVLAD
 from model.similarity import SIMILARITIES, TextEmbedding, VideoEmbedding
 from utils.errors import InputError
@@ -116,13 +122,13 @@ class CENet(nn.Module):
             if use_ce:
                 self.collaborative_gating = CollaborativeGating(len(in_dims), shared_dim, gate_order)
             elif len(in_dims) > 1:
-                self.video_units = nn.ModuleList(NormalisedContextGating(shared_dim) for _ in in_dims)
+                self.video_units = NormalisedContextGatings(out_dims)
             else:
                 self.video_units = nn.ModuleList([GatedEmbeddingUnit(shared_dim, shared_dim)])
         elif not concat_experts:
             self.video_units = nn.ModuleList(map(GatedEmbeddingUnit, in_dims, out_dims))
         if not concat_experts:
-            self.text_units = nn.ModuleList(GatedEmbeddingUnit(pooled_text, dim) for dim in out_dims)
+            self.text_units = GatedEmbeddingUnits(pooled_text, out_dims)
         if verbose:
             logger.info("%s", self)
 
@@ -170,7 +176,7 @@ class CENet(nn.Module):
         words = text.flatten(0, 1)  # (T, W, text_dim)
         mask = word_mask.flatten(0, 1) if self.mask_padding and word_mask is not None else None
         pooled = self.text_pooling(words, mask)  # (T, text_dim * C)
-        embeddings = [pooled] if self.text_units is None else [unit(pooled) for unit in self.text_units]
+        embeddings = [pooled] if self.text_units is None else self.text_units(pooled)
         if self.moe_fc is None:
             weights = pooled.new_full((len(pooled), len(embeddings)), 1 / len(embeddings))
         else:
@@ -196,6 +202,8 @@ class CENet(nn.Module):
             pooled = [reduce(x) for reduce, x in zip(self.video_dim_reduce, pooled, strict=True)]
         if self.collaborative_gating is not None:
             pooled = self.collaborative_gating(pooled, available)
+        elif isinstance(self.video_units, NormalisedContextGatings):
+            pooled = self.video_units(pooled)
         elif self.video_units is not None:
             pooled = [unit(x) for unit, x in zip(self.video_units, pooled, strict=True)]
         if self.keep_missing_modalities:

@@ -22,6 +22,7 @@ from logger.tensorboard import RunEvents
 from model.model import CENet
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate, to_device
+from trainer.optimiser import load_optimizer
 from utils.errors import InputError
 from utils.files import write_json
 from utils.interrupts import held_back
@@ -126,7 +127,7 @@ class Trainer:
             logger.warning("optimizer or lr_scheduler differ from those of %s: both start afresh", path)
         try:
             if same_optimisation:
-                self.optimizer.load_state_dict(state["optimizer"])
+                load_optimizer(self.optimizer, state["optimizer"])
             if same_optimisation and self.lr_scheduler is not None:
                 self.lr_scheduler.load_state_dict(state["lr_scheduler"])
             restore_random_states(state["random"])
