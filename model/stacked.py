@@ -89,9 +89,9 @@ class BlockLinear(nn.Module):
             parts = zip(x.split(self.dims, dim=1), weights, self.bias.split(self.dims), strict=True)
             return torch.cat([F.linear(*part) for part in parts], dim=1)
         m, d = len(self.dims), self.dims[0]
-        x = x.view(-1, m, d).transpose(0, 1)  # (M, N, d)
-        y = torch.baddbmm(self.bias.view(m, 1, d), x, self.blocks.view(m, d, d).mT)
-        return y.transpose(0, 1).reshape(-1, m * d)
+        # W x, not x W: so the gradient of W comes as W lies in memory.
+        y = torch.baddbmm(self.bias.view(m, d, 1), self.blocks.view(m, d, d), x.view(-1, m, d).permute(1, 2, 0))  # (M, d, N)
+        return y.permute(2, 0, 1).reshape(-1, m * d)
 
 
 def normalise_each(x: Tensor, dims: Sequence[int]) -> list[Tensor]:
