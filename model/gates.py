@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.linear import Linear
-from model.stacked import BlockLinear, Stacked, joined, normalise_each
+from model.linear import JointLinear
+from model.stacked import BlockLinear, Stacked, normalise_each
 
 
 class ContextGating(nn.Module):
@@ -28,7 +28,7 @@ class GatedEmbeddingUnit(nn.Module):
 
     def __init__(self, in_dim: int, out_dim: int):
         super().__init__()
-        self.fc = Linear(in_dim, out_dim)
+        self.fc = nn.Linear(in_dim, out_dim)
         self.cg = ContextGating(out_dim)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class ReduceDim(nn.Module):
 
     def __init__(self, in_dim: int, out_dim: int):
         super().__init__()
-        self.fc = Linear(in_dim, out_dim)
+        self.fc = nn.Linear(in_dim, out_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Project `x` (N, in) to (N, out), of unit length."""
@@ -67,7 +67,7 @@ class GatedEmbeddingUnits(Stacked):
     def __init__(self, in_dim: int, dims: Sequence[int]):
         super().__init__(dims)
         layers = [(nn.Linear(in_dim, d), nn.Linear(d, d)) for d in dims]
-        self.fc = joined([layer for layer, _ in layers])
+        self.fc = JointLinear([layer for layer, _ in layers])
         self.cg = ContextGatings([layer for _, layer in layers])
 
     def forward(self, x: Tensor) -> list[Tensor]:

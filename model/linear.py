@@ -1,26 +1,34 @@
-"""Linear layers whose large gradients need no new memory in each step."""
+"""The one large layer of the model: the text layers of all experts as one product."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-class Linear(nn.Linear):
-    """A linear layer that can write the gradient of its weight where the last one was, on a CPU.
+class JointLinear(nn.Module):
+    """Layers of one input as one layer with the outputs of all, side by side.
 
-    Fresh memory is cleared by the system page by page as it is touched, which takes longer than the product that fills it.
-    GPUs have torch's own memory, which needs nothing of this kind.
+    The weight lies in memory as (in, sum of d_i), which is faster than the other way round on CPUs. The gradient of the
+    weight can be written where the last one was: fresh memory is cleared by the system page by page as it is touched, which
+    takes longer than the product that fills it. GPUs have torch's own memory, which needs nothing of this kind.
+
+    Args:
+        layers: in -> d_i each, whose weights it takes.
     """
 
-    _spare: Tensor | None = None
+    def __init__(self, layers: Sequence[nn.Linear]):
+        super().__init__()
+        self.weight = nn.Parameter(torch.cat([layer.weight.detach().T for layer in layers], dim=1))
+        self.bias = nn.Parameter(torch.cat([layer.bias.detach() for layer in layers]))
+        self._spare: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x` (N, in) to (N, out)."""
-        same_type = x.dtype == self.weight.dtype and not torch.is_autocast_enabled(x.device.type)
-        if x.device.type == "cpu" and same_type and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        """`x` (N, in) to (N, sum of d_i)."""
+        if x.device.type == "cpu" and torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu"):
             return _Product.apply(x, self.weight, self.bias, self)
-        return super().forward(x)
+        return nn.functional.linear(x, self.weight.T, self.bias)
 
     def recycle(self) -> None:
         """Forget the weight's gradient, but keep its memory for the next one."""
@@ -33,21 +41,22 @@ class Linear(nn.Linear):
 
 
 class _Product(torch.autograd.Function):
-    """x W^T + b, as `nn.functional.linear`."""
+    """x W + b."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, layer: Linear) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, layer: JointLinear) -> Tensor:
+        """The output, and what the backward pass needs."""
         ctx.save_for_backward(x, weight)
         ctx.layer = layer
-        return torch.addmm(bias, x, weight.T)
+        return torch.addmm(bias, x, weight)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+        """The gradients. No reference to that of the weight is left here: autograd keeps it without a copy."""
         x, weight = ctx.saved_tensors
-        # No other reference to the result may be left: then autograd makes it `weight.grad` without a copy.
-        for_weight = torch.mm(gradient.T, x, out=ctx.layer.take_spare())
-        return gradient @ weight if ctx.needs_input_grad[0] else None, for_weight, gradient.sum(dim=0), None
+        for_x = gradient @ weight.T if ctx.needs_input_grad[0] else None
+        return for_x, torch.mm(x.T, gradient, out=ctx.layer.take_spare()), gradient.sum(dim=0), None
 
 
 def recycle_gradients(model: nn.Module) -> None:
@@ -56,6 +65,6 @@ def recycle_gradients(model: nn.Module) -> None:
     Nothing else may refer to them: they are overwritten.
     """
     for module in model.modules():
-        if isinstance(module, Linear):
+        if isinstance(module, JointLinear):
             module.recycle()
     model.zero_grad(set_to_none=True)

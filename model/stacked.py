@@ -6,11 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.linear import Linear
-
 
 class Stacked(nn.Module):
-    """Layers of M experts whose parameters and statistics are stacked along their first dimension.
+    """Layers of M experts whose parameters and statistics are stacked along the dimension of their outputs.
 
     In the state dict they have the names and shapes of a list of M modules: expert i's part of `fc.weight` is
     `<i>.fc.weight`.
@@ -27,11 +25,13 @@ class Stacked(nn.Module):
 
     def parts(self, name: str, value: Tensor) -> dict[str, Tensor]:
         """The stacked `value`, by the names that a list of modules would give to the parts of `name`."""
+        module, _, last = name.rpartition(".")
         if value.ndim == 0:  # a count, which all share
             parts = [value] * len(self.dims)
-        elif name.endswith("blocks"):
-            name = name.removesuffix("blocks") + "weight"
-            parts = split_blocks(value, self.dims)
+        elif last == "blocks":
+            name, parts = f"{module}.weight", split_blocks(value, self.dims)
+        elif value.ndim == 2:  # of a JointLinear
+            parts = value.T.split(self.dims)
         else:
             parts = value.split(self.dims)
         return {f"{i}.{name}": part for i, part in enumerate(parts)}
@@ -50,23 +50,17 @@ def _put_together(module: Stacked, state: dict[str, Tensor], prefix: str, *_: ob
         keys = [prefix + part for part in module.parts(name, value)]
         if all(key in state for key in keys):
             parts = [state.pop(key) for key in keys]
-            shape = value.shape[1:]
-            state[prefix + name] = torch.cat([x.reshape(-1, *shape) for x in parts]) if value.ndim else parts[0]
+            if value.ndim == 0:
+                state[prefix + name] = parts[0]
+            elif value.ndim == 2:
+                state[prefix + name] = torch.cat(parts).T
+            else:
+                state[prefix + name] = torch.cat([x.flatten() for x in parts])
 
 
 def split_blocks(blocks: Tensor, dims: Sequence[int]) -> list[Tensor]:
     """Matrices (d_i, d_i) of a vector that holds them one after the other."""
     return [x.view(d, d) for x, d in zip(blocks.split([d * d for d in dims]), dims, strict=True)]
-
-
-def joined(layers: Sequence[nn.Linear]) -> Linear:
-    """Layers of one input as one layer with all their outputs: its weight is (sum of d_i, in)."""
-    out_dim = sum(layer.out_features for layer in layers)
-    whole = nn.utils.skip_init(Linear, layers[0].in_features, out_dim, device=layers[0].weight.device)
-    with torch.no_grad():
-        torch.cat([layer.weight for layer in layers], out=whole.weight)
-        torch.cat([layer.bias for layer in layers], out=whole.bias)
-    return whole
 
 
 class BlockLinear(nn.Module):

@@ -148,8 +148,8 @@ def floor_step(model: CENet, num_videos: int, device: torch.device) -> Callable[
     """Those products and a step of Adam over as many parameters as `model` has."""
     parameters, calls = [], []
 
-    def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
-        out = a.new_empty(len(a), a.shape[1], b.shape[2]) if out is None else out
+    def product(a: Tensor, b: Tensor) -> Tensor:
+        out = a.new_empty(len(a), a.shape[1], b.shape[2])
         if len(a) == 1:  # the same routine as for a layer
             a, b, target = a[0], b[0], out[0]
             calls.append(lambda: torch.mm(a, b, out=target))
@@ -158,11 +158,11 @@ def floor_step(model: CENet, num_videos: int, device: torch.device) -> Callable[
         return out
 
     for number, m, k, n, weight, input_gradient in products(model, num_videos):
-        x, w = (torch.randn(number, rows, k, device=device) for rows in (m, n))
-        gradient = product(x, w.mT)  # of the shape of the output, as the gradient that comes back is
-        w_gradient = product(gradient.mT, x)
+        x, w = torch.randn(number, m, k, device=device), torch.randn(number, k, n, device=device)
+        gradient = product(x, w)  # of the shape of the output, as the gradient that comes back is
+        w_gradient = product(x.mT, gradient)
         if input_gradient:
-            product(gradient, w)
+            product(gradient, w.mT)
         if weight:
             parameters.append(torch.nn.Parameter(w))
             parameters[-1].grad = w_gradient
