@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from utils.errors import InputError
+
 # One pass over the memory of parameters, gradients and moments in a step, on CPUs and GPUs.
 FUSED = ("Adam", "AdamW", "SGD")
 # The arguments of an optimiser that say how it computes, not what.
@@ -23,12 +25,24 @@ def build_optimizer(section: Mapping[str, Any], parameters: Iterable[nn.Paramete
     return getattr(torch.optim, section["type"])(parameters, **args)
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], source: str) -> None:
     """Take the state of a checkpoint, but compute as `optimizer` does, however the one in the checkpoint did.
 
+    Args:
+        source: what error messages call the checkpoint.
+
     Raises:
-        KeyError, ValueError, TypeError: it does not fit.
+        InputError: it has another number of parameters.
+        KeyError, ValueError, TypeError: it does not fit for another reason.
     """
+    found, expected = (
+        sum(len(group["params"]) for group in groups) for groups in (state["param_groups"], optimizer.param_groups)
+    )
+    if found != expected:
+        raise InputError(
+            f"{source}: its optimiser has {found} parameters, expected {expected}; a checkpoint from before the layers of "
+            "all experts were stacked can be evaluated, but not trained on"
+        )
     groups = [
         saved | {key: own[key] for key in IMPLEMENTATION if key in own}
         for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=True)

@@ -19,6 +19,7 @@ from base.runs import Start
 from data_loader.data_loaders import ExpertDataLoader
 from logger.results import marked
 from logger.tensorboard import RunEvents
+from model.linear import recycle_gradients
 from model.model import CENet
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate, to_device
@@ -127,7 +128,7 @@ class Trainer:
             logger.warning("optimizer or lr_scheduler differ from those of %s: both start afresh", path)
         try:
             if same_optimisation:
-                load_optimizer(self.optimizer, state["optimizer"])
+                load_optimizer(self.optimizer, state["optimizer"], str(path))
             if same_optimisation and self.lr_scheduler is not None:
                 self.lr_scheduler.load_state_dict(state["lr_scheduler"])
             restore_random_states(state["random"])
@@ -150,12 +151,13 @@ class Trainer:
         for batch in batches:
             batch = to_device(batch, self.device)
             batch.pop("ids")
-            self.optimizer.zero_grad()
+            recycle_gradients(self.model)
             sims = self.model(**batch)["cross_view_conf_matrix"]  # (B, B)
             loss = self.loss(sims)
             loss.backward()
             self.optimizer.step()
             total += loss.detach()
+        self.model.refuse_nan()
         steps = len(self.loaders.train)
         mean_loss = total.item() / steps
         if not math.isfinite(mean_loss):

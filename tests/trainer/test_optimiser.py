@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from trainer.optimiser import build_optimizer, load_optimizer
+from utils.errors import InputError
 
 
 def stepped(section, steps, state=None):
@@ -12,7 +13,7 @@ def stepped(section, steps, state=None):
     optimizer = build_optimizer(section, [weight])
     if state is not None:
         weight.data.copy_(state[0])
-        load_optimizer(optimizer, state[1])
+        load_optimizer(optimizer, state[1], "a.pth")
     for step in steps:
         weight.grad = torch.sin(weight.detach() + step)
         optimizer.step()
@@ -48,3 +49,12 @@ def test_goes_on_with_the_state_of_one_that_computed_otherwise(before, after):
     group = resumed.param_groups[0]
     assert group["fused"] is after and group["lr"] == 0.1
     assert state["param_groups"][0]["fused"] is before
+
+
+def test_the_state_of_another_number_of_parameters_is_refused():
+    """As in checkpoints from before the layers of all experts were stacked."""
+    weights = [torch.nn.Parameter(torch.zeros(2)) for _ in range(3)]
+    section = {"type": "Adam", "args": {}}
+    state = build_optimizer(section, weights).state_dict()
+    with pytest.raises(InputError, match=r"^old.pth: its optimiser has 3 parameters, expected 2; .* can be evaluated"):
+        load_optimizer(build_optimizer(section, weights[:2]), state, "old.pth")

@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from gradients import gradients
 
 from misc.benchmarks import step
 from misc.benchmarks.plain_model import PlainCE, plain_loss
@@ -39,21 +40,6 @@ def double(batch):
 
 def batch(seed):
     return double(step.random_batch(DIMS, 10, {"audio", "ocr"}, num_videos=12, seed=seed))
-
-
-def gradients(model):
-    """By the names of the state dict."""
-    twin = copy.deepcopy(model)
-    with torch.no_grad():
-        for copied, x in zip(twin.parameters(), model.parameters(), strict=True):
-            copied.copy_(x.grad)
-    return {name: twin.state_dict()[name] for name in names(model)}
-
-
-def names(model):
-    """The names of the parameters in the state dict."""
-    buffers = ("running_mean", "running_var", "num_batches_tracked")
-    return [name for name in model.state_dict() if not name.endswith(buffers)]
 
 
 def test_loss_gradients_and_statistics_are_those_of_the_plain_implementation(models):
