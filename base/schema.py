@@ -119,10 +119,12 @@ class Trainer(Section):
 
     `monitor` is "off" or "max|min <name>", with `epoch`, `loss` or `val_<metrics>_<name>`; `early_stop` ends one whose
     monitored value has not improved for that many epochs. Nothing is saved, and nothing counts as best, in the first
-    `skip_first_n_saves` epochs.
+    `skip_first_n_saves` epochs. `precision` and `accumulate` are those of `TrainingSteps`, which documents them.
     """
 
     epochs: PositiveInt
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    accumulate: PositiveInt = 1
     save_dir: str = "data/saved/"
     save_period: PositiveInt = 1
     skip_first_n_saves: NonNegativeInt = 0

@@ -180,7 +180,7 @@ class CENet(nn.Module):
         if self.moe_fc is None:
             weights = pooled.new_full((len(pooled), len(embeddings)), 1 / len(embeddings))
         else:
-            weights = self.moe_fc(pooled).softmax(dim=1)
+            weights = self.moe_fc(pooled).to(pooled.dtype).softmax(dim=1)
         return TextEmbedding(embeddings, weights)
 
     def embed_video(
@@ -223,15 +223,16 @@ class CENet(nn.Module):
         Returns:
             (V, V), averaged over captions, in training and with `test_caption_mode` "avg"; (V*K, V) otherwise.
         """
-        sims = SIMILARITIES[self.similarity](text, video, self.l2renorm)  # (V*K, V)
-        if not self.training and self.test_caption_mode == "indep":
-            return sims
-        num_videos = sims.shape[1]
-        sims = sims.view(num_videos, -1, num_videos)  # (V, K, V)
-        if caption_mask is None:
-            return sims.mean(dim=1)
-        share = caption_mask / caption_mask.sum(dim=1, keepdim=True).clamp(min=1)  # (V, K)
-        return (share[:, None].to(sims.dtype) @ sims).squeeze(1)
+        with torch.autocast(text.weights.device.type, enabled=False):  # scores are compared with each other
+            sims = SIMILARITIES[self.similarity](text, video, self.l2renorm)  # (V*K, V)
+            if not self.training and self.test_caption_mode == "indep":
+                return sims
+            num_videos = sims.shape[1]
+            sims = sims.view(num_videos, -1, num_videos)  # (V, K, V)
+            if caption_mask is None:
+                return sims.mean(dim=1)
+            share = caption_mask / caption_mask.sum(dim=1, keepdim=True).clamp(min=1)  # (V, K)
+            return (share[:, None].to(sims.dtype) @ sims).squeeze(1)
 
     def _clean(self, name: str, x: Tensor, ind: Tensor) -> Tensor:
         """Expert `name` with zeros where it is missing, or noise where it is to be randomised."""

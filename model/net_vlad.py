@@ -16,6 +16,7 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
 
     def forward(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
         """Normalise `tokens` (N, C), where `valid` (N,) is true for the tokens that count."""
+        tokens = tokens.to(self.weight.dtype)  # statistics and assignments are not for bfloat16
         if valid is None or not self.training:
             return super().forward(tokens)
         weight = valid.to(tokens.dtype)[:, None]  # (N, 1)

@@ -19,11 +19,11 @@ from base.runs import Start
 from data_loader.data_loaders import ExpertDataLoader
 from logger.results import marked
 from logger.tensorboard import RunEvents
-from model.linear import recycle_gradients
 from model.model import CENet
 from parse_config import ConfigParser
-from trainer.evaluation import Evaluation, evaluate, to_device
+from trainer.evaluation import Evaluation, evaluate
 from trainer.optimiser import load_optimizer
+from trainer.step import TrainingSteps
 from utils.errors import InputError
 from utils.files import write_json
 from utils.interrupts import held_back
@@ -63,7 +63,6 @@ class Trainer:
         device: torch.device,
     ):
         self.model = model
-        self.loss = loss
         self.metrics = metrics
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
@@ -71,6 +70,8 @@ class Trainer:
         self.options = config["trainer"]
         self.loaders = loaders
         self.device = device
+        precision, accumulate = self.options["precision"], self.options["accumulate"]
+        self.steps = TrainingSteps(model, loss, optimizer, device, precision, accumulate)
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
         self.experiment: Experiment | None = None
         self.events: RunEvents | None = None
@@ -148,17 +149,10 @@ class Trainer:
         batches = tqdm(self.loaders.train, desc=f"epoch {epoch}", leave=False, disable=not sys.stdout.isatty())
         total = torch.zeros((), device=self.device)
         started = time.perf_counter()
-        for batch in batches:
-            batch = to_device(batch, self.device)
-            batch.pop("ids")
-            recycle_gradients(self.model)
-            sims = self.model(**batch)["cross_view_conf_matrix"]  # (B, B)
-            loss = self.loss(sims)
-            loss.backward()
-            self.optimizer.step()
-            total += loss.detach()
-        self.model.refuse_nan()
         steps = len(self.loaders.train)
+        for loss in self.steps.losses(batches, steps):
+            total += loss
+        self.model.refuse_nan()
         mean_loss = total.item() / steps
         if not math.isfinite(mean_loss):
             lr = self.optimizer.param_groups[0]["lr"]
