@@ -142,6 +142,7 @@ class Tester(Section):
 class Config(Section):
     """A whole config.
 
+    `optimizer` and `lr_scheduler` are classes of torch; steps of Adam, AdamW and SGD are fused where their args do not say.
     `test_split` is the split on which the best model is tested after training; without it, that of `eval_config`, unless
     `eval_mode` is "fixed_num_epochs". `visualizer` asks for a ranking page. Read for the sake of published configs, and
     without effect: `n_gpu` and `log_name`.

@@ -3,6 +3,8 @@
 The archive is generated, random numbers in the published layout. Each measurement is a process of its own: reading the
 files whole and averaging frames, as the 2019 release began; the store without its caches, which it makes; the store with
 them. Figures are of the whole process, imports included.
+
+With --part step: a training step of CE, beside a plain implementation and its floor (`misc/benchmarks/step.py`).
 """
 
 import argparse

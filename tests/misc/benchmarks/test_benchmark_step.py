@@ -2,11 +2,13 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from gradients import gradients
 
+from misc import benchmark
 from misc.benchmarks import step
 from misc.benchmarks.plain_model import PlainCE, plain_loss
 from model.loss import MaxMarginRankingLoss
@@ -104,3 +106,11 @@ def test_it_is_measured_and_written(models, tmp_path, capsys):
         assert len((written["seconds"] | written["parts"])[name]) == 3 and name in out
     assert list(written["parts"]) == parts
     assert sum(sum(values) for values in written["parts"].values()) <= sum(written["seconds"]["ours"])
+
+
+def test_the_command_measures_it_when_asked_to(call, monkeypatch):
+    asked = []
+    monkeypatch.setattr(step, "run", lambda *arguments: asked.append(arguments))
+    assert call(benchmark, "--part", "step", "--json", "step.json", "--device", "0")[0] == 0
+    assert call(benchmark, "--part", "step")[0] == 0
+    assert asked == [(Path("step.json"), 0), (None, None)]
