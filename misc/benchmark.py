@@ -6,10 +6,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from misc.benchmarks import evaluation, metrics, store
+from misc.benchmarks import evaluation, metrics, step, store
 from utils.errors import InputError, command
 
-PARTS = {"store": store, "metrics": metrics, "evaluation": evaluation}
+PARTS = {"store": store, "step": step, "metrics": metrics, "evaluation": evaluation}
 
 
 @command
@@ -31,13 +31,18 @@ def main() -> None:
         help="where the archive is kept, 20 GiB with its caches for 10,000 videos (default: %(default)s)",
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures to this file, too (not those of store)")
+    parser.add_argument("--device", metavar="N", type=int, help="with --part step, the GPU to use (default: the CPU)")
     args = parser.parse_args()
     if args.videos < 1000:
         raise InputError(f"--videos {args.videos}: expected at least 1000, or the splits have no batch")
     if args.json and args.part == "store":
         raise InputError("--json: part store prints its figures alone")
+    if args.device is not None and args.part != "step":
+        raise InputError(f"--device: part {args.part} is measured on the CPU")
     if args.part == "store":
         store.run(args.folder, args.videos)
+    elif args.part == "step":
+        step.run(args.json, args.device)
     elif args.part == "metrics":
         metrics.run(args.json)
     else:

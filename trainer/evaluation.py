@@ -72,7 +72,7 @@ def evaluate(
         memory: MiB, see `base.schema.Config.evaluation_memory`.
 
     Raises:
-        InputError: no room for a temporary file.
+        InputError: NaN in an expert that is present, or no room for a temporary file.
     """
     model.eval()
     quarter = memory * MIB // 4
@@ -90,6 +90,7 @@ def evaluate(
             raw_captions += batch["raw_captions"]
             del batch, moved, text, mask  # not beside the next one
             bar.update()
+    model.refuse_nan()  # on a GPU nothing has waited for this so far
     experts = [torch.cat(parts) for parts in zip(*(video.experts for video in videos), strict=True)]
     video = VideoEmbedding(experts, torch.cat([video.available for video in videos]))
     mask = torch.cat(masks)  # (V, K)

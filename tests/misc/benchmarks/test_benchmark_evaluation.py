@@ -49,3 +49,5 @@ def test_the_command_line_chooses_a_part(call, tmp_path, monkeypatch):
     assert code == 2 and "--videos 999: expected at least 1000" in err
     code, _, err = call(benchmark, "--json", path)
     assert code == 2 and "--json: part store prints its figures alone" in err
+    code, _, err = call(benchmark, "--device", 0)
+    assert code == 2 and "--device: part store is measured on the CPU" in err
