@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -61,12 +62,16 @@ def test_every_argument_of_a_config_is_taken_with_the_same_default(schema, funct
             assert (default or None) == (field.default or None), name
 
 
-def test_batches_depend_on_seed_and_epoch_alone(make, workplace):
-    ours, workers, other_seed = make(), make(num_workers=2), make(seed=1)
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_batches_depend_on_seed_and_epoch_alone(make, workplace, monkeypatch, num_workers):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)  # or there may be fewer workers
+    ours, workers, other_seed = make(), make(num_workers=num_workers), make(seed=1)
+    assert workers.train.num_workers == workers.evaluation.num_workers == num_workers
     first, second = epoch_of(ours, 1), epoch_of(ours, 2)
     assert len(first) == len(workplace.lists["train_list.txt"]) // 8 == 3
     with_workers = (epoch_of(workers, 2), epoch_of(workers, 1))  # in the other order, as after a resumption
-    for found, expected in ((epoch_of(ours, 1), first), (with_workers[0], second), (with_workers[1], first)):
+    evaluations = (list(workers.evaluation), list(ours.evaluation))
+    for found, expected in ((epoch_of(ours, 1), first), (with_workers[0], second), (with_workers[1], first), evaluations):
         for one, two in zip(found, expected, strict=True):
             assert_equal(one, two)
     orders = [[batch["ids"] for batch in epoch] for epoch in (first, second, epoch_of(other_seed, 1))]
