@@ -6,10 +6,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from misc.benchmarks import evaluation, metrics, step, store
+from misc.benchmarks import batches, evaluation, metrics, startup, step, store
 from utils.errors import InputError, command
 
-PARTS = {"store": store, "step": step, "metrics": metrics, "evaluation": evaluation}
+PARTS = {
+    "store": store,
+    "startup": startup,
+    "batches": batches,
+    "step": step,
+    "metrics": metrics,
+    "evaluation": evaluation,
+}
 
 
 @command
@@ -46,7 +53,7 @@ def main() -> None:
     elif args.part == "metrics":
         metrics.run(args.json)
     else:
-        evaluation.run(args.folder, args.videos, args.json)
+        PARTS[args.part].run(args.folder, args.videos, args.json)
 
 
 if __name__ == "__main__":

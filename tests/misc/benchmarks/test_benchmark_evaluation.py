@@ -6,7 +6,7 @@ import re
 import pytest
 
 from misc import benchmark
-from misc.benchmarks import evaluation, metrics, store
+from misc.benchmarks import batches, evaluation, metrics, startup, store
 from utils.errors import InputError
 
 
@@ -36,15 +36,25 @@ def test_the_command_line_chooses_a_part(call, tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr(store, "run", lambda *args: told.append(("store", *args)))
     monkeypatch.setattr(metrics, "run", lambda *args: told.append(("metrics", *args)))
-    monkeypatch.setattr(evaluation, "run", lambda *args: told.append(("evaluation", *args)))
+    for part in (evaluation, batches, startup):
+        name = part.__name__.rpartition(".")[2]
+        monkeypatch.setattr(part, "run", lambda *args, name=name: told.append((name, *args)))
     path = tmp_path / "x.json"
     for options in (
         ["--folder", tmp_path, "--videos", 1000],
         ["--part", "metrics", "--json", path],
         ["--part", "evaluation", "--json", path, "--folder", tmp_path],
+        ["--part", "batches", "--folder", tmp_path, "--videos", 2000],
+        ["--part", "startup", "--json", path, "--folder", tmp_path],
     ):
         assert call(benchmark, *options)[0] == 0
-    assert told == [("store", tmp_path, 1000), ("metrics", path), ("evaluation", tmp_path, 10_000, path)]
+    assert told == [
+        ("store", tmp_path, 1000),
+        ("metrics", path),
+        ("evaluation", tmp_path, 10_000, path),
+        ("batches", tmp_path, 2000, None),
+        ("startup", tmp_path, 10_000, path),
+    ]
     code, _, err = call(benchmark, "--videos", 999)
     assert code == 2 and "--videos 999: expected at least 1000" in err
     code, _, err = call(benchmark, "--json", path)
