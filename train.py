@@ -22,6 +22,7 @@ from model import loss, metric, model
 from model.published import summary
 from parse_config import ConfigParser, add_config_arguments, parse_seeds
 from trainer import Trainer
+from trainer.optimiser import build_optimizer
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, warn_if_leaky
 from utils.errors import InputError, command
 
@@ -44,7 +45,7 @@ def train(config: ConfigParser, place: Callable[[], Experiment], args: argparse.
     logger.info(summary(net))
     criterion = config.init("loss", loss)
     metrics = [getattr(metric, name) for name in config["metrics"]]
-    optimizer = config.init("optimizer", torch.optim, params=net.parameters())
+    optimizer = build_optimizer(config["optimizer"], net.parameters())
     schedule = None
     if "lr_scheduler" in config:
         schedule = config.init("lr_scheduler", torch.optim.lr_scheduler, optimizer=optimizer)

@@ -36,4 +36,5 @@ def loader_arguments(config: Mapping, device: torch.device) -> dict[str, Any]:
         "seed": config["seed"],
         "pad_to_max": not config["arch"]["args"]["mask_padding"],
         "pin_memory": device.type == "cuda",
+        "evaluation_memory": config["evaluation_memory"],
     }

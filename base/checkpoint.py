@@ -5,6 +5,7 @@ import math
 import pickle
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols: the file is read or refused
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            # Mapped: the optimiser, two thirds of it, takes no memory where nobody asks for it.
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError:
         raise InputError(f"{path}: refused, it is damaged or holds other things than tensors and plain values") from None
     except Exception as error:  # a damaged file can fail anywhere inside the decoder

@@ -119,10 +119,12 @@ class Trainer(Section):
 
     `monitor` is "off" or "max|min <name>", with `epoch`, `loss` or `val_<metrics>_<name>`; `early_stop` ends one whose
     monitored value has not improved for that many epochs. Nothing is saved, and nothing counts as best, in the first
-    `skip_first_n_saves` epochs.
+    `skip_first_n_saves` epochs. `precision` and `accumulate` are those of `TrainingSteps`, which documents them.
     """
 
     epochs: PositiveInt
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    accumulate: PositiveInt = 1
     save_dir: str = "data/saved/"
     save_period: PositiveInt = 1
     skip_first_n_saves: NonNegativeInt = 0
@@ -140,9 +142,11 @@ class Tester(Section):
 class Config(Section):
     """A whole config.
 
+    `optimizer` and `lr_scheduler` are classes of torch; steps of Adam, AdamW and SGD are fused where their args do not say.
     `test_split` is the split on which the best model is tested after training; without it, that of `eval_config`, unless
-    `eval_mode` is "fixed_num_epochs". `visualizer` asks for a ranking page. Read for the sake of published configs, and
-    without effect: `n_gpu` and `log_name`.
+    `eval_mode` is "fixed_num_epochs". `visualizer` asks for a ranking page. `evaluation_memory` is how many MiB an
+    evaluation may take, whatever the number of captions, beside the model and the videos; embeddings and similarities that
+    do not fit go to temporary files. Read for the sake of published configs, and without effect: `n_gpu` and `log_name`.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None = None
@@ -161,6 +165,7 @@ class Config(Section):
     lr_scheduler: Typed | None = None
     loss: Loss | None = None
     metrics: Annotated[list[Literal["t2v_metrics", "v2t_metrics"]], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]
+    evaluation_memory: PositiveInt = 1024
     visualizer: Visualizer | None = None
     trainer: Trainer | None = None
     tester: Tester | None = None

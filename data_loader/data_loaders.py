@@ -12,6 +12,10 @@ from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
 from utils.errors import InputError
 
+MIB = 1 << 20
+# The words of a batch are there as they were read, one after the other, and padded.
+WORD_COPIES = 3
+
 logger = logging.getLogger(__name__)
 
 
@@ -20,7 +24,8 @@ class ExpertDataLoader:
 
     Attributes:
         train: batches of `batch_size` videos with one caption each, drawn anew in each epoch (None without `training`).
-        evaluation: batches of all videos of the split to evaluate, in the order of its list, with all their captions.
+        evaluation: batches of all videos of the split to evaluate, in the order of its list, with all their captions;
+            smaller ones than `batch_size` where the words would take too much memory.
 
     Args:
         experts: the experts to read.
@@ -29,6 +34,7 @@ class ExpertDataLoader:
         training: whether training batches are needed.
         pad_to_max: pad to `max_text_words` and `max_expert_tokens` (published behaviour), not to the longest in a batch.
         mini: use a few batches of videos alone.
+        evaluation_memory: MiB for the words of an evaluation batch, and for what comes and goes while it is collated.
         pin_memory: for a GPU.
         Others: `data_loader.args` of the config.
 
@@ -60,6 +66,7 @@ class ExpertDataLoader:
         pad_to_max: bool = False,
         mini: bool = False,
         pin_memory: bool = False,
+        evaluation_memory: int = 1024,
     ):
         self.dataset_name = dataset_name
         self.split_name = split_name
@@ -103,8 +110,14 @@ class ExpertDataLoader:
             )
             self._log("train", dataset)
         dataset = ExpertDataset(archive, parts[1], evaluation_ids, max_captions=num_test_captions, **common)
-        collate = Collate(dataset, max(dataset.num_captions), pad_to_max)
-        self.evaluation = DataLoader(dataset, batch_size=batch_size, collate_fn=collate, **workers)
+        num_captions = max(dataset.num_captions)
+        a_video = WORD_COPIES * 4 * num_captions * max_text_words * text_dim  # bytes
+        self.evaluation = DataLoader(
+            dataset,
+            batch_size=min(batch_size, max(1, evaluation_memory * MIB // a_video)),
+            collate_fn=Collate(dataset, num_captions, pad_to_max),
+            **workers,
+        )
         self._log(split_name, dataset)
 
     def _log(self, split: str, dataset: ExpertDataset) -> None:

@@ -93,32 +93,35 @@ class Collate:
         captions = [x for item, rest in zip(items, missing, strict=True) for x in (*item["captions"], *rest)]
         text, mask = _pad(captions, items[0]["captions"][0].shape[1], self.words)
         shape = (len(items), self.num_captions)
-        batch["text"], batch["word_mask"] = (
-            text.unflatten(0, shape),
-            mask.unflatten(0, shape),
-        )  # (B, K, W, d), (B, K, W)
+        batch["text"], batch["word_mask"] = text.unflatten(0, shape), mask.unflatten(0, shape)  # (B, K, W, d), (B, K, W)
         batch["experts"], batch["frame_masks"], batch["ind"] = {}, {}, {}
         for name, expert in self.experts.items():
             values = [item["experts"][name] for item in items]
-            ind = torch.tensor([x is not None for x in values])
             if expert.aggregation == "vlad":
-                x, batch["frame_masks"][name] = _pad(values, expert.dim, self.tokens)
+                x, batch["frame_masks"][name] = _pad(values, expert.dim, self.tokens, absent=np.nan)
             else:
-                x, _ = _pad([None if x is None else x[None] for x in values], expert.dim, 1)
+                x, _ = _pad([None if x is None else x[None] for x in values], expert.dim, 1, absent=np.nan)
                 x = x.squeeze(1)
-            x[~ind] = torch.nan
             batch["experts"][name] = x  # (B, T, d) or (B, d)
-            batch["ind"][name] = ind.float()  # (B,)
+            batch["ind"][name] = torch.tensor([float(x is not None) for x in values])  # (B,)
         return batch
 
 
-def _pad(sequences: Sequence[np.ndarray | None], dim: int, length: int | None = None) -> tuple[Tensor, Tensor]:
-    """Sequences (n_i, dim) as (N, length or the longest, dim), and true where a row is no padding; None has no row."""
-    lengths = np.array([0 if x is None else len(x) for x in sequences])
-    mask = np.arange(max(1, lengths.max()) if length is None else length) < lengths[:, None]
-    padded = np.zeros((*mask.shape, dim), dtype=np.float32)
-    if lengths.any():
-        padded[mask] = np.concatenate([x for x in sequences if x is not None])
+def _pad(
+    sequences: Sequence[np.ndarray | None], dim: int, length: int | None = None, absent: float = 0
+) -> tuple[Tensor, Tensor]:
+    """Sequences (n_i, dim) as (N, length or the longest, dim), and true where a row is no padding.
+
+    One that is None has no row, and `absent` everywhere. All is written once, by one thread: several are for the model.
+    """
+    lengths = [0 if x is None else len(x) for x in sequences]
+    mask = np.arange(max(1, *lengths) if length is None else length) < np.array(lengths)[:, None]
+    padded = np.empty((*mask.shape, dim), dtype=np.float32)
+    for rows, x, n in zip(padded, sequences, lengths, strict=True):
+        if x is None:
+            rows[:] = absent
+        else:
+            rows[:n], rows[n:] = x, 0
     return torch.from_numpy(padded), torch.from_numpy(mask)
 
 

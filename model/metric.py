@@ -8,18 +8,28 @@ share the mean of the positions they fill, so a tie for first is not a hit at 1.
 - geometric_mean_R1-R5-R10: cube root of the product.
 """
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+import torch
 
 from utils.errors import InputError
+from utils.matrix import Matrix
 
 RECALL_LEVELS = (1, 5, 10, 50)
+# Of the similarities that are looked at together: what a core's cache can hold, and no more rows than bytes can count twos.
+BLOCK_BYTES = 3 << 19
+MOST_ROWS = 127
+GROUP = 8 * MOST_ROWS
 
 
-def t2v_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None) -> dict[str, float]:
+def t2v_metrics(sims: Matrix, query_masks: np.ndarray | None = None) -> dict[str, float]:
     """Metrics of text-to-video retrieval.
 
     Args:
-        sims: (K*V, V), the K captions of a video contiguous; never modified.
+        sims: (K*V, V), the K captions of a video contiguous; never modified, and read by blocks of rows.
         query_masks: (V, K), 0 for the missing captions of a video with fewer than K (None: all are there). They are no
             queries.
 
@@ -29,7 +39,7 @@ def t2v_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None) -> dict
     return _summary(t2v_ranks(sims, query_masks))
 
 
-def v2t_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None) -> dict[str, float]:
+def v2t_metrics(sims: Matrix, query_masks: np.ndarray | None = None) -> dict[str, float]:
     """Metrics of video-to-text retrieval: a video's rank is that of the best-ranked of its captions.
 
     Args, Raises: as `t2v_metrics`. Missing captions are no candidates.
@@ -37,30 +47,98 @@ def v2t_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None) -> dict
     return _summary(v2t_ranks(sims, query_masks))
 
 
-def t2v_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None) -> np.ndarray:
+def t2v_ranks(sims: Matrix, query_masks: np.ndarray | None = None) -> np.ndarray:
     """The rank of each caption that exists, in the order of the rows; arguments and errors as in `t2v_metrics`."""
-    sims, valid = _validated(sims, query_masks)
-    num_videos = sims.shape[1]
-    queries = np.flatnonzero(valid)
-    match = sims[queries, queries // (sims.shape[0] // num_videos)]
-    return _tied_ranks(sims[queries] if len(queries) < len(sims) else sims, match)
+    valid = _valid_rows(sims, query_masks)
+    twice = np.empty(len(valid), dtype=np.int64)  # see `_not_below`
+
+    def count(rows: np.ndarray, block: np.ndarray, flags: np.ndarray) -> None:
+        twice[rows] = _row_sums(_not_below(block, _own(rows, block, len(valid))[:, None], flags))
+
+    _each_block(sims, count)
+    return (twice[valid] - 1) / 2
 
 
-def v2t_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None) -> np.ndarray:
-    """The rank (V,) of each video's best caption; arguments and errors as in `v2t_metrics`."""
-    sims, valid = _validated(sims, query_masks)
-    num_videos = sims.shape[1]
-    own = sims.reshape(num_videos, -1, num_videos)[np.arange(num_videos), :, np.arange(num_videos)]  # (V, K)
-    best = np.where(valid.reshape(num_videos, -1), own, -np.inf).max(axis=1)
-    candidates = sims if valid.all() else sims[valid]
-    return _tied_ranks(candidates.T, best)
+def v2t_ranks(sims: Matrix, query_masks: np.ndarray | None = None) -> np.ndarray:
+    """The rank (V,) of each video's best caption; arguments and errors as in `t2v_metrics`."""
+    valid = _valid_rows(sims, query_masks)
+    own = np.empty(len(valid))  # float64 holds every score exactly
+    twice = np.zeros(sims.shape[1], dtype=np.int64)
+    adding = threading.Lock()
+
+    def keep_own(rows: np.ndarray, block: np.ndarray, _flags: np.ndarray) -> None:
+        own[rows] = _own(rows, block, len(valid))
+
+    _each_block(sims, keep_own, check=False)
+    own[~valid] = -np.inf
+    best = own.reshape(sims.shape[1], -1).max(axis=1).astype(sims.dtype)  # (V,)
+
+    def count(rows: np.ndarray, block: np.ndarray, flags: np.ndarray) -> None:
+        numbers = _not_below(block, best, flags)
+        numbers[~valid[rows]] = 0
+        counts = numbers.sum(axis=0, dtype=np.uint8)
+        with adding:
+            np.add(twice, counts[: len(twice)], out=twice)
+
+    _each_block(sims, count)
+    return (twice - 1) / 2
 
 
-def _tied_ranks(scores: np.ndarray, match: np.ndarray) -> np.ndarray:
-    """Mean position of `match` (Q,), itself a score of its row, in each row of `scores` (Q, N), highest first."""
-    higher = (scores > match[:, None]).sum(axis=1)
-    tied = (scores == match[:, None]).sum(axis=1)
-    return higher + (tied - 1) / 2
+def _own(rows: np.ndarray, block: np.ndarray, num_rows: int) -> np.ndarray:
+    """The score of each row of a block with the video that it belongs to; `rows` are its numbers among `num_rows`."""
+    return block[np.arange(len(rows)), rows // (num_rows // block.shape[1])]
+
+
+def _not_below(block: np.ndarray, match: np.ndarray, flags: np.ndarray) -> np.ndarray:
+    """How often each score of `block` (R, N) outranks `match`, broadcast to its shape: 2, 1 if they are tied, or 0.
+
+    Where the match is itself a candidate, the mean position that it shares with those tied is half of the sum less one.
+
+    Args:
+        flags: (2, R or more, N or more), where to work; false beyond N.
+
+    Returns:
+        (R, as wide as `flags`) bytes, those beyond N zero.
+    """
+    num_rows, num_columns = block.shape
+    np.greater(block, match, out=flags[0, :num_rows, :num_columns])
+    np.greater_equal(block, match, out=flags[1, :num_rows, :num_columns])
+    higher, not_lower = flags[:, :num_rows].view(np.uint8)
+    return np.add(higher, not_lower, out=higher)
+
+
+def _row_sums(numbers: np.ndarray) -> np.ndarray:
+    """The sum of each row of `numbers` (R, a multiple of `GROUP`), bytes up to 2: eight to a word are added at a time."""
+    words = numbers.view(np.uint64).reshape(len(numbers), -1, GROUP // 8)
+    return words.sum(axis=2).view(np.uint8).sum(axis=1, dtype=np.int64)
+
+
+def _each_block(sims: Matrix, work: Callable[[np.ndarray, np.ndarray, np.ndarray], None], check: bool = True) -> None:
+    """Call `work` for blocks of rows, small enough for a core's cache, on as many threads as torch uses.
+
+    Args:
+        work: is given the numbers of the rows, the rows, and the flags for `_not_below`.
+        check: whether to refuse NaN and inf.
+    """
+    rows_a_block = min(MOST_ROWS, max(1, BLOCK_BYTES // (sims.dtype.itemsize * sims.shape[1])))
+    bad = []
+
+    def part(starts: range) -> None:
+        flags = np.zeros((2, rows_a_block, -(-sims.shape[1] // GROUP) * GROUP), dtype=bool)
+        for start in starts:
+            block = sims[start : start + rows_a_block]
+            if check and not np.isfinite([block.min(), block.max()]).all():  # both are NaN where a score is
+                bad.append(start + int(np.argmin(np.isfinite(block).all(axis=1))))
+                return
+            work(np.arange(start, start + len(block)), block, flags)
+
+    starts = range(0, len(sims), rows_a_block)
+    share = -(-len(starts) // torch.get_num_threads())
+    parts = [starts[i : i + share] for i in range(0, len(starts), share)]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        list(pool.map(part, parts))
+    if bad:
+        raise InputError(f"metrics: similarities hold NaN or inf, first in row {min(bad)}")
 
 
 def _summary(ranks: np.ndarray) -> dict[str, float]:
@@ -74,20 +152,16 @@ def _summary(ranks: np.ndarray) -> dict[str, float]:
     }
 
 
-def _validated(sims: np.ndarray, query_masks: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """`sims` as an array and the valid rows (K*V,) as booleans."""
-    sims = np.asarray(sims)
-    if sims.ndim != 2 or 0 in sims.shape or sims.shape[0] % sims.shape[1]:
+def _valid_rows(sims: Matrix, query_masks: np.ndarray | None) -> np.ndarray:
+    """Which rows (K*V,) are of captions that exist."""
+    if len(sims.shape) != 2 or 0 in sims.shape or sims.shape[0] % sims.shape[1]:
         raise InputError(f"metrics: similarities of shape {sims.shape}, expected (K*V, V)")
-    finite = np.isfinite(sims).all(axis=1)
-    if not finite.all():
-        raise InputError(f"metrics: similarities hold NaN or inf, first in row {int(np.argmin(finite))}")
-    num_videos = sims.shape[1]
+    num_rows, num_videos = sims.shape
     if query_masks is None:
-        return sims, np.ones(len(sims), dtype=bool)
+        return np.ones(num_rows, dtype=bool)
     masks = np.asarray(query_masks).astype(bool)
-    if masks.shape != (num_videos, len(sims) // num_videos):
-        raise InputError(f"metrics: query masks of shape {masks.shape}, expected {(num_videos, len(sims) // num_videos)}")
+    if masks.shape != (num_videos, num_rows // num_videos):
+        raise InputError(f"metrics: query masks of shape {masks.shape}, expected {(num_videos, num_rows // num_videos)}")
     if not masks.any(axis=1).all():
         raise InputError(f"metrics: video in column {int(np.argmin(masks.any(axis=1)))} has no caption, all are masked")
-    return sims, masks.reshape(-1)
+    return masks.reshape(-1)

@@ -5,20 +5,26 @@ Shapes: B videos with K captions of W words each, M experts; T = B * K captions.
 
 import logging
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
-from model.gates import CollaborativeGating, GatedEmbeddingUnit, NormalisedContextGating, ReduceDim
+from model.gates import (
+    CollaborativeGating,
+    GatedEmbeddingUnit,
+    GatedEmbeddingUnits,
+    NormalisedContextGatings,
+    ReduceDim,
+)
 from model.net_vlad import NetVLAD
 from model.similarity import SIMILARITIES, TextEmbedding, VideoEmbedding
+from model.variants import VARIANTS, check_choice, check_variant
 from utils.errors import InputError
 
 # The order in which the Concat variants join the experts: published checkpoints depend on it. Others follow by name.
 CONCAT_ORDER = ("face", "flow", "scene", "audio", "speech", "ocr", "rgb")
-# Of these switches at most one is true.
-VARIANTS = ("use_ce", "mimic_ce_dims", "concat_experts", "concat_mix_experts")
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +91,7 @@ class CENet(nn.Module):
         self.disable_nan_checks = disable_nan_checks
         self.mask_padding = mask_padding
         self.similarity = similarity
+        self._nan_items: dict[str, Tensor] = {}  # expert -> the first item of a batch that was NaN, or -1
 
         in_dims = [expert_dims[name][0] for name in self.modalities]
         out_dims = [expert_dims[name][1] for name in self.modalities]
@@ -95,10 +102,10 @@ class CENet(nn.Module):
         self.concat_order = [self.modalities.index(name) for name in joining]
         switches = (use_ce, mimic_ce_dims, concat_experts, concat_mix_experts)
         chosen = [name for name, on in zip(VARIANTS, switches, strict=True) if on]
-        _check_variant(chosen, expert_dims, vlad_clusters, pooled_text, self.randomised)
-        _check_choice("test_caption_mode", test_caption_mode, ("indep", "avg"))
-        _check_choice("gate_order", gate_order, ("parallel", "sequential"))
-        _check_choice("similarity", similarity, SIMILARITIES)
+        check_variant(chosen, expert_dims, vlad_clusters, pooled_text, self.randomised)
+        check_choice("test_caption_mode", test_caption_mode, ("indep", "avg"))
+        check_choice("gate_order", gate_order, ("parallel", "sequential"))
+        check_choice("similarity", similarity, SIMILARITIES)
 
         self.text_pooling = NetVLAD(text_dim, vlad_clusters["text"])
         self.pooling = nn.ModuleList(
@@ -116,13 +123,13 @@ class CENet(nn.Module):
             if use_ce:
                 self.collaborative_gating = CollaborativeGating(len(in_dims), shared_dim, gate_order)
             elif len(in_dims) > 1:
-                self.video_units = nn.ModuleList(NormalisedContextGating(shared_dim) for _ in in_dims)
+                self.video_units = NormalisedContextGatings(out_dims)
             else:
                 self.video_units = nn.ModuleList([GatedEmbeddingUnit(shared_dim, shared_dim)])
         elif not concat_experts:
             self.video_units = nn.ModuleList(map(GatedEmbeddingUnit, in_dims, out_dims))
         if not concat_experts:
-            self.text_units = nn.ModuleList(GatedEmbeddingUnit(pooled_text, dim) for dim in out_dims)
+            self.text_units = GatedEmbeddingUnits(pooled_text, out_dims)
         if verbose:
             logger.info("%s", self)
 
@@ -151,7 +158,7 @@ class CENet(nn.Module):
             (B*K, B) otherwise, and `moe_weights` (B*K, M), None in the Concat variants.
 
         Raises:
-            InputError: NaN in an expert that `ind` says is present.
+            InputError: NaN in an expert that `ind` says is present; on a GPU `refuse_nan` raises it.
         """
         text_embedding = self.embed_text(text, word_mask)
         video_embedding = self.embed_video(experts, ind, frame_masks)
@@ -170,11 +177,11 @@ class CENet(nn.Module):
         words = text.flatten(0, 1)  # (T, W, text_dim)
         mask = word_mask.flatten(0, 1) if self.mask_padding and word_mask is not None else None
         pooled = self.text_pooling(words, mask)  # (T, text_dim * C)
-        embeddings = [pooled] if self.text_units is None else [unit(pooled) for unit in self.text_units]
+        embeddings = [pooled] if self.text_units is None else self.text_units(pooled)
         if self.moe_fc is None:
             weights = pooled.new_full((len(pooled), len(embeddings)), 1 / len(embeddings))
         else:
-            weights = self.moe_fc(pooled).softmax(dim=1)
+            weights = self.moe_fc(pooled).to(pooled.dtype).softmax(dim=1)
         return TextEmbedding(embeddings, weights)
 
     def embed_video(
@@ -196,6 +203,8 @@ class CENet(nn.Module):
             pooled = [reduce(x) for reduce, x in zip(self.video_dim_reduce, pooled, strict=True)]
         if self.collaborative_gating is not None:
             pooled = self.collaborative_gating(pooled, available)
+        elif isinstance(self.video_units, NormalisedContextGatings):
+            pooled = self.video_units(pooled)
         elif self.video_units is not None:
             pooled = [unit(x) for unit, x in zip(self.video_units, pooled, strict=True)]
         if self.keep_missing_modalities:
@@ -206,79 +215,77 @@ class CENet(nn.Module):
             available = available.amax(dim=1, keepdim=True)
         return VideoEmbedding(pooled, available)
 
-    def score(self, text: TextEmbedding, video: VideoEmbedding, caption_mask: Tensor | None = None) -> Tensor:
-        """Similarities of V*K texts, the K of a video contiguous, and V videos.
+    def score(
+        self,
+        text: TextEmbedding,
+        video: VideoEmbedding,
+        caption_mask: Tensor | None = None,
+        described: range | None = None,
+    ) -> Tensor:
+        """Similarities of N*K texts, the K of a video contiguous, and V videos.
 
         Args:
-            caption_mask: (V, K), true for captions that exist; averages leave the others out.
+            caption_mask: (N, K), true for captions that exist; averages leave the others out.
+            described: which N of the videos the texts describe (None: all V).
 
         Returns:
-            (V, V), averaged over captions, in training and with `test_caption_mode` "avg"; (V*K, V) otherwise.
+            (N, V), averaged over captions, in training and with `test_caption_mode` "avg"; (N*K, V) otherwise.
         """
-        sims = SIMILARITIES[self.similarity](text, video, self.l2renorm)  # (V*K, V)
-        if not self.training and self.test_caption_mode == "indep":
-            return sims
-        num_videos = sims.shape[1]
-        sims = sims.view(num_videos, -1, num_videos)  # (V, K, V)
-        if caption_mask is None:
-            return sims.mean(dim=1)
-        share = caption_mask / caption_mask.sum(dim=1, keepdim=True).clamp(min=1)  # (V, K)
-        return (share[:, None].to(sims.dtype) @ sims).squeeze(1)
+        with _without_autocast(text.weights.device.type):  # scores are compared with each other
+            owners, num_described = None, len(video.available)
+            if described is not None:
+                owners = torch.arange(described.start, described.stop, device=text.weights.device)
+                num_described = len(described)
+                owners = owners.repeat_interleave(len(text.weights) // num_described)
+            sims = SIMILARITIES[self.similarity](text, video, self.l2renorm, owners)  # (N*K, V)
+            if not self.training and self.test_caption_mode == "indep":
+                return sims
+            sims = sims.unflatten(0, (num_described, -1))  # (N, K, V)
+            if caption_mask is None:
+                return sims.mean(dim=1)
+            share = caption_mask / caption_mask.sum(dim=1, keepdim=True).clamp(min=1)  # (V, K)
+            return (share[:, None].to(sims.dtype) @ sims).squeeze(1)
 
     def _clean(self, name: str, x: Tensor, ind: Tensor) -> Tensor:
         """Expert `name` with zeros where it is missing, or noise where it is to be randomised."""
         present = ind.bool()
         if not self.disable_nan_checks:
-            bad = torch.isnan(x).flatten(1).any(dim=1) & present
-            if bad.any():
-                raise InputError(
-                    f"expert '{name}', item {int(bad.nonzero()[0])} of the batch: NaN, but it counts as present"
-                )
+            self._look_for_nan(name, x, present)
         x = torch.where(present.view(-1, *[1] * (x.ndim - 1)), x, 0)
         if name in self.randomised:
             x = torch.randn_like(x) if self.training else _constant_noise(name, x)
         return x
 
+    def _look_for_nan(self, name: str, x: Tensor, present: Tensor) -> None:
+        """Note the first item of the batch where expert `name` is present and NaN; refuse it at once on a CPU.
 
-def _check_variant(
-    chosen: list[str],
-    expert_dims: Mapping[str, tuple[int, int]],
-    vlad_clusters: Mapping[str, int],
-    pooled_text: int,
-    randomised: set[str],
-) -> None:
-    """Refuse switches (those that are true) and dimensions that do not go together, naming them."""
-    if not expert_dims:
-        raise InputError("CENet: no expert, expected at least one")
-    if len(chosen) > 1:
-        raise InputError(f"CENet: {' and '.join(chosen)} are both true, expected at most one of {', '.join(VARIANTS)}")
-    if chosen == ["use_ce"] and len(expert_dims) == 1:
-        raise InputError(f"CENet: use_ce with one expert ({min(expert_dims)}), expected at least two (or mimic_ce_dims)")
-    shared = {dim for _, dim in expert_dims.values()}
-    if chosen and chosen[0] in ("use_ce", "mimic_ce_dims") and len(shared) > 1:
-        raise InputError(f"CENet: embeddings of {sorted(shared)} dims with {chosen[0]}, expected one shared dim")
-    total = sum(dim for dim, _ in expert_dims.values())
-    if chosen == ["concat_experts"] and pooled_text != total:
-        raise InputError(
-            f"CENet: concat_experts compares text of {pooled_text} dims (text_dim x text clusters) with experts of "
-            f"{total} dims in all, expected equal ones"
-        )
-    if unknown := sorted(randomised - expert_dims.keys()):
-        raise InputError(f"CENet: randomise_feats names '{unknown[0]}', expected one of {', '.join(sorted(expert_dims))}")
-    for name, (dim, _) in expert_dims.items():
-        if dim % vlad_clusters.get(name, 1):
-            raise InputError(
-                f"CENet: expert '{name}' of {dim} pooled dims is no multiple of its {vlad_clusters[name]} clusters"
-            )
+        On a GPU that would wait for everything that it was asked for; the trainer asks at the end of an epoch.
+        """
+        bad = torch.isnan(x).flatten(1).any(dim=1) & present
+        item = torch.where(bad.any(), bad.int().argmax(), -1)
+        noted = self._nan_items.get(name)
+        self._nan_items[name] = item if noted is None else torch.where(noted < 0, item, noted)
+        if x.device.type == "cpu":
+            self.refuse_nan()
+
+    def refuse_nan(self) -> None:
+        """Raise if there was NaN in an expert that was present, since this was last called.
+
+        Raises:
+            InputError: so it was; it names the expert and the item of its batch.
+        """
+        noted, self._nan_items = self._nan_items, {}
+        for name, item in noted.items():
+            if item >= 0:
+                raise InputError(f"expert '{name}', item {int(item)} of the batch: NaN, but it counts as present")
+
+
+def _without_autocast(device: str) -> AbstractContextManager:
+    """Autocast switched off, where the kind of device knows it: the meta device does not."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def _constant_noise(name: str, x: Tensor) -> Tensor:
     """The same noise for every video and frame, so that a score depends on its text and its video alone."""
     generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     return torch.randn(x.shape[-1], generator=generator).to(x).expand_as(x)
-
-
-def _check_choice(key: str, value: str, known: Collection[str]) -> None:
-    """Refuse a value that is not one of the known ones."""
-    if value not in known:
-        raise InputError(f"CENet: {key} is '{value}', expected one of {', '.join(known)}")

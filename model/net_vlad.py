@@ -1,8 +1,10 @@
 """NetVLAD: a learnt residual aggregation of a variable number of tokens (Arandjelovic et al., CVPR 2016)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+# Lengths below this one count as it: what has no length is not blown up.
+EPS = 1e-12
 
 
 class MaskedBatchNorm1d(nn.BatchNorm1d):
@@ -14,6 +16,7 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
 
     def forward(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
         """Normalise `tokens` (N, C), where `valid` (N,) is true for the tokens that count."""
+        tokens = tokens.to(self.weight.dtype)  # statistics and assignments are not for bfloat16
         if valid is None or not self.training:
             return super().forward(tokens)
         weight = valid.to(tokens.dtype)[:, None]  # (N, 1)
@@ -63,6 +66,16 @@ class NetVLAD(nn.Module):
         if mask is not None:
             assignment = assignment * mask[..., None]
         mass = assignment.sum(dim=1, keepdim=True)  # (N, 1, C)
-        residual = x.transpose(1, 2) @ assignment - mass * self.clusters2  # (N, d, C)
-        residual = F.normalize(residual, dim=1)
-        return F.normalize(residual.reshape(n, d * self.cluster_size), dim=1)
+        residual = torch.addcmul(x.transpose(1, 2) @ assignment, mass, self.clusters2, value=-1)  # (N, d, C)
+        return (residual * _scales(residual)).view(n, d * self.cluster_size)
+
+
+def _scales(residual: Tensor) -> Tensor:
+    """What each cluster of `residual` (N, d, C) is multiplied with to be of unit length, and then the whole: (N, 1, C).
+
+    The length of the whole follows from those of the clusters, so that the large tensor is read once, and scaled once.
+    """
+    lengths = torch.linalg.vector_norm(residual, dim=1, keepdim=True)  # (N, 1, C)
+    to_unit = lengths.clamp_min(EPS).reciprocal()
+    whole = torch.linalg.vector_norm(lengths * to_unit, dim=2, keepdim=True)  # (N, 1, 1)
+    return to_unit / whole.clamp_min(EPS)

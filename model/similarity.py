@@ -20,7 +20,9 @@ class VideoEmbedding(NamedTuple):
     available: Tensor
 
 
-def pairwise_similarity(text: TextEmbedding, video: VideoEmbedding, l2renorm: bool = False) -> Tensor:
+def pairwise_similarity(
+    text: TextEmbedding, video: VideoEmbedding, l2renorm: bool = False, owners: Tensor | None = None
+) -> Tensor:
     """s(t, v) = sum_i w_i(t) a[v, i] <text_i(t), video_i(v)> / sum_i w_i(t) a[v, i].
 
     A score depends on its text and its video alone. A video without an expert scores 0 with every text. Numerator and
@@ -31,6 +33,7 @@ def pairwise_similarity(text: TextEmbedding, video: VideoEmbedding, l2renorm: bo
         video: V videos.
         l2renorm: divide by the lengths of the two concatenations over the video's experts (of w_i text_i and of video_i)
             instead of by the sum of the weights.
+        owners: makes no difference here, see `paired_similarity_2019`.
 
     Returns:
         (T, V)
@@ -45,17 +48,25 @@ def pairwise_similarity(text: TextEmbedding, video: VideoEmbedding, l2renorm: bo
     return weighted @ masked.T / (scale.sqrt() if l2renorm else scale)
 
 
-def paired_similarity_2019(text: TextEmbedding, video: VideoEmbedding, l2renorm: bool = False) -> Tensor:
+def paired_similarity_2019(
+    text: TextEmbedding, video: VideoEmbedding, l2renorm: bool = False, owners: Tensor | None = None
+) -> Tensor:
     """The leaky score of the 2019 release, kept for studying its checkpoints: never a fair result.
 
-    Text t belongs to video t // (T / V). Its weights are masked and renormalised by the availability of that video, and
-    missing experts of the other videos are not masked, so a caption carries a fingerprint of its own video.
+    The weights of a text are masked and renormalised by the availability of its own video, and missing experts of the other
+    videos are not masked, so a caption carries a fingerprint of its own video.
+
+    Args:
+        text, video, l2renorm: as above.
+        owners: (T,), the video that each text belongs to (None: text t to video t // (T / V)).
 
     Returns:
         (T, V)
     """
-    captions_per_video = text.weights.shape[0] // video.available.shape[0]
-    paired = video.available.repeat_interleave(captions_per_video, dim=0)  # (T, M)
+    if owners is None:
+        num_texts, num_videos = len(text.weights), len(video.available)
+        owners = torch.arange(num_texts, device=text.weights.device) // (num_texts // num_videos)
+    paired = video.available[owners]  # (T, M)
     weights = text.weights * paired
     text = TextEmbedding(text.experts, weights / _nonzero(weights.sum(dim=1, keepdim=True)))
     joined = torch.cat(video.experts, dim=1)  # (V, D)

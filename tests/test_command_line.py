@@ -12,11 +12,14 @@ import pytest
 import torch
 from commands import CONFIG, MODELS, assert_equal_weights, train, weights
 from conftest import ROOT
+from ranking import shown
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import test as test_command
 import train as train_command
 from model.metric import t2v_metrics
+from trainer import evaluation
+from utils.matrix import FileMatrix
 
 
 def test_training_writes_checkpoints_metrics_log_and_events(run):
@@ -189,6 +192,31 @@ def test_the_test_command_needs_a_checkpoint_alone(run):
     assert kept["video_ids"].tolist() == ids
     assert kept["caption_ids"].tolist() == [f"{video}#{k}" for video in ids for k in range(2)]
     assert kept["sims"].shape == (20, 10)
+
+
+def test_evaluation_memory_changes_where_similarities_are_but_nothing_else(run, monkeypatch):
+    page = ("--set", "visualizer.type=Visualizer", "--set", "visualizer.args={}")
+    monkeypatch.setattr(evaluation, "MIB", 1)
+    files = []
+    monkeypatch.setattr(evaluation, "FileMatrix", lambda columns: files.append(FileMatrix(columns)) or files[-1])
+    found = []
+    for memory, num_files in ((1 << 30, 0), (1, 3 + 1)):
+        folder, _ = train(run, *page, "--set", f"evaluation_memory={memory}")
+        assert len(files) == num_files  # three epochs and the test
+        option = ("--set", f"evaluation_memory={memory}", "--save_sims", "s.npz")
+        code, _, err = run(test_command, "--resume", folder / "trained_model.pth", "--split", "test", *option)
+        assert code == 0, err
+        pages = [shown(x) for x in sorted(Path("data/saved/web/toy-train-ce").iterdir())]
+        about = [json.loads(x.read_text()) for x in sorted(Path("data/saved").glob("*/toy-train-ce/*/metrics.json"))]
+        found.append(([{**x, "checkpoint": None, "validation": None} for x in about], pages, dict(np.load("s.npz"))))
+        shutil.rmtree("data/saved")
+        files.clear()
+    (metrics, pages, sims), (metrics_of_file, pages_of_file, sims_of_file) = found
+    assert metrics == metrics_of_file and len(metrics) == 2
+    assert pages == pages_of_file and len(pages) == 2
+    np.testing.assert_allclose(sims.pop("sims"), sims_of_file.pop("sims"), rtol=1e-5, atol=1e-6)
+    for name in ("query_masks", "video_ids", "caption_ids", "split", "leaky"):
+        assert np.array_equal(sims[name], sims_of_file[name])
 
 
 def test_eval_config_names_the_data_to_test_on(run):

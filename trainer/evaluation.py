@@ -2,15 +2,24 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from model.model import CENet
-from model.similarity import TextEmbedding, VideoEmbedding
+from model.similarity import VideoEmbedding
+from trainer.text_store import TextStore
+from utils.matrix import FileMatrix
+
+MIB = 1 << 20
+# How many arrays of the size of the words, of the pooled words, of the text embeddings and of the scores there may be at a
+# time while captions are embedded and scored.
+WORD_COPIES, POOLED_COPIES = 2, 6
+TEXT_COPIES, SCORE_COPIES = 3, 4
 
 
 @dataclasses.dataclass
@@ -19,7 +28,7 @@ class Evaluation:
 
     Attributes:
         metrics: by the name of the metric function, as `model.metric` documents them.
-        sims: (V*K, V), or (V, V) where captions are averaged.
+        sims: (V*K, V), or (V, V) where captions are averaged; in a file where memory is not to hold it.
         query_masks: (V, K), false for captions that do not exist; (V, 1) where captions are averaged.
         video_ids: V names.
         raw_captions: V lists of captions.
@@ -29,7 +38,7 @@ class Evaluation:
     """
 
     metrics: dict[str, dict[str, float]]
-    sims: np.ndarray
+    sims: np.ndarray | FileMatrix
     query_masks: np.ndarray
     video_ids: list[str]
     raw_captions: list[list[str]]
@@ -48,36 +57,98 @@ def to_device(value: Any, device: torch.device) -> Any:
 
 
 @torch.inference_mode()
-def evaluate(model: CENet, batches: Iterable[Mapping], metrics: Sequence[Callable], device: torch.device) -> Evaluation:
+def evaluate(
+    model: CENet, batches: Iterable[Mapping], metrics: Sequence[Callable], device: torch.device, memory: int = 1024
+) -> Evaluation:
     """Embed every batch, score all captions against all videos, and measure.
+
+    Captions are embedded and scored in chunks. What of their embeddings and scores `memory` does not hold goes to temporary
+    files; the embeddings of the videos stay in memory.
 
     Args:
         model: on `device`; left in evaluation mode.
         batches: of a split, as `data_loader.dataset.Collate` makes them.
         metrics: functions of the similarities and the query masks.
+        memory: MiB, see `base.schema.Config.evaluation_memory`.
+
+    Raises:
+        InputError: NaN in an expert that is present, or no room for a temporary file.
     """
     model.eval()
-    texts, videos, masks, available, ids, raw_captions = [], [], [], [], [], []
-    for batch in tqdm(batches, desc="evaluation", leave=False, disable=not sys.stdout.isatty()):
-        moved = to_device(batch, device)
-        texts.append(model.embed_text(moved["text"], moved["word_mask"]))
-        videos.append(model.embed_video(moved["experts"], moved["ind"], moved["frame_masks"]))
-        masks.append(moved["word_mask"].any(dim=-1))
-        available.append(torch.stack([batch["ind"][name] for name in model.modalities], dim=1))  # (B, M)
-        ids += batch["ids"]
-        raw_captions += batch["raw_captions"]
-    text = TextEmbedding(_join([t.experts for t in texts]), torch.cat([t.weights for t in texts]))
-    video = VideoEmbedding(_join([v.experts for v in videos]), torch.cat([v.available for v in videos]))
+    quarter = memory * MIB // 4
+    texts = TextStore(quarter)
+    videos, masks, available, ids, raw_captions = [], [], [], [], []
+    with tqdm(total=_length(batches), desc="evaluation", leave=False, disable=not sys.stdout.isatty()) as bar:
+        for batch in batches:
+            moved = to_device(batch, device)
+            for text, mask in _text_chunks(model, moved["text"], moved["word_mask"], quarter):
+                texts.append(model.embed_text(text, mask))
+            videos.append(model.embed_video(moved["experts"], moved["ind"], moved["frame_masks"]))
+            masks.append(moved["word_mask"].any(dim=-1))
+            available.append(torch.stack([batch["ind"][name] for name in model.modalities], dim=1))  # (B, M)
+            ids += batch["ids"]
+            raw_captions += batch["raw_captions"]
+            del batch, moved, text, mask  # not beside the next one
+            bar.update()
+    model.refuse_nan()  # on a GPU nothing has waited for this so far
+    experts = [torch.cat(parts) for parts in zip(*(video.experts for video in videos), strict=True)]
+    video = VideoEmbedding(experts, torch.cat([video.available for video in videos]))
     mask = torch.cat(masks)  # (V, K)
-    sims = model.score(text, video, mask)
+    sims = _similarities(model, texts, video, mask, quarter)
     query_masks = mask if len(sims) == mask.numel() else mask.any(dim=1, keepdim=True)
-    sims, query_masks = sims.cpu().numpy(), query_masks.cpu().numpy()
+    query_masks = query_masks.cpu().numpy()
     measured = {metric.__name__: metric(sims, query_masks) for metric in metrics}
-    weights = None if model.joined else text.weights[mask.flatten()].cpu().numpy()
+    weights = None if model.joined else texts.weights[mask.flatten()].cpu().numpy()
     available = torch.cat(available).cpu().numpy()
     return Evaluation(measured, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
 
 
-def _join(chunks: list[list[torch.Tensor]]) -> list[torch.Tensor]:
-    """Embeddings by expert from embeddings by chunk and expert."""
-    return [torch.cat(parts) for parts in zip(*chunks, strict=True)]
+def _length(batches: Iterable) -> int | None:
+    return len(batches) if isinstance(batches, Sized) else None
+
+
+def _text_chunks(model: CENet, text: Tensor, word_mask: Tensor, most_bytes: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Parts of the captions of a batch, (1, n, W, text_dim) and (1, n, W), that so many bytes suffice to embed.
+
+    They are of about one size: products of few rows are slow, and differ in their last bits from those of many.
+    """
+    text, word_mask = text.flatten(0, 1), word_mask.flatten(0, 1)
+    numbers = WORD_COPIES * text[0].numel() + POOLED_COPIES * model.text_pooling.clusters.numel()  # for a caption
+    parts = _num_parts(len(text), most_bytes // (numbers * text.element_size()))
+    for chunk in zip(text.tensor_split(parts), word_mask.tensor_split(parts), strict=True):
+        yield tuple(part[None] for part in chunk)
+
+
+def _num_parts(number: int, most: int) -> int:
+    """How many parts so many things make, of `most` each, or of one."""
+    return -(-number // max(1, most))
+
+
+def _similarities(
+    model: CENet, texts: TextStore, video: VideoEmbedding, mask: Tensor, quarter: int
+) -> np.ndarray | FileMatrix:
+    """The similarities of all captions and videos: an array, if two quarters of the memory hold it.
+
+    Args:
+        mask: (V, K), true for captions that exist.
+        quarter: bytes of memory.
+    """
+    num_videos, num_captions = mask.shape
+    averaged = model.test_caption_mode == "avg"
+    num_rows = num_videos if averaged else mask.numel()
+    large = 4 * num_rows * num_videos > 2 * quarter
+    sims = FileMatrix(num_videos) if large else np.empty((num_rows, num_videos), dtype=np.float32)
+    if large:
+        sims.reserve(num_rows)
+    a_video = 4 * num_captions * (TEXT_COPIES * texts.width + SCORE_COPIES * num_videos)  # bytes
+    row = 0
+    for part in np.array_split(np.arange(num_videos), _num_parts(num_videos, quarter // a_video)):
+        described = range(part[0], part[-1] + 1)
+        text = texts.read(described.start * num_captions, described.stop * num_captions, device=mask.device)
+        scores = model.score(text, video, mask[described.start : described.stop], described).cpu().numpy()
+        if large:
+            sims.append(scores)
+        else:
+            sims[row : row + len(scores)] = scores
+            row += len(scores)
+    return sims

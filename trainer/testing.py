@@ -17,10 +17,14 @@ from model.published import num_parameters
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate
 from utils.files import atomic_write
+from utils.matrix import save_npz
 
 LEAKY_WARNING = (
     "LEAKY: similarity paired-2019 tells each caption which experts its own video has; its figures are no fair results"
 )
+
+# What a checkpoint holds that memory need not, once the model has its weights.
+HEAVY = ("state_dict", "optimizer")
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +51,7 @@ def evaluate_checkpoint(
     path: Path,
     device: torch.device,
 ) -> Evaluation:
-    """Evaluate checkpoint `state`, read from `path`, on the split of `loaders`.
+    """Evaluate checkpoint `state`, read from `path`, on the split of `loaders`. Its tensors are taken out of it.
 
     Args:
         net: the config's model, on `device`, which takes the weights.
@@ -56,7 +60,10 @@ def evaluate_checkpoint(
         InputError: it is of another model.
     """
     load_weights(net, state, path)
-    return evaluate(net, loaders.evaluation, [getattr(metric, name) for name in config["metrics"]], device)
+    for name in HEAVY:
+        state.pop(name, None)
+    metrics = [getattr(metric, name) for name in config["metrics"]]
+    return evaluate(net, loaders.evaluation, metrics, device, config["evaluation_memory"])
 
 
 def report(
@@ -103,7 +110,7 @@ def save_sims(path: Path, evaluation: Evaluation, about: dict) -> None:
     """
     num_captions = evaluation.query_masks.shape[1]
     with atomic_write(path) as file:
-        np.savez_compressed(
+        save_npz(
             file,
             sims=evaluation.sims,
             query_masks=evaluation.query_masks,

@@ -21,7 +21,9 @@ from logger.results import marked
 from logger.tensorboard import RunEvents
 from model.model import CENet
 from parse_config import ConfigParser
-from trainer.evaluation import Evaluation, evaluate, to_device
+from trainer.evaluation import Evaluation, evaluate
+from trainer.optimiser import load_optimizer
+from trainer.step import TrainingSteps
 from utils.errors import InputError
 from utils.files import write_json
 from utils.interrupts import held_back
@@ -61,7 +63,6 @@ class Trainer:
         device: torch.device,
     ):
         self.model = model
-        self.loss = loss
         self.metrics = metrics
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
@@ -69,6 +70,8 @@ class Trainer:
         self.options = config["trainer"]
         self.loaders = loaders
         self.device = device
+        precision, accumulate = self.options["precision"], self.options["accumulate"]
+        self.steps = TrainingSteps(model, loss, optimizer, device, precision, accumulate)
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
         self.experiment: Experiment | None = None
         self.events: RunEvents | None = None
@@ -99,7 +102,8 @@ class Trainer:
                 logger.info("stopped: %s has not improved for %d epochs", self.monitor.name, self.monitor.epochs_since_best)
                 break
             values = self._train_epoch(epoch)
-            evaluation = evaluate(self.model, self.loaders.evaluation, self.metrics, self.device)
+            memory = self.config["evaluation_memory"]
+            evaluation = evaluate(self.model, self.loaders.evaluation, self.metrics, self.device, memory)
             for metric, measured in evaluation.metrics.items():
                 values |= {f"val_{metric}_{name}": value for name, value in measured.items()}
             self._step_schedule(values)
@@ -126,7 +130,7 @@ class Trainer:
             logger.warning("optimizer or lr_scheduler differ from those of %s: both start afresh", path)
         try:
             if same_optimisation:
-                self.optimizer.load_state_dict(state["optimizer"])
+                load_optimizer(self.optimizer, state["optimizer"], str(path))
             if same_optimisation and self.lr_scheduler is not None:
                 self.lr_scheduler.load_state_dict(state["lr_scheduler"])
             restore_random_states(state["random"])
@@ -146,16 +150,10 @@ class Trainer:
         batches = tqdm(self.loaders.train, desc=f"epoch {epoch}", leave=False, disable=not sys.stdout.isatty())
         total = torch.zeros((), device=self.device)
         started = time.perf_counter()
-        for batch in batches:
-            batch = to_device(batch, self.device)
-            batch.pop("ids")
-            self.optimizer.zero_grad()
-            sims = self.model(**batch)["cross_view_conf_matrix"]  # (B, B)
-            loss = self.loss(sims)
-            loss.backward()
-            self.optimizer.step()
-            total += loss.detach()
         steps = len(self.loaders.train)
+        for loss in self.steps.losses(batches, steps):
+            total += loss
+        self.model.refuse_nan()
         mean_loss = total.item() / steps
         if not math.isfinite(mean_loss):
             lr = self.optimizer.param_groups[0]["lr"]

@@ -5,8 +5,8 @@ import os
 import sys
 from collections.abc import Callable
 
-# What torch says of a CPU and of a GPU that have no more.
-OUT_OF_MEMORY = ("allocate memory", "out of memory")
+# What torch says of a CPU and of a GPU that have no more, and of more than can be counted in bytes.
+OUT_OF_MEMORY = ("allocate memory", "out of memory", "Storage size calculation overflowed")
 
 
 class InputError(Exception):

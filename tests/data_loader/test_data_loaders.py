@@ -2,12 +2,14 @@
 
 import inspect
 import logging
+import os
 
 import numpy as np
 import pytest
 import torch
 
 from base.schema import ArchArgs, DataLoaderArgs
+from data_loader import data_loaders
 from data_loader.data_loaders import ExpertDataLoader
 from data_loader.experts import resolve_experts
 from model.model import CENet
@@ -60,12 +62,16 @@ def test_every_argument_of_a_config_is_taken_with_the_same_default(schema, funct
             assert (default or None) == (field.default or None), name
 
 
-def test_batches_depend_on_seed_and_epoch_alone(make, workplace):
-    ours, workers, other_seed = make(), make(num_workers=2), make(seed=1)
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_batches_depend_on_seed_and_epoch_alone(make, workplace, monkeypatch, num_workers):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)  # or there may be fewer workers
+    ours, workers, other_seed = make(), make(num_workers=num_workers), make(seed=1)
+    assert workers.train.num_workers == workers.evaluation.num_workers == num_workers
     first, second = epoch_of(ours, 1), epoch_of(ours, 2)
     assert len(first) == len(workplace.lists["train_list.txt"]) // 8 == 3
     with_workers = (epoch_of(workers, 2), epoch_of(workers, 1))  # in the other order, as after a resumption
-    for found, expected in ((epoch_of(ours, 1), first), (with_workers[0], second), (with_workers[1], first)):
+    evaluations = (list(workers.evaluation), list(ours.evaluation))
+    for found, expected in ((epoch_of(ours, 1), first), (with_workers[0], second), (with_workers[1], first), evaluations):
         for one, two in zip(found, expected, strict=True):
             assert_equal(one, two)
     orders = [[batch["ids"] for batch in epoch] for epoch in (first, second, epoch_of(other_seed, 1))]
@@ -166,3 +172,15 @@ def test_data_that_do_not_fit_the_config_are_refused(make, changed, message):
     assert len(make(batch_size=24).train) == 1  # all of them are enough
     if "batch_size" in changed:  # a limit of training alone
         make(training=False, **changed)
+
+
+def test_evaluation_batches_are_small_where_their_words_are_many(make, monkeypatch):
+    """Ten videos with two captions of up to 30 words of 10 numbers of 4 bytes, three times over, for a while."""
+    a_video = 3 * 2 * 30 * 10 * 4
+    whole = list(make().evaluation)
+    assert [len(batch["ids"]) for batch in whole] == [8, 2]
+    monkeypatch.setattr(data_loaders, "MIB", 1)
+    for memory, sizes in ((1, [1] * 10), (3 * a_video + 1, [3, 3, 3, 1]), (8 * a_video, [8, 2]), (99 * a_video, [8, 2])):
+        batches = list(make(evaluation_memory=memory).evaluation)
+        assert [len(batch["ids"]) for batch in batches] == sizes
+        assert [video for batch in batches for video in batch["ids"]] == [video for batch in whole for video in batch["ids"]]

@@ -33,27 +33,28 @@ def gated_by_loop(net, experts, available, order):
 @pytest.mark.parametrize("order", ["parallel", "sequential"])
 def test_collaborative_gating_equals_the_loop_over_pairs(order):
     torch.manual_seed(0)
-    net = CollaborativeGating(4, 6, order).double().eval()
-    for module in net.modules():
+    single = CollaborativeGating(4, 6, "sequential").double().eval()  # a module an expert
+    for module in single.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
+    net = CollaborativeGating(4, 6, order).double().eval()
+    net.load_state_dict(single.state_dict())
     experts = [F.normalize(torch.randn(16, 6, dtype=torch.float64), dim=1) for _ in range(4)]
     available = (torch.arange(16)[:, None] >> torch.arange(4)) & 1  # every pattern, none and all included
     gated = net(experts, available.double())
     for v in range(16):
-        expected = gated_by_loop(net, [x[v] for x in experts], available[v].tolist(), order)
+        expected = gated_by_loop(single, [x[v] for x in experts], available[v].tolist(), order)
         for i in range(4):
             torch.testing.assert_close(gated[i][v], expected[i])
 
 
 def test_the_orders_differ():
     torch.manual_seed(0)
-    net = CollaborativeGating(3, 6).eval()
+    nets = [CollaborativeGating(3, 6, order).eval() for order in ("parallel", "sequential")]
+    nets[1].load_state_dict(nets[0].state_dict())
     experts = [torch.randn(2, 6) for _ in range(3)]
-    parallel = net(experts, torch.ones(2, 3))
-    net.order = "sequential"
-    sequential = net(experts, torch.ones(2, 3))
+    parallel, sequential = (net(experts, torch.ones(2, 3)) for net in nets)
     torch.testing.assert_close(parallel[0], sequential[0])  # nothing was gated before the first
     assert not torch.allclose(parallel[2], sequential[2])
 

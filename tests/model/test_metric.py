@@ -1,16 +1,20 @@
 """The metrics against the published values, a double loop, and trec_eval."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 import pytrec_eval
+import torch
 from conftest import shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.metric import t2v_metrics, v2t_metrics
+from model import metric as metric_module
+from model.metric import t2v_metrics, t2v_ranks, v2t_metrics, v2t_ranks
 from utils.errors import InputError
+from utils.matrix import FileMatrix
 
 CASES = ("a", "b", "c", "c_nomask", "d", "e", "f")
 
@@ -82,6 +86,60 @@ def test_equals_the_double_loop_with_ties_and_masks(seed, num_videos, num_captio
         expected = summary_by_loop(ranks_by_loop(sims, masks, direction))
         assert metric(sims, masks.astype(float)) == pytest.approx(expected)
     assert np.array_equal(sims, before)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    num_videos=st.integers(1, 9),
+    num_captions=st.integers(1, 5),
+    decimals=st.sampled_from([0, 1, 6]),
+    block_bytes=st.integers(1, 500),
+    threads=st.integers(1, 3),
+)
+@settings(deadline=None, max_examples=60)
+def test_blocks_of_any_size_in_memory_or_in_a_file_give_the_same_ranks(
+    seed, num_videos, num_captions, decimals, block_bytes, threads
+):
+    rng = np.random.default_rng(seed)
+    sims = rng.normal(size=(num_videos * num_captions, num_videos)).round(decimals).astype(np.float32)
+    masks = rng.random((num_videos, num_captions)) < 0.7
+    masks[:, 0] = True
+    stored = FileMatrix(num_videos)
+    stored.append(sims)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metric_module, "BLOCK_BYTES", block_bytes)
+        patch.setattr(torch, "get_num_threads", lambda: threads)
+        for matrix in (sims, stored):
+            assert t2v_ranks(matrix, masks).tolist() == ranks_by_loop(sims, masks, "t2v")
+            assert v2t_ranks(matrix, masks).tolist() == ranks_by_loop(sims, masks, "v2t")
+
+
+@pytest.mark.parametrize("num_videos", [1015, 1016, 1017, 2500])
+def test_counts_do_not_overflow_where_all_are_tied_or_ahead(num_videos):
+    tied = np.zeros((num_videos, num_videos), dtype=np.float32)
+    assert (t2v_ranks(tied) == (num_videos - 1) / 2).all() and (v2t_ranks(tied) == (num_videos - 1) / 2).all()
+    last = tied - np.eye(num_videos, dtype=np.float32)
+    assert (t2v_ranks(last) == num_videos - 1).all() and (v2t_ranks(last) == num_videos - 1).all()
+
+
+@pytest.mark.parametrize("ranks_of", [t2v_ranks, v2t_ranks])
+@pytest.mark.parametrize("in_file", [False, True])
+def test_memory_is_that_of_a_few_blocks(ranks_of, in_file):
+    sims = np.random.default_rng(0).random((9000, 1500), dtype=np.float32)  # 54 MB
+    masks = np.ones((1500, 6), dtype=bool)
+    masks[3, 5] = False
+    if in_file:
+        stored = FileMatrix(1500)
+        stored.append(sims)
+        sims = stored
+    tracemalloc.start()
+    try:
+        ranks_of(sims, masks)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    block = 127 * 1500 * 4
+    assert peak < torch.get_num_threads() * 3 * block + 40 * len(sims)
 
 
 def test_recall_equals_trec_eval():

@@ -1,15 +1,26 @@
 """Evaluation in batches against one pass over all videos at once."""
 
+import tempfile
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from conftest import CONFIG
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from variants import TEXT_DIM, make_batch, make_model
 
 from base.arguments import loader_arguments, model_arguments
 from data_loader import data_loaders
 from model import model as models
-from model.metric import t2v_metrics, v2t_metrics
+from model.metric import t2v_metrics, t2v_ranks, v2t_metrics, v2t_ranks
 from parse_config import ConfigParser
+from trainer import evaluation
 from trainer.evaluation import evaluate
+from trainer.testing import evaluate_checkpoint
+from utils.errors import InputError
+from utils.matrix import FileMatrix
 
 CPU = torch.device("cpu")
 
@@ -60,6 +71,103 @@ def test_batches_change_nothing(setup, batch_size, mode):
     assert (found.available == torch.stack([batch["ind"][name] for name in found.modalities], 1).numpy()).all()
 
 
+VARIANTS = {
+    "ce": (),
+    "avg": ("arch.args.test_caption_mode=avg",),
+    "paired": ("arch.args.similarity=paired-2019",),
+    "paired-avg": ("arch.args.similarity=paired-2019", "arch.args.test_caption_mode=avg"),
+    "l2renorm": ("arch.args.l2renorm=true",),
+    "paired-l2renorm": ("arch.args.similarity=paired-2019", "arch.args.l2renorm=true"),
+    "concat": ("arch.args.use_ce=false", "arch.args.concat_mix_experts=true"),
+    "padding": ("arch.args.mask_padding=false",),
+}
+
+
+@pytest.mark.parametrize("batch_size", [3, 64])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_memory_for_nothing_changes_nothing(setup, variant, batch_size):
+    """Caption by caption, video by video, and everything through files: the ranks are exactly the same."""
+    model, loaders = setup(batch_size, *VARIANTS[variant])
+    whole = evaluate(model, loaders.evaluation, [t2v_metrics, v2t_metrics], CPU)
+    found = evaluate(model, loaders.evaluation, [t2v_metrics, v2t_metrics], CPU, memory=0)
+    assert isinstance(whole.sims, np.ndarray) and isinstance(found.sims, FileMatrix)
+    np.testing.assert_allclose(found.sims[:], whole.sims, rtol=1e-5, atol=1e-6)
+    (batch,) = setup(10, *VARIANTS[variant])[1].evaluation
+    del batch["ids"]
+    with torch.no_grad():
+        expected = model.eval()(**batch)["cross_view_conf_matrix"].numpy()
+    np.testing.assert_allclose(found.sims[:], expected, rtol=1e-5, atol=1e-6)
+    for ranks_of in (t2v_ranks, v2t_ranks):
+        assert ranks_of(found.sims, found.query_masks).tolist() == ranks_of(expected, whole.query_masks).tolist()
+    assert found.metrics == whole.metrics
+    assert (found.query_masks == whole.query_masks).all() and (found.available == whole.available).all()
+    if variant == "concat":
+        assert found.weights is whole.weights is None
+    else:
+        np.testing.assert_allclose(found.weights, whole.weights, rtol=1e-5, atol=1e-6)
+
+
+class Largest(TorchDispatchMode):
+    """Remembers the largest tensor that an operation returns, in bytes."""
+
+    most = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **kwargs or {})
+        self.most = max([self.most, *(x.nbytes for x in tree_leaves(out) if isinstance(x, torch.Tensor))])
+        return out
+
+
+def test_captions_are_embedded_in_chunks_that_memory_suffices_for():
+    model, batch, most_bytes = make_model("ce"), make_batch(0, 3, 50, words=9), 20_000
+    chunks = list(evaluation._text_chunks(model, batch["text"], batch["word_mask"], most_bytes))
+    for i, name in enumerate(("text", "word_mask")):
+        assert torch.equal(torch.cat([chunk[i] for chunk in chunks], dim=1), batch[name].flatten(0, 1)[None])
+    with Largest() as largest:
+        for chunk in chunks:
+            model.embed_text(*chunk)
+    assert largest.most <= most_bytes < batch["text"].nbytes
+
+
+@pytest.mark.parametrize("mode", ["indep", "avg"])
+def test_no_tensor_grows_with_the_number_of_captions(mode):
+    def most(num_videos, num_captions):
+        model = make_model("ce", test_caption_mode=mode)
+        batches = [make_batch(seed, 2, num_captions, words=30) for seed in range(num_videos // 2)]
+        for batch in batches:
+            batch |= {"ids": ["a", "b"], "raw_captions": [[], []]}
+        with Largest() as largest:
+            evaluate(model, batches, [], CPU, memory=1)
+        return largest.most
+
+    few, many = most(40, 10), most(40, 200)
+    words = 200 * 2 * 30 * TEXT_DIM * 4  # of a batch, which is there before it is cut
+    assert few <= many <= max(words, (1 << 20) // 4)
+
+
+def test_a_checkpoint_gives_its_tensors_away(setup):
+    model, loaders = setup(10)
+    state = {"state_dict": model.state_dict(), "optimizer": {}, "epoch": 3}
+    config = {"metrics": ["t2v_metrics"], "evaluation_memory": 1}
+    evaluate_checkpoint(model, config, loaders, state, Path("x.pth"), CPU)
+    assert state == {"epoch": 3}
+
+
+def test_temporary_files_are_gone_when_an_evaluation_fails(setup, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = sorted(tmp_path.iterdir())
+    model, loaders = setup(4)
+
+    def failing(sims, masks):
+        assert isinstance(sims, FileMatrix)
+        assert sorted(x for x in tmp_path.iterdir() if x not in before) == [tmp_path / "data"]
+        raise InputError("no")
+
+    with pytest.raises(InputError, match="no"):
+        evaluate(model, loaders.evaluation, [failing], CPU, memory=0)
+    assert sorted(x for x in tmp_path.iterdir() if x not in before) == [tmp_path / "data"]
+
+
 def test_a_video_without_any_expert_scores_zero_and_breaks_nothing(setup):
     model, loaders = setup(4)
     found = evaluate(model, loaders.evaluation, [t2v_metrics], CPU)
@@ -71,3 +179,14 @@ def test_published_padding_is_to_fixed_lengths(setup):
     for batch in loaders.evaluation:
         assert batch["text"].shape[2] == 9 and batch["experts"]["audio"].shape[1] == 30
     assert evaluate(model, loaders.evaluation, [t2v_metrics], CPU).sims.shape == (20, 10)
+
+
+def test_nan_that_was_noted_without_waiting_is_refused(setup):
+    """As on a GPU, where nothing is refused while batches are embedded."""
+    model, loaders = setup(5)
+    model.disable_nan_checks = True
+    handle = model.text_units.register_forward_hook(lambda *_: model._nan_items.update(rgb=torch.tensor(2)))
+    with pytest.raises(InputError, match="expert 'rgb', item 2 of the batch: NaN"):
+        evaluate(model, loaders.evaluation, [t2v_metrics], CPU)
+    handle.remove()
+    evaluate(model, loaders.evaluation, [t2v_metrics], CPU)

@@ -16,6 +16,7 @@ from utils.errors import InputError, command
         (InputError("file: found\n 3,\n expected 4"), 2, "error: file: found 3, expected 4\n"),
         (PermissionError(13, "Permission denied", "data/x"), 2, "error: data/x: Permission denied\n"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "error: not enough memory"),
+        (RuntimeError("Storage size calculation overflowed with sizes=[3]"), 2, "error: not enough memory"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
 )

@@ -1,5 +1,6 @@
 """What the ranking page says, and how it is written; `test_ranking_page.py` looks at it in a browser."""
 
+import dataclasses
 import html
 import json
 import logging
@@ -15,6 +16,7 @@ from commands import assert_equal_weights, train
 from ranking import listed, make_evaluation, shown
 
 import test as test_command
+from utils.matrix import FileMatrix
 from utils.visualizer import Visualizer
 from utils.visualizer.content import best_first, page_content
 from utils.visualizer.videos import find_videos
@@ -107,6 +109,16 @@ def test_averaged_captions_are_one_query_with_their_mean_weights():
     text = content["texts"][query["text"]]
     assert text["captions"] == [0, 1, 2]
     assert text["weights"] == pytest.approx(evaluation.weights[2:5].mean(axis=0), abs=1e-4)
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_similarities_in_a_file_make_the_same_page(averaged):
+    evaluation = make_evaluation(num_videos=30, averaged=averaged)
+    evaluation.sims = evaluation.sims.astype(np.float32)
+    stored = FileMatrix(30)
+    stored.append(evaluation.sims)
+    in_file = dataclasses.replace(evaluation, sims=stored)
+    assert page_content(in_file, {}, 7) == page_content(evaluation, {}, 7)
 
 
 def test_a_model_without_weights_has_a_page_too():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.metric import RECALL_LEVELS, t2v_ranks, v2t_ranks
+from utils.matrix import columns_of
 
 if TYPE_CHECKING:  # the trainer imports this
     from trainer.evaluation import Evaluation
@@ -68,7 +69,8 @@ class _Content:
         ranks = t2v_ranks(sims, self.evaluation.query_masks)
         queries = []
         for text in self.sample(len(ranks)):
-            row, video = sims[self.rows[text]], self.video_of(text)
+            number, video = self.rows[text], self.video_of(text)
+            row = sims[number : number + 1][0]
             query = {"text": self.texts[text], "truth": self.videos[video], "similarity": _rounded(row[video])}
             best = [(self.videos[v], _rounded(row[v])) for v in best_first(row, NUM_BEST)]
             queries.append({**query, **_rank(ranks[text]), "best": best})
@@ -79,9 +81,9 @@ class _Content:
         sims = self.evaluation.sims
         ranks = v2t_ranks(sims, self.evaluation.query_masks)
         owners = self.rows // self.evaluation.query_masks.shape[1]
-        queries = []
-        for video in self.sample(len(ranks)):
-            column = sims[self.rows, video]
+        queries, sampled = [], self.sample(len(ranks))
+        for video, scores in zip(sampled, columns_of(sims, sampled), strict=True):
+            column = scores[self.rows]
             truth = int(np.where(owners == video, column, -np.inf).argmax())
             query = {"video": self.videos[video], "truth": self.texts[truth], "similarity": _rounded(column[truth])}
             best = [(self.texts[t], _rounded(column[t])) for t in best_first(column, NUM_BEST)]

@@ -1,4 +1,4 @@
-"""Small models of every variant, and random batches with missing experts, for the tests of this folder."""
+"""Small models of every variant, and random batches with missing experts, for tests of the model and of its evaluation."""
 
 import torch
 

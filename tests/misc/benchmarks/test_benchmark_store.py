@@ -6,14 +6,14 @@ import pytest
 from conftest import ROOT
 
 from data_loader.archive import Archive
-from misc import benchmark
+from misc.benchmarks import store
 
 
 @pytest.fixture
 def data_dir(tmp_path, monkeypatch):
     """An archive as the benchmark writes it, with fewer captions."""
-    monkeypatch.setattr(benchmark, "CAPTIONS", 2)
-    benchmark.write_archive(tmp_path / "MSRVTT" / "symlinked-feats", 100)
+    monkeypatch.setattr(store, "CAPTIONS", 2)
+    store.write_archive(tmp_path / "MSRVTT" / "symlinked-feats", 100)
     return tmp_path / "MSRVTT"
 
 
@@ -30,7 +30,7 @@ def test_the_archive_is_split_as_the_full_one(data_dir):
 )
 def test_both_sides_read_it_and_say_how_long_it_took(data_dir, monkeypatch, capsys, side, measured):
     monkeypatch.chdir(ROOT)
-    benchmark.SIDES[side](data_dir)
+    store.SIDES[side](data_dir)
     found = re.findall(
         r"^  (.+?) +after +\d+\.\d s, at most [\d.]+ [MG]iB in memory$", capsys.readouterr().out, re.MULTILINE
     )

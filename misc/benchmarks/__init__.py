@@ -1,0 +1,1 @@
+"""What is measured, each beside a plain implementation of the same equations in the same run."""

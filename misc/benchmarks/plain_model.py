@@ -1,0 +1,155 @@
+"""CE as one would write it from the equations: a loop over pairs of experts, layers one by one, T x V x M scores.
+
+The yardstick for `model/`, with the same names in its state dict and the same numbers.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PlainNetVLAD(nn.Module):
+    """Residuals of tokens to clusters; padding is taken out before the batch norm and put back after it."""
+
+    def __init__(self, feature_size: int, cluster_size: int):
+        super().__init__()
+        self.clusters = nn.Parameter(torch.randn(feature_size, cluster_size) / feature_size**0.5)
+        self.clusters2 = nn.Parameter(torch.randn(1, feature_size, cluster_size) / feature_size**0.5)
+        self.batch_norm = nn.BatchNorm1d(cluster_size)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Pool `x` (N, T, d), of which `mask` (N, T) says what is valid, to (N, d * C)."""
+        valid = self.batch_norm(x[mask] @ self.clusters)  # (number of valid tokens, C)
+        assignment = x.new_zeros(*mask.shape, valid.shape[1])  # (N, T, C)
+        assignment[mask] = torch.softmax(valid, dim=1)
+        residual = torch.bmm(x.transpose(1, 2), assignment) - assignment.sum(dim=1, keepdim=True) * self.clusters2
+        return F.normalize(F.normalize(residual, dim=1).flatten(1), dim=1)
+
+
+class PlainGating(nn.Module):
+    """x * sigmoid(BN(W x + b)) of one expert."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.fc = nn.Linear(dim, dim)
+        self.batch_norm = nn.BatchNorm1d(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Gate `x` (N, d)."""
+        return F.glu(torch.cat([x, self.batch_norm(self.fc(x))], dim=1), dim=1)
+
+
+class PlainTextUnit(nn.Module):
+    """The text layer of one expert."""
+
+    def __init__(self, in_dim: int, dim: int):
+        super().__init__()
+        self.fc = nn.Linear(in_dim, dim)
+        self.cg = PlainGating(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed `x` (N, in) as (N, d)."""
+        return F.normalize(self.cg(self.fc(x)), dim=1)
+
+
+class PlainReduceDim(nn.Module):
+    """An expert's projection to the shared dimension."""
+
+    def __init__(self, in_dim: int, dim: int):
+        super().__init__()
+        self.fc = nn.Linear(in_dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Project `x` (N, in) to (N, d)."""
+        return F.normalize(self.fc(x), dim=1)
+
+
+class PlainModulation(nn.Module):
+    """The gate of one expert applied to it."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.fc = nn.Linear(dim, dim)
+        self.batch_norm_gate = nn.BatchNorm1d(dim)
+        self.batch_norm_self = nn.BatchNorm1d(dim)
+
+    def forward(self, x: Tensor, gate: Tensor) -> Tensor:
+        """Modulate `x` (N, d) by `gate` (N, d)."""
+        return F.normalize(x * torch.sigmoid(self.batch_norm_gate(gate) + self.batch_norm_self(self.fc(x))), dim=1)
+
+
+class PlainCollaborativeGating(nn.Module):
+    """g runs on every pair of experts, concatenated; its mean goes through h."""
+
+    def __init__(self, num_experts: int, dim: int):
+        super().__init__()
+        self.g1, self.g2 = nn.Linear(2 * dim, dim), nn.Linear(dim, dim)
+        self.h1, self.h2 = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.modulation = nn.ModuleList(PlainModulation(dim) for _ in range(num_experts))
+
+    def forward(self, experts: list[Tensor], available: Tensor) -> list[Tensor]:
+        """Gate M `experts` (V, d), `available` (V, M)."""
+        gated = []
+        for i, x in enumerate(experts):
+            total, count = torch.zeros_like(x), 0
+            for j, y in enumerate(experts):
+                if i != j:
+                    pair = (available[:, i] * available[:, j])[:, None]  # (V, 1)
+                    total = total + pair * self.g2(torch.relu(self.g1(torch.cat([x, y], dim=1))))
+                    count = count + pair
+            gate = self.h2(torch.relu(self.h1(total / (count + 1e-11))))
+            gated.append(self.modulation[i](x, gate))
+        return gated
+
+
+class PlainCE(nn.Module):
+    """CE with padding masked and all experts gated at once. The arguments are those of `model.model.CENet`."""
+
+    def __init__(self, expert_dims: Mapping[str, tuple[int, int]], text_dim: int, vlad_clusters: Mapping[str, int]):
+        super().__init__()
+        self.modalities = sorted(expert_dims)
+        dims = [expert_dims[name] for name in self.modalities]
+        pooled = text_dim * vlad_clusters["text"]
+        self.text_pooling = PlainNetVLAD(text_dim, vlad_clusters["text"])
+        clusters = [vlad_clusters.get(name) for name in self.modalities]
+        self.pooling = nn.ModuleList(
+            PlainNetVLAD(dim // c, c) if c else nn.Identity() for (dim, _), c in zip(dims, clusters, strict=True)
+        )
+        self.moe_fc = nn.Linear(pooled, len(dims))
+        self.video_dim_reduce = nn.ModuleList(PlainReduceDim(*pair) for pair in dims)
+        self.collaborative_gating = PlainCollaborativeGating(len(dims), dims[0][1])
+        self.text_units = nn.ModuleList(PlainTextUnit(pooled, dim) for _, dim in dims)
+
+    def forward(
+        self,
+        text: Tensor,
+        experts: Mapping[str, Tensor],
+        ind: Mapping[str, Tensor],
+        word_mask: Tensor,
+        frame_masks: Mapping[str, Tensor],
+    ) -> Tensor:
+        """Scores (V, V) of V videos with a caption each, in the terms of `CENet.forward`."""
+        pooled = self.text_pooling(text.squeeze(1), word_mask.squeeze(1))
+        texts = torch.stack([unit(pooled) for unit in self.text_units], dim=1)  # (T, M, d)
+        weights = torch.softmax(self.moe_fc(pooled), dim=1)  # (T, M)
+        available = torch.stack([ind[name] for name in self.modalities], dim=1)  # (V, M)
+        videos = []
+        for name, pool, reduce in zip(self.modalities, self.pooling, self.video_dim_reduce, strict=True):
+            x = torch.nan_to_num(experts[name])
+            videos.append(reduce(pool(x, frame_masks[name]) if name in frame_masks else x))
+        videos = torch.stack(self.collaborative_gating(videos, available), dim=1)  # (V, M, d)
+        shares = weights[:, None] * available[None]  # (T, V, M)
+        shares = shares / shares.sum(dim=2, keepdim=True).clamp(min=1e-12)
+        return (shares * torch.einsum("tmd,vmd->tvm", texts, videos)).sum(dim=2)
+
+
+def plain_loss(sims: Tensor, margin: float = 0.2) -> Tensor:
+    """The hinge of every score that is not on the diagonal against its row's and its column's, from (n, n)."""
+    n = len(sims)
+    match = sims.diag()
+    rows = F.relu(margin - match[:, None].expand(n, n) + sims)
+    columns = F.relu(margin - match[None].expand(n, n) + sims)
+    keep = ~torch.eye(n, dtype=torch.bool, device=sims.device)
+    return torch.cat([rows[keep], columns[keep]]).mean()

@@ -1,0 +1,80 @@
+"""What training sees of its batches does not depend on who collated them, or on how far they were padded."""
+
+import copy
+import os
+
+import pytest
+import torch
+from conftest import CONFIG
+
+from base.arguments import loader_arguments, model_arguments
+from data_loader import data_loaders
+from model import model as models
+from model.loss import MaxMarginRankingLoss
+from parse_config import ConfigParser
+from trainer.evaluation import to_device
+from trainer.step import TrainingSteps
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def train(archive, monkeypatch):
+    """Two epochs of training with the noise of `arch.args.randomise_feats`: losses, weights and the width of the words."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)  # or there may be fewer workers
+    archive.text["video0"] = [words[:2] for words in archive.text["video0"]]
+    archive.write()
+
+    def train(num_workers=0, *settings, **changed):
+        settings = ("arch.args.randomise_feats=scene", f"data_loader.args.num_workers={num_workers}", *settings)
+        config = ConfigParser(copy.deepcopy(CONFIG), "test", settings)
+        loaders = config.init("data_loader", data_loaders, **{**loader_arguments(config, CPU), **changed})
+        assert loaders.train.num_workers == num_workers
+        torch.manual_seed(1)
+        model = config.init("arch", models, **model_arguments(config)).train()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        steps = TrainingSteps(model, MaxMarginRankingLoss(), optimizer, CPU)
+        losses, widths = [], set()
+
+        def noted(batches):
+            for batch in batches:
+                widths.add(batch["text"].shape[2])
+                yield batch
+
+        for loaders.sampler.epoch in (1, 2):
+            losses += steps.losses(noted(loaders.train), len(loaders.train))
+        return {"losses": torch.stack(losses), **model.state_dict()}, widths
+
+    return train
+
+
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_batches_captions_and_noise_are_the_same_with_any_number_of_workers(train, num_workers):
+    expected, found, other = (train(*options)[0] for options in ((0,), (num_workers,), (0, "seed=1")))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    assert not torch.equal(other["losses"], expected["losses"])
+
+
+def test_padding_further_than_the_longest_changes_nothing(train):
+    (expected, widths), (found, further) = train(), train(pad_to_max=True)
+    assert max(widths) < 30 and further == {30}
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_padding_that_is_pooled_is_to_fixed_lengths_even_in_training(train):
+    assert train(0, "arch.args.mask_padding=false", "data_loader.args.max_text_words=13")[1] == {13}
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cpu", False), ("cuda", True), ("cuda:1", True)])
+def test_memory_is_pinned_for_a_gpu_alone(config, device, pinned):
+    found = loader_arguments(ConfigParser(config, "test"), torch.device(device))
+    assert found["pin_memory"] is pinned
+
+
+def test_what_is_pinned_is_moved_without_waiting(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.Tensor, "to", lambda x, *args, **options: asked.append((args, options)) or x)
+    tensor = torch.ones(2)
+    moved = to_device({"ids": ["a"], "text": tensor, "experts": {"rgb": tensor}}, torch.device("cuda:1"))
+    assert moved == {"ids": ["a"], "text": tensor, "experts": {"rgb": tensor}}
+    assert asked == [((torch.device("cuda:1"),), {"non_blocking": True})] * 2
