@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from misc.benchmarks import batches, evaluation, metrics, startup, step, store
+from misc.benchmarks import batches, evaluation, metrics, scaling, startup, step, store
 from utils.errors import InputError, command
 
 PARTS = {
@@ -16,17 +16,19 @@ PARTS = {
     "step": step,
     "metrics": metrics,
     "evaluation": evaluation,
+    "scaling": scaling,
 }
+DEFAULT = "store"
 
 
 @command
 def main() -> None:
     """Measure one part."""
-    lines = "\n".join(f"  {name:12} {part.__doc__.splitlines()[0]}" for name, part in PARTS.items())
-    parser = argparse.ArgumentParser(
-        description=f"{__doc__}\n\n{lines}", formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--part", choices=PARTS, default="store", help="what is measured (default: %(default)s)")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parts = parser.add_argument_group("what is measured").add_mutually_exclusive_group()
+    for name, part in PARTS.items():
+        about = part.__doc__.splitlines()[0] + (" (default)" if name == DEFAULT else "")
+        parts.add_argument(f"--{name}", dest="part", action="store_const", const=name, default=DEFAULT, help=about)
     parser.add_argument(
         "--videos", metavar="N", type=int, default=10_000, help="videos of the archive to generate (default: %(default)s)"
     )
@@ -38,20 +40,20 @@ def main() -> None:
         help="where the archive is kept, 20 GiB with its caches for 10,000 videos (default: %(default)s)",
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures to this file, too (not those of store)")
-    parser.add_argument("--device", metavar="N", type=int, help="with --part step, the GPU to use (default: the CPU)")
+    parser.add_argument("--device", metavar="N", type=int, help="with --step, the GPU to use (default: the CPU)")
     args = parser.parse_args()
     if args.videos < 1000:
         raise InputError(f"--videos {args.videos}: expected at least 1000, or the splits have no batch")
     if args.json and args.part == "store":
-        raise InputError("--json: part store prints its figures alone")
+        raise InputError("--json: --store prints its figures alone")
     if args.device is not None and args.part != "step":
-        raise InputError(f"--device: part {args.part} is measured on the CPU")
+        raise InputError(f"--device: --{args.part} is measured on the CPU")
     if args.part == "store":
         store.run(args.folder, args.videos)
     elif args.part == "step":
         step.run(args.json, args.device)
-    elif args.part == "metrics":
-        metrics.run(args.json)
+    elif args.part in ("metrics", "scaling"):
+        PARTS[args.part].run(args.json)
     else:
         PARTS[args.part].run(args.folder, args.videos, args.json)
 

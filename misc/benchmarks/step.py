@@ -34,27 +34,30 @@ WARM_UP, REPETITIONS = 2, 9
 LR = 1e-6
 
 
-def random_batch(dims: dict[str, int], text_dim: int, sequences: set[str], num_videos: int = VIDEOS, seed: int = 0) -> dict:
-    """Inputs of `CENet.forward` with one caption a video, lengths and availability as in MSR-VTT.
+def random_batch(
+    dims: dict[str, int], text_dim: int, sequences: set[str], num_videos: int = VIDEOS, num_captions: int = 1, seed: int = 0
+) -> dict:
+    """Inputs of `CENet.forward`, lengths and availability as in MSR-VTT.
 
     Args:
-        dims: expert -> dimension of a frame.
+        dims: expert -> dimension of a frame; experts that MSR-VTT does not have are vectors that some videos lack.
         sequences: the experts that are no vectors.
     """
     rng = torch.Generator().manual_seed(seed)
 
-    def padded(shortest: int, longest: int, width: int, dim: int) -> tuple[Tensor, Tensor]:
-        lengths = torch.randint(shortest, longest + 1, (num_videos, 1), generator=rng).clamp(max=width)
-        mask = torch.arange(width) < lengths  # (V, width)
-        return torch.randn(num_videos, width, dim, generator=rng) * mask[..., None], mask
+    def padded(number: int, shortest: int, longest: int, width: int, dim: int) -> tuple[Tensor, Tensor]:
+        lengths = torch.randint(shortest, longest + 1, (number, 1), generator=rng).clamp(max=width)
+        mask = torch.arange(width) < lengths  # (number, width)
+        return torch.randn(number, width, dim, generator=rng) * mask[..., None], mask
 
-    text, word_mask = padded(5, WORDS, WORDS, text_dim)
-    batch = {"text": text[:, None], "word_mask": word_mask[:, None], "experts": {}, "ind": {}, "frame_masks": {}}
+    captions = padded(num_videos * num_captions, 5, WORDS, WORDS, text_dim)
+    text, word_mask = (x.unflatten(0, (num_videos, num_captions)) for x in captions)
+    batch = {"text": text, "word_mask": word_mask, "experts": {}, "ind": {}, "frame_masks": {}}
     for name, dim in dims.items():
-        shortest, longest, _, share = FRAMES[name]
+        shortest, longest, _, share = FRAMES.get(name, (1, 1, dim, 0.7))
         ind = torch.rand(num_videos, generator=rng) < share
         if name in sequences:
-            x, mask = padded(shortest, longest, TOKENS, dim)
+            x, mask = padded(num_videos, shortest, longest, TOKENS, dim)
             batch["frame_masks"][name] = mask & ind[:, None]
         else:
             x = torch.randn(num_videos, dim, generator=rng)

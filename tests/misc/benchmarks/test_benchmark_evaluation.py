@@ -42,10 +42,10 @@ def test_the_command_line_chooses_a_part(call, tmp_path, monkeypatch):
     path = tmp_path / "x.json"
     for options in (
         ["--folder", tmp_path, "--videos", 1000],
-        ["--part", "metrics", "--json", path],
-        ["--part", "evaluation", "--json", path, "--folder", tmp_path],
-        ["--part", "batches", "--folder", tmp_path, "--videos", 2000],
-        ["--part", "startup", "--json", path, "--folder", tmp_path],
+        ["--metrics", "--json", path],
+        ["--evaluation", "--json", path, "--folder", tmp_path],
+        ["--batches", "--folder", tmp_path, "--videos", 2000],
+        ["--startup", "--json", path, "--folder", tmp_path],
     ):
         assert call(benchmark, *options)[0] == 0
     assert told == [
@@ -58,6 +58,6 @@ def test_the_command_line_chooses_a_part(call, tmp_path, monkeypatch):
     code, _, err = call(benchmark, "--videos", 999)
     assert code == 2 and "--videos 999: expected at least 1000" in err
     code, _, err = call(benchmark, "--json", path)
-    assert code == 2 and "--json: part store prints its figures alone" in err
+    assert code == 2 and "--json: --store prints its figures alone" in err
     code, _, err = call(benchmark, "--device", 0)
-    assert code == 2 and "--device: part store is measured on the CPU" in err
+    assert code == 2 and "--device: --store is measured on the CPU" in err

@@ -111,6 +111,6 @@ def test_it_is_measured_and_written(models, tmp_path, capsys):
 def test_the_command_measures_it_when_asked_to(call, monkeypatch):
     asked = []
     monkeypatch.setattr(step, "run", lambda *arguments: asked.append(arguments))
-    assert call(benchmark, "--part", "step", "--json", "step.json", "--device", "0")[0] == 0
-    assert call(benchmark, "--part", "step")[0] == 0
+    assert call(benchmark, "--step", "--json", "step.json", "--device", "0")[0] == 0
+    assert call(benchmark, "--step")[0] == 0
     assert asked == [(Path("step.json"), 0), (None, None)]
