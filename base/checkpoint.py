@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 KEPT = 3
 BEST = "trained_model.pth"
+INTERRUPTED = "interrupted.pth"
 KEYS = {"arch": str, "epoch": int, "state_dict": dict, "config": dict, "config_file": str, "seed": int}
 
 
@@ -62,6 +63,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     for name, weights in state["state_dict"].items():
         if not isinstance(name, str) or not isinstance(weights, torch.Tensor):
             raise InputError(f"{path}: state_dict.{name} is {type(weights).__name__}, expected a tensor by name")
+    begun = state.get("begun")
+    if begun is not None and not (isinstance(begun, dict) and isinstance(begun.get("step"), int) and begun["step"] >= 0):
+        raise InputError(f"{path}: begun is {begun}, expected the number of steps that are done")
     if state["epoch"] < 1:
         raise InputError(f"{path}: epoch is {state['epoch']}, expected 1 or later")
     values = state.get("values", {})

@@ -3,17 +3,21 @@
 import contextlib
 import dataclasses
 import json
+import logging
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from base.checkpoint import BEST, load_checkpoint, oldest_first
+from base.checkpoint import BEST, INTERRUPTED, load_checkpoint, oldest_first
 from base.experiment import CONFIG, METRICS, SUMMARY, Experiment
 from utils.errors import InputError
 from utils.files import lock
 
 AUTO = Path("auto")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +36,29 @@ class Start:
 
     @classmethod
     def newest(cls, models: Path) -> Self | None:
-        """Going on with the run that wrote to `models`, from its latest epoch that was saved; None before the first."""
+        """Going on with the run that wrote to `models`, from what was saved last and can be read; None before the first.
+
+        Raises:
+            InputError: nothing can be read.
+        """
         if not models.is_dir():
             return None
-        paths = [*oldest_first(models)[-1:], *models.glob(BEST)]  # the best may be newer than the last periodic one
-        starts = [cls(load_checkpoint(path), path, same_run=True) for path in paths]
-        return max(starts, key=lambda start: start.state["epoch"], default=None)
+        periodic, starts = oldest_first(models), []
+        for path in (models / INTERRUPTED, models / BEST, *reversed(periodic)):
+            if not path.exists() or path in periodic and starts and starts[-1].path in periodic:
+                continue  # older than one that could be read
+            try:
+                starts.append(cls(load_checkpoint(path), path, same_run=True))
+            except InputError as error:
+                logger.warning("%s; skipped, what was saved before it is taken", error)
+        if not starts and (periodic or (models / BEST).exists()):
+            raise InputError(f"{models}: no checkpoint can be read, expected one to go on from; --resume auto needs it")
+        return max(starts, key=cls.progress, default=None)
+
+    def progress(self) -> tuple[int, float]:
+        """The last epoch of which something is done, and the number of its steps that are done, inf for all of it."""
+        begun = self.state.get("begun")
+        return self.state["epoch"], math.inf if begun is None else begun["step"]
 
 
 def newest_first(experiment: Path) -> list[Path]:

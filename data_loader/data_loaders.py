@@ -11,6 +11,7 @@ from data_loader.archive import Archive
 from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
 from utils.errors import InputError
+from utils.interrupts import leave_to_parent
 
 MIB = 1 << 20
 # The words of a batch are there as they were read, one after the other, and padded.
@@ -89,6 +90,7 @@ class ExpertDataLoader:
             "num_workers": num_workers,
             "pin_memory": pin_memory,
             "persistent_workers": num_workers > 0,
+            "worker_init_fn": leave_to_parent,
             "generator": torch.Generator(),  # seeds the workers, lest that draws from the generator that training uses
         }
         self.train = None

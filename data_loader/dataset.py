@@ -129,6 +129,10 @@ class EpochBatchSampler(Sampler):
     """Shuffled batches of (index, draw) that depend on the seed and the epoch alone, not on workers or interruptions.
 
     The videos that do not fill a last batch are left out of that epoch.
+
+    Attributes:
+        epoch: which one comes next.
+        first: the batch with which it begins, where a part of it is done.
     """
 
     def __init__(self, num_videos: int, batch_size: int, seed: int):
@@ -136,6 +140,7 @@ class EpochBatchSampler(Sampler):
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
+        self.first = 0
 
     def __len__(self) -> int:
         return self.num_videos // self.batch_size
@@ -143,6 +148,6 @@ class EpochBatchSampler(Sampler):
     def __iter__(self) -> Iterator[list[tuple[int, float]]]:
         rng = np.random.default_rng((self.seed, self.epoch))
         order, draws = rng.permutation(self.num_videos), rng.random(self.num_videos)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
+        for start in range(self.first * self.batch_size, len(self) * self.batch_size, self.batch_size):
             chosen = order[start : start + self.batch_size]
             yield list(zip(chosen.tolist(), draws[chosen].tolist(), strict=True))

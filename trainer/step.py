@@ -8,10 +8,35 @@ from torch import Tensor, nn
 from model.linear import recycle_gradients
 from model.model import CENet
 from trainer.evaluation import to_device
+from utils.errors import InputError
+
+
+class LossSum:
+    """The sum of the losses of an epoch, on the device, and the first step whose loss was no number.
+
+    Args:
+        value: to begin with.
+    """
+
+    def __init__(self, device: torch.device, value: float = 0.0):
+        self.total = torch.tensor(value, device=device)
+        self._bad = torch.tensor(-1, device=device)
+
+    def add(self, loss: Tensor, step: int) -> None:
+        """Add the loss of a step."""
+        self.total += loss
+        self._bad = torch.where((self._bad < 0) & ~torch.isfinite(loss), step, self._bad)
+
+    def bad_step(self) -> int | None:
+        """The first step whose loss was NaN or inf, if there was one; this waits for a GPU."""
+        return None if self._bad < 0 else int(self._bad)
 
 
 class TrainingSteps:
     """Forward and backward passes, and a step of the optimiser once in `accumulate` batches.
+
+    Attributes:
+        last: the batch that was trained on last.
 
     Args:
         model: on `device`.
@@ -40,24 +65,60 @@ class TrainingSteps:
         self.device = device
         self.precision = precision
         self.accumulate = accumulate
+        self.last: Mapping = {}
 
-    def losses(self, batches: Iterable[Mapping], number: int) -> Iterator[Tensor]:
-        """Train on `number` batches: the loss of each, on the device, without waiting for it."""
+    def losses(self, batches: Iterable[Mapping], number: int, first: int = 0) -> Iterator[Tensor]:
+        """Train on batches `first` to `number`: the loss of each, on the device, without waiting for it.
+
+        Raises:
+            InputError: NaN in an expert that is present, or on a CPU a loss that is no number, before its step is taken.
+        """
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("high" if self.precision == "tf32" else "highest")
         try:
-            for i, batch in enumerate(batches):
+            for i, batch in enumerate(batches, first):
                 yield self._train_on(batch, i, number)
         finally:
             torch.set_float32_matmul_precision(before)
 
+    def failure(self, batch: Mapping, i: int, number: int) -> InputError:
+        """What to raise when the loss of batch i of `number` is NaN or inf, as `batch`, that one or a later one, shows."""
+        lr = self.optimizer.param_groups[0]["lr"]
+        return InputError(
+            f"step {i + 1} of {number}: the loss is NaN or inf, expected a number; it comes from {self._spoilt(batch)}; "
+            f"learning rate {lr:g} may be too high"
+        )
+
+    def _spoilt(self, batch: Mapping) -> str:
+        """Where a batch gives NaN or inf: the experts, or the text."""
+        batch = to_device(batch, self.device)
+        with torch.no_grad():
+            video = self.model.embed_video(batch["experts"], batch["ind"], batch["frame_masks"])
+            text = self.model.embed_text(batch["text"], batch["word_mask"])
+        found = []
+        for name, x in zip(self.model.modalities, video.experts, strict=True):
+            if not torch.isfinite(batch["experts"][name][batch["ind"][name].bool()]).all():
+                found.append(f"the features of expert '{name}'")
+            elif not torch.isfinite(x).all():
+                found.append(f"expert '{name}'")
+        if not all(torch.isfinite(x).all() for x in (*text.experts, text.weights)):
+            found.append("the text")
+        return ", ".join(found) or "the similarities alone"
+
+    def is_taken(self, done: int, number: int) -> bool:
+        """Whether the optimiser has taken its step for all of the batches that are done, of `number`."""
+        return done % self.accumulate == 0 or done == number
+
     def _train_on(self, batch: Mapping, i: int, number: int) -> Tensor:
         """The loss of batch i of `number`."""
+        self.last = batch
         place = i % self.accumulate
         together = min(self.accumulate, number - i + place)
         if place == 0:
             recycle_gradients(self.model)
         loss = self._loss(batch)
+        if self.device.type == "cpu" and not torch.isfinite(loss):
+            raise self.failure(batch, i, number)
         (loss / together).backward()
         if place == together - 1:
             self.optimizer.step()

@@ -1,17 +1,17 @@
 """The training loop."""
 
 import logging
-import math
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from tqdm import tqdm
 
-from base.checkpoint import BEST, load_weights, save_checkpoint, save_periodic
+from base.checkpoint import BEST, INTERRUPTED, load_weights, save_checkpoint, save_periodic
 from base.device import random_states, restore_random_states
 from base.experiment import CONFIG, Experiment
 from base.monitor import Monitor
@@ -23,10 +23,10 @@ from model.model import CENet
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate
 from trainer.optimiser import load_optimizer
-from trainer.step import TrainingSteps
+from trainer.step import LossSum, TrainingSteps
 from utils.errors import InputError
 from utils.files import write_json
-from utils.interrupts import held_back
+from utils.interrupts import Interruptions
 from utils.visualizer import Visualizer
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ class Trainer:
         experiment, events: where everything is written, set by `write_to`.
         visualizer: of the ranking page (None: the config asks for none).
         start_epoch: the first epoch to train.
+        begun: what is done of it, as `_save_interrupted` saved it (None: nothing).
         saved: the checkpoint to go on from after an interruption, if there is one.
     """
 
@@ -77,7 +78,9 @@ class Trainer:
         self.events: RunEvents | None = None
         self.visualizer: Visualizer | None = None
         self.start_epoch = 1
+        self.begun: dict[str, float] | None = None
         self.saved: Path | None = None
+        self.interruptions = Interruptions()
 
     def write_to(self, experiment: Experiment, events: RunEvents) -> None:
         """Write everything to the folders of `experiment`, the config to begin with, and tell `events`."""
@@ -90,30 +93,30 @@ class Trainer:
         if self.start_epoch > self.options["epochs"]:
             logger.info("nothing left to train: epoch %d of %d is done", self.start_epoch - 1, self.options["epochs"])
         try:
-            self._train_epochs()
+            with self.interruptions:
+                self._train_epochs()
+            self.interruptions.heed()
         except KeyboardInterrupt:
             self._say_how_to_go_on()
             raise
 
     def _train_epochs(self) -> None:
-        """The epochs; each is saved before it is reported."""
+        """The epochs; each is reported before it is saved, so that one that was killed in between is reported again."""
         for epoch in range(self.start_epoch, self.options["epochs"] + 1):
             if self.monitor.stalled:
                 logger.info("stopped: %s has not improved for %d epochs", self.monitor.name, self.monitor.epochs_since_best)
                 break
             values = self._train_epoch(epoch)
-            memory = self.config["evaluation_memory"]
-            evaluation = evaluate(self.model, self.loaders.evaluation, self.metrics, self.device, memory)
+            evaluation = self._evaluate(epoch)
             for metric, measured in evaluation.metrics.items():
                 values |= {f"val_{metric}_{name}": value for name, value in measured.items()}
             self._step_schedule(values)
             best = epoch > self.options["skip_first_n_saves"] and self.monitor.update(values)
-            with held_back():
-                self._save(epoch, values, best)
-                self._report(epoch, values, evaluation)
-                self.events.epoch(values, evaluation)
-                if self.visualizer is not None:
-                    self.visualizer.show_epoch(evaluation, epoch, self.loaders.split_name)
+            self._report(epoch, values, evaluation)
+            self.events.epoch(values, evaluation)
+            if self.visualizer is not None:
+                self.visualizer.show_epoch(evaluation, epoch, self.loaders.split_name)
+            self._save(epoch, values, best)
 
     def resume(self, start: Start) -> None:
         """Continue from a checkpoint; in another run than its own what is best is found anew.
@@ -138,34 +141,61 @@ class Trainer:
                 self.monitor.best, self.monitor.epochs_since_best = state["monitor_best"], state["epochs_since_best"]
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
             raise InputError(f"{path}: damaged, it cannot be resumed ({type(error).__name__}: {error})") from None
-        self.start_epoch = state["epoch"] + 1
+        begun = state.get("begun")
+        self.start_epoch = state["epoch"] + (begun is None)
+        self.begun = begun if start.same_run else None
         self.saved = path
         if not start.same_run and self.start_epoch > self.options["epochs"]:
             raise InputError(f"{path}: epoch {state['epoch']} is the last of trainer.epochs, expected more for another run")
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
-        """One pass over the training videos: its mean loss, steps per second and learning rate."""
+        """One pass over the training videos, or the rest of it: its mean loss, steps per second and learning rate.
+
+        An interruption is heeded between two steps.
+        """
         self.model.train()
-        self.loaders.sampler.epoch = epoch
-        batches = tqdm(self.loaders.train, desc=f"epoch {epoch}", leave=False, disable=not sys.stdout.isatty())
-        total = torch.zeros((), device=self.device)
+        begun, self.begun = self.begun or {"step": 0, "loss": 0.0}, None
+        done, losses = begun["step"], LossSum(self.device, begun["loss"])
+        steps, first = len(self.loaders.train), done
+        self.loaders.sampler.epoch, self.loaders.sampler.first = epoch, first
+        bar = {"desc": f"epoch {epoch}", "initial": first, "total": steps, "leave": False}
+        batches = tqdm(self.loaders.train, disable=not sys.stdout.isatty(), **bar)
         started = time.perf_counter()
-        steps = len(self.loaders.train)
-        for loss in self.steps.losses(batches, steps):
-            total += loss
-        self.model.refuse_nan()
-        mean_loss = total.item() / steps
-        if not math.isfinite(mean_loss):
-            lr = self.optimizer.param_groups[0]["lr"]
-            raise InputError(
-                f"epoch {epoch}: the loss is {mean_loss}, expected a number; learning rate {lr:g} may be too high"
-            )
+        try:
+            for loss in self.steps.losses(batches, steps, first):
+                losses.add(loss, done)
+                done += 1
+                if self.interruptions.came and self.steps.is_taken(done, steps):
+                    break
+            self.model.refuse_nan()
+            if (bad := losses.bad_step()) is not None:
+                raise self.steps.failure(self.steps.last, bad, steps)
+        except InputError as error:
+            raise InputError(f"epoch {epoch}, {error}; the last checkpoint: {self.saved or 'none'}") from None
+        seconds = time.perf_counter() - started
+        total = losses.total.item()
+        self.begun = {"step": done, "loss": total}
+        if self.interruptions.came:
+            self._save_interrupted(epoch)
+            self.interruptions.heed()
         return {
             "epoch": epoch,
-            "loss": mean_loss,
-            "steps_per_second": steps / (time.perf_counter() - started),
+            "loss": total / steps,
+            "steps_per_second": (done - first) / seconds,
             "lr": self.optimizer.param_groups[0]["lr"],
         }
+
+    def _evaluate(self, epoch: int) -> Evaluation:
+        """The evaluation after an epoch; the epoch is not lost when it is interrupted."""
+        memory = self.config["evaluation_memory"]
+        try:
+            with self.interruptions.raised_at_once():
+                evaluation = evaluate(self.model, self.loaders.evaluation, self.metrics, self.device, memory)
+        except KeyboardInterrupt:
+            self._save_interrupted(epoch)
+            raise
+        self.begun = None
+        return evaluation
 
     def _say_how_to_go_on(self) -> None:
         if self.saved is None:
@@ -201,7 +231,26 @@ class Trainer:
         """Save the epoch's checkpoint if it is due, or the last, and the best model."""
         if epoch <= self.options["skip_first_n_saves"]:
             return
-        state = {
+        state, models = self._state(epoch) | {"values": values}, self.experiment.models
+        if best:
+            save_checkpoint(models / BEST, state)
+            self.saved = models / BEST
+        if epoch % self.options["save_period"] == 0 or epoch == self.options["epochs"] or self.monitor.stalled:
+            self.saved = save_periodic(models, state)
+        if self.saved is not None and self.saved.name != INTERRUPTED:
+            (models / INTERRUPTED).unlink(missing_ok=True)
+
+    def _save_interrupted(self, epoch: int) -> None:
+        """Save an epoch in its midst, or before its evaluation."""
+        if self.experiment is None:
+            return
+        path = self.experiment.models / INTERRUPTED
+        save_checkpoint(path, self._state(epoch) | {"begun": self.begun})
+        self.saved = path
+
+    def _state(self, epoch: int) -> dict[str, Any]:
+        """What a checkpoint holds, but for what an evaluation found."""
+        return {
             "arch": self.config["arch"]["type"],
             "epoch": epoch,
             "seed": self.config["seed"],
@@ -210,13 +259,7 @@ class Trainer:
             "lr_scheduler": None if self.lr_scheduler is None else self.lr_scheduler.state_dict(),
             "monitor_best": self.monitor.best,
             "epochs_since_best": self.monitor.epochs_since_best,
-            "values": values,
             "random": random_states(),
             "config": self.config.as_dict(),
             "config_file": self.config.file,
         }
-        if best:
-            save_checkpoint(self.experiment.models / BEST, state)
-            self.saved = self.experiment.models / BEST
-        if epoch % self.options["save_period"] == 0 or epoch == self.options["epochs"] or self.monitor.stalled:
-            self.saved = save_periodic(self.experiment.models, state)

@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from utils.interrupts import Terminated, sigterm_raised
+
 # What torch says of a CPU and of a GPU that have no more, and of more than can be counted in bytes.
 OUT_OF_MEMORY = ("allocate memory", "out of memory", "Storage size calculation overflowed")
 
@@ -14,12 +16,16 @@ class InputError(Exception):
 
 
 def command(main: Callable[[], None]) -> Callable[[], None]:
-    """Make `main` a command: bad input is one line on standard error and exit code 2, an interruption exit code 130."""
+    """Make `main` a command: bad input is one line on standard error and exit code 2.
+
+    An interruption is exit code 130, and SIGTERM 143.
+    """
 
     @functools.wraps(main)
     def wrapper() -> None:
         try:
-            main()
+            with sigterm_raised():
+                main()
         except InputError as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             sys.exit(2)
@@ -30,10 +36,17 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
             print(f"error: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
             sys.exit(2)
         except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and not any(words in str(error) for words in OUT_OF_MEMORY):
+            what = " ".join(str(error).split())
+            if "DataLoader worker" in what:
+                print(f"error: a process that reads data has ended, perhaps for lack of memory ({what})", file=sys.stderr)
+            elif isinstance(error, MemoryError) or any(words in what for words in OUT_OF_MEMORY):
+                print(f"error: not enough memory ({what})", file=sys.stderr)
+            else:
                 raise
-            print(f"error: not enough memory ({' '.join(str(error).split())})", file=sys.stderr)
             sys.exit(2)
+        except Terminated:
+            print("terminated", file=sys.stderr)
+            sys.exit(143)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)

@@ -1,9 +1,44 @@
-"""Ctrl-C where it can be borne."""
+"""Ctrl-C and SIGTERM where they can be borne."""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from types import FrameType
+from typing import Self
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: as Ctrl-C, but for the exit code."""
+
+
+def terminate(number: int, frame: FrameType | None) -> None:
+    """What SIGTERM does in a command: files that are being written vanish, and children are ended.
+
+    Raises:
+        Terminated: always.
+    """
+    raise Terminated
+
+
+@contextlib.contextmanager
+def sigterm_raised() -> Iterator[None]:
+    """Within the block SIGTERM, if it would end the process without a word, is raised as `Terminated`."""
+    usual = signal.SIG_DFL
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != usual:
+        yield
+        return
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
+def leave_to_parent(*_: object) -> None:
+    """Ignore Ctrl-C and SIGTERM, which reach all processes of a group: in a process that its parent ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
@@ -11,17 +46,61 @@ def held_back() -> Iterator[None]:
     """Put off an interruption until the block ends: libraries with threads and locks may not survive one in their midst.
 
     Raises:
-        KeyboardInterrupt: behind the block, if Ctrl-C came within.
+        KeyboardInterrupt: behind the block, if Ctrl-C or SIGTERM came within.
     """
-    usual = threading.current_thread() is threading.main_thread()
-    if not usual or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    with Interruptions() as interruptions:
         yield
-        return
-    came = []
-    signal.signal(signal.SIGINT, lambda *_: came.append(True))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if came:
-        raise KeyboardInterrupt
+    interruptions.heed()
+
+
+class Interruptions:
+    """Ctrl-C and SIGTERM, noted for a while instead of raised; a second one is raised at once.
+
+    As a context it takes them over, if they would be raised otherwise. Whatever came is raised by `heed`.
+
+    Attributes:
+        came: whether one came.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._raised_at_once = False
+        self._usual: dict[int, object] = {}
+        self._number = signal.SIGINT
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, terminate)):
+                if signal.getsignal(number) is usual:
+                    self._usual[number] = usual
+                    signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, usual in self._usual.items():
+            signal.signal(number, usual)
+
+    def heed(self) -> None:
+        """Raise if one came.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C came; `Terminated`, SIGTERM.
+        """
+        if self.came:
+            raise Terminated if self._number == signal.SIGTERM else KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def raised_at_once(self) -> Iterator[None]:
+        """Within the block what comes is raised where it comes, and so is what came before."""
+        self._raised_at_once = True
+        try:
+            self.heed()
+            yield
+        finally:
+            self._raised_at_once = False
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        again = self.came
+        self.came, self._number = True, number
+        if again or self._raised_at_once:
+            self.heed()

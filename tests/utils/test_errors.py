@@ -8,6 +8,7 @@ import torch
 from conftest import ROOT
 
 from utils.errors import InputError, command
+from utils.interrupts import Terminated
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,9 @@ from utils.errors import InputError, command
         (PermissionError(13, "Permission denied", "data/x"), 2, "error: data/x: Permission denied\n"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "error: not enough memory"),
         (RuntimeError("Storage size calculation overflowed with sizes=[3]"), 2, "error: not enough memory"),
+        (RuntimeError("DataLoader worker (pid 7) is killed"), 2, "error: a process that reads data has ended"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
+        (Terminated(), 143, "terminated\n"),
     ],
 )
 def test_what_a_person_can_mend_is_one_line(capsys, problem, code, line):

@@ -1,0 +1,110 @@
+"""Ctrl-C and SIGTERM in a training: what is saved, and going on as if nothing had happened."""
+
+import json
+import os
+import signal
+
+import pytest
+import torch
+from commands import CONFIG, MODELS, assert_equal_weights, train
+
+import test as test_command
+import train as train_command
+from trainer import trainer as trainer_module
+from trainer.step import LossSum
+
+SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+
+
+@pytest.fixture(autouse=True)
+def usual_handler():
+    """Ctrl-C is heeded even where CI ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
+@pytest.mark.parametrize("moment", ["step", "evaluation"])
+def test_a_signal_saves_the_epoch_in_its_midst(run, monkeypatch, number, code, word, accumulate, moment):
+    settings = ("--disable_workers", "--set", f"trainer.accumulate={accumulate}", "--set", "trainer.save_period=3")
+    whole, _ = train(run, *settings)
+    steps = []
+    before = set(MODELS.glob("*"))
+    with monkeypatch.context() as patched:
+        add, evaluate = LossSum.add, trainer_module.evaluate
+
+        def noted(self, loss, step):
+            steps.append(step)
+            if len(steps) == 4 and moment == "step":
+                os.kill(os.getpid(), number)
+            add(self, loss, step)
+
+        def stopped(*args):
+            if len(steps) == 6 and moment == "evaluation":
+                os.kill(os.getpid(), number)
+            return evaluate(*args)
+
+        patched.setattr(LossSum, "add", noted)
+        patched.setattr(trainer_module, "evaluate", stopped)
+        ended, out, err = run(train_command, "--config", CONFIG, *settings)
+    (part,) = set(MODELS.glob("*")) - before
+    path = part / "interrupted.pth"
+    assert (ended, err) == (code, f"{word}\n") and f"go on with: python train.py --resume {path}" in out
+    saved = torch.load(path, weights_only=True)
+    done = {"evaluation": 3, "step": accumulate}[moment]  # of the three steps of the second epoch
+    assert (saved["epoch"], saved["begun"]["step"], len(steps)) == (2, done, 3 + done)
+    assert run(test_command, "--resume", path)[0] == 0
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LossSum, "add", lambda self, loss, step: (steps.append(step), add(self, loss, step)))
+        ended, out, err = run(train_command, "--resume", path)
+    assert ended == 0, err
+    assert steps == [0, 1, 2] * 3 and not path.exists()
+    assert_equal_weights(whole / "checkpoint-epoch3.pth", part / "checkpoint-epoch3.pth")
+    results = [json.loads((folder / "metrics.json").read_text()) for folder in (whole, part)]
+    for result in results:
+        del result["checkpoint"], result["validation"]["steps_per_second"]
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("name", ["interrupted.pth", "checkpoint-epoch3.pth"])
+def test_what_cannot_be_read_is_named_and_the_one_before_is_taken(run, capsys, name):
+    settings = ("--set", "trainer.epochs=4")
+    whole, _ = train(run, *settings)
+    part, _ = train(run, *settings)
+    (part / "metrics.json").unlink()
+    for epoch in (4,) if name == "checkpoint-epoch3.pth" else (3, 4):
+        (part / f"checkpoint-epoch{epoch}.pth").unlink()
+    (part / "trained_model.pth").unlink()
+    (part / name).write_bytes((part / "checkpoint-epoch2.pth").read_bytes()[:5000])
+    code, out, err = run(train_command, "--config", CONFIG, "--resume", "auto", *settings)
+    assert code == 0, err
+    assert f"{part / name}: damaged" in out + err and "goes on in" in out
+    assert "epoch 3/4" in out and "epoch 2/4" not in out
+    assert_equal_weights(whole / "checkpoint-epoch4.pth", part / "checkpoint-epoch4.pth")
+
+
+def test_where_nothing_can_be_read_nothing_is_begun_anew_over_it(refused, run):
+    part, _ = train(run)
+    (part / "metrics.json").unlink()
+    for path in part.glob("*.pth"):
+        path.write_bytes(b"half")
+    assert f"{part}: no checkpoint can be read" in refused(train_command, "--config", CONFIG, "--resume", "auto")
+    assert all(path.read_bytes() == b"half" for path in part.glob("*.pth"))
+
+
+def test_a_second_signal_ends_at_once(run, monkeypatch):
+    """Even where the first one waits for a step that does not end."""
+    add = LossSum.add
+
+    def impatient(self, loss, step):
+        add(self, loss, step)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("not reached")
+
+    monkeypatch.setattr(LossSum, "add", impatient)
+    code, _, err = run(train_command, "--config", CONFIG)
+    assert (code, err) == (130, "interrupted\n") and not list(MODELS.glob("*/*.pth"))
