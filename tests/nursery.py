@@ -1,9 +1,9 @@
 """Trainings that are killed, in processes of their own that need not import everything again.
 
-A program, started by `test_kills.py`. Each line of its standard input is a JSON list: the folder to work in, the arguments of
-`train.py`, the file that takes what it prints, and when it is to be killed: {"seconds": s, "signal": n}, or {"event": n}, or null. An event is
-the end of a write to a file before it is on the disk, then only half of it is there, or its taking the place of another.
-For each line it prints how the process ended, as `os.wait4` says it, and how many events there were.
+A program, started by `test_kills.py`. Each line of its standard input is a JSON list: the folder to work in, the arguments
+of `train.py`, the file that takes what it prints, and when it is to be killed: {"seconds": s, "signal": n}, or
+{"event": n}, or null. An event is the end of a write to a file before it is on the disk (then only half of it is there), or
+its taking the place of another. For each line it prints how the process ended and how many events there were.
 """
 
 import json
