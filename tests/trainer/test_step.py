@@ -7,7 +7,8 @@ import torch
 
 from model.loss import MaxMarginRankingLoss
 from model.model import CENet
-from trainer.step import TrainingSteps
+from trainer.step import LossSum, TrainingSteps
+from utils.errors import InputError
 
 DIMS = {"audio": (6, 8), "face": (5, 8), "rgb": (7, 8)}
 
@@ -81,3 +82,29 @@ def test_tf32_is_for_training_steps_alone():
     assert seen == ["high", "high"] and torch.get_float32_matmul_precision() == "highest"
     train(model, batches)
     assert seen[2:] == ["highest", "highest"]
+
+
+def test_a_loss_that_is_no_number_names_step_lr_and_expert_and_its_step_is_not_taken():
+    model, batches = make_model(), [make_batch(seed) for seed in range(3)]
+    present = int(batches[1]["ind"]["rgb"].argmax())
+    batches[1]["experts"]["rgb"][present, 0] = torch.inf
+    after_one = copy.deepcopy(model)
+    train(after_one, batches[:1])
+    with pytest.raises(InputError) as refused:
+        train(model, batches)
+    assert str(refused.value).startswith("step 2 of 3: the loss is NaN or inf, expected a number; it comes from ")
+    assert "the features of expert 'rgb'" in str(refused.value) and "learning rate 0.5" in str(refused.value)
+    assert "the text" not in str(refused.value)
+    found, expected = (dict(net.named_parameters()) for net in (model, after_one))
+    assert all(torch.equal(found[name], x) for name, x in expected.items())
+
+
+def test_the_sum_of_losses_knows_the_first_that_was_no_number():
+    """As it is asked for at the end of an epoch on a GPU."""
+    losses = LossSum(torch.device("cpu"), 2.5)
+    for step, loss in enumerate([1.0, 0.25]):
+        losses.add(torch.tensor(loss), step)
+    assert losses.bad_step() is None and losses.total.item() == 3.75
+    for step, loss in enumerate([1.0, torch.inf, torch.nan, 1.0], 2):
+        losses.add(torch.tensor(loss), step)
+    assert losses.bad_step() == 3
