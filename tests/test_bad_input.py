@@ -131,7 +131,7 @@ def test_bad_input_is_found_before_anything_is_purged(run, refused):
 
 def test_a_diverging_training_is_stopped_with_its_epoch(run):
     code, _, err = run(train_command, "--config", CONFIG, "--set", "optimizer.args.lr=1e30")
-    assert code == 2 and err.startswith("error: epoch 1: ") and "learning rate 1e+30" in err
+    assert code == 2 and err.startswith("error: epoch 1, step 2 of 3: ") and "learning rate 1e+30" in err
 
 
 @pytest.mark.parametrize("key", ["optimizer", "random", "monitor_best"])
