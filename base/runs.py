@@ -30,6 +30,10 @@ class Start:
     path: Path
     same_run: bool
 
+    def __reduce__(self) -> tuple:
+        """Another process is told of the file, and reads it for itself."""
+        return _read_start, (self.path, self.same_run)
+
     @classmethod
     def newest(cls, models: Path) -> Self | None:
         """Going on with the run that wrote to `models`, from its latest epoch that was saved; None before the first."""
@@ -38,6 +42,10 @@ class Start:
         paths = [*oldest_first(models)[-1:], *models.glob(BEST)]  # the best may be newer than the last periodic one
         starts = [cls(load_checkpoint(path), path, same_run=True) for path in paths]
         return max(starts, key=lambda start: start.state["epoch"], default=None)
+
+
+def _read_start(path: Path, same_run: bool) -> Start:
+    return Start(load_checkpoint(path), path, same_run)
 
 
 def newest_first(experiment: Path) -> list[Path]:
@@ -131,6 +139,14 @@ def finished(models: Path) -> dict[str, Any] | None:
         return json.loads(path.read_bytes())
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}), expected metrics written by train.py") from None
+
+
+def progress(models: Path | None) -> tuple[dict[str, Any] | None, Start | None]:
+    """How a run of one seed ended that wrote to `models`, and, if it did not, where to go on; each may be None."""
+    if models is None:
+        return None, None
+    done = finished(models)
+    return done, Start.newest(models) if done is None else None
 
 
 @contextlib.contextmanager

@@ -126,12 +126,16 @@ class EpochBatchSampler(Sampler):
     """Shuffled batches of (index, draw) that depend on the seed and the epoch alone, not on workers or interruptions.
 
     The videos that do not fill a last batch are left out of that epoch.
+
+    Args:
+        share: (i, n) gives the i-th of n parts of each batch, which differ in size by one at most.
     """
 
-    def __init__(self, num_videos: int, batch_size: int, seed: int):
+    def __init__(self, num_videos: int, batch_size: int, seed: int, share: tuple[int, int] = (0, 1)):
         self.num_videos = num_videos
         self.batch_size = batch_size
         self.seed = seed
+        self.share = share
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -141,5 +145,5 @@ class EpochBatchSampler(Sampler):
         rng = np.random.default_rng((self.seed, self.epoch))
         order, draws = rng.permutation(self.num_videos), rng.random(self.num_videos)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
-            chosen = order[start : start + self.batch_size]
+            chosen = np.array_split(order[start : start + self.batch_size], self.share[1])[self.share[0]]
             yield list(zip(chosen.tolist(), draws[chosen].tolist(), strict=True))

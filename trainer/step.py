@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from model.linear import recycle_gradients
-from model.model import CENet
 from trainer.evaluation import to_device
 
 
@@ -14,7 +13,7 @@ class TrainingSteps:
     """Forward and backward passes, and a step of the optimiser once in `accumulate` batches.
 
     Args:
-        model: on `device`.
+        model: a `CENet` on `device`, or the `Replica` of one.
         loss: of a (B, B) similarity.
         optimizer: of the model's parameters.
         device: where the model runs.
@@ -27,7 +26,7 @@ class TrainingSteps:
 
     def __init__(
         self,
-        model: CENet,
+        model: nn.Module,
         loss: nn.Module,
         optimizer: torch.optim.Optimizer,
         device: torch.device,

@@ -1,5 +1,6 @@
 """The training loop."""
 
+import functools
 import logging
 import math
 import sys
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from base.checkpoint import BEST, load_weights, save_checkpoint, save_periodic
 from base.device import random_states, restore_random_states
+from base.distributed import launcher, told
 from base.experiment import CONFIG, Experiment
 from base.monitor import Monitor
 from base.runs import Start
@@ -23,6 +25,7 @@ from model.model import CENet
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate
 from trainer.optimiser import load_optimizer
+from trainer.replica import replica
 from trainer.step import TrainingSteps
 from utils.errors import InputError
 from utils.files import write_json
@@ -45,7 +48,7 @@ class Trainer:
         device: where the model runs.
 
     Attributes:
-        experiment, events: where everything is written, set by `write_to`.
+        experiment, events: where everything is written, set by `write_to` (None: by another process).
         visualizer: of the ranking page (None: the config asks for none).
         start_epoch: the first epoch to train.
         saved: the checkpoint to go on from after an interruption, if there is one.
@@ -71,7 +74,7 @@ class Trainer:
         self.loaders = loaders
         self.device = device
         precision, accumulate = self.options["precision"], self.options["accumulate"]
-        self.steps = TrainingSteps(model, loss, optimizer, device, precision, accumulate)
+        self.steps = TrainingSteps(replica(model, optimizer), loss, optimizer, device, precision, accumulate)
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
         self.experiment: Experiment | None = None
         self.events: RunEvents | None = None
@@ -104,10 +107,13 @@ class Trainer:
             values = self._train_epoch(epoch)
             memory = self.config["evaluation_memory"]
             evaluation = evaluate(self.model, self.loaders.evaluation, self.metrics, self.device, memory)
-            for metric, measured in evaluation.metrics.items():
+            metrics = told(functools.partial(getattr, evaluation, "metrics"))
+            for metric, measured in metrics.items():
                 values |= {f"val_{metric}_{name}": value for name, value in measured.items()}
             self._step_schedule(values)
             best = epoch > self.options["skip_first_n_saves"] and self.monitor.update(values)
+            if self.experiment is None:
+                continue
             with held_back():
                 self._save(epoch, values, best)
                 self._report(epoch, values, evaluation)
@@ -172,7 +178,7 @@ class Trainer:
             logger.info("interrupted before the first checkpoint")
         else:
             device = "" if self.device.type == "cpu" else f" --device {self.device.index}"
-            logger.info("interrupted; go on with: python train.py --resume %s%s", self.saved, device)
+            logger.info("interrupted; go on with: %s train.py --resume %s%s", " ".join(launcher()), self.saved, device)
 
     def _step_schedule(self, values: dict[str, float]) -> None:
         if isinstance(self.lr_scheduler, ReduceLROnPlateau):
