@@ -22,7 +22,7 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
         count, mean, var = self.statistics(tokens, valid.to(tokens.dtype)[:, None])
         enough = count > 1
         with torch.no_grad():
-            momentum = self.momentum * enough
+            momentum = self.momentum * enough.to(mean.dtype)
             unbiased = var * count / (count - 1).clamp(min=1)
             self.running_mean.lerp_(mean, momentum)
             self.running_var.lerp_(unbiased, momentum)
