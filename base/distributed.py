@@ -93,7 +93,7 @@ def together(main: Callable[[], None]) -> Callable[[], None]:
             main()
             return
         store, number, count = next(dist.rendezvous("env://"))
-        signal.signal(signal.SIGTERM, _told_to_end)
+        signal.signal(signal.SIGTERM, functools.partial(_end, store))
         try:
             with exchange():
                 backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
@@ -102,6 +102,7 @@ def together(main: Callable[[], None]) -> Callable[[], None]:
                 main()
             dist.destroy_process_group()
         except BaseException as error:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # see `_end`
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             if not _first_to_fail(store):
                 sys.exit(130 if isinstance(error, KeyboardInterrupt) else 2)
@@ -110,8 +111,20 @@ def together(main: Callable[[], None]) -> Callable[[], None]:
     return wrapper
 
 
-def _told_to_end(*_: object) -> None:
-    raise LostError("was told to end (SIGTERM), as torchrun does when another has ended")
+def _end(store: dist.Store, number: int, _: object) -> None:
+    """End at once: torchrun ends a process, and its workers with it, when another process has ended.
+
+    Nothing is raised here, for torch raises too when a worker ends, wherever the process is then, and so here.
+    """
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    finally:
+        try:
+            if _first_to_fail(store):
+                line = f"error: {LostError('was told to end (SIGTERM), as when another has ended')}\n"
+                os.write(sys.stderr.fileno(), line.encode())
+        finally:
+            os._exit(128 + number)
 
 
 def _first_to_fail(store: dist.Store) -> bool:

@@ -22,6 +22,7 @@ def train_epoch(self, epoch):
     when = epoch == int(os.environ["EPOCH"]) and self.config["seed"] == int(os.environ.get("SEED", 0))
     if here and when and (mishap := os.environ.get("MISHAP")):
         if mishap == "killed":
+            time.sleep(1)  # until the other has saved the epoch before
             os.kill(os.getpid(), signal.SIGKILL)
         if mishap == "slow":
             time.sleep(1000)
