@@ -145,7 +145,8 @@ def exchange() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        words = str(error).partition("\n")[0].rpartition("] ")[2]  # without the place in the library
+        line = str(error).partition("\n")[0]
+        words = line.rpartition("] ")[2].partition(". ")[0]  # not where in the library, nor its advice
         late = "timed out" in words.lower()
         what = f"has not heard of another for {PATIENCE}" if late else "has lost another, which ended"
         raise LostError(f"{what} ({words})") from None
