@@ -179,7 +179,7 @@ def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch):
     ("words", "line"),
     [
         (
-            "[/pytorch/pair.cc:1] Connection closed by peer [127.0.0.1]:1",
+            "[/pytorch/pair.cc:1] Connection closed by peer [127.0.0.1]:1. This is typically caused by",
             r"ended \(Connection closed by peer \[127.0.0.1\]:1\)",
         ),
         (
