@@ -8,6 +8,7 @@ from pathlib import Path
 from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
+from base.distributed import main_first, own_gpu, together, told
 from base.experiment import CONFIG, Experiment
 from base.schema import Tester
 from logger.logging_setup import log_to, start_logging
@@ -59,9 +60,10 @@ def split_of(args: argparse.Namespace, config: ConfigParser) -> str:
 
 
 @command
+@together
 def main() -> None:
     """Evaluate."""
-    args = parse_arguments()
+    args = told(parse_arguments)
     state = load_checkpoint(args.resume)
     if args.similarity:
         args.set.append(f"arch.args.similarity={args.similarity}")
@@ -71,13 +73,15 @@ def main() -> None:
     warn_if_leaky(config)
     if state.get("published"):
         logger.info("%s: a checkpoint of the 2019 release, evaluated with %s", args.resume, " and ".join(PUBLISHED))
-    device = select_device(args.device, config["disable_gpu"])
+    device = select_device(own_gpu(args.device), config["disable_gpu"])
     seed_everything(config["seed"])
     split = split_of(args, config)
-    loaders = evaluation_loaders(config, split, device)
+    loaders = main_first(lambda: evaluation_loaders(config, split, device))
     net = config.init("arch", model, **model_arguments(config)).to(device)
     logger.info(summary(net))
     evaluation = evaluate_checkpoint(net, config, loaders, state, args.resume, device)
+    if evaluation is None:  # another process has it
+        return
     experiment = Experiment.create(options["save_dir"], config["name"], kinds=("log",))
     log_to(experiment.log)
     write_json(experiment.log / CONFIG, config.as_dict())

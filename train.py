@@ -1,6 +1,7 @@
 """Train a text-video embedding, evaluate it after each epoch, and test the best model."""
 
 import argparse
+import contextlib
 import functools
 import logging
 import shlex
@@ -12,8 +13,9 @@ import torch
 from base.arguments import loader_arguments, model_arguments
 from base.checkpoint import BEST, load_checkpoint
 from base.device import seed_everything, select_device
+from base.distributed import is_main, launcher, main_first, own_gpu, refuse_unshareable, together, told
 from base.experiment import Experiment, confirm_purge, purge_runs
-from base.runs import AUTO, Start, alone_in, finished, where_to_go_on
+from base.runs import AUTO, Start, alone_in, progress, where_to_go_on
 from data_loader import data_loaders
 from logger.logging_setup import log_to, start_logging
 from logger.results import report_seeds
@@ -29,18 +31,21 @@ from utils.errors import InputError, command
 logger = logging.getLogger(__name__)
 
 
-def train(config: ConfigParser, place: Callable[[], Experiment], args: argparse.Namespace, start: Start | None) -> dict:
+def train(
+    config: ConfigParser, place: Callable[[], Experiment], args: argparse.Namespace, start: Start | None
+) -> dict | None:
     """Train one model, from `start` on if there is one, and test the best: the content of `metrics.json`.
 
-    Everything is read and built before `place` says where the run is; then its folders are made.
+    Everything is read and built before `place` says where the run is; then its folders are made. Of several processes the
+    main one alone writes there, and returns something.
     """
     start_logging(config["trainer"]["verbosity"])
     warn_if_leaky(config)
-    device = select_device(args.device, config["disable_gpu"])
+    device = select_device(own_gpu(args.device), config["disable_gpu"])
     seed_everything(config["seed"])
 
-    loaders = config.init("data_loader", data_loaders, **loader_arguments(config, device))
-    test_loaders = evaluation_loaders(config, config["test_split"], device)
+    loaders = main_first(lambda: config.init("data_loader", data_loaders, **loader_arguments(config, device)))
+    test_loaders = main_first(lambda: evaluation_loaders(config, config["test_split"], device))
     net = config.init("arch", model, **model_arguments(config)).to(device)
     logger.info(summary(net))
     criterion = config.init("loss", loss)
@@ -53,15 +58,20 @@ def train(config: ConfigParser, place: Callable[[], Experiment], args: argparse.
     trainer = Trainer(net, criterion, metrics, optimizer, schedule, config, loaders, device)
     if start is not None:
         trainer.resume(start)
-    experiment = place().with_folders()
-    with alone_in(experiment.models), RunEvents(experiment.log, config, net.modalities, trainer.start_epoch) as events:
-        log_to(experiment.log)
-        trainer.write_to(experiment, events)
+    experiment = told(lambda: place().with_folders())
+    with contextlib.ExitStack() as stack:
+        if is_main():
+            stack.enter_context(alone_in(experiment.models))
+            events = stack.enter_context(RunEvents(experiment.log, config, net.modalities, trainer.start_epoch))
+            log_to(experiment.log)
+            trainer.write_to(experiment, events)
         trainer.train()
 
-        path = experiment.models / BEST
+        path = told(lambda: experiment.models / BEST)  # written by now
         best = load_checkpoint(path)
         evaluation = evaluate_checkpoint(net, config, test_loaders, best, path, device)
+        if evaluation is None:
+            return None
         events.test(evaluation.metrics, best["epoch"])
         if trainer.visualizer is not None:
             trainer.visualizer.show(evaluation, best["epoch"], config["test_split"])
@@ -83,9 +93,9 @@ def train_seeds(
     try:
         for seed in seeds:
             begun = found.with_seed(seed).models if found else None
-            done = finished(begun) if begun else None
+            done, start = told(functools.partial(progress, begun))
             if done is None:
-                seeded, start = config.updated([f"seed={seed}"]), Start.newest(begun) if begun else None
+                seeded = config.updated([f"seed={seed}"])
                 done = train(seeded, lambda seed=seed: run().with_seed(seed), args, start)
             else:
                 logger.info("seed %d is done: %s", seed, begun)
@@ -94,12 +104,13 @@ def train_seeds(
         left = ",".join(map(str, seeds[len(results) :]))
         print(f"seeds that are not done: {left}; no summary was written; go on with: {command_to_go_on(args)}")
         raise
-    report_seeds(run().models, results)
+    if is_main():
+        report_seeds(run().models, results)
 
 
 def command_to_go_on(args: argparse.Namespace) -> str:
     """The command that goes on with the newest run that is not finished."""
-    command = ["python", "train.py", "--config", str(args.config), "--seeds", args.seeds, "--resume", str(AUTO)]
+    command = [*launcher(), "train.py", "--config", str(args.config), "--seeds", args.seeds, "--resume", str(AUTO)]
     command += [] if args.device is None else ["--device", str(args.device)]
     return shlex.join([*command, *(word for override in args.set for word in ("--set", override))])
 
@@ -119,7 +130,8 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before deleting")
     parser.epilog = (
-        f"--resume {AUTO} goes on with the newest run of the config, and of --seeds, that is not finished, if there is one."
+        f"--resume {AUTO} goes on with the newest run of the config, and of --seeds, that is not finished, if there is one. "
+        "torchrun --standalone --nproc_per_node N train.py ... trains in N processes, on the GPUs from --device on."
     )
     args = parser.parse_args()
     if args.resume and (args.purge_exp_dir or args.seeds and args.resume != AUTO):
@@ -138,9 +150,8 @@ def configure(args: argparse.Namespace, state: dict[str, Any] | None) -> ConfigP
     return ConfigParser.from_arguments(args, state, training=True).with_test_split()
 
 
-@command
-def main() -> None:
-    """Train with one seed or several."""
+def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Experiment | None, Start | None]:
+    """What is to be done: the command line, its config and seeds, the run to go on in and the checkpoint to go on from."""
     args = parse_arguments()
     state = load_checkpoint(args.resume) if args.resume and args.resume != AUTO else None
     if state and state.get("published"):
@@ -149,10 +160,18 @@ def main() -> None:
         )
     config = configure(args, state)
     seeds = None if args.seeds is None else parse_seeds(args.seeds)
-    save_dir = config["trainer"]["save_dir"]
+    refuse_unshareable(config)
     if args.purge_exp_dir:
-        confirm_purge(save_dir, config["name"], args.yes)
-    found, start = where_to_go_on(args.resume, state, config.as_dict(), seeds)
+        confirm_purge(config["trainer"]["save_dir"], config["name"], args.yes)
+    return args, config, seeds, *where_to_go_on(args.resume, state, config.as_dict(), seeds)
+
+
+@command
+@together
+def main() -> None:
+    """Train with one seed or several."""
+    args, config, seeds, found, start = told(prepare)
+    save_dir = config["trainer"]["save_dir"]
 
     @functools.cache
     def run() -> Experiment:
@@ -162,7 +181,7 @@ def main() -> None:
         train(config, run, args, start)
     else:
         train_seeds(config, seeds, run, args, found)
-    if args.purge_exp_dir:  # now that the new run is whole
+    if args.purge_exp_dir and is_main():  # now that the new run is whole
         purge_runs(save_dir, config["name"], agreed=True, keep=run().run)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from base.distributed import rank, size
 from data_loader.experts import expert_dims, resolve_experts
 
 
@@ -37,4 +38,5 @@ def loader_arguments(config: Mapping, device: torch.device) -> dict[str, Any]:
         "pad_to_max": not config["arch"]["args"]["mask_padding"],
         "pin_memory": device.type == "cuda",
         "evaluation_memory": config["evaluation_memory"],
+        "share": (rank(), size()),
     }

@@ -34,6 +34,10 @@ class Start:
     path: Path
     same_run: bool
 
+    def __reduce__(self) -> tuple:
+        """Another process is told of the file, and reads it for itself."""
+        return _read_start, (self.path, self.same_run)
+
     @classmethod
     def newest(cls, models: Path) -> Self | None:
         """Going on with the run that wrote to `models`, from what was saved last and can be read; None before the first.
@@ -59,6 +63,10 @@ class Start:
         """The last epoch of which something is done, and the number of its steps that are done, inf for all of it."""
         begun = self.state.get("begun")
         return self.state["epoch"], math.inf if begun is None else begun["step"]
+
+
+def _read_start(path: Path, same_run: bool) -> Start:
+    return Start(load_checkpoint(path), path, same_run)
 
 
 def newest_first(experiment: Path) -> list[Path]:
@@ -152,6 +160,14 @@ def finished(models: Path) -> dict[str, Any] | None:
         return json.loads(path.read_bytes())
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}), expected metrics written by train.py") from None
+
+
+def progress(models: Path | None) -> tuple[dict[str, Any] | None, Start | None]:
+    """How a run of one seed ended that wrote to `models`, and, if it did not, where to go on; each may be None."""
+    if models is None:
+        return None, None
+    done = finished(models)
+    return done, Start.newest(models) if done is None else None
 
 
 @contextlib.contextmanager

@@ -37,6 +37,8 @@ class ExpertDataLoader:
         mini: use a few batches of videos alone.
         evaluation_memory: MiB for the words of an evaluation batch, and for what comes and goes while it is collated.
         pin_memory: for a GPU.
+        share: (i, n) for the i-th of n processes: it gets the i-th part of each training batch, and the evaluation batches
+            i, i + n, ...
         Others: `data_loader.args` of the config.
 
     Raises:
@@ -68,6 +70,7 @@ class ExpertDataLoader:
         mini: bool = False,
         pin_memory: bool = False,
         evaluation_memory: int = 1024,
+        share: tuple[int, int] = (0, 1),
     ):
         self.dataset_name = dataset_name
         self.split_name = split_name
@@ -106,7 +109,7 @@ class ExpertDataLoader:
                     f"fewer than data_loader.args.batch_size {batch_size}"
                 )
             dataset = ExpertDataset(archive, parts[0], train_ids, max_captions=restrict_train_captions, **common)
-            self.sampler = EpochBatchSampler(len(dataset), batch_size, seed)
+            self.sampler = EpochBatchSampler(len(dataset), batch_size, seed, share)
             self.train = DataLoader(
                 dataset, batch_sampler=self.sampler, collate_fn=Collate(dataset, 1, pad_to_max), **workers
             )
@@ -114,9 +117,11 @@ class ExpertDataLoader:
         dataset = ExpertDataset(archive, parts[1], evaluation_ids, max_captions=num_test_captions, **common)
         num_captions = max(dataset.num_captions)
         a_video = WORD_COPIES * 4 * num_captions * max_text_words * text_dim  # bytes
+        step = min(batch_size, max(1, evaluation_memory * MIB // a_video))
+        batches = [range(len(dataset))[i : i + step] for i in range(0, len(dataset), step)]
         self.evaluation = DataLoader(
             dataset,
-            batch_size=min(batch_size, max(1, evaluation_memory * MIB // a_video)),
+            batch_sampler=batches[share[0] :: share[1]],
             collate_fn=Collate(dataset, num_captions, pad_to_max),
             **workers,
         )

@@ -133,12 +133,16 @@ class EpochBatchSampler(Sampler):
     Attributes:
         epoch: which one comes next.
         first: the batch with which it begins, where a part of it is done.
+
+    Args:
+        share: (i, n) gives the i-th of n parts of each batch, which differ in size by one at most.
     """
 
-    def __init__(self, num_videos: int, batch_size: int, seed: int):
+    def __init__(self, num_videos: int, batch_size: int, seed: int, share: tuple[int, int] = (0, 1)):
         self.num_videos = num_videos
         self.batch_size = batch_size
         self.seed = seed
+        self.share = share
         self.epoch = 0
         self.first = 0
 
@@ -149,5 +153,5 @@ class EpochBatchSampler(Sampler):
         rng = np.random.default_rng((self.seed, self.epoch))
         order, draws = rng.permutation(self.num_videos), rng.random(self.num_videos)
         for start in range(self.first * self.batch_size, len(self) * self.batch_size, self.batch_size):
-            chosen = order[start : start + self.batch_size]
+            chosen = np.array_split(order[start : start + self.batch_size], self.share[1])[self.share[0]]
             yield list(zip(chosen.tolist(), draws[chosen].tolist(), strict=True))

@@ -19,13 +19,10 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
         tokens = tokens.to(self.weight.dtype)  # statistics and assignments are not for bfloat16
         if valid is None or not self.training:
             return super().forward(tokens)
-        weight = valid.to(tokens.dtype)[:, None]  # (N, 1)
-        count = weight.sum()
-        mean = (tokens * weight).sum(0) / count.clamp(min=1)  # (C,)
-        var = ((tokens - mean).square() * weight).sum(0) / count.clamp(min=1)  # (C,)
+        count, mean, var = self.statistics(tokens, valid.to(tokens.dtype)[:, None])
         enough = count > 1
         with torch.no_grad():
-            momentum = self.momentum * enough
+            momentum = self.momentum * enough.to(mean.dtype)
             unbiased = var * count / (count - 1).clamp(min=1)
             self.running_mean.lerp_(mean, momentum)
             self.running_var.lerp_(unbiased, momentum)
@@ -33,6 +30,12 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
         mean = torch.where(enough, mean, self.running_mean)
         var = torch.where(enough, var, self.running_var)
         return (tokens - mean) * torch.rsqrt(var + self.eps) * self.weight + self.bias
+
+    def statistics(self, tokens: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Number, mean (C,) and variance (C,) of the `tokens` (N, C) whose `weight` (N, 1) is 1, of the others 0."""
+        count = weight.sum()
+        mean = (tokens * weight).sum(0) / count.clamp(min=1)  # (C,)
+        return count, mean, ((tokens - mean).square() * weight).sum(0) / count.clamp(min=1)
 
 
 class NetVLAD(nn.Module):

@@ -3,15 +3,16 @@
 import dataclasses
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from base.distributed import in_turn, is_main
 from model.model import CENet
-from model.similarity import VideoEmbedding
+from model.similarity import TextEmbedding, VideoEmbedding
 from trainer.text_store import TextStore
 from utils.matrix import FileMatrix
 
@@ -47,6 +48,17 @@ class Evaluation:
     weights: np.ndarray | None
 
 
+class EmbeddedBatch(NamedTuple):
+    """A batch of B videos with K captions each, embedded, the captions in chunks, and what else is told of it."""
+
+    texts: list[TextEmbedding]
+    video: VideoEmbedding
+    mask: Tensor  # (B, K), true for captions that exist
+    available: Tensor  # (B, M)
+    ids: list[str]
+    raw_captions: list[list[str]]
+
+
 def to_device(value: Any, device: torch.device) -> Any:
     """A batch, or a part of one, with its tensors on `device`."""
     if isinstance(value, torch.Tensor):
@@ -59,7 +71,7 @@ def to_device(value: Any, device: torch.device) -> Any:
 @torch.inference_mode()
 def evaluate(
     model: CENet, batches: Iterable[Mapping], metrics: Sequence[Callable], device: torch.device, memory: int = 1024
-) -> Evaluation:
+) -> Evaluation | None:
     """Embed every batch, score all captions against all videos, and measure.
 
     Captions are embedded and scored in chunks. What of their embeddings and scores `memory` does not hold goes to temporary
@@ -67,9 +79,13 @@ def evaluate(
 
     Args:
         model: on `device`; left in evaluation mode.
-        batches: of a split, as `data_loader.dataset.Collate` makes them.
+        batches: of a split, as `data_loader.dataset.Collate` makes them; with several processes this one's share.
         metrics: functions of the similarities and the query masks.
         memory: MiB, see `base.schema.Config.evaluation_memory`.
+
+    Returns:
+        With several processes, each of which embeds its share: the whole for the main one, which scores and measures, and
+        None for the others.
 
     Raises:
         InputError: NaN in an expert that is present, or no room for a temporary file.
@@ -78,19 +94,17 @@ def evaluate(
     quarter = memory * MIB // 4
     texts = TextStore(quarter)
     videos, masks, available, ids, raw_captions = [], [], [], [], []
-    with tqdm(total=_length(batches), desc="evaluation", leave=False, disable=not sys.stdout.isatty()) as bar:
-        for batch in batches:
-            moved = to_device(batch, device)
-            for text, mask in _text_chunks(model, moved["text"], moved["word_mask"], quarter):
-                texts.append(model.embed_text(text, mask))
-            videos.append(model.embed_video(moved["experts"], moved["ind"], moved["frame_masks"]))
-            masks.append(moved["word_mask"].any(dim=-1))
-            available.append(torch.stack([batch["ind"][name] for name in model.modalities], dim=1))  # (B, M)
-            ids += batch["ids"]
-            raw_captions += batch["raw_captions"]
-            del batch, moved, text, mask  # not beside the next one
-            bar.update()
+    for part in in_turn(_embedded(model, batches, device, quarter), device):
+        for text in part.texts:
+            texts.append(text)
+        videos.append(part.video)
+        masks.append(part.mask)
+        available.append(part.available)
+        ids += part.ids
+        raw_captions += part.raw_captions
     model.refuse_nan()  # on a GPU nothing has waited for this so far
+    if not is_main():
+        return None
     experts = [torch.cat(parts) for parts in zip(*(video.experts for video in videos), strict=True)]
     video = VideoEmbedding(experts, torch.cat([video.available for video in videos]))
     mask = torch.cat(masks)  # (V, K)
@@ -101,6 +115,26 @@ def evaluate(
     weights = None if model.joined else texts.weights[mask.flatten()].cpu().numpy()
     available = torch.cat(available).cpu().numpy()
     return Evaluation(measured, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
+
+
+def _embedded(model: CENet, batches: Iterable[Mapping], device: torch.device, most_bytes: int) -> Iterator[EmbeddedBatch]:
+    """Embed each batch, with so many bytes for what a chunk of its captions takes."""
+    with tqdm(total=_length(batches), desc="evaluation", leave=False, disable=not sys.stdout.isatty()) as bar:
+        for batch in batches:
+            moved = to_device(batch, device)
+            chunks = _text_chunks(model, moved["text"], moved["word_mask"], most_bytes)
+            part = EmbeddedBatch(
+                [model.embed_text(*chunk) for chunk in chunks],
+                model.embed_video(moved["experts"], moved["ind"], moved["frame_masks"]),
+                moved["word_mask"].any(dim=-1),
+                torch.stack([moved["ind"][name] for name in model.modalities], dim=1),
+                batch["ids"],
+                batch["raw_captions"],
+            )
+            del batch, moved, chunks  # not beside the next one
+            yield part
+            del part
+            bar.update()
 
 
 def _length(batches: Iterable) -> int | None:

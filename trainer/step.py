@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from model.linear import recycle_gradients
-from model.model import CENet
 from trainer.evaluation import to_device
 from utils.errors import InputError
 
@@ -39,7 +38,7 @@ class TrainingSteps:
         last: the batch that was trained on last.
 
     Args:
-        model: on `device`.
+        model: a `CENet` on `device`, or the `Replica` of one.
         loss: of a (B, B) similarity.
         optimizer: of the model's parameters.
         device: where the model runs.
@@ -52,7 +51,7 @@ class TrainingSteps:
 
     def __init__(
         self,
-        model: CENet,
+        model: nn.Module,
         loss: nn.Module,
         optimizer: torch.optim.Optimizer,
         device: torch.device,

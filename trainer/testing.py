@@ -50,7 +50,7 @@ def evaluate_checkpoint(
     state: dict[str, Any],
     path: Path,
     device: torch.device,
-) -> Evaluation:
+) -> Evaluation | None:
     """Evaluate checkpoint `state`, read from `path`, on the split of `loaders`. Its tensors are taken out of it.
 
     Args:

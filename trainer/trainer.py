@@ -1,5 +1,7 @@
 """The training loop."""
 
+import contextlib
+import functools
 import logging
 import sys
 import time
@@ -13,6 +15,7 @@ from tqdm import tqdm
 
 from base.checkpoint import BEST, INTERRUPTED, load_weights, save_checkpoint, save_periodic
 from base.device import random_states, restore_random_states
+from base.distributed import launcher, size, told
 from base.experiment import CONFIG, Experiment
 from base.monitor import Monitor
 from base.runs import Start
@@ -23,10 +26,11 @@ from model.model import CENet
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate
 from trainer.optimiser import load_optimizer
+from trainer.replica import replica
 from trainer.step import LossSum, TrainingSteps
 from utils.errors import InputError
 from utils.files import write_json
-from utils.interrupts import Interruptions
+from utils.interrupts import Interruptions, held_back
 from utils.visualizer import Visualizer
 
 logger = logging.getLogger(__name__)
@@ -45,7 +49,7 @@ class Trainer:
         device: where the model runs.
 
     Attributes:
-        experiment, events: where everything is written, set by `write_to`.
+        experiment, events: where everything is written, set by `write_to` (None: by another process).
         visualizer: of the ranking page (None: the config asks for none).
         start_epoch: the first epoch to train.
         begun: what is done of it, as `_save_interrupted` saved it (None: nothing).
@@ -72,7 +76,7 @@ class Trainer:
         self.loaders = loaders
         self.device = device
         precision, accumulate = self.options["precision"], self.options["accumulate"]
-        self.steps = TrainingSteps(model, loss, optimizer, device, precision, accumulate)
+        self.steps = TrainingSteps(replica(model, optimizer), loss, optimizer, device, precision, accumulate)
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
         self.experiment: Experiment | None = None
         self.events: RunEvents | None = None
@@ -93,7 +97,7 @@ class Trainer:
         if self.start_epoch > self.options["epochs"]:
             logger.info("nothing left to train: epoch %d of %d is done", self.start_epoch - 1, self.options["epochs"])
         try:
-            with self.interruptions:
+            with self.interruptions if size() == 1 else contextlib.nullcontext():  # several end together, or not at all
                 self._train_epochs()
             self.interruptions.heed()
         except KeyboardInterrupt:
@@ -108,15 +112,19 @@ class Trainer:
                 break
             values = self._train_epoch(epoch)
             evaluation = self._evaluate(epoch)
-            for metric, measured in evaluation.metrics.items():
+            metrics = told(functools.partial(getattr, evaluation, "metrics"))
+            for metric, measured in metrics.items():
                 values |= {f"val_{metric}_{name}": value for name, value in measured.items()}
             self._step_schedule(values)
             best = epoch > self.options["skip_first_n_saves"] and self.monitor.update(values)
-            self._report(epoch, values, evaluation)
-            self.events.epoch(values, evaluation)
-            if self.visualizer is not None:
-                self.visualizer.show_epoch(evaluation, epoch, self.loaders.split_name)
-            self._save(epoch, values, best)
+            if self.experiment is None:
+                continue
+            with held_back():
+                self._report(epoch, values, evaluation)
+                self.events.epoch(values, evaluation)
+                if self.visualizer is not None:
+                    self.visualizer.show_epoch(evaluation, epoch, self.loaders.split_name)
+                self._save(epoch, values, best)
 
     def resume(self, start: Start) -> None:
         """Continue from a checkpoint; in another run than its own what is best is found anew.
@@ -202,7 +210,7 @@ class Trainer:
             logger.info("interrupted before the first checkpoint")
         else:
             device = "" if self.device.type == "cpu" else f" --device {self.device.index}"
-            logger.info("interrupted; go on with: python train.py --resume %s%s", self.saved, device)
+            logger.info("interrupted; go on with: %s train.py --resume %s%s", " ".join(launcher()), self.saved, device)
 
     def _step_schedule(self, values: dict[str, float]) -> None:
         if isinstance(self.lr_scheduler, ReduceLROnPlateau):

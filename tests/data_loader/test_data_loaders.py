@@ -184,3 +184,24 @@ def test_evaluation_batches_are_small_where_their_words_are_many(make, monkeypat
         batches = list(make(evaluation_memory=memory).evaluation)
         assert [len(batch["ids"]) for batch in batches] == sizes
         assert [video for batch in batches for video in batch["ids"]] == [video for batch in whole for video in batch["ids"]]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_processes_share_the_batches_of_one(make, processes):
+    whole = make(batch_size=7)
+    shares = [make(batch_size=7, share=(i, processes)) for i in range(processes)]
+    for epoch in (1, 2):
+        parts = [epoch_of(loaders, epoch) for loaders in shares]
+        batches = epoch_of(whole, epoch)
+        assert len(batches) == 3 and {len(part) for part in parts} == {3}
+        for batch, *of_each in zip(batches, *parts, strict=True):
+            assert max(len(part["ids"]) for part in of_each) - min(len(part["ids"]) for part in of_each) <= 1
+            for key in ("ids", "raw_captions"):  # the captions that were drawn, too
+                assert [x for part in of_each for x in part[key]] == batch[key]
+    whole = make(batch_size=2)
+    shares = [make(batch_size=2, share=(i, processes)) for i in range(processes)]
+    in_turn = [None] * len(whole.evaluation)
+    for i, loaders in enumerate(shares):
+        in_turn[i::processes] = list(loaders.evaluation)
+    for found, expected in zip(in_turn, whole.evaluation, strict=True):
+        assert_equal(found, expected)

@@ -38,3 +38,18 @@ def test_who_ignores_interruptions_goes_on_ignoring_them():
     with held_back():
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_other_signals_wait_for_their_handlers_too():
+    came = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        with pytest.raises(ZeroDivisionError), held_back():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert not came
+            1 / 0  # noqa: B018
+        assert came == [signal.SIGTERM]
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert len(came) == 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
