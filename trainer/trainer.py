@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from base.checkpoint import BEST, INTERRUPTED, load_weights, save_checkpoint, save_periodic
 from base.device import random_states, restore_random_states
-from base.distributed import launcher, size, told
+from base.distributed import LostError, launcher, size, told
 from base.experiment import CONFIG, Experiment
 from base.monitor import Monitor
 from base.runs import Start
@@ -178,6 +178,8 @@ class Trainer:
             self.model.refuse_nan()
             if (bad := losses.bad_step()) is not None:
                 raise self.steps.failure(self.steps.last, bad, steps)
+        except LostError:
+            raise
         except InputError as error:
             raise InputError(f"epoch {epoch}, {error}; the last checkpoint: {self.saved or 'none'}") from None
         seconds = time.perf_counter() - started
