@@ -119,12 +119,15 @@ class Trainer(Section):
 
     `monitor` is "off" or "max|min <name>", with `epoch`, `loss` or `val_<metrics>_<name>`; `early_stop` ends one whose
     monitored value has not improved for that many epochs. Nothing is saved, and nothing counts as best, in the first
-    `skip_first_n_saves` epochs. `precision` and `accumulate` are those of `TrainingSteps`, which documents them.
+    `skip_first_n_saves` epochs. `precision` and `accumulate` are those of `TrainingSteps`, which documents them. `compile`
+    lets `torch.compile` make the forward and backward passes, which takes a compiler and most of a minute; on a CPU a step was
+    no faster, and it has no effect with several processes.
     """
 
     epochs: PositiveInt
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     accumulate: PositiveInt = 1
+    compile: bool = False
     save_dir: str = "data/saved/"
     save_period: PositiveInt = 1
     skip_first_n_saves: NonNegativeInt = 0

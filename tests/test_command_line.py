@@ -294,3 +294,24 @@ def test_a_run_that_stopped_early_stays_stopped(run):
     folder, _ = train(run, *(x for option in options for x in ("--set", option)))
     code, out, _ = run(train_command, "--resume", folder / "checkpoint-epoch3.pth")
     assert code == 0 and "stopped" in out and "epoch 4/9" not in out
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # by torch itself
+def test_a_compiled_model_trains_to_the_same_figures(run, monkeypatch):
+    """Without the code generator, which takes a compiler: what is traced is what is run."""
+    asked = []
+
+    def compiled(net):
+        asked.append(net)
+        torch.nn.Module.compile(net, backend="aot_eager")
+
+    monkeypatch.setattr(train_command.model.CENet, "compile", compiled)
+    plain, _ = train(run)
+    assert not asked
+    folder, _ = train(run, "--set", "trainer.compile=true")
+    assert len(asked) == 1
+    expected, found = (json.loads((x / "metrics.json").read_text()) for x in (plain, folder))
+    assert found["t2v_metrics"] == pytest.approx(expected["t2v_metrics"])
+    one, other = (weights(x / "checkpoint-epoch3.pth") for x in (plain, folder))
+    torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-4)

@@ -75,6 +75,8 @@ class Trainer:
         self.options = config["trainer"]
         self.loaders = loaders
         self.device = device
+        if self.options["compile"]:
+            model.compile()
         precision, accumulate = self.options["precision"], self.options["accumulate"]
         self.steps = TrainingSteps(replica(model, optimizer), loss, optimizer, device, precision, accumulate)
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
