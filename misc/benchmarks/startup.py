@@ -46,10 +46,10 @@ def first_step(started: float, path: Path, arguments: list[str]) -> NoReturn:
 
         return wrapper
 
-    def losses(steps: TrainingSteps, batches: Iterable, number: int) -> NoReturn:
+    def losses(steps: TrainingSteps, batches: Iterable, number: int, first: int) -> NoReturn:
         batch = next(iter(batches))
         note("first batch")
-        next(one_step(steps, [batch], number))
+        next(one_step(steps, [batch], number, first))
         note("first step")
         write_json(path, over)
         sys.exit()
