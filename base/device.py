@@ -1,12 +1,14 @@
 """The choice of a device, and random states."""
 
 import logging
+import platform
 import random
 from typing import Any
 
 import numpy as np
 import torch
 
+from base.distributed import size
 from utils.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,18 @@ def select_device(index: int | None, disable_gpu: bool = False) -> torch.device:
         raise InputError(f"--device {index}: found {count} GPUs, expected an index from 0 to {count - 1}")
     logger.info("device: GPU %d, %s", index, torch.cuda.get_device_name(index))
     return torch.device("cuda", index)
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What figures may depend on beside seed and config: versions, the device, threads and processes, for their record."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        "threads": torch.get_num_threads(),
+        "processes": size(),
+    }
 
 
 def seed_everything(seed: int) -> None:

@@ -36,6 +36,8 @@ def test_training_writes_checkpoints_metrics_log_and_events(run):
     assert metrics["split"] == "val" and metrics["leaky"] is False and metrics["seed"] == 0
     assert metrics["config"] == CONFIG and metrics["checkpoint"] == str(folder / "trained_model.pth")
     assert metrics["epoch"] == best["epoch"]
+    environment = {"torch": torch.__version__, "numpy": np.__version__, "threads": torch.get_num_threads(), "processes": 1}
+    assert metrics["environment"].items() >= environment.items()
     # The best epoch's own validation says the same as the evaluation of its checkpoint.
     for name, value in metrics["t2v_metrics"].items():
         assert value == pytest.approx(best["values"][f"val_t2v_metrics_{name}"]), name

@@ -9,6 +9,7 @@ import torch
 
 from base.arguments import loader_arguments
 from base.checkpoint import load_weights
+from base.device import environment
 from base.experiment import METRICS
 from data_loader import data_loaders
 from logger.results import format_table, marked, write_metrics
@@ -97,6 +98,7 @@ def report(
         captions=int(evaluation.query_masks.sum()),
         parameters=num_parameters(net),
         validation=state.get("values"),
+        environment=environment(next(net.parameters()).device),
     )
     logger.info("metrics: %s", folder / METRICS)
     return content
