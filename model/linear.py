@@ -35,9 +35,9 @@ class JointLinear(nn.Module):
         self._spare, self.weight.grad = self.weight.grad, None
 
     def take_spare(self) -> Tensor | None:
-        """The memory that was kept, once, and not while gradients are added up."""
+        """The memory that was kept, once: what is written next is added to it, or takes other memory."""
         spare, self._spare = self._spare, None
-        return spare if self.weight.grad is None else None
+        return spare
 
 
 class _Product(torch.autograd.Function):

@@ -23,7 +23,7 @@ class PlainNetVLAD(nn.Module):
         """Pool `x` (N, T, d), of which `mask` (N, T) says what is valid, to (N, d * C)."""
         valid = self.batch_norm(x[mask] @ self.clusters)  # (number of valid tokens, C)
         assignment = x.new_zeros(*mask.shape, valid.shape[1])  # (N, T, C)
-        assignment[mask] = torch.softmax(valid, dim=1)
+        assignment[mask] = torch.softmax(valid, dim=1).to(x.dtype)
         residual = torch.bmm(x.transpose(1, 2), assignment) - assignment.sum(dim=1, keepdim=True) * self.clusters2
         return F.normalize(F.normalize(residual, dim=1).flatten(1), dim=1)
 

@@ -32,6 +32,7 @@ from utils.files import write_json
 VIDEOS, WORDS, TOKENS = 64, 30, 30
 WARM_UP, REPETITIONS = 2, 9
 LR = 1e-6
+PRECISIONS = ("fp32", "tf32", "bf16")  # of `TrainingSteps`; a CPU is measured with the first alone
 
 
 def random_batch(
@@ -91,20 +92,27 @@ class Clock:
         return time.perf_counter()
 
 
-def plain_step(model: PlainCE, batch: dict) -> Callable[[], None]:
+def bf16(batch: dict, precision: str) -> torch.autocast:
+    """Where layers multiply bfloat16, if that is the precision."""
+    return torch.autocast(batch["text"].device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def plain_step(model: PlainCE, batch: dict, precision: str) -> Callable[[], None]:
     """A step of the plain implementation."""
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
 
     def step() -> None:
         optimizer.zero_grad()
-        plain_loss(model(**batch)).backward()
+        with bf16(batch, precision):
+            sims = model(**batch)
+        plain_loss(sims.float()).backward()
         optimizer.step()
 
     return step
 
 
-def our_step(model: CENet, batch: dict, clock: Clock) -> Callable[[], None]:
-    """A step as `trainer/trainer.py` takes it, its parts timed."""
+def our_step(model: CENet, batch: dict, clock: Clock, precision: str) -> Callable[[], None]:
+    """A step as `trainer/step.py` takes it, its parts timed."""
     optimizer = build_optimizer({"type": "Adam", "args": {"lr": LR}}, model.parameters())
     criterion = MaxMarginRankingLoss()
     model.text_pooling.register_forward_hook(lambda *_: clock.mark("text pooling"))
@@ -112,10 +120,11 @@ def our_step(model: CENet, batch: dict, clock: Clock) -> Callable[[], None]:
     def step() -> None:
         clock.start()
         recycle_gradients(model)
-        text = model.embed_text(batch["text"], batch["word_mask"])
-        clock.mark("text layers")
-        video = model.embed_video(batch["experts"], batch["ind"], batch["frame_masks"])
-        clock.mark("video side")
+        with bf16(batch, precision):
+            text = model.embed_text(batch["text"], batch["word_mask"])
+            clock.mark("text layers")
+            video = model.embed_video(batch["experts"], batch["ind"], batch["frame_masks"])
+            clock.mark("video side")
         loss = criterion(model.score(text, video, batch["word_mask"].any(dim=-1)))
         clock.mark("similarity and loss")
         loss.backward()
@@ -196,9 +205,27 @@ def measure(sides: dict[str, Callable[[], None]], clock: Clock, repetitions: int
     return {name: values[WARM_UP:] for name, values in seconds.items()}
 
 
+def kernels(step: Callable[[], None], device: torch.device) -> int | None:
+    """How many kernels a step launches (None on a CPU)."""
+    if device.type != "cuda":
+        return None
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        step()
+        torch.cuda.synchronize(device)
+    names = [event.name for event in profile.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+    return sum(not name.startswith(("Memcpy", "Memset")) for name in names)
+
+
 def run(path: Path | None, device_index: int | None) -> None:
-    """Measure, print, and write everything to `path` if there is one."""
+    """Measure, print, and write everything to `path` if there is one; on a GPU in all precisions."""
     device = select_device(device_index)
+    found = [measure_precision(precision, device) for precision in (PRECISIONS if device.type == "cuda" else PRECISIONS[:1])]
+    if path is not None:
+        write_json(path, {"steps": found})
+
+
+def measure_precision(precision: str, device: torch.device) -> dict:
+    """Measure and print: the figures. The floor of bf16 is that of tf32."""
     config = ConfigParser.from_file(CONFIG, training=True)
     arguments = model_arguments(config)
     torch.manual_seed(0)
@@ -210,12 +237,17 @@ def run(path: Path | None, device_index: int | None) -> None:
     batch = _moved(random_batch(dims, arguments["text_dim"], sequences), device)
     clock = Clock(device)
     sides = {
-        "plain": plain_step(plain, batch),
-        "ours": our_step(ours, batch, clock),
+        "plain": plain_step(plain, batch, precision),
+        "ours": our_step(ours, batch, clock, precision),
         "floor": floor_step(ours, VIDEOS, device),
     }
-    seconds = measure(sides, clock, REPETITIONS)
-    report(seconds, clock.parts, num_parameters(ours), device, path)
+    torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
+    try:
+        seconds = measure(sides, clock, REPETITIONS)
+        launched = {name: kernels(sides[name], device) for name in ("plain", "ours")}
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    return report(seconds, clock.parts, num_parameters(ours), device, {"precision": precision, "kernels": launched})
 
 
 def _moved(batch: dict, device: torch.device) -> dict:
@@ -224,11 +256,11 @@ def _moved(batch: dict, device: torch.device) -> dict:
 
 
 def report(
-    seconds: dict[str, list[float]], parts: dict[str, list[float]], parameters: int, device: torch.device, path: Path | None
-) -> None:
-    """Print medians, and of the ratios within a round their median, and write them with every figure to `path`."""
+    seconds: dict[str, list[float]], parts: dict[str, list[float]], parameters: int, device: torch.device, about: dict
+) -> dict:
+    """Print medians, and of the ratios within a round their median: these, every figure, and what is known `about` them."""
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    found = {
+    found = about | {
         "device": where,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -240,7 +272,8 @@ def report(
         "plain / ours": statistics.median(a / b for a, b in zip(seconds["plain"], seconds["ours"], strict=True)),
         "ours / floor": statistics.median(a / b for a, b in zip(seconds["ours"], seconds["floor"], strict=True)),
     }
-    print(f"training step of CE, batch {VIDEOS}, {parameters:,} parameters; {where}, {found['threads']} threads")
+    print(f"training step of CE, batch {VIDEOS}, {parameters:,} parameters; {where}, {found['threads']} threads", end="")
+    print(f", {about['precision']}")
     print(f"median of {len(seconds['ours'])} repetitions, taking turns:")
     for name in seconds:
         print(f"  {name:20} {1000 * found['median'][name]:8.1f} ms")
@@ -249,5 +282,7 @@ def report(
     print("parts of ours:")
     for name in parts:
         print(f"  {name:20} {1000 * found['median'][name]:8.1f} ms")
-    if path is not None:
-        write_json(path, found)
+    for name, number in about["kernels"].items():
+        if number is not None:
+            print(f"kernels of {name:12} {number:6}")
+    return found

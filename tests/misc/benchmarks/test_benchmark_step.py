@@ -87,20 +87,26 @@ def test_the_floor_has_the_products_of_the_layers(models):
     assert found == 5 * (text_layers + gates + projections + pooling + similarity)
 
 
-def test_it_is_measured_and_written(models, tmp_path, capsys):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_it_is_measured(models, capsys, precision):
     ours, plain = (x.float() for x in models)
     inputs = step.random_batch(DIMS, 10, {"audio", "ocr"}, num_videos=12)
     device = torch.device("cpu")
     clock = step.Clock(device)
     sides = {
-        "plain": step.plain_step(plain, inputs),
-        "ours": step.our_step(ours, inputs, clock),
+        "plain": step.plain_step(plain, inputs, precision),
+        "ours": step.our_step(ours, inputs, clock, precision),
         "floor": step.floor_step(ours, 12, device),
     }
+    seen = set()
+    for model in (ours, plain):
+        model.video_dim_reduce[0].fc.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
     seconds = step.measure(sides, clock, repetitions=3)
-    step.report(seconds, clock.parts, 99, device, tmp_path / "step.json")
+    assert seen == {torch.float32 if precision == "fp32" else torch.bfloat16}
+    about = {"precision": precision, "kernels": {"plain": 12, "ours": step.kernels(sides["ours"], device)}}
+    written = json.loads(json.dumps(step.report(seconds, clock.parts, 99, device, about)))
     out = capsys.readouterr().out
-    written = json.loads((tmp_path / "step.json").read_text())
+    assert precision in out and "kernels of plain            12\n" in out and "kernels of ours" not in out
     parts = ["text pooling", "text layers", "video side", "similarity and loss", "backward", "optimiser"]
     for name in (*sides, *parts):
         assert len((written["seconds"] | written["parts"])[name]) == 3 and name in out
