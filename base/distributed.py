@@ -5,6 +5,7 @@ they compute together is in `trainer.replica`.
 """
 
 import contextlib
+import ctypes
 import functools
 import io
 import itertools
@@ -26,6 +27,7 @@ T = TypeVar("T")
 # For so long a process waits for another, which may be converting an archive for all of them.
 PATIENCE = timedelta(minutes=30)
 CPU = torch.device("cpu")
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 def rank() -> int:
@@ -94,6 +96,7 @@ def together(main: Callable[[], None]) -> Callable[[], None]:
             return
         store, number, count = next(dist.rendezvous("env://"))
         signal.signal(signal.SIGTERM, functools.partial(_end, store))
+        _end_with_launcher()
         try:
             with exchange():
                 backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
@@ -109,6 +112,12 @@ def together(main: Callable[[], None]) -> Callable[[], None]:
             raise
 
     return wrapper
+
+
+def _end_with_launcher() -> None:
+    """Let Linux send SIGTERM when torchrun is killed and can end nobody."""
+    with contextlib.suppress(OSError, AttributeError):  # another system
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(store: dist.Store, number: int, _: object) -> None:

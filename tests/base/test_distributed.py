@@ -51,7 +51,8 @@ def moved(name):
 def results(folder):
     """The content of `metrics.json`, without what another run has otherwise."""
     content = json.loads((folder / "metrics.json").read_text())
-    del content["checkpoint"], content["validation"]["steps_per_second"], content["validation"]["loss"]
+    del content["checkpoint"], content["environment"], content["validation"]["steps_per_second"]
+    del content["validation"]["loss"]
     return content
 
 
@@ -64,6 +65,21 @@ def whole(workplace, run):
     """The folder of a run of one process."""
     assert run(train_command, *ARGUMENTS)[0] == 0
     return moved("whole")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot tell a process of its parent's end")
+def test_no_process_outlives_torchrun(workplace):
+    command = [sys.executable, "-u", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += [str(ROOT / "train.py"), *ARGUMENTS, "--set", "trainer.epochs=100000"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}, **pipes) as launcher:
+        for line in launcher.stdout:
+            if line.startswith("epoch 2/"):
+                break
+        launcher.kill()
+        launcher.stdout.read()  # ends with the last process that holds the other end
+        assert "was told to end (SIGTERM)" in launcher.stderr.read()
 
 
 @pytest.mark.slow
