@@ -121,7 +121,7 @@ class Trainer(Section):
     monitored value has not improved for that many epochs. Nothing is saved, and nothing counts as best, in the first
     `skip_first_n_saves` epochs. `precision` and `accumulate` are those of `TrainingSteps`, which documents them. `compile`
     lets `torch.compile` make the forward and backward passes, which takes a C++ compiler and most of a minute; on a CPU a
-    step was no faster, and with several processes it has no effect.
+    step was no faster, and with several processes it has no effect. CUDA graphs are not made: batches differ in width.
     """
 
     epochs: PositiveInt

@@ -298,6 +298,14 @@ def test_a_run_that_stopped_early_stays_stopped(run):
     assert code == 0 and "stopped" in out and "epoch 4/9" not in out
 
 
+def test_tf32_without_a_gpu_says_that_it_is_none(run):
+    plain, out = train(run)
+    assert "tf32" not in out
+    folder, out = train(run, "--set", "trainer.precision=tf32")
+    assert "trainer.precision: tf32 is for GPUs, on a CPU it is fp32" in out
+    assert_equal_weights(plain / "checkpoint-epoch3.pth", folder / "checkpoint-epoch3.pth")
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of torch, to itself
 def test_a_compiled_model_trains_to_the_same_figures(run, monkeypatch):

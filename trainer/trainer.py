@@ -75,6 +75,8 @@ class Trainer:
         self.options = config["trainer"]
         self.loaders = loaders
         self.device = device
+        if self.options["precision"] == "tf32" and device.type == "cpu":
+            logger.warning("trainer.precision: tf32 is for GPUs, on a CPU it is fp32")
         if self.options["compile"]:
             model.compile()
         precision, accumulate = self.options["precision"], self.options["accumulate"]
