@@ -85,7 +85,8 @@ def survive(nursery, death):
     """
     for attempt in range(MOST_ATTEMPTS):
         code, _, out = nursery.train([*ARGUMENTS, *PAGE], death(attempt))
-        assert "Traceback" not in out, out
+        # Python itself tells of one, and goes on, when Ctrl-C comes in a callback of its own before the training has begun.
+        assert "Traceback" not in out or (code == 0 and "Exception ignored in" in out), out
         if code == 0 or list(MODELS.glob("*/metrics.json")):  # they come last
             return
         assert code in (-signal.SIGKILL, -signal.SIGTERM, 130, 143), out
