@@ -64,8 +64,10 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         if not isinstance(name, str) or not isinstance(weights, torch.Tensor):
             raise InputError(f"{path}: state_dict.{name} is {type(weights).__name__}, expected a tensor by name")
     begun = state.get("begun")
-    if begun is not None and not (isinstance(begun, dict) and isinstance(begun.get("step"), int) and begun["step"] >= 0):
-        raise InputError(f"{path}: begun is {begun}, expected the number of steps that are done")
+    if begun is not None:
+        step, loss = (begun.get("step"), begun.get("loss")) if isinstance(begun, dict) else (None, None)
+        if not isinstance(step, int) or step < 0 or not isinstance(loss, float) or not math.isfinite(loss):
+            raise InputError(f"{path}: begun is {begun}, expected the steps that are done and the sum of their losses")
     if state["epoch"] < 1:
         raise InputError(f"{path}: epoch is {state['epoch']}, expected 1 or later")
     values = state.get("values", {})

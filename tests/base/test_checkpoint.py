@@ -168,6 +168,8 @@ def test_a_run_that_went_back_keeps_what_it_writes(tmp_path):
         ({"epoch": -5}, "epoch is -5, expected 1 or later"),
         ({"values": {"loss": float("nan")}}, "values hold other things than numbers"),
         ({"values": {"loss": torch.ones(1)}}, "values hold other things than numbers"),
+        ({"begun": {"step": 1}}, "begun is .*, expected the steps that are done and the sum of their losses"),
+        ({"begun": {"step": -1, "loss": 0.0}}, "begun is .*, expected the steps"),
         ({"config_file": 3}, "config_file is int, expected str"),
         ({"state_dict": {1: torch.ones(1)}}, "state_dict.1 is Tensor, expected a tensor by name"),
     ],
