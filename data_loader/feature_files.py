@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import h5py
 import msgpack
 import numpy as np
 
+from data_loader.budget import Budget
+from data_loader.hdf5 import each_data_set
 from utils.errors import InputError
-from utils.safe_pickle import RefusedError, SafeUnpickler, StreamingUnpickler, UnstreamableError
+from utils.pickle_stream import StreamingUnpickler, UnstreamableError
+from utils.safe_pickle import RefusedError, SafeUnpickler
 
 SUFFIXES = (".pickle", ".pkl", ".npy", ".h5", ".mp")
 
@@ -26,11 +28,15 @@ def read_file(path: Path) -> Any:
         InputError: a file that is missing, damaged, of another kind, or holds anything but arrays and containers.
     """
     with _blaming(path):
+        content = None
         if path.suffix in (".pickle", ".pkl"):
             with path.open("rb") as file:
-                return SafeUnpickler(file).load()
-        if path.suffix == ".npy":
-            return _read_npy(path)
+                content = SafeUnpickler(file).load()
+        elif path.suffix == ".npy":
+            content = _read_npy(path)
+        if content is not None:
+            Budget(path).spend(content)
+            return content
     items: dict[Any, Any] = {}
     each_item(path, items.__setitem__)
     return items
@@ -54,15 +60,20 @@ def each_item(path: Path, sink: Sink, stream: bool = True, advance: Callable[[in
         UnstreamableError: the pickle has to be read whole, and all that was handed over is void.
     """
 
+    budget: Budget
+
     def guarded(name: Any, value: Any) -> None:
+        budget.spend(name)
+        budget.spend(value)
         try:
             sink(name, value)
         except Exception as error:
             raise _SinkError(error) from None
 
     with _blaming(path):
+        budget = Budget(path)
         if path.suffix == ".h5":
-            return _each_h5(path, guarded, advance)
+            return each_data_set(path, guarded, advance, budget)
         if path.suffix == ".npy" and not _holds_objects(path):
             return _each_row(path, _read_npy(path), guarded, advance)
         if path.suffix in (".pickle", ".pkl", ".npy", ".mp"):
@@ -101,6 +112,8 @@ class _SinkError(Exception):
 @contextlib.contextmanager
 def _blaming(path: Path) -> Iterator[None]:
     """Say of what goes wrong in which file it did."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: cannot be read, expected a file")
     try:
         yield
     except RefusedError as error:
@@ -109,8 +122,10 @@ def _blaming(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: not found") from None
     except _SinkError as error:
         raise error.error from None
-    except (InputError, UnstreamableError, MemoryError):
+    except (InputError, UnstreamableError):
         raise
+    except MemoryError:
+        raise InputError(f"{path}: cannot be read, it takes more memory than there is") from None
     except Exception as error:  # a damaged file can fail anywhere inside a decoder
         raise InputError(f"{path}: cannot be read ({type(error).__name__}: {' '.join(str(error).split())})") from None
 
@@ -178,27 +193,6 @@ def _each_row(path: Path, rows: Any, sink: Sink, advance: Callable[[int], None])
         sink(row, value)
         advance(getattr(value, "nbytes", 0))
     return "rows"
-
-
-def _each_h5(path: Path, sink: Sink, advance: Callable[[int], None]) -> str:
-    """The data sets of a file; links that could leave the file are refused."""
-
-    def visit(group: h5py.Group, prefix: str) -> None:
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise InputError(f"{path}: refused, '{prefix}{name}' is a link, expected data sets and groups alone")
-            if isinstance(group[name], h5py.Group):
-                visit(group[name], f"{prefix}{name}/")
-            else:
-                if group[name].is_virtual or group[name].external:
-                    raise InputError(f"{path}: refused, '{prefix}{name}' is stored in another file")
-                value = group[name][()]
-                sink(f"{prefix}{name}", value)
-                advance(getattr(value, "nbytes", 0))
-
-    with h5py.File(path, "r") as file:
-        visit(file, "")
-    return "dict"
 
 
 def _each_msgpack(path: Path, file: BinaryIO, sink: Sink) -> str:

@@ -19,8 +19,8 @@ from data_loader.encoding import Encoder
 from data_loader.feature_files import each_item
 from utils.errors import InputError
 from utils.files import atomic_write, remove_abandoned
+from utils.pickle_stream import UnstreamableError
 from utils.progress import SizeBar, size_text
-from utils.safe_pickle import UnstreamableError
 
 VERSION = 1
 BLOCK_BYTES = 64 << 20
