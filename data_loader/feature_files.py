@@ -9,12 +9,13 @@ from typing import Any, BinaryIO
 import msgpack
 import numpy as np
 
-from data_loader.budget import Budget
+from data_loader.budget import A_REFERENCE, Budget
 from data_loader.hdf5 import each_data_set
 from utils.errors import InputError
 from utils.pickle_stream import StreamingUnpickler, UnstreamableError
 from utils.safe_pickle import RefusedError, SafeUnpickler
 
+MOST_NPY_HEADER = 1 << 16
 SUFFIXES = (".pickle", ".pkl", ".npy", ".h5", ".mp")
 
 # Takes the name of an item, or its row in a file by row, and its content.
@@ -75,12 +76,12 @@ def each_item(path: Path, sink: Sink, stream: bool = True, advance: Callable[[in
         if path.suffix == ".h5":
             return each_data_set(path, guarded, advance, budget)
         if path.suffix == ".npy" and not _holds_objects(path):
-            return _each_row(path, _read_npy(path), guarded, advance)
+            return _each_row(path, _read_npy(path), guarded, advance, budget)
         if path.suffix in (".pickle", ".pkl", ".npy", ".mp"):
             with _Watched(path, advance) as file:
                 if path.suffix == ".mp":
                     return _each_msgpack(path, file, guarded)
-                return _each_pickled(path, file, guarded, stream)
+                return _each_pickled(path, file, guarded, stream, budget)
     raise InputError(f"{path}: unknown kind of file, expected one of {', '.join(SUFFIXES)}")
 
 
@@ -149,9 +150,17 @@ class _Watched(io.BufferedReader):
 
 
 def _skip_npy_header(file: BinaryIO) -> np.dtype:
+    """The dtype of an array, whose header numpy would read whatever its length."""
     version = np.lib.format.read_magic(file)
+    start, size = file.tell(), 2 if version == (1, 0) else 4
+    if (length := int.from_bytes(file.read(size), "little")) > MOST_NPY_HEADER:
+        raise RefusedError(f"a header of {length} bytes")
+    file.seek(start)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return read_header(file)[2]
+    shape, _, dtype = read_header(file)
+    if dtype.kind not in "biufcSUO" or not dtype.itemsize or any(n < 0 for n in shape):
+        raise RefusedError(f"an array of {dtype} of shape {shape}")
+    return dtype
 
 
 def _holds_objects(path: Path) -> bool:
@@ -168,7 +177,7 @@ def _read_npy(path: Path) -> Any:
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def _each_pickled(path: Path, file: BinaryIO, sink: Sink, stream: bool) -> str:
+def _each_pickled(path: Path, file: BinaryIO, sink: Sink, stream: bool, budget: Budget) -> str:
     if path.suffix == ".npy":
         _skip_npy_header(file)
     if stream:
@@ -182,13 +191,14 @@ def _each_pickled(path: Path, file: BinaryIO, sink: Sink, stream: bool) -> str:
             sink(name, value)
         return "dict"
     if isinstance(content, list | np.ndarray):
-        return _each_row(path, content, sink, lambda size: None)
+        return _each_row(path, content, sink, lambda size: None, budget)
     raise InputError(f"{path}: found a {type(content).__name__}, expected a dict from video name to array")
 
 
-def _each_row(path: Path, rows: Any, sink: Sink, advance: Callable[[int], None]) -> str:
+def _each_row(path: Path, rows: Any, sink: Sink, advance: Callable[[int], None], budget: Budget) -> str:
     if isinstance(rows, np.ndarray) and rows.ndim == 0:
         raise InputError(f"{path}: found one {rows.dtype}, expected an array with a row a video")
+    budget.spend_bytes(A_REFERENCE * len(rows))
     for row, value in enumerate(rows):
         sink(row, value)
         advance(getattr(value, "nbytes", 0))
@@ -201,6 +211,7 @@ def _each_msgpack(path: Path, file: BinaryIO, sink: Sink) -> str:
         raw=False,
         object_hook=_array_of,
         strict_map_key=False,
+        ext_hook=_refuse_extension,
         max_buffer_size=2**31 - 1,
         unicode_errors="surrogateescape",
     )
@@ -212,6 +223,10 @@ def _each_msgpack(path: Path, file: BinaryIO, sink: Sink) -> str:
         name = unpacker.unpack()
         sink(name, unpacker.unpack())
     return "dict"
+
+
+def _refuse_extension(code: int, data: bytes) -> None:
+    raise RefusedError(f"an object of another program (type {code})")
 
 
 def _array_of(content: dict) -> Any:

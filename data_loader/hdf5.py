@@ -52,8 +52,8 @@ def _check(data_set: h5py.Dataset, where: str, budget: Budget) -> None:
     """Refuse what leads out of the file, or would take too much memory to read."""
     if data_set.is_virtual or data_set.external:
         raise RefusedError(f"'{where}', which is stored in another file")
-    if data_set.dtype.kind not in "biufSO":
-        raise RefusedError(f"'{where}', an array of {data_set.dtype}")
+    if data_set.dtype.kind not in "biufS" or data_set.shape is None:
+        raise RefusedError(f"'{where}', an array of {data_set.dtype} of shape {data_set.shape}")
     if data_set.chunks is None:
         chunk = data_set.nbytes
     else:
