@@ -18,6 +18,9 @@ from data_loader.store import Table, open_table
 from data_loader.views import Captions, Features
 from utils.errors import InputError
 
+# A million names, and more.
+MOST_LIST_BYTES = 64 << 20
+
 logger = logging.getLogger(__name__)
 
 
@@ -272,6 +275,8 @@ def _refuse_problems(table: Table, items: np.ndarray) -> None:
 def _read_list(path: Path, short: Any) -> list[str]:
     """The video names in a split list, one a line."""
     try:
+        if path.stat().st_size > MOST_LIST_BYTES:
+            raise InputError(f"{path}: more than {MOST_LIST_BYTES} bytes, expected a list of video names, one a line")
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise InputError(f"{path}: not found, expected a list of video names, one a line") from None

@@ -151,9 +151,9 @@ H5 = {
     "external link to a device": h5(lambda file, outside: file.__setitem__("v", h5py.ExternalLink("/dev/zero", "/data"))),
     "soft link": h5(lambda file, outside: file.__setitem__("v", h5py.SoftLink("/elsewhere"))),
     "soft links in a loop": h5(
-        lambda file, outside: file.update({"v": h5py.SoftLink("/w"), "w": h5py.SoftLink("/v")})
-        if hasattr(file, "update")
-        else None
+        lambda file, outside: (
+            file.update({"v": h5py.SoftLink("/w"), "w": h5py.SoftLink("/v")}) if hasattr(file, "update") else None
+        )
     ),
     "external storage": h5(lambda file, outside: file.create_dataset("v", (1, 3), "u1", external=[(str(outside), 0, 3)])),
     "passwords": h5(lambda file, outside: file.create_dataset("v", (1, 3), "u1", external=[("/etc/passwd", 0, 3)])),
@@ -184,7 +184,7 @@ H5 = {
 
 def _nd(dtype: bytes, shape: bytes, data: bytes, kind: bytes = b"\xc4\x00") -> bytes:
     """An array as msgpack-numpy writes it, by bytes."""
-    fields = [(b"nd", b"\xc3"), (b"type", b"\xa9" [:0] + bytes([0xA0 + len(dtype)]) + dtype), (b"kind", kind)]
+    fields = [(b"nd", b"\xc3"), (b"type", b"\xa9"[:0] + bytes([0xA0 + len(dtype)]) + dtype), (b"kind", kind)]
     fields += [(b"shape", shape), (b"data", data)]
     return b"\x85" + b"".join(b"\xc4" + bytes([len(key)]) + key + value for key, value in fields)
 
