@@ -285,6 +285,8 @@ def _read_list(path: Path, short: Any) -> list[str]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}), expected a list of video names") from None
     ids = [short(line.strip()) for line in lines if line.strip()]
+    if odd := [video for video in ids if "\0" in video]:
+        raise InputError(f"{path}: {odd[0]!r} has a zero byte, expected a list of video names, one a line")
     if not ids:
         raise InputError(f"{path}: no video, expected at least one name")
     (video, count), *_ = Counter(ids).most_common(1)

@@ -13,7 +13,7 @@ from data_loader.budget import A_REFERENCE, Budget
 from data_loader.hdf5 import each_data_set
 from utils.errors import InputError
 from utils.pickle_stream import StreamingUnpickler, UnstreamableError
-from utils.safe_pickle import RefusedError, SafeUnpickler
+from utils.safe_pickle import RefusedError, SafeUnpickler, check_keys
 
 MOST_NPY_HEADER = 1 << 16
 SUFFIXES = (".pickle", ".pkl", ".npy", ".h5", ".mp")
@@ -221,6 +221,7 @@ def _each_msgpack(path: Path, file: BinaryIO, sink: Sink) -> str:
         raise InputError(f"{path}: found no map, expected one from video name to array") from None
     for _ in range(size):
         name = unpacker.unpack()
+        check_keys([name])
         sink(name, unpacker.unpack())
     return "dict"
 

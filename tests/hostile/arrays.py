@@ -6,7 +6,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-
 from hostile.pickles import MILLION, OPCODES
 
 GIB = 1 << 30

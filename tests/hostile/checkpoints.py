@@ -10,9 +10,9 @@ import zlib
 from pathlib import Path
 
 import torch
+from hostile.pickles import MILLION, OBJECTS, OPCODES, Call
 
 from base.legacy_checkpoint import MAGIC, VERSION
-from hostile.pickles import MILLION, OBJECTS, OPCODES, Call
 
 GIB = 1 << 30
 WEIGHTS = {"w": torch.arange(3.0)}
