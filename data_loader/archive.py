@@ -219,7 +219,10 @@ class Archive:
         if table.names is None:
             raise InputError(f"{table.source}: found an array by row, expected a dict from video name to array")
         item = {self._short(name): i for i, name in enumerate(table.names)}
-        if self.layout.strip_suffix and len(item) < len(set(table.names)):
+        if len(set(table.names)) < len(table.names):
+            (name, _), *_ = Counter(table.names).most_common(1)
+            raise InputError(f"{table.source}: '{name}' is there twice, expected each video once")
+        if len(item) < len(table.names):
             raise InputError(f"{table.source}: names that differ in their suffix alone, expected one a video")
         keys = keys or {}
         return np.array([item.get(keys.get(video, video), item.get(video, -1)) for video in ids])
@@ -247,7 +250,10 @@ class Archive:
     def _rows_flagged(self, name: str, part: str) -> np.ndarray:
         """The rows that a file says are missing, as booleans."""
         path = find_file(self.folder, name)
-        flags = np.ravel(read_file(path))
+        content = read_file(path)
+        if not isinstance(content, np.ndarray) or content.dtype.kind not in "biuf":
+            raise InputError(f"{path}: found no array of numbers, expected 0 or 1 (missing) for each video")
+        flags = np.ravel(content)
         if len(flags) != len(self._lists[part]):
             raise InputError(f"{path}: {len(flags)} rows, expected {len(self._lists[part])}, one a video")
         if other := [flag for flag in flags.tolist() if flag not in (0, 1)]:
@@ -263,7 +269,8 @@ def _entry(path: Path, content: Any, video: str) -> Any:
 
 
 def _has_words(table: Table, item: int) -> bool:
-    return bool(table.lengths[table.first[item] : table.first[item + 1]].any())
+    """Whether a video has a caption with a word, or one that is to be refused."""
+    return item in table.problems or bool(table.lengths[table.first[item] : table.first[item + 1]].any())
 
 
 def _refuse_problems(table: Table, items: np.ndarray) -> None:

@@ -64,7 +64,9 @@ class FeatureEncoder:
             return []
         if expert.aggregation in ("avg", "max"):
             x = x.astype(np.float32)
-            x = x.max(axis=0, keepdims=True) if expert.aggregation == "max" else x.mean(axis=0, keepdims=True)
+            with np.errstate(over="ignore"):  # the sum of finite numbers may be none
+                x = x.max(axis=0, keepdims=True) if expert.aggregation == "max" else x.mean(axis=0, keepdims=True)
+            x = _finite(path, f"the average of '{name}'", x)
         return [x]
 
 

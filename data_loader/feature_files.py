@@ -29,13 +29,9 @@ def read_file(path: Path) -> Any:
         InputError: a file that is missing, damaged, of another kind, or holds anything but arrays and containers.
     """
     with _blaming(path):
-        content = None
-        if path.suffix in (".pickle", ".pkl"):
+        if path.suffix in (".pickle", ".pkl", ".npy"):
             with path.open("rb") as file:
-                content = SafeUnpickler(file).load()
-        elif path.suffix == ".npy":
-            content = _read_npy(path)
-        if content is not None:
+                content = _read_npy(path) if path.suffix == ".npy" else SafeUnpickler(file).load()
             Budget(path).spend(content)
             return content
     items: dict[Any, Any] = {}
