@@ -14,12 +14,10 @@ from data_loader.datasets.layout import FileName, Part
 from data_loader.encoding import CaptionEncoder, Encoder, FeatureEncoder, TextEncoder
 from data_loader.experts import Expert
 from data_loader.feature_files import find_file, read_file
+from data_loader.lists import read_list
 from data_loader.store import Table, open_table
 from data_loader.views import Captions, Features
 from utils.errors import InputError
-
-# A million names, and more.
-MOST_LIST_BYTES = 64 << 20
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +84,7 @@ class Archive:
         train, evaluation = (self.layout.parts[part].ids for part in (self.split.train, self.split.evaluation))
         if train is None or not (self.folder / train).exists():
             return
-        if both := sorted(set(_read_list(self.folder / train, self._short)) & set(evaluation_ids)):
+        if both := sorted(set(read_list(self.folder / train, self._short)) & set(evaluation_ids)):
             logger.warning(
                 "%s: %d videos are in both %s and %s, first '%s'", self.folder, len(both), train, evaluation, both[0]
             )
@@ -193,7 +191,7 @@ class Archive:
                 count = len(self._table(path, CaptionEncoder(text_dim)))
                 self._lists[part] = [f"{part}-{row:06d}" for row in range(count)]
             else:
-                self._lists[part] = _read_list(self.folder / declared.ids, self._short)
+                self._lists[part] = read_list(self.folder / declared.ids, self._short)
         return self._lists[part]
 
     def _row(self, part: str) -> dict[str, int]:
@@ -277,26 +275,3 @@ def _refuse_problems(table: Table, items: np.ndarray) -> None:
     """Raise what the conversion found wrong with one of `items`."""
     if table.problems and (bad := sorted(set(items.tolist()) & table.problems.keys())):
         raise InputError(table.problems[bad[0]])
-
-
-def _read_list(path: Path, short: Any) -> list[str]:
-    """The video names in a split list, one a line."""
-    try:
-        if path.stat().st_size > MOST_LIST_BYTES:
-            raise InputError(f"{path}: more than {MOST_LIST_BYTES} bytes, expected a list of video names, one a line")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found, expected a list of video names, one a line") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error.reason})") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}), expected a list of video names") from None
-    ids = [short(line.strip()) for line in lines if line.strip()]
-    if odd := [video for video in ids if "\0" in video]:
-        raise InputError(f"{path}: {odd[0]!r} has a zero byte, expected a list of video names, one a line")
-    if not ids:
-        raise InputError(f"{path}: no video, expected at least one name")
-    (video, count), *_ = Counter(ids).most_common(1)
-    if count > 1:
-        raise InputError(f"{path}: '{video}' is there {count} times, expected once")
-    return ids
