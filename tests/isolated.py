@@ -1,6 +1,7 @@
 """A function run in a process of its own, which may crash, hang or eat memory: what became of it."""
 
 import dataclasses
+import faulthandler
 import multiprocessing
 import os
 import re
@@ -38,6 +39,7 @@ def _status(field: str) -> int:
 
 def _call(connection, function: Callable, args: tuple) -> None:
     os.setsid()
+    faulthandler.disable()
     resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + MOST_ADDRESSES,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     Path("/proc/self/clear_refs").write_text("5")

@@ -207,11 +207,6 @@ class SafeUnpickler(pickle._Unpickler):
             raise EOFError(f"{size} bytes are promised, there are fewer")
         return self._file.read(size)
 
-    def _count(self, weight: int) -> None:
-        self._made += weight
-        if self._made > self._most_made:
-            raise RefusedError("more containers than a file of its size has")
-
     def _load_bytearray(self) -> None:
         self.append(bytearray(self.read(struct.unpack("<Q", self.read(8))[0])))
 
@@ -253,7 +248,9 @@ def _weighed(load: Callable, weight: int) -> Callable:
     """What an opcode does, which makes something that takes memory."""
 
     def weighed(unpickler: SafeUnpickler) -> None:
-        unpickler._count(weight)
+        unpickler._made += weight
+        if unpickler._made > unpickler._most_made:
+            raise RefusedError("more containers than a file of its size has")
         load(unpickler)
 
     return weighed
