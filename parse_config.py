@@ -5,6 +5,7 @@ import copy
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 # What the checkpoints of the 2019 release were trained with.
 PUBLISHED = ("arch.args.gate_order=sequential", "arch.args.mask_padding=false")
+
+# More than any config of ours or of the release has, by far.
+MOST_BYTES, MOST_DEPTH, MOST_FILES = 1 << 20, 50, 100
 
 
 class ConfigParser:
@@ -40,9 +44,11 @@ class ConfigParser:
     ):
         self.source = source
         self.file = file or source
+        _check_depth(config, source)
         config = copy.deepcopy({key: value for key, value in config.items() if key != "inherit_from"})
         for override in overrides:
             _override(config, override)
+        _check_depth(config, source)
         try:
             self._config = validate(config, training)
         except InputError as error:
@@ -52,7 +58,7 @@ class ConfigParser:
     @classmethod
     def from_file(cls, path: str | Path, overrides: Sequence[str] = (), training: bool = False) -> "ConfigParser":
         """Read a JSON config and those it inherits from (paths relative to the working directory)."""
-        _check_files(Path(path))
+        _check_files(Path(path), [])
         return cls(load_json_config(Path(path)), str(path), overrides, training)
 
     @classmethod
@@ -150,15 +156,22 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _check_files(path: Path, heirs: tuple[Path, ...] = ()) -> None:
-    """Refuse a config, or one that it inherits from, that is no JSON object, naming the file at fault."""
+def _check_files(path: Path, seen: list[Path], heirs: tuple[Path, ...] = ()) -> None:
+    """Refuse a config, or one that it inherits from, that is no JSON object, naming the file at fault.
+
+    Args:
+        seen: every file that was read, as often as it was.
+    """
     inherited = f"; {heirs[-1]} inherits from it" if heirs else ""
+    seen.append(path)
     if path in heirs:
         raise InputError(f"{path}: inherits from itself")
+    if len(seen) > MOST_FILES:
+        raise InputError(f"{seen[0]}: inherits from more than {MOST_FILES} files")
     if path.suffix != ".json":
         raise InputError(f"{path}: expected a file .json{inherited}")
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = _read_json(path)
     except FileNotFoundError:
         missing = f"{heirs[-1]}: inherits from '{path}', which is" if heirs else f"{path}:"
         raise InputError(f"{missing} not found") from None
@@ -166,8 +179,37 @@ def _check_files(path: Path, heirs: tuple[Path, ...] = ()) -> None:
         raise InputError(f"{path}: not a JSON config ({error}){inherited}") from None
     if not isinstance(config, dict) or not isinstance(config.get("inherit_from", ""), str):
         raise InputError(f"{path}: not a JSON config (expected an object, and a path in inherit_from){inherited}")
+    _check_depth(config, path)
     for ancestor in filter(None, config.get("inherit_from", "").split(",")):
-        _check_files(Path(ancestor), (*heirs, path))
+        _check_files(Path(ancestor), seen, (*heirs, path))
+
+
+def _read_json(path: Path) -> Any:
+    """The content of a JSON file whose objects have each key once.
+
+    Raises:
+        ValueError, RecursionError, OSError: there is none.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict:
+        if repeated := [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]:
+            raise ValueError(f"'{repeated[0]}' is there twice")
+        return dict(pairs)
+
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise ValueError(f"{size} bytes, expected at most {MOST_BYTES}")
+    return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique)
+
+
+def _check_depth(config: Any, source: str | Path) -> None:
+    """Refuse a config that nests deeper than functions that go through it can."""
+    level = [config]
+    for _ in range(MOST_DEPTH):
+        level = [x for part in level for x in (part.values() if isinstance(part, Mapping) else part)]
+        level = [part for part in level if isinstance(part, Mapping | list | tuple)]
+        if not level:
+            return
+    raise InputError(f"{source}: objects and lists more than {MOST_DEPTH} deep")
 
 
 def _override(config: dict, override: str) -> None:
@@ -179,6 +221,8 @@ def _override(config: dict, override: str) -> None:
         value = json.loads(text)
     except json.JSONDecodeError:
         value = text
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"--set {path}: {error}") from None
     *parents, name = path.split(".")
     for depth, key in enumerate(parents, start=1):
         config = config.setdefault(key, {})

@@ -5,17 +5,18 @@ import math
 import pickle
 import re
 import warnings
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from base.checkpoint_files import check
 from base.legacy_checkpoint import is_legacy, read_legacy
 from model.model import CENet
 from model.published import load_published
 from utils.errors import InputError
 from utils.files import atomic_write
+from utils.safe_pickle import RefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     for name, weights in state["state_dict"].items():
         if not isinstance(name, str) or not isinstance(weights, torch.Tensor):
             raise InputError(f"{path}: state_dict.{name} is {type(weights).__name__}, expected a tensor by name")
+        if weights.layout != torch.strided or weights.is_complex() or weights.is_quantized or weights.is_meta:
+            raise InputError(f"{path}: state_dict.{name} is sparse, complex, packed or without data, expected plain numbers")
     begun = state.get("begun")
     if begun is not None:
         step, loss = (begun.get("step"), begun.get("loss")) if isinstance(begun, dict) else (None, None)
@@ -79,10 +82,13 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     """The content of a checkpoint of today's format."""
     try:
+        check(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols: the file is read or refused
             # Mapped: the optimiser, two thirds of it, takes no memory where nobody asks for it.
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except RefusedError as error:
+        raise InputError(f"{path}: refused, it holds {error}; expected tensors and plain values") from None
     except pickle.UnpicklingError:
         raise InputError(f"{path}: refused, it is damaged or holds other things than tensors and plain values") from None
     except Exception as error:  # a damaged file can fail anywhere inside the decoder

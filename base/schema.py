@@ -3,7 +3,11 @@
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, FiniteFloat
+
+# What torch can count with, also after a multiplication.
+PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]
+NonNegativeInt = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Section(pydantic.BaseModel):

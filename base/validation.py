@@ -44,9 +44,14 @@ def validate(config: dict, training: bool) -> dict:
                 raise InputError(f"{section}: missing, a training needs it")
     for section, content in checked.items():
         try:
-            json.dumps(content, allow_nan=False)
+            text = json.dumps(content, allow_nan=False, ensure_ascii=False)
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{section}: holds a letter that is none ({error.reason}), expected text") from None
         except ValueError:
             raise InputError(f"{section}: holds NaN or Infinity, expected finite numbers") from None
+        if "\\u0000" in text:
+            raise InputError(f"{section}: holds a zero byte, expected text")
     if len(set(checked["metrics"])) < len(checked["metrics"]):
         raise InputError(f"metrics: found {checked['metrics']}, expected each once")
     _check_optimisation(checked)

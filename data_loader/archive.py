@@ -14,6 +14,7 @@ from data_loader.datasets.layout import FileName, Part
 from data_loader.encoding import CaptionEncoder, Encoder, FeatureEncoder, TextEncoder
 from data_loader.experts import Expert
 from data_loader.feature_files import find_file, read_file
+from data_loader.lists import read_list
 from data_loader.store import Table, open_table
 from data_loader.views import Captions, Features
 from utils.errors import InputError
@@ -83,7 +84,7 @@ class Archive:
         train, evaluation = (self.layout.parts[part].ids for part in (self.split.train, self.split.evaluation))
         if train is None or not (self.folder / train).exists():
             return
-        if both := sorted(set(_read_list(self.folder / train, self._short)) & set(evaluation_ids)):
+        if both := sorted(set(read_list(self.folder / train, self._short)) & set(evaluation_ids)):
             logger.warning(
                 "%s: %d videos are in both %s and %s, first '%s'", self.folder, len(both), train, evaluation, both[0]
             )
@@ -190,7 +191,7 @@ class Archive:
                 count = len(self._table(path, CaptionEncoder(text_dim)))
                 self._lists[part] = [f"{part}-{row:06d}" for row in range(count)]
             else:
-                self._lists[part] = _read_list(self.folder / declared.ids, self._short)
+                self._lists[part] = read_list(self.folder / declared.ids, self._short)
         return self._lists[part]
 
     def _row(self, part: str) -> dict[str, int]:
@@ -216,7 +217,10 @@ class Archive:
         if table.names is None:
             raise InputError(f"{table.source}: found an array by row, expected a dict from video name to array")
         item = {self._short(name): i for i, name in enumerate(table.names)}
-        if self.layout.strip_suffix and len(item) < len(set(table.names)):
+        if len(set(table.names)) < len(table.names):
+            (name, _), *_ = Counter(table.names).most_common(1)
+            raise InputError(f"{table.source}: '{name}' is there twice, expected each video once")
+        if len(item) < len(table.names):
             raise InputError(f"{table.source}: names that differ in their suffix alone, expected one a video")
         keys = keys or {}
         return np.array([item.get(keys.get(video, video), item.get(video, -1)) for video in ids])
@@ -244,7 +248,10 @@ class Archive:
     def _rows_flagged(self, name: str, part: str) -> np.ndarray:
         """The rows that a file says are missing, as booleans."""
         path = find_file(self.folder, name)
-        flags = np.ravel(read_file(path))
+        content = read_file(path)
+        if not isinstance(content, np.ndarray) or content.dtype.kind not in "biuf":
+            raise InputError(f"{path}: found no array of numbers, expected 0 or 1 (missing) for each video")
+        flags = np.ravel(content)
         if len(flags) != len(self._lists[part]):
             raise InputError(f"{path}: {len(flags)} rows, expected {len(self._lists[part])}, one a video")
         if other := [flag for flag in flags.tolist() if flag not in (0, 1)]:
@@ -260,29 +267,11 @@ def _entry(path: Path, content: Any, video: str) -> Any:
 
 
 def _has_words(table: Table, item: int) -> bool:
-    return bool(table.lengths[table.first[item] : table.first[item + 1]].any())
+    """Whether a video has a caption with a word, or one that is to be refused."""
+    return item in table.problems or bool(table.lengths[table.first[item] : table.first[item + 1]].any())
 
 
 def _refuse_problems(table: Table, items: np.ndarray) -> None:
     """Raise what the conversion found wrong with one of `items`."""
     if table.problems and (bad := sorted(set(items.tolist()) & table.problems.keys())):
         raise InputError(table.problems[bad[0]])
-
-
-def _read_list(path: Path, short: Any) -> list[str]:
-    """The video names in a split list, one a line."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found, expected a list of video names, one a line") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error.reason})") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}), expected a list of video names") from None
-    ids = [short(line.strip()) for line in lines if line.strip()]
-    if not ids:
-        raise InputError(f"{path}: no video, expected at least one name")
-    (video, count), *_ = Counter(ids).most_common(1)
-    if count > 1:
-        raise InputError(f"{path}: '{video}' is there {count} times, expected once")
-    return ids

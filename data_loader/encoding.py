@@ -64,7 +64,9 @@ class FeatureEncoder:
             return []
         if expert.aggregation in ("avg", "max"):
             x = x.astype(np.float32)
-            x = x.max(axis=0, keepdims=True) if expert.aggregation == "max" else x.mean(axis=0, keepdims=True)
+            with np.errstate(over="ignore"):  # the sum of finite numbers may be none
+                x = x.max(axis=0, keepdims=True) if expert.aggregation == "max" else x.mean(axis=0, keepdims=True)
+            x = _finite(path, f"the average of '{name}'", x)
         return [x]
 
 
@@ -102,8 +104,17 @@ class TextEncoder:
 
     def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
         """See `Encoder`."""
-        texts = [x if isinstance(x, str) else " ".join(map(str, _listed(path, name, x))) for x in _listed(path, name, value)]
-        return [np.frombuffer(text.encode("utf-8", "surrogateescape"), dtype=np.uint8) for text in texts]
+        texts = [x if isinstance(x, str) else self._joined(path, name, x) for x in _listed(path, name, value)]
+        try:
+            return [np.frombuffer(text.encode("utf-8", "surrogateescape"), dtype=np.uint8) for text in texts]
+        except UnicodeEncodeError as error:
+            raise InputError(f"{path}: '{name}' has letters that are none ({error.reason}), expected text") from None
+
+    def _joined(self, path: Path, name: Any, caption: Any) -> str:
+        words = [x.decode("utf-8", "surrogateescape") if isinstance(x, bytes) else x for x in _listed(path, name, caption)]
+        if other := [word for word in words if not isinstance(word, str)]:
+            raise InputError(f"{path}: '{name}' has a {type(other[0]).__name__} for a word, expected text")
+        return " ".join(words)
 
 
 def _finite(path: Path, item: str, x: np.ndarray) -> np.ndarray:

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import h5py
 import msgpack
 import numpy as np
 
+from data_loader.budget import A_REFERENCE, Budget
+from data_loader.hdf5 import each_data_set
 from utils.errors import InputError
-from utils.safe_pickle import RefusedError, SafeUnpickler, StreamingUnpickler, UnstreamableError
+from utils.pickle_stream import StreamingUnpickler, UnstreamableError
+from utils.safe_pickle import RefusedError, SafeUnpickler, check_keys
 
+MOST_NPY_HEADER = 1 << 16
 SUFFIXES = (".pickle", ".pkl", ".npy", ".h5", ".mp")
 
 # Takes the name of an item, or its row in a file by row, and its content.
@@ -26,11 +29,11 @@ def read_file(path: Path) -> Any:
         InputError: a file that is missing, damaged, of another kind, or holds anything but arrays and containers.
     """
     with _blaming(path):
-        if path.suffix in (".pickle", ".pkl"):
+        if path.suffix in (".pickle", ".pkl", ".npy"):
             with path.open("rb") as file:
-                return SafeUnpickler(file).load()
-        if path.suffix == ".npy":
-            return _read_npy(path)
+                content = _read_npy(path) if path.suffix == ".npy" else SafeUnpickler(file).load()
+            Budget(path).spend(content)
+            return content
     items: dict[Any, Any] = {}
     each_item(path, items.__setitem__)
     return items
@@ -54,22 +57,27 @@ def each_item(path: Path, sink: Sink, stream: bool = True, advance: Callable[[in
         UnstreamableError: the pickle has to be read whole, and all that was handed over is void.
     """
 
+    budget: Budget
+
     def guarded(name: Any, value: Any) -> None:
+        budget.spend(name)
+        budget.spend(value)
         try:
             sink(name, value)
         except Exception as error:
             raise _SinkError(error) from None
 
     with _blaming(path):
+        budget = Budget(path)
         if path.suffix == ".h5":
-            return _each_h5(path, guarded, advance)
+            return each_data_set(path, guarded, advance, budget)
         if path.suffix == ".npy" and not _holds_objects(path):
-            return _each_row(path, _read_npy(path), guarded, advance)
+            return _each_row(path, _read_npy(path), guarded, advance, budget)
         if path.suffix in (".pickle", ".pkl", ".npy", ".mp"):
             with _Watched(path, advance) as file:
                 if path.suffix == ".mp":
                     return _each_msgpack(path, file, guarded)
-                return _each_pickled(path, file, guarded, stream)
+                return _each_pickled(path, file, guarded, stream, budget)
     raise InputError(f"{path}: unknown kind of file, expected one of {', '.join(SUFFIXES)}")
 
 
@@ -101,6 +109,8 @@ class _SinkError(Exception):
 @contextlib.contextmanager
 def _blaming(path: Path) -> Iterator[None]:
     """Say of what goes wrong in which file it did."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: cannot be read, expected a file")
     try:
         yield
     except RefusedError as error:
@@ -109,8 +119,10 @@ def _blaming(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: not found") from None
     except _SinkError as error:
         raise error.error from None
-    except (InputError, UnstreamableError, MemoryError):
+    except (InputError, UnstreamableError):
         raise
+    except MemoryError:
+        raise InputError(f"{path}: cannot be read, it takes more memory than there is") from None
     except Exception as error:  # a damaged file can fail anywhere inside a decoder
         raise InputError(f"{path}: cannot be read ({type(error).__name__}: {' '.join(str(error).split())})") from None
 
@@ -134,9 +146,17 @@ class _Watched(io.BufferedReader):
 
 
 def _skip_npy_header(file: BinaryIO) -> np.dtype:
+    """The dtype of an array, whose header numpy would read whatever its length."""
     version = np.lib.format.read_magic(file)
+    start, size = file.tell(), 2 if version == (1, 0) else 4
+    if (length := int.from_bytes(file.read(size), "little")) > MOST_NPY_HEADER:
+        raise RefusedError(f"a header of {length} bytes")
+    file.seek(start)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return read_header(file)[2]
+    shape, _, dtype = read_header(file)
+    if dtype.kind not in "biufcSUO" or not dtype.itemsize or any(n < 0 for n in shape):
+        raise RefusedError(f"an array of {dtype} of shape {shape}")
+    return dtype
 
 
 def _holds_objects(path: Path) -> bool:
@@ -153,7 +173,7 @@ def _read_npy(path: Path) -> Any:
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def _each_pickled(path: Path, file: BinaryIO, sink: Sink, stream: bool) -> str:
+def _each_pickled(path: Path, file: BinaryIO, sink: Sink, stream: bool, budget: Budget) -> str:
     if path.suffix == ".npy":
         _skip_npy_header(file)
     if stream:
@@ -167,38 +187,18 @@ def _each_pickled(path: Path, file: BinaryIO, sink: Sink, stream: bool) -> str:
             sink(name, value)
         return "dict"
     if isinstance(content, list | np.ndarray):
-        return _each_row(path, content, sink, lambda size: None)
+        return _each_row(path, content, sink, lambda size: None, budget)
     raise InputError(f"{path}: found a {type(content).__name__}, expected a dict from video name to array")
 
 
-def _each_row(path: Path, rows: Any, sink: Sink, advance: Callable[[int], None]) -> str:
+def _each_row(path: Path, rows: Any, sink: Sink, advance: Callable[[int], None], budget: Budget) -> str:
     if isinstance(rows, np.ndarray) and rows.ndim == 0:
         raise InputError(f"{path}: found one {rows.dtype}, expected an array with a row a video")
+    budget.spend_bytes(A_REFERENCE * len(rows))
     for row, value in enumerate(rows):
         sink(row, value)
         advance(getattr(value, "nbytes", 0))
     return "rows"
-
-
-def _each_h5(path: Path, sink: Sink, advance: Callable[[int], None]) -> str:
-    """The data sets of a file; links that could leave the file are refused."""
-
-    def visit(group: h5py.Group, prefix: str) -> None:
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise InputError(f"{path}: refused, '{prefix}{name}' is a link, expected data sets and groups alone")
-            if isinstance(group[name], h5py.Group):
-                visit(group[name], f"{prefix}{name}/")
-            else:
-                if group[name].is_virtual or group[name].external:
-                    raise InputError(f"{path}: refused, '{prefix}{name}' is stored in another file")
-                value = group[name][()]
-                sink(f"{prefix}{name}", value)
-                advance(getattr(value, "nbytes", 0))
-
-    with h5py.File(path, "r") as file:
-        visit(file, "")
-    return "dict"
 
 
 def _each_msgpack(path: Path, file: BinaryIO, sink: Sink) -> str:
@@ -207,6 +207,7 @@ def _each_msgpack(path: Path, file: BinaryIO, sink: Sink) -> str:
         raw=False,
         object_hook=_array_of,
         strict_map_key=False,
+        ext_hook=_refuse_extension,
         max_buffer_size=2**31 - 1,
         unicode_errors="surrogateescape",
     )
@@ -216,8 +217,13 @@ def _each_msgpack(path: Path, file: BinaryIO, sink: Sink) -> str:
         raise InputError(f"{path}: found no map, expected one from video name to array") from None
     for _ in range(size):
         name = unpacker.unpack()
+        check_keys([name])
         sink(name, unpacker.unpack())
     return "dict"
+
+
+def _refuse_extension(code: int, data: bytes) -> None:
+    raise RefusedError(f"an object of another program (type {code})")
 
 
 def _array_of(content: dict) -> Any:

@@ -19,8 +19,8 @@ from data_loader.encoding import Encoder
 from data_loader.feature_files import each_item
 from utils.errors import InputError
 from utils.files import atomic_write, remove_abandoned
+from utils.pickle_stream import UnstreamableError
 from utils.progress import SizeBar, size_text
-from utils.safe_pickle import UnstreamableError
 
 VERSION = 1
 BLOCK_BYTES = 64 << 20
@@ -134,7 +134,9 @@ def _convert(source: Path, encoder: Encoder, cache: Path, about: str) -> None:
             bar.reset()
             try:
                 with atomic_write(cache) as file, h5py.File(file, "w") as container:
-                    container.attrs["about"] = about
+                    container.attrs["about"] = np.bytes_(
+                        about
+                    )  # of fixed length: the library may hang on a damaged other one
                     _write(container, source, encoder, bar.update, **attempts[0])
                 break
             except UnstreamableError:
@@ -178,7 +180,7 @@ def _write(
 
     kind = each_item(source, keep, stream, advance)
     blocks.flush()
-    file.attrs["dtype"], file.attrs["width"] = dtype.str, encoder.width or 0
+    file.attrs["dtype"], file.attrs["width"] = np.bytes_(dtype.str), encoder.width or 0
     for key, content in (("names", names if kind == "dict" else None), ("problems", problems)):
         file[key] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
     for key, numbers in (("first", first), ("lengths", lengths), ("block", block), ("row", row)):

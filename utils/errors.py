@@ -15,6 +15,11 @@ class InputError(Exception):
     """Bad input: one line that says which file, key or item, what was found and what was expected."""
 
 
+def one_line(text: str) -> str:
+    """`text` without line ends, and with nothing that a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
+
+
 def command(main: Callable[[], None]) -> Callable[[], None]:
     """Make `main` a command: bad input is one line on standard error and exit code 2.
 
@@ -27,16 +32,16 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
             with sigterm_raised():
                 main()
         except InputError as error:
-            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"error: {one_line(str(error))}", file=sys.stderr)
             sys.exit(2)
         except BrokenPipeError:  # whoever reads the output has read enough, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
             sys.exit(141)  # as a shell says of a command that SIGPIPE ended
         except OSError as error:
-            print(f"error: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
+            print(f"error: {one_line(str(error.filename or 'file system'))}: {error.strerror or error}", file=sys.stderr)
             sys.exit(2)
         except (MemoryError, RuntimeError) as error:
-            what = " ".join(str(error).split())
+            what = one_line(str(error))
             if "DataLoader worker" in what:
                 print(f"error: a process that reads data has ended, perhaps for lack of memory ({what})", file=sys.stderr)
             elif isinstance(error, MemoryError) or any(words in what for words in OUT_OF_MEMORY):

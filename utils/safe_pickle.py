@@ -1,16 +1,23 @@
-"""Unpickling what strangers wrote: nothing that a pickle says is executed."""
+"""Unpickling what strangers wrote: nothing that a pickle says is executed, and memory is bounded by its size."""
 
 import codecs
+import io
 import math
 import pickle
+import re
+import struct
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy._core import multiarray, numeric
 
-KEPT_BYTES = 1024
+# A read of more is checked against the end of the file.
+PROMISED_BYTES = 1 << 20
+# How many containers and references a pickle may make: so many, and one more for so many bytes of it.
+MADE, BYTES_A_MADE = 10**6, 2
+_KEYS = (str, bytes, int, float, complex, np.generic, type(None))
 
 
 class RefusedError(pickle.UnpicklingError):
@@ -43,6 +50,8 @@ class _DType:
     __slots__ = ("_order", "_code")
 
     def __init__(self, code: str, align: bool = False, copy: bool = False):
+        if not isinstance(code, str) or not re.fullmatch(r"[<>=|]?[a-zA-Z?]\d{0,9}", code):
+            raise RefusedError("an array of records")
         self._code, self._order = code, "="
 
     def __setstate__(self, state: tuple) -> None:
@@ -52,7 +61,7 @@ class _DType:
 
     def real(self) -> np.dtype:
         dtype = np.dtype(self._code)
-        if dtype.kind not in "biufcSUO":
+        if dtype.kind not in "biufcSUO" or not dtype.itemsize:
             raise RefusedError(f"an array of {dtype}")
         return dtype.newbyteorder(self._order)
 
@@ -95,10 +104,58 @@ _NDARRAY = Allowed()
 def _reconstruct(subtype: type, shape: tuple, dtype: Any) -> np.ndarray:
     """An empty array, and of no other type, that the pickle then fills."""
     if subtype is not _NDARRAY:
-        raise RefusedError(f"an array of type {subtype!r}")
+        raise RefusedError("an array that is no numpy.ndarray")
     return multiarray._reconstruct(_Array, (0,), b"b")
 
 
+def check_keys(keys: Iterable) -> None:
+    """Nothing but plain values has a hash here: that of nested tuples may take for ever, or more stack than there is."""
+    if not all(isinstance(key, _KEYS) for key in keys):
+        raise RefusedError("a dict or set with other keys than texts and numbers")
+
+
+def _ordered(pairs: Any = ()) -> OrderedDict:
+    """An OrderedDict of key and value, as Python 2 pickles it."""
+    if not isinstance(pairs, list | tuple) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
+        raise RefusedError("an OrderedDict of other things than keys and values")
+    check_keys(key for key, _ in pairs)
+    return OrderedDict(pairs)
+
+
+def _set_of(kind: type) -> Callable:
+    """A set of the items of a list, as protocols before 4 pickle it."""
+
+    def make(items: Any = ()) -> Any:
+        check_keys(items if isinstance(items, list | tuple) else (items,))
+        return kind(items)
+
+    return make
+
+
+def _bytes_of(kind: type) -> Callable:
+    """Bytes of text in latin1, and not as many as a number says."""
+
+    def make(text: Any = "", encoding: str = "latin1") -> Any:
+        if isinstance(text, bytes):
+            return kind(text)
+        if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+            raise RefusedError(f"{kind.__name__} of a {type(text).__name__}")
+        return kind(text.encode("latin1"))
+
+    return make
+
+
+def _complex(real: float, imaginary: float) -> complex:
+    return complex(float(real), float(imaginary))
+
+
+_BUILTINS = {
+    "set": _set_of(set),
+    "frozenset": _set_of(frozenset),
+    "bytes": _bytes_of(bytes),
+    "bytearray": _bytes_of(bytearray),
+    "complex": _complex,
+}
 _NUMPY = {
     ("multiarray", "_reconstruct"): Allowed(_reconstruct),
     ("multiarray", "scalar"): Allowed(lambda dtype, content: multiarray.scalar(_numbers(dtype), content)),
@@ -111,19 +168,31 @@ _ALLOWED = {
     ("numpy", "ndarray"): _NDARRAY,
     ("numpy", "dtype"): Allowed(_DType),
     ("_codecs", "encode"): Allowed(_encode),
-    ("collections", "OrderedDict"): OrderedDict,
-    **{
-        (builtins, kind.__name__): kind
-        for builtins in ("builtins", "__builtin__")
-        for kind in (dict, list, tuple, set, frozenset, bytes, bytearray, str, int, float, complex, bool)
-    },
+    ("collections", "OrderedDict"): Allowed(_ordered),
+    **{(module, name): Allowed(call) for module in ("builtins", "__builtin__") for name, call in _BUILTINS.items()},
 }
 
 
-class _Restricted:
-    """Finds what is allowed and refuses everything else, before it is imported."""
+class SafeUnpickler(pickle._Unpickler):
+    """Builds numpy arrays and builtin containers. The pickle may come from Python 2.
+
+    It finds what is allowed and refuses everything else, before it is imported; and it takes no more memory than some
+    hundred times the size of the file. The library's unpickler in Python is used: that in C trusts the sizes that a pickle
+    promises, and hashes what would overflow its stack. Arrays are as fast in both.
+    """
 
     allowed: Mapping[tuple[str, str], Any] = _ALLOWED
+    dispatch = dict(pickle._Unpickler.dispatch)
+
+    def __init__(self, file: BinaryIO):
+        super().__init__(file, encoding="latin1")
+        start = file.tell()
+        self._end = file.seek(0, io.SEEK_END)
+        file.seek(start)
+        self._file = file
+        self._file_read = self._read_promised
+        self._most_made = MADE + (self._end - start) // BYTES_A_MADE
+        self._made = 0
 
     def find_class(self, module: str, name: str) -> Any:
         """The allowed object `module.name`."""
@@ -132,138 +201,76 @@ class _Restricted:
         except KeyError:
             raise RefusedError(f"the class {module}.{name}".encode("unicode_escape").decode()) from None
 
+    def _read_promised(self, size: int) -> bytes:
+        """The next bytes; more than there are is no reason to make room for them."""
+        if size > PROMISED_BYTES and size > self._end - self._file.tell():
+            raise EOFError(f"{size} bytes are promised, there are fewer")
+        return self._file.read(size)
 
-class SafeUnpickler(_Restricted, pickle.Unpickler):
-    """Builds numpy arrays and builtin containers. The pickle may come from Python 2."""
+    def _load_bytearray(self) -> None:
+        self.append(bytearray(self.read(struct.unpack("<Q", self.read(8))[0])))
 
-    def __init__(self, file: BinaryIO):
-        super().__init__(file, encoding="latin1")
-
-
-class UnstreamableError(Exception):
-    """A pickle is not one dict, or its items share arrays: it has to be read whole."""
-
-
-_FORGOTTEN = object()
-
-
-class _Memo(dict):
-    """What a pickle may refer to again, without the arrays and texts of the items that are done."""
-
-    def __init__(self):
-        self.recent: list[int] = []
-
-    def __setitem__(self, key: int, value: Any) -> None:
-        self.recent.append(key)
-        super().__setitem__(key, value)
-
-    def forget(self) -> None:
-        """Let go of what is large or holds others."""
-        for key in self.recent:
-            if _size(self[key]) > KEPT_BYTES:
-                super().__setitem__(key, _FORGOTTEN)
-        self.recent.clear()
-
-
-def _size(value: Any) -> float:
-    """Bytes that `value` holds, about."""
-    if isinstance(value, list | tuple):
-        return np.inf
-    if isinstance(value, np.ndarray):
-        return value.nbytes
-    return len(value) if isinstance(value, bytes | str) else 0
-
-
-class StreamingUnpickler(_Restricted, pickle._Unpickler):
-    """Hands the items of a pickled dict to `sink`, one by one as they are read, so that the dict is never whole in memory.
-
-    The library's unpickler in Python is used, since the one in C cannot be interrupted; arrays are as fast in both.
-    """
-
-    dispatch = dict(pickle._Unpickler.dispatch)
-
-    def __init__(self, file: BinaryIO, sink: Callable[[Any, Any], None]):
-        super().__init__(file, encoding="latin1")
-        self.sink = sink
-        self.memo = _Memo()
-        self.outer: dict | None = None
-
-    def load(self) -> None:
-        """Read it all.
-
-        Raises:
-            UnstreamableError: what was handed over is not the whole truth.
-        """
-        content = super().load()
-        if isinstance(content, np.ndarray) and content.ndim == 0:  # as numpy saves a dict
-            content = content.item()
-        if content is not self.outer or content is None:
-            raise UnstreamableError
-
-    def _emit(self, key: Any, value: Any) -> None:
-        self.sink(key, value)
-        self.memo.forget()
-
-    def _opened(self) -> None:
-        if self.outer is None:
-            self.outer = self.stack[-1]
+    def _load_long4(self) -> None:
+        raise RefusedError("an integer of thousands of digits")
 
     def _load_setitem(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        if self.stack[-1] is self.outer:
-            self._emit(key, value)
-        else:
-            self.stack[-1][key] = value
+        check_keys(self.stack[-2:-1])
+        self._set_items([self.stack.pop(-2), self.stack.pop()])
 
     def _load_setitems(self) -> None:
         items = self.pop_mark()
+        check_keys(items[::2])
+        self._set_items(items)
+
+    def _set_items(self, items: list) -> None:
+        """Set key, value, key, value, ... in the dict on the stack."""
         target = self.stack[-1]
         for i in range(0, len(items), 2):
-            if target is self.outer:
-                self._emit(items[i], items[i + 1])
-            else:
-                target[items[i]] = items[i + 1]
+            target[items[i]] = items[i + 1]
 
-    def _next_key(self) -> None:
-        """A text behind a key and a whole value is the next key: items are set by the thousand, often too many to hold."""
-        if len(self.stack) != 3 or not self.metastack or not self.metastack[-1] or not isinstance(self.stack[2], str):
-            return
-        key, value, _ = self.stack
-        whole = isinstance(value, np.ndarray) or (isinstance(value, list) and value and not isinstance(value[-1], str))
-        if whole and self.metastack[-1][-1] is self.outer:
-            del self.stack[:2]
-            self._emit(key, value)
+    def _load_dict(self) -> None:
+        items = self.pop_mark()
+        check_keys(items[::2])
+        self.append(dict(zip(items[::2], items[1::2], strict=True)))
 
-    def _recalled(self) -> None:
-        if self.stack[-1] is _FORGOTTEN:
-            raise UnstreamableError
-        self._next_key()
+    def _load_additems(self) -> None:
+        items = self.pop_mark()
+        check_keys(items)
+        self.stack[-1].update(items)
+
+    def _load_frozenset(self) -> None:
+        items = self.pop_mark()
+        check_keys(items)
+        self.append(frozenset(items))
 
 
-def _after(opcode: bytes, then: Callable) -> Callable:
-    """What an opcode does, and then `then`."""
-    load = pickle._Unpickler.dispatch[opcode[0]]
+def _weighed(load: Callable, weight: int) -> Callable:
+    """What an opcode does, which makes something that takes memory."""
 
-    def both(unpickler: StreamingUnpickler) -> None:
+    def weighed(unpickler: SafeUnpickler) -> None:
+        unpickler._made += weight
+        if unpickler._made > unpickler._most_made:
+            raise RefusedError("more containers than a file of its size has")
         load(unpickler)
-        then(unpickler)
 
-    return both
+    return weighed
 
 
-_TEXTS = (
-    pickle.STRING,
-    pickle.BINSTRING,
-    pickle.SHORT_BINSTRING,
-    pickle.UNICODE,
-    pickle.BINUNICODE,
-    pickle.SHORT_BINUNICODE,
-    pickle.BINUNICODE8,
-)
-StreamingUnpickler.dispatch |= {
-    pickle.SETITEM[0]: StreamingUnpickler._load_setitem,
-    pickle.SETITEMS[0]: StreamingUnpickler._load_setitems,
-    **{code[0]: _after(code, StreamingUnpickler._opened) for code in (pickle.DICT, pickle.EMPTY_DICT)},
-    **{code[0]: _after(code, StreamingUnpickler._recalled) for code in (pickle.GET, pickle.BINGET, pickle.LONG_BINGET)},
-    **{code[0]: _after(code, StreamingUnpickler._next_key) for code in _TEXTS},
+SafeUnpickler.dispatch |= {
+    pickle.BYTEARRAY8[0]: SafeUnpickler._load_bytearray,
+    pickle.LONG4[0]: SafeUnpickler._load_long4,
+    pickle.SETITEM[0]: SafeUnpickler._load_setitem,
+    pickle.SETITEMS[0]: SafeUnpickler._load_setitems,
+    pickle.DICT[0]: SafeUnpickler._load_dict,
+    pickle.ADDITEMS[0]: SafeUnpickler._load_additems,
+    pickle.FROZENSET[0]: SafeUnpickler._load_frozenset,
 }
+# What makes an object that takes memory, in units of about 64 bytes.
+_WEIGHTS = {
+    **dict.fromkeys((pickle.EMPTY_LIST, pickle.LIST, pickle.EMPTY_DICT, pickle.DICT, pickle.MARK), 1),
+    **dict.fromkeys((pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3), 1),
+    **dict.fromkeys((pickle.MEMOIZE, pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT), 1),
+    **dict.fromkeys((pickle.REDUCE, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.OBJ, pickle.INST, pickle.BUILD), 2),
+    **dict.fromkeys((pickle.EMPTY_SET, pickle.FROZENSET), 4),
+}
+SafeUnpickler.dispatch |= {code[0]: _weighed(SafeUnpickler.dispatch[code[0]], weight) for code, weight in _WEIGHTS.items()}

@@ -9,6 +9,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from tqdm.utils import CallbackIOWrapper
 
@@ -17,6 +18,10 @@ from utils.progress import SizeBar
 
 # What tarfile raises for what it cannot read; the last two are for names and sizes that no file can have.
 UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, OverflowError)
+
+# What an archive may unpack to: so many times its size (features: 1.6 times), or so many bytes. Headers are far smaller.
+RATIO, LEAST_BYTES = 50, 64 << 20
+MOST_AT_ONCE = 16 << 20
 
 
 def unpack(archive: Path, data: Path, needed: str) -> None:
@@ -32,8 +37,8 @@ def unpack(archive: Path, data: Path, needed: str) -> None:
         needed: a folder that the archive has to hold, below `data`.
 
     Raises:
-        InputError: it cannot be read, holds no such folder, or has a member that is not in `data/`, leads out of it, lies
-            behind a link, or is neither file, folder nor link.
+        InputError: it cannot be read, holds no such folder, unpacks to far more than its size, or has a member that is not
+            in `data/`, leads out of it, lies behind a link, or is neither file, folder nor link.
     """
     stage = data / f".{archive.name}.unpacking"
     _remove(stage)
@@ -71,12 +76,30 @@ def _remove(stage: Path) -> None:
 def _extract(archive: Path, stage: Path) -> None:
     with archive.open("rb") as file, SizeBar(f"unpacking {archive.name}", archive.stat().st_size) as bar:
         counted = CallbackIOWrapper(bar.update, file, "read")
-        with tarfile.open(fileobj=counted, mode="r:gz") as tar:
+        with _Unpacked(counted, archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as tar:
             for member in tar:
                 try:
                     _write(tar, member, stage)
                 except (_RefusedError, tarfile.FilterError) as error:
                     raise InputError(f"{archive}: refused, its member {member.name!r} is unsafe: {error}") from None
+
+
+class _Unpacked(gzip.GzipFile):
+    """The content of an archive, which may be no more than its size makes plausible, and is not read in one piece."""
+
+    def __init__(self, file: BinaryIO, archive: Path):
+        super().__init__(fileobj=file, mode="rb")
+        self._archive = archive
+        self._left = max(LEAST_BYTES, RATIO * archive.stat().st_size)
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > MOST_AT_ONCE:
+            raise InputError(f"{self._archive}: refused, it has a header of {size} bytes")
+        content = super().read(size)
+        self._left -= len(content)
+        if self._left < 0:
+            raise InputError(f"{self._archive}: refused, it unpacks to more than {RATIO} times its size")
+        return content
 
 
 class _RefusedError(Exception):
@@ -92,6 +115,8 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, stage: Path) -> None:
         return
     if member.size < 0:  # tarfile would go back by that, and read it again
         raise _RefusedError(f"its size is {member.size}")
+    if member.issparse():  # a few bytes that stand for any number of zeros
+        raise _RefusedError("it is sparse")
     name = _place(member.name)
     folder = posixpath.dirname(name)
     tarfile.data_filter(member, str(stage))

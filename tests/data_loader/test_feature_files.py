@@ -13,7 +13,7 @@ from numpy._core import multiarray, numeric
 
 from data_loader.feature_files import each_item, find_file, read_file
 from utils.errors import InputError
-from utils.safe_pickle import UnstreamableError
+from utils.pickle_stream import UnstreamableError
 
 ARRAYS = {
     "half": np.arange(12, dtype=np.float16).reshape(3, 4),
@@ -133,7 +133,7 @@ def _as_array_type(command):
         (lambda command: Reduction(builtins.eval, f"__import__('os').system({command!r})"), r"builtins?(__)?\.eval"),
         (_nested, r"posix\.system"),
         (_as_array_type, r"posix\.system"),
-        (lambda command: Reduction(multiarray._reconstruct, str, (command,), b"b"), "type <class 'str'>|unicode"),
+        (lambda command: Reduction(multiarray._reconstruct, str, (command,), b"b"), r"builtins\.str|unicode"),
         (lambda command: Reduction(np.load, command), r"numpy(\.lib.*)?\.load"),
         (lambda command: Reduction(getattr, np.ndarray, "tofile"), r"builtins?(__)?\.getattr"),
     ],

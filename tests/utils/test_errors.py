@@ -15,6 +15,7 @@ from utils.interrupts import Terminated
     ("problem", "code", "line"),
     [
         (InputError("file: found\n 3,\n expected 4"), 2, "error: file: found 3, expected 4\n"),
+        (InputError("a\x1b[2J, a\0 and a \ud800"), 2, "error: a\\x1b[2J, a\\x00 and a \\ud800\n"),
         (PermissionError(13, "Permission denied", "data/x"), 2, "error: data/x: Permission denied\n"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "error: not enough memory"),
         (RuntimeError("Storage size calculation overflowed with sizes=[3]"), 2, "error: not enough memory"),

@@ -259,7 +259,7 @@ def test_absurd_sizes(refused, size, message):
 def test_an_absurd_size_of_a_name(refused):
     member = tarfile.TarInfo("././@LongLink")
     member.type, member.size = tarfile.GNUTYPE_LONGNAME, 2**80
-    assert "cannot be unpacked (" in refused(gzip.compress(member.tobuf(format=tarfile.GNU_FORMAT) + bytes(1024)))
+    assert "it has a header of" in refused(gzip.compress(member.tobuf(format=tarfile.GNU_FORMAT) + bytes(1024)))
 
 
 def test_a_name_with_a_zero(refused):

@@ -1,0 +1,40 @@
+"""Lists of the videos of a split."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from utils.errors import InputError
+
+# A million names, and more.
+MOST_BYTES = 64 << 20
+
+
+def read_list(path: Path, short: Callable[[str], str]) -> list[str]:
+    """The video names in a split list, one a line.
+
+    Args:
+        short: a name as it is wanted.
+
+    Raises:
+        InputError: no such list, one without a name, with a name twice, or that is no list at all.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path}: more than {MOST_BYTES} bytes, expected a list of video names, one a line")
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found, expected a list of video names, one a line") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error.reason})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}), expected a list of video names") from None
+    ids = [short(line.strip()) for line in lines if line.strip()]
+    if odd := [video for video in ids if "\0" in video]:
+        raise InputError(f"{path}: {odd[0]!r} has a zero byte, expected a list of video names, one a line")
+    if not ids:
+        raise InputError(f"{path}: no video, expected at least one name")
+    (video, count), *_ = Counter(ids).most_common(1)
+    if count > 1:
+        raise InputError(f"{path}: '{video}' is there {count} times, expected once")
+    return ids

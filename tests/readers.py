@@ -1,0 +1,66 @@
+"""Everything that a file is read by, to its end."""
+
+from pathlib import Path
+
+import torch
+
+from base.checkpoint import load_checkpoint, load_weights
+from data_loader.encoding import CaptionEncoder, Encoder, FeatureEncoder, TextEncoder
+from data_loader.experts import Expert
+from data_loader.feature_files import read_file
+from data_loader.store import open_table
+from parse_config import ConfigParser
+from utils.errors import InputError
+from utils.unpack import unpack
+
+
+def table(path: Path, encoder: Encoder) -> None:
+    """Convert a file, demand all of its items, and read them."""
+    opened = open_table(path, encoder, path.parent / "cache")
+    for span in range(len(opened.lengths)):
+        opened.read(span)
+    if opened.problems:
+        raise InputError(next(iter(opened.problems.values())))
+
+
+def features(path: Path) -> None:
+    """As an expert of dimension 3."""
+    table(path, FeatureEncoder(Expert(3, aggregation="vlad")))
+
+
+def pooled(path: Path) -> None:
+    """The same, averaged over time."""
+    table(path, FeatureEncoder(Expert(3)))
+
+
+def captions(path: Path) -> None:
+    """As word vectors of dimension 3."""
+    table(path, CaptionEncoder(3))
+
+
+def texts(path: Path) -> None:
+    """As captions in words."""
+    table(path, TextEncoder())
+
+
+def index(path: Path) -> None:
+    """As a small file that is read whole."""
+    read_file(path)
+
+
+READERS = {"features": features, "pooled": pooled, "captions": captions, "texts": texts, "index": index}
+
+
+def load_state(path: Path) -> None:
+    """A checkpoint, for a model of one weight "w" if it is ours."""
+    state = load_checkpoint(path)
+    ConfigParser(state["config"], f"config in {path}")
+    model = torch.nn.Module()
+    model.w = torch.nn.Parameter(torch.zeros(3))
+    if not state.get("published"):  # the names of its weights are those of the release
+        load_weights(model, state, path)
+
+
+def unpacked(path: Path) -> None:
+    """An archive, into the folder "data" beside it."""
+    unpack(path, path.parent / "data", "MSVD/symlinked-feats")

@@ -1,0 +1,40 @@
+"""Mutated files of every kind: a valid result or one clear line, and nothing else. The slow test prints how many it read."""
+
+import pytest
+from fuzzing import in_parts, kinds, read_mutations
+from isolated import MIB, outcome
+
+KINDS = ["pickle", "npy", "hdf5", "msgpack", "checkpoint", "legacy checkpoint", "config", "cache", "archive"]
+FEW, MANY, AT_ONCE = 20, 1500, 250
+
+
+def problems_of(kind, folder, seeds):
+    """What goes wrong with these seeds, read in a process of their own; those that crash it one by one."""
+    found = outcome(read_mutations, kind, folder, seeds, seconds=400)
+    if found.kind in ("crashed", "hung") and len(seeds) > 1:
+        half = len(seeds) // 2
+        return problems_of(kind, folder, seeds[:half]) + problems_of(kind, folder, seeds[half:])
+    if found.kind != "returned" or found.text != "[]":
+        return [f"{seeds}: {found.kind} {found.text}"]
+    return [f"{seeds}: took {found.growth // MIB} MiB"] * (found.growth > 500 * MIB)
+
+
+def test_the_files_that_are_mutated_can_be_read(tmp_path):
+    assert list(kinds(tmp_path)) == KINDS
+    for files, read in kinds(tmp_path).values():
+        for data in files:
+            read(tmp_path, data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_few_mutated_files(tmp_path, kind):
+    assert problems_of(kind, tmp_path, range(FEW)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_mutated_files(tmp_path, kind, capsys):
+    problems = [problem for seeds in in_parts(MANY, AT_ONCE) for problem in problems_of(kind, tmp_path, seeds)]
+    with capsys.disabled():
+        print(f"\nfuzzed: {kind}: {MANY} inputs, {len(problems)} problems")
+    assert problems == []
