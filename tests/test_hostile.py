@@ -3,6 +3,7 @@
 Each is read in a process of its own, which it may crash, hang or fill.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from model import model
 from parse_config import ConfigParser
 
 MOST = 500 * MIB
+EVERY_READER = "EVERY_READER" in os.environ  # or each file by one of those that may be given it, in turn
 COMMAND = "touch pwned"
 # What runs of a command with any of these: a file that the commands write, wherever the file would.
 CANARIES = (Path("pwned"), Path("../pwned"), Path("/tmp/pwned"))
@@ -45,13 +47,14 @@ def _written(corpus):
     return lambda path, name: corpus[name](path, COMMAND)
 
 
+FEATURES = [*READERS.values()]
 # Kind -> suffix, names, what writes one, what reads it.
 FILES = {
-    "pickle": (".pickle", PICKLES, _pickles, READERS.values()),
-    "pickle in npy": (".npy", PICKLES, _pickles_in_npy, READERS.values()),
-    "npy": (".npy", NPY, _written(NPY), READERS.values()),
-    "hdf5": (".h5", H5, _written(H5), READERS.values()),
-    "msgpack": (".mp", MP, _written(MP), READERS.values()),
+    "pickle": (".pickle", PICKLES, _pickles, FEATURES),
+    "pickle in npy": (".npy", PICKLES, _pickles_in_npy, FEATURES),
+    "npy": (".npy", NPY, _written(NPY), FEATURES),
+    "hdf5": (".h5", H5, _written(H5), FEATURES),
+    "msgpack": (".mp", MP, _written(MP), FEATURES),
     "checkpoint": (".pth", CHECKPOINTS, _written(CHECKPOINTS), [load_state]),
     "archive": (".tar.gz", TARS, lambda path, name: TARS[name](path), [unpacked]),
 }
@@ -86,10 +89,10 @@ def problems_of(name, read, path):
 def problems_of_kind(place, kind, names):
     suffix, _, write, readers = FILES[kind]
     path, problems = place / f"x{suffix}", []
-    for name in names:
+    for i, name in enumerate(names):
         path.unlink(missing_ok=True)
         write(path, name)
-        for read in readers:
+        for read in readers if EVERY_READER else [readers[i % len(readers)]]:
             problems += problems_of(name, read, path)
             for folder in ("cache", "data"):
                 shutil.rmtree(place / folder, ignore_errors=True)
@@ -190,10 +193,8 @@ def test_training_refuses_a_hostile_config_in_one_line(workplace, name):
 
 @pytest.mark.parametrize("value", ["[" * 50000, "9" * 5000, "[" * 200 + "]" * 200])
 def test_hostile_values_on_the_command_line(workplace, refused, value):
-
-    assert (
-        "train-ce.json" in (err := refused(train_command, *map(str, TRAIN[1:]), "--set", f"seed={value}")) or "--set" in err
-    )
+    error = refused(train_command, *map(str, TRAIN[1:]), "--set", f"seed={value}")
+    assert "train-ce.json" in error or "--set" in error
 
 
 def hung(seconds=60):
