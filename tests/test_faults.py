@@ -1,5 +1,7 @@
 """Disks that are full, files that vanish, and runs beside each other: what was good stays good."""
 
+import contextlib
+import ctypes
 import json
 import resource
 import shutil
@@ -8,23 +10,52 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from commands import CONFIG, MODELS, assert_equal_weights, train, weights
 from conftest import ROOT
 
 import train as train_command
 from utils.visualizer import Visualizer
 
+PR_CAPBSET_DROP, OVERRIDES = 24, (1, 2)  # capabilities to write and to read whatever permissions say
 COMMAND = [sys.executable, ROOT / "train.py", "--config", CONFIG]
 
 
 def start(*arguments, largest=None):
-    """A training in a process of its own, to which files of more than `largest` bytes mean a full disk."""
+    """A training in a process of its own, to which permissions apply, and files over `largest` bytes mean a full disk."""
+    prctl = ctypes.CDLL(None).prctl
 
     def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+        for capability in OVERRIDES:
+            prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # so that root is no exception; nobody else has them
+        if largest:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([*COMMAND, *arguments], **pipes, preexec_fn=limit if largest else None)
+    return subprocess.Popen([*COMMAND, *arguments], **pipes, preexec_fn=limit)
+
+
+@contextlib.contextmanager
+def read_only(folder):
+    """Nothing below `folder` can be written."""
+    parts = [folder, *folder.rglob("*")]
+    for part in parts:
+        part.chmod(part.stat().st_mode & ~0o222)
+    try:
+        yield
+    finally:
+        for part in parts:
+            if part.exists():
+                part.chmod(part.stat().st_mode | 0o200)
+
+
+def refusal(*arguments):
+    """The one line of a training that cannot begin."""
+    process = start(*arguments)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 2 and err.startswith("error: ") and err.count("\n") == 1, err
+    assert "epoch 1" not in out
+    return err
 
 
 @pytest.mark.slow
@@ -50,6 +81,63 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_was_there(run, largest, 
     assert code == 0, err
     (last,) = set(MODELS.glob("*/checkpoint-epoch4.pth")) - {whole / "checkpoint-epoch4.pth"}
     assert_equal_weights(whole / "checkpoint-epoch4.pth", last)
+
+
+@pytest.mark.slow
+def test_data_that_cannot_be_written(run):
+    """Without caches one line that says where they may go; with them nothing is missing."""
+    whole, _ = train(run)
+    caches = {path.name: path.read_bytes() for path in Path("data/Toy/cache").iterdir()}
+    with read_only(Path("data/Toy")):
+        process = start()
+        assert process.communicate(timeout=120)[1] == "" and process.returncode == 0
+    (last,) = set(MODELS.iterdir()) - {whole}
+    assert_equal_weights(whole / "checkpoint-epoch3.pth", last / "checkpoint-epoch3.pth")
+    shutil.rmtree("data/Toy/cache")
+    with read_only(Path("data/Toy")):
+        assert "data/Toy/cache" in (line := refusal()) and "data_loader.args.cache_dir" in line
+        process = start("--set", "data_loader.args.cache_dir=elsewhere")
+        assert process.communicate(timeout=120)[1] == "" and process.returncode == 0
+    assert {path.name: path.read_bytes() for path in Path("elsewhere").iterdir()} == caches
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [
+        ("data/Toy/symlinked-feats/rgb.pickle", 0o000),
+        ("data/Toy/symlinked-feats/train_list.txt", 0o000),
+        ("data/Toy/symlinked-feats", 0o000),
+        ("configs/toy/train-ce.json", 0o000),
+        ("data", 0o555),  # where data/saved would be made
+    ],
+)
+def test_what_may_not_be_read_or_written_is_named(workplace, path, mode):
+    place = Path(path)
+    before = place.stat().st_mode
+    place.chmod(mode)
+    try:
+        line = refusal()
+    finally:
+        place.chmod(before)
+    assert path in line and "Permission denied" in line
+    assert not list(Path("data").rglob("*.tmp"))
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_may_not_be_written_ends_the_training(run):
+    """Somebody takes the right to write from a run's folder: it says so, what was saved stays, and it goes on in the end."""
+    whole, _ = train(run)
+    expected = weights(whole / "checkpoint-epoch3.pth")
+    for name in ("metrics.json", "checkpoint-epoch3.pth"):  # as if it had been killed in epoch 3
+        (whole / name).unlink()
+    kept = {path: path.read_bytes() for path in whole.iterdir()}
+    with read_only(whole):
+        assert "Permission denied" in (line := refusal("--resume", "auto")) and str(whole) in line
+    assert {path: path.read_bytes() for path in whole.iterdir()} == kept
+    process = start("--resume", "auto")
+    assert process.communicate(timeout=120)[1] == "" and process.returncode == 0
+    torch.testing.assert_close(weights(whole / "checkpoint-epoch3.pth"), expected, rtol=0, atol=0)
 
 
 def test_a_full_disk_under_the_page_ends_no_training(run, monkeypatch):
