@@ -85,7 +85,7 @@ def config_of_run(models: Path) -> dict[str, Any] | None:
     """The config of the run that wrote to `models`; None where none can be read."""
     try:
         return json.loads((models / CONFIG).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
@@ -158,7 +158,7 @@ def finished(models: Path) -> dict[str, Any] | None:
         return None
     try:
         return json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error}), expected metrics written by train.py") from None
 
 

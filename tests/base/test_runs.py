@@ -108,9 +108,19 @@ def test_refuses_what_cannot_go_on(run, refused):
     with alone_in(folder / "seed-1"):
         message = refused(train_command, "--config", CONFIG, "--seeds", "0,1", "--resume", "auto")
     assert f"{folder}/seed-1: another process is training there" in message
-    (folder / "seed-0" / "metrics.json").write_text("{")
-    message = refused(train_command, "--config", CONFIG, "--seeds", "0,1", "--resume", "auto")
-    assert f"{folder}/seed-0/metrics.json: not JSON" in message
+    for damaged in ("{", "[" * 10**6):
+        (folder / "seed-0" / "metrics.json").write_text(damaged)
+        message = refused(train_command, "--config", CONFIG, "--seeds", "0,1", "--resume", "auto")
+        assert f"{folder}/seed-0/metrics.json: not JSON" in message
+
+
+@pytest.mark.parametrize("damaged", ["{", "[" * 10**6, "\xff"])
+def test_a_run_whose_config_cannot_be_read_is_not_gone_on_with(run, damaged):
+    folder, _ = train(run)
+    (folder / "metrics.json").unlink()
+    (folder / "config.json").write_text(damaged, encoding="latin1")
+    other, out = train(run, "--resume", "auto")
+    assert other != folder and "no unfinished run of this config: a new one" in out
 
 
 def write(folder, **files):
