@@ -26,6 +26,7 @@ from misc.demo.drawing import FRAMES, RATE, frames
 from misc.demo.sounds import SAMPLE_RATE, samples
 from misc.demo.video_files import read_video, write_video
 from misc.demo.word_vectors import word_vectors
+from misc.extractors import statistics
 from utils.errors import InputError, command
 from utils.files import atomic_write, write_json
 
@@ -107,7 +108,7 @@ def make(folder: Path, splits: Mapping[str, int], seed: int, workers: int) -> di
 
 def recipe(seed: int, splits: Mapping[str, int]) -> dict[str, Any]:
     """What the data set depends on: the same recipe, the same files."""
-    sources = sorted([Path(__file__), *Path(captions.__file__).parent.glob("*.py")])
+    sources = sorted([Path(__file__), Path(statistics.__file__), *Path(captions.__file__).parent.glob("*.py")])
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     return {"seed": seed, "splits": dict(splits), "sources": digest}
 

@@ -55,8 +55,8 @@ def read_video(path: Path, sampling: Sampling) -> Media:
         with av.open(str(path.absolute()), options={"format_whitelist": ",".join(FORMATS)}) as container:
             return _decode(container, sampling)
     except (av.FFmpegError, ValueError, IndexError, ArithmeticError) as error:
-        reason = one_line(str(error).replace(str(path.absolute()), "it"))
-        raise VideoError(f"no video, or damaged ({type(error).__name__}: {reason})") from None
+        reason = getattr(error, "strerror", None) or one_line(str(error))
+        raise VideoError(f"no video, or damaged ({reason})") from None
 
 
 def _decode(container: "av.container.InputContainer", sampling: Sampling) -> Media:
@@ -89,7 +89,7 @@ def _decode(container: "av.container.InputContainer", sampling: Sampling) -> Med
 
 
 def _refuse_size(width: int, height: int) -> None:
-    if not SMALLEST <= min(width, height) or width * height > MOST_PIXELS:
+    if not min(width, height) >= SMALLEST or width * height > MOST_PIXELS:
         raise VideoError(
             f"frames of {width} x {height} pixels, expected sides of {SMALLEST} or more, {MOST_PIXELS} pixels or less"
         )
