@@ -73,6 +73,11 @@ def _ablations(dataset: str, page: str) -> dict[str, Table]:
 
 TABLES = {
     "demo": Table("README.md", {"CE": "demo-train-full-ce"}),
+    "demo-files": Table(
+        "README.md",
+        {"extracted from the files": "demo-files-train-full-ce", "the demo's own": "demo-files-train-own-features"},
+        heading="Experts",
+    ),
     "stamps": Table(
         "README.md",
         {
