@@ -52,7 +52,7 @@ class FrameExtractor:
     """Describes at most `frames` frames of a video, evenly spread; see `Extractor`, and `features_of` for the rest.
 
     Raises:
-        InputError: `frames` is no number of frames.
+        InputError: `frames` is no number of frames, or the network makes no vector of one.
     """
 
     aggregation = "avg"
@@ -68,7 +68,10 @@ class FrameExtractor:
         if not (type(frames) is int and frames > 0):
             raise InputError(f"extractor '{spec}': option 'frames' is {frames!r}, expected a whole number above 0")
         self._prepare, self._network, self._frames, self._device = prepare, network, frames, device
-        self.dim = self._features(np.zeros((1, 32, 32, 3), np.uint8)).shape[1]
+        shape = self._features(np.zeros((1, 32, 32, 3), np.uint8)).shape[1:]
+        if len(shape) != 1:
+            raise InputError(f"extractor '{spec}': makes {shape} of a frame, expected a vector")
+        self.dim = shape[0]
 
     def __call__(self, media: Media) -> Found | None:
         """See `Extractor`; None for a video without frames."""

@@ -7,6 +7,7 @@ from misc.extractors.extractor import SAMPLE_RATE, Found, Media, Setting, descri
 from misc.extractors.hub import is_folder, loading, pretrained, wanted
 from misc.extractors.text import import_or_explain
 from misc.extractors.torchvision_import import ensure_torchvision
+from utils.errors import InputError
 
 WINDOW = 30 * SAMPLE_RATE  # what the model hears at once
 # What stays below is silence, in which Whisper would hear words.
@@ -21,7 +22,7 @@ class Extractor:
         language: that is spoken, as "en"; None: what the model takes each window for. English models take English.
 
     Raises:
-        InputError: there is no such model.
+        InputError: there is no such model, or it does not know that language.
     """
 
     aggregation = "vlad"
@@ -33,9 +34,12 @@ class Extractor:
         with loading(f"whisper:{name}", wanted(source), is_folder(source)):
             self._processor = transformers.WhisperProcessor.from_pretrained(source, trust_remote_code=False)
             model, _ = pretrained(transformers.WhisperForConditionalGeneration, source)
-        self._model, self._setting, self.dim = model.to(setting.device), setting, setting.text.dim
         several = getattr(model.generation_config, "is_multilingual", False)
+        known = [token.strip("<|>") for token in model.generation_config.lang_to_id] if several else ["en"]
+        if language not in (None, *known):
+            raise InputError(f"extractor 'whisper:{name}': 'language' is {language!r}, expected one of {', '.join(known)}")
         self._options = {"language": language, "task": "transcribe"} if several else {}
+        self._model, self._setting, self.dim = model.to(setting.device), setting, setting.text.dim
 
     def __call__(self, media: Media) -> Found | None:
         """See `Extractor`; None for a video without sound, or without words in it."""
