@@ -20,7 +20,7 @@ LONGEST_REASON = 300
 
 @contextlib.contextmanager
 def loading(spec: str, wanted: str, local: bool = False) -> Iterator[None]:
-    """Load a model inside: whatever that fails at is one line, and no try is repeated.
+    """Load a model inside, and try it: whatever that fails at is one line, and no request is repeated.
 
     Args:
         spec: what asked for it.
@@ -38,7 +38,7 @@ def loading(spec: str, wanted: str, local: bool = False) -> Iterator[None]:
     logging.disable(logging.CRITICAL)
     try:
         yield
-    except (InputError, MemoryError):
+    except (InputError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # libraries and broken files raise whatever they like
         reason = one_line(str(error) or type(error).__name__)[:LONGEST_REASON]

@@ -4,7 +4,8 @@ The name is "<model>/<weights>": a pair of `open_clip.list_pretrained()`, as "Vi
 checkpoint after the slash; or "hf-hub:<repository>", or "local-dir:<folder>".
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -31,8 +32,8 @@ class Extractor(FrameExtractor):
 
     def __init__(self, name: str, *, frames: int = 16, weights: str | None = None, setting: Setting):
         spec = f"open_clip:{name}"
-        model, prepare, _ = _load(spec, name, weights)
-        super().__init__(spec, prepare, model.to(setting.device).encode_image, frames, setting.device)
+        with _loading(spec, name, weights) as (model, prepare, _):
+            super().__init__(spec, prepare, model.to(setting.device).encode_image, frames, setting.device)
 
 
 def text_encoder(name: str, device: str) -> "ClipTextEncoder":
@@ -54,11 +55,13 @@ class ClipTextEncoder:
     def __init__(self, name: str, device: str):
         self.spec, self._device = f"open_clip:{name}", device
         self.feat = feat_of(self.spec)
-        model, _, self._tokens = _load(self.spec, name, None)
-        if not hasattr(self._tokens, "eot_token_id"):
-            raise InputError(f"text encoder '{self.spec}': its tokeniser is not CLIP's, expected a model that has CLIP's")
-        self._model = model.to(device)
-        self.dim = self._states(self._tokens([""])).shape[2]
+        with _loading(self.spec, name, None) as (model, _, tokeniser):
+            self._model, self._tokens = model.to(device), tokeniser()
+            if not hasattr(self._tokens, "eot_token_id"):
+                raise InputError(
+                    f"text encoder '{self.spec}': its tokeniser is not CLIP's, expected a model that has CLIP's"
+                )
+            self.dim = self._states(self._tokens([""])).shape[2]
 
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
         """See `TextEncoder`."""
@@ -78,8 +81,9 @@ class ClipTextEncoder:
         return found["text_intermediates"][-1].float().cpu().numpy()
 
 
-def _load(spec: str, name: str, weights: str | None) -> tuple[torch.nn.Module, Callable, Callable]:
-    """A model for evaluation, what prepares an image for it, and its tokeniser."""
+@contextlib.contextmanager
+def _loading(spec: str, name: str, weights: str | None) -> Iterator[tuple[torch.nn.Module, Callable, Callable]]:
+    """A model for evaluation, what prepares an image for it, and what gives its tokeniser, to be tried inside."""
     ensure_torchvision()
     open_clip = import_or_explain("open_clip", EXTRA)
     folder = name.startswith("local-dir:")
@@ -92,4 +96,4 @@ def _load(spec: str, name: str, weights: str | None) -> tuple[torch.nn.Module, C
         # Some weights want another activation than the model of that name has.
         quick = bool(known.get("quick_gelu"))
         model, prepare = open_clip.create_model_from_pretrained(name, weights, force_quick_gelu=quick)
-        return model.eval(), prepare, open_clip.get_tokenizer(name)
+        yield model.eval(), prepare, lambda: open_clip.get_tokenizer(name)

@@ -78,9 +78,10 @@ class TokenEncoder:
         self.spec, self.feat, self._device = spec, feat_of(spec), device
         with loading(spec, wanted(source), local=is_folder(source)):
             self._tokens = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-            model, _ = pretrained(AutoModel, source)
-            self.dim = model.config.hidden_size
-        self._model = model.to(device)
+            self._model, _ = pretrained(AutoModel, source)
+            self._model.to(device)
+            self.dim = self._model.config.hidden_size
+            self(["a word", "words"])  # not all models take tokens, or texts of several lengths
 
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
         """See `TextEncoder`. Texts of about one length are encoded together."""

@@ -36,4 +36,4 @@ class Extractor(FrameExtractor):
                 if found is not None and found.missing_keys:
                     raise ValueError(f"it has no weights for '{found.missing_keys[0]}'")
             prepare = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
-        super().__init__(spec, prepare, model.eval().to(setting.device), frames, setting.device)
+            super().__init__(spec, prepare, model.eval().to(setting.device), frames, setting.device)

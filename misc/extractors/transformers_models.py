@@ -28,9 +28,6 @@ class Extractor(FrameExtractor):
         ensure_torchvision()
         transformers = import_or_explain("transformers")
         spec = f"transformers:{name}"
-        with loading(spec, wanted(name), is_folder(name)):
-            processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
-            model, can_pool = pretrained(transformers.AutoModel, name)
 
         def prepare(image: Image.Image) -> torch.Tensor:
             return processor(images=image, return_tensors="pt")["pixel_values"][0]
@@ -44,10 +41,13 @@ class Extractor(FrameExtractor):
                 return states.mean(dim=(2, 3))
             return states[:, 0] if has_class else states.mean(dim=1)
 
-        has_features = hasattr(model, "get_image_features")
-        has_class = any(key.split(".")[-1] == "cls_token" for key, _ in model.named_parameters())
-        model.to(setting.device)
-        super().__init__(spec, prepare, network, frames, setting.device)
+        with loading(spec, wanted(name), is_folder(name)):
+            processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+            model, can_pool = pretrained(transformers.AutoModel, name)
+            model.to(setting.device)
+            has_features = hasattr(model, "get_image_features")
+            has_class = any(key.split(".")[-1] == "cls_token" for key, _ in model.named_parameters())
+            super().__init__(spec, prepare, network, frames, setting.device)
 
 
 def text_encoder(name: str, device: str) -> TokenEncoder:

@@ -49,5 +49,9 @@ def test_no_number_of_frames(frames):
     refused(lambda: FrameExtractor("toy", prepare, colours, frames, "cpu"), "'toy'.*'frames' is .*expected")
 
 
+def test_a_network_that_chooses_by_chance_is_refused():
+    refused(lambda: FrameExtractor("toy", prepare, lambda images: torch.rand(len(images), 3), 4, "cpu"), "'toy'.*random")
+
+
 def test_a_network_that_gives_maps_is_refused():
     refused(lambda: FrameExtractor("toy", prepare, lambda images: images, 4, "cpu"), r"'toy'.*\(3, 32, 32\).*expected")

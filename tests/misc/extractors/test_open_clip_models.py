@@ -94,6 +94,13 @@ def test_unknown_names_and_no_hub(make, tmp_path):
     refused(tried(f"local-dir:{tmp_path}/absent"), "absent", "not found")
 
 
+def test_a_tokeniser_that_is_not_clips(folder, monkeypatch):
+    name = f"open_clip:local-dir:{folder[0]}"
+    monkeypatch.setattr(open_clip, "get_tokenizer", lambda name: lambda texts: None)
+    refused(lambda: text_encoder(name), f"text encoder '{name}'.*tokeniser.*expected")
+    assert build(name, {}, SETTING).dim == 12  # frames need none
+
+
 def test_weights_that_want_another_activation_get_it(folder, monkeypatch):
     path = folder[0]
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tiny", {"quick": {"quick_gelu": True, "hf_hub": "no/such"}})

@@ -116,6 +116,15 @@ def test_unknown_names_and_no_hub(make, tmp_path):
 def test_of_the_wrong_kind(tmp_path):
     language_model(tmp_path)
     refused(lambda: build(f"transformers:{tmp_path}", {}, SETTING), f"folder '{tmp_path}'")
+    resnet().save_pretrained(tmp_path)  # beside a tokeniser
+    refused(lambda: text_encoder(f"transformers:{tmp_path}"), f"folder '{tmp_path}'")
+
+
+def test_an_image_model_that_hides_patches_by_chance(tmp_path):
+    sizes = {"decoder_num_attention_heads": 2, "decoder_hidden_size": 16, "decoder_num_hidden_layers": 1}
+    transformers.ViTMAEModel(transformers.ViTMAEConfig(**VIT, **sizes)).save_pretrained(tmp_path)
+    transformers.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    refused(lambda: build(f"transformers:{tmp_path}", {}, SETTING), "random")
 
 
 @pytest.mark.parametrize("make", [lambda spec: build(spec, {}, SETTING), text_encoder])
