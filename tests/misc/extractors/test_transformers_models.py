@@ -3,9 +3,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from named_models import SETTING, check_features, refused
+from named_models import SETTING, check_features, refused, video
 
 from misc.extractors.extractor import build
+from misc.extractors.hub import pretrained
 from misc.extractors.text import text_encoder
 from misc.extractors.torchvision_import import ensure_torchvision
 
@@ -99,11 +100,15 @@ def test_text_vectors_are_the_last_hidden_states_of_the_words(tmp_path):
 
 
 def test_half_precision_is_computed_in_full(tmp_path):
-    model = vit()
-    model.half().save_pretrained(tmp_path)
-    transformers.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
-    extractor = build(f"transformers:{tmp_path}", {}, SETTING)
-    assert extractor.dim == 16
+    model = vit().eval().half()
+    model.save_pretrained(tmp_path)
+    processor = transformers.ViTImageProcessor(size={"height": 32, "width": 32})
+    processor.save_pretrained(tmp_path)
+    media = video(1)
+    with torch.no_grad():
+        expected = model.float()(**processor(images=media.frames[0], return_tensors="pt")).pooler_output
+    found = build(f"transformers:{tmp_path}", {}, SETTING)(media).features
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("make", [lambda spec: build(spec, {}, SETTING), text_encoder])
@@ -141,6 +146,8 @@ def test_code_that_comes_with_a_model_is_not_run(make, tmp_path):
     for name in ("config", "preprocessor_config", "tokenizer_config"):
         (tmp_path / f"{name}.json").write_text(json.dumps({"model_type": "mine", "auto_map": names}))
     refused(lambda: make(f"transformers:{tmp_path}"), f"folder '{tmp_path}'")
+    with pytest.raises(ValueError):
+        pretrained(transformers.AutoModel, tmp_path)
     assert not ran.exists()
 
 
