@@ -32,7 +32,7 @@ $(BIN)/.installed: requirements/pip-requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-$(BIN)/.dev-installed: requirements/dev-requirements.txt $(BIN)/.installed
+$(BIN)/.dev-installed: requirements/dev-requirements.txt $(wildcard requirements/video*.txt) $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
