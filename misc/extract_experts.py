@@ -76,8 +76,8 @@ class Collection:
         write_json(self.folder / FAILURES, dict(sorted(self.failures.items())))
 
 
-def extract(collection: Collection, work: Work, engine: partial) -> Counter:
-    """Look at every video that is new or changed, and keep what is found: seconds by expert."""
+def extract(collection: Collection, work: Work, engine: partial) -> None:
+    """Look at every video that is new or changed, and keep what is found, with a line of how long what took."""
     tasks = [
         Task(video, path, missing)
         for video, path in bar(collection.files.items(), "looking what is there")
@@ -104,8 +104,10 @@ def extract(collection: Collection, work: Work, engine: partial) -> Counter:
         collection.write_failures()
     if tasks:
         took = time.monotonic() - started
-        print(f"{len(tasks)} videos in {took:.0f} s, {len(tasks) / took:.2f} videos a second")
-    return seconds
+        shares = ", ".join(f"{part} {time / len(tasks):.3f}" for part, time in seconds.most_common())
+        print(
+            f"{len(tasks)} videos in {took:.0f} s, {len(tasks) / took:.2f} a second; seconds of a process a video: {shares}"
+        )
 
 
 def _take(collection: Collection, outcome: Outcome) -> None:
@@ -255,13 +257,10 @@ def main() -> None:
     held = os.open(args.data_dir, os.O_RDONLY)
     lock(held, f"{args.data_dir}: another extraction writes there")
     try:
-        seconds = extract(collection, work, engine)
+        extract(collection, work, engine)
     except KeyboardInterrupt:
         print("interrupted: the same command goes on with the videos that are left")
         raise
-    total = sum(seconds.values())
-    if total:
-        print("time by part:", ", ".join(f"{name} {share / total:.0%}" for name, share in seconds.most_common()))
     write_archive(collection, about, encoder, args)
     os.close(held)
 
