@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import humanize
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_loader.datasets import LAYOUTS
@@ -90,7 +92,7 @@ def extract(collection: Collection, work: Work, engine: partial) -> None:
     shown = bar(None, "videos", total=len(tasks), unit="video", smoothing=0.05)
     outcomes = engine(work, tasks)
     try:
-        for outcome in outcomes:
+        for number, outcome in enumerate(outcomes, 1):
             _take(collection, outcome)
             seconds.update(outcome.seconds)
             shown.set_postfix_str(f"{len(collection.failures)} failed", refresh=False)
@@ -98,13 +100,16 @@ def extract(collection: Collection, work: Work, engine: partial) -> None:
             if time.monotonic() - written > FLUSH_SECONDS:
                 collection.write_failures()
                 written = time.monotonic()
+                if not sys.stdout.isatty():
+                    left = (written - started) / number * (len(tasks) - number)
+                    print(f"{number} of {len(tasks)} videos, {humanize.precisedelta(left, format='%.0f')} left", flush=True)
     finally:
         outcomes.close()
         shown.close()
         collection.write_failures()
     if tasks:
         took = time.monotonic() - started
-        shares = ", ".join(f"{part} {time / len(tasks):.3f}" for part, time in seconds.most_common())
+        shares = ", ".join(f"{part} {x / len(tasks):.3f}" for part, x in seconds.most_common())
         print(
             f"{len(tasks)} videos in {took:.0f} s, {len(tasks) / took:.2f} a second; seconds of a process a video: {shares}"
         )
