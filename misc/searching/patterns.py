@@ -56,10 +56,10 @@ def query_vectors(text: TextEmbedding, pattern: str, l2renorm: bool) -> np.ndarr
         l2renorm: divide by their lengths instead.
     """
     chosen = members(pattern)
-    joined = torch.cat([text.experts[i] * text.weights[:, i : i + 1] for i in chosen], dim=1)
-    if l2renorm:
-        return (joined / _nonzero(joined.norm(dim=1, keepdim=True))).numpy()
-    return (joined / _nonzero(text.weights[:, chosen].sum(dim=1, keepdim=True))).numpy()
+    weights = text.weights[:, chosen].double()  # those of a pattern may all be tiny
+    joined = torch.cat([text.experts[i] * w[:, None] for i, w in zip(chosen, weights.T, strict=True)], dim=1)
+    scale = joined.norm(dim=1, keepdim=True) if l2renorm else weights.sum(dim=1, keepdim=True)
+    return (joined / _nonzero(scale)).float().numpy()
 
 
 def merged(parts: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> list[list[tuple[int, float]]]:

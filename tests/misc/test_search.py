@@ -1,12 +1,5 @@
 """The command, end to end on a small collection."""
 
-import json
-from pathlib import Path
-
-import numpy as np
-import pytest
-from searching import StubEncoder, write_checkpoint
-
 import misc.search as search_command
 
 RESUME = ["--resume", "model.pth", "--name", "Toy"]
