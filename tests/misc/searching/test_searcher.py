@@ -149,9 +149,7 @@ def test_another_checkpoint_is_refused(collection, config):
     Searcher.open(PLACE, same).close()
     for number, options in enumerate(({"seed": 1}, {"keep_missing_modalities": True}, {"mask_padding": False})):
         other = write_checkpoint(f"other{number}.pth", config, **options)
-        with pytest.raises(
-            InputError, match=r"data/Toy/index: built with model.pth \(weights .*\), found other.*expected the"
-        ):
+        with pytest.raises(InputError, match=r"data/Toy/index: built with model.pth \(weights .*\), found other"):
             Searcher.open(PLACE, other)
         embedder = Embedder(other, CPU)
         with pytest.raises(InputError, match="data/Toy/index: built with model.pth"):
@@ -230,9 +228,7 @@ def test_encoders_that_do_not_fit_are_refused(collection):
     checkpoint = collection[1]
     opened(checkpoint).close()
     searcher = Searcher.open(PLACE, checkpoint, encoder="other")
-    with pytest.raises(
-        InputError, match="'other': word vectors 'elsewhere' of dimension 12, expected 'toy' of 10 as in model"
-    ):
+    with pytest.raises(InputError, match="'other': word vectors 'elsewhere' of dimension 12, expected 'toy' of 10"):
         searcher.search("a bird")
     path = Path("data/Toy/extraction.json")
     for content in ("[]", "{}", '{"text": 1}', '{"text": {"encoder": 3}}'):
