@@ -109,7 +109,7 @@ def _query(args: argparse.Namespace) -> None:
     if args.html is not None:
         from misc.searching.page import write_page
 
-        logger.info("page: %s", write_page(args.html, searcher, answer, captions or [], place_of(args)))
+        logger.info("page: %s", write_page(args.html, searcher, answer, captions or [], place_of(args), args.video))
     searcher.close()
 
 

@@ -79,6 +79,16 @@ class Searcher:
         return self._store.about.kind
 
     @property
+    def checkpoint(self) -> Path:
+        """The path of the checkpoint."""
+        return self._embedder.checkpoint
+
+    @property
+    def keep_missing(self) -> bool:
+        """Whether experts count that a video lacks."""
+        return self._store.about.keep_missing
+
+    @property
     def ids(self) -> list[str]:
         """The videos in the index."""
         return self._store.videos.ids
