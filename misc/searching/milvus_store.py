@@ -6,6 +6,7 @@ What is added to a build or removed from it counts at once, video by video: an i
 
 import contextlib
 import json
+import logging
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -249,6 +250,8 @@ def _client(uri: str) -> Iterator[Any]:
     pymilvus = import_or_explain("pymilvus")
     if "://" not in uri:
         import_or_explain("milvus_lite")
+        for name in ("grpc", "pymilvus"):  # of what a server has, and a file has not
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         if not uri.endswith(".db") or not Path(uri).parent.is_dir():
             raise InputError(f"--uri {uri}: expected a server (http://host:19530), or a file .db in a folder that is there")
     with _blaming(uri):
