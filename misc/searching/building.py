@@ -1,0 +1,93 @@
+"""Making an index, and changing it."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+from misc.searching.about import Kind
+from misc.searching.collection import Collection
+from misc.searching.embedding import Embedder
+from misc.searching.place import Place
+from misc.searching.probe import TARGET, K, Probe
+from misc.searching.store import Store, add, remove
+from utils.errors import InputError
+from utils.progress import size_text
+
+logger = logging.getLogger(__name__)
+
+
+def build(embedder: Embedder, collection: Collection, place: Place, kind: Kind) -> None:
+    """Embed all videos of a collection and write their index, in place of one that is there.
+
+    Raises:
+        InputError: features that do not fit the checkpoint, or another process changes the index.
+    """
+    store = place.open(embedder.about(collection.name, kind))
+    try:
+        started = time.perf_counter()
+        probe = None if kind == "flat" else Probe.of(embedder, collection)
+        _embed(embedder, collection, store, collection.ids, probe)
+        store.settle()
+        recall = None if probe is None else probe.tune(store)
+        store.commit()
+        seconds = time.perf_counter() - started
+        size = "" if store.size() is None else f", {size_text(store.size())}"
+        logger.info(
+            "%s: %d videos in %d patterns of experts, %s%s, in %.1f s",
+            store.place, len(store.videos), len(store.videos.by_pattern()), kind, size, seconds,
+        )  # fmt: skip
+        if recall is not None:
+            short = "" if recall >= TARGET else f"; expected {TARGET}, which --index flat reaches"
+            logger.info(
+                "%s: recall@%d %.3f against exact search with %s as queries (effort %d)%s",
+                kind, K, recall, probe.what, store.effort, short,
+            )  # fmt: skip
+    finally:
+        store.close()
+
+
+def extend(embedder: Embedder, collection: Collection, place: Place, videos: Sequence[str] | None) -> int:
+    """Add videos to an index: how many. Those that are there already are embedded anew.
+
+    Args:
+        videos: which (None: those that it lacks).
+
+    Raises:
+        InputError: no index, one of another checkpoint, or a video that is not in the collection.
+    """
+    store = place.open(writing=True)
+    try:
+        store.about.refuse_other(embedder.sha256, embedder.checkpoint, store.place)
+        if videos is None:
+            videos = [video for video in collection.ids if video not in store.videos]
+        collection.check(videos)
+        if videos:
+            _embed(embedder, collection, store, list(dict.fromkeys(videos)), None)
+            store.settle()
+            store.commit()
+        return len(videos)
+    finally:
+        store.close()
+
+
+def shrink(place: Place, videos: Sequence[str]) -> None:
+    """Remove videos from an index.
+
+    Raises:
+        InputError: no index, or a video that it does not have.
+    """
+    store = place.open(writing=True)
+    try:
+        if unknown := [video for video in videos if video not in store.videos]:
+            raise InputError(f"{store.place}: no video '{unknown[0]}' in it, expected one of its {len(store.videos)}")
+        remove(store, list(dict.fromkeys(videos)))
+        store.commit()
+    finally:
+        store.close()
+
+
+def _embed(embedder: Embedder, collection: Collection, store: Store, videos: Sequence[str], probe: Probe | None) -> None:
+    for batch, embedding in embedder.collection(collection, videos):
+        add(store, batch.ids, batch.available, embedding)
+        if probe is not None:
+            probe.see(batch.ids, embedding)

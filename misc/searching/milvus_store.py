@@ -1,0 +1,285 @@
+"""An index in Milvus, a server or a local file of milvus-lite: a collection a pattern, and one that says which count.
+
+Each build has a number of its own, `<name>_<number>_<pattern>`; the row of `<name>_about` that names it is written last.
+What is added to a build or removed from it counts at once, video by video: an interruption leaves each video there or not.
+"""
+
+import contextlib
+import json
+import logging
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from misc.extractors.text import import_or_explain
+from misc.searching.about import About, Part, parsed
+from misc.searching.catalogue import Catalogue, Columns
+from misc.searching.faiss_index import EF_CONSTRUCTION, EF_SEARCH, NEIGHBOURS, NPROBE
+from misc.searching.locking import locked
+from misc.searching.patterns import is_empty, width
+from utils.errors import InputError, one_line
+
+BATCH = 1000  # rows a request
+MOST_FOUND = 16_384  # of a request, by Milvus
+MOST_ID = 65_535  # bytes of an id, by Milvus
+CELLS = 1024
+KINDS = {
+    "flat": ("FLAT", {}),
+    "ivf": ("IVF_FLAT", {"nlist": CELLS}),
+    "hnsw": ("HNSW", {"M": NEIGHBOURS, "efConstruction": EF_CONSTRUCTION}),
+}
+INSTALL = "pymilvus milvus-lite"
+SMALLEST = 2  # the dimension of a vector, by Milvus
+
+
+class Row(Part):
+    """What says which build counts."""
+
+    version: Literal[1]
+    generation: Annotated[int, Field(ge=1)]
+    effort: Annotated[int, Field(ge=1, le=1 << 20)]
+    about: About
+
+
+class MilvusStore:
+    """See `misc.searching.store.Store`.
+
+    Args:
+        uri: a server's address, or a local file.
+        name: of the collection of videos.
+        folder: where a lock keeps two processes of this machine from changing it.
+        about: of a new index, which takes the place of what is there when it is committed (None: open what is there).
+        writing: it is to be changed.
+
+    Raises:
+        InputError: no such server, no index, a damaged one, or another process changes it.
+    """
+
+    def __init__(self, uri: str, name: str, folder: Path, about: About | None = None, writing: bool = False):
+        self.place = f"{uri}, {name}"
+        self.effort = 1
+        self._prefix = _prefix(name)
+        with contextlib.ExitStack() as held:  # which lets go where this fails
+            if writing or about is not None:
+                held.enter_context(locked(folder))
+            self._client = held.enter_context(_client(uri))
+            with self._blaming():
+                self._begin(about) if about is not None else self._open()
+            self._held = held.pop_all()
+
+    @staticmethod
+    def exists(uri: str, name: str) -> bool:
+        """Whether there is an index.
+
+        Raises:
+            InputError: Milvus cannot be reached.
+        """
+        with _client(uri) as client:
+            return client.has_collection(f"{_prefix(name)}_about")
+
+    def _begin(self, about: About) -> None:
+        row = self._row()
+        self.about, self.videos = about, Catalogue(about)
+        self._generation = 1 + (row.generation if row else 0)
+        self._tables: set[str] = set()
+        self._drop_all(lambda generation: generation == self._generation)  # of a build that was killed
+
+    def _open(self) -> None:
+        row = self._row()
+        if row is None:
+            raise InputError(f"{self.place}: no index, expected one: misc/search.py build")
+        self._generation, self.effort, self.about = row.generation, row.effort, row.about
+        self._tables = {pattern for generation, pattern in self._all() if generation == self._generation}
+        self.videos = Catalogue(self.about, self._columns(), self.place)
+
+    def search(self, pattern: str, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Store`."""
+        effort = {"ivf": {"nprobe": min(NPROBE * self.effort, CELLS)}, "hnsw": {"ef": max(k, EF_SEARCH * self.effort)}}
+        parameters = {"metric_type": "IP", "params": effort.get(self.about.kind, {})}
+        number = min(len(self.videos.by_pattern()[pattern]), MOST_FOUND)
+        queries = _widened(np.ascontiguousarray(queries, np.float32))
+        fetched = min(k, number)
+        while True:
+            fetched = min(2 * fetched + 1, number) if self.about.kind == "flat" else fetched
+            with self._blaming():
+                found = self._client.search(
+                    self._table(pattern),
+                    data=queries.tolist(),
+                    limit=fetched,
+                    output_fields=["number"],
+                    anns_field="vector",
+                    search_params=parameters,
+                )
+            scores = np.full((len(queries), fetched), -np.inf, np.float32)
+            numbers = np.full((len(queries), fetched), -1, np.int64)
+            for row, hits in enumerate(found):
+                scores[row, : len(hits)] = [hit["distance"] for hit in hits]
+                numbers[row, : len(hits)] = [hit["entity"]["number"] for hit in hits]
+            if self.about.kind != "flat" or fetched == number or (scores[:, k - 1] > scores[:, -1]).all():
+                return scores, numbers
+
+    def put(self, pattern: str, videos: Sequence[str], numbers: Sequence[int], vectors: np.ndarray | None) -> None:
+        """See `Store`."""
+        if long := [video for video in videos if len(video.encode()) > MOST_ID]:
+            raise InputError(f"{self.place}: '{long[0][:50]}...' has more than {MOST_ID} bytes, expected a shorter id")
+        if vectors is None:
+            vectors = np.zeros((len(videos), SMALLEST), np.float32)
+        rows = [
+            {"id": video, "number": number, "available": self.videos.available[video], "vector": vector}
+            for video, number, vector in zip(videos, numbers, _widened(vectors), strict=True)
+        ]
+        with self._blaming():
+            if pattern not in self._tables:
+                self._create(pattern)
+            for start in range(0, len(rows), BATCH):
+                self._client.upsert(self._table(pattern), rows[start : start + BATCH])
+
+    def drop(self, pattern: str, videos: Sequence[str], numbers: Sequence[int]) -> None:
+        """See `Store`."""
+        with self._blaming():
+            for start in range(0, len(videos), BATCH):
+                self._client.delete(self._table(pattern), ids=list(videos[start : start + BATCH]))
+
+    def settle(self) -> None:
+        """See `Store`: Milvus does that by itself."""
+
+    def commit(self) -> None:
+        """See `Store`."""
+        table = f"{self._prefix}_about"
+        row = Row(version=1, generation=self._generation, effort=self.effort, about=self.about)
+        with self._blaming():
+            if not self._client.has_collection(table):
+                schema = self._schema(SMALLEST)
+                schema.add_field("content", self._types.JSON)
+                self._client.create_collection(table, schema=schema, index_params=self._index("flat"), **STRONG)
+            content = {"id": "about", "content": row.model_dump(), "vector": [0.0] * SMALLEST}
+            self._client.upsert(table, [content])
+            self._drop_all(lambda generation: generation != self._generation)
+
+    def close(self) -> None:
+        """See `Store`."""
+        self._held.close()
+
+    def size(self) -> None:
+        """See `Store`: not known."""
+
+    @property
+    def _types(self) -> Any:
+        return import_or_explain("pymilvus", INSTALL).DataType
+
+    def _schema(self, dim: int) -> Any:
+        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("id", self._types.VARCHAR, is_primary=True, max_length=MOST_ID)
+        schema.add_field("vector", self._types.FLOAT_VECTOR, dim=max(dim, SMALLEST))
+        return schema
+
+    def _index(self, kind: str) -> Any:
+        name, parameters = KINDS[kind]
+        index = self._client.prepare_index_params()
+        index.add_index(field_name="vector", index_type=name, metric_type="IP", params=parameters)
+        return index
+
+    def _create(self, pattern: str) -> None:
+        """Make the collection of a pattern."""
+        schema = self._schema(width(pattern, self.about.dims))
+        schema.add_field("number", self._types.INT64)
+        schema.add_field("available", self._types.VARCHAR, max_length=MOST_ID)
+        kind = "flat" if is_empty(pattern) else self.about.kind
+        self._client.create_collection(self._table(pattern), schema=schema, index_params=self._index(kind), **STRONG)
+        self._tables.add(pattern)
+
+    def _table(self, pattern: str) -> str:
+        return f"{self._prefix}_{self._generation}_{pattern}"
+
+    def _all(self) -> list[tuple[int, str]]:
+        """The generations and patterns of all collections of this name."""
+        found = [re.fullmatch(rf"{self._prefix}_(\d+)_([01]+)", name) for name in self._client.list_collections()]
+        return [(int(match[1]), match[2]) for match in found if match]
+
+    def _drop_all(self, chosen: Any) -> None:
+        for generation, pattern in self._all():
+            if chosen(generation):
+                self._client.drop_collection(f"{self._prefix}_{generation}_{pattern}")
+
+    def _row(self) -> Row | None:
+        """What says which build counts."""
+        table = f"{self._prefix}_about"
+        if not self._client.has_collection(table):
+            return None
+        rows = self._client.query(table, filter='id == "about"', output_fields=["content"])
+        if not rows:
+            return None
+        content = rows[0]["content"]
+        content = json.loads(content) if isinstance(content, str | bytes) else content
+        return parsed(Row, content, self.place)
+
+    def _columns(self) -> Columns:
+        """All videos, read once."""
+        rows = []
+        for pattern in sorted(self._tables):
+            iterator = self._client.query_iterator(
+                self._table(pattern), batch_size=BATCH, output_fields=["id", "number", "available"]
+            )
+            while batch := iterator.next():
+                rows += [(row["number"], row["id"], row["available"]) for row in batch]
+            iterator.close()
+        numbers, ids, available = (list(x) for x in zip(*sorted(rows), strict=True)) if rows else ([], [], [])
+        return Columns(next=max(numbers, default=-1) + 1, ids=ids, numbers=numbers, available=available)
+
+    @contextlib.contextmanager
+    def _blaming(self) -> Iterator[None]:
+        """Say of what goes wrong in Milvus that it did."""
+        with _blaming(self.place):
+            yield
+
+
+STRONG = {"consistency_level": "Strong"}  # what has been written is found
+
+
+@contextlib.contextmanager
+def _client(uri: str) -> Iterator[Any]:
+    """A connection to Milvus.
+
+    Raises:
+        InputError: there is none.
+    """
+    pymilvus = import_or_explain("pymilvus", INSTALL)
+    if "://" not in uri:
+        import_or_explain("milvus_lite", INSTALL)
+        for name in ("grpc", "pymilvus"):  # of what a server has, and a file has not
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        if not uri.endswith(".db") or not Path(uri).parent.is_dir():
+            raise InputError(f"--uri {uri}: expected a server (http://host:19530), or a file .db in a folder that is there")
+    with _blaming(uri):
+        client = pymilvus.MilvusClient(uri)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@contextlib.contextmanager
+def _blaming(place: str) -> Iterator[None]:
+    pymilvus = import_or_explain("pymilvus", INSTALL)
+    try:
+        yield
+    except pymilvus.MilvusException as error:
+        raise InputError(f"{place}: {one_line(error.message or str(error))[:200]}") from None
+
+
+def _prefix(name: str) -> str:
+    """The name as Milvus takes it, of letters, digits and underscores; others that look like it differ by a sum."""
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    plain = plain if re.match(r"[A-Za-z_]", plain) else f"_{plain}"
+    return plain if plain == name else f"{plain}_{zlib.crc32(name.encode()):08x}"
+
+
+def _widened(vectors: np.ndarray) -> np.ndarray:
+    """Vectors of at least the smallest dimension that Milvus takes, with zeros, which change no inner product."""
+    missing = SMALLEST - vectors.shape[1]
+    return np.pad(vectors, ((0, 0), (0, missing))) if missing > 0 else vectors

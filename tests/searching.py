@@ -1,0 +1,109 @@
+"""A small collection with a checkpoint and a stub of a text encoder, for tests of search."""
+
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from base.arguments import model_arguments
+from base.checkpoint import save_checkpoint
+from misc.searching.about import About
+from misc.searching.faiss_store import FaissStore
+from misc.searching.milvus_store import MilvusStore
+from model import model
+from model.similarity import TextEmbedding, VideoEmbedding
+from parse_config import ConfigParser
+
+TEXT_DIM = 10
+
+
+def make_about(experts, dims, **more):
+    about = {"collection": "Toy", "checkpoint": "model.pth", "sha256": "0" * 64, "experts": experts, "dims": dims}
+    return About(**{**about, "keep_missing": False, "l2renorm": False, "kind": "flat", **more})
+
+
+def new_store(folder, about, milvus=False):
+    """An index without videos in `folder`."""
+    folder.mkdir(exist_ok=True)
+    return MilvusStore(str(folder / "milvus.db"), "Toy", folder, about) if milvus else FaissStore(folder / "index", about)
+
+
+def old_store(folder, milvus=False, **options):
+    """The index that is there."""
+    place = (str(folder / "milvus.db"), "Toy", folder)
+    return MilvusStore(*place, **options) if milvus else FaissStore(folder / "index", **options)
+
+
+def random_videos(number, dims, seed=0, share=0.6):
+    """Names, availability as it is kept, and random embeddings of length 1."""
+    rng = np.random.default_rng(seed)
+    experts = [torch.from_numpy(rng.normal(size=(number, dim)).astype(np.float32)) for dim in dims]
+    experts = [x / x.norm(dim=1, keepdim=True) for x in experts]
+    available = torch.from_numpy((rng.random((number, len(dims))) < share).astype(np.float32))
+    has = ["".join(str(int(x)) for x in row) for row in available]
+    return [f"v{i}" for i in range(number)], has, VideoEmbedding(experts, available)
+
+
+def random_texts(number, dims, seed=1):
+    """Random queries."""
+    rng = np.random.default_rng(seed)
+    experts = [torch.from_numpy(rng.normal(size=(number, dim)).astype(np.float32)) for dim in dims]
+    weights = torch.from_numpy(rng.normal(size=(number, len(dims))).astype(np.float32)).softmax(dim=1)
+    return TextEmbedding(experts, weights)
+
+
+def part_of(videos, chosen):
+    """Some of what `random_videos` gives, by their numbers."""
+    ids, has, video = videos
+    chosen = list(chosen)
+    embedding = VideoEmbedding([x[chosen] for x in video.experts], video.available[chosen])
+    return [ids[i] for i in chosen], [has[i] for i in chosen], embedding
+
+
+class StubEncoder:
+    """Words as vectors that depend on their letters alone; "?" is no word."""
+
+    def __init__(self, spec="stub", feat="toy", dim=TEXT_DIM):
+        self.spec, self.feat, self.dim = spec, feat, dim
+
+    def __call__(self, texts):
+        return [self._vectors(text) for text in texts]
+
+    def _vectors(self, text):
+        words = [word for word in text.split() if word != "?"]
+        vectors = [np.random.default_rng(zlib.crc32(word.encode())).normal(size=self.dim) for word in words]
+        return np.array(vectors, dtype=np.float32).reshape(len(words), self.dim)
+
+
+@pytest.fixture
+def stub_encoder(monkeypatch):
+    """Text encoder "stub", and "other" with word vectors that do not fit."""
+    encoders = {"stub": StubEncoder(), "other": StubEncoder("other", "elsewhere", 12)}
+    monkeypatch.setattr("misc.extractors.text.text_encoder", lambda spec, device="cpu": encoders[spec])
+
+
+def write_checkpoint(path, config, seed=0, **switches):
+    """A checkpoint of a random model, whose batch norms have seen other data than zeros."""
+    config = json.loads(json.dumps(config))
+    config["arch"]["args"].update(switches)
+    parsed = ConfigParser(config, "config", training=True)
+    torch.manual_seed(seed)
+    net = parsed.init("arch", model, **model_arguments(parsed))
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.running_mean.normal_(std=0.2)
+            module.running_var.uniform_(0.5, 2)
+    content = {"arch": "CENet", "epoch": 1, "state_dict": net.state_dict(), "config": parsed.as_dict()}
+    save_checkpoint(Path(path), {**content, "config_file": "config", "seed": 0})
+    return Path(path)
+
+
+@pytest.fixture
+def collection(workplace, config, stub_encoder):
+    """data/Toy with recognised words and extraction.json, and model.pth: (archive, checkpoint)."""
+    Path("data/Toy/extraction.json").write_text(json.dumps({"text": {"encoder": "stub", "feat": "toy", "dim": TEXT_DIM}}))
+    (workplace.folder / "ocr-words.json").write_text(json.dumps({"video0": ["SALE", "50%"], "video1": []}))
+    return workplace, write_checkpoint("model.pth", config)
