@@ -1,6 +1,7 @@
 """Sizes and progress bars."""
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import humanize
@@ -10,6 +11,12 @@ from tqdm import tqdm
 def size_text(size: float) -> str:
     """A number of bytes as people write it, such as "2.1 GiB"."""
     return humanize.naturalsize(size, binary=True)
+
+
+def bar(items: Iterable | None = None, description: str | None = None, **options: Any) -> tqdm:
+    """A bar on standard output that counts what is done; none where that is no terminal."""
+    shown = {"file": sys.stdout, "leave": False, "dynamic_ncols": True, "disable": not sys.stdout.isatty()}
+    return tqdm(items, desc=description, **shown, **options)
 
 
 class SizeBar(tqdm):

@@ -8,8 +8,9 @@ from PIL import Image
 from scipy import ndimage
 from scipy.signal import stft
 
+from misc.extractors.statistics import ORIENTATIONS, colours, gradients, grid, hsv
+
 CROP = 24  # pixels, the side of the square to which what moves is scaled
-ORIENTATIONS = 8
 RIDGE = 1e-5  # keeps optical flow small where nothing can be seen of it
 MOVING = 28  # of 255: how much a pixel that moves differs from the background
 SKIN = {"hue": (0.03, 0.12), "saturation": (0.2, 0.56), "value": (0.5, 1.0)}
@@ -26,16 +27,16 @@ def rgb(frames: np.ndarray) -> np.ndarray:
         box = _box(moving)
         size = np.array([box[2] - box[0], box[3] - box[1]]) / frame.shape[:2]
         crop = _scaled(frame, box)
-        edges = _gradients(crop.mean(axis=-1), 4)
+        edges = gradients(crop.mean(axis=-1), 4)
         middle = crop[CROP // 4 : -CROP // 4, CROP // 4 : -CROP // 4]
-        seen.append(np.concatenate([_grid(crop, 4), _colours(middle), _colours(crop), edges, size]))
+        seen.append(np.concatenate([grid(crop, 4), colours(middle), colours(crop), edges, size]))
     return np.stack(seen)
 
 
 def scene(frames: np.ndarray) -> np.ndarray:
     """Colours and gradients of the background in bands and cells: (d,)."""
     behind = _background(frames)
-    return np.concatenate([_grid(behind, 6), _colours(behind), _gradients(behind.mean(axis=-1), 6)])
+    return np.concatenate([grid(behind, 6), colours(behind), gradients(behind.mean(axis=-1), 6)])
 
 
 def flow(frames: np.ndarray) -> np.ndarray:
@@ -79,7 +80,7 @@ def face(frames: np.ndarray) -> np.ndarray | None:
         if box is None:
             return None
         crop = _scaled(frame, box)
-        seen.append(np.concatenate([_grid(crop, 8), _gradients(crop.mean(axis=-1), 6)]))
+        seen.append(np.concatenate([grid(crop, 8), gradients(crop.mean(axis=-1), 6)]))
     return np.stack(seen)
 
 
@@ -120,37 +121,9 @@ def _scaled(frame: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(frame).resize((CROP, CROP), Image.Resampling.BILINEAR, (left, top, right, bottom)))
 
 
-def _grid(image: np.ndarray, number: int) -> np.ndarray:
-    """The mean colours, from 0 to 1, of `number` x `number` cells: (cells * 3,)."""
-    return np.asarray(Image.fromarray(image).resize((number, number), Image.Resampling.BOX)).ravel() / 255
-
-
-def _colours(image: np.ndarray) -> np.ndarray:
-    """The share of pixels of each of 12 hues, light and dark, and of 4 greys: (28,), as square roots."""
-    hue, saturation, value = _hsv(image)
-    coloured = saturation * value > 0.15
-    names = np.where(coloured, (hue * 12).astype(int) % 12 + 12 * (value < 0.55), 24 + (value * 3.99).astype(int))
-    return np.sqrt(np.bincount(names.ravel(), minlength=28) / names.size)
-
-
-def _gradients(grey: np.ndarray, number: int) -> np.ndarray:
-    """A histogram of the directions of edges in each of `number` x `number` cells: (cells * ORIENTATIONS,), of length 1."""
-    dy, dx = np.gradient(ndimage.gaussian_filter(grey, 0.7))
-    bins = ((np.arctan2(dy, dx) / np.pi * ORIENTATIONS).round() % ORIENTATIONS).astype(int)
-    rows, columns = (np.arange(size) * number // size for size in grey.shape)
-    cells = rows[:, None] * number + columns
-    histograms = np.bincount((cells * ORIENTATIONS + bins).ravel(), np.hypot(dx, dy).ravel(), number**2 * ORIENTATIONS)
-    return histograms / (np.linalg.norm(histograms) + 1e-6)
-
-
-def _hsv(image: np.ndarray) -> np.ndarray:
-    """Hue, saturation and value of (..., 3) colours, each from 0 to 1: (3, ...)."""
-    return np.moveaxis(np.asarray(Image.fromarray(image).convert("HSV")) / 255, -1, 0)
-
-
 def _find_face(frame: np.ndarray) -> tuple[int, int, int, int] | None:
     """The box of the head around a patch of skin with two eyes or more holes in it, or None."""
-    masks = [(low <= x) & (x <= high) for x, (low, high) in zip(_hsv(frame), SKIN.values(), strict=True)]
+    masks = [(low <= x) & (x <= high) for x, (low, high) in zip(hsv(frame), SKIN.values(), strict=True)]
     patches, number = ndimage.label(ndimage.binary_opening(np.logical_and.reduce(masks)))
     best, most = None, 0
     for patch, (rows, columns) in enumerate(ndimage.find_objects(patches, number), 1):

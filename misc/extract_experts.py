@@ -1,0 +1,270 @@
+"""Extract experts from video files: everything that a training and a search need, in data/<Name>.
+
+Each file below --videos is decoded once, and each expert of the config looks at it; `misc/extractors/` has them. A video's
+id is its path below that folder without the suffix. What was done is kept: the same command goes on where it was
+interrupted, and looks only at what is new or changed. Files that cannot be used are in data/<Name>/failures.json.
+"""
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from data_loader.datasets import LAYOUTS
+from misc.extractors import archive, captions
+from misc.extractors.engines import ENGINES, in_processes, on_ray
+from misc.extractors.settings import DEFAULT, Settings, read_settings
+from misc.extractors.shards import Shards
+from misc.extractors.text import TextEncoder, text_encoder
+from misc.extractors.video import video_files
+from misc.extractors.work import Outcome, Task, Work
+from misc.jobs import cores
+from utils.errors import InputError, command
+from utils.files import lock, write_json
+from utils.progress import bar
+
+FAILURES = "failures.json"
+ABOUT = "extraction.json"
+FLUSH_SECONDS = 30
+
+
+class Collection:
+    """A folder of videos and what is extracted of them.
+
+    Attributes:
+        files: id -> file, of those that have a proper name.
+        failures: id -> what is wrong with it.
+    """
+
+    def __init__(self, name: str, data_dir: Path, videos: Path, settings: Settings, exclude: Sequence[Path]):
+        self.name, self.folder, self.settings = name, data_dir, settings
+        self.archive = data_dir / "symlinked-feats"
+        self.shards = Shards(data_dir / "extracted")
+        self.files: dict[str, Path] = {}
+        self.failures: dict[str, dict[str, str]] = {}
+        excluded = {path.resolve() for path in exclude}
+        for path in video_files(videos):
+            if path.resolve() in excluded:
+                continue
+            relative = path.relative_to(videos)
+            video = relative.with_suffix("").as_posix()
+            if not video.isprintable() or video != video.strip():
+                self.fail(str(relative), path, "its name has letters that cannot be printed, or spaces at an end")
+            elif video in self.files:
+                self.fail(str(relative), path, f"its name differs from that of {self.files[video].name} in its suffix alone")
+            else:
+                self.files[video] = path
+        if not self.files:
+            raise InputError(f"{videos}: no video files, expected some")
+
+    def fail(self, video: str, path: Path, reason: str) -> None:
+        """Note that a file cannot be used."""
+        self.failures[video.encode("utf-8", "backslashreplace").decode()] = {
+            "file": ascii(path.name)[1:-1],
+            "reason": reason,
+        }
+
+    def write_failures(self) -> None:
+        """Write failures.json."""
+        write_json(self.folder / FAILURES, dict(sorted(self.failures.items())))
+
+
+def extract(collection: Collection, work: Work, engine: partial) -> Counter:
+    """Look at every video that is new or changed, and keep what is found: seconds by expert."""
+    tasks = [
+        Task(video, path, missing)
+        for video, path in bar(collection.files.items(), "looking what is there")
+        if (missing := collection.shards.missing(video, path, collection.settings))
+    ]
+    there = len(collection.files) - len(tasks)
+    print(f"{len(collection.files)} videos, {there} of them done before", flush=True)
+    seconds: Counter = Counter()
+    started = written = time.monotonic()
+    shown = bar(None, "videos", total=len(tasks), unit="video", smoothing=0.05)
+    outcomes = engine(work, tasks)
+    try:
+        for outcome in outcomes:
+            _take(collection, outcome)
+            seconds.update(outcome.seconds)
+            shown.set_postfix_str(f"{len(collection.failures)} failed", refresh=False)
+            shown.update()
+            if time.monotonic() - written > FLUSH_SECONDS:
+                collection.write_failures()
+                written = time.monotonic()
+    finally:
+        outcomes.close()
+        shown.close()
+        collection.write_failures()
+    if tasks:
+        took = time.monotonic() - started
+        print(f"{len(tasks)} videos in {took:.0f} s, {len(tasks) / took:.2f} videos a second")
+    return seconds
+
+
+def _take(collection: Collection, outcome: Outcome) -> None:
+    """Keep what came of a video."""
+    task = outcome.task
+    if outcome.failure is None:
+        try:
+            collection.shards.keep(outcome, collection.settings)
+        except FileNotFoundError:
+            if task.path.exists():
+                raise
+            collection.fail(task.id, task.path, "it has vanished")
+    else:
+        collection.fail(task.id, task.path, outcome.failure)
+
+
+def parts_of(collection: Collection, args: argparse.Namespace, done: Sequence[str]) -> tuple[dict, dict]:
+    """The captions of videos that are done, and which of them are for training, validation and test."""
+    if args.captions is None:
+        return {}, {}
+    found, unknown = captions.read_captions(args.captions, done)
+    if unknown:
+        failed = sum(name in collection.failures for name in unknown)
+        print(
+            f"{args.captions}: captions of {len(unknown)} other names are left out ({failed} failed), first {unknown[0]!r}"
+        )
+    if not found:
+        raise InputError(f"{args.captions}: no caption of a video that was extracted, expected names such as '{done[0]}'")
+    if len(found) < len(done):
+        print(f"{args.captions}: {len(done) - len(found)} videos have no caption: they can be searched, not trained on")
+    if args.splits:
+        parts, left_out = captions.given_splits(args.splits, found)
+        if left_out:
+            print(f"{args.splits}: {left_out} videos are left out: not extracted, or without a caption")
+    else:
+        parts = captions.made_splits(list(found), captions.split_shares(args.split), args.seed)
+    return found, parts
+
+
+def write_archive(collection: Collection, about: dict[str, dict], encoder: TextEncoder, args: argparse.Namespace) -> None:
+    """Write what training and search read."""
+    settings, folder = collection.settings, collection.archive
+    done = [video for video in collection.files if not collection.shards.missing(video, collection.files[video], settings)]
+    if not done:
+        first = next(iter(collection.failures.values()))
+        raise InputError(
+            f"{args.videos}: none of {len(collection.failures)} files can be used, first {first['file']}: {first['reason']}"
+        )
+    texts, parts = parts_of(collection, args, done)
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = archive.write_experts(folder, done, collection.shards, list(settings.experts))
+    if texts:
+        archive.write_captions(folder, texts, encoder)
+    archive.write_lists(folder, done, parts)
+    link_videos(args.videos, collection.folder / "videos")
+    text = {"encoder": encoder.spec, "feat": encoder.feat, "dim": encoder.dim}
+    experts = {name: about[name] | {"kind": "sequence"} for name in settings.experts}
+    content = {"name": collection.name, "videos": len(done), "text": text, "settings": settings.model_dump()}
+    write_json(collection.folder / ABOUT, content | {"experts": experts})
+    print(f"{folder}: {len(done)} videos; with {', '.join(f'{name} {count}' for name, count in counts.items())}")
+    if collection.failures:
+        print(f"{collection.folder / FAILURES}: {len(collection.failures)} files cannot be used, with the reason of each")
+    if texts:
+        used = {name: experts[name] for name, count in counts.items() if count}
+        write_config(collection, archive.training_config(collection.name, collection.folder, text, used, parts), parts)
+
+
+def write_config(collection: Collection, config: dict, parts: dict[str, list[str]]) -> None:
+    """Write the training config, unless there is another or too few videos, and say how to go on."""
+    number = sum(map(len, parts.values()))
+    print(", ".join(f"{len(videos)} {part}" for part, videos in parts.items()), f"videos of {number} with captions")
+    if len(parts["train"]) < 2 or not parts["val"] or not parts["test"]:
+        print("too few for a training, which wants two videos to train on, one to validate and one to test")
+        return
+    path = Path("configs") / collection.name / "train-full-ce.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and archive.read_json(path) != config:
+        print(f"{path}: there already and not as it would be made now, it is left alone (delete it to have it made anew)")
+    else:
+        write_json(path, config)
+    print(f"next: python train.py --config {path}")
+
+
+def link_videos(videos: Path, link: Path) -> None:
+    """Make `link` lead to the folder of videos, for the ranking page and the search page."""
+    if link.is_symlink() or not link.exists():
+        link.unlink(missing_ok=True)
+        link.symlink_to(videos.resolve(), target_is_directory=True)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--videos", type=Path, required=True, help="the folder of video files, with its sub-folders")
+    parser.add_argument("--name", required=True, help="what the collection is called: letters, digits, _ and -")
+    parser.add_argument(
+        "--captions", type=Path, help="captions of the videos: .csv with columns video and caption, .json, .jsonl"
+    )
+    parser.add_argument("--split", default="80/10/10", help="shares of train, val and test (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the split (default: %(default)s)")
+    parser.add_argument("--splits", type=Path, help="a folder with train_list.txt, val_list.txt and test_list.txt instead")
+    parser.add_argument("--config", type=Path, default=DEFAULT, help="the config of the extraction (default: %(default)s)")
+    parser.add_argument("--experts", metavar="NAME,...", help="some of the config's experts (default: all)")
+    parser.add_argument("--data_dir", type=Path, help="where to write (default: data/<Name>)")
+    parser.add_argument("--workers", type=int, default=cores(), help="processes (default: one a core, %(default)s)")
+    parser.add_argument("--device", help="GPU for networks, such as 0 (default: the CPU)")
+    parser.add_argument("--timeout", type=float, default=600, help="seconds for a video, at most (default: %(default)s)")
+    parser.add_argument(
+        "--engine", choices=sorted(ENGINES), default="local", help="what runs the processes (default: %(default)s)"
+    )
+    parser.add_argument("--address", help="with --engine ray: that of a cluster (default: this machine)")
+    args = parser.parse_args()
+    if not re.fullmatch(r"[\w-]+", args.name) or args.name.lower() in map(str.lower, LAYOUTS):
+        raise InputError(f"--name {args.name}: expected letters, digits, _ and -, and no published data set")
+    if args.workers < 1 or not args.timeout > 0:
+        raise InputError(f"--workers {args.workers}, --timeout {args.timeout}: expected numbers above 0")
+    if args.address and args.engine != "ray":
+        raise InputError("--address: expected --engine ray beside it")
+    if not args.videos.is_dir():
+        raise InputError(f"{args.videos}: no such folder, expected one with video files")
+    if args.captions is None and args.splits:
+        raise InputError("--splits: expected --captions beside it")
+    captions.split_shares(args.split)
+    args.data_dir = args.data_dir or Path("data") / args.name
+    return args
+
+
+@command
+def main() -> None:
+    """Extract, and write the archive."""
+    args = parse_arguments()
+    settings = read_settings(args.config, args.experts)
+    device = "cpu" if args.device is None else f"cuda:{args.device}"
+    exclude = [path for path in (args.captions, args.splits, args.config) if path]
+    collection = Collection(args.name, args.data_dir, args.videos, settings, exclude)
+    if args.captions:
+        captions.read_captions(args.captions, collection.files)  # before hours of work
+    encoder = text_encoder(settings.text, device)
+    work = Work(settings.model_dump_json(), device, max(1, cores() // args.workers))
+    about = work.about(list(settings.experts))
+    engine = partial(in_processes, workers=args.workers, timeout=args.timeout)
+    if args.engine == "ray":
+        engine = partial(on_ray, workers=args.workers, timeout=args.timeout, address=args.address)
+    args.data_dir.mkdir(parents=True, exist_ok=True)
+    held = os.open(args.data_dir, os.O_RDONLY)
+    lock(held, f"{args.data_dir}: another extraction writes there")
+    try:
+        seconds = extract(collection, work, engine)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on with the videos that are left")
+        raise
+    total = sum(seconds.values())
+    if total:
+        print("time by part:", ", ".join(f"{name} {share / total:.0%}" for name, share in seconds.most_common()))
+    write_archive(collection, about, encoder, args)
+    os.close(held)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Captions of a collection, from CSV, JSON or JSONL, and its splits."""
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from data_loader.lists import read_list
+from utils.errors import InputError
+
+MOST_BYTES = 4 << 30
+VIDEO_KEYS = ("video", "video_id", "id", "file", "filename", "name", "clip")
+CAPTION_KEYS = ("caption", "captions", "text", "sentence", "sentences", "description")
+PARTS = ("train", "val", "test")
+
+
+def read_captions(path: Path, ids: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """The captions of videos, in the order of the file, and names in it that are none of `ids`.
+
+    A video is named by its id or its file. CSV has a row a caption, JSONL an object a line, with the keys "video" and
+    "caption" (or others of `VIDEO_KEYS`, `CAPTION_KEYS`); JSON is a list of such objects, or maps a video to its captions.
+
+    Raises:
+        InputError: another format, or a row that cannot be read.
+    """
+    known = set(ids)
+    captions: dict[str, list[str]] = {}
+    unknown: dict[str, None] = {}
+    for where, name, caption in _rows(path):
+        if not isinstance(name, str) or not isinstance(caption, str):
+            raise InputError(f"{path}: {where}: found {name!r} and {caption!r}, expected a video and its caption as text")
+        video = next((x for x in (name, str(PurePosixPath(name).with_suffix("")) if name else name) if x in known), None)
+        if video is None:
+            unknown[name] = None
+        elif caption.strip():
+            captions.setdefault(video, []).append(" ".join(caption.split()))
+    return captions, list(unknown)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Any, Any]]:
+    """Where it stands, video and caption of each row of a file."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path}: more than {MOST_BYTES} bytes, expected captions")
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found, expected captions") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error.reason})") from None
+    match path.suffix.lower():
+        case ".csv":
+            yield from _csv_rows(path, text)
+        case ".jsonl":
+            for number, line in enumerate(text.split("\n"), 1):
+                if line.strip():
+                    yield from _of_object(path, f"line {number}", _parsed(path, f"line {number}", line))
+        case ".json":
+            content = _parsed(path, "file", text)
+            if isinstance(content, dict):
+                for name, captions in content.items():
+                    for caption in captions if isinstance(captions, list) else [captions]:
+                        yield repr(name), name, caption
+            elif isinstance(content, list):
+                for number, entry in enumerate(content, 1):
+                    yield from _of_object(path, f"entry {number}", entry)
+            else:
+                raise InputError(f"{path}: found a {type(content).__name__}, expected a list or a map of captions")
+        case _:
+            raise InputError(f"{path}: unknown kind of file, expected .csv, .json or .jsonl")
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, Any, Any]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [cell.strip().lower() for cell in next(reader, [])]
+        columns = [next((i for i, cell in enumerate(header) if cell in keys), None) for keys in (VIDEO_KEYS, CAPTION_KEYS)]
+        if None in columns:
+            expected = f"a column '{VIDEO_KEYS[0]}' and a column '{CAPTION_KEYS[0]}'"
+            raise InputError(f"{path}: line 1: found the columns {', '.join(header) or 'none'}, expected {expected}")
+        for row in reader:
+            if row:
+                if len(row) != len(header):
+                    raise InputError(f"{path}: line {reader.line_num}: {len(row)} cells, expected {len(header)}")
+                yield f"line {reader.line_num}", row[columns[0]].strip(), row[columns[1]]
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num}: {error}, expected CSV") from None
+
+
+def _parsed(path: Path, where: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: {where}: {error}, expected JSON") from None
+
+
+def _of_object(path: Path, where: str, entry: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The rows that an object with a video and its captions stands for."""
+    keys = [next((k for k in keys if isinstance(entry, dict) and k in entry), None) for keys in (VIDEO_KEYS, CAPTION_KEYS)]
+    if None in keys:
+        raise InputError(f"{path}: {where}: expected an object with '{VIDEO_KEYS[0]}' and '{CAPTION_KEYS[0]}'")
+    captions = entry[keys[1]]
+    for caption in captions if isinstance(captions, list) else [captions]:
+        yield where, entry[keys[0]], caption
+
+
+def split_shares(text: str) -> tuple[float, ...]:
+    """The shares of train, val and test in a text such as "80/10/10".
+
+    Raises:
+        InputError: it is none.
+    """
+    if not re.fullmatch(r"\d{1,3}/\d{1,3}/\d{1,3}", text) or not sum(shares := [int(x) for x in text.split("/")]):
+        raise InputError(f"--split {text}: expected the shares of train, val and test, such as 80/10/10")
+    return tuple(share / sum(shares) for share in shares)
+
+
+def made_splits(ids: Sequence[str], shares: Sequence[float], seed: int) -> dict[str, list[str]]:
+    """Random parts of those sizes, of one video at least if there are three; more videos leave most where they are."""
+    order = sorted(ids, key=lambda video: hashlib.sha256(f"{seed}/{video}".encode("utf-8", "surrogateescape")).digest())
+    sizes = [round(share * len(order)) for share in shares[1:]]
+    sizes = [max(size, int(share > 0 and len(order) > 2)) for size, share in zip(sizes, shares[1:], strict=True)]
+    first = max(0, len(order) - sum(sizes))
+    bounds = (0, first, first + sizes[0], len(order))
+    return {part: sorted(order[bounds[i] : bounds[i + 1]]) for i, part in enumerate(PARTS)}
+
+
+def given_splits(folder: Path, captions: Mapping[str, Any]) -> tuple[dict[str, list[str]], int]:
+    """The parts that lists in a folder name, and how many of their videos are left out for want of the video or a caption.
+
+    Raises:
+        InputError: a list is missing, or a video is in two of them.
+    """
+    parts, left_out = {}, 0
+    for part in PARTS:
+        listed = read_list(folder / f"{part}_list.txt", lambda name: name)
+        parts[part] = [video for video in listed if video in captions]
+        left_out += len(listed) - len(parts[part])
+        for other in PARTS[: PARTS.index(part)]:
+            if both := sorted(set(parts[part]) & set(parts[other])):
+                raise InputError(f"{folder / f'{part}_list.txt'}: '{both[0]}' is in {other}_list.txt, too")
+    return parts, left_out

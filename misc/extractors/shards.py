@@ -1,0 +1,84 @@
+"""What was extracted of each video, in a file each: so an extraction goes on at the video where it ended."""
+
+import dataclasses
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from misc.extractors.extractor import Found
+from misc.extractors.settings import Settings
+from misc.extractors.work import Outcome
+from utils.files import atomic_write
+
+ABOUT = "about"
+
+
+@dataclasses.dataclass
+class Shard:
+    """The experts of one video, with the recipe of each.
+
+    Attributes:
+        source: name, size and time of the file.
+        recipes: expert -> digest of what it was extracted by.
+        found: expert -> what it found, or None for nothing.
+    """
+
+    source: list[Any]
+    recipes: dict[str, str]
+    found: dict[str, Found | None]
+
+
+class Shards:
+    """The shards of a collection, in a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def missing(self, video: str, path: Path, settings: Settings) -> tuple[str, ...]:
+        """The experts that are yet to be extracted of a video."""
+        shard = self.read(video)
+        if shard is None or shard.source != source_of(path):
+            return tuple(settings.experts)
+        return tuple(name for name in settings.experts if shard.recipes.get(name) != settings.recipe(name))
+
+    def keep(self, outcome: Outcome, settings: Settings) -> None:
+        """Write what was found in a video, beside what is there of other experts of the same file."""
+        task, source = outcome.task, source_of(outcome.task.path)
+        shard = self.read(task.id)
+        if shard is None or shard.source != source:
+            shard = Shard(source, {}, {})
+        shard.found |= outcome.found
+        shard.recipes |= {name: settings.recipe(name) for name in outcome.found}
+        arrays = {name: found.features for name, found in shard.found.items() if found}
+        words = {name: found.words for name, found in shard.found.items() if found and found.words is not None}
+        about = json.dumps({"id": task.id, "source": source, "recipes": shard.recipes, "words": words})
+        path = self._path(task.id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            np.savez(file, **{ABOUT: np.frombuffer(about.encode(), np.uint8)}, **arrays)
+
+    def read(self, video: str) -> Shard | None:
+        """What there is of a video; None if there is nothing, or it is damaged."""
+        try:
+            with np.load(self._path(video), allow_pickle=False) as content:
+                about = json.loads(content[ABOUT].tobytes())
+                words = about["words"]
+                there = set(content.files)
+                found = {name: Found(content[name], words.get(name)) if name in there else None for name in about["recipes"]}
+                return Shard(about["source"], about["recipes"], found) if about["id"] == video else None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def _path(self, video: str) -> Path:
+        digest = hashlib.sha256(video.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        return self.folder / digest[:2] / f"{digest}.npz"
+
+
+def source_of(path: Path) -> list[Any]:
+    """What tells whether a file is still the same."""
+    status = path.stat()
+    return [path.name, status.st_size, status.st_mtime_ns]

@@ -1,0 +1,160 @@
+"""Video files: decoded once, to frames at a chosen rate and mono sound, in bounded memory."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from misc.extractors.extractor import SAMPLE_RATE, Media
+from utils.errors import one_line
+
+# Containers of videos alone: playlists, and others that name further files or addresses to read, are none.
+FORMATS = (
+    *("3g2", "3gp", "asf", "avi", "dv", "flv", "gif", "h264", "hevc", "ivf", "m4a", "m4v", "matroska", "mj2", "mov", "mp4"),
+    *("mpeg", "mpegts", "mpegvideo", "mxf", "nut", "ogg", "rm", "webm", "wtv"),
+)
+SMALLEST, MOST_PIXELS = 16, 1 << 26  # of the sides of a frame; of a frame
+TRUNCATED = 0.2  # the share of the length that a container promises and that may lack, beside a second
+FALLBACK_RATE = 25.0  # frames a second where a file says nothing of times
+
+
+class VideoError(Exception):
+    """A file that is no video, or one that cannot be used: one line that says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """Which frames and how much sound are kept.
+
+    Attributes:
+        rate: frames a second, at most.
+        most: frames a video, at most: they are evenly spread over it.
+        side: pixels of the longer side, at most.
+        most_seconds: of sound, from the start.
+    """
+
+    rate: float
+    most: int
+    side: int
+    most_seconds: float
+
+
+def read_video(path: Path, sampling: Sampling) -> Media:
+    """Decode a file.
+
+    Raises:
+        VideoError: it is no video, is damaged or cut off, or has no picture.
+        OSError: it cannot be read at all.
+    """
+    if not path.stat().st_size:
+        raise VideoError("empty (0 bytes)")
+    try:
+        with av.open(str(path.absolute()), options={"format_whitelist": ",".join(FORMATS)}) as container:
+            return _decode(container, sampling)
+    except (av.FFmpegError, ValueError, IndexError, ArithmeticError) as error:
+        reason = getattr(error, "strerror", None) or one_line(str(error))
+        raise VideoError(f"no video, or damaged ({reason})") from None
+
+
+def _decode(container: "av.container.InputContainer", sampling: Sampling) -> Media:
+    """The media of an open file."""
+    if not container.streams.video:
+        raise VideoError("no video track")
+    video = container.streams.video[0]
+    _refuse_size(video.codec_context.width, video.codec_context.height)
+    video.thread_type = "AUTO"
+    streams = [video, *container.streams.audio[:1]]
+    length = (container.duration or 0) / av.time_base  # seconds
+    frames, sound = _Frames(sampling, length), _Sound(sampling.most_seconds)
+    end = 0.0  # seconds that were decoded
+    for packet in container.demux(streams):
+        for frame in packet.decode():
+            if isinstance(frame, av.VideoFrame):
+                seconds = frames.number / float(video.average_rate or FALLBACK_RATE) if frame.time is None else frame.time
+                frames.take(frame, seconds)
+            else:
+                seconds = frame.time or 0.0
+                sound.take(frame)
+            end = max(end, seconds)
+    if not frames.kept:
+        raise VideoError("no picture can be decoded")
+    start = min((stream.start_time or 0) * float(stream.time_base) for stream in streams)
+    if end - start < (1 - TRUNCATED) * length - 1:
+        raise VideoError(f"cut off: it ends after {end - start:.1f} of {length:.1f} s")
+    times = np.array(frames.times)
+    return Media(np.stack(frames.kept), times - times[0], sound.whole() if len(streams) > 1 else None)
+
+
+def _refuse_size(width: int, height: int) -> None:
+    if not min(width, height) >= SMALLEST or width * height > MOST_PIXELS:
+        raise VideoError(
+            f"frames of {width} x {height} pixels, expected sides of {SMALLEST} or more, {MOST_PIXELS} pixels or less"
+        )
+
+
+class _Frames:
+    """Frames at intervals that grow when there are too many.
+
+    Attributes:
+        kept, times: the frames (H, W, 3) and their times in seconds.
+        number: frames that were seen.
+    """
+
+    def __init__(self, sampling: Sampling, length: float):
+        self.kept: list[np.ndarray] = []
+        self.times: list[float] = []
+        self.number = 0
+        self._most, self._side = sampling.most, sampling.side
+        self._interval = max(1 / sampling.rate, length / sampling.most)
+        self._reformatter = VideoReformatter()  # one for all: setting it up takes longer than converting a frame
+        self._size: tuple[int, int] | None = None
+
+    def take(self, frame: av.VideoFrame, seconds: float) -> None:
+        """Keep a frame if it is time."""
+        self.number += 1
+        if self.times and seconds < self.times[-1] + self._interval * 0.999:
+            return
+        _refuse_size(frame.width, frame.height)
+        if self._size is None:
+            scale = min(1, self._side / max(frame.width, frame.height))
+            self._size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+        image = self._reformatter.reformat(frame, *self._size, format="rgb24").to_ndarray()
+        turned = np.rot90(image, round(frame.rotation / 90))  # as phones hold it: degrees anticlockwise
+        if self.kept and turned.shape != self.kept[0].shape:
+            return
+        self.kept.append(np.ascontiguousarray(turned))
+        self.times.append(seconds)
+        if len(self.kept) > self._most:  # the file did not say how long it is
+            self.kept, self.times = self.kept[::2], self.times[::2]
+            self._interval *= 2
+
+
+class _Sound:
+    """The first seconds of the sound."""
+
+    def __init__(self, most_seconds: float):
+        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        self._parts: list[np.ndarray] = []
+        self._left = round(most_seconds * SAMPLE_RATE)
+
+    def take(self, frame: av.AudioFrame | None) -> None:
+        if self._left > 0:
+            for part in self._resampler.resample(frame):
+                self._parts.append(part.to_ndarray()[0][: self._left])
+                self._left -= len(self._parts[-1])
+
+    def whole(self) -> np.ndarray | None:
+        """All of it, (S,) float32, None where nothing can be heard."""
+        self.take(None)
+        sound = np.nan_to_num(np.concatenate(self._parts)) if self._parts else np.zeros(0, np.float32)
+        return sound.clip(-1, 1) if sound.any() else None
+
+
+def video_files(folder: Path) -> Iterator[Path]:
+    """The files below a folder that may be videos, by name: all but hidden ones."""
+    for path in sorted(folder.rglob("*")):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts) and path.is_file():
+            yield path
