@@ -12,6 +12,7 @@ ARGUMENTS = (
     "--disable-component-update --disable-sync"
 )
 ATTACK = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
+ODD_IDS = ["plain", "\"quoted\" 'id'", "100%", "what?#1", "żółw 映画", "folder/clip", ATTACK.replace("/", ""), "../outside"]
 
 # Of every text that is seen: the contrast to what is behind it, and what it is.
 CONTRASTS = """() => {

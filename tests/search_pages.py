@@ -33,6 +33,8 @@ class StubSearcher:
 
     def search(self, text, k=10):
         with self._call("search", text, k):
+            if not text.strip():
+                raise InputError("query: empty, expected some words")
             if text == "?":
                 raise InputError("query: '?' has no word that the text encoder knows")
             if text == "crash":

@@ -24,7 +24,7 @@ from misc.searching.searcher import Searcher
 from misc.searching.serving.clips import MEDIA_TYPES, Clips, query
 from misc.searching.serving.view import View, highest_weight
 from utils import visualizer
-from utils.errors import InputError
+from utils.errors import InputError, one_line
 
 HERE, RANKINGS = Path(__file__).parent, Path(visualizer.__file__).parent
 ASSETS = {
@@ -171,7 +171,7 @@ class _Page:
             async with self._lock:
                 return await run_in_threadpool(answer)
         except InputError as error:
-            raise Refused(400, str(error)) from None
+            raise Refused(400, one_line(str(error))) from None
         except OSError as error:
             raise Refused(500, f"{error.filename or 'file system'}: {error.strerror or error}") from None
         finally:
