@@ -34,7 +34,7 @@ document.getElementById("controls").addEventListener("submit", (event) => {
 addEventListener("pageshow", () => document.body.removeAttribute("aria-busy")); // also on the way back
 
 /** What has the focus when a result is chosen. */
-const handle = (tile) => tile.querySelector(".clip button, .clip video[controls], .name a");
+const handle = (tile) => tile.querySelector(".clip button, .name a");
 
 function focusTile(tile) {
   handle(tile).focus();
