@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from misc.benchmarks import batches, evaluation, metrics, scaling, startup, step, store
+from misc.benchmarks import batches, evaluation, metrics, scaling, search, startup, step, store
 from utils.errors import InputError, command
 
 PARTS = {
@@ -17,6 +17,7 @@ PARTS = {
     "metrics": metrics,
     "evaluation": evaluation,
     "scaling": scaling,
+    "search": search,
 }
 DEFAULT = "store"
 
@@ -41,6 +42,14 @@ def main() -> None:
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures to this file, too (not those of store)")
     parser.add_argument("--device", metavar="N", type=int, help="with --step, the GPU to use (default: the CPU)")
+    parser.add_argument(
+        "--sizes",
+        metavar="N",
+        type=int,
+        nargs="+",
+        help=f"with --search, how many videos (default: {' '.join(map(str, search.SIZES))})",
+    )
+    parser.add_argument("--dim", metavar="D", type=int, help=f"with --search, of an embedding (default: {search.DIM})")
     args = parser.parse_args()
     if args.videos < 1000:
         raise InputError(f"--videos {args.videos}: expected at least 1000, or the splits have no batch")
@@ -48,8 +57,14 @@ def main() -> None:
         raise InputError("--json: --store prints its figures alone")
     if args.device is not None and args.part != "step":
         raise InputError(f"--device: --{args.part} is measured on the CPU")
+    if args.part != "search" and (args.sizes or args.dim) is not None:
+        raise InputError(f"--sizes, --dim: --{args.part} has none, expected --search")
+    if min([*(args.sizes or ()), args.dim or 1]) < 1:
+        raise InputError("--sizes, --dim: expected positive numbers")
     if args.part == "store":
         store.run(args.folder, args.videos)
+    elif args.part == "search":
+        search.run(args.folder, args.json, args.sizes or search.SIZES, args.dim or search.DIM)
     elif args.part == "step":
         step.run(args.json, args.device)
     elif args.part in ("metrics", "scaling"):

@@ -10,10 +10,57 @@ import torch
 
 from base.arguments import model_arguments
 from base.checkpoint import save_checkpoint
+from misc.searching.about import About
+from misc.searching.faiss_store import FaissStore
+from misc.searching.milvus_store import MilvusStore
 from model import model
+from model.similarity import TextEmbedding, VideoEmbedding
 from parse_config import ConfigParser
 
 TEXT_DIM = 10
+
+
+def make_about(experts, dims, **more):
+    about = {"collection": "Toy", "checkpoint": "model.pth", "sha256": "0" * 64, "experts": experts, "dims": dims}
+    return About(**{**about, "keep_missing": False, "l2renorm": False, "kind": "flat", **more})
+
+
+def new_store(folder, about, milvus=False):
+    """An index without videos in `folder`."""
+    folder.mkdir(exist_ok=True)
+    return MilvusStore(str(folder / "milvus.db"), "Toy", folder, about) if milvus else FaissStore(folder / "index", about)
+
+
+def old_store(folder, milvus=False, **options):
+    """The index that is there."""
+    place = (str(folder / "milvus.db"), "Toy", folder)
+    return MilvusStore(*place, **options) if milvus else FaissStore(folder / "index", **options)
+
+
+def random_videos(number, dims, seed=0, share=0.6):
+    """Names, availability as it is kept, and random embeddings of length 1."""
+    rng = np.random.default_rng(seed)
+    experts = [torch.from_numpy(rng.normal(size=(number, dim)).astype(np.float32)) for dim in dims]
+    experts = [x / x.norm(dim=1, keepdim=True) for x in experts]
+    available = torch.from_numpy((rng.random((number, len(dims))) < share).astype(np.float32))
+    has = ["".join(str(int(x)) for x in row) for row in available]
+    return [f"v{i}" for i in range(number)], has, VideoEmbedding(experts, available)
+
+
+def random_texts(number, dims, seed=1):
+    """Random queries."""
+    rng = np.random.default_rng(seed)
+    experts = [torch.from_numpy(rng.normal(size=(number, dim)).astype(np.float32)) for dim in dims]
+    weights = torch.from_numpy(rng.normal(size=(number, len(dims))).astype(np.float32)).softmax(dim=1)
+    return TextEmbedding(experts, weights)
+
+
+def part_of(videos, chosen):
+    """Some of what `random_videos` gives, by their numbers."""
+    ids, has, video = videos
+    chosen = list(chosen)
+    embedding = VideoEmbedding([x[chosen] for x in video.experts], video.available[chosen])
+    return [ids[i] for i in chosen], [has[i] for i in chosen], embedding
 
 
 class StubEncoder:

@@ -6,10 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import shared
 
 import test as test_command
 import train as train_command
+from misc.searching.building import build
+from misc.searching.collection import Collection
+from misc.searching.embedding import Embedder
+from misc.searching.place import Place
+from misc.searching.searcher import Searcher
+from misc.searching.store import find
 
 FEATS = Path("data/Parity/symlinked-feats")
 CONFIG = {
@@ -85,6 +92,23 @@ def test_the_recorded_similarities_come_out(parity, call, file, options, target,
         modules = {".".join(name.split(".")[:2]) for name in names}
         unused = {"g_reason_3", "f_reason_3", "batch_norm_g1", "batch_norm_g2", "batch_norm_f1", "batch_norm_f2"}
         assert modules == {f"ce.{name}" for name in unused}
+
+
+def test_a_search_returns_the_recorded_similarities(parity):
+    checkpoint = shared("parity", "legacy_checkpoint.pth")
+    embedder = Embedder(checkpoint, torch.device("cpu"), Path("eval.json"))
+    place = Place("Parity")
+    build(embedder, Collection("Parity", place.folder, embedder.config, embedder.experts), place, "flat")
+    searcher = Searcher.open(place, checkpoint, config=Path("eval.json"))
+    sims = parity["sims_missing_pairwise"]  # (captions, videos)
+    for video, column in enumerate(sims.T):
+        hits = searcher.v2t(f"video{video}", len(column))
+        np.testing.assert_allclose([hit.similarity for hit in hits], np.sort(column)[::-1], rtol=0, atol=1e-5)
+    captions = [x for video in range(6) for x in parity["in/text_eval"][video]]
+    texts = embedder.texts(captions)
+    for row, hits in zip(sims, find(place.open(), texts, 6), strict=True):
+        np.testing.assert_allclose([score for _, score in hits], np.sort(row)[::-1], rtol=0, atol=1e-5)
+        assert hits[0][0] == f"video{row.argmax()}"
 
 
 def test_the_targets_differ_enough_to_tell(parity):

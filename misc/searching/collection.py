@@ -7,12 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from data_loader.archive import Archive
 from data_loader.dataset import collate_experts
 from data_loader.datasets import layout_of
 from data_loader.experts import Expert
 from data_loader.lists import read_list
-from data_loader.views import Captions, Texts
+from data_loader.views import Captions, Features, Texts
 from misc.searching.about import read_json
 from parse_config import ConfigParser
 from utils.errors import InputError
@@ -86,22 +88,16 @@ class Collection:
             raise InputError(f"{self.folder}: no video '{unknown[0]}' in it, expected one of its {len(self._part_of)}")
 
     def batches(self, videos: Sequence[str], size: int) -> Iterator[Batch]:
-        """The experts of videos that are there, `size` at a time, in the order of their parts.
+        """The experts of videos that are there, `size` at a time.
 
         Raises:
             InputError: an array of the wrong shape or kind, or one with NaN.
         """
-        for part, ids in self._sections_of(videos).items():
-            features = {name: self._archive.features(name, x, part, ids) for name, x in self.experts.items()}
-            for start in range(0, len(ids), size):
-                chosen = range(start, min(start + size, len(ids)))
-                rows = [
-                    {name: features[name].get(i, self._tokens) if name in features else None for name in self._all}
-                    for i in chosen
-                ]
-                available = ["".join("0" if x is None else "1" for x in row.values()) for row in rows]
-                inputs = collate_experts(rows, self._all, self._tokens if self._pad_to_max else None)
-                yield Batch(ids[start : start + size], available, inputs)
+        for start in range(0, len(videos), size):
+            chosen = list(videos[start : start + size])
+            rows = [self._experts_of(video) for video in chosen]
+            available = ["".join("0" if x is None else "1" for x in row.values()) for row in rows]
+            yield Batch(chosen, available, collate_experts(rows, self._all, self._tokens if self._pad_to_max else None))
 
     def caption_vectors(self) -> list[tuple[list[str], Captions]]:
         """The captions as word vectors, of the videos that have any, part by part; nothing without a file of them.
@@ -152,6 +148,13 @@ class Collection:
         return {video: row for ids in self._sections.values() for row, video in enumerate(ids)}
 
     @cached_property
+    def _features(self) -> dict[str, dict[str, Features]]:
+        found = {}
+        for part, ids in self._sections.items():
+            found[part] = {name: self._archive.features(name, x, part, ids) for name, x in self.experts.items()}
+        return found
+
+    @cached_property
     def _texts(self) -> dict[str, Texts | None]:
         return {part: self._archive.texts(part, ids) for part, ids in self._sections.items()}
 
@@ -186,7 +189,8 @@ class Collection:
             if there:
                 ids = [x for x in self._archive.video_ids(part, **self._text) if x not in seen]
                 seen.update(dict.fromkeys(ids))
-                sections[part] = ids
+                if ids:
+                    sections[part] = ids
         if own and not sections:
             for name, expert in self.experts.items():
                 seen.update(dict.fromkeys(self._archive.names_in(name, expert)))
@@ -195,12 +199,11 @@ class Collection:
             raise InputError(f"{folder}: no video, expected {ALL}, lists of splits or experts by video")
         return sections
 
-    def _sections_of(self, videos: Sequence[str]) -> dict[str, list[str]]:
-        """Part -> those of `videos` that are in it."""
-        sections: dict[str, list[str]] = {}
-        for video in videos:
-            sections.setdefault(self._part_of[video], []).append(video)
-        return sections
+    def _experts_of(self, video: str) -> dict[str, np.ndarray | None]:
+        """The experts of a video, None where they are missing."""
+        part, row = self._part_of[video], self._rows[video]
+        features = self._features[part]
+        return {name: features[name].get(row, self._tokens) if name in features else None for name in self._all}
 
 
 def _any_split(name: str, args: Mapping[str, Any]) -> str:

@@ -40,6 +40,7 @@ def add_place(parser: argparse.ArgumentParser, checkpoint: bool = True) -> None:
     """
     if checkpoint:
         parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, required=True, help="the model, trained_model.pth")
+        parser.add_argument("--config", metavar="FILE", type=Path, help="its config (default: the one in the checkpoint)")
         parser.add_argument(
             "--encoder",
             metavar="SPEC",
@@ -61,7 +62,8 @@ def place_of(args: argparse.Namespace) -> Place:
 def opened(args: argparse.Namespace) -> tuple[Embedder, Collection, Place]:
     """The checkpoint, the collection and the place of its index."""
     place = place_of(args)
-    embedder = Embedder(args.resume, torch.device("cpu") if args.device is None else select_device(args.device))
+    device = torch.device("cpu") if args.device is None else select_device(args.device)
+    embedder = Embedder(args.resume, device, args.config)
     return embedder, Collection(place.name, place.folder, embedder.config, embedder.experts), place
 
 
@@ -107,7 +109,7 @@ def _query(args: argparse.Namespace) -> None:
     if args.html is not None:
         from misc.searching.page import write_page
 
-        logger.info("page: %s", write_page(args.html, searcher, answer, captions or [], place_of(args)))
+        logger.info("page: %s", write_page(args.html, searcher, answer, captions or [], place_of(args), args.video))
     searcher.close()
 
 

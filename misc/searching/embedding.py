@@ -32,6 +32,7 @@ class Embedder:
     Args:
         checkpoint: its path.
         device: where it is to compute; what it returns is on the CPU.
+        config: a file with another config than the one in the checkpoint.
 
     Attributes:
         config: in the checkpoint.
@@ -42,10 +43,10 @@ class Embedder:
         InputError: no checkpoint, a damaged one, or one with the score of 2019.
     """
 
-    def __init__(self, checkpoint: Path, device: torch.device):
+    def __init__(self, checkpoint: Path, device: torch.device, config: Path | None = None):
         self.checkpoint, self.device = checkpoint, device
         state = load_checkpoint(checkpoint)
-        self.config = ConfigParser.from_arguments(argparse.Namespace(config=None, resume=checkpoint, set=[]), state)
+        self.config = ConfigParser.from_arguments(argparse.Namespace(config=config, resume=checkpoint, set=[]), state)
         if self.config["arch"]["args"]["similarity"] != "pairwise":
             raise InputError(
                 f"{checkpoint}: arch.args.similarity is '{self.config['arch']['args']['similarity']}', expected 'pairwise': "

@@ -79,7 +79,7 @@ class FaissIndex:
         if kind == "ivf":
             cells = max(1, int(4 * math.sqrt(len(vectors))))
             index = self.faiss.IndexIVFFlat(self.faiss.IndexFlatIP(flat.d), flat.d, cells, self.faiss.METRIC_INNER_PRODUCT)
-            index.cp.min_points_per_centroid = 1
+            index.cp.min_points_per_centroid, index.cp.max_points_per_centroid, index.cp.niter = 1, 64, 10
             index.train(vectors)
         else:
             graph = self.faiss.IndexHNSWFlat(flat.d, NEIGHBOURS, self.faiss.METRIC_INNER_PRODUCT)

@@ -18,11 +18,12 @@ from misc.extractors.text import import_or_explain
 from misc.searching.about import About, Kind, Part, parsed, read_json
 from misc.searching.catalogue import Catalogue, Columns
 from misc.searching.faiss_index import SMALL, FaissIndex
+from misc.searching.locking import locked
 from misc.searching.patterns import is_empty, width
 from utils.errors import InputError, one_line
-from utils.files import atomic_write, lock
+from utils.files import atomic_write
 
-MANIFEST, LOCK = "index.json", ".lock"
+MANIFEST = "index.json"
 OURS = re.compile(r"(?:videos|[01]+)\.(\d+)\.(?:json|faiss)|\..*\.tmp")
 CHUNK = 1 << 24
 
@@ -66,17 +67,16 @@ class FaissStore:
         self._indexes: dict[str, FaissIndex] = {}
         self._files: dict[str, File] = {}  # of the patterns that have not been changed
         self._generation = 0
-        self._held = contextlib.ExitStack()
-        if writing or about is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = self._held.enter_context((folder / LOCK).open("wb"))
-            lock(file, f"{folder}: another process is changing this index, expected one at a time")
-        if about is None:
-            self._open()
-        else:
-            self.about, self.videos = about, Catalogue(about)
-            numbered = [OURS.fullmatch(path.name) for path in folder.iterdir()]
-            self._generation = max((int(found[1]) for found in numbered if found and found[1]), default=0)
+        with contextlib.ExitStack() as held:  # which lets go where this fails
+            if writing or about is not None:
+                held.enter_context(locked(folder))
+            if about is None:
+                self._open()
+            else:
+                self.about, self.videos = about, Catalogue(about)
+                numbered = [OURS.fullmatch(path.name) for path in folder.iterdir()]
+                self._generation = max((int(found[1]) for found in numbered if found and found[1]), default=0)
+            self._held = held.pop_all()
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -164,18 +164,31 @@ class FaissStore:
         return File(name=name, size=size, crc=crc, kind=content.kind)
 
     def _open(self) -> None:
+        """Read all, anew if it was changed meanwhile, so that files have gone."""
+        manifest = self._manifest()
+        while True:
+            try:
+                return self._read_all(manifest)
+            except InputError:
+                if (now := self._manifest()).generation == manifest.generation:
+                    raise
+                manifest = now
+
+    def _manifest(self) -> Manifest:
         path = self.folder / MANIFEST
         if not path.exists():
             raise InputError(f"{path}: not found, expected an index: misc/search.py build")
-        manifest = parsed(Manifest, read_json(path), str(path))
+        return parsed(Manifest, read_json(path), str(path))
+
+    def _read_all(self, manifest: Manifest) -> None:
+        path = self.folder / MANIFEST
         self.about, self.effort, self._generation = manifest.about, manifest.effort, manifest.generation
         columns = parsed(Columns, read_json(self._checked(manifest.videos)), str(self.folder / manifest.videos.name))
         self.videos = Catalogue(self.about, columns, str(self.folder / manifest.videos.name))
         expected = {pattern: x for pattern, x in self.videos.by_pattern().items() if not is_empty(pattern)}
         if expected.keys() != manifest.patterns.keys():
             raise InputError(f"{path}: damaged: patterns: not those of {manifest.videos.name}; build the index anew")
-        for pattern, file in manifest.patterns.items():
-            self._indexes[pattern] = self._read(file, pattern, expected[pattern])
+        self._indexes = {name: self._read(file, name, expected[name]) for name, file in manifest.patterns.items()}
         self._files = dict(manifest.patterns)
 
     def _checked(self, file: File) -> Path:

@@ -6,6 +6,7 @@ What is added to a build or removed from it counts at once, video by video: an i
 
 import contextlib
 import json
+import logging
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -19,9 +20,9 @@ from misc.extractors.text import import_or_explain
 from misc.searching.about import About, Part, parsed
 from misc.searching.catalogue import Catalogue, Columns
 from misc.searching.faiss_index import EF_CONSTRUCTION, EF_SEARCH, NEIGHBOURS, NPROBE
+from misc.searching.locking import locked
 from misc.searching.patterns import is_empty, width
 from utils.errors import InputError, one_line
-from utils.files import lock
 
 BATCH = 1000  # rows a request
 MOST_FOUND = 16_384  # of a request, by Milvus
@@ -32,7 +33,6 @@ KINDS = {
     "ivf": ("IVF_FLAT", {"nlist": CELLS}),
     "hnsw": ("HNSW", {"M": NEIGHBOURS, "efConstruction": EF_CONSTRUCTION}),
 }
-LOCK = ".lock"
 SMALLEST = 2  # the dimension of a vector, by Milvus
 
 
@@ -63,27 +63,13 @@ class MilvusStore:
         self.place = f"{uri}, {name}"
         self.effort = 1
         self._prefix = _prefix(name)
-        self._held = contextlib.ExitStack()
-        if writing or about is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = self._held.enter_context((folder / LOCK).open("wb"))
-            lock(file, f"{folder}: another process is changing this index, expected one at a time")
-        self._client = self._held.enter_context(_client(uri))
-        with self._blaming():
-            row = self._row()
-            self._generation = row["generation"] if row else 0
-            if about is not None:
-                self.about, self.videos = about, Catalogue(about)
-                self._generation += 1
-                self._drop_all(lambda generation: generation == self._generation)  # of a build that was killed
-                self._tables: set[str] = set()
-                return
-            if row is None:
-                raise InputError(f"{self.place}: no index, expected one: misc/search.py build")
-            self.effort = row["effort"]
-            self.about = parsed(About, row["about"], self.place)
-            self._tables = {pattern for generation, pattern in self._all() if generation == self._generation}
-            self.videos = Catalogue(self.about, self._columns(), self.place)
+        with contextlib.ExitStack() as held:  # which lets go where this fails
+            if writing or about is not None:
+                held.enter_context(locked(folder))
+            self._client = held.enter_context(_client(uri))
+            with self._blaming():
+                self._begin(about) if about is not None else self._open()
+            self._held = held.pop_all()
 
     @staticmethod
     def exists(uri: str, name: str) -> bool:
@@ -94,6 +80,21 @@ class MilvusStore:
         """
         with _client(uri) as client:
             return client.has_collection(f"{_prefix(name)}_about")
+
+    def _begin(self, about: About) -> None:
+        row = self._row()
+        self.about, self.videos = about, Catalogue(about)
+        self._generation = 1 + (row.generation if row else 0)
+        self._tables: set[str] = set()
+        self._drop_all(lambda generation: generation == self._generation)  # of a build that was killed
+
+    def _open(self) -> None:
+        row = self._row()
+        if row is None:
+            raise InputError(f"{self.place}: no index, expected one: misc/search.py build")
+        self._generation, self.effort, self.about = row.generation, row.effort, row.about
+        self._tables = {pattern for generation, pattern in self._all() if generation == self._generation}
+        self.videos = Catalogue(self.about, self._columns(), self.place)
 
     def search(self, pattern: str, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Store`."""
@@ -204,7 +205,7 @@ class MilvusStore:
             if chosen(generation):
                 self._client.drop_collection(f"{self._prefix}_{generation}_{pattern}")
 
-    def _row(self) -> dict | None:
+    def _row(self) -> Row | None:
         """What says which build counts."""
         table = f"{self._prefix}_about"
         if not self._client.has_collection(table):
@@ -214,7 +215,7 @@ class MilvusStore:
             return None
         content = rows[0]["content"]
         content = json.loads(content) if isinstance(content, str | bytes) else content
-        return parsed(Row, content, self.place).model_dump()
+        return parsed(Row, content, self.place)
 
     def _columns(self) -> Columns:
         """All videos, read once."""
@@ -249,6 +250,8 @@ def _client(uri: str) -> Iterator[Any]:
     pymilvus = import_or_explain("pymilvus")
     if "://" not in uri:
         import_or_explain("milvus_lite")
+        for name in ("grpc", "pymilvus"):  # of what a server has, and a file has not
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         if not uri.endswith(".db") or not Path(uri).parent.is_dir():
             raise InputError(f"--uri {uri}: expected a server (http://host:19530), or a file .db in a folder that is there")
     with _blaming(uri):

@@ -57,13 +57,14 @@ class Searcher:
         device: torch.device = CPU,
         encoder: str | None = None,
         most_captions: int = 3,
+        config: Path | None = None,
     ) -> Self:
         """The searcher of a place, whose index is there.
 
         Raises:
             InputError: it is not, or of another checkpoint, or something of this is damaged.
         """
-        embedder = Embedder(checkpoint, device)
+        embedder = Embedder(checkpoint, device, config)
         collection = Collection(place.name, place.folder, embedder.config, embedder.experts)
         return cls(embedder, collection, place.open(), encoder, most_captions)
 
@@ -76,6 +77,16 @@ class Searcher:
     def kind(self) -> str:
         """The kind of the index."""
         return self._store.about.kind
+
+    @property
+    def checkpoint(self) -> Path:
+        """The path of the checkpoint."""
+        return self._embedder.checkpoint
+
+    @property
+    def keep_missing(self) -> bool:
+        """Whether experts count that a video lacks."""
+        return self._store.about.keep_missing
 
     @property
     def ids(self) -> list[str]:

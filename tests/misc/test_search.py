@@ -1,23 +1,175 @@
 """The command, end to end on a small collection."""
 
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ranking import write_clip
+from searching import write_checkpoint
+
 import misc.search as search_command
+from misc.searching.commands import COMMANDS
 
-RESUME = ["--resume", "model.pth", "--name", "Toy"]
-
-
-def ok(call, *arguments):
-    """Standard output and standard error of a command that ends well."""
-    code, out, err = call(search_command, *arguments)
-    assert code == 0, err
-    return out, err
+PLACE = ["--name", "Toy"]
+RESUME = ["--resume", "model.pth", *PLACE]
+QUERY = "a red bird sings"
 
 
-def test_a_query_builds_the_index_and_prints_the_best(collection, call):
-    out, err = ok(call, "a red bird sings", *RESUME, "-k", 3)
-    assert err.count("no index of Toy yet") == 1
-    lines = [line for line in out.splitlines() if line[:6].strip()]
-    assert len(lines) == 4 and lines[0].startswith("weights of the query: ")
-    assert [line.split()[0] for line in lines[1:]] == ["1", "2", "3"]
-    again, err = ok(call, "-k", 3, *RESUME, "a", "red", "bird", "sings")
-    assert again == out and "no index" not in err
-    print(out)
+@pytest.fixture
+def search(call):
+    """Run a command that ends well: standard output and standard error."""
+
+    def search(*arguments):
+        code, out, err = call(search_command, *arguments)
+        assert code == 0, err
+        return out, err
+
+    return search
+
+
+@pytest.fixture
+def refuse(call):
+    """Run a command that has to refuse its input: its one line on standard error."""
+
+    def refuse(*arguments):
+        code, _, err = call(search_command, *arguments)
+        last = err.splitlines()[-1]
+        assert code == 2 and last.startswith("error: ") and "Traceback" not in err, err
+        return last
+
+    return refuse
+
+
+def ranks(out):
+    return [line.split()[0] for line in out.splitlines() if line[:6].strip().isdecimal()]
+
+
+def test_a_query_builds_the_index_and_prints_the_best(collection, search):
+    out, err = search(QUERY, *RESUME, "-k", 3)
+    assert err.count("no index of Toy yet: it is built") == 1 and "data/Toy/index: 44 videos in " in err
+    assert out.startswith("weights of the query: ") and ranks(out) == ["1", "2", "3"]
+    assert '"word0' in out and ("lacks " in out or "audio" in out)
+    for arguments in (["-k", 3, *RESUME, *QUERY.split()], ["query", QUERY, "-k", 3, *RESUME]):
+        again, err = search(*arguments)
+        assert again == out and err == ""
+
+
+def test_json_is_all_that_is_printed(collection, search):
+    text, _ = search(QUERY, *RESUME, "-k", 44)
+    out, _ = search(QUERY, *RESUME, "-k", 44, "--json")
+    answer = json.loads(out)
+    assert answer["query"] == QUERY and sum(answer["weights"].values()) == pytest.approx(1)
+    assert [f"{hit['rank']:4}  {hit['similarity']:6.3f}  {hit['id']}" for hit in answer["hits"]] == [
+        line for line in text.splitlines() if line[:6].strip().isdecimal()
+    ]
+    for hit in answer["hits"]:
+        assert set(hit) == {"rank", "id", "similarity", "weights", "experts", "captions", "words", "clip"}
+    assert "ocr: SALE 50%" in text
+
+
+def test_a_video_asks_for_others_and_for_captions(collection, search):
+    out, _ = search("--video", "video3", *RESUME, "-k", 5, "--json")
+    answer = json.loads(out)
+    assert len(answer["hits"]) == len(answer["captions"]) == 5 and answer["weights"] is None
+    text, _ = search("--video", "video3", *RESUME, "-k", 5)
+    assert ranks(text) == ["1", "2", "3", "4", "5"] * 2 and "captions:" in text
+    assert f'"{answer["captions"][0]["caption"]}" of {answer["captions"][0]["video"]}' in text
+
+
+def test_videos_are_added_and_removed(collection, search):
+    archive, _ = collection
+    _, err = search("build", *RESUME)
+    whole, _ = search(QUERY, *RESUME, "-k", 44, "--json")
+    _, err = search("remove", *PLACE, "video3", "video4")
+    assert err == "2 videos removed\n"
+    out, err = search(QUERY, *RESUME, "-k", 44, "--json")
+    assert err == "2 videos of Toy are not in the index, first 'video3': misc/search.py add\n"
+    assert not {"video3", "video4"} & {hit["id"] for hit in json.loads(out)["hits"]}
+    out, _ = search("info", *PLACE, "--json")
+    about = json.loads(out)
+    assert about["videos"] == sum(about["patterns"].values()) == 42 and about["kind"] == "flat"
+    _, err = search("add", *RESUME, "video4")
+    assert err == "1 videos added\n"
+    _, err = search("add", *RESUME)
+    assert err == "1 videos added\n"
+    out, err = search(QUERY, *RESUME, "-k", 44, "--json")
+    one, two = (json.loads(x)["hits"] for x in (out, whole))
+    assert [hit["id"] for hit in one] == [hit["id"] for hit in two] and err == ""
+    np.testing.assert_allclose([hit["similarity"] for hit in one], [hit["similarity"] for hit in two], atol=1e-6)
+    out, _ = search("info", *PLACE)
+    assert "data/Toy/index: flat index of Toy, 44 videos" in out and "checkpoint: model.pth (weights " in out
+    has = archive.features
+    assert f"videos with audio {len(has['audio'])}, rgb 44, scene {len(has['scene'])}" in out
+
+
+def test_the_index_can_be_elsewhere_and_of_another_kind(collection, search):
+    Path("data/Toy").rename("elsewhere")
+    place = [*RESUME, "--data_dir", "elsewhere", "--index_dir", "mine"]
+    _, err = search(QUERY, *place, "--index", "hnsw")
+    assert "hnsw: recall@10 1.000" in err and Path("mine/index.json").exists()
+    assert not Path("elsewhere/index").exists() and not Path("data/Toy").exists()
+    _, err = search(QUERY, *place, "--index", "ivf")
+    assert err == "the index is hnsw: --index ivf counts where one is built\n"
+    search("build", *place, "--index", "flat")
+    out, _ = search("info", *PLACE, "--index_dir", "mine")
+    assert "mine: flat index" in out
+
+
+def test_what_is_wrong_is_one_line(collection, refuse, config):
+    assert "index.json: not found, expected an index" in refuse("info", *PLACE)
+    assert "index.json: not found, expected an index" in refuse("add", *RESUME)
+    assert "query: expected some words, or --video ID" in refuse(*RESUME)
+    assert "query: expected some words, or --video ID" in refuse("bird", "--video", "video1", *RESUME)
+    assert "query: empty" in refuse("", *RESUME)
+    assert "k: 0, expected" in refuse("bird", *RESUME, "-k", 0)
+    assert "no video 'nobody'" in refuse("--video", "nobody", *RESUME)
+    assert "data/Other/symlinked-feats: no such folder" in refuse("bird", "--resume", "model.pth", "--name", "Other")
+    assert "nothing.pth: no such checkpoint" in refuse("bird", "--resume", "nothing.pth", *PLACE)
+    write_checkpoint("other.pth", config, seed=1)
+    message = refuse("bird", "--resume", "other.pth", *PLACE)
+    assert "data/Toy/index: built with model.pth (weights " in message and "found other.pth" in message
+    (next(Path("data/Toy/index").glob("111.*.faiss"))).write_bytes(b"damaged")
+    assert "faiss: damaged: 7 bytes" in refuse("bird", *RESUME)
+
+
+def test_every_command_explains_itself(call):
+    code, out, _ = call(search_command, "--help")
+    assert code == 0 and all(f"\n  {name} " in out for name in COMMANDS)
+    for name in COMMANDS:
+        code, out, _ = call(search_command, name, "--help")
+        assert code == 0 and "--name" in out
+    code, _, err = call(search_command)
+    assert code == 2 and "usage: search.py" in err
+
+
+def test_results_as_a_page(collection, search, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium is installed: apt-get install chromium")
+    write_clip(Path("data/Toy/videos/video3.webm"))
+    attack = "<script>window.hacked=1</script>"
+    _, err = search(f"a bird {attack}", *RESUME, "-k", 44, "--html", "page")
+    assert "page: page/index.html" in err
+    search("--video", "video3", *RESUME, "--html", "other", "-k", 4)
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
+        page = chromium.new_page()
+        problems = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.goto((tmp_path / "page" / "index.html").as_uri())
+        assert page.locator("h1").text_content() == f"a bird {attack}"
+        assert page.locator(".tiles > li").count() == 44
+        assert page.locator(".tiles > li").first.locator(".experts li").count() == 3
+        page.locator("video").first.scroll_into_view_if_needed()
+        while page.evaluate("document.querySelector('video').readyState") < 1:
+            page.wait_for_timeout(50)
+        assert page.locator("video").count() == 1 and page.evaluate("window.hacked") is None
+        page.goto((tmp_path / "other" / "index.html").as_uri())
+        assert page.locator(".tiles > li").count() == 5 and page.locator(".reference").count() == 1
+        assert page.locator("ol:not(.tiles) > li").count() == 4
+        assert problems == []
+        chromium.close()

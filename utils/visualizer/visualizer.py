@@ -114,15 +114,15 @@ class Visualizer:
         if self._addresses:
             link_videos(self.folder, Path(self.src_video_dir))
         for name in ASSETS:
-            _write_bytes(self.folder / name, (FOLDER / name).read_bytes())
+            write_bytes(self.folder / name, (FOLDER / name).read_bytes())
         listed = self._listed()
         same = [entry for entry in listed if (entry["split"], entry["epoch"]) == (about["split"], about["epoch"])]
         number = same[0]["number"] if same else max((entry["number"] for entry in listed), default=0) + 1
-        _write_bytes(self.folder / "data" / f"{number}.js", script(number, content))
+        write_bytes(self.folder / "data" / f"{number}.js", script("registerEvaluation", number, content))
         latest = {"number": number, "split": about["split"], "epoch": about["epoch"]}
         listed = [*(entry for entry in listed if entry not in same), latest]
         write_json(self.folder / "data" / "evaluations.json", listed)
-        _write_bytes(self.folder / "index.html", self._page(listed).encode("utf-8", "replace"))
+        write_bytes(self.folder / "index.html", self._page(listed).encode("utf-8", "replace"))
 
     def _page(self, evaluations: list[dict[str, Any]]) -> str:
         """The page itself, which loads the evaluations one by one.
@@ -130,15 +130,8 @@ class Visualizer:
         Args:
             evaluations: {number, split, epoch}; it opens with the last.
         """
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(FOLDER),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
-        return environment.get_template("index.html.j2").render(
+        return render(
+            FOLDER / "index.html.j2",
             name=self.name,
             similarity=self.similarity,
             l2renorm=self.l2renorm,
@@ -171,12 +164,26 @@ class Visualizer:
         return videos
 
 
-def script(number: int, content: Mapping[str, Any]) -> bytes:
-    """A script that hands `content` over: a page that is opened as a file may load scripts, but no JSON."""
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False)  # ASCII alone, so no U+2028 either
-    return f"registerEvaluation({number}, {text});\n".replace("<", "\\u003c").encode()
+def render(template: Path, **context: object) -> str:
+    """What an HTML template makes of `context`; it may take its parts from those here."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([template.parent, FOLDER]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template.name).render(context)
 
 
-def _write_bytes(path: Path, content: bytes) -> None:
+def script(function: str, *arguments: object) -> bytes:
+    """A script that hands `arguments` to a function: a page that is opened as a file may load scripts, but no JSON."""
+    text = ", ".join(json.dumps(x, separators=(",", ":"), allow_nan=False) for x in arguments)  # ASCII, so no U+2028 either
+    return f"{function}({text});\n".replace("<", "\\u003c").encode()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file of a page, atomically."""
     with atomic_write(path) as file:
         file.write(content)

@@ -1,0 +1,280 @@
+"""An index in a folder: changed, killed in the midst of a write, damaged."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from searching import make_about, new_store, old_store, part_of, random_texts, random_videos
+
+from misc.searching import faiss_store
+from misc.searching import store as stores
+from misc.searching.faiss_store import FaissStore
+from model.similarity import pairwise_similarity
+from utils.errors import InputError
+
+DIMS = [6, 4, 5]
+ABOUT = make_about(["a", "b", "c"], DIMS)
+VIDEOS = random_videos(60, DIMS)
+TEXTS = random_texts(7, DIMS)
+
+
+def build(folder, videos=VIDEOS, about=ABOUT):
+    store = new_store(folder, about)
+    try:
+        stores.add(store, *videos)
+        store.settle()
+        store.commit()
+    finally:
+        store.close()
+
+
+def answers(folder, k=20):
+    store = old_store(folder)
+    found = stores.find(store, TEXTS, k)
+    store.close()
+    return found
+
+
+def assert_same(one, other):
+    for a, b in zip(one, other, strict=True):
+        assert [video for video, _ in a] == [video for video, _ in b]
+        np.testing.assert_allclose([score for _, score in a], [score for _, score in b], atol=1e-6)
+
+
+def change(folder):
+    """Remove a third, add ten, and one anew that has lost an expert."""
+    store = old_store(folder, writing=True)
+    try:
+        stores.remove(store, VIDEOS[0][:20])
+        stores.add(store, *part_of(VIDEOS, range(50, 60)))
+        store.commit()
+    finally:
+        store.close()
+
+
+def test_what_is_added_and_removed_is_as_in_a_new_index(tmp_path):
+    build(tmp_path / "one", part_of(VIDEOS, range(50)))
+    change(tmp_path / "one")
+    build(tmp_path / "other", part_of(VIDEOS, range(20, 60)))
+    assert_same(answers(tmp_path / "one"), answers(tmp_path / "other"))
+    names = {path.name.split(".")[0] for path in (tmp_path / "one" / "index").iterdir()}
+    assert names == {path.name.split(".")[0] for path in (tmp_path / "other" / "index").iterdir()}  # no file is left over
+
+
+def test_a_video_that_is_added_again_is_as_it_is_now(tmp_path):
+    build(tmp_path)
+    ids, _, embedding = part_of(VIDEOS, [3])
+    other = part_of(random_videos(60, DIMS, seed=5), [4])
+    store = old_store(tmp_path, writing=True)
+    stores.add(store, ids, other[1], other[2])
+    store.commit()
+    assert len(store.videos) == 60
+    sims = pairwise_similarity(TEXTS, other[2])[:, 0]
+    for row, score in zip(stores.find(store, TEXTS, 60), sims, strict=True):
+        assert dict(row)["v3"] == pytest.approx(float(score), abs=1e-6)
+    store.close()
+
+
+def test_all_can_be_removed(tmp_path):
+    build(tmp_path)
+    store = old_store(tmp_path, writing=True)
+    stores.remove(store, VIDEOS[0])
+    store.commit()
+    store.close()
+    assert answers(tmp_path) == [[]] * 7
+    assert sorted(path.name for path in (tmp_path / "index").iterdir()) == [".lock", "index.json", "videos.2.json"]
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_approximate_indexes_find_most_and_can_be_changed(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(faiss_store, "SMALL", 200)
+    videos = random_videos(2500, DIMS, share=0.75)
+    build(tmp_path, part_of(videos, range(2000)), make_about(["a", "b", "c"], DIMS, kind=kind))
+    store = old_store(tmp_path, writing=True)
+    kinds = {pattern: index.kind for pattern, index in store._indexes.items()}
+    assert kinds["111"] == kind and kinds["001"] == "flat"  # 750 and 80
+    for gone, new in ((range(0), range(0)), (range(0, 2000, 3), range(2000, 2500))):
+        stores.remove(store, [f"v{i}" for i in gone])
+        stores.add(store, *part_of(videos, new))
+        store.commit()
+        reopened = old_store(tmp_path)
+        there = sorted(int(video[1:]) for video in reopened.videos.ids)
+        sims = pairwise_similarity(TEXTS, part_of(videos, there)[2])
+        expected = [{f"v{there[i]}" for i in row} for row in sims.topk(10).indices.tolist()]
+        usual = [{video for video, _ in row} for row in stores.find(reopened, TEXTS, 10)]
+        assert not any(found & {f"v{i}" for i in gone} for found in usual)
+        reopened.effort = 64
+        best = [{video for video, _ in row} for row in stores.find(reopened, TEXTS, 10)]
+        recalls = [np.mean([len(a & b) / 10 for a, b in zip(expected, found, strict=True)]) for found in (usual, best)]
+        assert recalls[0] >= 0.6 and recalls[1] >= 0.98
+        reopened.close()
+    store.close()
+
+
+def test_an_effort_is_kept(tmp_path):
+    store = new_store(tmp_path, ABOUT)
+    stores.add(store, *VIDEOS)
+    store.effort = 4
+    store.commit()
+    store.close()
+    assert old_store(tmp_path).effort == 4
+
+
+class Killed(BaseException):
+    """The process is gone: nothing that it would still do is done."""
+
+
+@pytest.fixture
+def killed_at(monkeypatch):
+    """Let the n-th event of a write (the end of a file, its taking its place, a file's deletion) be the last."""
+    state = {"left": -1, "dead": False}
+
+    def event(function):
+        def wrapper(*arguments, **options):
+            if state["dead"]:
+                return None
+            if state["left"] == 0:
+                state["dead"] = True
+                raise Killed
+            state["left"] -= 1
+            return function(*arguments, **options)
+
+        return wrapper
+
+    for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "unlink")):
+        monkeypatch.setattr(owner, name, event(getattr(owner, name)))
+
+    def start(number):
+        state.update(left=number, dead=False)
+
+    return start
+
+
+def build_anew(folder):
+    build(folder, part_of(VIDEOS, range(20, 60)))
+
+
+@pytest.mark.parametrize("work", [change, build_anew])
+def test_a_write_that_is_killed_leaves_the_old_index_or_the_new_one(tmp_path, killed_at, work):
+    build_anew(tmp_path / "new")
+    new = answers(tmp_path / "new")
+    seen = []
+    for number in range(1000):
+        folder = tmp_path / str(number)
+        build(folder, part_of(VIDEOS, range(50)))
+        old = answers(folder)
+        killed_at(number)
+        try:
+            work(folder)
+            ended = True
+        except Killed:
+            ended = False
+        killed_at(-1)
+        found = answers(folder)
+        seen.append("old" if found == old else "new")
+        if seen[-1] == "new":
+            assert_same(found, new)
+        work_again = old_store(folder, writing=True)  # and what was left over goes
+        work_again.commit()
+        work_again.close()
+        named = json.loads((folder / "index" / "index.json").read_text())
+        files = {"index.json", ".lock", named["videos"]["name"], *(x["name"] for x in named["patterns"].values())}
+        assert {path.name for path in (folder / "index").iterdir()} == files
+        if ended:
+            break
+    assert seen == sorted(seen, reverse=True) and seen.count("old") > 10 and seen.count("new") > 3
+
+
+def test_a_full_disk_leaves_the_old_index(tmp_path, monkeypatch):
+    build(tmp_path, part_of(VIDEOS, range(50)))
+    before = answers(tmp_path)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            change(tmp_path)
+    assert answers(tmp_path) == before
+
+
+def test_one_process_changes_it_at_a_time(tmp_path):
+    build(tmp_path)
+    store = old_store(tmp_path, writing=True)
+    for options in ({"writing": True}, {"about": ABOUT}):
+        with pytest.raises(InputError, match="another process is changing this index"):
+            FaissStore(tmp_path / "index", **options)
+    assert answers(tmp_path)  # it can be read
+    store.close()
+    old_store(tmp_path, writing=True).close()
+
+
+def refusal(folder):
+    with pytest.raises(InputError) as caught:
+        old_store(folder)
+    text = str(caught.value)
+    assert "\n" not in text and str(folder / "index") in text
+    return text
+
+
+def test_no_index(tmp_path):
+    assert "index.json: not found, expected an index: misc/search.py build" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["empty", "short", "changed", "gone", "swapped"])
+def test_a_damaged_file_is_refused(tmp_path, damage):
+    for number in range(20):
+        build(tmp_path / str(number))
+        folder = tmp_path / str(number) / "index"
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".faiss" or path.name.startswith("videos"))
+        if number == len(paths):
+            return
+        path, content = paths[number], paths[number].read_bytes()
+        if damage == "gone":
+            path.unlink()
+        elif damage == "swapped":
+            path.write_bytes(paths[number - 1].read_bytes())
+        else:
+            half = len(content) // 2
+            changed = content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]
+            path.write_bytes({"empty": b"", "short": content[:half], "changed": changed}[damage])
+        assert path.name in refusal(tmp_path / str(number))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda x: x.clear(), "version: Field required"),
+        (lambda x: x.update(version=2), "version"),
+        (lambda x: x.update(generation="1"), "generation"),
+        (lambda x: x.update(more=1), "more"),
+        (lambda x: x["about"].update(dims=[6, 4]), "2 dims for 3 experts"),
+        (lambda x: x["about"].update(sha256="x"), "about.sha256"),
+        (lambda x: x["about"].update(dims=[6, 4, 7]), "dimension"),
+        (lambda x: x["about"].update(experts=["a", "b", "c", "d"], dims=[1, 2, 3, 4]), "expected 4 times 0 or 1"),
+        (lambda x: x["videos"].update(name="../videos.1.json"), "videos.name"),
+        (lambda x: x["patterns"]["111"].update(name="/etc/passwd"), "patterns.111.name"),
+        (lambda x: x["patterns"]["111"].update(kind="hnsw"), "expected one of kind hnsw"),
+        (lambda x: x["patterns"]["111"].update(x["patterns"]["101"]), "111"),
+        (lambda x: x["patterns"].pop("111"), "not those of videos"),
+        (lambda x: x["patterns"].update({"000": x["patterns"]["111"]}), "not those of videos"),
+    ],
+)
+def test_a_manifest_that_is_none_is_refused(tmp_path, change, expected):
+    build(tmp_path)
+    path = tmp_path / "index" / "index.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    text = refusal(tmp_path)
+    assert expected in text or (expected == "111" and "101.1.faiss" in text), text
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"1" * 5000, b"[" * 100_000])
+def test_a_manifest_of_another_kind_is_refused(tmp_path, content):
+    build(tmp_path)
+    (tmp_path / "index" / "index.json").write_bytes(content)
+    assert "index.json: " in refusal(tmp_path)

@@ -1,0 +1,112 @@
+"""The same index in Milvus, here in a local file: the client's code is that for a server."""
+
+import pytest
+from searching import make_about, new_store, old_store, part_of, random_texts, random_videos
+
+from misc.searching import store as stores
+from misc.searching.milvus_store import MilvusStore
+from model.similarity import pairwise_similarity
+from utils.errors import InputError
+
+pytestmark = pytest.mark.slow
+
+DIMS = [6, 1]
+ABOUT = make_about(["a", "b"], DIMS)
+VIDEOS = random_videos(60, DIMS)
+TEXTS = random_texts(3, DIMS)
+
+
+def fill(folder, videos, about=ABOUT):
+    store = new_store(folder, about, milvus=True)
+    try:
+        stores.add(store, *videos)
+        store.commit()
+    finally:
+        store.close()
+
+
+def assert_holds(folder, numbers):
+    """The index is of these videos, and finds them as brute force does."""
+    store = old_store(folder, milvus=True)
+    assert sorted(store.videos.ids) == sorted(f"v{i}" for i in numbers)
+    ids, _, video = part_of(VIDEOS, numbers)
+    sims = pairwise_similarity(TEXTS, video)
+    for row, hits in zip(sims, stores.find(store, TEXTS, 100), strict=True):
+        assert dict(hits) == pytest.approx({name: float(x) for name, x in zip(ids, row, strict=True)}, abs=1e-6)
+    store.close()
+
+
+def test_videos_are_added_and_removed(tmp_path):
+    fill(tmp_path, part_of(VIDEOS, range(50)))
+    assert MilvusStore.exists(str(tmp_path / "milvus.db"), "Toy")
+    store = old_store(tmp_path, milvus=True, writing=True)
+    stores.remove(store, VIDEOS[0][:20])
+    stores.add(store, *part_of(VIDEOS, range(45, 60)))
+    store.commit()
+    store.close()
+    assert_holds(tmp_path, range(20, 60))
+
+
+def test_a_build_that_is_killed_leaves_the_old_index(tmp_path):
+    fill(tmp_path, part_of(VIDEOS, range(30)))
+    store = new_store(tmp_path, ABOUT, milvus=True)
+    stores.add(store, *part_of(VIDEOS, range(40, 60)))
+    store.close()
+    assert_holds(tmp_path, range(30))
+    fill(tmp_path, part_of(VIDEOS, range(50, 60)))
+    assert_holds(tmp_path, range(50, 60))
+    store = old_store(tmp_path, milvus=True)
+    assert {generation for generation, _ in store._all()} == {2}  # nothing is left over
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_approximate_kinds(tmp_path, kind):
+    dims = [6, 4]
+    videos, texts = random_videos(300, dims), random_texts(3, dims)
+    fill(tmp_path, videos, make_about(["a", "b"], dims, kind=kind))
+    store = old_store(tmp_path, milvus=True)
+    found = stores.find(store, texts, 10)
+    best = [{f"v{i}" for i in row} for row in pairwise_similarity(texts, videos[2]).topk(10).indices.tolist()]
+    assert all(len(a & {name for name, _ in b}) >= 9 for a, b in zip(best, found, strict=True))
+    store.close()
+
+
+def test_what_is_not_there_is_one_line(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="no index, expected one: misc/search.py build"):
+        old_store(tmp_path, milvus=True)
+    for uri in ("x.txt", "nowhere/x.db"):
+        with pytest.raises(InputError, match="expected a server .*, or a file .db in a folder that is there"):
+            MilvusStore(uri, "Toy", tmp_path)
+    fill(tmp_path, VIDEOS)
+    store = old_store(tmp_path, milvus=True, writing=True)
+    with pytest.raises(InputError, match="more than 65535 bytes"):
+        stores.add(store, ["v" * 70_000], ["11"], part_of(VIDEOS, [0])[2])
+    store.close()
+
+
+def test_two_collections_share_a_file(tmp_path):
+    uri = str(tmp_path / "milvus.db")
+    for name, numbers in (("My-Videos", range(5)), ("My.Videos", range(5, 12)), ("映画", range(3))):
+        store = MilvusStore(uri, name, tmp_path, ABOUT)
+        stores.add(store, *part_of(VIDEOS, numbers))
+        store.commit()
+        store.close()
+    for name, number in (("My-Videos", 5), ("My.Videos", 7), ("映画", 3)):
+        store = MilvusStore(uri, name, tmp_path)
+        assert len(store.videos) == number
+        store.close()
+    assert not MilvusStore.exists(uri, "My_Videos")
+
+
+def test_the_command_with_a_local_file(collection, call):
+    import misc.search as search_command
+
+    answers = []
+    for place in ([], ["--uri", "milvus.db"]):
+        code, out, err = call(search_command, "a red bird", "--resume", "model.pth", "--name", "Toy", "-k", 44, *place)
+        assert code == 0, err
+        answers.append([line for line in out.splitlines() if line[:6].strip()])
+    assert answers[0] == answers[1]
+    code, out, _ = call(search_command, "info", "--name", "Toy", "--uri", "milvus.db")
+    assert code == 0 and "milvus.db, Toy: flat index of Toy, 44 videos" in out

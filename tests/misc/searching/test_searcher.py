@@ -1,0 +1,263 @@
+"""Searching a collection with a checkpoint: the scores are those of an evaluation, whatever is missing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from searching import StubEncoder, write_checkpoint
+
+import test as test_command
+from misc.searching.building import build, extend, shrink
+from misc.searching.collection import Collection
+from misc.searching.embedding import Embedder
+from misc.searching.place import Place
+from misc.searching.searcher import Searcher
+from utils.errors import InputError
+
+PLACE = Place("Toy")
+CPU = torch.device("cpu")
+
+
+def opened(checkpoint, kind="flat", place=PLACE):
+    """A searcher with a new index."""
+    embedder = Embedder(checkpoint, CPU)
+    build(embedder, Collection(place.name, place.folder, embedder.config, embedder.experts), place, kind)
+    return Searcher.open(place, checkpoint)
+
+
+@pytest.fixture
+def evaluated(collection, call, monkeypatch):
+    """A checkpoint, searched and evaluated on the videos of the test split alone; queries "<video>#<k>" are its captions."""
+    archive, _ = collection
+    (archive.folder / "all_list.txt").write_text("".join(f"{video}\n" for video in archive.lists["test_list.txt"]))
+
+    class Captions(StubEncoder):
+        def _vectors(self, text):
+            video, _, k = text.partition("#")
+            return archive.text[video][int(k)].astype(np.float32)
+
+    monkeypatch.setattr("misc.extractors.text.text_encoder", lambda spec, device="cpu": Captions())
+
+    def evaluated(checkpoint, *arguments):
+        code, _, err = call(test_command, "--resume", checkpoint, "--split", "test", "--save_sims", "sims.npz", *arguments)
+        assert code == 0, err
+        with np.load("sims.npz") as saved:
+            return opened(Path(checkpoint)), dict(saved)
+
+    return evaluated
+
+
+SWITCHES = {
+    "ce": {},
+    "padding": {"mask_padding": False},
+    "l2renorm": {"l2renorm": True},
+    "keep": {"keep_missing_modalities": True},
+    "moee": {"use_ce": False},
+    "mw": {"use_ce": False, "freeze_weights": True},
+    "concat": {"use_ce": False, "concat_mix_experts": True},
+    "avg": {"test_caption_mode": "avg"},
+}
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_scores_are_those_of_an_evaluation_in_both_directions(evaluated, config, name):
+    checkpoint = write_checkpoint("model.pth", config, **SWITCHES[name])
+    indep = ["--set", "arch.args.test_caption_mode=indep"]
+    searcher, saved = evaluated(checkpoint, *indep)
+    ids = list(saved["video_ids"])
+    assert searcher.ids == ids and not searcher.lacking
+    for row, query in zip(saved["sims"], saved["caption_ids"], strict=True):
+        answer = searcher.search(query, len(ids))
+        found = {hit.id: hit.similarity for hit in answer.hits}
+        np.testing.assert_allclose([found[video] for video in ids], row, atol=2e-6)
+        assert [hit.rank for hit in answer.hits] == list(range(1, len(ids) + 1))
+    captions = [tuple(query.split("#")) for query in saved["caption_ids"]]
+    for column, video in zip(saved["sims"].T, ids, strict=True):
+        hits = searcher.v2t(video, 7)
+        np.testing.assert_allclose([hit.similarity for hit in hits], np.sort(column)[::-1][:7], atol=2e-6)
+        best = captions[int(column.argmax())]
+        assert hits[0].video == best[0]
+        assert hits[0].caption == searcher.captions_of(best[0])[int(best[1])]
+
+
+def test_weights_are_those_that_apply_to_a_video(collection):
+    searcher = opened(collection[1])
+    answer = searcher.search("a red bird", 44)
+    assert list(answer.weights) == ["audio", "rgb", "scene"] and sum(answer.weights.values()) == pytest.approx(1)
+    lacking = 0
+    for hit in answer.hits:
+        total = sum(answer.weights[name] for name in hit.experts)
+        for name, weight in hit.weights.items():
+            assert weight == pytest.approx(answer.weights[name] / total if name in hit.experts else 0)
+        features = collection[0].features
+        assert hit.experts == [name for name in ("audio", "rgb", "scene") if hit.id in features[name]]
+        lacking += len(hit.experts) < 3
+        assert hit.captions == [" ".join(words) for words in collection[0].raw[hit.id]]
+    assert lacking > 10
+    (hit,) = [hit for hit in answer.hits if hit.id == "video0"]
+    assert hit.words == {"ocr": ["SALE", "50%"]} and hit.clip is None
+    assert searcher.words_of("video1") == {}
+
+
+def test_videos_like_one_share_experts_with_it(collection):
+    searcher = opened(collection[1])
+    embedder = Embedder(collection[1], CPU)
+    loaded = Collection("Toy", PLACE.folder, embedder.config, embedder.experts)
+    parts = [embedder.videos(batch) for batch in loaded.batches(loaded.ids, 7)]
+    experts = [torch.cat(x) for x in zip(*(part.experts for part in parts), strict=True)]
+    available = torch.cat([part.available for part in parts])
+    for number in (0, 5, 11):
+        answer = searcher.similar(loaded.ids[number], 60)
+        assert len(answer.hits) == 43 and answer.weights is None and loaded.ids[number] not in {x.id for x in answer.hits}
+        for hit in answer.hits:
+            other = loaded.ids.index(hit.id)
+            both = [i for i in range(3) if available[number, i] and available[other, i]]
+            products = [float(experts[i][number] @ experts[i][other]) for i in both]
+            assert hit.similarity == pytest.approx(np.mean(products) if both else 0, abs=2e-6)
+
+
+def test_what_is_added_and_removed_is_as_in_a_new_index(collection):
+    archive, checkpoint = collection
+    lists = archive.folder / "all_list.txt"
+    lists.write_text("\n".join(archive.ids[:30]))
+    opened(checkpoint).close()
+    embedder = Embedder(checkpoint, CPU)
+    shrink(PLACE, archive.ids[5:10])
+    lists.write_text("\n".join(archive.ids))
+    grown = Collection("Toy", PLACE.folder, embedder.config, embedder.experts)
+    assert Searcher.open(PLACE, checkpoint).lacking == [*archive.ids[5:10], *archive.ids[30:]]
+    assert extend(embedder, grown, PLACE, None) == 19
+    assert extend(embedder, grown, PLACE, None) == 0
+    changed = Searcher.open(PLACE, checkpoint)
+    other = opened(checkpoint, place=Place("Toy", index_dir=Path("other")))
+    one, two = (x.search("a red bird", 44).hits for x in (changed, other))
+    assert [hit.id for hit in one] == [hit.id for hit in two]
+    np.testing.assert_allclose([hit.similarity for hit in one], [hit.similarity for hit in two], atol=1e-6)
+    with pytest.raises(InputError, match="no video 'nobody' in it"):
+        extend(embedder, grown, PLACE, ["nobody"])
+    with pytest.raises(InputError, match="no video 'nobody' in it"):
+        shrink(PLACE, ["nobody"])
+    assert len(Searcher.open(PLACE, checkpoint).ids) == 44
+
+
+def test_another_checkpoint_is_refused(collection, config):
+    archive, checkpoint = collection
+    opened(checkpoint).close()
+    same = write_checkpoint("copy.pth", config)
+    Searcher.open(PLACE, same).close()
+    for number, options in enumerate(({"seed": 1}, {"keep_missing_modalities": True}, {"mask_padding": False})):
+        other = write_checkpoint(f"other{number}.pth", config, **options)
+        with pytest.raises(InputError, match=r"data/Toy/index: built with model.pth \(weights .*\), found other"):
+            Searcher.open(PLACE, other)
+        embedder = Embedder(other, CPU)
+        with pytest.raises(InputError, match="data/Toy/index: built with model.pth"):
+            extend(embedder, Collection("Toy", PLACE.folder, embedder.config, embedder.experts), PLACE, None)
+
+
+def test_the_score_of_2019_is_refused(collection, config):
+    checkpoint = write_checkpoint("leaky.pth", config, similarity="paired-2019")
+    with pytest.raises(InputError, match="leaky.pth: arch.args.similarity is 'paired-2019', expected 'pairwise'"):
+        Embedder(checkpoint, CPU)
+
+
+def test_an_expert_without_a_file_is_missing_everywhere(collection, caplog):
+    archive, checkpoint = collection
+    (archive.folder / "rgb.pickle").unlink()
+    searcher = opened(checkpoint)
+    assert "no file of rgb: missing in every video" in caplog.text
+    hits = searcher.search("a red bird", 44).hits
+    assert len(hits) == 44 and all("rgb" not in hit.experts for hit in hits)
+    bare = [hit for hit in hits if not hit.experts]
+    assert bare and all(hit.similarity == 0 for hit in bare)
+    for name in ("scene", "audio"):
+        (archive.folder / f"{name}.pickle").unlink()
+    with pytest.raises(InputError, match="no file of any of the checkpoint's experts"):
+        opened(checkpoint)
+
+
+def test_features_of_another_dimension_are_refused(collection):
+    archive, checkpoint = collection
+    archive.features["rgb"]["video3"] = np.ones((2, 13), np.float16)
+    archive.dump("rgb.pickle", archive.features["rgb"])
+    with pytest.raises(InputError, match="rgb.pickle: 'video3' has dimension 13, expected 12"):
+        opened(checkpoint)
+    assert not PLACE.has_index()
+
+
+def test_a_collection_without_captions_or_lists(collection):
+    archive, checkpoint = collection
+    for name in ("text-toy.pickle", "raw-captions.pkl", *archive.lists):
+        (archive.folder / name).unlink()
+    searcher = opened(checkpoint, "ivf")
+    assert set(searcher.ids) == set(archive.ids)
+    hits = searcher.search("a red bird", 3).hits
+    assert len(hits) == 3 and hits[0].captions == []
+    assert searcher.v2t("video0") == []
+
+
+def test_a_video_without_captions_is_found(collection):
+    archive, checkpoint = collection
+    del archive.text["video1"], archive.raw["video1"]
+    archive.text["video2"] = []
+    archive.dump("text-toy.pickle", archive.text)
+    archive.dump("raw-captions.pkl", archive.raw)
+    searcher = opened(checkpoint, "hnsw")
+    assert {hit.id for hit in searcher.search("a red bird", 44).hits} == set(archive.ids)
+    assert searcher.captions_of("video1") == []
+    assert {hit.video for hit in searcher.v2t("video1", 1000)} == set(archive.ids) - {"video1", "video2"}
+
+
+def test_queries_that_say_nothing_are_refused(collection):
+    searcher = opened(collection[1])
+    for query in ("", " \n"):
+        with pytest.raises(InputError, match="query: empty"):
+            searcher.search(query)
+    with pytest.raises(InputError, match=r"query: '\? \?' has no word"):
+        searcher.search("? ?")
+    for k in (0, -1, 10**9):
+        with pytest.raises(InputError, match="k: .*, expected a number from 1"):
+            searcher.search("a bird", k)
+    for method in (searcher.similar, searcher.v2t):
+        with pytest.raises(InputError, match="no video 'nobody' in it"):
+            method("nobody")
+
+
+def test_encoders_that_do_not_fit_are_refused(collection):
+    checkpoint = collection[1]
+    opened(checkpoint).close()
+    searcher = Searcher.open(PLACE, checkpoint, encoder="other")
+    with pytest.raises(InputError, match="'other': word vectors 'elsewhere' of dimension 12, expected 'toy' of 10"):
+        searcher.search("a bird")
+    path = Path("data/Toy/extraction.json")
+    for content in ("[]", "{}", '{"text": 1}', '{"text": {"encoder": 3}}'):
+        path.write_text(content)
+        with pytest.raises(InputError, match=r"extraction.json: text.encoder: not found"):
+            Searcher.open(PLACE, checkpoint).search("a bird")
+    path.unlink()
+    with pytest.raises(InputError, match="no extraction.json .*, expected --encoder SPEC, one with .* 'toy'"):
+        Searcher.open(PLACE, checkpoint).search("a bird")
+    assert Searcher.open(PLACE, checkpoint, encoder="stub").search("a bird").hits
+
+
+def test_recognised_words_that_are_none_are_refused(collection):
+    searcher = opened(collection[1])
+    for content in ([], {"video0": "SALE"}, {"video0": [1]}):
+        (collection[0].folder / "ocr-words.json").write_text(json.dumps(content))
+        with pytest.raises(InputError, match="ocr-words.json: expected an object"):
+            searcher.words_of("video0")
+
+
+def test_long_queries_are_cut_as_captions_are(collection):
+    searcher = opened(collection[1])
+    words = [f"word{i}" for i in range(60)]
+    one, other = (searcher.search(" ".join(words[:n]), 5) for n in (30, 60))
+    assert one.hits == other.hits and one.hits != searcher.search(" ".join(words[:29]), 5).hits
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_a_build_says_how_much_an_approximate_index_finds(collection, caplog, kind):
+    caplog.set_level("INFO")
+    opened(collection[1], kind)
+    assert f"{kind}: recall@10 1.000 against exact search with 44 of its captions as queries (effort 1)" in caplog.text
