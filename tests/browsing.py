@@ -76,6 +76,21 @@ def playing(page, player):
     page.wait_for_function("player => !player.paused && player.currentTime > 0.2 && player.videoWidth === 64", arg=player)
 
 
+def assert_plays_when_pointed_at_and_chosen(page):
+    """The first clip of a page, by then with controls."""
+    clip = page.locator(".clip").first
+    player = clip.locator("video").element_handle()
+    assert player.evaluate("x => x.muted && x.loop && x.preload === 'metadata' && !x.controls")
+    clip.hover()
+    playing(page, player)
+    page.mouse.move(0, 0)
+    page.wait_for_function("player => player.paused", arg=player)
+    clip.get_by_role("button").click()
+    playing(page, player)
+    assert player.evaluate("x => x.controls && x === document.activeElement")
+    return player
+
+
 def accessible(page):
     """Role and name of all that a screen reader finds."""
     nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]

@@ -27,6 +27,7 @@ class StubSearcher:
         self.experts, self.ids = EXPERTS, list(ids)
         self._captions, self._words = captions or {}, words or {}
         self._clips = find_videos(folder / "videos")
+        self.lacking = []
         self.asked, self.threads, self._inside = [], 0, 0
         self.wait = threading.Event()
         self.wait.set()

@@ -6,7 +6,16 @@ import shutil
 import threading
 
 import pytest
-from browsing import ATTACK, ODD_IDS, accessible, assert_fits_and_can_be_read, assert_headings_nest, needs_browser, playing
+from browsing import (
+    ATTACK,
+    ODD_IDS,
+    accessible,
+    assert_fits_and_can_be_read,
+    assert_headings_nest,
+    assert_plays_when_pointed_at_and_chosen,
+    needs_browser,
+    playing,
+)
 from ranking import make_evaluation, write_clip
 
 from utils.visualizer import Visualizer
@@ -87,16 +96,7 @@ def test_it_loads_and_odd_captions_and_ids_stay_text(base, visit):
 
 def test_a_clip_plays_when_pointed_at_and_has_controls_when_chosen(base, visit):
     page = visit(f"{base}/page/index.html")
-    clip = page.locator(".clip").first
-    player = clip.locator("video").element_handle()
-    assert player.evaluate("x => x.muted && x.loop && x.preload === 'metadata' && !x.controls")
-    clip.hover()
-    playing(page, player)
-    page.mouse.move(0, 0)
-    page.wait_for_function("player => player.paused", arg=player)
-    clip.get_by_role("button").click()
-    playing(page, player)
-    assert player.evaluate("x => x.controls && x === document.activeElement")
+    assert_plays_when_pointed_at_and_chosen(page)
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
@@ -23,13 +22,13 @@ from misc.searching.answers import Hit
 from misc.searching.searcher import Searcher
 from misc.searching.serving.clips import MEDIA_TYPES, Clips, query
 from misc.searching.serving.view import View, highest_weight
-from utils import visualizer
 from utils.errors import InputError, one_line
+from utils.visualizer.visualizer import FOLDER, template
 
-HERE, RANKINGS = Path(__file__).parent, Path(visualizer.__file__).parent
+HERE = Path(__file__).parent
 ASSETS = {
-    "page.css": (RANKINGS, "text/css"),
-    "clips.js": (RANKINGS, "text/javascript"),
+    "page.css": (FOLDER, "text/css"),
+    "clips.js": (FOLDER, "text/javascript"),
     "search.css": (HERE, "text/css"),
     "search.js": (HERE, "text/javascript"),
 }
@@ -82,15 +81,10 @@ class _Page:
         self._searcher, self._name = searcher, name
         self._clips = Clips(folder, searcher.ids, searcher.clip_of)
         self._known = frozenset(searcher.ids)
+        numbers = {"videos": len(self._known), "lacking": len(searcher.lacking)}
+        self._about = {"name": name, "longest": LONGEST_QUERY, **numbers}
         self._lock, self._waiting = asyncio.Lock(), 0
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(HERE),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._template = environment.get_template("search.html.j2")
+        self._template = template(HERE / "search.html.j2")
 
     # What requests ask for
 
@@ -205,8 +199,8 @@ class _Page:
         }
 
     def _more(self, found: int, k: int, **asked: str) -> str | None:
-        """The address of a longer list, where there is one."""
-        return f"/?{query(**asked, k=min(2 * k, MOST_K))}" if found == k < MOST_K else None
+        """The address of a longer list, where it goes on; None if it is complete."""
+        return f"/?{query(**asked, k=min(2 * k, MOST_K))}#rank-{k + 1}" if found == k < MOST_K else None
 
     def _shelf(self) -> list[Hit]:
         """Some videos, from all over the collection."""
@@ -221,8 +215,7 @@ class _Page:
 
     def _render(self, status: int = 200, headers: Any = None, **content: Any) -> Response:
         usual = {"answer": None, "hit": None, "shelf": None, "empty": False, "error": None, "more": None}
-        about = {"name": self._name, "videos": len(self._known), "longest": LONGEST_QUERY}
-        page = self._template.render(**{**usual, **about, **content})
+        page = self._template.render(**{**self._about, **usual, **content})
         return Response(page.encode("utf-8", "replace"), status, headers, "text/html; charset=utf-8")
 
 

@@ -116,7 +116,10 @@ def test_an_empty_index_and_no_other_video_are_said(folder):
     with serving(make_app(StubSearcher(folder, []), "Empty", folder)) as port:
         assert "No results: no video is in the index" in text_of(fetch(port, "/?q=bird")[1])
         assert "0 videos: the index is empty" in text_of(fetch(port, "/")[1])
-    with serving(make_app(StubSearcher(folder, ["plain"]), "One", folder)) as port:
+    one = StubSearcher(folder, ["plain"])
+    one.lacking = ["100%", "what?#1"]
+    with serving(make_app(one, "One", folder)) as port:
+        assert "Not in the index, so never found: 2 more of the collection" in text_of(fetch(port, "/")[1])
         text = text_of(fetch(port, "/?video=plain")[1])
         assert "There is no other video." in text and "The collection has no captions." in text
 

@@ -10,6 +10,7 @@ from browsing import (
     accessible,
     assert_fits_and_can_be_read,
     assert_headings_nest,
+    assert_plays_when_pointed_at_and_chosen,
     needs_browser,
     playing,
 )
@@ -87,7 +88,7 @@ def test_a_search_shows_the_videos_in_the_searchers_order(look, searcher):
     expected = [f"{hit.similarity:.3f}" for hit in searcher.search("a bird", 12).hits]
     assert page.locator(".tile .similarity").all_text_contents() == expected
     page.get_by_role("link", name="Show more").click()
-    page.wait_for_url("**k=24")
+    page.wait_for_url("**k=24#rank-13")
     assert names(page) == IDS[:24]
 
 
@@ -121,16 +122,8 @@ def test_results_say_why_they_were_found(look, searcher):
 
 def test_a_clip_plays_when_pointed_at_and_seeks_when_chosen(look):
     page = look("/?q=bird")
-    clip = page.locator(".clip").first
-    player = clip.locator("video").element_handle()
-    assert player.evaluate("x => x.muted && x.loop && !x.controls")
-    clip.hover()
-    playing(page, player)
-    page.mouse.move(0, 0)
-    page.wait_for_function("player => player.paused", arg=player)
-    clip.get_by_role("button").click()
-    playing(page, player)
-    assert player.evaluate("x => x.controls && x.readyState >= 2")
+    player = assert_plays_when_pointed_at_and_chosen(page)
+    assert player.evaluate("x => x.readyState >= 2")
     player.evaluate("x => { x.pause(); x.currentTime = 3; }")
     page.wait_for_function("x => !x.seeking && x.readyState >= 2 && Math.abs(x.currentTime - 3) < 0.1", arg=player)
 
