@@ -41,13 +41,17 @@ class Clips:
         """The file of a video, without links; None where there is none that may be served."""
         if video not in self._paths:
             return None
-        real = self._paths[video].resolve()
+        try:
+            real = self._paths[video].resolve()
+        except (OSError, RuntimeError):  # links that lead in a circle
+            return None
         if not real.is_relative_to(self._root):
             if video not in self._refused:
                 self._refused.add(video)
                 logger.warning("'%s': its file leads out of %s, it is not served", video, self._root)
             return None
-        return real if real.is_file() and real.suffix.lower() in MEDIA_TYPES else None
+        playable = real.suffix.lower() in MEDIA_TYPES and real.is_file() and os.access(real, os.R_OK)
+        return real if playable else None
 
     def address(self, video: str) -> str | None:
         """Where the page finds the file of a video."""

@@ -17,8 +17,8 @@ pytest.importorskip("starlette")
 from misc.searching.serving.app import LONGEST_QUERY, MOST_K, MOST_WAITING, make_app  # noqa: E402
 from misc.searching.serving.command import LOCAL  # noqa: E402
 
-WITHOUT_CLIP = ["../outside", "leads out", "a folder", "a pipe"]
-IDS = [*ODD_IDS, "leads out", "leads within", "a folder", "a pipe"]
+WITHOUT_CLIP = ["../outside", "leads out", "a folder", "a pipe", "a circle", "not a video"]
+IDS = [*ODD_IDS, "leads out", "leads within", "a folder", "a pipe", "a circle", "not a video"]
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,8 @@ def folder(tmp_path_factory):
     (clips / "leads within.webm").symlink_to(clips / "plain.webm")
     (clips / "leads out.webm").symlink_to(folder / "outside.webm")
     (clips / "a folder.webm").symlink_to(clips / "folder")
+    (clips / "a circle.webm").symlink_to("a circle.webm")
+    (clips / "not a video.webm").symlink_to("notes.txt")
     os.mkfifo(clips / "a pipe.webm")
     shutil.copy(folder / "outside.webm", clips / "of nobody.webm")
     (clips / "notes.txt").write_text("private")
