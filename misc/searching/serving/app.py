@@ -193,6 +193,7 @@ class _Page:
         return {
             "view": view,
             "hit": hit,
+            "own": self._searcher.captions_of(video),
             "similar": similar,
             "captions": captions,
             "more": self._more(len(similar), k, video=video),

@@ -9,6 +9,12 @@ from typing import NamedTuple
 from misc.searching.answers import CaptionHit, Hit
 from misc.searching.serving.clips import Clips, query
 
+# Words that say nothing of what is sought: a mark on them would be no reason.
+COMMON = """
+a about all am an and any are as at be been but by can do does for from had has have he her his i if in into is it its
+me my no not of off on or our out she so some than that the their them then there these they this those to up us was
+we were what when where which who whose will with you your
+"""
 MOST_WORDS = 24  # of an expert's in a result
 BEFORE = 6  # of these before the first that is one of the query's
 
@@ -74,7 +80,8 @@ class View:
 
     def found_words(self, hit: Hit) -> list[Words]:
         """The words that were recognised in a video, from near the first of the query's on."""
-        wanted = set(tokens(self.words))
+        asked = set(tokens(self.words))
+        wanted = asked.difference(COMMON.split()) or asked
         found = []
         for expert, words in hit.words.items():
             marked = [(word, not wanted.isdisjoint(tokens(word))) for word in words]

@@ -51,6 +51,12 @@ def test_long_speech_is_shown_from_near_the_first_word_of_the_query(number, plac
     assert (found.more_before, found.more_behind) == (start > 0, start + MOST_WORDS < number)
 
 
+def test_words_that_say_nothing_are_not_marked_beside_others():
+    hit = dataclasses.replace(HIT, words={"speech": ["the", "sale", "of", "a", "town"]})
+    for asked, marked in (("the Sale and a sign", ["sale"]), ("of the", ["the", "of"])):
+        assert [word for word, match in view(words=asked).found_words(hit)[0].shown if match] == marked
+
+
 def test_words_are_compared_without_regard_to_case_width_and_marks():
     assert tokens("ＳＡＬＥ: Straße, 50%-off!") == ["sale", "strasse", "50", "off"]
     assert tokens("?! …") == []
