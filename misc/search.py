@@ -12,10 +12,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from misc.searching.commands import COMMANDS
+from misc.searching import commands
+from misc.searching.commands import Command
+from misc.searching.serving import command as serving
 from utils.errors import command
 
 DEFAULT = "query"
+SERVE = Command("a page in the browser that searches and plays the videos", serving.add_arguments, serving.run)
+COMMANDS = {**commands.COMMANDS, "serve": SERVE}
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest_plugins = ["syncing", "searching"]
+pytest_plugins = ["syncing", "searching", "browsing"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -6,30 +6,24 @@ import shutil
 import threading
 
 import pytest
+from browsing import (
+    ATTACK,
+    ODD_IDS,
+    accessible,
+    assert_fits_and_can_be_read,
+    assert_headings_nest,
+    assert_plays_when_pointed_at_and_chosen,
+    needs_browser,
+    playing,
+)
 from ranking import make_evaluation, write_clip
 
 from utils.visualizer import Visualizer
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed: apt-get install chromium")
+pytestmark = needs_browser
 
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
-ATTACK = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
-IDS = ["plain", "\"quoted\" 'id'", "100%", "what?#1", "żółw 映画", "folder/clip", ATTACK.replace("/", ""), "../outside"]
 WITHOUT_CLIP = {"../outside"}
 NUM_QUERIES = 60
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=ARGUMENTS.split())
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +31,14 @@ def folder(tmp_path_factory):
     """Two epochs of the odd ids, with clips; and `many`, leaky ones without clips that fill several pages."""
     folder = tmp_path_factory.mktemp("web")
     write_clip(folder / "outside.webm")
-    for name in IDS:
+    for name in ODD_IDS:
         if name not in WITHOUT_CLIP:
             (folder / "clips" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(folder / "outside.webm", folder / "clips" / f"{name}.webm")
-    captions = [[f"a caption of {name}", f"{ATTACK} {v}", "Ünïcode \u2028 100% \udc80"] for v, name in enumerate(IDS)]
+    captions = [[f"a caption of {name}", f"{ATTACK} {v}", "Ünïcode \u2028 100% \udc80"] for v, name in enumerate(ODD_IDS)]
     page = Visualizer(str(folder / "clips"), folder=folder / "page", name=f"toy {ATTACK}", similarity="pairwise")
     for epoch in (1, 2):
-        evaluation = make_evaluation(num_videos=8, seed=epoch, ids=IDS, captions=captions, weighted=epoch > 1)
+        evaluation = make_evaluation(num_videos=8, seed=epoch, ids=ODD_IDS, captions=captions, weighted=epoch > 1)
         page.show(evaluation, epoch, "val")
     many = Visualizer(num_samples=NUM_QUERIES, folder=folder / "many", name="many", similarity="paired-2019")
     many.show(make_evaluation(num_videos=70), 1, "val")
@@ -74,32 +68,6 @@ def base(request, folder, server):
     return folder.as_uri() if request.param == "file" else server
 
 
-@pytest.fixture
-def visit(browser):
-    """Open an address in a fresh window: a page that may neither complain on the console nor ask for anything elsewhere."""
-    contexts, complaints = [], []
-
-    def visit(address, **options):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        start = address.partition("/index.html")[0].rpartition("/")[0]
-        page.on("request", lambda request: request.url.startswith((start, "data:")) or complaints.append(request.url))
-        page.goto(address)
-        if options.get("java_script_enabled", True):
-            page.wait_for_selector("article")
-        return page
-
-    yield visit
-    hacked = [page.evaluate("window.hacked ?? null") for context in contexts for page in context.pages]
-    for context in contexts:
-        context.close()
-    assert not complaints and not any(hacked)
-
-
 def headings(page):
     return page.locator("h3").all_text_contents()
 
@@ -110,10 +78,6 @@ def ranks(page):
 
 def wait_for_status(page, text):
     page.wait_for_function("text => document.querySelector('#status').textContent === text", arg=text)
-
-
-def playing(page, player):
-    page.wait_for_function("player => !player.paused && player.currentTime > 0.2 && player.videoWidth === 64", arg=player)
 
 
 def test_it_loads_and_odd_captions_and_ids_stay_text(base, visit):
@@ -132,22 +96,13 @@ def test_it_loads_and_odd_captions_and_ids_stay_text(base, visit):
 
 def test_a_clip_plays_when_pointed_at_and_has_controls_when_chosen(base, visit):
     page = visit(f"{base}/page/index.html")
-    clip = page.locator(".clip").first
-    player = clip.locator("video").element_handle()
-    assert player.evaluate("x => x.muted && x.loop && x.preload === 'metadata' && !x.controls")
-    clip.hover()
-    playing(page, player)
-    page.mouse.move(0, 0)
-    page.wait_for_function("player => player.paused", arg=player)
-    clip.get_by_role("button").click()
-    playing(page, player)
-    assert player.evaluate("x => x.controls && x === document.activeElement")
+    assert_plays_when_pointed_at_and_chosen(page)
 
 
 @pytest.mark.slow
 def test_every_clip_is_found_whatever_its_id_and_the_others_have_placeholders(base, visit):
     page = visit(f"{base}/page/index.html#direction=v2t")
-    assert set(headings(page)) == set(IDS)
+    assert set(headings(page)) == set(ODD_IDS)
     for number, name in enumerate(headings(page)):
         card = page.locator("article").nth(number)
         if name in WITHOUT_CLIP:
@@ -357,8 +312,7 @@ def test_nothing_moves_on_its_own_where_that_is_not_wanted(base, visit):
 def test_every_control_has_a_name_and_every_part_a_role(server, visit):
     page = visit(f"{server}/page/index.html")
     page.get_by_label("Evaluation").wait_for()
-    nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
-    roles = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+    roles = accessible(page)
     named = {"button", "searchbox", "combobox", "radio", "video", "Video", "link", "navigation", "search", "region"}
     assert not [role for role, name in roles if role in named and not name.strip()]
     found = {role for role, _ in roles}
@@ -374,27 +328,7 @@ def test_every_control_has_a_name_and_every_part_a_role(server, visit):
         "table",
         "article",
     }
-    levels = [int(level) for level in page.locator("h1,h2,h3").evaluate_all("all => all.map(x => x.tagName[1])")]
-    assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
-
-
-CONTRASTS = """() => {
-  const channels = (color) => color.match(/[\\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => [r, g, b].map((x) => x / 255)
-    .map((x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (element) => {
-    const color = channels(getComputedStyle(element).backgroundColor);
-    return color.length === 3 || color[3] === 1 ? color : behind(element.parentElement);
-  };
-  const texts = [...document.body.querySelectorAll("*")].filter((x) => x.checkVisibility({ visibilityProperty: true })
-    && !x.disabled && [...x.childNodes].some((y) => y.nodeType === Node.TEXT_NODE && y.data.trim()));
-  return texts.map((x) => {
-    const [a, b] = [luminance(channels(getComputedStyle(x).color)), luminance(behind(x))];
-    return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), x.className || x.tagName];
-  });
-}"""
+    assert_headings_nest(page)
 
 
 @pytest.mark.slow
@@ -402,12 +336,7 @@ CONTRASTS = """() => {
 @pytest.mark.parametrize("width", [1280, 400])
 def test_it_fits_and_can_be_read_in_light_and_dark(server, visit, scheme, width):
     page = visit(f"{server}/page/index.html#ranks=0", color_scheme=scheme, viewport={"width": width, "height": 900})
-    contrasts = page.evaluate(CONTRASTS)
-    assert len(contrasts) > 100
-    assert not [found for found in contrasts if found[0] < 4.5]
-    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (int(background.split("(")[1].split(",")[0]) > 128) == (scheme == "light")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_fits_and_can_be_read(page, scheme, width)
 
 
 @pytest.mark.slow

@@ -164,17 +164,22 @@ class Visualizer:
         return videos
 
 
-def render(template: Path, **context: object) -> str:
-    """What an HTML template makes of `context`; it may take its parts from those here."""
+def template(path: Path) -> jinja2.Template:
+    """The HTML template in a file; it may take its parts from those here."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([template.parent, FOLDER]),
+        loader=jinja2.FileSystemLoader([path.parent, FOLDER]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template.name).render(context)
+    return environment.get_template(path.name)
+
+
+def render(path: Path, **context: object) -> str:
+    """What an HTML template makes of `context`."""
+    return template(path).render(context)
 
 
 def script(function: str, *arguments: object) -> bytes:

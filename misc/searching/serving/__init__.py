@@ -1,0 +1,1 @@
+"""The search page: a small server of one collection."""

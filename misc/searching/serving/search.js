@@ -1,0 +1,91 @@
+"use strict";
+
+/* The page comes ready from the server; here are its clips and its keys. */
+
+const box = document.getElementById("query");
+const statusLine = document.getElementById("status");
+const tiles = [...document.querySelectorAll(".tile")];
+
+for (const media of document.querySelectorAll(".media[data-address]")) {
+  media.replaceChildren(makeClip({ id: media.dataset.id, address: media.dataset.address }));
+}
+
+const subject = document.querySelector(".subject video");
+subject?.addEventListener("error", () => {
+  subject.replaceWith(makePlaceholder("", "the clip cannot be played"));
+});
+
+if (statusLine) { // what is there from the start is not read out, what changes is
+  const text = statusLine.textContent;
+  requestAnimationFrame(() => {
+    statusLine.textContent = "";
+    requestAnimationFrame(() => { statusLine.textContent = text; });
+  });
+}
+
+document.getElementById("controls").addEventListener("submit", (event) => {
+  if (!box.value.trim()) {
+    event.preventDefault();
+    box.focus();
+  } else {
+    document.body.setAttribute("aria-busy", "true");
+  }
+});
+addEventListener("pageshow", () => document.body.removeAttribute("aria-busy")); // also on the way back
+
+/** What has the focus when a result is chosen. */
+const handle = (tile) => tile.querySelector(".clip button, .name a");
+
+function focusTile(tile) {
+  handle(tile).focus();
+  tile.scrollIntoView({ block: "nearest" });
+}
+
+/** The tile that an arrow leads to: the next one, or the one above or below. */
+function neighbour(tile, key) {
+  const at = tiles.indexOf(tile);
+  if (key === "ArrowRight" || key === "ArrowLeft") {
+    return tiles[at + (key === "ArrowRight" ? 1 : -1)];
+  }
+  const { left, top } = tile.getBoundingClientRect();
+  const column = tiles.filter((x) => Math.abs(x.getBoundingClientRect().left - left) < 2);
+  return key === "ArrowDown"
+    ? column.find((x) => x.getBoundingClientRect().top > top + 2) ?? (tiles.at(-1) === tile ? undefined : tiles.at(-1))
+    : column.findLast((x) => x.getBoundingClientRect().top < top - 2);
+}
+
+addEventListener("keydown", (event) => {
+  const { key, target } = event;
+  if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) {
+    return;
+  }
+  if (key === "/" && target !== box) {
+    event.preventDefault();
+    box.focus();
+    box.select();
+    return;
+  }
+  const tile = target.closest(".tile");
+  if (key === "Escape" && tile && target.matches("video")) {
+    target.pause();
+    tile.querySelector(".name a").focus();
+    return;
+  }
+  if (!key.startsWith("Arrow") || target.matches("video")) { // a player has its own use of arrows
+    return;
+  }
+  if (target === box) {
+    if (key === "ArrowDown" && tiles.length) {
+      event.preventDefault();
+      focusTile(tiles[0]);
+    }
+  } else if (tile) {
+    event.preventDefault();
+    const next = neighbour(tile, key);
+    if (next) {
+      focusTile(next);
+    } else if (key === "ArrowUp") {
+      box.focus();
+    }
+  }
+});

@@ -1,0 +1,143 @@
+"""A searcher whose answers are known beforehand, and the search page on a real server, for tests of the page."""
+
+import contextlib
+import http.client
+import json
+import threading
+import time
+import urllib.parse
+
+from misc.searching.answers import Answer, CaptionHit, Hit
+from utils.errors import InputError
+from utils.visualizer.videos import find_videos
+
+EXPERTS = ["audio", "ocr", "rgb", "scene"]
+WEIGHTS = dict(zip(EXPERTS, [0.1, 0.4, 0.3, 0.2], strict=True))
+
+
+class StubSearcher:
+    """Every query finds all videos in their order. Video i lacks expert i modulo 5, if there is one of that number.
+
+    Attributes:
+        asked: the calls, as (method, argument, k).
+        threads: how many were in it at most.
+    """
+
+    def __init__(self, folder, ids, captions=None, words=None):
+        self.experts, self.ids = EXPERTS, list(ids)
+        self._captions, self._words = captions or {}, words or {}
+        self._clips = find_videos(folder / "videos")
+        self.lacking = []
+        self.asked, self.threads, self._inside = [], 0, 0
+        self.wait = threading.Event()
+        self.wait.set()
+
+    def search(self, text, k=10):
+        with self._call("search", text, k):
+            if not text.strip():
+                raise InputError("query: empty, expected some words")
+            if text == "?":
+                raise InputError("query: '?' has no word that the text encoder knows")
+            if text == "crash":
+                raise ZeroDivisionError
+            return Answer(text, WEIGHTS, [self._hit(video, rank, True) for rank, video in enumerate(self.ids[:k], 1)])
+
+    def similar(self, video_id, k=10):
+        with self._call("similar", video_id, k):
+            others = [video for video in self.ids if video != video_id][:k]
+            return Answer(video_id, None, [self._hit(video, rank) for rank, video in enumerate(others, 1)])
+
+    def v2t(self, video_id, k=10):
+        with self._call("v2t", video_id, k):
+            found = [(video, caption) for video in self.ids for caption in self._captions.get(video, [])][:k]
+            weights = self._applied(video_id)
+            return [CaptionHit(rank, *pair, 1 / rank, weights) for rank, pair in enumerate(found, 1)]
+
+    def hit_of(self, video_id):
+        return self._hit(video_id, 0)
+
+    def captions_of(self, video_id):
+        return self._captions.get(video_id, [])
+
+    def words_of(self, video_id):
+        return self._words.get(video_id, {})
+
+    def clip_of(self, video_id):
+        return self._clips.get(video_id)
+
+    def close(self):
+        """Nothing is open."""
+
+    def experts_of(self, video_id):
+        return [name for i, name in enumerate(EXPERTS) if i != self.ids.index(video_id) % 5]
+
+    def _applied(self, video_id):
+        has = self.experts_of(video_id)
+        total = sum(WEIGHTS[name] for name in has)
+        return {name: WEIGHTS[name] / total if name in has else 0.0 for name in EXPERTS}
+
+    def _hit(self, video, rank, weighted=False):
+        similarity = 0.9 - 0.05 * rank if rank else None
+        weights = self._applied(video) if weighted else None
+        captions, words = self.captions_of(video)[:3], self.words_of(video)
+        return Hit(rank, video, similarity, weights, self.experts_of(video), captions, words, self.clip_of(video))
+
+    @contextlib.contextmanager
+    def _call(self, *call):
+        self.asked.append(call)
+        self._inside += 1
+        self.threads = max(self.threads, self._inside)
+        assert self.wait.wait(20)
+        yield
+        self._inside -= 1
+
+
+@contextlib.contextmanager
+def serving(app):
+    """The port of a server of `app`, in a thread of its own."""
+    import uvicorn
+
+    from misc.searching.serving.command import bound_socket
+
+    listener = bound_socket("127.0.0.1", 0)
+    listener.listen()
+    options = {"ws": "none", "lifespan": "off", "log_config": None, "access_log": False, "timeout_graceful_shutdown": 1}
+    server = uvicorn.Server(uvicorn.Config(app, http="h11", **options))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def fetch(port, path, method="GET", **headers):
+    """A response and its body; the path goes as it stands, which clients of more sense would tidy."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.putrequest(method, path, skip_host="Host" in headers)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        return response, response.read()
+    finally:
+        connection.close()
+
+
+def fetch_json(port, path, **values):
+    """Status and content of a JSON address."""
+    response, body = fetch(port, f"{path}?{urllib.parse.urlencode(values)}")
+    assert response.headers["content-type"] == "application/json"
+    return response.status, json.loads(body)
+
+
+def until(condition):
+    """Wait until something is so."""
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it has not happened")
