@@ -48,6 +48,7 @@ def main() -> None:
     args = parse_arguments(sys.argv[1:])
     # Standard output is for results.
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which of its builds it loads
     logging.captureWarnings(True)
     args.run(args)
 
