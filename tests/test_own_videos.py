@@ -2,11 +2,9 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
-from conftest import ROOT
+from own_videos import run
 
 from data_loader.feature_files import read_file
 from misc import make_demo
@@ -17,15 +15,6 @@ SPLITS = {"train": 64, "val": 12, "test": 24}
 FILLER = {"with", "that", "then", "have", "into"}
 
 pytestmark = pytest.mark.slow
-
-
-def run(folder, script, *arguments):
-    """What a command prints, which has to end well."""
-    done = subprocess.run(
-        [sys.executable, ROOT / script, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=900
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +71,7 @@ def test_a_clip_without_sound_has_no_audio(clips, extracted):
 def test_a_model_trained_on_them_finds_clips_by_words(clips, extracted):
     """The signs of the clips that it is asked for were in no caption of its training videos, or in few."""
     run(extracted, "train.py", "--config", "configs/Films/train-full-ce.json", "--set", "data_loader.args.num_workers=0")
-    (folder,) = (extracted / "data/saved/models/Films-train-full-ce").iterdir()
+    (folder,) = (extracted / "data/saved/models/films-train-full-ce").iterdir()
     metrics = json.loads((folder / "metrics.json").read_text())["metrics"]["t2v_metrics"]
     assert metrics["MeanR"] < 0.75 * (SPLITS["test"] + 1) / 2
     listed = (extracted / "data/Films/symlinked-feats/all_list.txt").read_text().split()
