@@ -6,12 +6,14 @@ interrupted, and looks only at what is new or changed. Files that cannot be used
 """
 
 import argparse
+import contextlib
+import mimetypes
 import os
 import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import humanize
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from base.device import select_device
 from data_loader.datasets import LAYOUTS
 from misc.extractors import archive, captions
 from misc.extractors.engines import ENGINES, in_processes, on_ray
@@ -35,6 +38,7 @@ from utils.progress import bar
 FAILURES = "failures.json"
 ABOUT = "extraction.json"
 FLUSH_SECONDS = 30
+MOST_SECONDS = 1e6
 
 
 class Collection:
@@ -52,7 +56,7 @@ class Collection:
         self.files: dict[str, Path] = {}
         self.failures: dict[str, dict[str, str]] = {}
         excluded = {path.resolve() for path in exclude}
-        for path in video_files(videos):
+        for path in sorted(video_files(videos), key=_beside):
             if path.resolve() in excluded:
                 continue
             relative = path.relative_to(videos)
@@ -69,9 +73,17 @@ class Collection:
     def fail(self, video: str, path: Path, reason: str) -> None:
         """Note that a file cannot be used."""
         self.failures[video.encode("utf-8", "backslashreplace").decode()] = {
-            "file": ascii(path.name)[1:-1],
+            "file": path.name if path.name.isprintable() else ascii(path.name)[1:-1],
             "reason": reason,
         }
+
+    def missing(self, video: str) -> tuple[str, ...] | None:
+        """The experts that are yet to be extracted of a video; None if its file has vanished, which is noted."""
+        try:
+            return self.shards.missing(video, self.files[video], self.settings)
+        except FileNotFoundError:
+            self.fail(video, self.files[video], "it has vanished")
+            return None
 
     def write_failures(self) -> None:
         """Write failures.json."""
@@ -83,7 +95,7 @@ def extract(collection: Collection, work: Work, engine: partial) -> None:
     tasks = [
         Task(video, path, missing)
         for video, path in bar(collection.files.items(), "looking what is there")
-        if (missing := collection.shards.missing(video, path, collection.settings))
+        if (missing := collection.missing(video))
     ]
     there = len(collection.files) - len(tasks)
     print(f"{len(collection.files)} videos, {there} of them done before", flush=True)
@@ -133,12 +145,12 @@ def parts_of(collection: Collection, args: argparse.Namespace, done: Sequence[st
     """The captions of videos that are done, and which of them are for training, validation and test."""
     if args.captions is None:
         return {}, {}
-    found, unknown = captions.read_captions(args.captions, done)
+    known, unknown = captions.read_captions(args.captions, collection.files)
+    found = {video: known[video] for video in done if video in known}
+    if failed := len(known) - len(found):
+        print(f"{args.captions}: captions of {failed} videos that cannot be used are left out")
     if unknown:
-        failed = sum(name in collection.failures for name in unknown)
-        print(
-            f"{args.captions}: captions of {len(unknown)} other names are left out ({failed} failed), first {unknown[0]!r}"
-        )
+        print(f"{args.captions}: captions of {len(unknown)} names that are no video are left out, first {unknown[0]!r}")
     if not found:
         raise InputError(f"{args.captions}: no caption of a video that was extracted, expected names such as '{done[0]}'")
     if len(found) < len(done):
@@ -155,7 +167,8 @@ def parts_of(collection: Collection, args: argparse.Namespace, done: Sequence[st
 def write_archive(collection: Collection, about: dict[str, dict], encoder: TextEncoder, args: argparse.Namespace) -> None:
     """Write what training and search read."""
     settings, folder = collection.settings, collection.archive
-    done = [video for video in collection.files if not collection.shards.missing(video, collection.files[video], settings)]
+    done = [video for video in collection.files if collection.missing(video) == ()]
+    collection.write_failures()
     if not done:
         first = next(iter(collection.failures.values()))
         raise InputError(
@@ -198,9 +211,31 @@ def write_config(collection: Collection, config: dict, parts: dict[str, list[str
 
 def link_videos(videos: Path, link: Path) -> None:
     """Make `link` lead to the folder of videos, for the ranking page and the search page."""
+    target = videos.resolve()  # it may be this very link
     if link.is_symlink() or not link.exists():
         link.unlink(missing_ok=True)
-        link.symlink_to(videos.resolve(), target_is_directory=True)
+        link.symlink_to(target, target_is_directory=True)
+
+
+def _beside(path: Path) -> bool:
+    """Whether a file is, by its name, no video but what lies beside one of the same name, as pictures and subtitles do."""
+    kind, _ = mimetypes.MimeTypes().guess_type(path.name)
+    return kind is not None and not kind.startswith("video/")
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep other extractions out of a folder.
+
+    Raises:
+        InputError: there is one.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        lock(descriptor, f"{folder}: another extraction writes there")
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -220,7 +255,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--experts", metavar="NAME,...", help="some of the config's experts (default: all)")
     parser.add_argument("--data_dir", type=Path, help="where to write (default: data/<Name>)")
     parser.add_argument("--workers", type=int, default=cores(), help="processes (default: one a core, %(default)s)")
-    parser.add_argument("--device", help="GPU for networks, such as 0 (default: the CPU)")
+    parser.add_argument("--device", type=int, help="GPU for networks, such as 0 (default: the CPU)")
     parser.add_argument("--timeout", type=float, default=600, help="seconds for a video, at most (default: %(default)s)")
     parser.add_argument(
         "--engine", choices=sorted(ENGINES), default="local", help="what runs the processes (default: %(default)s)"
@@ -229,7 +264,7 @@ def parse_arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if not re.fullmatch(r"[\w-]+", args.name) or args.name.lower() in map(str.lower, LAYOUTS):
         raise InputError(f"--name {args.name}: expected letters, digits, _ and -, and no published data set")
-    if args.workers < 1 or not args.timeout > 0:
+    if args.workers < 1 or not 0 < args.timeout <= MOST_SECONDS:
         raise InputError(f"--workers {args.workers}, --timeout {args.timeout}: expected numbers above 0")
     if args.address and args.engine != "ray":
         raise InputError("--address: expected --engine ray beside it")
@@ -239,6 +274,8 @@ def parse_arguments() -> argparse.Namespace:
         raise InputError("--splits: expected --captions beside it")
     captions.split_shares(args.split)
     args.data_dir = args.data_dir or Path("data") / args.name
+    if args.data_dir.resolve().is_relative_to(args.videos.resolve()):
+        raise InputError(f"--data_dir {args.data_dir}: in the folder of videos, expected another place")
     return args
 
 
@@ -247,7 +284,7 @@ def main() -> None:
     """Extract, and write the archive."""
     args = parse_arguments()
     settings = read_settings(args.config, args.experts)
-    device = "cpu" if args.device is None else f"cuda:{args.device}"
+    device = str(select_device(args.device))
     exclude = [path for path in (args.captions, args.splits, args.config) if path]
     collection = Collection(args.name, args.data_dir, args.videos, settings, exclude)
     if args.captions:
@@ -259,15 +296,13 @@ def main() -> None:
     if args.engine == "ray":
         engine = partial(on_ray, workers=args.workers, timeout=args.timeout, address=args.address)
     args.data_dir.mkdir(parents=True, exist_ok=True)
-    held = os.open(args.data_dir, os.O_RDONLY)
-    lock(held, f"{args.data_dir}: another extraction writes there")
-    try:
-        extract(collection, work, engine)
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on with the videos that are left")
-        raise
-    write_archive(collection, about, encoder, args)
-    os.close(held)
+    with held(args.data_dir):
+        try:
+            extract(collection, work, engine)
+        except KeyboardInterrupt:
+            print("interrupted: the same command goes on with the videos that are left")
+            raise
+        write_archive(collection, about, encoder, args)
 
 
 if __name__ == "__main__":

@@ -55,13 +55,14 @@ def _call(connection, function: Callable, args: tuple) -> None:
     os._exit(0)
 
 
-def outcome(function: Callable, *args, seconds: float = 120) -> Outcome:
-    """What becomes of `function(*args)` in a process forked from this one.
+def outcome(function: Callable, *args, seconds: float = 120, method: str = "fork") -> Outcome:
+    """What becomes of `function(*args)` in a process of its own.
 
     Args:
         seconds: after which it counts as hung, and is killed.
+        method: by which the process begins; "spawn" for libraries with threads that do not survive a fork.
     """
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context(method)
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_call, args=(theirs, function, args))
     process.start()

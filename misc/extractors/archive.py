@@ -115,8 +115,8 @@ def _pack(file: Any, name: str, value: np.ndarray | list[np.ndarray]) -> None:
     file.write(msgpack.packb([_packed(x) for x in value] if isinstance(value, list) else _packed(value)))
 
 
-def _packed(x: np.ndarray) -> dict:
-    return {"nd": True, "type": x.dtype.str, "kind": b"", "shape": x.shape, "data": x.tobytes()}
+def _packed(x: np.ndarray) -> dict[bytes, object]:
+    return {b"nd": True, b"type": x.dtype.str, b"kind": b"", b"shape": x.shape, b"data": x.tobytes()}
 
 
 def _chunks(items: Iterable, size: int) -> Iterable[list]:

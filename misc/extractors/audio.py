@@ -18,7 +18,7 @@ class Extractor:
     aggregation = "vlad"
 
     def __init__(self, *, seconds: float = 0.5, most: int = 40, setting: Setting):
-        self._seconds, self._most = seconds, most
+        self._seconds, self._most = max(seconds, HOP / SAMPLE_RATE), most
         self._bands = mel_bands()
         self.dim = 2 * BANDS
 

@@ -5,8 +5,9 @@ import hashlib
 import io
 import json
 import re
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from data_loader.lists import read_list
@@ -32,12 +33,14 @@ def read_captions(path: Path, ids: Iterable[str]) -> tuple[dict[str, list[str]],
     unknown: dict[str, None] = {}
     for where, name, caption in _rows(path):
         if not isinstance(name, str) or not isinstance(caption, str):
-            raise InputError(f"{path}: {where}: found {name!r} and {caption!r}, expected a video and its caption as text")
-        video = next((x for x in (name, str(PurePosixPath(name).with_suffix("")) if name else name) if x in known), None)
+            found = f"{reprlib.repr(name)} and {reprlib.repr(caption)}"
+            raise InputError(f"{path}: {where}: found {found}, expected a video and its caption as text")
+        video = next((x for x in (name, re.sub(r"(?<=[^/])\.[^./]*$", "", name)) if x in known), None)
         if video is None:
             unknown[name] = None
         elif caption.strip():
-            captions.setdefault(video, []).append(" ".join(caption.split()))
+            text = caption.encode(errors="replace").decode()  # JSON may hold half of a letter
+            captions.setdefault(video, []).append(" ".join(text.split()))
     return captions, list(unknown)
 
 
@@ -63,7 +66,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Any, Any]]:
             if isinstance(content, dict):
                 for name, captions in content.items():
                     for caption in captions if isinstance(captions, list) else [captions]:
-                        yield repr(name), name, caption
+                        yield reprlib.repr(name), name, caption
             elif isinstance(content, list):
                 for number, entry in enumerate(content, 1):
                     yield from _of_object(path, f"entry {number}", entry)

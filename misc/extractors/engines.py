@@ -50,7 +50,8 @@ def in_processes(work: Work, tasks: Iterable[Task], workers: int, timeout: float
 def on_ray(work: Work, tasks: Iterable[Task], workers: int, timeout: float, address: str | None = None) -> Iterator[Outcome]:
     """Look at videos with `workers` actors of Ray, which gives them out; `address` is that of a cluster.
 
-    All machines of a cluster need the project, its packages and the videos at the same places.
+    All machines of a cluster need the project, its packages and the videos at the same places. A video whose actor dies or
+    takes too long gets a second chance, and so does one that Ray gave to an actor that was just about to be started again.
     """
     ray = import_or_explain("ray")
     from ray.util import ActorPool
@@ -64,17 +65,16 @@ def on_ray(work: Work, tasks: Iterable[Task], workers: int, timeout: float, addr
         runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
     )
     try:
-        actor = ray.remote(num_cpus=1, max_restarts=-1)(_Looking)
+        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=1)(_Looking)
         pool = ActorPool([actor.remote(work, timeout) for _ in range(workers)])
         waiting = {task.id: task for task in tasks}
-        results = pool.map_unordered(lambda actor, task: actor.look.remote(task), list(waiting.values()))
-        while waiting:
+        for task in waiting.values():
+            pool.submit(lambda actor, task: actor.look.remote(task), task)
+        while pool.has_next():
             try:
-                outcome = next(results)
+                outcome = pool.get_next_unordered()
             except ray.exceptions.RayActorError:
                 continue  # whose it was is told in the end
-            except StopIteration:
-                break
             del waiting[outcome.task.id]
             yield outcome
         for task in waiting.values():

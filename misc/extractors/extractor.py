@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -98,10 +99,21 @@ def build(spec: str, options: Mapping[str, Any], setting: Setting) -> Extractor:
         known = ", ".join([*EXTRACTORS, *(f"{family}:<name>" for family in FAMILIES)])
         raise InputError(f"extractor '{spec}': unknown, expected one of {known}")
     kind = importlib.import_module(f"misc.extractors.{module}").Extractor
-    own = [p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.KEYWORD_ONLY and p.name != "setting"]
-    if unknown := sorted(options.keys() - set(own)):
+    parameters = [p for p in inspect.signature(kind).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    own = {p.name: p.default for p in parameters if p.name != "setting"}
+    if unknown := sorted(options.keys() - own.keys()):
         raise InputError(f"extractor '{spec}': no option '{unknown[0]}', expected some of {', '.join(own) or 'none'}")
+    for option, value in options.items():
+        _check_number(f"extractor '{spec}': option '{option}'", value, own[option])
     return kind(*([name] if name else []), **options, setting=setting)
+
+
+def _check_number(where: str, value: object, usual: object) -> None:
+    """Refuse another thing than a number where the usual value of an option is one."""
+    if type(usual) is int and not (type(value) is int and value > 0):
+        raise InputError(f"{where} is {value!r}, expected a whole number above 0")
+    if type(usual) is float and not (type(value) in (int, float) and 0 <= value < math.inf):
+        raise InputError(f"{where} is {value!r}, expected a number from 0")
 
 
 def described_by_words(words: Sequence[str], setting: Setting) -> Found | None:

@@ -9,6 +9,7 @@ from misc.extractors.extractor import Found, Media, Setting
 from misc.extractors.text import import_or_explain
 from misc.extractors.torchvision_import import ensure_torchvision, suppressed_by_class
 
+SIGHT = 12  # pixels: what the first network of the detector looks at
 MARGIN = 0.3  # of a face's box, on each side: with its hair
 
 
@@ -27,7 +28,7 @@ class Extractor:
         library = import_or_explain("facenet_pytorch")
         suppressed_by_class(library.models.utils.detect_face)
         self._detector = library.MTCNN(keep_all=True, min_face_size=smallest, device=setting.device).eval()
-        self._frames, self._most, self._surety = frames, most, surety
+        self._frames, self._most, self._smallest, self._surety = frames, most, smallest, surety
         self._network, self._device = rgb.network(setting.device), setting.device
         self.dim = 1280
 
@@ -41,6 +42,8 @@ class Extractor:
 
     def _faces(self, frame: np.ndarray) -> list[np.ndarray]:
         """The faces of a frame, with what is around them."""
+        if min(frame.shape[:2]) < max(self._smallest, SIGHT):
+            return []
         boxes, sureties = self._detector.detect(Image.fromarray(frame))
         if boxes is None:
             return []

@@ -1,6 +1,9 @@
 """Words that are seen: PP-OCR by rapidocr, whose models come inside the package."""
 
+import numpy as np
+
 from misc.extractors.extractor import Found, Media, Setting, described_by_words
+from misc.extractors.frames import image_of
 from misc.extractors.text import import_or_explain
 
 SIDE = 320  # pixels to which the shorter side of a smaller frame is enlarged
@@ -36,7 +39,8 @@ class Extractor:
         """See `Extractor`."""
         lines: dict[str, str] = {}
         for frame in media.spread(self._frames):
-            for line in self._read(frame[:, :, ::-1]).txts or ():  # it takes blue first
+            image = np.asarray(image_of(frame))  # of a strip the middle: enlarged it would be huge
+            for line in self._read(image[:, :, ::-1]).txts or ():  # it takes blue first
                 lines.setdefault(line.casefold(), line)
         words = [word for word in " ".join(lines.values()).split() if sum(map(str.isalnum, word)) >= LETTERS]
         return described_by_words(words, self._setting)

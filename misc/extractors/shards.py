@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +63,12 @@ class Shards:
     def read(self, video: str) -> Shard | None:
         """What there is of a video; None if there is nothing, or it is damaged."""
         try:
-            with np.load(self._path(video), allow_pickle=False) as content:
+            with self._path(video).open("rb") as file, np.load(file, allow_pickle=False) as content:
                 about = json.loads(content[ABOUT].tobytes())
-                words = about["words"]
-                there = set(content.files)
-                found = {name: Found(content[name], words.get(name)) if name in there else None for name in about["recipes"]}
-                return Shard(about["source"], about["recipes"], found) if about["id"] == video else None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                recipes, words, there = about["recipes"], about["words"], set(content.files) - {ABOUT}
+                found = {name: Found(content[name], words.get(name)) if name in there else None for name in recipes}
+                return Shard(about["source"], recipes, found) if about["id"] == video and there <= recipes.keys() else None
+        except Exception:  # there are as many kinds of damage as of errors
             return None
 
     def _path(self, video: str) -> Path:

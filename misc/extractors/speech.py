@@ -15,7 +15,7 @@ class Extractor:
 
     Args:
         surety: of the recogniser, from 0 to 1, that a word is what it hears (posterior probability).
-        fewest: with fewer words it is taken for noise.
+        fewest: with fewer different words it is taken for noise.
     """
 
     aggregation = "vlad"
@@ -37,4 +37,4 @@ class Extractor:
         words = [(segment.word, segment.prob) for segment in self._decoder.seg() or ()]
         words = [(re.sub(r"\(\d+\)$", "", word), surety) for word, surety in words if word[0] not in "<[+"]
         sure = [word for word, surety in words if surety >= self._surety]
-        return described_by_words(sure, self._setting) if len(sure) >= self._fewest else None
+        return described_by_words(sure, self._setting) if len(set(sure)) >= self._fewest else None

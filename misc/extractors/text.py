@@ -90,7 +90,7 @@ class TokenEncoder:
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
             batch = self._tokens(
-                [texts[i] for i in chosen],
+                [texts[i].encode(errors="replace").decode() for i in chosen],  # JSON may hold half of a letter
                 padding=True,
                 truncation=True,
                 return_special_tokens_mask=True,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from misc.extractors.extractor import SAMPLE_RATE, Media
@@ -17,6 +18,7 @@ FORMATS = (
     *("mpeg", "mpegts", "mpegvideo", "mxf", "nut", "ogg", "rm", "webm", "wtv"),
 )
 SMALLEST, MOST_PIXELS = 16, 1 << 26  # of the sides of a frame; of a frame
+SLOWEST = 1000  # samples a second of a sound track: with fewer it is none, and a few bytes would be hours
 TRUNCATED = 0.2  # the share of the length that a container promises and that may lack, beside a second
 FALLBACK_RATE = 25.0  # frames a second where a file says nothing of times
 
@@ -61,12 +63,16 @@ def read_video(path: Path, sampling: Sampling) -> Media:
 
 def _decode(container: "av.container.InputContainer", sampling: Sampling) -> Media:
     """The media of an open file."""
-    if not container.streams.video:
+    tracks = [track for track in container.streams.video if not track.disposition & Disposition.attached_pic]  # no covers
+    if not tracks:
         raise VideoError("no video track")
-    video = container.streams.video[0]
-    _refuse_size(video.codec_context.width, video.codec_context.height)
+    video, codec = tracks[0], tracks[0].codec_context
+    if codec is None:
+        raise VideoError("a video track of an unknown kind")
+    _refuse_size(codec.width, codec.height)
+    codec.options = {"max_pixels": str(MOST_PIXELS)}  # a frame may be larger than the container says
     video.thread_type = "AUTO"
-    streams = [video, *container.streams.audio[:1]]
+    streams = [video, *[track for track in container.streams.audio if _can_be_heard(track)][:1]]
     length = (container.duration or 0) / av.time_base  # seconds
     frames, sound = _Frames(sampling, length), _Sound(sampling.most_seconds)
     end = 0.0  # seconds that were decoded
@@ -76,7 +82,7 @@ def _decode(container: "av.container.InputContainer", sampling: Sampling) -> Med
                 seconds = frames.number / float(video.average_rate or FALLBACK_RATE) if frame.time is None else frame.time
                 frames.take(frame, seconds)
             else:
-                seconds = frame.time or 0.0
+                seconds = (frame.time or 0.0) + frame.samples / frame.sample_rate
                 sound.take(frame)
             end = max(end, seconds)
     if not frames.kept:
@@ -86,6 +92,10 @@ def _decode(container: "av.container.InputContainer", sampling: Sampling) -> Med
         raise VideoError(f"cut off: it ends after {end - start:.1f} of {length:.1f} s")
     times = np.array(frames.times)
     return Media(np.stack(frames.kept), times - times[0], sound.whole() if len(streams) > 1 else None)
+
+
+def _can_be_heard(track: "av.audio.stream.AudioStream") -> bool:
+    return track.codec_context is not None and track.codec_context.sample_rate >= SLOWEST
 
 
 def _refuse_size(width: int, height: int) -> None:
@@ -128,29 +138,31 @@ class _Frames:
         self.kept.append(np.ascontiguousarray(turned))
         self.times.append(seconds)
         if len(self.kept) > self._most:  # the file did not say how long it is
+            apart = (self.times[-1] - self.times[0]) / self._most
             self.kept, self.times = self.kept[::2], self.times[::2]
-            self._interval *= 2
+            self._interval = 2 * max(apart, self._interval)
 
 
 class _Sound:
     """The first seconds of the sound."""
 
     def __init__(self, most_seconds: float):
-        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        # To whole numbers: with them, channels are mixed so that nothing is louder than it can be.
+        self._resampler = av.AudioResampler(format="s32", layout="mono", rate=SAMPLE_RATE)
         self._parts: list[np.ndarray] = []
         self._left = round(most_seconds * SAMPLE_RATE)
 
     def take(self, frame: av.AudioFrame | None) -> None:
         if self._left > 0:
             for part in self._resampler.resample(frame):
-                self._parts.append(part.to_ndarray()[0][: self._left])
+                self._parts.append(np.float32(part.to_ndarray()[0][: self._left] / (1 << 31)))
                 self._left -= len(self._parts[-1])
 
     def whole(self) -> np.ndarray | None:
         """All of it, (S,) float32, None where nothing can be heard."""
         self.take(None)
-        sound = np.nan_to_num(np.concatenate(self._parts)) if self._parts else np.zeros(0, np.float32)
-        return sound.clip(-1, 1) if sound.any() else None
+        sound = np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32)
+        return sound if sound.any() else None
 
 
 def video_files(folder: Path) -> Iterator[Path]:

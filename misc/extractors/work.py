@@ -87,7 +87,9 @@ class Work:
         Raises:
             InputError: an extractor cannot be made.
         """
+        threads = torch.get_num_threads()
         experts, _ = _prepared(self)
+        torch.set_num_threads(threads)  # those of this process, which goes on with other work
         return {name: {"dim": experts[name].dim, "aggregation": experts[name].aggregation} for name in names}
 
 

@@ -1,0 +1,74 @@
+"""Small video files for tests, in any container and codec that PyAV writes, and what is wrong with some of them."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+
+def flat(number, height=48, width=64):
+    """Frames of one colour each, which tells their number: (number, height, width, 3)."""
+    return np.stack([np.full((height, width, 3), number_of_colour(i), np.uint8) for i in range(number)])
+
+
+def number_of_colour(i):
+    return 20 + 8 * (i % 28)
+
+
+def sine(seconds, rate, hertz):
+    return (0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+
+
+def write(
+    path: Path,
+    frames: Sequence[np.ndarray] = (),
+    rate=10,
+    sound: np.ndarray | None = None,
+    sample_rate=48000,
+    *,
+    form: str | None = None,
+    codec="mpeg4",
+    sound_codec="pcm_s16le",
+    packet=1024,
+    picture: np.ndarray | None = None,
+    options=None,
+):
+    """Write a file.
+
+    Args:
+        frames: those of the video track (none: no such track).
+        sound: samples of a track (None: no such track), (S,) mono or (S, 2) stereo.
+        form: of the container (None: by the suffix of `path`).
+        packet: samples in a packet of sound.
+        picture: a cover, which players show beside the sound.
+    """
+    with av.open(str(path), "w", format=form, container_options=options or {}) as out:
+        video = audio = cover = None
+        if len(frames):
+            video = out.add_stream(codec, rate=Fraction(rate))
+            video.height, video.width = frames[0].shape[:2]
+            video.pix_fmt = {"mjpeg": "yuvj420p", "png": "rgb24", "rawvideo": "rgb24"}.get(codec, "yuv420p")
+        if sound is not None:
+            audio = out.add_stream(sound_codec, rate=sample_rate, layout="mono" if sound.ndim == 1 else "stereo")
+        if picture is not None:
+            cover = out.add_stream("mjpeg")
+            cover.height, cover.width = picture.shape[:2]
+            cover.pix_fmt, cover.disposition = "yuvj420p", av.stream.Disposition.attached_pic
+            out.mux([*cover.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")), *cover.encode(None)])
+        for frame in frames:
+            out.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        if video is not None:
+            out.mux(video.encode(None))
+        if audio is not None:
+            samples = (sound.clip(-1, 1) * 32767).astype(np.int16).reshape(len(sound), -1)
+            form = audio.codec_context.format.name
+            size = audio.codec_context.frame_size or packet
+            for start in range(0, len(samples), size):
+                part = samples[start : start + size]
+                track = av.AudioFrame.from_ndarray(part.reshape(1, -1), format="s16", layout=audio.codec_context.layout.name)
+                track.sample_rate, track.pts, track.time_base = sample_rate, start, Fraction(1, sample_rate)
+                out.mux(audio.encode(track))
+            out.mux(audio.encode(None))
+    return path
