@@ -84,6 +84,25 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_was_there(run, largest, 
 
 
 @pytest.mark.slow
+def test_workers_without_room_to_hand_batches_over(workplace):
+    """As in a container, which has 64 MB of /dev/shm: no worker is waited for in vain."""
+    unshared = [
+        "unshare",
+        "--mount",
+        "--map-root-user",
+        "sh",
+        "-c",
+        'mount -t tmpfs -o size="$0" none /dev/shm && exec "$@"',
+    ]
+    if subprocess.run([*unshared, "64k", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no file system may be mounted here")
+    command = [*unshared, "64k", *COMMAND, "--set", "data_loader.args.num_workers=1"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 2 and ended.stderr.startswith("error: /dev/shm: no room"), ended.stderr
+    assert ended.stderr.count("\n") == 1 and "num_workers" in ended.stderr
+
+
+@pytest.mark.slow
 def test_data_that_cannot_be_written(run):
     """Without caches one line that says where they may go; with them nothing is missing."""
     whole, _ = train(run)
