@@ -89,6 +89,21 @@ def test_what_cannot_be_read_is_named_and_the_one_before_is_taken(run, capsys, n
     assert_equal_weights(whole / "checkpoint-epoch4.pth", part / "checkpoint-epoch4.pth")
 
 
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"half"), lambda path: path.unlink()])
+def test_where_the_best_model_is_lost_the_best_that_is_left_is_tested(run, damage):
+    settings = ("--set", "trainer.monitor=min epoch")
+    part, _ = train(run, *settings)
+    for name in ("metrics.json", "checkpoint-epoch3.pth"):
+        (part / name).unlink()
+    (part / "checkpoint-epoch1.pth").write_bytes(b"half")  # epoch 1 was the best
+    damage(part / "trained_model.pth")
+    code, out, err = run(train_command, "--config", CONFIG, "--resume", "auto", *settings)
+    assert code == 0, err
+    left = part / "checkpoint-epoch2.pth"
+    assert f"{left}, the best that can be read, is tested in its place" in out
+    assert json.loads((part / "metrics.json").read_text())["checkpoint"] == str(left)
+
+
 def test_where_nothing_can_be_read_nothing_is_begun_anew_over_it(refused, run):
     part, _ = train(run)
     (part / "metrics.json").unlink()
