@@ -227,6 +227,14 @@ class Trainer:
         except KeyboardInterrupt:
             self._save_interrupted(epoch)
             raise
+        except LostError:
+            raise
+        except InputError as error:
+            steps, lr = len(self.loaders.train), self.optimizer.param_groups[0]["lr"]
+            raise InputError(
+                f"epoch {epoch}, after step {steps} of {steps}: {error}; learning rate {lr:g} may be too high; "
+                f"the last checkpoint: {self.saved or 'none'}"
+            ) from None
         self.begun = None
         return evaluation
 
