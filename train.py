@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from base.arguments import loader_arguments, model_arguments
-from base.checkpoint import BEST, load_checkpoint
+from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
 from base.distributed import is_main, launcher, main_first, own_gpu, refuse_unshareable, together, told
 from base.experiment import Experiment, confirm_purge, purge_runs
-from base.runs import AUTO, Start, alone_in, progress, where_to_go_on
+from base.runs import AUTO, Start, alone_in, load_best, progress, where_to_go_on
 from data_loader import data_loaders
 from logger.logging_setup import log_to, start_logging
 from logger.results import report_seeds
@@ -67,8 +67,8 @@ def train(
             trainer.write_to(experiment, events)
         trainer.train()
 
-        path = told(lambda: experiment.models / BEST)  # written by now
-        best = load_checkpoint(path)
+        models = told(lambda: experiment.models)  # all is written by now
+        path, best = load_best(models, config["trainer"]["monitor"])
         evaluation = evaluate_checkpoint(net, config, test_loaders, best, path, device)
         if evaluation is None:
             return None

@@ -5,6 +5,7 @@ import math
 import pickle
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: refused, it holds {error}; expected tensors and plain values") from None
     except pickle.UnpicklingError:
         raise InputError(f"{path}: refused, it is damaged or holds other things than tensors and plain values") from None
+    except zipfile.BadZipFile as error:  # which says what of it
+        raise InputError(f"{path}: damaged, or no checkpoint ({error})") from None
     except Exception as error:  # a damaged file can fail anywhere inside the decoder
         raise InputError(f"{path}: damaged, or no checkpoint ({type(error).__name__})") from None
     if not isinstance(state, dict):

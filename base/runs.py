@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from base.checkpoint import BEST, INTERRUPTED, load_checkpoint, oldest_first
 from base.experiment import CONFIG, METRICS, SUMMARY, Experiment
+from base.monitor import Monitor
 from utils.errors import InputError
 from utils.files import lock
 
@@ -168,6 +169,35 @@ def progress(models: Path | None) -> tuple[dict[str, Any] | None, Start | None]:
         return None, None
     done = finished(models)
     return done, Start.newest(models) if done is None else None
+
+
+def load_best(models: Path, monitor: str) -> tuple[Path, dict[str, Any]]:
+    """The best model of the run that wrote to `models`, and its file; if that is lost, the best checkpoint that is left.
+
+    Args:
+        monitor: the `trainer.monitor` of the run.
+
+    Raises:
+        InputError: nothing can be read.
+    """
+    best = models / BEST
+    try:
+        return best, load_checkpoint(best)
+    except InputError as error:
+        lost = error
+    watched, found = Monitor(monitor), None
+    for path in oldest_first(models):
+        try:
+            state = load_checkpoint(path)
+        except InputError as error:
+            logger.warning("%s; skipped", error)
+            continue
+        if (watched.mode == "off" or watched.name in state.get("values", {})) and watched.update(state.get("values", {})):
+            found = path, state
+    if found is None:
+        raise InputError(f"{lost}; no other checkpoint of the run can be read")
+    logger.warning("%s; %s, the best that can be read, is tested in its place", lost, found[0])
+    return found
 
 
 @contextlib.contextmanager

@@ -1,16 +1,21 @@
 """The batches of an experiment."""
 
+import atexit
 import logging
+import multiprocessing
 import os
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 
 from data_loader.archive import Archive
 from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
-from utils.errors import InputError
+from utils.errors import NO_ROOM, InputError
 from utils.interrupts import leave_to_parent
 
 MIB = 1 << 20
@@ -18,6 +23,50 @@ MIB = 1 << 20
 WORD_COPIES = 3
 
 logger = logging.getLogger(__name__)
+
+
+class Shared:
+    """Makes batches whose tensors lie, in a worker, in the memory that it shares with the main process.
+
+    They would be put there in any case, but in a thread of the worker, which without room for them forgets the batch: the
+    main process would wait for it for ever.
+    """
+
+    def __init__(self, collate: Callable[[Sequence], Any]):
+        self.collate = collate
+
+    def __call__(self, items: Sequence) -> Any:
+        """The batch of `items`.
+
+        Raises:
+            RuntimeError: no room.
+        """
+        batch = self.collate(items)
+        if get_worker_info() is not None:
+            try:
+                _share(batch)
+            except RuntimeError as error:
+                raise RuntimeError(f"{NO_ROOM} ({error})") from None
+        return batch
+
+
+def _share(value: Any) -> None:
+    """Put all tensors of a batch into shared memory."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            _share(item)
+    elif isinstance(value, torch.Tensor) and value.untyped_storage().nbytes():
+        value.share_memory_()
+
+
+@atexit.register
+def end_workers() -> None:
+    """End the workers that have not ended by themselves: they ignore SIGTERM, and Python would wait for one that hangs."""
+    workers = multiprocessing.active_children()
+    if workers and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would raise an error for each
+    for worker in workers:
+        worker.kill()
 
 
 class ExpertDataLoader:
@@ -111,7 +160,7 @@ class ExpertDataLoader:
             dataset = ExpertDataset(archive, parts[0], train_ids, max_captions=restrict_train_captions, **common)
             self.sampler = EpochBatchSampler(len(dataset), batch_size, seed, share)
             self.train = DataLoader(
-                dataset, batch_sampler=self.sampler, collate_fn=Collate(dataset, 1, pad_to_max), **workers
+                dataset, batch_sampler=self.sampler, collate_fn=Shared(Collate(dataset, 1, pad_to_max)), **workers
             )
             self._log("train", dataset)
         dataset = ExpertDataset(archive, parts[1], evaluation_ids, max_captions=num_test_captions, **common)
@@ -122,7 +171,7 @@ class ExpertDataLoader:
         self.evaluation = DataLoader(
             dataset,
             batch_sampler=batches[share[0] :: share[1]],
-            collate_fn=Collate(dataset, num_captions, pad_to_max),
+            collate_fn=Shared(Collate(dataset, num_captions, pad_to_max)),
             **workers,
         )
         self._log(split_name, dataset)

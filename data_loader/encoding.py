@@ -92,7 +92,12 @@ class CaptionEncoder:
             raise InputError(
                 f"{path}: {item} is {x.dtype} of shape {x.shape}, expected floats of shape (words, {self.width})"
             )
-        return _finite(path, item, x)
+        x = _finite(path, item, x)
+        with np.errstate(all="ignore"):
+            square = np.vdot(x, x) if x.dtype == np.float32 else 0
+        if not np.isfinite(square):  # the model takes lengths
+            raise InputError(f"{path}: {item} holds numbers whose squares overflow (as float32), expected smaller ones")
+        return x
 
 
 class TextEncoder:

@@ -12,8 +12,12 @@
 The leaky similarity puts `leaky_` before the names of metrics and ranks.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -34,9 +38,13 @@ if TYPE_CHECKING:  # the trainer tells the events, not the other way round
 VARIED = ("seed", "arch.", "data_loader.args.", "optimizer.", "lr_scheduler.", "loss.", "experts.", "trainer.epochs")
 WEIGHT_BINS = np.linspace(0, 1, 51)
 
+logger = logging.getLogger(__name__)
+
 
 class RunEvents:
     """The TensorBoard events of a run; closed when its `with` block ends. Nothing is written if the config says so.
+
+    Events that cannot be written are a warning, and no more are: no training ends for them.
 
     Args:
         folder: where the event file is made.
@@ -47,23 +55,28 @@ class RunEvents:
 
     def __init__(self, folder: Path, config: ConfigParser, modalities: Sequence[str], start_epoch: int):
         self.leak = "leaky_" if config["arch"]["args"]["similarity"] == "paired-2019" else ""
+        self.folder = folder
         self.writer: SummaryWriter | None = None
+        self._thread_hook = threading.excepthook
         if not config["trainer"]["tensorboard"]:
             return
-        self.writer = SummaryWriter(folder, purge_step=start_epoch)
-        self.writer.add_text("config", f"```json\n{json.dumps(config.as_dict(), indent=4)}\n```")
-        # A pattern and not this run's experts: TensorBoard merges equal charts of several runs.
-        self.writer.add_custom_scalars({"moe_weights": {"all experts": ["Multiline", ["^moe_weights/"]]}})
-        # Not `add_hparams`, which makes a run of its own, and whose list of keys hides those of other runs.
-        self.writer.file_writer.add_summary(hparams_pb(varied(config, modalities)))
+        threading.excepthook = self._thread_failed
+        with self._borne():
+            self.writer = SummaryWriter(folder, purge_step=start_epoch)
+            self.writer.add_text("config", f"```json\n{json.dumps(config.as_dict(), indent=4)}\n```")
+            # A pattern and not this run's experts: TensorBoard merges equal charts of several runs.
+            self.writer.add_custom_scalars({"moe_weights": {"all experts": ["Multiline", ["^moe_weights/"]]}})
+            # Not `add_hparams`, which makes a run of its own, and whose list of keys hides those of other runs.
+            self.writer.file_writer.add_summary(hparams_pb(varied(config, modalities)))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.writer is not None:
-            with held_back():
+            with held_back(), self._borne():
                 self.writer.close()
+        threading.excepthook = self._thread_hook
 
     def epoch(self, values: Mapping[str, float], evaluation: "Evaluation") -> None:
         """Tell of one epoch.
@@ -74,7 +87,10 @@ class RunEvents:
         """
         if self.writer is None:
             return
-        epoch = int(values["epoch"])
+        with self._borne():
+            self._tell(int(values["epoch"]), values, evaluation)
+
+    def _tell(self, epoch: int, values: Mapping[str, float], evaluation: "Evaluation") -> None:
         for name, value in values.items():
             if name != "epoch":
                 leak = self.leak if name.startswith("val_") else ""
@@ -98,11 +114,31 @@ class RunEvents:
         """
         if self.writer is None:
             return
-        for metric, values in metrics.items():
-            for name, value in values.items():
-                self.writer.add_scalar(f"{self.leak}test_{metric}/{name}", value, epoch)
-        _, _, success = hparams({}, {})
-        self.writer.file_writer.add_summary(success)
+        with self._borne():
+            for metric, values in metrics.items():
+                for name, value in values.items():
+                    self.writer.add_scalar(f"{self.leak}test_{metric}/{name}", value, epoch)
+            _, _, success = hparams({}, {})
+            self.writer.file_writer.add_summary(success)
+
+    @contextlib.contextmanager
+    def _borne(self) -> Iterator[None]:
+        """Say of events that cannot be written which, and write no more."""
+        try:
+            yield
+        except OSError as error:
+            name, reason = os.fsdecode(error.filename or self.folder), error.strerror or error
+            logger.warning("TensorBoard: %s cannot be written (%s), no further event is", name, reason)
+            writer, self.writer = self.writer, None
+            if writer is not None:
+                with contextlib.suppress(OSError):
+                    writer.file_writer.close()
+
+    def _thread_failed(self, failure: threading.ExceptHookArgs) -> None:
+        """Leave what goes wrong where events are written to `_borne`: TensorBoard raises it there too."""
+        writes = type(failure.thread).__module__.startswith("tensorboard.")
+        if not (writes and isinstance(failure.exc_value, OSError)):
+            self._thread_hook(failure)
 
 
 def varied(config: ConfigParser, modalities: Sequence[str]) -> dict[str, str | float | bool]:

@@ -25,6 +25,14 @@ MOST_ROWS = 127
 GROUP = 8 * MOST_ROWS
 
 
+class NotFiniteError(InputError):
+    """Similarities that hold NaN or inf, first in `row`."""
+
+    def __init__(self, row: int):
+        super().__init__(f"metrics: similarities hold NaN or inf, first in row {row}")
+        self.row = row
+
+
 def t2v_metrics(sims: Matrix, query_masks: np.ndarray | None = None) -> dict[str, float]:
     """Metrics of text-to-video retrieval.
 
@@ -138,7 +146,7 @@ def _each_block(sims: Matrix, work: Callable[[np.ndarray, np.ndarray, np.ndarray
     with ThreadPoolExecutor(len(parts)) as pool:
         list(pool.map(part, parts))
     if bad:
-        raise InputError(f"metrics: similarities hold NaN or inf, first in row {min(bad)}")
+        raise NotFiniteError(min(bad))
 
 
 def _summary(ranks: np.ndarray) -> dict[str, float]:

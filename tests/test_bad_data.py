@@ -128,11 +128,16 @@ def test_an_item_that_is_there_twice_is_refused(workplace, refused, file):
     assert f"{file}.pickle: '{VIDEO}' is there twice" in refused(train_command, *options())
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_bad_word_vector_is_refused_by_video_and_caption(workplace, refused, value):
-    workplace.text[VIDEO][1][-1, 3] = value
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(np.nan, "NaN or inf"), (np.inf, "NaN or inf"), (np.float32(3e38), "numbers whose squares overflow")],
+)
+def test_a_bad_word_vector_is_refused_by_video_and_caption(workplace, refused, value, message):
+    captions = workplace.text[VIDEO]
+    captions[1] = captions[1].astype(np.float32)
+    captions[1][-1, 3] = value
     workplace.dump("text-toy.pickle", workplace.text)
-    assert f"text-toy.pickle: caption 1 of '{VIDEO}' holds NaN or inf" in refused(train_command, *options())
+    assert f"text-toy.pickle: caption 1 of '{VIDEO}' holds {message}" in refused(train_command, *options())
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,13 @@ def test_a_diverging_training_is_stopped_with_its_epoch(run):
     assert code == 2 and err.startswith("error: epoch 1, step 2 of 3: ") and "learning rate 1e+30" in err
 
 
+def test_a_training_that_diverges_in_the_last_step_of_an_epoch_is_stopped_too(run):
+    settings = ("--set", "optimizer.args.lr=1e30", "--set", "data_loader.args.batch_size=24")
+    code, _, err = run(train_command, "--config", CONFIG, *settings)
+    assert code == 2 and err.startswith("error: epoch 1, after step 1 of 1: ") and "learning rate 1e+30" in err
+    assert "expert 'rgb'" in err and "the text" in err and err.endswith("the last checkpoint: none\n")
+
+
 @pytest.mark.parametrize("key", ["optimizer", "random", "monitor_best"])
 def test_a_checkpoint_that_lacks_a_part_is_refused(run, refused, key):
     folder, _ = train(run)

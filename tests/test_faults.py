@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import json
+import re
 import resource
 import shutil
 import subprocess
@@ -49,6 +50,15 @@ def read_only(folder):
                 part.chmod(part.stat().st_mode | 0o200)
 
 
+def with_small_disk(folder, size, *command):
+    """What becomes of a command for which a small file system of its own lies over `folder`."""
+    mounts = f'mount -t tmpfs -o size={size} none {folder} && exec "$@"'
+    unshared = ["unshare", "--mount", "--map-root-user", "sh", "-c", mounts, "sh"]
+    if subprocess.run([*unshared, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no file system may be mounted here")
+    return subprocess.run([*unshared, *command], capture_output=True, text=True, timeout=240, check=False)
+
+
 def refusal(*arguments):
     """The one line of a training that cannot begin."""
     process = start(*arguments)
@@ -81,6 +91,25 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_was_there(run, largest, 
     assert code == 0, err
     (last,) = set(MODELS.glob("*/checkpoint-epoch4.pth")) - {whole / "checkpoint-epoch4.pth"}
     assert_equal_weights(whole / "checkpoint-epoch4.pth", last)
+
+
+@pytest.mark.slow
+def test_workers_without_room_to_hand_batches_over(workplace):
+    """As in a container, which has 64 MB of /dev/shm: no worker is waited for in vain."""
+    ended = with_small_disk("/dev/shm", "64k", *COMMAND, "--set", "data_loader.args.num_workers=1")
+    assert ended.returncode == 2 and ended.stderr.startswith("error: /dev/shm: no room"), ended.stderr
+    assert ended.stderr.count("\n") == 1 and "num_workers" in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_full_disk_under_the_log_ends_no_training(workplace):
+    """A small file system, for events and `info.log` alone: a line for each, and every epoch is saved."""
+    Path("data/saved/log").mkdir(parents=True)
+    ended = with_small_disk("data/saved/log", "4k", *COMMAND)
+    assert ended.returncode == 0 and ended.stderr == "", ended.stderr
+    for line in ("TensorBoard: data/saved/log/toy-train-ce/", "info.log: "):
+        assert len(re.findall(f"^.*{line}.*cannot be written .No space left on device", ended.stdout, re.M)) == 1
+    assert len(list(MODELS.glob("*/checkpoint-epoch3.pth"))) == len(list(MODELS.glob("*/metrics.json"))) == 1
 
 
 @pytest.mark.slow
@@ -191,3 +220,17 @@ def test_runs_of_the_same_second_build_one_cache_and_keep_apart(workplace):
         assert_equal_weights(last / "checkpoint-epoch3.pth", folder / "checkpoint-epoch3.pth")
         assert weights(folder / "trained_model.pth").keys() == weights(last / "trained_model.pth").keys()
         assert json.loads((folder / "metrics.json").read_text())["checkpoint"].startswith(str(folder))
+
+
+def test_a_log_folder_that_vanishes_ends_no_training(run, monkeypatch):
+    original = train_command.Trainer._train_epoch
+
+    def vanish(self, epoch):
+        if epoch == 2:
+            shutil.rmtree(self.experiment.log)
+        return original(self, epoch)
+
+    monkeypatch.setattr(train_command.Trainer, "_train_epoch", vanish)
+    folder, out = train(run)
+    assert (folder / "checkpoint-epoch3.pth").exists() and (folder / "metrics.json").exists()
+    assert out.count("cannot be written") == out.count("TensorBoard: data/saved/log/toy-train-ce/") == 1

@@ -3,10 +3,13 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
 from commands import CONFIG, MODELS, assert_equal_weights, train
+from conftest import ROOT
 
 import test as test_command
 import train as train_command
@@ -86,6 +89,21 @@ def test_what_cannot_be_read_is_named_and_the_one_before_is_taken(run, capsys, n
     assert_equal_weights(whole / "checkpoint-epoch4.pth", part / "checkpoint-epoch4.pth")
 
 
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"half"), lambda path: path.unlink()])
+def test_where_the_best_model_is_lost_the_best_that_is_left_is_tested(run, damage):
+    settings = ("--set", "trainer.monitor=min epoch")
+    part, _ = train(run, *settings)
+    for name in ("metrics.json", "checkpoint-epoch3.pth"):
+        (part / name).unlink()
+    (part / "checkpoint-epoch1.pth").write_bytes(b"half")  # epoch 1 was the best
+    damage(part / "trained_model.pth")
+    code, out, err = run(train_command, "--config", CONFIG, "--resume", "auto", *settings)
+    assert code == 0, err
+    left = part / "checkpoint-epoch2.pth"
+    assert f"{left}, the best that can be read, is tested in its place" in out
+    assert json.loads((part / "metrics.json").read_text())["checkpoint"] == str(left)
+
+
 def test_where_nothing_can_be_read_nothing_is_begun_anew_over_it(refused, run):
     part, _ = train(run)
     (part / "metrics.json").unlink()
@@ -108,3 +126,18 @@ def test_a_second_signal_ends_at_once(run, monkeypatch):
     monkeypatch.setattr(LossSum, "add", impatient)
     code, _, err = run(train_command, "--config", CONFIG)
     assert (code, err) == (130, "interrupted\n") and not list(MODELS.glob("*/*.pth"))
+
+
+@pytest.mark.slow
+def test_a_signal_ends_a_training_that_waits_for_data(workplace):
+    """A worker reads from a disk that does not answer; one signal is enough, and what is done is saved."""
+    command = [sys.executable, ROOT / "tests" / "hanging.py", "--config", CONFIG, "--set", "data_loader.args.num_workers=1"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, **pipes)
+    while "hangs" not in (line := process.stdout.readline()):
+        assert line, process.stderr.read()
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    (path,) = MODELS.glob("*/interrupted.pth")
+    assert (process.returncode, err) == (143, "terminated\n") and f"--resume {path}" in out
+    assert torch.load(path, weights_only=True)["begun"]["step"] == 1

@@ -11,9 +11,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from base.distributed import in_turn, is_main
+from model.metric import NotFiniteError
 from model.model import CENet
 from model.similarity import TextEmbedding, VideoEmbedding
 from trainer.text_store import TextStore
+from utils.errors import InputError
 from utils.matrix import FileMatrix
 
 MIB = 1 << 20
@@ -88,7 +90,7 @@ def evaluate(
         None for the others.
 
     Raises:
-        InputError: NaN in an expert that is present, or no room for a temporary file.
+        InputError: NaN in an expert that is present, similarities that are no numbers, or no room for a temporary file.
     """
     model.eval()
     quarter = memory * MIB // 4
@@ -111,10 +113,26 @@ def evaluate(
     sims = _similarities(model, texts, video, mask, quarter)
     query_masks = mask if len(sims) == mask.numel() else mask.any(dim=1, keepdim=True)
     query_masks = query_masks.cpu().numpy()
-    measured = {metric.__name__: metric(sims, query_masks) for metric in metrics}
+    try:
+        measured = {metric.__name__: metric(sims, query_masks) for metric in metrics}
+    except NotFiniteError as error:
+        captions = range(len(mask.flatten()))[error.row * mask.numel() // len(sims) :][: mask.numel() // len(sims)]
+        found = _spoilt(model.modalities, texts, video, ids, captions)
+        raise InputError(f"{error}, of '{ids[captions[0] // mask.shape[1]]}'; it comes from {found}") from None
     weights = None if model.joined else texts.weights[mask.flatten()].cpu().numpy()
     available = torch.cat(available).cpu().numpy()
     return Evaluation(measured, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
+
+
+def _spoilt(modalities: Sequence[str], texts: TextStore, video: VideoEmbedding, ids: Sequence[str], rows: range) -> str:
+    """Where NaN or inf in the scores of captions come from: the text, the experts, with the first video of each."""
+    text = texts.read(rows[0], rows[-1] + 1, device=video.available.device)
+    found = [] if all(torch.isfinite(x).all() for x in (*text.experts, text.weights)) else ["the text"]
+    for i, (name, x) in enumerate(zip(modalities, video.experts, strict=True)):
+        bad = ~torch.isfinite(x).all(dim=1) & video.available[:, i].bool()
+        if bad.any():
+            found.append(f"expert '{name}' of '{ids[int(bad.nonzero()[0])]}'")
+    return ", ".join(found) or "the similarities alone"
 
 
 def _embedded(model: CENet, batches: Iterable[Mapping], device: torch.device, most_bytes: int) -> Iterator[EmbeddedBatch]:

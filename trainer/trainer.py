@@ -5,7 +5,7 @@ import functools
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -170,11 +170,9 @@ class Trainer:
         done, losses = begun["step"], LossSum(self.device, begun["loss"])
         steps, first = len(self.loaders.train), done
         self.loaders.sampler.epoch, self.loaders.sampler.first = epoch, first
-        bar = {"desc": f"epoch {epoch}", "initial": first, "total": steps, "leave": False}
-        batches = tqdm(self.loaders.train, disable=not sys.stdout.isatty(), **bar)
         started = time.perf_counter()
         try:
-            for loss in self.steps.losses(batches, steps, first):
+            for loss in self.steps.losses(self._awaited(epoch, first), steps, first):
                 losses.add(loss, done)
                 done += 1
                 if self.interruptions.came and self.steps.is_taken(done, steps):
@@ -199,6 +197,27 @@ class Trainer:
             "lr": self.optimizer.param_groups[0]["lr"],
         }
 
+    def _awaited(self, epoch: int, first: int) -> Iterator[Mapping]:
+        """The batches of an epoch from `first` on; they end where one is waited for when an interruption comes.
+
+        Not where batches are accumulated to one step of the optimiser: those that are left of it are waited for.
+        """
+        steps = len(self.loaders.train)
+        source = iter(self.loaders.train)
+        bar = {"desc": f"epoch {epoch}", "initial": first, "total": steps, "leave": False}
+        with tqdm(disable=not sys.stdout.isatty(), **bar) as shown:
+            for done in range(first, steps):
+                between = self.steps.is_taken(done, steps)
+                try:
+                    with self.interruptions.raised_at_once() if between else contextlib.nullcontext():
+                        batch = next(source)
+                except KeyboardInterrupt:
+                    if between and self.interruptions.came:
+                        return
+                    raise
+                yield batch
+                shown.update()
+
     def _evaluate(self, epoch: int) -> Evaluation:
         """The evaluation after an epoch; the epoch is not lost when it is interrupted."""
         memory = self.config["evaluation_memory"]
@@ -208,6 +227,14 @@ class Trainer:
         except KeyboardInterrupt:
             self._save_interrupted(epoch)
             raise
+        except LostError:
+            raise
+        except InputError as error:
+            steps, lr = len(self.loaders.train), self.optimizer.param_groups[0]["lr"]
+            raise InputError(
+                f"epoch {epoch}, after step {steps} of {steps}: {error}; learning rate {lr:g} may be too high; "
+                f"the last checkpoint: {self.saved or 'none'}"
+            ) from None
         self.begun = None
         return evaluation
 

@@ -9,6 +9,8 @@ from utils.interrupts import Terminated, sigterm_raised
 
 # What torch says of a CPU and of a GPU that have no more, and of more than can be counted in bytes.
 OUT_OF_MEMORY = ("allocate memory", "out of memory", "Storage size calculation overflowed")
+# What a worker that reads data says when it cannot hand a batch over.
+NO_ROOM = "no room in the memory that processes share"
 
 
 class InputError(Exception):
@@ -42,7 +44,13 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
             sys.exit(2)
         except (MemoryError, RuntimeError) as error:
             what = one_line(str(error))
-            if "DataLoader worker" in what:
+            if NO_ROOM in what:
+                print(
+                    f"error: /dev/shm: {NO_ROOM}, which workers hand batches over in; give it more (docker run --shm-size), "
+                    "or do without workers (data_loader.args.num_workers=0)",
+                    file=sys.stderr,
+                )
+            elif "DataLoader worker" in what:
                 print(f"error: a process that reads data has ended, perhaps for lack of memory ({what})", file=sys.stderr)
             elif isinstance(error, MemoryError) or any(words in what for words in OUT_OF_MEMORY):
                 print(f"error: not enough memory ({what})", file=sys.stderr)

@@ -134,6 +134,20 @@ def test_foreign_files_are_refused_in_one_line_and_not_executed(tmp_path, monkey
     assert not (tmp_path / "marker").exists()
 
 
+@pytest.mark.parametrize("start", [0, 1 << 20])
+def test_a_tensor_that_is_not_what_was_written_is_noticed(tmp_path, start):
+    """Bytes that a disk lost: torch alone reads them as numbers."""
+    path = tmp_path / "x.pth"
+    save_checkpoint(path, state_of(1, state_dict={"w": torch.rand(1_000_000)}))
+    load_checkpoint(path)
+    content = bytearray(path.read_bytes())
+    begin = content.index(torch.load(path)["state_dict"]["w"].numpy().tobytes()) + start
+    content[begin : begin + 4096] = bytes(4096)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"x.pth: damaged, or no checkpoint \(.*'archive/data/0'\)"):
+        load_checkpoint(path)
+
+
 def _cut(path):
     torch.save(state_of(1), path)
     path.write_bytes(path.read_bytes()[:-200])

@@ -1,8 +1,12 @@
 """Log lines before and after a run has its folder."""
 
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from logger.logging_setup import log_to, start_logging
 
@@ -37,3 +41,31 @@ def test_quiet_runs_say_warnings_alone(tmp_path, capsys):
     logging.getLogger("a").info("hidden")
     logging.getLogger("a").warning("shown")
     assert capsys.readouterr().out == "shown\n" and "hidden" not in (tmp_path / "info.log").read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_under_the_log_is_told_once(tmp_path, capsys):
+    (tmp_path / "info.log").symlink_to("/dev/full")
+    start_logging()
+    log_to(tmp_path)
+    for line in ("one", "two"):
+        logging.getLogger("a").info(line)
+    out, err = capsys.readouterr()
+    lines = ["one", f"{tmp_path}/info.log: cannot be written (No space left on device), no further line is kept", "two"]
+    assert (sorted(out.splitlines()), err) == (sorted(lines), "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_under_the_output_is_told_once_and_ends_nothing():
+    lines = """
+import logging
+from logger.logging_setup import start_logging
+start_logging()
+for line in ("one", "two"):
+    logging.warning(line)
+print("three")
+"""
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run([sys.executable, "-c", lines], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    told = "warning: standard output: cannot be written (No space left on device), no further line is printed\n"
+    assert (ended.returncode, ended.stderr) == (0, told)
