@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def searcher(folder):
     return StubSearcher(
-        folder, IDS, {"plain": ["a caption", ATTACK, "100% \udc80"]}, {"plain": {"ocr": ["SALE", "50%", ATTACK]}}
+        folder, IDS, {"plain": [ATTACK, "a caption", "100% \udc80"]}, {"plain": {"ocr": ["SALE", "50%", ATTACK]}}
     )
 
 
