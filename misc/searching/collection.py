@@ -12,6 +12,7 @@ import numpy as np
 from data_loader.archive import Archive
 from data_loader.dataset import collate_experts
 from data_loader.datasets import layout_of
+from data_loader.encoding import FeatureEncoder
 from data_loader.experts import Expert
 from data_loader.lists import read_list
 from data_loader.views import Captions, Features, Texts
@@ -98,6 +99,24 @@ class Collection:
             rows = [self._experts_of(video) for video in chosen]
             available = ["".join("0" if x is None else "1" for x in row.values()) for row in rows]
             yield Batch(chosen, available, collate_experts(rows, self._all, self._tokens if self._pad_to_max else None))
+
+    def batch_of_features(self, video: str, features: Mapping[str, np.ndarray]) -> Batch:
+        """The batch of one video that need not be there.
+
+        Args:
+            features: expert -> (T, dim), without those that it lacks.
+
+        Raises:
+            InputError: features of the wrong dimension.
+        """
+        row: dict[str, np.ndarray | None] = dict.fromkeys(self._all)
+        for name, x in features.items():
+            expert = self._all[name]
+            for kept in FeatureEncoder(expert).encode(Path(video), name, x):
+                kept = kept.astype(np.float32)[: self._tokens]
+                row[name] = kept if expert.aggregation == "vlad" else kept[0]
+        available = "".join("0" if x is None else "1" for x in row.values())
+        return Batch([video], [available], collate_experts([row], self._all, self._tokens if self._pad_to_max else None))
 
     def caption_vectors(self) -> list[tuple[list[str], Captions]]:
         """The captions as word vectors, of the videos that have any, part by part; nothing without a file of them.

@@ -84,7 +84,11 @@ def searcher_of(args: argparse.Namespace) -> Searcher:
 
 def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="WORD", help="what is to be seen or heard, in one or several words")
-    parser.add_argument("--video", metavar="ID", help="ask with a video of the collection: others like it, and captions")
+    parser.add_argument(
+        "--video",
+        metavar="ID",
+        help="ask with a video of the collection, or the path of another: those like it, and captions",
+    )
     parser.add_argument("-k", metavar="N", type=int, default=10, help="how many are returned (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--html", metavar="DIR", type=Path, help="write the results as a page, too")
@@ -98,7 +102,8 @@ def _query(args: argparse.Namespace) -> None:
     if args.video is None:
         answer, captions = searcher.search(" ".join(args.words), args.k), None
     else:
-        answer, captions = searcher.similar(args.video, args.k), searcher.v2t(args.video, args.k)
+        video = args.video if args.video in searcher or not Path(args.video).is_file() else Path(args.video)
+        answer, captions = searcher.similar(video, args.k), searcher.v2t(video, args.k)
     if args.json:
         content = dataclasses.asdict(answer)
         if captions is not None:
@@ -109,7 +114,8 @@ def _query(args: argparse.Namespace) -> None:
     if args.html is not None:
         from misc.searching.page import write_page
 
-        logger.info("page: %s", write_page(args.html, searcher, answer, captions or [], place_of(args), args.video))
+        asked = args.video if args.video is not None and args.video in searcher else None
+        logger.info("page: %s", write_page(args.html, searcher, answer, captions or [], place_of(args), asked))
     searcher.close()
 
 

@@ -48,6 +48,7 @@ class Searcher:
         self._embedder, self._collection, self._store = embedder, collection, store
         self._encoder_spec = encoder
         self._most_captions = most_captions
+        self._file: tuple[Path | None, dict[str, np.ndarray]] = (None, {})  # the last one that was asked with
 
     @classmethod
     def open(
@@ -93,6 +94,9 @@ class Searcher:
         """The videos in the index."""
         return self._store.videos.ids
 
+    def __contains__(self, video: str) -> bool:
+        return video in self._collection
+
     @cached_property
     def lacking(self) -> list[str]:
         """The videos of the collection that the index lacks."""
@@ -110,29 +114,30 @@ class Searcher:
         found = find(self._store, query, k)[0]
         return Answer(text, self._named(weights), [self._hit(*pair, rank, weights) for rank, pair in enumerate(found, 1)])
 
-    def similar(self, video_id: str, k: int = 10) -> Answer:
-        """The videos that are most like one of the collection: by the mean, over the experts that both have, of the inner
-        products of their embeddings (with `l2renorm` by the cosine of all of them). Those without a common one come at 0.
+    def similar(self, video: str | Path, k: int = 10) -> Answer:
+        """The videos that are most like one of the collection (by its id) or a file (by its path): by the mean, over the
+        experts that both have, of the inner products of their embeddings (with `l2renorm` by the cosine of all of them).
+        Those without a common one come at 0.
 
         Raises:
-            InputError: there is no such video.
+            InputError: there is no such video, or the file is none.
         """
         _check_number(k)
-        found = find(self._store, as_query(self._embedded(video_id)), k + 1)[0]
-        others = [pair for pair in found if pair[0] != video_id][:k]
-        return Answer(video_id, None, [self._hit(*pair, rank, None) for rank, pair in enumerate(others, 1)])
+        found = find(self._store, as_query(self._embedded(video)), k + 1)[0]
+        others = [pair for pair in found if pair[0] != video][:k]
+        return Answer(str(video), None, [self._hit(*pair, rank, None) for rank, pair in enumerate(others, 1)])
 
-    def v2t(self, video_id: str, k: int = 10) -> list[CaptionHit]:
-        """The captions of the collection that describe one of its videos best; all are embedded the first time.
+    def v2t(self, video: str | Path, k: int = 10) -> list[CaptionHit]:
+        """The captions of the collection that describe one of its videos, or a file, best; all are embedded the first time.
 
         Raises:
-            InputError: there is no such video.
+            InputError: there is no such video, or the file is none.
         """
         _check_number(k)
-        video = self._embedded(video_id)
+        embedded = self._embedded(video)
         hits = []
-        for rank, (owner, caption, similarity, weights) in enumerate(self._captions.best(video, k), 1):
-            applied = None if self._store.about.joined else self._named(_applied(weights, video.available[0].numpy()))
+        for rank, (owner, caption, similarity, weights) in enumerate(self._captions.best(embedded, k), 1):
+            applied = None if self._store.about.joined else self._named(_applied(weights, embedded.available[0].numpy()))
             hits.append(CaptionHit(rank, owner, caption, similarity, applied))
         return hits
 
@@ -185,9 +190,17 @@ class Searcher:
             raise InputError(f"query: {text!r} has no word that the text encoder knows")
         return self._embedder.texts([vectors])
 
-    def _embedded(self, video_id: str) -> VideoEmbedding:
-        self._collection.check([video_id])
-        (batch,) = self._collection.batches([video_id], 1)
+    def _embedded(self, video: str | Path) -> VideoEmbedding:
+        """A video of the collection, or a file."""
+        if isinstance(video, str):
+            self._collection.check([video])
+            (batch,) = self._collection.batches([video], 1)
+        else:
+            if video != self._file[0]:
+                from misc.searching.outside import experts_of_file  # and the extractors, which take a while
+
+                self._file = video, experts_of_file(video, self._collection, str(self._embedder.device))
+            batch = self._collection.batch_of_features(str(video), self._file[1])
         return self._embedder.videos(batch)
 
     def _hit(self, video: str, similarity: float | None, rank: int, weights: np.ndarray | None) -> Hit:

@@ -1,0 +1,31 @@
+"""A query by a video file that is not in the collection: its experts are extracted as those of the collection were."""
+
+from pathlib import Path
+
+import numpy as np
+
+from misc.extractors.settings import Settings
+from misc.extractors.work import Task, Work
+from misc.jobs import cores
+from misc.searching.about import parsed, read_json
+from misc.searching.collection import EXTRACTION, Collection
+from utils.errors import InputError
+
+
+def experts_of_file(path: Path, collection: Collection, device: str) -> dict[str, np.ndarray]:
+    """What the experts of a collection find in a file: expert -> (T, dim), without those that find nothing.
+
+    Raises:
+        InputError: it is no video, or nothing says how the collection was extracted.
+    """
+    place = collection.folder / EXTRACTION
+    if not place.exists():
+        raise InputError(f"{place}: not found, expected it to extract {path} by: misc/extract_experts.py writes it")
+    content = read_json(place)
+    settings = parsed(Settings, content.get("settings") if isinstance(content, dict) else None, str(place))
+    wanted = tuple(name for name in collection.experts if name in settings.experts)
+    settings = settings.model_copy(update={"experts": {name: settings.experts[name] for name in wanted}})
+    outcome = Work(settings.model_dump_json(), device, cores()).look(Task(path.name, path, wanted))
+    if outcome.failure is not None:
+        raise InputError(f"{path}: {outcome.failure}")
+    return {name: found.features for name, found in outcome.found.items() if found is not None}
