@@ -76,7 +76,7 @@ def compare(loader: torch.utils.data.DataLoader, keys: Sequence, repetitions: in
     Raises:
         InputError: they differ.
     """
-    dataset, collate = loader.dataset, loader.collate_fn
+    dataset, collate = loader.dataset, loader.collate_fn.collate
     items = [dataset[key] for key in keys]
     batch = collate(items)
     ours, plain = tree_leaves(batch), tree_leaves(plain_collate(items, dataset.experts, collate.num_captions))
