@@ -595,7 +595,7 @@ def undisturbed(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_a_signal_in_the_midst_leaves_no_process_and_nothing_half(real, undisturbed, number, code):
-    """As at a terminal, where Ctrl-C reaches all processes at once; afterwards the same command ends as one undisturbed."""
+    """As at a terminal, where Ctrl-C reaches all processes; after the worst the command ends as one undisturbed."""
     process = start(*real, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(Path("data").rglob("*.npz")) and time.monotonic() < deadline:
@@ -613,6 +613,8 @@ def test_a_signal_in_the_midst_leaves_no_process_and_nothing_half(real, undistur
     assert in_session(process.pid) == []
     done = {path: path.stat().st_mtime_ns for path in Path("data").rglob("*.npz")}
     assert 0 < len(done) <= 12
+    if number != signal.SIGKILL:
+        return
     again = start(*real)
     out, err = again.communicate(timeout=120)
     assert (again.returncode, err) == (0, ""), err
