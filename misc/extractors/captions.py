@@ -35,7 +35,8 @@ def read_captions(path: Path, ids: Iterable[str]) -> tuple[dict[str, list[str]],
         if not isinstance(name, str) or not isinstance(caption, str):
             found = f"{reprlib.repr(name)} and {reprlib.repr(caption)}"
             raise InputError(f"{path}: {where}: found {found}, expected a video and its caption as text")
-        video = next((x for x in (name, re.sub(r"(?<=[^/])\.[^./]*$", "", name)) if x in known), None)
+        plain = name.removeprefix("./")  # as `find` lists files
+        video = next((x for x in (plain, re.sub(r"(?<=[^/])\.[^./]*$", "", plain)) if x in known), None)
         if video is None:
             unknown[name] = None
         elif caption.strip():
