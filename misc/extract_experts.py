@@ -256,7 +256,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data_dir", type=Path, help="where to write (default: data/<Name>)")
     parser.add_argument("--workers", type=int, default=cores(), help="processes (default: one a core, %(default)s)")
     parser.add_argument("--device", type=int, help="GPU for networks, such as 0 (default: the CPU)")
-    parser.add_argument("--timeout", type=float, default=600, help="seconds for a video, at most (default: %(default)s)")
+    parser.add_argument("--timeout", type=float, default=1800, help="seconds for a video, at most (default: %(default)s)")
     parser.add_argument(
         "--engine", choices=sorted(ENGINES), default="local", help="what runs the processes (default: %(default)s)"
     )
