@@ -15,6 +15,7 @@ from zsvision.zs_utils import load_json_config
 
 from base.validation import validate
 from utils.errors import InputError
+from utils.files import read_file
 
 logger = logging.getLogger(__name__)
 
@@ -196,9 +197,7 @@ def _read_json(path: Path) -> Any:
             raise ValueError(f"'{repeated[0]}' is there twice")
         return dict(pairs)
 
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise ValueError(f"{size} bytes, expected at most {MOST_BYTES}")
-    return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique)
+    return json.loads(read_file(path, MOST_BYTES).decode("utf-8"), object_pairs_hook=unique)
 
 
 def _check_depth(config: Any, source: str | Path) -> None:

@@ -1,6 +1,7 @@
 """What the commands say to bad input: one line and exit code 2, and nothing is written or lost."""
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -26,6 +27,17 @@ def hostile(path):
 
     with Path(path).open("wb") as file:
         pickle.dump({"video0": Evil()}, file)
+
+
+def pipe(path):
+    """Put something in place of a file that nobody ever writes to."""
+    Path(path).unlink()
+    os.mkfifo(path)
+
+
+def endless(path):
+    Path(path).unlink()
+    Path(path).symlink_to("/dev/zero")
 
 
 FEATS = Path("data/Toy/symlinked-feats")
@@ -77,6 +89,11 @@ FEATS = Path("data/Toy/symlinked-feats")
         (lambda: (FEATS / "audio.pickle").unlink(), [], "audio: not found"),
         (lambda: (FEATS / "val_list.txt").unlink(), [], "val_list.txt: not found"),
         (lambda: Path(CONFIG).write_text("{"), [], "train-ce.json: not a JSON config"),
+        (lambda: pipe(CONFIG), [], "train-ce.json: not a JSON config (no file"),
+        (lambda: endless(CONFIG), [], "train-ce.json: not a JSON config (no file"),
+        (lambda: pipe(FEATS / "train_list.txt"), [], "train_list.txt: no file"),
+        (lambda: endless(FEATS / "train_list.txt"), [], "train_list.txt: no file"),
+        (lambda: pipe(FEATS / "rgb.pickle"), [], "rgb.pickle: cannot be read, expected a file"),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(refused, damage, arguments, message):
