@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -261,7 +262,11 @@ class Trainer:
             logger.info("interrupted before the first checkpoint")
         else:
             device = "" if self.device.type == "cpu" else f" --device {self.device.index}"
-            logger.info("interrupted; go on with: %s train.py --resume %s%s", " ".join(launcher()), self.saved, device)
+            places = "".join(
+                f" --set {shlex.quote(f'{key}={path}')}" for key, path in self.config.elsewhere(self.saved).items()
+            )
+            line = f"{' '.join(launcher())} train.py --resume {self.saved}{device}{places}"
+            logger.info("interrupted; go on with: %s", line)
 
     def _step_schedule(self, values: dict[str, float]) -> None:
         if isinstance(self.lr_scheduler, ReduceLROnPlateau):
