@@ -4,6 +4,7 @@ import argparse
 import copy
 import json
 import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,16 @@ from zsvision.zs_utils import load_json_config
 
 from base.validation import validate
 from utils.errors import InputError
+from utils.files import read_file
 
 logger = logging.getLogger(__name__)
 
 # What the checkpoints of the 2019 release were trained with.
 PUBLISHED = ("arch.args.gate_order=sequential", "arch.args.mask_padding=false")
+
+# Where results, caches and links go. What a config file or the command line says of them is what its user wants; what a
+# checkpoint says of them may be what a stranger wants.
+WRITTEN = ("trainer.save_dir", "tester.save_dir", "data_loader.args.cache_dir", "visualizer.args.src_video_dir")
 
 # More than any config of ours or of the release has, by far.
 MOST_BYTES, MOST_DEPTH, MOST_FILES = 1 << 20, 50, 100
@@ -72,7 +78,15 @@ class ConfigParser:
             return cls.from_file(args.config, overrides, training)
         if state is None:
             raise InputError("--config FILE: missing, expected a config (or --resume CHECKPOINT, which holds one)")
-        return cls(state["config"], f"config in {args.resume}", overrides, training, state.get("config_file"))
+        config = cls(state["config"], f"config in {args.resume}", overrides, training, state.get("config_file"))
+        given = [override.partition("=")[0] for override in args.set]
+        for key, path in config.elsewhere(args.resume).items():
+            if not any(f"{key}.".startswith(f"{parent}.") for parent in given):
+                raise InputError(
+                    f"{config.source}: {key} is '{path}', outside of the working folder; if you want that, say so with "
+                    f"--set {key}={path}"
+                )
+        return config
 
     def __getitem__(self, key: str) -> Any:
         return self._config[key]
@@ -113,6 +127,19 @@ class ConfigParser:
     def with_test_split(self) -> "ConfigParser":
         """This config as a training keeps it, saying on which split the best model is tested."""
         return self.updated([f"test_split={self.test_split()}"])
+
+    def elsewhere(self, checkpoint: Path) -> dict[str, str]:
+        """Of the paths that are written to, or shown on a page, those outside of the working folder, by their keys.
+
+        Not the folder of all runs, if `checkpoint` lies in it: somebody chose that.
+        """
+        paths = {key: path for key, path in leaves(self._config).items() if key in WRITTEN}
+        results = [Path(path, "models").resolve() for key, path in paths.items() if key.endswith(".save_dir")]
+        chosen = [path.parent for path in results if checkpoint.resolve().is_relative_to(path)]
+        # Links in the working folder are its user's, `data` perhaps.
+        plain = {key: Path(os.path.abspath(path)) for key, path in paths.items()}  # noqa: PTH100
+        inside = [key for key in paths if plain[key].is_relative_to(Path.cwd()) or plain[key].resolve() in chosen]
+        return {key: path for key, path in paths.items() if key not in inside}
 
     def as_dict(self) -> dict:
         """A copy of the content, defaults included."""
@@ -196,9 +223,7 @@ def _read_json(path: Path) -> Any:
             raise ValueError(f"'{repeated[0]}' is there twice")
         return dict(pairs)
 
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise ValueError(f"{size} bytes, expected at most {MOST_BYTES}")
-    return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique)
+    return json.loads(read_file(path, MOST_BYTES).decode("utf-8"), object_pairs_hook=unique)
 
 
 def _check_depth(config: Any, source: str | Path) -> None:

@@ -77,6 +77,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     values = state.get("values", {})
     if not isinstance(values, dict) or not all(isinstance(x, int | float) and math.isfinite(x) for x in values.values()):
         raise InputError(f"{path}: values hold other things than numbers")
+    made = state.get("environment", {})
+    if not isinstance(made, dict) or not all(isinstance(x, str | int) for pair in made.items() for x in pair):
+        raise InputError(f"{path}: environment is {made}, expected names and values")
     return state
 
 
@@ -121,6 +124,16 @@ def load_weights(model: CENet, state: dict[str, Any], path: str | Path) -> None:
 
 def oldest_first(folder: Path, epoch: float = math.inf) -> list[Path]:
     """The periodic checkpoints in a folder by epoch; those after `epoch`, left by a run that went back, come first."""
-    found = {path: re.fullmatch(r"checkpoint-epoch(\d+)\.pth", path.name) for path in folder.iterdir()}
-    epochs = {path: int(match[1]) for path, match in found.items() if match}
+    epochs = _epochs(folder)
     return sorted(epochs, key=lambda path: (epochs[path] <= epoch, epochs[path]))
+
+
+def latest_epoch(folder: Path) -> int:
+    """That of the last periodic checkpoint in a folder, 0 if there is none."""
+    return max(_epochs(folder).values(), default=0)
+
+
+def _epochs(folder: Path) -> dict[Path, int]:
+    """The periodic checkpoints in a folder, and their epochs."""
+    found = {path: re.fullmatch(r"checkpoint-epoch(\d+)\.pth", path.name) for path in folder.iterdir()}
+    return {path: int(match[1]) for path, match in found.items() if match}

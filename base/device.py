@@ -35,7 +35,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """What figures may depend on beside seed and config: versions, the device, threads and processes, for their record."""
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "numpy": np.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "threads": torch.get_num_threads(),

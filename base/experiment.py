@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import logging
 import shutil
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from utils.errors import InputError
+from utils.files import locked
+
+logger = logging.getLogger(__name__)
 
 KINDS = ("models", "log", "web")
 # What lies in the models' folder beside checkpoints: the config, and results, which come last; of several seeds a summary.
@@ -127,6 +131,8 @@ def confirm_purge(save_dir: str | Path, name: str, agreed: bool) -> list[Path]:
 def purge_runs(save_dir: str | Path, name: str, agreed: bool, keep: str | None = None) -> None:
     """Delete all runs of the experiment `name`, and nothing else; links inside its folders are removed, not followed.
 
+    A run that another process is training stays too, with a warning.
+
     Args:
         agreed: delete without asking.
         keep: a run that stays.
@@ -134,12 +140,28 @@ def purge_runs(save_dir: str | Path, name: str, agreed: bool, keep: str | None =
     Raises:
         InputError: as `confirm_purge`.
     """
-    for folder in confirm_purge(save_dir, name, agreed):
-        if keep is None:
-            shutil.rmtree(folder)
-            continue
+    folders = confirm_purge(save_dir, name, agreed)
+    kept = {keep}
+    for run in Path(save_dir, KINDS[0], name).glob("*"):
+        if run.name != keep and not run.is_symlink() and run.is_dir() and _in_use(run):
+            logger.warning("%s: another process is training there, it is not deleted", run)
+            kept.add(run.name)
+    for folder in folders:
         for path in folder.iterdir():
             if path.is_symlink() or path.is_file():
                 path.unlink()
-            elif path.name != keep:
+            elif path.name not in kept:
                 shutil.rmtree(path)
+        if kept == {None}:
+            shutil.rmtree(folder)
+
+
+def _in_use(run: Path) -> bool:
+    """Whether a process trains in the folder of a run, or in that of one of its seeds."""
+    try:
+        for folder in (run, *run.glob("seed-*/")):
+            with locked(folder, "in use"):
+                pass
+    except InputError:
+        return True
+    return False

@@ -5,7 +5,6 @@ import dataclasses
 import json
 import logging
 import math
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +13,7 @@ from base.checkpoint import BEST, INTERRUPTED, load_checkpoint, oldest_first
 from base.experiment import CONFIG, METRICS, SUMMARY, Experiment
 from base.monitor import Monitor
 from utils.errors import InputError
-from utils.files import lock
+from utils.files import locked
 
 AUTO = Path("auto")
 
@@ -207,9 +206,5 @@ def alone_in(folder: Path) -> Iterator[None]:
     Raises:
         InputError: another process is training there.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        lock(descriptor, f"{folder}: another process is training there")
+    with locked(folder, f"{folder}: another process is training there"):
         yield
-    finally:
-        os.close(descriptor)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from utils.errors import InputError
+from utils.files import read_file
 
 # A million names, and more.
 MOST_BYTES = 64 << 20
@@ -20,13 +21,13 @@ def read_list(path: Path, short: Callable[[str], str]) -> list[str]:
         InputError: no such list, one without a name, with a name twice, or that is no list at all.
     """
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{path}: more than {MOST_BYTES} bytes, expected a list of video names, one a line")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_file(path, MOST_BYTES).decode("utf-8-sig").splitlines()
     except FileNotFoundError:
         raise InputError(f"{path}: not found, expected a list of video names, one a line") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error.reason})") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}, expected a list of video names, one a line") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}), expected a list of video names") from None
     ids = [short(line.strip()) for line in lines if line.strip()]

@@ -18,7 +18,7 @@ import numpy as np
 from data_loader.encoding import Encoder
 from data_loader.feature_files import each_item
 from utils.errors import InputError
-from utils.files import atomic_write, remove_abandoned
+from utils.files import atomic_write, in_turn, remove_abandoned
 from utils.pickle_stream import UnstreamableError
 from utils.progress import SizeBar, size_text
 
@@ -101,13 +101,15 @@ def open_table(source: Path, encoder: Encoder, folder: Path) -> Table:
     try:
         status = source.stat()
         about = {"version": VERSION, "size": status.st_size, "time": status.st_mtime_ns, "settings": encoder.settings}
-        if _is_of(cache, about):
-            try:
-                return Table(source, cache)
-            except (OSError, KeyError, ValueError, IndexError, RuntimeError, TypeError):
-                logger.warning("%s: damaged, it is made anew", cache)
+        if table := _opened(source, cache, about):
+            return table
         folder.mkdir(parents=True, exist_ok=True)
-        _convert(source, encoder, cache, json.dumps(about))
+        with in_turn(folder, str(cache)):
+            if table := _opened(source, cache, about):  # by now
+                return table
+            if _is_of(cache, about):
+                logger.warning("%s: damaged, it is made anew", cache)
+            _convert(source, encoder, cache, json.dumps(about))
         return Table(source, cache)
     except OSError as error:
         raise InputError(
@@ -116,8 +118,18 @@ def open_table(source: Path, encoder: Encoder, folder: Path) -> Table:
         ) from None
 
 
+def _opened(source: Path, cache: Path, about: dict) -> Table | None:
+    """The table in a cache, if it is there, whole, and made of what `about` describes."""
+    if not _is_of(cache, about):
+        return None
+    try:
+        return Table(source, cache)
+    except (OSError, KeyError, ValueError, IndexError, RuntimeError, TypeError):
+        return None
+
+
 def _is_of(cache: Path, about: dict) -> bool:
-    """Whether a cache is there, whole, and made of what `about` describes."""
+    """Whether a cache is there, and made of what `about` describes."""
     try:
         with h5py.File(cache, "r") as file:
             return json.loads(file.attrs["about"]) == about

@@ -23,7 +23,8 @@ class _Terminal(logging.StreamHandler):
             super().handleError(record)
             return
         reason = error.strerror or error
-        print(f"warning: standard output: cannot be written ({reason}), no further line is printed", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            print(f"warning: standard output: cannot be written ({reason}), no further line is printed", file=sys.stderr)
         with contextlib.suppress(io.UnsupportedOperation):  # what is left of the line has to go somewhere
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 

@@ -1,7 +1,12 @@
 """What the commands say to bad input: one line and exit code 2, and nothing is written or lost."""
 
+import argparse
+import functools
 import json
+import os
 import pickle
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +18,8 @@ from conftest import ROOT, shared
 
 import test as test_command
 import train as train_command
+from base.checkpoint import load_checkpoint
+from parse_config import ConfigParser
 
 
 def corrupt(path):
@@ -26,6 +33,17 @@ def hostile(path):
 
     with Path(path).open("wb") as file:
         pickle.dump({"video0": Evil()}, file)
+
+
+def pipe(path):
+    """Put something in place of a file that nobody ever writes to."""
+    Path(path).unlink()
+    os.mkfifo(path)
+
+
+def endless(path):
+    Path(path).unlink()
+    Path(path).symlink_to("/dev/zero")
 
 
 FEATS = Path("data/Toy/symlinked-feats")
@@ -77,6 +95,11 @@ FEATS = Path("data/Toy/symlinked-feats")
         (lambda: (FEATS / "audio.pickle").unlink(), [], "audio: not found"),
         (lambda: (FEATS / "val_list.txt").unlink(), [], "val_list.txt: not found"),
         (lambda: Path(CONFIG).write_text("{"), [], "train-ce.json: not a JSON config"),
+        (lambda: pipe(CONFIG), [], "train-ce.json: not a JSON config (no file"),
+        (lambda: endless(CONFIG), [], "train-ce.json: not a JSON config (no file"),
+        (lambda: pipe(FEATS / "train_list.txt"), [], "train_list.txt: no file"),
+        (lambda: endless(FEATS / "train_list.txt"), [], "train_list.txt: no file"),
+        (lambda: pipe(FEATS / "rgb.pickle"), [], "rgb.pickle: cannot be read, expected a file"),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(refused, damage, arguments, message):
@@ -105,6 +128,54 @@ def test_bad_checkpoints_are_refused(run, refused):
     legacy = shared("parity", "legacy_checkpoint.pth")  # its config is of MSRVTT, which is not here
     message = refused(test_command, "--resume", legacy, "--split", "full-test")
     assert "data/MSRVTT/symlinked-feats: no such folder" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "path"),
+    [
+        ("trainer.save_dir", "{}/elsewhere"),
+        ("tester.save_dir", "../elsewhere"),
+        ("data_loader.args.cache_dir", "data/../../elsewhere"),
+        ("visualizer.args.src_video_dir", "/"),
+    ],
+)
+def test_a_checkpoint_does_not_say_where_to_write_outside_of_the_working_folder(run, refused, tmp_path, key, path):
+    """But who gives the path on the command line may, and reads from wherever a checkpoint says."""
+    folder, _ = train(run, "--train_single_epoch", "--set", f"data_loader.args.data_dir={Path('data/Toy').resolve()}")
+    path, place = path.format(tmp_path.parent), Path("stranger.pth")
+    state = load_checkpoint(folder / "trained_model.pth")
+    *parents, name = key.split(".")
+    state["config"] |= {"tester": {}, "visualizer": {"type": "Visualizer", "args": {}}}
+    functools.reduce(dict.__getitem__, parents, state["config"])[name] = path
+    torch.save(state, place)
+    for command in (test_command, train_command):
+        message = refused(command, "--resume", place)
+        assert f"config in {place}: {key} is '{path}'" in message and f"--set {key}={path}" in message
+    code, _, err = run(test_command, "--resume", place, "--set", f"{key}=inside")
+    assert code == 0, err
+    ConfigParser.from_arguments(argparse.Namespace(config=None, resume=place, set=[f"{key}={path}"]), state)
+
+
+def test_a_run_elsewhere_goes_on_there(run, tmp_path, monkeypatch):
+    """The folder that a checkpoint lies in is one that was chosen; any other is in the command that is printed."""
+    elsewhere = tmp_path.parent / f"{tmp_path.name}-elsewhere"
+    places = ("--set", f"trainer.save_dir={elsewhere}", "--set", f"data_loader.args.cache_dir={elsewhere}/cache")
+    with monkeypatch.context() as patched:
+        original = train_command.Trainer._train_epoch
+
+        def interrupt(self, epoch):
+            if epoch == 2:
+                raise KeyboardInterrupt
+            return original(self, epoch)
+
+        patched.setattr(train_command.Trainer, "_train_epoch", interrupt)
+        code, out, _ = run(train_command, "--config", CONFIG, *places)
+    assert code == 130
+    words = shlex.split(out.rpartition("go on with: python train.py ")[2].splitlines()[0])
+    assert words[2:] == ["--set", f"data_loader.args.cache_dir={elsewhere}/cache"]
+    code, out, err = run(train_command, *words)
+    assert code == 0 and "epoch 2/3" in out, err
+    shutil.rmtree(elsewhere)
 
 
 @pytest.mark.parametrize("command", ["train.py", "test.py", "misc/make_demo.py"])

@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import test as test_command
 import train as train_command
+from base.checkpoint import load_checkpoint
 from model.metric import t2v_metrics
 from trainer import evaluation
 from utils.matrix import FileMatrix
@@ -112,6 +113,8 @@ def test_seeds_are_all_run_and_summarised(run):
     runs = [json.loads((folder / f"seed-{seed}" / "metrics.json").read_text()) for seed in (3, 5)]
     assert [r["seed"] for r in runs] == [3, 5]
     summary = json.loads((folder / "summary.json").read_text())
+    environments = [json.loads(path.read_text())["environment"] for path in folder.glob("*/metrics.json")]
+    assert summary["environments"] == environments[:1]
     for direction in ("t2v_metrics", "v2t_metrics"):
         for name in runs[0][direction]:
             values = [r[direction][name] for r in runs]
@@ -194,6 +197,9 @@ def test_the_test_command_needs_a_checkpoint_alone(run):
     assert kept["video_ids"].tolist() == ids
     assert kept["caption_ids"].tolist() == [f"{video}#{k}" for video in ids for k in range(2)]
     assert kept["sims"].shape == (20, 10)
+    trained = load_checkpoint(folder / "trained_model.pth")["environment"]
+    assert metrics["training_environment"] == trained == json.loads(str(kept["training_environment"]))
+    assert metrics["environment"] == json.loads(str(kept["environment"])) and metrics["environment"]["torch"]
 
 
 def test_evaluation_memory_changes_where_similarities_are_but_nothing_else(run, monkeypatch):

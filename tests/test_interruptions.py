@@ -89,6 +89,19 @@ def test_what_cannot_be_read_is_named_and_the_one_before_is_taken(run, capsys, n
     assert_equal_weights(whole / "checkpoint-epoch4.pth", part / "checkpoint-epoch4.pth")
 
 
+def test_a_checkpoint_that_was_due_when_the_best_one_was_written_is_made_up_for(run):
+    """Killed in its midst; and what is left of it goes."""
+    settings = ("--set", "trainer.monitor=max epoch", "--set", "trainer.epochs=2")
+    part, _ = train(run, *settings)
+    expected = {path.name for path in part.iterdir()}
+    (part / "metrics.json").unlink()
+    (part / "checkpoint-epoch2.pth").rename(part / ".checkpoint-epoch2.pth.77.tmp")
+    code, _, err = run(train_command, "--config", CONFIG, "--resume", "auto", *settings)
+    assert code == 0, err
+    assert {path.name for path in part.iterdir()} == expected
+    assert_equal_weights(part / "trained_model.pth", part / "checkpoint-epoch2.pth")
+
+
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"half"), lambda path: path.unlink()])
 def test_where_the_best_model_is_lost_the_best_that_is_left_is_tested(run, damage):
     settings = ("--set", "trainer.monitor=min epoch")

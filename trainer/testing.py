@@ -1,5 +1,6 @@
 """Evaluating a checkpoint: which split, the table, the files."""
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ def report(
         captions=int(evaluation.query_masks.sum()),
         parameters=num_parameters(net),
         validation=state.get("values"),
+        training_environment=state.get("environment"),
         environment=environment(next(net.parameters()).device),
     )
     logger.info("metrics: %s", folder / METRICS)
@@ -108,7 +110,7 @@ def save_sims(path: Path, evaluation: Evaluation, about: dict) -> None:
     """Keep the similarities: `sims`, `query_masks`, `video_ids` (V,) and `caption_ids`, `<video>#<k>` a row of `sims`.
 
     Args:
-        about: the content of `metrics.json`, of which split, checkpoint and `leaky` are kept too.
+        about: the content of `metrics.json`, of which split, checkpoint, `leaky` and, as JSON, both environments are kept.
     """
     num_captions = evaluation.query_masks.shape[1]
     with atomic_write(path) as file:
@@ -118,6 +120,7 @@ def save_sims(path: Path, evaluation: Evaluation, about: dict) -> None:
             query_masks=evaluation.query_masks,
             video_ids=np.array(evaluation.video_ids),
             **{key: np.array(about[key]) for key in ("split", "checkpoint", "leaky")},
+            **{key: np.array(json.dumps(about[key])) for key in ("environment", "training_environment")},
             caption_ids=np.array([f"{video}#{k}" for video in evaluation.video_ids for k in range(num_captions)]),
         )
     logger.info("similarities: %s", path)

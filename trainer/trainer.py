@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,10 +14,18 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from tqdm import tqdm
 
-from base.checkpoint import BEST, INTERRUPTED, load_weights, save_checkpoint, save_periodic
-from base.device import random_states, restore_random_states
+from base.checkpoint import (
+    BEST,
+    INTERRUPTED,
+    latest_epoch,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_periodic,
+)
+from base.device import environment, random_states, restore_random_states
 from base.distributed import LostError, launcher, size, told
-from base.experiment import CONFIG, Experiment
+from base.experiment import CONFIG, KINDS, Experiment
 from base.monitor import Monitor
 from base.runs import Start
 from data_loader.data_loaders import ExpertDataLoader
@@ -29,7 +38,7 @@ from trainer.optimiser import load_optimizer
 from trainer.replica import replica
 from trainer.step import LossSum, TrainingSteps
 from utils.errors import InputError
-from utils.files import write_json
+from utils.files import remove_temporary, write_json
 from utils.interrupts import Interruptions, held_back
 from utils.visualizer import Visualizer
 
@@ -95,6 +104,16 @@ class Trainer:
         self.experiment, self.events = experiment, events
         self.visualizer = Visualizer.of_run(self.config, experiment)
         write_json(experiment.models / CONFIG, self.config.as_dict())
+        for kind in KINDS:
+            remove_temporary(experiment.folder(kind))
+        self._save_what_was_due()
+
+    def _save_what_was_due(self) -> None:
+        """Save the last epoch's checkpoint, if the process was killed when it had saved that epoch as the best model."""
+        done, models = self.start_epoch - 1, self.experiment.models
+        from_best = self.saved is not None and self.saved.resolve() == (models / BEST).resolve()
+        if from_best and self._is_due(done) and latest_epoch(models) < done:
+            self.saved = save_periodic(models, load_checkpoint(self.saved))
 
     def train(self) -> None:
         """Train from `start_epoch` on, evaluating and saving after each epoch."""
@@ -243,7 +262,11 @@ class Trainer:
             logger.info("interrupted before the first checkpoint")
         else:
             device = "" if self.device.type == "cpu" else f" --device {self.device.index}"
-            logger.info("interrupted; go on with: %s train.py --resume %s%s", " ".join(launcher()), self.saved, device)
+            places = "".join(
+                f" --set {shlex.quote(f'{key}={path}')}" for key, path in self.config.elsewhere(self.saved).items()
+            )
+            line = f"{' '.join(launcher())} train.py --resume {self.saved}{device}{places}"
+            logger.info("interrupted; go on with: %s", line)
 
     def _step_schedule(self, values: dict[str, float]) -> None:
         if isinstance(self.lr_scheduler, ReduceLROnPlateau):
@@ -276,10 +299,14 @@ class Trainer:
         if best:
             save_checkpoint(models / BEST, state)
             self.saved = models / BEST
-        if epoch % self.options["save_period"] == 0 or epoch == self.options["epochs"] or self.monitor.stalled:
+        if self._is_due(epoch) or self.monitor.stalled:
             self.saved = save_periodic(models, state)
         if self.saved is not None and self.saved.name != INTERRUPTED:
             (models / INTERRUPTED).unlink(missing_ok=True)
+
+    def _is_due(self, epoch: int) -> bool:
+        """Whether an epoch has a checkpoint of its own, whatever it comes to."""
+        return epoch % self.options["save_period"] == 0 or epoch == self.options["epochs"]
 
     def _save_interrupted(self, epoch: int) -> None:
         """Save an epoch in its midst, or before its evaluation."""
@@ -301,6 +328,7 @@ class Trainer:
             "monitor_best": self.monitor.best,
             "epochs_since_best": self.monitor.epochs_since_best,
             "random": random_states(),
+            "environment": environment(self.device),
             "config": self.config.as_dict(),
             "config_file": self.config.file,
         }

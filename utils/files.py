@@ -4,7 +4,9 @@ import contextlib
 import fcntl
 import glob
 import json
+import logging
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +14,19 @@ from typing import Any, BinaryIO
 
 from utils.errors import InputError
 
-TEMPORARY = ".{name}.{pid}.tmp"
+TEMPORARY = ".{name}.{writer}.tmp"
 ABANDONED_SECONDS = 24 * 3600
+
+logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Write to a temporary file beside `path` that takes its place when the block ends well, and vanishes when not."""
-    temporary = path.with_name(TEMPORARY.format(name=path.name, pid=os.getpid()))
+    writer = f"{os.getpid()}-{secrets.token_hex(4)}"  # another container may have a process of this number
+    temporary = path.with_name(TEMPORARY.format(name=path.name, writer=writer))
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -47,11 +52,63 @@ def lock(file: int | BinaryIO, refusal: str) -> None:
         pass  # a file system without locks
 
 
+@contextlib.contextmanager
+def locked(folder: Path, refusal: str) -> Iterator[None]:
+    """Within the block other processes cannot lock `folder`.
+
+    Raises:
+        InputError: one of them has; `refusal` says so.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        lock(descriptor, refusal)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def in_turn(folder: Path, work: str) -> Iterator[None]:
+    """One after the other the processes that do something in `folder` do it; a log line says of which `work` one waits."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            lock(descriptor, "")
+        except InputError:
+            logger.info("%s: waits for another process, which has begun", work)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def read_file(path: Path, most_bytes: int) -> bytes:
+    """The content of a file, which is not waited for, and of a limited size.
+
+    Raises:
+        ValueError: a pipe, a device, or more bytes.
+        OSError: it cannot be read.
+    """
+    if not path.is_file() and not path.is_dir() and path.exists():
+        raise ValueError("no file, but a pipe or a device")
+    with path.open("rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"more than {most_bytes} bytes")
+    return content
+
+
 def remove_abandoned(path: Path) -> None:
     """Delete the temporary files of writes of `path` that were killed: nobody has written them for a day."""
-    for temporary in path.parent.glob(TEMPORARY.format(name=glob.escape(path.name), pid="*")):
+    for temporary in path.parent.glob(TEMPORARY.format(name=glob.escape(path.name), writer="*")):
         if time.time() - temporary.stat().st_mtime > ABANDONED_SECONDS:
             temporary.unlink(missing_ok=True)
+
+
+def remove_temporary(folder: Path) -> None:
+    """Delete what writes that were killed left below a folder in which nobody else writes."""
+    for temporary in folder.rglob(TEMPORARY.format(name="*", writer="*")):
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -1,4 +1,7 @@
-"""Ctrl-C, SIGTERM and other signals that somebody handles, where they can be borne."""
+"""Ctrl-C, SIGTERM and other signals that somebody handles, where they can be borne.
+
+SIGHUP, which tells of the end of a terminal, is as SIGTERM.
+"""
 
 import contextlib
 import signal
@@ -8,7 +11,8 @@ from types import FrameType
 from typing import Self
 
 # Ctrl-C; the end that `base.distributed` handles; the end of a worker, which torch raises an error for.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Terminated(KeyboardInterrupt):
@@ -27,20 +31,21 @@ def terminate(number: int, frame: FrameType | None) -> None:
 @contextlib.contextmanager
 def sigterm_raised() -> Iterator[None]:
     """Within the block SIGTERM, if it would end the process without a word, is raised as `Terminated`."""
-    usual = signal.SIG_DFL
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != usual:
-        yield
-        return
-    signal.signal(signal.SIGTERM, terminate)
+    usual, numbers = signal.SIG_DFL, []
+    if threading.current_thread() is threading.main_thread():
+        numbers = [number for number in ENDS if signal.getsignal(number) == usual]
+    for number in numbers:
+        signal.signal(number, terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, usual)
+        for number in numbers:
+            signal.signal(number, usual)
 
 
 def leave_to_parent(*_: object) -> None:
     """Ignore Ctrl-C and SIGTERM, which reach all processes of a group: in a process that its parent ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, *ENDS):
         signal.signal(number, signal.SIG_IGN)
 
 
@@ -86,7 +91,8 @@ class Interruptions:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, terminate)):
+            usual_ones = {signal.SIGINT: signal.default_int_handler} | dict.fromkeys(ENDS, terminate)
+            for number, usual in usual_ones.items():
                 if signal.getsignal(number) is usual:
                     self._usual[number] = usual
                     signal.signal(number, self._note)
@@ -103,7 +109,7 @@ class Interruptions:
             KeyboardInterrupt: Ctrl-C came; `Terminated`, SIGTERM.
         """
         if self.came:
-            raise Terminated if self._number == signal.SIGTERM else KeyboardInterrupt
+            raise Terminated if self._number in ENDS else KeyboardInterrupt
 
     @contextlib.contextmanager
     def raised_at_once(self) -> Iterator[None]:

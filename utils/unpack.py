@@ -14,6 +14,7 @@ from typing import BinaryIO
 from tqdm.utils import CallbackIOWrapper
 
 from utils.errors import InputError
+from utils.files import locked
 from utils.progress import SizeBar
 
 # What tarfile raises for what it cannot read; the last two are for names and sizes that no file can have.
@@ -38,12 +39,19 @@ def unpack(archive: Path, data: Path, needed: str) -> None:
 
     Raises:
         InputError: it cannot be read, holds no such folder, unpacks to far more than its size, or has a member that is not
-            in `data/`, leads out of it, lies behind a link, or is neither file, folder nor link.
+            in `data/`, leads out of it, lies behind a link, or is neither file, folder nor link; or another process is
+            unpacking to `data`.
     """
+    data.mkdir(parents=True, exist_ok=True)
+    with locked(data, f"{archive}: another process is unpacking to {data}, expected one at a time"):
+        _unpack(archive, data, needed)
+
+
+def _unpack(archive: Path, data: Path, needed: str) -> None:
     stage = data / f".{archive.name}.unpacking"
     _remove(stage)
     try:
-        stage.mkdir(parents=True)
+        stage.mkdir()
         try:
             _extract(archive, stage)
         except UNREADABLE as error:

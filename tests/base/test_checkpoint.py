@@ -185,6 +185,8 @@ def test_a_run_that_went_back_keeps_what_it_writes(tmp_path):
         ({"begun": {"step": 1}}, "begun is .*, expected the steps that are done and the sum of their losses"),
         ({"begun": {"step": -1, "loss": 0.0}}, "begun is .*, expected the steps"),
         ({"config_file": 3}, "config_file is int, expected str"),
+        ({"environment": {"torch": torch.ones(1)}}, "environment is .*, expected names and values"),
+        ({"environment": 3}, "environment is 3, expected names and values"),
         ({"state_dict": {1: torch.ones(1)}}, "state_dict.1 is Tensor, expected a tensor by name"),
     ],
 )

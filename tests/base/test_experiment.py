@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from base.experiment import KINDS, Experiment, purge_runs
+from base.runs import alone_in
 from utils.errors import InputError
 
 
@@ -85,6 +86,19 @@ def test_a_purge_keeps_the_run_that_it_is_told_to_keep(saved):
         assert (saved / kind / "toy-ce" / second / "file").exists() and not (saved / kind / "toy-ce" / first).exists()
         assert not (saved / kind / "toy-ce" / "link").is_symlink()
     assert [name for name in files(saved.parent) if "/toy-ce/" not in name] == others
+
+
+@pytest.mark.parametrize("seed", ["", "seed-1"])
+def test_a_purge_leaves_a_run_that_is_being_trained(saved, caplog, seed):
+    first, second = sorted(path.name for path in (saved / "models" / "toy-ce").iterdir() if not path.is_symlink())
+    (saved / "models" / "toy-ce" / first / "seed-1").mkdir()
+    with alone_in(saved / "models" / "toy-ce" / first / seed):
+        purge_runs(saved, "toy-ce", agreed=True)
+    for kind in KINDS:
+        assert [path.name for path in (saved / kind / "toy-ce").iterdir()] == [first]
+    assert f"{first}: another process is training there, it is not deleted" in caplog.text
+    purge_runs(saved, "toy-ce", agreed=True)
+    assert not list(saved.glob("*/toy-ce"))
 
 
 @pytest.mark.parametrize(

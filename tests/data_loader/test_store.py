@@ -3,7 +3,9 @@
 import multiprocessing
 import os
 import pickle
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -170,6 +172,27 @@ def test_what_a_killed_conversion_left_goes_after_a_day(tmp_path):
     os.utime(old, (0, 0))
     open_table(source, FRAMES, tmp_path)
     assert not old.exists() and young.exists()
+
+
+def test_of_several_that_want_a_cache_one_makes_it(tmp_path, monkeypatch):
+    """The others wait; a log line says so, which here is what the first one waits for."""
+    source = write(tmp_path / "rgb.pickle", {"a": np.ones((2, 6))})
+    original, conversions, goes_on = store._convert, [], threading.Event()
+
+    def convert(*arguments):
+        conversions.append(arguments)
+        if len(conversions) == 1:
+            others.append(pool.submit(open_table, source, FRAMES, tmp_path / "cache"))
+            assert goes_on.wait(60)
+        goes_on.set()
+        original(*arguments)
+
+    monkeypatch.setattr(store, "_convert", convert)
+    monkeypatch.setattr("utils.files.logger.info", lambda *arguments: goes_on.set())
+    others = []
+    with ThreadPoolExecutor() as pool:
+        tables = [open_table(source, FRAMES, tmp_path / "cache"), *(other.result() for other in others)]
+    assert len(conversions) == 1 and [len(table) for table in tables] == [1, 1]
 
 
 def test_an_interrupted_conversion_leaves_nothing(tmp_path, monkeypatch):

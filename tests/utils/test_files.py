@@ -1,10 +1,11 @@
 """Files that are there whole or not at all."""
 
 import json
+import os
 
 import pytest
 
-from utils.files import atomic_write, write_json
+from utils.files import atomic_write, remove_abandoned, write_json
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
@@ -28,6 +29,31 @@ def test_a_write_that_ends_well_takes_the_place_of_the_old(tmp_path):
         file.write(b"new")
         assert path.read_bytes() == b"a longer old content"
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x.bin", b"new")]
+
+
+def test_two_processes_of_one_number_do_not_share_a_temporary_file(tmp_path, monkeypatch):
+    """As in two containers on one disk, each of which counts from 1."""
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    path = tmp_path / "x.bin"
+    with atomic_write(path) as one:
+        with atomic_write(path) as other:
+            other.write(b"other")
+        assert path.read_bytes() == b"other"
+        one.write(b"one")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x.bin", b"one")]
+
+
+def test_what_killed_writes_left_goes_after_a_day(tmp_path):
+    path = tmp_path / "x.bin"
+    with pytest.raises(ZeroDivisionError), atomic_write(path):
+        (left,) = tmp_path.iterdir()
+        1 / 0  # noqa: B018
+    left.touch()
+    remove_abandoned(path)
+    assert left.exists()
+    os.utime(left, (0, 0))
+    remove_abandoned(path)
+    assert not left.exists()
 
 
 def test_json_is_written_whole(tmp_path):

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from utils.interrupts import held_back
+from utils.interrupts import Interruptions, Terminated, held_back, sigterm_raised
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +53,23 @@ def test_other_signals_wait_for_their_handlers_too():
         assert len(came) == 2
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_the_end_of_a_terminal_is_as_sigterm():
+    """SIGHUP, but not where `nohup` ignores it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with pytest.raises(Terminated), sigterm_raised():
+            os.kill(os.getpid(), signal.SIGHUP)
+        with sigterm_raised():
+            with Interruptions() as interruptions:
+                os.kill(os.getpid(), signal.SIGHUP)
+            assert interruptions.came
+            with pytest.raises(Terminated):
+                interruptions.heed()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with sigterm_raised():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -10,6 +10,7 @@ import pytest
 from archive_server import packed
 
 from utils.errors import command
+from utils.files import locked
 from utils.unpack import unpack
 
 FILE, DIR, LINK, HARD = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
@@ -275,6 +276,11 @@ def test_what_a_killed_process_left_is_not_taken_over(unpacked):
     left.mkdir(parents=True)
     (left / "half").write_bytes(b"half")
     assert set(unpacked(GOOD)) == {"data/MSRVTT", "data/MSRVTT/rgb.pickle", "data/MSVD", FEATS, GOOD[0]}
+
+
+def test_two_do_not_unpack_to_one_folder(refused):
+    with locked(Path("data"), "not told"):
+        assert "another process is unpacking to data" in refused(GOOD)
 
 
 def test_a_planted_link_in_place_of_the_folder_to_unpack_to(refused):
