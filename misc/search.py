@@ -18,6 +18,7 @@ from misc.searching.serving import command as serving
 from utils.errors import command
 
 DEFAULT = "query"
+POSITIONAL = "words"  # of every command that takes any
 SERVE = Command("a page in the browser that searches and plays the videos", serving.add_arguments, serving.run)
 COMMANDS = {**commands.COMMANDS, "serve": SERVE}
 
@@ -37,7 +38,12 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     name, rest = (arguments[0], arguments[1:]) if arguments[0] in COMMANDS else (DEFAULT, arguments)
     parser = argparse.ArgumentParser(prog=f"search.py {name}", description=COMMANDS[name].about)
     COMMANDS[name].add_arguments(parser)
-    args = parser.parse_intermixed_args(rest)  # options may stand before the words
+    end = rest.index("--") if "--" in rest else len(rest)
+    args = parser.parse_intermixed_args(rest[:end])  # options may stand before the words
+    if rest[end + 1 :]:  # that function would read these as options again
+        if not hasattr(args, POSITIONAL):
+            parser.error("nothing is expected behind --")
+        getattr(args, POSITIONAL).extend(rest[end + 1 :])
     args.run = COMMANDS[name].run
     return args
 

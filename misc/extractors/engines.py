@@ -1,6 +1,7 @@
 """Many videos at once: in several processes of this machine, or on Ray, here or on a cluster."""
 
 import concurrent.futures
+import contextlib
 import itertools
 import multiprocessing
 import os

@@ -124,22 +124,24 @@ def _build(args: argparse.Namespace) -> None:
 
 
 def _add_videos(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="*", metavar="ID", help="videos, anew if it has them (default: all that it lacks)")
+    parser.add_argument("words", nargs="*", metavar="ID", help="videos, anew if it has them (default: all that it lacks)")
     add_place(parser)
 
 
 def _add(args: argparse.Namespace) -> None:
-    logger.info("%d videos added", extend(*opened(args), args.ids or None))
+    logger.info("%d videos added", extend(*opened(args), args.words or None))
 
 
 def _remove_videos(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="+", metavar="ID", help="videos of the index")
+    parser.add_argument("words", nargs="*", metavar="ID", help="videos of the index")
     add_place(parser, checkpoint=False)
 
 
 def _remove(args: argparse.Namespace) -> None:
-    shrink(place_of(args), args.ids)
-    logger.info("%d videos removed", len(set(args.ids)))
+    if not args.words:
+        raise InputError("remove: expected the ids of videos")
+    shrink(place_of(args), args.words)
+    logger.info("%d videos removed", len(set(args.words)))
 
 
 def _add_info(parser: argparse.ArgumentParser) -> None:

@@ -95,6 +95,8 @@ class MilvusStore:
             raise InputError(f"{self.place}: no index, expected one: misc/search.py build")
         self._generation, self.effort, self.about = row.generation, row.effort, row.about
         self._tables = {pattern for generation, pattern in self._all() if generation == self._generation}
+        for pattern in self._tables:
+            self._client.load_collection(self._table(pattern))  # another process may have let go of it
         self.videos = Catalogue(self.about, self._columns(), self.place)
 
     def search(self, pattern: str, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -211,6 +213,7 @@ class MilvusStore:
         table = f"{self._prefix}_about"
         if not self._client.has_collection(table):
             return None
+        self._client.load_collection(table)
         rows = self._client.query(table, filter='id == "about"', output_fields=["content"])
         if not rows:
             return None
