@@ -51,7 +51,8 @@ def moved(name):
 def results(folder):
     """The content of `metrics.json`, without what another run has otherwise."""
     content = json.loads((folder / "metrics.json").read_text())
-    del content["checkpoint"], content["environment"], content["validation"]["steps_per_second"]
+    del content["checkpoint"], content["environment"], content["training_environment"]
+    del content["validation"]["steps_per_second"]
     del content["validation"]["loss"]
     return content
 
