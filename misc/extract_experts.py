@@ -34,6 +34,7 @@ from misc.jobs import cores
 from utils.errors import InputError, command
 from utils.files import lock, write_json
 from utils.progress import bar
+from utils.visualizer.videos import SUFFIXES
 
 FAILURES = "failures.json"
 ABOUT = "extraction.json"
@@ -56,7 +57,7 @@ class Collection:
         self.files: dict[str, Path] = {}
         self.failures: dict[str, dict[str, str]] = {}
         excluded = {path.resolve() for path in exclude}
-        for path in sorted(video_files(videos), key=_beside):
+        for path in sorted(video_files(videos), key=_rank):
             if path.resolve() in excluded:
                 continue
             relative = path.relative_to(videos)
@@ -179,7 +180,12 @@ def write_archive(collection: Collection, about: dict[str, dict], encoder: TextE
     counts = archive.write_experts(folder, done, collection.shards, list(settings.experts))
     if texts:
         archive.write_captions(folder, texts, encoder)
+    elif kept := archive.kept_lists(folder, set(done)):
+        parts = kept
+        print(f"{folder}: captions and lists of before are kept; --captions writes them anew")
     archive.write_lists(folder, done, parts)
+    before = archive.read_json(collection.folder / ABOUT).get("experts", {})
+    archive.remove_experts(folder, [name for name in before if name not in settings.experts])
     link_videos(args.videos, collection.folder / "videos")
     text = {"encoder": encoder.spec, "feat": encoder.feat, "dim": encoder.dim}
     experts = {name: about[name] | {"kind": "sequence"} for name in settings.experts}
@@ -204,8 +210,8 @@ def write_config(collection: Collection, config: dict, parts: dict[str, list[str
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and archive.read_json(path) != config:
         print(f"{path}: there already and not as it would be made now, it is left alone (delete it to have it made anew)")
-    else:
-        write_json(path, config)
+        return
+    write_json(path, config)
     print(f"next: python train.py --config {path}")
 
 
@@ -217,10 +223,12 @@ def link_videos(videos: Path, link: Path) -> None:
         link.symlink_to(target, target_is_directory=True)
 
 
-def _beside(path: Path) -> bool:
-    """Whether a file is, by its name, no video but what lies beside one of the same name, as pictures and subtitles do."""
+def _rank(path: Path) -> int:
+    """Which of several files of one name is the video: the one that a page would play, and not a picture or subtitles."""
+    if path.suffix.lower() in SUFFIXES:
+        return SUFFIXES.index(path.suffix.lower())
     kind, _ = mimetypes.MimeTypes().guess_type(path.name)
-    return kind is not None and not kind.startswith("video/")
+    return len(SUFFIXES) + int(kind is not None and not kind.startswith("video/"))
 
 
 @contextlib.contextmanager

@@ -3,19 +3,21 @@
 import contextlib
 import json
 import pickle
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgpack
 import numpy as np
 
+from misc.extractors.captions import PARTS
 from misc.extractors.shards import Shards
 from misc.extractors.text import TextEncoder
 from utils.files import atomic_write, write_json
 from utils.progress import bar
 
 ALL = "all_list.txt"
+VERSIONS = "versions.json"  # video -> what tells whether its experts have changed
 RAW_CAPTIONS = "raw-captions.pkl"
 MAP = b"\xdf"  # begins a map in msgpack, before the number of its entries in four bytes
 CHUNK = 1024  # captions that are encoded before they are written
@@ -28,13 +30,15 @@ def write_experts(folder: Path, ids: Sequence[str], shards: Shards, names: Seque
     """
     counts = dict.fromkeys(names, 0)
     words: dict[str, dict[str, list[str]]] = {}
+    versions: dict[str, str] = {}
     paths = {name: folder / f"{name}.mp" for name in names}
     with contextlib.ExitStack() as stack:
         files = {name: stack.enter_context(atomic_write(path)) for name, path in paths.items()}
         for file in files.values():
             file.write(MAP + bytes(4))
         for video in bar(ids, "collecting features"):
-            found = shards.read(video).found
+            shard = shards.read(video)
+            found, versions[video] = shard.found, shard.version(names)
             for name in names:
                 if found[name] is not None:
                     counts[name] += 1
@@ -44,6 +48,7 @@ def write_experts(folder: Path, ids: Sequence[str], shards: Shards, names: Seque
         for name, file in files.items():
             file.seek(len(MAP))
             file.write(counts[name].to_bytes(4, "big"))
+    write_json(folder / VERSIONS, versions)
     for name, path in paths.items():
         recognised = folder / f"{name}-words.json"
         if name in words:
@@ -53,6 +58,23 @@ def write_experts(folder: Path, ids: Sequence[str], shards: Shards, names: Seque
         if not counts[name]:
             path.unlink()
     return counts
+
+
+def remove_experts(folder: Path, names: Sequence[str]) -> None:
+    """Delete the files of experts that were extracted once and are not any more: they may be of other videos."""
+    for name in names:
+        for path in (folder / f"{name}.mp", folder / f"{name}-words.json"):
+            path.unlink(missing_ok=True)
+
+
+def kept_lists(folder: Path, ids: Container[str]) -> dict[str, list[str]]:
+    """The lists of parts that are there, without the videos that are not any more."""
+    paths = {part: folder / f"{part}_list.txt" for part in PARTS}
+    return {
+        part: [video for video in path.read_text(encoding="utf-8").splitlines() if video in ids]
+        for part, path in paths.items()
+        if path.exists()
+    }
 
 
 def write_captions(folder: Path, captions: Mapping[str, list[str]], encoder: TextEncoder) -> None:

@@ -1,20 +1,23 @@
 """Many videos at once: in several processes of this machine, or on Ray, here or on a cluster."""
 
 import concurrent.futures
-import contextlib
 import itertools
 import multiprocessing
 import os
+import re
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from misc.extractors.text import import_or_explain
 from misc.extractors.work import Outcome, Task, Work
+from utils.errors import InputError, one_line
 from utils.interrupts import leave_to_parent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DIED = "the process that looked at it died (out of memory, or a fault in a decoder)"
+CONNECT_SECONDS = 10
 AHEAD = 4  # videos a process that are given out before they are asked for
 
 # Gives what came of each video, in any order. A video that kills its process or takes too long fails alone.
@@ -54,17 +57,22 @@ def on_ray(work: Work, tasks: Iterable[Task], workers: int, timeout: float, addr
     All machines of a cluster need the project, its packages and the videos at the same places. A video whose actor dies or
     takes too long gets a second chance, and so does one that Ray gave to an actor that was just about to be started again.
     """
-    ray = import_or_explain("ray")
+    ray = import_or_explain("ray", "ray")
     from ray.util import ActorPool
 
-    ray.init(
-        address=address,
-        num_cpus=None if address else workers,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
-    )
+    address = address or os.environ.get("RAY_ADDRESS")
+    here = {} if address else {"num_cpus": workers, "include_dashboard": False}  # of a cluster that is started
+    _refuse_unreachable(address)
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level="ERROR",
+            runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
+            **here,
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise InputError(f"--address {address}: {one_line(str(error))[:200]}") from None
     try:
         actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=1)(_Looking)
         pool = ActorPool([actor.remote(work, timeout) for _ in range(workers)])
@@ -101,6 +109,20 @@ class _Looking:
             return self._work.look(task)
         finally:
             watch.cancel()
+
+
+def _refuse_unreachable(address: str | None) -> None:
+    """Refuse an address where nobody listens: Ray would try for minutes.
+
+    Raises:
+        InputError: nobody does.
+    """
+    found = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address or "")
+    if found:
+        try:
+            socket.create_connection((found[1], int(found[2])), CONNECT_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise InputError(f"--address {address}: cannot be reached ({error}), expected a cluster of Ray") from None
 
 
 def _too_long(timeout: float) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ class Shard:
     source: list[Any]
     recipes: dict[str, str]
     found: dict[str, Found | None]
+
+    def version(self, names: Sequence[str]) -> str:
+        """What tells whether those experts of a video are still the same."""
+        content = json.dumps([self.source, [self.recipes[name] for name in names]])
+        return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 class Shards:

@@ -50,7 +50,7 @@ def extend(embedder: Embedder, collection: Collection, place: Place, videos: Seq
     """Add videos to an index: how many. Those that are there already are embedded anew.
 
     Args:
-        videos: which (None: those that it lacks).
+        videos: which (None: those that it lacks or that have changed; and those that are no more are removed).
 
     Raises:
         InputError: no index, one of another checkpoint, or a video that is not in the collection.
@@ -59,9 +59,16 @@ def extend(embedder: Embedder, collection: Collection, place: Place, videos: Seq
     try:
         store.about.refuse_other(embedder.sha256, embedder.checkpoint, store.place)
         if videos is None:
-            videos = [video for video in collection.ids if video not in store.videos]
+            changed = collection.changed(store.videos)
+            videos = [video for video in collection.ids if video not in store.videos] + changed
+            gone = [video for video in store.videos.ids if video not in collection]
+            remove(store, gone)
+            if changed or gone:
+                logger.info("%d have changed, %d are gone", len(changed), len(gone))
+        else:
+            gone = []
         collection.check(videos)
-        if videos:
+        if videos or gone:
             _embed(embedder, collection, store, list(dict.fromkeys(videos)), None)
             store.settle()
             store.commit()
@@ -89,5 +96,6 @@ def shrink(place: Place, videos: Sequence[str]) -> None:
 def _embed(embedder: Embedder, collection: Collection, store: Store, videos: Sequence[str], probe: Probe | None) -> None:
     for batch, embedding in embedder.collection(collection, videos):
         add(store, batch.ids, batch.available, embedding)
+        store.videos.versions.update((video, collection.version(video)) for video in batch.ids)
         if probe is not None:
             probe.see(batch.ids, embedding)

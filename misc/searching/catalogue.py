@@ -10,12 +10,13 @@ from utils.errors import InputError
 
 
 class Columns(Part):
-    """The videos as they are written: of each, its id, its number and a 0 or 1 for each expert."""
+    """The videos as they are written: of each, its id, its number, a 0 or 1 for each expert, and of which version it is."""
 
     next: int
     ids: list[str]
     numbers: list[int]
     available: list[str]
+    versions: list[str] = []
 
 
 class Catalogue:
@@ -29,6 +30,7 @@ class Catalogue:
     Attributes:
         available: id -> a 0 or 1 for each expert.
         numbers: id -> number, ascending.
+        versions: id -> what tells whether the experts of the video have changed since ("" where nothing does).
         next: the next number.
 
     Raises:
@@ -39,8 +41,9 @@ class Catalogue:
         self._about = about
         columns = columns or Columns(next=0, ids=[], numbers=[], available=[])
         length, experts = len(columns.ids), len(about.experts)
+        versions = columns.versions or [""] * length
         numbers = np.array(columns.numbers, dtype=object)
-        if len(set(columns.ids)) < length or {len(columns.numbers), len(columns.available)} != {length}:
+        if len(set(columns.ids)) < length or {len(columns.numbers), len(columns.available), len(versions)} != {length}:
             raise InputError(f"{place}: damaged: a video twice, or lists of different lengths; build the index anew")
         known = set(columns.available)
         if any(len(x) != experts or set(x) - {"0", "1"} for x in known):
@@ -50,6 +53,7 @@ class Catalogue:
         self.next = columns.next
         self.numbers = dict(zip(columns.ids, columns.numbers, strict=True))
         self.available = {video: sys.intern(x) for video, x in zip(columns.ids, columns.available, strict=True)}
+        self.versions = dict(zip(columns.ids, versions, strict=True))
         self._by_number: dict[int, str] | None = None
         self._by_pattern: dict[str, np.ndarray] | None = None
 
@@ -68,7 +72,8 @@ class Catalogue:
     def columns(self) -> Columns:
         """What is to be written."""
         numbers, available = list(self.numbers.values()), list(self.available.values())
-        return Columns(next=self.next, ids=self.ids, numbers=numbers, available=available)
+        versions = [self.versions.get(video, "") for video in self.numbers]
+        return Columns(next=self.next, ids=self.ids, numbers=numbers, available=available, versions=versions)
 
     def video(self, number: int) -> str:
         """The video of a number."""
@@ -103,4 +108,5 @@ class Catalogue:
         """Drop videos that are there."""
         for video in videos:
             del self.numbers[video], self.available[video]
+            self.versions.pop(video, None)
         self._by_number = self._by_pattern = None

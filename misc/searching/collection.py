@@ -17,13 +17,14 @@ from data_loader.experts import Expert
 from data_loader.lists import read_list
 from data_loader.views import Captions, Features, Texts
 from misc.searching.about import read_json
+from misc.searching.catalogue import Catalogue
 from parse_config import ConfigParser
 from utils.errors import InputError
 from utils.visualizer.videos import find_videos
 
 ALL = "all_list.txt"
 EXTRACTION = "extraction.json"
-WORDS = "-words.json"
+VERSIONS, WORDS = "versions.json", "-words.json"
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +88,15 @@ class Collection:
         """
         if unknown := [video for video in videos if video not in self]:
             raise InputError(f"{self.folder}: no video '{unknown[0]}' in it, expected one of its {len(self._part_of)}")
+
+    def version(self, video: str) -> str:
+        """What tells whether the experts of a video have changed; "" where nothing does."""
+        return self._versions.get(video, "")
+
+    def changed(self, catalogue: Catalogue) -> list[str]:
+        """The videos whose experts have changed since they came into an index."""
+        known = catalogue.versions
+        return [x for x in self._part_of if known.get(x) and self.version(x) and known[x] != self.version(x)]
 
     def batches(self, videos: Sequence[str], size: int) -> Iterator[Batch]:
         """The experts of videos that are there, `size` at a time.
@@ -161,6 +171,14 @@ class Collection:
         if not isinstance(text, dict) or not isinstance(text.get("encoder"), str):
             raise InputError(f"{path}: text.encoder: not found, expected the name of a text encoder")
         return text["encoder"]
+
+    @cached_property
+    def _versions(self) -> dict[str, str]:
+        path = self._archive.folder / VERSIONS
+        content = read_json(path) if path.exists() else {}
+        if not isinstance(content, dict) or not all(isinstance(version, str) for version in content.values()):
+            raise InputError(f"{path}: expected an object, video -> its version")
+        return content
 
     @cached_property
     def _rows(self) -> dict[str, int]:

@@ -79,6 +79,11 @@ def searcher_of(args: argparse.Namespace) -> Searcher:
     if searcher.lacking:
         number, first = len(searcher.lacking), searcher.lacking[0]
         logger.warning("%d videos of %s are not in the index, first '%s': misc/search.py add", number, place.name, first)
+    if searcher.stale:
+        number, first = len(searcher.stale), searcher.stale[0]
+        logger.warning(
+            "%d videos in the index have changed or are gone since, first '%s': misc/search.py add", number, first
+        )
     return searcher
 
 
@@ -124,7 +129,7 @@ def _build(args: argparse.Namespace) -> None:
 
 
 def _add_videos(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="ID", help="videos, anew if it has them (default: all that it lacks)")
+    parser.add_argument("words", nargs="*", metavar="ID", help="these alone, anew if it has them")
     add_place(parser)
 
 
@@ -168,7 +173,7 @@ def _info(args: argparse.Namespace) -> None:
 COMMANDS = {
     "query": Command("search by words or by a video (the default: `search.py WORD ...`)", _add_query, _query),
     "build": Command("embed the collection and write its index, in place of one that is there", add_place, _build),
-    "add": Command("add videos to the index", _add_videos, _add),
+    "add": Command("add what is new or changed to the index, and drop what is gone", _add_videos, _add),
     "remove": Command("remove videos from the index", _remove_videos, _remove),
     "info": Command("say what is in the index", _add_info, _info),
 }

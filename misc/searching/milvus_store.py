@@ -254,7 +254,7 @@ def _client(uri: str) -> Iterator[Any]:
     pymilvus = import_or_explain("pymilvus", INSTALL)
     if "://" not in uri:
         import_or_explain("milvus_lite", INSTALL)
-        for name in ("grpc", "pymilvus"):  # of what a server has, and a file has not
+        for name in ("grpc", "pymilvus", "milvus_lite"):  # of what a server has, and a file has not
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if not uri.endswith(".db") or not Path(uri).parent.is_dir():
             raise InputError(f"--uri {uri}: expected a server (http://host:19530), or a file .db in a folder that is there")

@@ -102,6 +102,12 @@ class Searcher:
         """The videos of the collection that the index lacks."""
         return [video for video in self._collection.ids if video not in self._store.videos]
 
+    @cached_property
+    def stale(self) -> list[str]:
+        """The videos of the index that have changed since, or are no more in the collection."""
+        gone = [video for video in self._store.videos.ids if video not in self._collection]
+        return [*self._collection.changed(self._store.videos), *gone]
+
     def search(self, text: str, k: int = 10) -> Answer:
         """The videos that words describe best.
 

@@ -7,6 +7,7 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -30,6 +31,7 @@ from misc import extract_experts
 from misc.extractors import work as work_module
 from misc.extractors.extractor import EXTRACTORS, Found
 from misc.extractors.shards import Shards
+from utils.visualizer.videos import find_videos
 
 COMMAND = [sys.executable, str(ROOT / "misc/extract_experts.py"), "--videos", "clips", "--name", "Mine"]
 ARCHIVE = Path("data/Mine/symlinked-feats")
@@ -289,11 +291,43 @@ def test_files_that_cannot_be_used_are_noted_with_the_reason(looked, extract):
         "by\\udcfftes.mkv": {"file": "by\\udcfftes.mkv", "reason": letters},
         "empty": {"file": "empty.mp4", "reason": "empty (0 bytes)"},
         "line\nend.mkv": {"file": "line\\nend.mkv", "reason": letters},
-        "same.mkv": {"file": "same.mkv", "reason": "its name differs from that of same.avi in its suffix alone"},
+        "same.avi": {"file": "same.avi", "reason": "its name differs from that of same.mkv in its suffix alone"},
         "sub/notes é": {"file": "notes é.mp4", "reason": found["sub/notes é"]["reason"]},
     }
     assert found["sub/notes é"]["reason"].startswith("no video, or damaged (")
     assert "data/Mine/failures.json: 6 files cannot be used, with the reason of each" in out
+
+
+def test_of_two_files_of_one_name_the_one_that_a_page_plays_is_looked_at(looked, extract):
+    for suffix in ("avi", "mkv", "mp4", "MOV"):
+        film(f"same.{suffix}")
+    extract()
+    assert Shards(Path("data/Mine/extracted")).read("same").source[0] == "same.mp4"
+    assert find_videos(Path("clips"))["same"] == "videos/same.mp4"
+
+
+def test_nothing_of_before_is_left_in_the_archive(films, extract):
+    """Fewer experts, a video that is gone, and no captions any more."""
+    captions(films)
+    extract("--captions", "captions.json")
+    gone, path = next(iter(films.items()))
+    path.unlink()
+    out, _ = extract("--experts", "scene")
+    assert sorted(path.name for path in ARCHIVE.glob("*.mp")) == ["scene.mp", "text-toy.mp"]
+    assert "captions and lists of before are kept" in out
+    listed = {part: (ARCHIVE / f"{part}_list.txt").read_text().splitlines() for part in ("all", "train", "val", "test")}
+    assert sorted(listed.pop("all")) == sorted(set(films) - {gone})
+    assert gone not in sum(listed.values(), []) and len(sum(listed.values(), [])) == len(films) - 1
+
+
+def test_a_cluster_that_cannot_be_reached_is_one_line(films, refused, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    line = f"--address {address}: cannot be reached"
+    assert line in refused("--engine", "ray", "--address", address)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    assert line in refused("--engine", "ray")
 
 
 def test_what_lies_beside_a_video_does_not_take_its_place(looked, extract):
@@ -473,7 +507,7 @@ def test_videos_that_are_in_place_already(films, extract, call):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--workers", "0"], "--workers 0, --timeout 600: expected numbers above 0"),
+        (["--workers", "0"], "--workers 0, --timeout 1800: expected numbers above 0"),
         (["--timeout", "nan"], "--timeout nan: expected numbers above 0"),
         (["--timeout", "inf"], "--timeout inf: expected numbers above 0"),
         (["--split", "80/20"], "--split 80/20: expected the shares of train, val and test"),

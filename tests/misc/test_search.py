@@ -104,6 +104,37 @@ def test_videos_are_added_and_removed(collection, search):
     assert f"videos with audio {len(has['audio'])}, rgb 44, scene {len(has['scene'])}" in out
 
 
+def test_what_has_changed_or_is_gone_is_told_and_mended_by_add(collection, search):
+    """As an extraction leaves it: versions.json says which videos have other features than before."""
+    archive, _ = collection
+    versions = Path("data/Toy/symlinked-feats/versions.json")
+    versions.write_text(json.dumps(dict.fromkeys(archive.ids, "one")))
+    search("build", *RESUME)
+    assert "since" not in search(QUERY, *RESUME)[1]
+    changed, gone = archive.ids[5], archive.ids[7]
+    archive.features["rgb"][changed] = archive.features["rgb"][archive.ids[6]]
+    for list_name, listed in archive.lists.items():
+        archive.lists[list_name] = [video for video in listed if video != gone]
+    archive.write()
+    versions.write_text(json.dumps({video: "two" if video == changed else "one" for video in archive.ids if video != gone}))
+    warning = f"2 videos in the index have changed or are gone since, first '{changed}': misc/search.py add\n"
+    assert warning in search(QUERY, *RESUME)[1]
+    assert search("add", *RESUME)[1].endswith("1 have changed, 1 are gone\n1 videos added\n")
+    out, err = search(QUERY, *RESUME, "-k", 44, "--json")
+    assert err == ""
+    search("build", *RESUME)
+    anew, _ = search(QUERY, *RESUME, "-k", 44, "--json")
+    one, two = ({hit["id"]: hit["similarity"] for hit in json.loads(x)["hits"]} for x in (out, anew))
+    assert one.keys() == two.keys() and gone not in one and one == pytest.approx(two, abs=1e-6)
+
+
+def test_ids_and_words_may_begin_with_a_dash(collection, search, refuse):
+    search("build", *RESUME)
+    assert "no video '-dash' in it" in refuse("remove", *PLACE, "--", "-dash")
+    assert json.loads(search(*RESUME, "--json", "--", "-5", "degrees")[0])["query"] == "-5 degrees"
+    assert "expected the ids of videos" in refuse("remove", *PLACE)
+
+
 def test_the_index_can_be_elsewhere_and_of_another_kind(collection, search):
     Path("data/Toy").rename("elsewhere")
     place = [*RESUME, "--data_dir", "elsewhere", "--index_dir", "mine"]

@@ -1,8 +1,10 @@
 """The same index in Milvus, here in a local file: the client's code is that for a server."""
 
+import subprocess
 import sys
 
 import pytest
+from conftest import ROOT
 from searching import make_about, new_store, old_store, part_of, random_texts, random_videos
 
 from misc.searching import store as stores
@@ -118,3 +120,15 @@ def test_the_command_with_a_local_file(collection, call):
     assert answers[0] == answers[1]
     code, out, _ = call(search_command, "info", "--name", "Toy", "--uri", "milvus.db")
     assert code == 0 and "milvus.db, Toy: flat index of Toy, 44 videos" in out
+
+
+def test_processes_that_did_not_build_the_index_can_use_it(collection):
+    place = ["--name", "Toy", "--uri", "milvus.db"]
+    similar = ["--video", "video3", "--resume", "model.pth", "--json", *place]
+    answers = []
+    for arguments in (similar, similar, ["remove", *place, "video5"], ["info", *place]):
+        command = [sys.executable, ROOT / "misc/search.py", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+        answers.append(done.stdout)
+    assert answers[0] == answers[1] != "" and "flat index of Toy, 43 videos" in answers[3]
