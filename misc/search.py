@@ -6,6 +6,7 @@ The first search embeds the collection and keeps the index in data/<name>/index.
 """
 
 import argparse
+import difflib
 import logging
 import sys
 from pathlib import Path
@@ -35,6 +36,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         )
         parser.add_argument("command", help=argparse.SUPPRESS)
         parser.parse_args(arguments)
+    if arguments[0] not in COMMANDS and (near := difflib.get_close_matches(arguments[0], COMMANDS, 1, 0.75)):
+        print(f"'{arguments[0]}' is no command, so it is searched for; did you mean {near[0]}?", file=sys.stderr)
     name, rest = (arguments[0], arguments[1:]) if arguments[0] in COMMANDS else (DEFAULT, arguments)
     parser = argparse.ArgumentParser(prog=f"search.py {name}", description=COMMANDS[name].about)
     COMMANDS[name].add_arguments(parser)

@@ -34,7 +34,6 @@ def write_page(
         "experts": searcher.experts,
         "asked": None if video is None else _tile(searcher.hit_of(video), searcher),
         "hits": [_tile(hit, searcher) for hit in answer.hits],
-        "weights": None if answer.weights is None else list(answer.weights.values()),
     }
     write_bytes(folder / "data.js", script("registerResults", content))
     query = answer.query if video is None else f"Videos like {video}"
@@ -57,4 +56,6 @@ def _tile(hit: Hit, searcher: Searcher) -> dict[str, object]:
     words = [f"{expert}: {' '.join(found)}" for expert, found in hit.words.items()]
     text = " / ".join([*words, *hit.captions[:1]])
     tile = {"video": {"id": hit.id, "address": hit.clip, "has": has, "counts": counts}, "text": text}
+    if hit.weights is not None:
+        tile["weights"] = list(hit.weights.values())  # as they apply to this video
     return tile if hit.similarity is None else {**tile, "similarity": hit.similarity}
