@@ -3,12 +3,18 @@
 import copy
 import json
 import logging
+import os
 import pickle
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+# Milvus Lite and Ray leave threads of gRPC in this process, whose handlers abort what is forked after them.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+THREADS = torch.get_num_threads()
 
 pytest_plugins = ["syncing", "searching", "browsing"]
 
@@ -60,6 +66,13 @@ def logging_as_before():
             root.removeHandler(handler)
             handler.close()
     root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before():
+    """Extractors and trainings in this process take another number; the next test shall round as always."""
+    yield
+    torch.set_num_threads(THREADS)
 
 
 class Archive:
