@@ -1,6 +1,7 @@
 """`misc/search.py serve`, on a small collection with a real model."""
 
 import dataclasses
+import functools
 import re
 import signal
 import socket
@@ -149,7 +150,8 @@ def test_missing_packages_are_named(collection, refused, monkeypatch):
 def test_signals_end_it_cleanly(indexed, number, code, word):
     """While a connection stays open, and a query fails for want of a text encoder."""
     command = [sys.executable, ROOT / "misc" / "search.py", "serve", *RESUME, "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores Ctrl-C
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeded) as process:
         try:
             line = next(line for line in process.stderr if "page" in line)  # FAISS says before how it was loaded
             address = re.fullmatch(r"search page of Toy: http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends it\)\n", line)
