@@ -32,9 +32,13 @@ class Shard:
     found: dict[str, Found | None]
 
     def version(self, names: Sequence[str]) -> str:
-        """What tells whether those experts of a video are still the same."""
-        content = json.dumps([self.source, [self.recipes[name] for name in names]])
-        return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        """A digest of what those experts found in a video."""
+        digest = hashlib.sha256()
+        for name in names:
+            x = None if self.found[name] is None else self.found[name].features
+            digest.update(f"{name} {None if x is None else (x.dtype.str, x.shape)} ".encode())
+            digest.update(b"" if x is None else np.ascontiguousarray(x))
+        return digest.hexdigest()[:16]
 
 
 class Shards:
