@@ -44,7 +44,7 @@ def pairwise_similarity(
         scale = (_squared_lengths(text) @ video.available.T) * masked.square().sum(dim=1)  # (T, V), squared
     else:
         scale = text.weights @ video.available.T  # (T, V)
-    scale = _nonzero(scale)
+    scale = as_denominator(scale)
     return weighted @ masked.T / (scale.sqrt() if l2renorm else scale)
 
 
@@ -68,15 +68,15 @@ def paired_similarity_2019(
         owners = torch.arange(num_texts, device=text.weights.device) // (num_texts // num_videos)
     paired = video.available[owners]  # (T, M)
     weights = text.weights * paired
-    text = TextEmbedding(text.experts, weights / _nonzero(weights.sum(dim=1, keepdim=True)))
+    text = TextEmbedding(text.experts, weights / as_denominator(weights.sum(dim=1, keepdim=True)))
     joined = torch.cat(video.experts, dim=1)  # (V, D)
     sims = _weighted_concatenation(text) @ joined.T
     if l2renorm:
-        sims = sims / _nonzero(_squared_lengths(text).sum(dim=1, keepdim=True) * joined.square().sum(dim=1)).sqrt()
+        sims = sims / as_denominator(_squared_lengths(text).sum(dim=1, keepdim=True) * joined.square().sum(dim=1)).sqrt()
     return sims
 
 
-def _nonzero(x: Tensor) -> Tensor:
+def as_denominator(x: Tensor) -> Tensor:
     """`x` as a denominator: 1 where it is 0, and so is what it divides."""
     return torch.where(x > 0, x, 1)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from model.similarity import TextEmbedding, VideoEmbedding
+from model.similarity import TextEmbedding, VideoEmbedding, as_denominator
 
 
 def pattern_of(row: Sequence[float]) -> str:
@@ -45,7 +45,7 @@ def video_vectors(video: VideoEmbedding, pattern: str, l2renorm: bool) -> np.nda
     """The vectors of N videos, all of `pattern`: (N, width), of length 1 (or 0) with `l2renorm`."""
     joined = torch.cat([video.experts[i] for i in members(pattern)], dim=1)
     if l2renorm:
-        joined = joined / _nonzero(joined.norm(dim=1, keepdim=True))
+        joined = joined / as_denominator(joined.norm(dim=1, keepdim=True))
     return joined.numpy()
 
 
@@ -59,7 +59,7 @@ def query_vectors(text: TextEmbedding, pattern: str, l2renorm: bool) -> np.ndarr
     weights = text.weights[:, chosen].double()  # those of a pattern may all be tiny
     joined = torch.cat([text.experts[i] * w[:, None] for i, w in zip(chosen, weights.T, strict=True)], dim=1)
     scale = joined.norm(dim=1, keepdim=True) if l2renorm else weights.sum(dim=1, keepdim=True)
-    return (joined / _nonzero(scale)).float().numpy()
+    return (joined / as_denominator(scale)).float().numpy()
 
 
 def merged(parts: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> list[list[tuple[int, float]]]:
@@ -78,8 +78,3 @@ def merged(parts: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> list[list[
         order = found[np.lexsort((names[found], -row[found]))][:k]
         best.append([(int(names[i]), float(row[i])) for i in order])
     return best
-
-
-def _nonzero(x: torch.Tensor) -> torch.Tensor:
-    """`x` as a denominator: 1 where it is 0, and so is what it divides."""
-    return torch.where(x > 0, x, 1)
