@@ -9,18 +9,13 @@ import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
+from misc.extractors.containers import FORMATS, contradiction_of_avi, wrong_suffix
 from misc.extractors.extractor import SAMPLE_RATE, Media
 from utils.errors import one_line
 
-# Containers of videos alone: playlists, and others that name further files or addresses to read, are none.
-FORMATS = (
-    *("3g2", "3gp", "asf", "avi", "dv", "flv", "gif", "h264", "hevc", "ivf", "m4a", "m4v", "matroska", "mj2", "mov", "mp4"),
-    *("mpeg", "mpegts", "mpegvideo", "mxf", "nut", "ogg", "rm", "webm", "wtv"),
-)
 SMALLEST, MOST_PIXELS = 16, 1 << 26  # of the sides of a frame; of a frame
 SLOWEST = 1000  # samples a second of a sound track: with fewer it is none, and a few bytes would be hours
-TRUNCATED = 0.2  # the share of the length that a container promises and that may lack, beside a second
-FALLBACK_RATE = 25.0  # frames a second where a file says nothing of times
+TRUNCATED, SLACK = 0.2, 0.1  # of the length that a container promises: the share, and beside it the seconds, that may lack
 
 
 class VideoError(Exception):
@@ -48,7 +43,7 @@ def read_video(path: Path, sampling: Sampling) -> Media:
     """Decode a file.
 
     Raises:
-        VideoError: it is no video, is damaged or cut off, or has no picture.
+        VideoError: it is no video, is damaged or cut off, has no picture, no frame rate, or the suffix of other files.
         OSError: it cannot be read at all.
     """
     if not path.stat().st_size:
@@ -63,35 +58,48 @@ def read_video(path: Path, sampling: Sampling) -> Media:
 
 def _decode(container: "av.container.InputContainer", sampling: Sampling) -> Media:
     """The media of an open file."""
-    tracks = [track for track in container.streams.video if not track.disposition & Disposition.attached_pic]  # no covers
-    if not tracks:
-        raise VideoError("no video track")
-    video, codec = tracks[0], tracks[0].codec_context
-    if codec is None:
-        raise VideoError("a video track of an unknown kind")
-    _refuse_size(codec.width, codec.height)
-    codec.options = {"max_pixels": str(MOST_PIXELS)}  # a frame may be larger than the container says
+    video = _picture_track(container)
+    video.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # a frame may be larger than the container says
     video.thread_type = "AUTO"
     streams = [video, *[track for track in container.streams.audio if _can_be_heard(track)][:1]]
     length = (container.duration or 0) / av.time_base  # seconds
     frames, sound = _Frames(sampling, length), _Sound(sampling.most_seconds)
+    rate = float(video.average_rate or video.guessed_rate or 0)
     end = 0.0  # seconds that were decoded
     for packet in container.demux(streams):
         for frame in packet.decode():
             if isinstance(frame, av.VideoFrame):
-                seconds = frames.number / float(video.average_rate or FALLBACK_RATE) if frame.time is None else frame.time
+                seconds = frames.number / rate if frame.time is None and rate else frame.time or 0.0
                 frames.take(frame, seconds)
+                lasts = float(frame.duration * frame.time_base) if frame.duration else 1 / rate if rate else 0.0
             else:
-                seconds = (frame.time or 0.0) + frame.samples / frame.sample_rate
+                seconds, lasts = frame.time or 0.0, frame.samples / frame.sample_rate
                 sound.take(frame)
-            end = max(end, seconds)
+            end = max(end, seconds + lasts)
     if not frames.kept:
         raise VideoError("no picture can be decoded")
+    if frames.number > 1 and frames.last == frames.times[0]:
+        raise VideoError(f"0 frames a second: no time passes between its {frames.number} pictures")
     start = min((stream.start_time or 0) * float(stream.time_base) for stream in streams)
-    if end - start < (1 - TRUNCATED) * length - 1:
+    if end - start < (1 - TRUNCATED) * length - SLACK:
         raise VideoError(f"cut off: it ends after {end - start:.1f} of {length:.1f} s")
     times = np.array(frames.times)
     return Media(np.stack(frames.kept), times - times[0], sound.whole() if len(streams) > 1 else None)
+
+
+def _picture_track(container: "av.container.InputContainer") -> "av.video.stream.VideoStream":
+    """The track that is decoded, unless the file can be refused before."""
+    tracks = [track for track in container.streams.video if not track.disposition & Disposition.attached_pic]  # no covers
+    if not tracks:
+        raise VideoError("no video track")
+    path, form = Path(container.name), container.format.name
+    if reason := wrong_suffix(path, form) or (contradiction_of_avi(path) if form == "avi" else None):
+        raise VideoError(reason)
+    codec = tracks[0].codec_context
+    if codec is None:
+        raise VideoError("a video track of an unknown kind")
+    _refuse_size(codec.width, codec.height)
+    return tracks[0]
 
 
 def _can_be_heard(track: "av.audio.stream.AudioStream") -> bool:
@@ -110,13 +118,13 @@ class _Frames:
 
     Attributes:
         kept, times: the frames (H, W, 3) and their times in seconds.
-        number: frames that were seen.
+        number, last: how many were seen, and the time of the last of them.
     """
 
     def __init__(self, sampling: Sampling, length: float):
         self.kept: list[np.ndarray] = []
         self.times: list[float] = []
-        self.number = 0
+        self.number, self.last = 0, 0.0
         self._most, self._side = sampling.most, sampling.side
         self._interval = max(1 / sampling.rate, length / sampling.most)
         self._reformatter = VideoReformatter()  # one for all: setting it up takes longer than converting a frame
@@ -124,7 +132,7 @@ class _Frames:
 
     def take(self, frame: av.VideoFrame, seconds: float) -> None:
         """Keep a frame if it is time."""
-        self.number += 1
+        self.number, self.last = self.number + 1, seconds
         if self.times and seconds < self.times[-1] + self._interval * 0.999:
             return
         _refuse_size(frame.width, frame.height)

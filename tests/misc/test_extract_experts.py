@@ -97,7 +97,8 @@ def film(name, number=0, folder="clips", sound=True):
     frames = np.full((4, 32, 32, 3), 200 if number % 2 else 40, np.uint8)
     frames[:, :16, : 2 + number % 28] = (250, 10, 10)
     tone = clips.sine(0.5, 16000, 200 + 100 * number) if sound else None
-    return clips.write(path, frames, 8, tone, 16000, form="matroska")
+    form = None if path.suffix.lower() in (".avi", ".mov", ".mp4") else "matroska"
+    return clips.write(path, frames, 8, tone, 16000, form=form, sound_codec="aac" if path.suffix == ".mp4" else "pcm_s16le")
 
 
 @pytest.fixture
@@ -298,6 +299,34 @@ def test_files_that_cannot_be_used_are_noted_with_the_reason(looked, extract):
     assert "data/Mine/failures.json: 6 files cannot be used, with the reason of each" in out
 
 
+def test_hostile_and_broken_videos_are_noted_and_the_rest_goes_on(looked, extract):
+    """Cut off, of no bytes, a wrong suffix, 0 frames a second, 100,000 x 1 pixels, sound alone."""
+    good = film("good.mkv").read_bytes()
+    folder = Path("clips")
+    folder.joinpath("cut.mkv").write_bytes(good[: len(good) // 3])
+    folder.joinpath("empty.mkv").touch()
+    folder.joinpath("suffix.mp4").write_bytes(good)
+    folder.joinpath("text.mp4").write_text("no video\n" * 100)
+    still = bytearray(film("still.avi").read_bytes())
+    rate = still.index(b"strh") + 32
+    still[rate : rate + 4] = bytes(4)
+    folder.joinpath("still.avi").write_bytes(still)
+    clips.write(folder / "strip.mkv", np.zeros((2, 1, 100000, 3), np.uint8), codec="ffv1")
+    clips.write(folder / "sound.mkv", sound=clips.sine(1, 16000, 440), sample_rate=16000)
+    out, _ = extract()
+    assert (ARCHIVE / "all_list.txt").read_text().split() == ["good"]
+    reasons = {name: failure["reason"] for name, failure in failures().items()}
+    assert reasons.pop("cut").startswith(("cut off", "no video, or damaged"))
+    assert reasons.pop("text").startswith("no video, or damaged")
+    assert reasons.pop("suffix").startswith("its suffix .mp4 is wrong: by its content it is matroska,webm")
+    assert reasons.pop("strip").startswith("frames of 100000 x 1 pixels")
+    assert reasons == {
+        "empty": "empty (0 bytes)",
+        "still": "0 frames a second, says its header",
+        "sound": "no video track",
+    }
+
+
 def test_of_two_files_of_one_name_the_one_that_a_page_plays_is_looked_at(looked, extract):
     for suffix in ("avi", "mkv", "mp4", "MOV"):
         film(f"same.{suffix}")
@@ -335,7 +364,7 @@ def test_what_lies_beside_a_video_does_not_take_its_place(looked, extract):
     video = film("a.mkv")
     for suffix in ("jpg", "json", "srt", "txt", "aac", "html"):
         Path(f"clips/a.{suffix}").write_text("beside")
-    film("other.txt", 1)  # alone it is looked at
+    film("other", 1)  # alone it is looked at, without a suffix too
     _, seen = extract()
     assert sorted(seen) == ["a", "other"]
     assert Shards(Path("data/Mine/extracted")).read("a").source[0] == video.name
