@@ -7,7 +7,6 @@ interrupted, and looks only at what is new or changed. Files that cannot be used
 
 import argparse
 import contextlib
-import mimetypes
 import os
 import re
 import sys
@@ -24,71 +23,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from base.device import select_device
 from data_loader.datasets import LAYOUTS
 from misc.extractors import archive, captions
+from misc.extractors.collection import Collection
 from misc.extractors.engines import ENGINES, in_processes, on_ray
-from misc.extractors.settings import DEFAULT, Settings, read_settings
-from misc.extractors.shards import Shards
+from misc.extractors.settings import DEFAULT, read_settings
 from misc.extractors.text import TextEncoder, text_encoder
-from misc.extractors.video import video_files
 from misc.extractors.work import Outcome, Task, Work
 from misc.jobs import cores
+from misc.own_files import EXTRACTION, FAILURES
 from utils.errors import InputError, command
 from utils.files import lock, write_json
 from utils.progress import bar
-from utils.visualizer.videos import SUFFIXES
 
-FAILURES = "failures.json"
-ABOUT = "extraction.json"
 FLUSH_SECONDS = 30
 MOST_SECONDS = 1e6
-
-
-class Collection:
-    """A folder of videos and what is extracted of them.
-
-    Attributes:
-        files: id -> file, of those that have a proper name.
-        failures: id -> what is wrong with it.
-    """
-
-    def __init__(self, name: str, data_dir: Path, videos: Path, settings: Settings, exclude: Sequence[Path]):
-        self.name, self.folder, self.settings = name, data_dir, settings
-        self.archive = data_dir / "symlinked-feats"
-        self.shards = Shards(data_dir / "extracted")
-        self.files: dict[str, Path] = {}
-        self.failures: dict[str, dict[str, str]] = {}
-        excluded = {path.resolve() for path in exclude}
-        for path in sorted(video_files(videos), key=_rank):
-            if path.resolve() in excluded:
-                continue
-            relative = path.relative_to(videos)
-            video = relative.with_suffix("").as_posix()
-            if not video.isprintable() or video != video.strip():
-                self.fail(str(relative), path, "its name has letters that cannot be printed, or spaces at an end")
-            elif video in self.files:
-                self.fail(str(relative), path, f"its name differs from that of {self.files[video].name} in its suffix alone")
-            else:
-                self.files[video] = path
-        if not self.files:
-            raise InputError(f"{videos}: no video files, expected some")
-
-    def fail(self, video: str, path: Path, reason: str) -> None:
-        """Note that a file cannot be used."""
-        self.failures[video.encode("utf-8", "backslashreplace").decode()] = {
-            "file": path.name if path.name.isprintable() else ascii(path.name)[1:-1],
-            "reason": reason,
-        }
-
-    def missing(self, video: str) -> tuple[str, ...] | None:
-        """The experts that are yet to be extracted of a video; None if its file has vanished, which is noted."""
-        try:
-            return self.shards.missing(video, self.files[video], self.settings)
-        except FileNotFoundError:
-            self.fail(video, self.files[video], "it has vanished")
-            return None
-
-    def write_failures(self) -> None:
-        """Write failures.json."""
-        write_json(self.folder / FAILURES, dict(sorted(self.failures.items())))
 
 
 def extract(collection: Collection, work: Work, engine: partial) -> None:
@@ -184,13 +131,13 @@ def write_archive(collection: Collection, about: dict[str, dict], encoder: TextE
         parts = kept
         print(f"{folder}: captions and lists of before are kept; --captions writes them anew")
     archive.write_lists(folder, done, parts)
-    before = archive.read_json(collection.folder / ABOUT).get("experts", {})
+    before = archive.read_json(collection.folder / EXTRACTION).get("experts", {})
     archive.remove_experts(folder, [name for name in before if name not in settings.experts])
     link_videos(args.videos, collection.folder / "videos")
     text = {"encoder": encoder.spec, "feat": encoder.feat, "dim": encoder.dim}
     experts = {name: about[name] | {"kind": "sequence"} for name in settings.experts}
     content = {"name": collection.name, "videos": len(done), "text": text, "settings": settings.model_dump()}
-    write_json(collection.folder / ABOUT, content | {"experts": experts})
+    write_json(collection.folder / EXTRACTION, content | {"experts": experts})
     print(f"{folder}: {len(done)} videos; with {', '.join(f'{name} {count}' for name, count in counts.items())}")
     if collection.failures:
         print(f"{collection.folder / FAILURES}: {len(collection.failures)} files cannot be used, with the reason of each")
@@ -221,14 +168,6 @@ def link_videos(videos: Path, link: Path) -> None:
     if link.is_symlink() or not link.exists():
         link.unlink(missing_ok=True)
         link.symlink_to(target, target_is_directory=True)
-
-
-def _rank(path: Path) -> int:
-    """Which of several files of one name is the video: the one that a page would play, and not a picture or subtitles."""
-    if path.suffix.lower() in SUFFIXES:
-        return SUFFIXES.index(path.suffix.lower())
-    kind, _ = mimetypes.MimeTypes().guess_type(path.name)
-    return len(SUFFIXES) + int(kind is not None and not kind.startswith("video/"))
 
 
 @contextlib.contextmanager

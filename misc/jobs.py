@@ -9,9 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from utils.interrupts import held_back
+from utils.progress import bar
 
 ROOT = Path(__file__).resolve().parent.parent
 POLL_SECONDS = 0.1
@@ -46,25 +45,25 @@ def run_jobs(jobs: Sequence[Job], parallel: int) -> list[str]:
         A line for each that failed.
     """
     waiting, running, failures = list(jobs), {}, []
-    bar = tqdm(total=len(jobs), dynamic_ncols=True, leave=False, file=sys.stdout, disable=not sys.stdout.isatty())
+    shown = bar(total=len(jobs))
     try:
         while waiting or running:
             while waiting and len(running) < parallel:
                 with held_back():  # no child that nobody knows
                     job = waiting.pop(0)
                     running[job] = _start(job, max(1, cores() // parallel))
-                bar.set_postfix_str(", ".join(job.name for job in running))
+                shown.set_postfix_str(", ".join(job.name for job in running))
             time.sleep(POLL_SECONDS)
             for job, process in list(running.items()):
                 if process.poll() is not None:
                     del running[job]
-                    bar.update()
+                    shown.update()
                     failures += _failure(job, process.returncode)
                     done = len(jobs) - len(waiting) - len(running)
-                    tqdm.write(f"{done}/{len(jobs)} {job.name}: {'failed' if process.returncode else 'done'}", sys.stdout)
+                    shown.write(f"{done}/{len(jobs)} {job.name}: {'failed' if process.returncode else 'done'}", sys.stdout)
     finally:
         _stop(list(running.values()))
-        bar.close()
+        shown.close()
     return failures
 
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -32,6 +31,7 @@ from misc.demo.word_vectors import word_vectors
 from misc.extractors import statistics
 from utils.errors import InputError, command
 from utils.files import atomic_write, write_json
+from utils.progress import bar
 
 PARTS = ("videos", "symlinked-feats")
 MADE, CAPTIONS = "made.json", "captions.csv"
@@ -62,9 +62,7 @@ def make_clips(clips: Mapping[str, Clip], folder: Path, workers: int, narrate: b
     paths = [folder / f"{name}.webm" for name in clips]
     with concurrent.futures.ProcessPoolExecutor(workers) as pool:
         made = pool.map(make_clip, clips.values(), paths, itertools.repeat(narrate), chunksize=8)
-        for name, seen in tqdm(
-            zip(clips, made, strict=True), desc="clips", total=len(clips), disable=not sys.stdout.isatty()
-        ):
+        for name, seen in bar(zip(clips, made, strict=True), "clips", total=len(clips)):
             for expert, values in seen.items():
                 if values is not None:
                     features.setdefault(expert, {})[name] = values

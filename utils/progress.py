@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TextIO
 
 import humanize
 from tqdm import tqdm
@@ -13,10 +13,10 @@ def size_text(size: float) -> str:
     return humanize.naturalsize(size, binary=True)
 
 
-def bar(items: Iterable | None = None, description: str | None = None, **options: Any) -> tqdm:
-    """A bar on standard output that counts what is done; none where that is no terminal."""
-    shown = {"file": sys.stdout, "leave": False, "dynamic_ncols": True, "disable": not sys.stdout.isatty()}
-    return tqdm(items, desc=description, **shown, **options)
+def bar(items: Iterable | None = None, description: str | None = None, file: TextIO | None = None, **options: Any) -> tqdm:
+    """A bar on `file` (None: standard output) that counts what is done; none where that is no terminal."""
+    file = file or sys.stdout
+    return tqdm(items, desc=description, file=file, leave=False, dynamic_ncols=True, disable=not file.isatty(), **options)
 
 
 class SizeBar(tqdm):

@@ -5,20 +5,18 @@ The similarities are random, some of them tied, and some captions are missing.
 
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from model.metric import t2v_ranks, v2t_ranks
 from utils.errors import InputError
 from utils.files import write_json
 from utils.matrix import FileMatrix, Matrix, row_blocks
-from utils.progress import size_text
+from utils.progress import bar, size_text
 
 VIDEOS, CAPTIONS, REPETITIONS = 2990, 20, 7
 
@@ -92,7 +90,7 @@ def measure(sims: np.ndarray, masks: np.ndarray, repetitions: int) -> dict[str, 
 
 
 def _turns(names: list[str], repetitions: int) -> Iterator[str]:
-    for _ in tqdm(range(repetitions), desc="repetitions", leave=False, disable=not sys.stdout.isatty()):
+    for _ in bar(range(repetitions), "repetitions"):
         yield from names
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -30,7 +29,7 @@ from trainer.optimiser import build_optimizer
 from trainer.step import TrainingSteps
 from utils.errors import InputError
 from utils.files import write_json
-from utils.progress import size_text
+from utils.progress import bar, size_text
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERT_DIM, SHARED_DIM, TEXT_DIM, TEXT_CLUSTERS = 1024, 768, 768, 28
@@ -115,17 +114,17 @@ def run(path: Path | None) -> None:
         InputError: a process failed.
     """
     found = []
-    bar = tqdm(total=sum(len(values) for *_, values in AXES), leave=False, disable=not sys.stdout.isatty())
+    shown = bar(total=sum(len(values) for *_, values in AXES))
     for name, fixed, axis, values in AXES:
         points = []
         for value in values:
-            bar.set_postfix_str(f"{name}, {value} {axis}")
+            shown.set_postfix_str(f"{name}, {value} {axis}")
             points.append({axis: value} | in_a_process(name, fixed | {axis: value}))
-            bar.update()
+            shown.update()
         exponents = {cost: exponent(values, [point[cost] for point in points]) for cost in ("seconds", "bytes")}
         found.append({"work": name, "axis": axis, "points": points, "exponents": exponents})
-        bar.write(table(name, fixed, axis, points, exponents), file=sys.stdout)
-    bar.close()
+        shown.write(table(name, fixed, axis, points, exponents), file=sys.stdout)
+    shown.close()
     if path is not None:
         write_json(path, {"figures": found})
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -29,7 +28,7 @@ from misc.searching.probe import Probe
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from utils.errors import InputError
 from utils.files import write_json
-from utils.progress import size_text
+from utils.progress import bar, size_text
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES, DIM, K = (10_000, 100_000), 64, 10
@@ -177,11 +176,11 @@ def run(folder: Path, path: Path | None, sizes: Sequence[int] = SIZES, dim: int 
     heads = ("videos", "", "videos/s", "one query", f"{BATCH} queries", "memory", "disk", f"recall@{K}")
     print(ROW.format(*heads))
     figures = []
-    bar = tqdm(total=len(sizes) * len(SIDES), leave=False, disable=not sys.stdout.isatty())
+    shown = bar(total=len(sizes) * len(SIDES))
     for size in sizes:
         expected = None
         for side in SIDES:
-            bar.set_postfix_str(f"{side}, {size} videos")
+            shown.set_postfix_str(f"{side}, {size} videos")
             with tempfile.TemporaryDirectory(dir=folder) as place:
                 built = {} if side in SIDES[:2] else _in_a_process("build", side, size, dim, place)
                 asked = _in_a_process("ask", side, size, dim, place)
@@ -190,9 +189,9 @@ def run(folder: Path, path: Path | None, sizes: Sequence[int] = SIZES, dim: int 
             shares = [len(set(a) & set(b)) / len(a) for a, b in zip(expected, best, strict=True)]
             found = {"videos": size, "side": side, **built, **asked, f"recall@{K}": statistics.mean(shares)}
             figures.append(found)
-            bar.update()
-            bar.write(_line(found), file=sys.stdout)
-    bar.close()
+            shown.update()
+            shown.write(_line(found), file=sys.stdout)
+    shown.close()
     if path is not None:
         write_json(path, {"dim": dim, "experts": len(SHARES), "threads": torch.get_num_threads(), "figures": figures})
 

@@ -7,14 +7,12 @@ and backward, and a fused step of Adam over as many parameters, all in memory th
 import os
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from base.arguments import model_arguments
 from base.device import select_device
@@ -28,6 +26,7 @@ from model.published import num_parameters
 from parse_config import ConfigParser
 from trainer.optimiser import build_optimizer
 from utils.files import write_json
+from utils.progress import bar
 
 VIDEOS, WORDS, TOKENS = 64, 30, 30
 WARM_UP, REPETITIONS = 2, 9
@@ -195,7 +194,7 @@ def floor_step(model: CENet, num_videos: int, device: torch.device) -> Callable[
 def measure(sides: dict[str, Callable[[], None]], clock: Clock, repetitions: int) -> dict[str, list[float]]:
     """Seconds of each step of each side, which take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    rounds = tqdm(range(WARM_UP + repetitions), desc="steps", leave=False, disable=not sys.stdout.isatty())
+    rounds = bar(range(WARM_UP + repetitions), "steps")
     for _ in rounds:
         for name, step in sides.items():
             started = clock.now()

@@ -14,13 +14,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from data_loader.datasets.msrvtt import LAYOUT
 from utils.errors import InputError
-from utils.progress import size_text
+from utils.progress import bar, size_text
 
 CONFIG = "configs/msrvtt/train-full-ce.json"
 CAPTIONS, WORDS = 20, (5, 16, 768)
@@ -47,7 +46,7 @@ def write_archive(folder: Path, num_videos: int) -> None:
         rows, start = rng.integers(low, high), rng.integers(len(noise) // 2)
         return noise[start : start + rows * dim].reshape(rows, dim)
 
-    for expert in tqdm(FRAMES, desc="writing the archive", leave=False, disable=not sys.stdout.isatty()):
+    for expert in bar(FRAMES, "writing the archive"):
         *size, share = FRAMES[expert]
         content = {name: array(*size) for name in names if rng.random() < share}
         path = folder / LAYOUT.experts[expert].format(rgb_model_name="senet154")

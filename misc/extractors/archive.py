@@ -13,11 +13,10 @@ import numpy as np
 from misc.extractors.captions import PARTS
 from misc.extractors.shards import Shards
 from misc.extractors.text import TextEncoder
+from misc.own_files import ALL, VERSIONS, WORDS
 from utils.files import atomic_write, write_json
 from utils.progress import bar
 
-ALL = "all_list.txt"
-VERSIONS = "versions.json"  # video -> what tells whether its experts have changed
 RAW_CAPTIONS = "raw-captions.pkl"
 MAP = b"\xdf"  # begins a map in msgpack, before the number of its entries in four bytes
 CHUNK = 1024  # captions that are encoded before they are written
@@ -50,7 +49,7 @@ def write_experts(folder: Path, ids: Sequence[str], shards: Shards, names: Seque
             file.write(counts[name].to_bytes(4, "big"))
     write_json(folder / VERSIONS, versions)
     for name, path in paths.items():
-        recognised = folder / f"{name}-words.json"
+        recognised = folder / f"{name}{WORDS}"
         if name in words:
             write_json(recognised, words[name])
         else:
@@ -63,7 +62,7 @@ def write_experts(folder: Path, ids: Sequence[str], shards: Shards, names: Seque
 def remove_experts(folder: Path, names: Sequence[str]) -> None:
     """Delete the files of experts that were extracted once and are not any more: they may be of other videos."""
     for name in names:
-        for path in (folder / f"{name}.mp", folder / f"{name}-words.json"):
+        for path in (folder / f"{name}.mp", folder / f"{name}{WORDS}"):
             path.unlink(missing_ok=True)
 
 

@@ -4,12 +4,12 @@ import sys
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from misc.searching.collection import Collection
 from misc.searching.embedding import TEXTS, Embedder
 from model.similarity import VideoEmbedding, pairwise_similarity
 from trainer.text_store import TextStore
+from utils.progress import bar
 
 MEMORY = 256 << 20  # bytes of embeddings; what is more goes to a temporary file
 CHUNK = 4096
@@ -32,12 +32,11 @@ class CaptionSearch:
             for k in range(view.count(row))
         ]
         self._texts = TextStore(MEMORY)
-        bar = tqdm(total=len(self._where), desc="captions", leave=False, disable=not sys.stderr.isatty())
-        with bar:
+        with bar(description="captions", file=sys.stderr, total=len(self._where)) as shown:
             for start in range(0, len(self._where), TEXTS):
                 chosen = self._where[start : start + TEXTS]
                 self._texts.append(embedder.texts([self._views[part][1].vectors(row, k) for part, row, k in chosen]))
-                bar.update(len(chosen))
+                shown.update(len(chosen))
 
     def __len__(self) -> int:
         return len(self._where)

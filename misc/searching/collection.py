@@ -16,15 +16,12 @@ from data_loader.encoding import FeatureEncoder
 from data_loader.experts import Expert
 from data_loader.lists import read_list
 from data_loader.views import Captions, Features, Texts
+from misc.own_files import ALL, EXTRACTION, VERSIONS, WORDS
 from misc.searching.about import read_json
 from misc.searching.catalogue import Catalogue
 from parse_config import ConfigParser
 from utils.errors import InputError
 from utils.visualizer.videos import find_videos
-
-ALL = "all_list.txt"
-EXTRACTION = "extraction.json"
-VERSIONS, WORDS = "versions.json", "-words.json"
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint, load_weights
@@ -22,6 +21,7 @@ from model.similarity import TextEmbedding, VideoEmbedding
 from parse_config import ConfigParser
 from trainer.evaluation import to_device
 from utils.errors import InputError
+from utils.progress import bar
 
 VIDEOS, TEXTS = 64, 256  # at a time
 
@@ -108,10 +108,10 @@ class Embedder:
 
     def collection(self, collection: Collection, videos: Sequence[str]) -> Iterator[tuple[Batch, VideoEmbedding]]:
         """Embed videos of a collection, batch by batch, with a bar on a terminal."""
-        with tqdm(total=len(videos), desc="embedding", unit="video", leave=False, disable=not sys.stderr.isatty()) as bar:
+        with bar(description="embedding", file=sys.stderr, total=len(videos), unit="video") as shown:
             for batch in collection.batches(videos, VIDEOS):
                 yield batch, self.videos(batch)
-                bar.update(len(batch.ids))
+                shown.update(len(batch.ids))
 
 
 def _digest(state: dict, config: ConfigParser) -> str:

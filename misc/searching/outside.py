@@ -7,8 +7,9 @@ import numpy as np
 from misc.extractors.settings import Settings
 from misc.extractors.work import Task, Work
 from misc.jobs import cores
+from misc.own_files import EXTRACTION
 from misc.searching.about import parsed, read_json
-from misc.searching.collection import EXTRACTION, Collection
+from misc.searching.collection import Collection
 from utils.errors import InputError
 
 

@@ -1,0 +1,70 @@
+"""The collection of videos that an extraction goes through: their names, files and failures."""
+
+import mimetypes
+from collections.abc import Sequence
+from pathlib import Path
+
+from misc.extractors.settings import Settings
+from misc.extractors.shards import Shards
+from misc.extractors.video import video_files
+from misc.own_files import FAILURES
+from utils.errors import InputError
+from utils.files import write_json
+from utils.visualizer.videos import SUFFIXES
+
+
+class Collection:
+    """A folder of videos and what is extracted of them.
+
+    Attributes:
+        files: id -> file, of those that have a proper name.
+        failures: id -> what is wrong with it.
+    """
+
+    def __init__(self, name: str, data_dir: Path, videos: Path, settings: Settings, exclude: Sequence[Path]):
+        self.name, self.folder, self.settings = name, data_dir, settings
+        self.archive = data_dir / "symlinked-feats"
+        self.shards = Shards(data_dir / "extracted")
+        self.files: dict[str, Path] = {}
+        self.failures: dict[str, dict[str, str]] = {}
+        excluded = {path.resolve() for path in exclude}
+        for path in sorted(video_files(videos), key=_rank):
+            if path.resolve() in excluded:
+                continue
+            relative = path.relative_to(videos)
+            video = relative.with_suffix("").as_posix()
+            if not video.isprintable() or video != video.strip():
+                self.fail(str(relative), path, "its name has letters that cannot be printed, or spaces at an end")
+            elif video in self.files:
+                self.fail(str(relative), path, f"its name differs from that of {self.files[video].name} in its suffix alone")
+            else:
+                self.files[video] = path
+        if not self.files:
+            raise InputError(f"{videos}: no video files, expected some")
+
+    def fail(self, video: str, path: Path, reason: str) -> None:
+        """Note that a file cannot be used."""
+        self.failures[video.encode("utf-8", "backslashreplace").decode()] = {
+            "file": path.name if path.name.isprintable() else ascii(path.name)[1:-1],
+            "reason": reason,
+        }
+
+    def missing(self, video: str) -> tuple[str, ...] | None:
+        """The experts that are yet to be extracted of a video; None if its file has vanished, which is noted."""
+        try:
+            return self.shards.missing(video, self.files[video], self.settings)
+        except FileNotFoundError:
+            self.fail(video, self.files[video], "it has vanished")
+            return None
+
+    def write_failures(self) -> None:
+        """Write failures.json."""
+        write_json(self.folder / FAILURES, dict(sorted(self.failures.items())))
+
+
+def _rank(path: Path) -> int:
+    """Which of several files of one name is the video: the one that a page would play, and not a picture or subtitles."""
+    if path.suffix.lower() in SUFFIXES:
+        return SUFFIXES.index(path.suffix.lower())
+    kind, _ = mimetypes.MimeTypes().guess_type(path.name)
+    return len(SUFFIXES) + int(kind is not None and not kind.startswith("video/"))
