@@ -95,7 +95,6 @@ def shrink(place: Place, videos: Sequence[str]) -> None:
 
 def _embed(embedder: Embedder, collection: Collection, store: Store, videos: Sequence[str], probe: Probe | None) -> None:
     for batch, embedding in embedder.collection(collection, videos):
-        add(store, batch.ids, batch.available, embedding)
-        store.videos.versions.update((video, collection.version(video)) for video in batch.ids)
+        add(store, batch.ids, batch.available, embedding, [collection.version(video) for video in batch.ids])
         if probe is not None:
             probe.see(batch.ids, embedding)

@@ -72,7 +72,7 @@ class Catalogue:
     def columns(self) -> Columns:
         """What is to be written."""
         numbers, available = list(self.numbers.values()), list(self.available.values())
-        versions = [self.versions.get(video, "") for video in self.numbers]
+        versions = [self.versions[video] for video in self.numbers]
         return Columns(next=self.next, ids=self.ids, numbers=numbers, available=available, versions=versions)
 
     def video(self, number: int) -> str:
@@ -95,18 +95,18 @@ class Catalogue:
             self._by_pattern = {pattern: np.array(numbers, dtype=np.int64) for pattern, numbers in groups.items()}
         return self._by_pattern
 
-    def add(self, videos: Sequence[str], available: Sequence[str]) -> list[int]:
+    def add(self, videos: Sequence[str], available: Sequence[str], versions: Sequence[str] | None = None) -> list[int]:
         """Take videos that are not there: their numbers."""
         numbers = list(range(self.next, self.next + len(videos)))
         self.next += len(videos)
         self.numbers.update(zip(videos, numbers, strict=True))
         self.available.update(zip(videos, map(sys.intern, available), strict=True))
+        self.versions.update(zip(videos, versions or [""] * len(videos), strict=True))
         self._by_number = self._by_pattern = None
         return numbers
 
     def remove(self, videos: Iterable[str]) -> None:
         """Drop videos that are there."""
         for video in videos:
-            del self.numbers[video], self.available[video]
-            self.versions.pop(video, None)
+            del self.numbers[video], self.available[video], self.versions[video]
         self._by_number = self._by_pattern = None

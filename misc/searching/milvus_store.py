@@ -40,7 +40,7 @@ SMALLEST = 2  # the dimension of a vector, by Milvus
 class Row(Part):
     """What says which build counts."""
 
-    version: Literal[1]
+    version: Literal[2]
     generation: Annotated[int, Field(ge=1)]
     effort: Annotated[int, Field(ge=1, le=1 << 20)]
     about: About
@@ -132,7 +132,8 @@ class MilvusStore:
         if vectors is None:
             vectors = np.zeros((len(videos), SMALLEST), np.float32)
         rows = [
-            {"id": video, "number": number, "available": self.videos.available[video], "vector": vector}
+            {"id": video, "number": number, "vector": vector}
+            | {"available": self.videos.available[video], "version": self.videos.versions[video]}
             for video, number, vector in zip(videos, numbers, _widened(vectors), strict=True)
         ]
         with self._blaming():
@@ -153,7 +154,7 @@ class MilvusStore:
     def commit(self) -> None:
         """See `Store`."""
         table = f"{self._prefix}_about"
-        row = Row(version=1, generation=self._generation, effort=self.effort, about=self.about)
+        row = Row(version=2, generation=self._generation, effort=self.effort, about=self.about)
         with self._blaming():
             if not self._client.has_collection(table):
                 schema = self._schema(SMALLEST)
@@ -190,7 +191,8 @@ class MilvusStore:
         """Make the collection of a pattern."""
         schema = self._schema(width(pattern, self.about.dims))
         schema.add_field("number", self._types.INT64)
-        schema.add_field("available", self._types.VARCHAR, max_length=MOST_ID)
+        for name in ("available", "version"):
+            schema.add_field(name, self._types.VARCHAR, max_length=MOST_ID)
         kind = "flat" if is_empty(pattern) else self.about.kind
         self._client.create_collection(self._table(pattern), schema=schema, index_params=self._index(kind), **STRONG)
         self._tables.add(pattern)
@@ -226,13 +228,13 @@ class MilvusStore:
         rows = []
         for pattern in sorted(self._tables):
             iterator = self._client.query_iterator(
-                self._table(pattern), batch_size=BATCH, output_fields=["id", "number", "available"]
+                self._table(pattern), batch_size=BATCH, output_fields=["number", "id", "available", "version"]
             )
             while batch := iterator.next():
-                rows += [(row["number"], row["id"], row["available"]) for row in batch]
+                rows += [(row["number"], row["id"], row["available"], row["version"]) for row in batch]
             iterator.close()
-        numbers, ids, available = (list(x) for x in zip(*sorted(rows), strict=True)) if rows else ([], [], [])
-        return Columns(next=max(numbers, default=-1) + 1, ids=ids, numbers=numbers, available=available)
+        numbers, ids, available, versions = (list(x) for x in zip(*sorted(rows), strict=True)) if rows else ([], [], [], [])
+        return Columns(next=max(numbers, default=-1) + 1, ids=ids, numbers=numbers, available=available, versions=versions)
 
     @contextlib.contextmanager
     def _blaming(self) -> Iterator[None]:

@@ -68,14 +68,21 @@ def find(store: Store, queries: TextEmbedding, k: int) -> list[list[tuple[str, f
     return [[(store.videos.video(number), score) for number, score in row] for row in merged(parts, k)]
 
 
-def add(store: Store, videos: Sequence[str], available: Sequence[str], embedding: VideoEmbedding) -> None:
+def add(
+    store: Store,
+    videos: Sequence[str],
+    available: Sequence[str],
+    embedding: VideoEmbedding,
+    versions: Sequence[str] | None = None,
+) -> None:
     """Take N videos, embedded, in place of those of the same names.
 
     Args:
         available: of each, a 0 or 1 for each of the M experts.
+        versions: of each, what tells whether its experts have changed since.
     """
     remove(store, [video for video in videos if video in store.videos])
-    numbers = store.videos.add(videos, available)
+    numbers = store.videos.add(videos, available, versions)
     rows: dict[str, list[int]] = {}
     for row, has in enumerate(available):
         rows.setdefault(store.about.pattern(has), []).append(row)

@@ -104,13 +104,14 @@ def test_videos_are_added_and_removed(collection, search):
     assert f"videos with audio {len(has['audio'])}, rgb 44, scene {len(has['scene'])}" in out
 
 
-def test_what_has_changed_or_is_gone_is_told_and_mended_by_add(collection, search):
+@pytest.mark.parametrize("uri", [[], pytest.param(["--uri", "index.db"], marks=pytest.mark.slow)])
+def test_what_has_changed_or_is_gone_is_told_and_mended_by_add(collection, search, uri):
     """As an extraction leaves it: versions.json says which videos have other features than before."""
     archive, _ = collection
     versions = Path("data/Toy/symlinked-feats/versions.json")
     versions.write_text(json.dumps(dict.fromkeys(archive.ids, "one")))
-    search("build", *RESUME)
-    assert "since" not in search(QUERY, *RESUME)[1]
+    search("build", *RESUME, *uri)
+    assert "since" not in search(QUERY, *RESUME, *uri)[1]
     changed, gone = archive.ids[5], archive.ids[7]
     archive.features["rgb"][changed] = archive.features["rgb"][archive.ids[6]]
     for list_name, listed in archive.lists.items():
@@ -118,13 +119,13 @@ def test_what_has_changed_or_is_gone_is_told_and_mended_by_add(collection, searc
     archive.write()
     versions.write_text(json.dumps({video: "two" if video == changed else "one" for video in archive.ids if video != gone}))
     warning = f"2 videos in the index have changed or are gone since, first '{changed}': misc/search.py add\n"
-    assert warning in search(QUERY, *RESUME)[1]
-    told = search("add", *RESUME)[1].splitlines()
+    assert warning in search(QUERY, *RESUME, *uri)[1]
+    told = search("add", *RESUME, *uri)[1].splitlines()
     assert "1 have changed, 1 are gone" in told and told[-1] == "1 videos added"
-    out, err = search(QUERY, *RESUME, "-k", 44, "--json")
+    out, err = search(QUERY, *RESUME, *uri, "-k", 44, "--json")
     assert err == ""
-    search("build", *RESUME)
-    anew, _ = search(QUERY, *RESUME, "-k", 44, "--json")
+    search("build", *RESUME, *uri)
+    anew, _ = search(QUERY, *RESUME, *uri, "-k", 44, "--json")
     one, two = ({hit["id"]: hit["similarity"] for hit in json.loads(x)["hits"]} for x in (out, anew))
     assert one.keys() == two.keys() and gone not in one and one == pytest.approx(two, abs=1e-6)
 
