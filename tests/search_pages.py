@@ -101,7 +101,8 @@ def serving(app):
 
     listener = bound_socket("127.0.0.1", 0)
     listener.listen()
-    options = {"ws": "none", "lifespan": "off", "log_config": None, "access_log": False, "timeout_graceful_shutdown": 1}
+    options = {"ws": "none", "lifespan": "off", "log_config": None, "access_log": False}
+    options |= {"log_level": "warning", "timeout_graceful_shutdown": 1}
     server = uvicorn.Server(uvicorn.Config(app, http="h11", **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

@@ -736,7 +736,6 @@ def test_all_experts_say_nothing_of_their_own(real):
     assert [line[:20] for line in lines] == [
         "N videos, N of them ",
         "N videos in N s, N a",
-        "captions.csv: N vide",
         "data/Mine/symlinked-",
         "data/Mine/failures.j",
         "N train, N val, N te",
