@@ -31,7 +31,7 @@ from misc.extractors.work import Outcome, Task, Work
 from misc.jobs import cores
 from misc.own_files import EXTRACTION, FAILURES
 from utils.errors import InputError, command
-from utils.files import lock, write_json
+from utils.files import lock, remove_temporary, write_json
 from utils.progress import bar
 
 FLUSH_SECONDS = 30
@@ -244,6 +244,8 @@ def main() -> None:
         engine = partial(on_ray, workers=args.workers, timeout=args.timeout, address=args.address)
     args.data_dir.mkdir(parents=True, exist_ok=True)
     with held(args.data_dir):
+        for folder in (collection.shards.folder, collection.archive):
+            remove_temporary(folder)
         try:
             extract(collection, work, engine)
         except KeyboardInterrupt:

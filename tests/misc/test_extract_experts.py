@@ -31,6 +31,7 @@ from misc import extract_experts
 from misc.extractors import work as work_module
 from misc.extractors.extractor import EXTRACTORS, Found
 from misc.extractors.shards import Shards
+from utils.files import TEMPORARY
 from utils.visualizer.videos import find_videos
 
 COMMAND = [sys.executable, str(ROOT / "misc/extract_experts.py"), "--videos", "clips", "--name", "Mine"]
@@ -443,6 +444,17 @@ def test_a_new_expert_and_new_options_are_all_that_is_extracted(films, extract):
     _, seen = extract()
     assert seen == dict.fromkeys(films, ("reader",))
     assert (ARCHIVE / "scene.mp").read_bytes() == scene
+
+
+def test_what_a_killed_extraction_left_is_swept(films, extract):
+    extract()
+    shard = next(Path("data/Mine/extracted").rglob("*.npz"))
+    left = [path.with_name(TEMPORARY.format(name=path.name, writer="killed")) for path in (shard, ARCHIVE / "rgb.mp")]
+    for path in left:
+        path.write_bytes(b"half")
+    before = contents(Path("data/Mine"))
+    extract()
+    assert contents(Path("data/Mine")).keys() == before.keys() - {path.relative_to("data/Mine").as_posix() for path in left}
 
 
 def test_what_failed_is_tried_again(films, extract):
