@@ -5,13 +5,18 @@ import dataclasses
 import json
 import logging
 import math
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import torch
+
 from base.checkpoint import BEST, INTERRUPTED, load_checkpoint, oldest_first
+from base.distributed import launcher
 from base.experiment import CONFIG, METRICS, SUMMARY, Experiment
 from base.monitor import Monitor
+from parse_config import ConfigParser
 from utils.errors import InputError
 from utils.files import locked
 
@@ -168,6 +173,15 @@ def progress(models: Path | None) -> tuple[dict[str, Any] | None, Start | None]:
         return None, None
     done = finished(models)
     return done, Start.newest(models) if done is None else None
+
+
+def how_to_go_on(saved: Path | None, config: ConfigParser, device: torch.device) -> str:
+    """What to say of a training that was interrupted: the command that goes on from the checkpoint `saved`."""
+    if saved is None:
+        return "interrupted before the first checkpoint"
+    options = "" if device.type == "cpu" else f" --device {device.index}"
+    options += "".join(f" --set {shlex.quote(f'{key}={path}')}" for key, path in config.elsewhere(saved).items())
+    return f"interrupted; go on with: {' '.join(launcher())} train.py --resume {saved}{options}"
 
 
 def load_best(models: Path, monitor: str) -> tuple[Path, dict[str, Any]]:

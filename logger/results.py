@@ -16,6 +16,24 @@ def marked(split: str, leaky: bool) -> str:
     return f"{split} (LEAKY similarity paired-2019)" if leaky else split
 
 
+def epoch_line(split: str, epochs: int, values: Mapping[str, float], metrics: Mapping[str, Mapping[str, float]]) -> str:
+    """An epoch of `epochs` in a line.
+
+    Args:
+        split: what was evaluated.
+        values: epoch, loss, lr and steps_per_second.
+        metrics: of each direction ("t2v_metrics", ...).
+    """
+    directions = "; ".join(
+        f"{split} {name.removesuffix('_metrics')} R@1 {m['R1']:.1f} R@5 {m['R5']:.1f} R@10 {m['R10']:.1f} MedR {m['MedR']:g}"
+        for name, m in metrics.items()
+    )
+    return (
+        f"epoch {values['epoch']}/{epochs}: loss {values['loss']:.4f}, lr {values['lr']:.2e}, "
+        f"{values['steps_per_second']:.1f} steps/s; {directions}"
+    )
+
+
 def format_table(results: Mapping[str, Mapping[str, float]], spread: Mapping[str, Mapping[str, float]] | None = None) -> str:
     """A table with a row a direction ("t2v_metrics", ...) and a column a metric.
 

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import logging
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,12 +23,12 @@ from base.checkpoint import (
     save_periodic,
 )
 from base.device import environment, random_states, restore_random_states
-from base.distributed import LostError, launcher, size, told
+from base.distributed import LostError, size, told
 from base.experiment import CONFIG, KINDS, Experiment
 from base.monitor import Monitor
-from base.runs import Start
+from base.runs import Start, how_to_go_on
 from data_loader.data_loaders import ExpertDataLoader
-from logger.results import marked
+from logger.results import epoch_line, marked
 from logger.tensorboard import RunEvents
 from model.model import CENet
 from parse_config import ConfigParser
@@ -124,7 +123,7 @@ class Trainer:
                 self._train_epochs()
             self.interruptions.heed()
         except KeyboardInterrupt:
-            self._say_how_to_go_on()
+            logger.info(how_to_go_on(self.saved, self.config, self.device))
             raise
 
     def _train_epochs(self) -> None:
@@ -143,7 +142,8 @@ class Trainer:
             if self.experiment is None:
                 continue
             with held_back():
-                self._report(epoch, values, evaluation)
+                split = marked(self.loaders.split_name, self.model.similarity == "paired-2019")
+                logger.info(epoch_line(split, self.options["epochs"], values, evaluation.metrics))
                 self.events.epoch(values, evaluation)
                 if self.visualizer is not None:
                     self.visualizer.show_epoch(evaluation, epoch, self.loaders.split_name)
@@ -257,39 +257,11 @@ class Trainer:
         self.begun = None
         return evaluation
 
-    def _say_how_to_go_on(self) -> None:
-        if self.saved is None:
-            logger.info("interrupted before the first checkpoint")
-        else:
-            device = "" if self.device.type == "cpu" else f" --device {self.device.index}"
-            places = "".join(
-                f" --set {shlex.quote(f'{key}={path}')}" for key, path in self.config.elsewhere(self.saved).items()
-            )
-            line = f"{' '.join(launcher())} train.py --resume {self.saved}{device}{places}"
-            logger.info("interrupted; go on with: %s", line)
-
     def _step_schedule(self, values: dict[str, float]) -> None:
         if isinstance(self.lr_scheduler, ReduceLROnPlateau):
             self.lr_scheduler.step(values[self.monitor.name])
         elif self.lr_scheduler is not None:
             self.lr_scheduler.step()
-
-    def _report(self, epoch: int, values: dict[str, float], evaluation: Evaluation) -> None:
-        """Log one line."""
-        split = marked(self.loaders.split_name, self.model.similarity == "paired-2019")
-        logger.info(
-            "epoch %d/%d: loss %.4f, lr %.2e, %.1f steps/s; %s",
-            epoch,
-            self.options["epochs"],
-            values["loss"],
-            values["lr"],
-            values["steps_per_second"],
-            "; ".join(
-                f"{split} {metric.removesuffix('_metrics')} R@1 {m['R1']:.1f} R@5 {m['R5']:.1f} "
-                f"R@10 {m['R10']:.1f} MedR {m['MedR']:g}"
-                for metric, m in evaluation.metrics.items()
-            ),
-        )
 
     def _save(self, epoch: int, values: dict[str, float], best: bool) -> None:
         """Save the epoch's checkpoint if it is due, or the last, and the best model."""
