@@ -59,8 +59,10 @@ def main() -> None:
         raise InputError(f"--device: --{args.part} is measured on the CPU")
     if args.part != "search" and (args.sizes or args.dim) is not None:
         raise InputError(f"--sizes, --dim: --{args.part} has none, expected --search")
-    if min([*(args.sizes or ()), args.dim or 1]) < 1:
-        raise InputError("--sizes, --dim: expected positive numbers")
+    if args.dim is not None and args.dim < 1:
+        raise InputError(f"--dim {args.dim}: expected a positive number")
+    if min(args.sizes or (search.K,)) < search.K:
+        raise InputError(f"--sizes: found {min(args.sizes)}, expected at least the {search.K} videos that are searched for")
     if args.part == "store":
         store.run(args.folder, args.videos)
     elif args.part == "search":

@@ -112,6 +112,22 @@ def parts_of(collection: Collection, args: argparse.Namespace, done: Sequence[st
     return found, parts
 
 
+def refuse_captions(collection: Collection, args: argparse.Namespace) -> None:
+    """Refuse captions and splits of none of the videos.
+
+    Raises:
+        InputError: they are so, or cannot be read.
+    """
+    known, unknown = captions.read_captions(args.captions, collection.files)
+    if not known and unknown:
+        expected = f"expected names such as '{next(iter(collection.files))}'"
+        raise InputError(f"{args.captions}: none of {len(unknown)} names is a video, first {unknown[0]!r}, {expected}")
+    if not known:
+        raise InputError(f"{args.captions}: no caption that has words, expected some")
+    if args.splits:
+        captions.given_splits(args.splits, known)
+
+
 def write_archive(collection: Collection, about: dict[str, dict], encoder: TextEncoder, args: argparse.Namespace) -> None:
     """Write what training and search read."""
     settings, folder = collection.settings, collection.archive
@@ -235,7 +251,7 @@ def main() -> None:
     exclude = [path for path in (args.captions, args.splits, args.config) if path]
     collection = Collection(args.name, args.data_dir, args.videos, settings, exclude)
     if args.captions:
-        captions.read_captions(args.captions, collection.files)  # before hours of work
+        refuse_captions(collection, args)  # before hours of work
     encoder = text_encoder(settings.text, device)
     work = Work(settings.model_dump_json(), device, max(1, cores() // args.workers))
     about = work.about(list(settings.experts))

@@ -1,11 +1,17 @@
 """Small video files for tests, in any container and codec that PyAV writes, and what is wrong with some of them."""
 
+import io
+import shutil
+import subprocess
+import wave
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+import pytest
+from scipy.signal import resample_poly
 
 
 def flat(number, height=48, width=64):
@@ -19,6 +25,16 @@ def number_of_colour(i):
 
 def sine(seconds, rate, hertz):
     return (0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+
+
+def spoken(text, sample_rate=16000):
+    """A sentence as espeak-ng says it, a test that wants one is skipped without it."""
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("espeak-ng is not installed")
+    said = subprocess.run(["espeak-ng", "-v", "en-us+f2", "-s", "150", "--stdout", text], check=True, capture_output=True)
+    with wave.open(io.BytesIO(said.stdout)) as file:
+        rate, samples = file.getframerate(), np.frombuffer(file.readframes(-1), np.int16)
+    return resample_poly(samples / 32768, sample_rate, rate).clip(-1, 1).astype(np.float32)
 
 
 def write(

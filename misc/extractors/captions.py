@@ -6,7 +6,7 @@ import io
 import json
 import re
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,7 @@ def read_captions(path: Path, ids: Iterable[str]) -> tuple[dict[str, list[str]],
         if not isinstance(name, str) or not isinstance(caption, str):
             found = f"{reprlib.repr(name)} and {reprlib.repr(caption)}"
             raise InputError(f"{path}: {where}: found {found}, expected a video and its caption as text")
-        plain = name.removeprefix("./")  # as `find` lists files
-        video = next((x for x in (plain, re.sub(r"(?<=[^/])\.[^./]*$", "", plain)) if x in known), None)
-        if video is None:
+        if (video := _video_of(name, known)) is None:
             unknown[name] = None
         elif caption.strip():
             text = caption.encode(errors="replace").decode()  # JSON may hold half of a letter
@@ -45,9 +43,17 @@ def read_captions(path: Path, ids: Iterable[str]) -> tuple[dict[str, list[str]],
     return captions, list(unknown)
 
 
+def _video_of(name: str, known: Container[str]) -> str | None:
+    """The id that a name means, which may be that of the file, as `find` lists it; None if none of those that are known."""
+    plain = name.removeprefix("./")
+    return next((x for x in (plain, re.sub(r"(?<=[^/])\.[^./]*$", "", plain)) if x in known), None)
+
+
 def _rows(path: Path) -> Iterator[tuple[str, Any, Any]]:
     """Where it stands, video and caption of each row of a file."""
     try:
+        if path.is_dir():
+            raise InputError(f"{path}: a folder, expected a file of captions")
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{path}: more than {MOST_BYTES} bytes, expected captions")
         text = path.read_text(encoding="utf-8-sig")
@@ -135,15 +141,20 @@ def made_splits(ids: Sequence[str], shares: Sequence[float], seed: int) -> dict[
 def given_splits(folder: Path, captions: Mapping[str, Any]) -> tuple[dict[str, list[str]], int]:
     """The parts that lists in a folder name, and how many of their videos are left out for want of the video or a caption.
 
+    A video is named by its id or its file.
+
     Raises:
-        InputError: a list is missing, or a video is in two of them.
+        InputError: a list is missing, a video is in two of them, or none is left.
     """
     parts, left_out = {}, 0
     for part in PARTS:
-        listed = read_list(folder / f"{part}_list.txt", lambda name: name)
+        listed = read_list(folder / f"{part}_list.txt", lambda name: _video_of(name, captions) or name)
         parts[part] = [video for video in listed if video in captions]
         left_out += len(listed) - len(parts[part])
         for other in PARTS[: PARTS.index(part)]:
             if both := sorted(set(parts[part]) & set(parts[other])):
                 raise InputError(f"{folder / f'{part}_list.txt'}: '{both[0]}' is in {other}_list.txt, too")
+    if not any(parts.values()):
+        first = next(iter(captions), "")
+        raise InputError(f"{folder}: none of {left_out} names is a video with captions, expected names such as '{first}'")
     return parts, left_out

@@ -40,7 +40,8 @@ class Collection:
             else:
                 self.files[video] = path
         if not self.files:
-            raise InputError(f"{videos}: no video files, expected some")
+            raise InputError(f"{videos}: no video files, expected some (in links to folders they are not looked for)")
+        self.files = dict(sorted(self.files.items()))
 
     def fail(self, video: str, path: Path, reason: str) -> None:
         """Note that a file cannot be used."""

@@ -122,8 +122,10 @@ def _refuse_unreachable(address: str | None) -> None:
         try:
             socket.create_connection((found[1], int(found[2])), CONNECT_SECONDS).close()
         except (OSError, OverflowError) as error:
-            raise InputError(f"--address {address}: cannot be reached ({error}), expected a cluster of Ray") from None
+            raise InputError(
+                f"--address (or RAY_ADDRESS) {address}: cannot be reached ({error}), expected a cluster of Ray"
+            ) from None
 
 
 def _too_long(timeout: float) -> str:
-    return f"it took longer than {timeout:.0f} s (--timeout)"
+    return f"it took longer than {timeout:g} s (--timeout)"

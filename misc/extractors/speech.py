@@ -31,6 +31,7 @@ class Extractor:
         if media.sound is None:
             return None
         sound = np.pad(media.sound / max(np.abs(media.sound).max(), 1e-3), PAUSE)
+        self._decoder.reinit_feat()  # it would go on from how loud the last one was
         self._decoder.start_utt()
         self._decoder.process_raw((sound * 0.9 * 32767).astype(np.int16).tobytes(), full_utt=True)
         self._decoder.end_utt()

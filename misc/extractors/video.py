@@ -15,7 +15,7 @@ from utils.errors import one_line
 
 SMALLEST, MOST_PIXELS = 16, 1 << 26  # of the sides of a frame; of a frame
 SLOWEST = 1000  # samples a second of a sound track: with fewer it is none, and a few bytes would be hours
-TRUNCATED, SLACK = 0.2, 0.1  # of the length that a container promises: the share, and beside it the seconds, that may lack
+TRUNCATED, SLACK = 0.1, 0.1  # of the length that a container promises: the share, and beside it the seconds, that may lack
 
 
 class VideoError(Exception):
@@ -65,8 +65,11 @@ def _decode(container: "av.container.InputContainer", sampling: Sampling) -> Med
     length = (container.duration or 0) / av.time_base  # seconds
     frames, sound = _Frames(sampling, length), _Sound(sampling.most_seconds)
     rate = float(video.average_rate or video.guessed_rate or 0)
-    end = 0.0  # seconds that were decoded
-    for packet in container.demux(streams):
+    end = 0.0  # seconds that were there
+    for packet in container.demux():
+        if packet.stream not in streams:  # subtitles or another sound track may last longer
+            end = max(end, float(((packet.pts or 0) + (packet.duration or 0)) * (packet.time_base or 0)))
+            continue
         for frame in packet.decode():
             if isinstance(frame, av.VideoFrame):
                 seconds = frames.number / rate if frame.time is None and rate else frame.time or 0.0
@@ -80,7 +83,7 @@ def _decode(container: "av.container.InputContainer", sampling: Sampling) -> Med
         raise VideoError("no picture can be decoded")
     if frames.number > 1 and frames.last == frames.times[0]:
         raise VideoError(f"0 frames a second: no time passes between its {frames.number} pictures")
-    start = min((stream.start_time or 0) * float(stream.time_base) for stream in streams)
+    start = min(float((track.start_time or 0) * (track.time_base or 0)) for track in container.streams)
     if end - start < (1 - TRUNCATED) * length - SLACK:
         raise VideoError(f"cut off: it ends after {end - start:.1f} of {length:.1f} s")
     times = np.array(frames.times)

@@ -68,8 +68,9 @@ def extend(embedder: Embedder, collection: Collection, place: Place, videos: Seq
         else:
             gone = []
         collection.check(videos)
+        videos = list(dict.fromkeys(videos))
         if videos or gone:
-            _embed(embedder, collection, store, list(dict.fromkeys(videos)), None)
+            _embed(embedder, collection, store, videos, None)
             store.settle()
             store.commit()
         return len(videos)

@@ -56,6 +56,8 @@ class Collection:
         self._text = {"text_feat": section["text_feat"], "text_dim": section["text_dim"]}
         self._tokens = args["max_expert_tokens"]
         self._pad_to_max = not config["arch"]["args"]["mask_padding"]
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder, expected the collection: misc/extract_experts.py --name {name}")
         self._archive = Archive(folder, name, _any_split(name, args), args.get("rgb_model_name"))
         self._part = next(iter(self._archive.layout.parts))
         there = {x: expert for x, expert in experts.items() if self._archive.has_file(x, self._part, expert)}

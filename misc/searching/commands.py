@@ -103,6 +103,8 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
 def _query(args: argparse.Namespace) -> None:
     if bool(args.words) == (args.video is not None):
         raise InputError("query: expected some words, or --video ID")
+    if args.html is not None and args.html.exists() and not args.html.is_dir():
+        raise InputError(f"--html {args.html}: a file, expected a folder to write the page to")
     searcher = searcher_of(args)
     if args.video is None:
         answer, captions = searcher.search(" ".join(args.words), args.k), None

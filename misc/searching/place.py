@@ -6,6 +6,7 @@ from pathlib import Path
 from misc.searching.about import About
 from misc.searching.faiss_store import FaissStore
 from misc.searching.store import Store
+from utils.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +51,15 @@ class Place:
         """The index; with `about` a new one, which takes the place of what is there when it is committed.
 
         Raises:
-            InputError: there is none, it is damaged, or another process changes it.
+            InputError: there is none, it is damaged or of another collection, or another process changes it.
         """
         if self.uri is None:
-            return FaissStore(self.index, about, writing)
-        from misc.searching.milvus_store import MilvusStore
+            store = FaissStore(self.index, about, writing)
+        else:
+            from misc.searching.milvus_store import MilvusStore
 
-        return MilvusStore(self.uri, self.name, self.index, about, writing)
+            store = MilvusStore(self.uri, self.name, self.index, about, writing)
+        if store.about.collection != self.name:
+            store.close()
+            raise InputError(f"{store.place}: an index of {store.about.collection}, expected one of {self.name}")
+        return store

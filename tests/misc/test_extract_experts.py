@@ -247,6 +247,25 @@ def test_captions_of_a_video_that_fails_are_not_given_to_another(looked, extract
     assert len(read(ARCHIVE / "text-toy.mp")["v"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        ({"x1": "a", "x2": ["b"]}, [], "captions.json: none of 2 names is a video, first 'x1', expected names such as "),
+        ({"a": ["", " "]}, [], "captions.json: no caption that has words, expected some"),
+        ({"a": "b"}, ["--splits", "nowhere"], "nowhere/train_list.txt: not found, expected a list of video names"),
+        ({"a": "b"}, ["--splits", "lists"], "lists: none of 3 names is a video with captions, expected names such as 'a'"),
+    ],
+)
+def test_captions_and_lists_of_no_video_are_refused_before_the_work(films, looked, refused, content, arguments, message):
+    Path("captions.json").write_text(json.dumps(content))
+    Path("lists").mkdir()
+    for part in ("train", "val", "test"):
+        Path(f"lists/{part}_list.txt").write_text(f"{part}\n")
+    looked.clear()
+    assert message in refused("--captions", "captions.json", *arguments)
+    assert looked == []
+
+
 def test_too_few_for_a_training(looked, extract):
     for i in range(3):
         film(f"{i}.mkv", i)
@@ -354,7 +373,7 @@ def test_a_cluster_that_cannot_be_reached_is_one_line(films, refused, monkeypatc
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    line = f"--address {address}: cannot be reached"
+    line = f"--address (or RAY_ADDRESS) {address}: cannot be reached"
     assert line in refused("--engine", "ray", "--address", address)
     monkeypatch.setenv("RAY_ADDRESS", address)
     assert line in refused("--engine", "ray")

@@ -90,7 +90,7 @@ def test_videos_are_added_and_removed(collection, search):
     out, _ = search("info", *PLACE, "--json")
     about = json.loads(out)
     assert about["videos"] == sum(about["patterns"].values()) == 42 and about["kind"] == "flat"
-    _, err = search("add", *RESUME, "video4")
+    _, err = search("add", *RESUME, "video4", "video4")
     assert err == "1 videos added\n"
     _, err = search("add", *RESUME)
     assert err == "1 videos added\n"
@@ -158,11 +158,18 @@ def test_what_is_wrong_is_one_line(collection, refuse, config):
     assert "query: empty" in refuse("", *RESUME)
     assert "k: 0, expected" in refuse("bird", *RESUME, "-k", 0)
     assert "no video 'nobody'" in refuse("--video", "nobody", *RESUME)
-    assert "data/Other/symlinked-feats: no such folder" in refuse("bird", "--resume", "model.pth", "--name", "Other")
+    assert "data/Other: no such folder, expected the collection: misc/extract_experts.py --name Other" in refuse(
+        "bird", "--resume", "model.pth", "--name", "Other"
+    )
     assert "nothing.pth: no such checkpoint" in refuse("bird", "--resume", "nothing.pth", *PLACE)
     write_checkpoint("other.pth", config, seed=1)
     message = refuse("bird", "--resume", "other.pth", *PLACE)
     assert "data/Toy/index: built with model.pth (weights " in message and "found other.pth" in message
+    shutil.copytree("data/Toy", "data/Two")
+    two = ["--resume", "model.pth", "--name", "Two"]
+    for words in (["bird", *two], ["add", *two], ["info", *two[2:]]):
+        assert "data/Toy/index: an index of Toy, expected one of Two" in refuse(*words, "--index_dir", "data/Toy/index")
+    assert "--html model.pth: a file, expected a folder" in refuse("bird", *RESUME, "--html", "model.pth")
     (next(Path("data/Toy/index").glob("111.*.faiss"))).write_bytes(b"damaged")
     assert "faiss: damaged: 7 bytes" in refuse("bird", *RESUME)
 

@@ -12,6 +12,7 @@ import pytest
 
 from misc.extractors import engines
 from misc.extractors.engines import in_processes, on_ray
+from misc.extractors.extractor import EXTRACTORS
 from misc.extractors.settings import Settings
 from misc.extractors.work import Outcome, Task, Work
 
@@ -108,14 +109,16 @@ def test_mishaps_with_ray(ray):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_engines_give_equal_arrays(ray, tmp_path):
-    """Of a network, of sound, of words and of a file that is none."""
-    experts = ("audio", "flow", "ocr", "rgb", "scene")
+    """All experts, also where a process has heard others before; and a file that is none."""
+    experts = tuple(EXTRACTORS)
+    said = ("the football team has won the game", "this is a story about a small dog", "the man and the woman are at home")
     work = Work(Settings(experts={name: {"extractor": name} for name in experts}).model_dump_json(), "cpu", 1)
     rng, todo = np.random.default_rng(0), []
-    for i in range(4):
+    for i in range(7):
         path = tmp_path / f"v{i}.webm"
         frames = rng.integers(0, 256, (4, 64, 64, 3), np.uint8)
-        clips.write(path, frames, 4, clips.sine(1, 48000, 200 + 300 * i), codec="libvpx", sound_codec="libopus")
+        sound = clips.spoken(said[i % 3], 48000)
+        clips.write(path, frames, 4, sound, codec="libvpx", sound_codec="libopus")
         todo.append(Task(path.stem, path, experts))
     todo[2].path.write_bytes(b"none")
     alone, local, there = (
@@ -132,4 +135,5 @@ def test_engines_give_equal_arrays(ray, tmp_path):
                 if found:
                     assert found.features.dtype == other.found[expert].features.dtype == np.float16
                     assert np.array_equal(found.features, other.found[expert].features), (name, expert)
-    assert alone["v0"].found.keys() == set(experts) and alone["v0"].found["audio"] is not None
+                    assert found.words == other.found[expert].words
+    assert alone["v0"].found.keys() == set(experts) and alone["v0"].found["speech"] is not None

@@ -298,7 +298,7 @@ def test_long_packets_of_sound_are_not_taken_for_a_cut(write):
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [("webm", "libvpx"), ("mkv", "mpeg4"), ("avi", "mpeg4")])
-@pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.5, 0.6])
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.5, 0.7])
 def test_a_file_that_is_cut_off(write, suffix, codec, share):
     """Ten seconds of noise, so that bytes are about as seconds."""
     frames = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3), np.uint8)
@@ -312,6 +312,26 @@ def test_a_file_that_is_cut_off(write, suffix, codec, share):
         assert message == f"cut off: it has {path.stat().st_size} of {len(data)} bytes"
     elif suffix != "avi" and share >= 0.3:
         assert message.startswith("cut off: it ends after ") and message.endswith(" of 10.0 s")
+
+
+def test_another_track_that_lasts_longer_is_no_cut(tmp_path):
+    """Of one second of pictures and ten of what is not decoded."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("mpeg4", rate=10)
+        video.width, video.height = 64, 48
+        sounds = [out.add_stream("pcm_s16le", rate=8000, layout="mono") for _ in range(2)]
+        for frame in clips.flat(10):
+            out.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        out.mux(video.encode(None))
+        for track, seconds in zip(sounds, (1, 10), strict=True):
+            packet = av.Packet(bytes(16000 * seconds))
+            packet.stream, packet.time_base, packet.pts, packet.dts = track, Fraction(1, 1000), 0, 0
+            packet.duration = 1000 * seconds
+            out.mux(packet)
+    with av.open(str(path)) as file:
+        assert file.duration == pytest.approx(10e6, rel=0.01)
+    assert len(read_video(path, ALL).frames) == 10
 
 
 def test_a_file_that_lacks_its_end_alone_is_used(write):
