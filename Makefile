@@ -1,8 +1,6 @@
 # The active virtual environment, or ./venv, made when it is needed.
 BIN := $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV)/bin,venv/bin)
 PYTHON ?= python3
-# Files of tests side by side; a core each.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .DELETE_ON_ERROR:
 .PHONY: help test test-slow lint demo figures
@@ -14,10 +12,10 @@ help:
 	@echo "make figures    draw figs/model.svg anew"
 
 test: lint
-	$(PYTEST) -m "not slow"
+	$(BIN)/python -m pytest -m "not slow"
 
 test-slow: $(BIN)/.dev-installed
-	$(PYTEST) -m slow
+	$(BIN)/python -m pytest -m slow
 
 lint: $(BIN)/.dev-installed
 	$(BIN)/ruff check .
