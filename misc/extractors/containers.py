@@ -22,6 +22,7 @@ SUFFIXES = {
     ("ogg",): (".ogv", ".ogg", ".ogm"),
     ("gif",): (".gif",),
 }
+TRUNCATED = 0.1  # the share that may lack of what a file says it has
 HEAD = 1 << 14  # bytes in which an AVI file describes its streams
 
 
@@ -47,12 +48,12 @@ def wrong_suffix(path: Path, found: str) -> str | None:
 def contradiction_of_avi(path: Path) -> str | None:
     """What an AVI file says of itself that cannot be, None if nothing: FFmpeg would invent a rate, or take what is left.
 
-    A tenth of its bytes may lack. Source: `RIFF` and `AVISTREAMHEADER` of Microsoft's AVI RIFF file reference.
+    Source: `RIFF` and `AVISTREAMHEADER` of Microsoft's AVI RIFF file reference.
     """
     with path.open("rb") as file:
         head = file.read(HEAD)
     there, said = path.stat().st_size, 8 + int.from_bytes(head[4:8], "little")
-    if there < 0.9 * said:
+    if there < (1 - TRUNCATED) * said:
         return f"cut off: it has {there} of {said} bytes"
     at = head.find(b"vids", head.find(b"strh"))
     if 0 <= at <= len(head) - 28 and 0 in struct.unpack_from("<II", head, at + 20):  # scale and rate

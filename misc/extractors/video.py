@@ -9,13 +9,13 @@ import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
-from misc.extractors.containers import FORMATS, contradiction_of_avi, wrong_suffix
+from misc.extractors.containers import FORMATS, TRUNCATED, contradiction_of_avi, wrong_suffix
 from misc.extractors.extractor import SAMPLE_RATE, Media
 from utils.errors import one_line
 
 SMALLEST, MOST_PIXELS = 16, 1 << 26  # of the sides of a frame; of a frame
 SLOWEST = 1000  # samples a second of a sound track: with fewer it is none, and a few bytes would be hours
-TRUNCATED, SLACK = 0.1, 0.1  # of the length that a container promises: the share, and beside it the seconds, that may lack
+SLACK = 0.1  # seconds that may lack of the length that a container promises, beside `TRUNCATED`
 
 
 class VideoError(Exception):
