@@ -90,7 +90,7 @@ def main() -> None:
         visualizer.show(evaluation, state["epoch"], split)
         visualizer.announce()
     if args.save_sims:
-        save_sims(args.save_sims, evaluation, about)
+        save_sims(args.save_sims, evaluation, about, loaders.evaluation.dataset.caption_ids())
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from data_loader import data_loaders
 from logger.logging_setup import log_to, start_logging
 from logger.results import report_seeds
 from logger.tensorboard import RunEvents
-from model import loss, metric, model
+from model import loss, model
 from model.published import summary
 from parse_config import ConfigParser, add_config_arguments, parse_seeds
 from trainer import Trainer
@@ -49,13 +49,12 @@ def train(
     net = config.init("arch", model, **model_arguments(config)).to(device)
     logger.info(summary(net))
     criterion = config.init("loss", loss)
-    metrics = [getattr(metric, name) for name in config["metrics"]]
     optimizer = build_optimizer(config["optimizer"], net.parameters())
     schedule = None
     if "lr_scheduler" in config:
         schedule = config.init("lr_scheduler", torch.optim.lr_scheduler, optimizer=optimizer)
 
-    trainer = Trainer(net, criterion, metrics, optimizer, schedule, config, loaders, device)
+    trainer = Trainer(net, criterion, optimizer, schedule, config, loaders, device)
     if start is not None:
         trainer.resume(start)
     experiment = told(lambda: place().with_folders())

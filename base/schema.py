@@ -151,9 +151,11 @@ class Config(Section):
 
     `optimizer` and `lr_scheduler` are classes of torch; steps of Adam, AdamW and SGD are fused where their args do not say.
     `test_split` is the split on which the best model is tested after training; without it, that of `eval_config`, unless
-    `eval_mode` is "fixed_num_epochs". `visualizer` asks for a ranking page. `evaluation_memory` is how many MiB an
-    evaluation may take, whatever the number of captions, beside the model and the videos; embeddings and similarities that
-    do not fit go to temporary files. Read for the sake of published configs, and without effect: `n_gpu` and `log_name`.
+    `eval_mode` is "fixed_num_epochs". `v2t_ties` "published" ranks captions that are tied by the rule of both public
+    versions of the original, see `model.metric.v2t_ranks`. `visualizer` asks for a ranking page. `evaluation_memory` is how
+    many MiB an evaluation may take, whatever the number of captions, beside the model and the videos; embeddings and
+    similarities that do not fit go to temporary files. Read for the sake of published configs, and without effect: `n_gpu`
+    and `log_name`.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None = None
@@ -172,6 +174,7 @@ class Config(Section):
     lr_scheduler: Typed | None = None
     loss: Loss | None = None
     metrics: Annotated[list[Literal["t2v_metrics", "v2t_metrics"]], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]
+    v2t_ties: Literal["published"] | None = None
     evaluation_memory: PositiveInt = 1024
     visualizer: Visualizer | None = None
     trainer: Trainer | None = None

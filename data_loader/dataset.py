@@ -10,6 +10,7 @@ from torch.utils.data import Dataset, Sampler
 
 from data_loader.archive import Archive
 from data_loader.experts import Expert
+from data_loader.views import caption_id
 
 
 class ExpertDataset(Dataset):
@@ -53,6 +54,13 @@ class ExpertDataset(Dataset):
     def availability(self) -> dict[str, int]:
         """How many videos have each expert."""
         return {name: int(features.available.sum()) for name, features in self.features.items()}
+
+    def caption_ids(self) -> dict[str, list[str]]:
+        """Return the names of the captions that are used, by video; see `data_loader.views.caption_id`."""
+        return {
+            video: [caption_id(video, self.captions.number(index, k)) for k in range(self.num_captions[index])]
+            for index, video in enumerate(self.ids)
+        }
 
     def __getitem__(self, key: int | tuple[int, float]) -> dict[str, Any]:
         """A video with all its captions or, for (index, draw), with the caption that a draw from [0, 1) picks."""

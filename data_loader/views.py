@@ -65,6 +65,11 @@ class Texts:
         return [_decoded(self._table.read(span)) for span in spans]
 
 
+def caption_id(video: str, number: int | None) -> str:
+    """Return the name of caption `number` of a video, or of all its captions together (None)."""
+    return video if number is None else f"{video}#{number}"
+
+
 class Captions:
     """The captions of V videos, those without a word left out.
 
@@ -94,6 +99,7 @@ class Captions:
     ):
         self._vectors, self._raw = vectors, raw
         self._groups: list[list[np.ndarray]] = []  # of each video, of each caption: its spans in the table of vectors
+        self._first = None if fuse else vectors.first[items]  # (V,), the span of the first caption in the file
         self._raw_shift: list[int | None] = []  # from these to the spans of the texts
         left_out, without_text = 0, []
         for v, (video, item) in enumerate(zip(ids, items, strict=True)):
@@ -125,6 +131,10 @@ class Captions:
     def count(self, index: int) -> int:
         """How many captions a video has."""
         return len(self._groups[index])
+
+    def number(self, index: int, k: int) -> int | None:
+        """Return the position of caption k of a video among all its captions in the file, from 0 (None: it is fused)."""
+        return None if self._first is None else int(self._groups[index][k][0] - self._first[index])
 
     def vectors(self, index: int, k: int, most: int | None = None) -> np.ndarray:
         """Caption k of a video: (words, text_dim) float32, no more than `most` words."""

@@ -76,12 +76,15 @@ def report_seeds(folder: Path, runs: Sequence[Mapping]) -> None:
     mean = {d: {name: statistics.fmean(x) for name, x in by_name.items()} for d, by_name in values.items()}
     std = {d: {name: statistics.stdev(x) if len(x) > 1 else 0.0 for name, x in v.items()} for d, v in values.items()}
     shared = {key: runs[0][key] for key in ("split", "leaky", "config")}
+    ties = sorted({run.get("v2t_ties", "published") for run in runs})  # runs before December 2026 do not say
+    if len(ties) > 1:
+        logger.warning("v2t_ties differ between seeds (%s): their v2t figures cannot be compared", ", ".join(ties))
     environments: list[Mapping | None] = []  # of several machines, where a run went on elsewhere
     for run in runs:
         if (made := run.get("environment")) not in environments:
             environments.append(made)
     seeds = [run["seed"] for run in runs]
-    content = {"mean": mean, "std": std, "seeds": seeds, **shared, "environments": environments}
+    content = {"mean": mean, "std": std, "seeds": seeds, **shared, "v2t_ties": ", ".join(ties), "environments": environments}
     write_json(folder / SUMMARY, content)
     split = marked(shared["split"], shared["leaky"])
     logger.info("%d seeds, split %s, mean (std):\n%s", len(runs), split, format_table(mean, std))

@@ -27,7 +27,6 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from model.metric import t2v_ranks, v2t_ranks
 from parse_config import ConfigParser, leaves
 from utils.interrupts import held_back
 
@@ -95,10 +94,9 @@ class RunEvents:
             if name != "epoch":
                 leak = self.leak if name.startswith("val_") else ""
                 self.writer.add_scalar(leak + name.replace("_metrics_", "_metrics/"), value, epoch)
-        for task, ranks_of in (("t2v", t2v_ranks), ("v2t", v2t_ranks)):
-            ranks = 1 + ranks_of(evaluation.sims, evaluation.query_masks)
+        for task, ranks in evaluation.ranks.items():
             candidates = evaluation.sims.shape[1] if task == "t2v" else int(evaluation.query_masks.sum())
-            self.writer.add_histogram(f"{self.leak}val_ranks/{task}", ranks, epoch, bins=rank_bins(candidates))
+            self.writer.add_histogram(f"{self.leak}val_ranks/{task}", 1 + ranks, epoch, bins=rank_bins(candidates))
         if evaluation.weights is not None:
             for name, weights in zip(evaluation.modalities, evaluation.weights.T, strict=True):
                 self.writer.add_scalar(f"moe_weights/{name}", weights.mean(), epoch)

@@ -30,6 +30,7 @@ class Metrics(pydantic.BaseModel):
     seed: int
     split: str
     leaky: bool
+    v2t_ties: str = "published"  # runs before December 2026 do not say
     config: str
     videos: int | None = None  # evaluated; runs before November 2026 do not say
     parameters: int | None = None  # of the model; nor do they say this
@@ -115,6 +116,11 @@ def figures_of(
     for path, metrics in zip(paths, seeds, strict=True):
         if metrics.leaky and not table.leak:
             raise InputError(f"{path}: its run used the leaky similarity, which is no result")
+        if metrics.v2t_ties != "expected":
+            raise InputError(
+                f"{path}: v2t_ties is '{metrics.v2t_ties}', expected 'expected'; "
+                f"delete the run {path.parent} and train it again"
+            )
         if metrics.split != split:
             raise InputError(f"{path}: split '{metrics.split}', expected '{split}'")
         if size is not None and metrics.videos != size:

@@ -1,7 +1,8 @@
 """Retrieval metrics in both directions, as published for MSR-VTT and its kin.
 
-A rank is the 0-based position of the ground truth among the candidates in order of falling similarity; tied candidates
-share the mean of the positions they fill, so a tie for first is not a hit at 1. From the ranks of all queries:
+A rank is the 0-based position of the ground truth among the candidates in order of falling similarity. Where candidates are
+tied, it is the expected position if ties are ordered at random, so a tie with a wrong candidate for first is not a hit at 1.
+From the ranks of all queries:
 
 - R1: percentage of ranks equal to 0. R5, R10, R50: percentage of ranks below 5, 10, 50.
 - MedR, MeanR: median and mean rank, 1-based.
@@ -44,15 +45,15 @@ def t2v_metrics(sims: Matrix, query_masks: np.ndarray | None = None) -> dict[str
     Raises:
         InputError: a shape that does not fit, NaN or inf (naming the row), or no caption at all for a video.
     """
-    return _summary(t2v_ranks(sims, query_masks))
+    return summarize(t2v_ranks(sims, query_masks))
 
 
-def v2t_metrics(sims: Matrix, query_masks: np.ndarray | None = None) -> dict[str, float]:
-    """Metrics of video-to-text retrieval: a video's rank is that of the best-ranked of its captions.
+def v2t_metrics(sims: Matrix, query_masks: np.ndarray | None = None, ties: str = "expected") -> dict[str, float]:
+    """Return the metrics of video-to-text retrieval, where the rank of a video is that of its best-ranked caption.
 
-    Args, Raises: as `t2v_metrics`. Missing captions are no candidates.
+    Args, Raises: as `v2t_ranks`.
     """
-    return _summary(v2t_ranks(sims, query_masks))
+    return summarize(v2t_ranks(sims, query_masks, ties))
 
 
 def t2v_ranks(sims: Matrix, query_masks: np.ndarray | None = None) -> np.ndarray:
@@ -67,11 +68,23 @@ def t2v_ranks(sims: Matrix, query_masks: np.ndarray | None = None) -> np.ndarray
     return (twice[valid] - 1) / 2
 
 
-def v2t_ranks(sims: Matrix, query_masks: np.ndarray | None = None) -> np.ndarray:
-    """The rank (V,) of each video's best caption; arguments and errors as in `t2v_metrics`."""
+def v2t_ranks(sims: Matrix, query_masks: np.ndarray | None = None, ties: str = "expected") -> np.ndarray:
+    """Return the rank (V,) of the best caption of each video; missing captions are not candidates.
+
+    Args:
+        sims, query_masks: as in `t2v_metrics`.
+        ties: the rule for captions that are tied with the best caption of the video. "expected" gives the expected position
+            of the first of the video's own captions: `higher + tied_others / (tied_own + 1)`. "published" is the rule of
+            both public versions of the original, in which own captions push each other back: `higher + (tied - 1) / 2`
+            with `tied = tied_own + tied_others`. The rules agree where no own captions are tied.
+
+    Raises:
+        InputError: as in `t2v_metrics`.
+    """
     valid = _valid_rows(sims, query_masks)
+    num_videos = sims.shape[1]
     own = np.empty(len(valid))  # float64 holds every score exactly
-    twice = np.zeros(sims.shape[1], dtype=np.int64)
+    higher, not_lower = np.zeros((2, num_videos), dtype=np.int64)  # numbers of captions, own ones included
     adding = threading.Lock()
 
     def keep_own(rows: np.ndarray, block: np.ndarray, _flags: np.ndarray) -> None:
@@ -79,17 +92,24 @@ def v2t_ranks(sims: Matrix, query_masks: np.ndarray | None = None) -> np.ndarray
 
     _each_block(sims, keep_own, check=False)
     own[~valid] = -np.inf
-    best = own.reshape(sims.shape[1], -1).max(axis=1).astype(sims.dtype)  # (V,)
+    best = own.reshape(num_videos, -1).max(axis=1)  # (V,)
+    tied_own = np.count_nonzero(own.reshape(num_videos, -1) == best[:, None], axis=1)
+    best = best.astype(sims.dtype)
 
     def count(rows: np.ndarray, block: np.ndarray, flags: np.ndarray) -> None:
-        numbers = _not_below(block, best, flags)
-        numbers[~valid[rows]] = 0
-        counts = numbers.sum(axis=0, dtype=np.uint8)
-        with adding:
-            np.add(twice, counts[: len(twice)], out=twice)
+        above, not_below = flags[:, : len(rows), :num_videos]
+        np.greater(block, best, out=above)
+        np.greater_equal(block, best, out=not_below)
+        for flag, total in ((above, higher), (not_below, not_lower)):
+            flag[~valid[rows]] = False
+            counts = flag.view(np.uint8).sum(axis=0, dtype=np.uint8)  # of at most `MOST_ROWS` rows
+            with adding:
+                np.add(total, counts, out=total)
 
     _each_block(sims, count)
-    return (twice - 1) / 2
+    if ties == "published":
+        return higher + (not_lower - higher - 1) / 2
+    return higher + (not_lower - higher - tied_own) / (tied_own + 1)
 
 
 def _own(rows: np.ndarray, block: np.ndarray, num_rows: int) -> np.ndarray:
@@ -149,8 +169,8 @@ def _each_block(sims: Matrix, work: Callable[[np.ndarray, np.ndarray, np.ndarray
         raise NotFiniteError(min(bad))
 
 
-def _summary(ranks: np.ndarray) -> dict[str, float]:
-    """The metrics of `ranks` (Q,)."""
+def summarize(ranks: np.ndarray) -> dict[str, float]:
+    """Return the metrics of 0-based `ranks` (Q,)."""
     recall = {f"R{k}": 100 * float(np.mean(ranks <= 0 if k == 1 else ranks < k)) for k in RECALL_LEVELS}
     return {
         **recall,

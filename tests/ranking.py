@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from model.metric import t2v_metrics, v2t_metrics
+from model.metric import summarize, t2v_ranks, v2t_ranks
 from trainer.evaluation import Evaluation
 
 EXPERTS = ["audio", "ocr", "rgb"]
@@ -22,8 +22,9 @@ def make_evaluation(num_videos=8, num_captions=3, seed=0, ids=None, captions=Non
         masks = np.ones((num_videos, 1), dtype=bool)
     sims = rng.normal(size=(masks.size, num_videos)).round(1)
     available = (rng.random((num_videos, len(EXPERTS))) < 0.6).astype(np.float32)
-    metrics = {metric.__name__: metric(sims, masks) for metric in (t2v_metrics, v2t_metrics)}
-    return Evaluation(metrics, sims, masks, ids, raw, EXPERTS, available, weights if weighted else None)
+    ranks = {"t2v": t2v_ranks(sims, masks), "v2t": v2t_ranks(sims, masks)}
+    metrics = {f"{task}_metrics": summarize(found) for task, found in ranks.items()}
+    return Evaluation(metrics, ranks, sims, masks, ids, raw, EXPERTS, available, weights if weighted else None)
 
 
 def listed(folder):

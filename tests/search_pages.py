@@ -49,7 +49,8 @@ class StubSearcher:
 
     def v2t(self, video_id, k=10):
         with self._call("v2t", video_id, k):
-            found = [(video, caption) for video in self.ids for caption in self._captions.get(video, [])][:k]
+            captions = {video: enumerate(self._captions.get(video, [])) for video in self.ids}
+            found = [(video, f"{video}#{n}", caption) for video in self.ids for n, caption in captions[video]][:k]
             weights = self._applied(video_id)
             return [CaptionHit(rank, *pair, 1 / rank, weights) for rank, pair in enumerate(found, 1)]
 

@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import test as test_command
 import train as train_command
 from base.checkpoint import load_checkpoint
-from model.metric import t2v_metrics
+from model.metric import t2v_metrics, v2t_metrics
 from trainer import evaluation
 from utils.matrix import FileMatrix
 
@@ -200,6 +200,58 @@ def test_the_test_command_needs_a_checkpoint_alone(run):
     trained = load_checkpoint(folder / "trained_model.pth")["environment"]
     assert metrics["training_environment"] == trained == json.loads(str(kept["training_environment"]))
     assert metrics["environment"] == json.loads(str(kept["environment"])) and metrics["environment"]["torch"]
+
+
+def without_words(archive, *captions):
+    """Take the words of some captions (video, number) out of the archive."""
+    for video, number in captions:
+        archive.text[video][number] = archive.text[video][number][:0]
+        archive.raw[video][number] = []
+    archive.write()
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("data_loader.args.num_test_captions=2", ["a#1", "", "b#0", "b#1", "c#0", "c#2"]),
+        ("data_loader.args.fuse_captions=true", ["a", "b", "c"]),
+        ("arch.args.test_caption_mode=avg", ["a", "b", "c"]),
+    ],
+)
+def test_ids_of_captions_are_those_of_the_file(run, workplace, option, expected):
+    """Captions without a word are left out; the names of the others do not change with that."""
+    a, b, c = workplace.lists["test_list.txt"][:3]
+    workplace.lists["test_list.txt"] = [a, b, c]
+    workplace.text[c].append(workplace.text[c][0])
+    workplace.raw[c].append(workplace.raw[c][0])
+    without_words(workplace, (a, 0), (c, 1))
+    folder, _ = train(run)
+    arguments = ("--split", "test", "--save_sims", "s.npz", "--set", option)
+    code, _, err = run(test_command, "--resume", folder / "trained_model.pth", *arguments)
+    assert code == 0, err
+    names = {"a": a, "b": b, "c": c}
+    found = np.load("s.npz")["caption_ids"].tolist()
+    assert found == [x and names[x[0]] + x[1:] for x in expected]
+
+
+def test_the_published_rule_for_ties_can_be_asked_for_and_results_say_which_was_used(run, workplace):
+    for video in workplace.ids:  # each caption twice
+        workplace.text[video][1], workplace.raw[video][1] = workplace.text[video][0], workplace.raw[video][0]
+    workplace.write()
+    folder, _ = train(run)
+    found = {}
+    for ties in ("expected", "published"):
+        option = () if ties == "expected" else ("--set", f"v2t_ties={ties}")
+        arguments = ("--resume", folder / "trained_model.pth", "--save_sims", "s.npz", *option)
+        code, _, err = run(test_command, *arguments)
+        assert code == 0, err
+        newest = max(Path("data/saved/log/toy-train-ce").glob("*/metrics.json"), key=lambda path: path.stat().st_mtime_ns)
+        found[ties] = json.loads(newest.read_text())
+        kept = np.load("s.npz")
+        assert found[ties]["v2t_ties"] == ties
+        assert found[ties]["v2t_metrics"] == pytest.approx(v2t_metrics(kept["sims"], kept["query_masks"], ties))
+    assert found["published"]["v2t_metrics"]["R1"] == 0 < found["expected"]["v2t_metrics"]["R1"]
+    assert found["published"]["t2v_metrics"] == found["expected"]["t2v_metrics"]
 
 
 def test_evaluation_memory_changes_where_similarities_are_but_nothing_else(run, monkeypatch):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +11,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from base.distributed import in_turn, is_main
-from model.metric import NotFiniteError
+from model.metric import NotFiniteError, summarize, t2v_ranks, v2t_ranks
 from model.model import CENet
 from model.similarity import TextEmbedding, VideoEmbedding
+from parse_config import ConfigParser
 from trainer.text_store import TextStore
 from utils.errors import InputError
 from utils.matrix import FileMatrix
@@ -30,7 +31,8 @@ class Evaluation:
     """The result of an evaluation of V videos with K captions each.
 
     Attributes:
-        metrics: by the name of the metric function, as `model.metric` documents them.
+        metrics: "t2v_metrics" or "v2t_metrics" -> metrics by name, as `model.metric` documents them.
+        ranks: "t2v" -> (N,), the 0-based rank of each caption that exists; "v2t" -> (V,), that of each video.
         sims: (V*K, V), or (V, V) where captions are averaged; in a file where memory is not to hold it.
         query_masks: (V, K), false for captions that do not exist; (V, 1) where captions are averaged.
         video_ids: V names.
@@ -41,6 +43,7 @@ class Evaluation:
     """
 
     metrics: dict[str, dict[str, float]]
+    ranks: dict[str, np.ndarray]
     sims: np.ndarray | FileMatrix
     query_masks: np.ndarray
     video_ids: list[str]
@@ -70,9 +73,23 @@ def to_device(value: Any, device: torch.device) -> Any:
     return value
 
 
+def evaluation_settings(config: ConfigParser) -> dict[str, Any]:
+    """Return what a config says of evaluations, as arguments of `evaluate`."""
+    return {
+        "metrics": config["metrics"],
+        "memory": config["evaluation_memory"],
+        "v2t_ties": config.get("v2t_ties") or "expected",
+    }
+
+
 @torch.inference_mode()
 def evaluate(
-    model: CENet, batches: Iterable[Mapping], metrics: Sequence[Callable], device: torch.device, memory: int = 1024
+    model: CENet,
+    batches: Iterable[Mapping],
+    metrics: Sequence[str],
+    device: torch.device,
+    memory: int = 1024,
+    v2t_ties: str = "expected",
 ) -> Evaluation | None:
     """Embed every batch, score all captions against all videos, and measure.
 
@@ -82,8 +99,9 @@ def evaluate(
     Args:
         model: on `device`; left in evaluation mode.
         batches: of a split, as `data_loader.dataset.Collate` makes them; with several processes this one's share.
-        metrics: functions of the similarities and the query masks.
+        metrics: "t2v_metrics", "v2t_metrics" or both.
         memory: MiB, see `base.schema.Config.evaluation_memory`.
+        v2t_ties: the rule for ties of `model.metric.v2t_ranks`.
 
     Returns:
         With several processes, each of which embeds its share: the whole for the main one, which scores and measures, and
@@ -114,14 +132,15 @@ def evaluate(
     query_masks = mask if len(sims) == mask.numel() else mask.any(dim=1, keepdim=True)
     query_masks = query_masks.cpu().numpy()
     try:
-        measured = {metric.__name__: metric(sims, query_masks) for metric in metrics}
+        ranks = {"t2v": t2v_ranks(sims, query_masks), "v2t": v2t_ranks(sims, query_masks, v2t_ties)}
     except NotFiniteError as error:
         captions = range(len(mask.flatten()))[error.row * mask.numel() // len(sims) :][: mask.numel() // len(sims)]
         found = _spoilt(model.modalities, texts, video, ids, captions)
         raise InputError(f"{error}, of '{ids[captions[0] // mask.shape[1]]}'; it comes from {found}") from None
+    measured = {name: summarize(ranks[name.removesuffix("_metrics")]) for name in metrics}
     weights = None if model.joined else texts.weights[mask.flatten()].cpu().numpy()
     available = torch.cat(available).cpu().numpy()
-    return Evaluation(measured, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
+    return Evaluation(measured, ranks, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
 
 
 def _spoilt(modalities: Sequence[str], texts: TextStore, video: VideoEmbedding, ids: Sequence[str], rows: range) -> str:

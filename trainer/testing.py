@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from base.device import environment
 from base.experiment import METRICS
 from data_loader import data_loaders
 from logger.results import format_table, marked, write_metrics
-from model import metric, model
+from model import model
 from model.published import num_parameters
 from parse_config import ConfigParser
-from trainer.evaluation import Evaluation, evaluate
+from trainer.evaluation import Evaluation, evaluate, evaluation_settings
 from utils.files import atomic_write
 from utils.matrix import save_npz
 
@@ -64,8 +65,7 @@ def evaluate_checkpoint(
     load_weights(net, state, path)
     for name in HEAVY:
         state.pop(name, None)
-    metrics = [getattr(metric, name) for name in config["metrics"]]
-    return evaluate(net, loaders.evaluation, metrics, device, config["evaluation_memory"])
+    return evaluate(net, loaders.evaluation, device=device, **evaluation_settings(config))
 
 
 def report(
@@ -92,6 +92,7 @@ def report(
         epoch=state["epoch"],
         split=split,
         leaky=leaky,
+        v2t_ties=evaluation_settings(config)["v2t_ties"],
         config=config.file,
         checkpoint=str(path),
         published_checkpoint=state.get("published", False),
@@ -106,13 +107,20 @@ def report(
     return content
 
 
-def save_sims(path: Path, evaluation: Evaluation, about: dict) -> None:
-    """Keep the similarities: `sims`, `query_masks`, `video_ids` (V,) and `caption_ids`, `<video>#<k>` a row of `sims`.
+def save_sims(path: Path, evaluation: Evaluation, about: dict, captions: Mapping[str, Sequence[str]]) -> None:
+    """Save the similarities of an evaluation: `sims`, `query_masks`, `video_ids` (V,) and `caption_ids` (rows of `sims`,).
+
+    An id is `<video>#<n>`, where n is the position of the caption in the file from 0, `<video>` where a row stands for all
+    captions of a video, and "" where a video has no further caption.
 
     Args:
         about: the content of `metrics.json`, of which split, checkpoint, `leaky` and, as JSON, both environments are kept.
+        captions: the ids of the captions that were used, by video.
     """
     num_captions = evaluation.query_masks.shape[1]
+    averaged = len(evaluation.sims) < sum(map(len, captions.values()))
+    rows = ([video] if averaged else captions[video] for video in evaluation.video_ids)
+    caption_ids = [name for row in rows for name in (*row, *[""] * (num_captions - len(row)))]
     with atomic_write(path) as file:
         save_npz(
             file,
@@ -121,6 +129,6 @@ def save_sims(path: Path, evaluation: Evaluation, about: dict) -> None:
             video_ids=np.array(evaluation.video_ids),
             **{key: np.array(about[key]) for key in ("split", "checkpoint", "leaky")},
             **{key: np.array(json.dumps(about[key])) for key in ("environment", "training_environment")},
-            caption_ids=np.array([f"{video}#{k}" for video in evaluation.video_ids for k in range(num_captions)]),
+            caption_ids=np.array(caption_ids),
         )
     logger.info("similarities: %s", path)

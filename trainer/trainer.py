@@ -5,7 +5,7 @@ import functools
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from logger.results import epoch_line, marked
 from logger.tensorboard import RunEvents
 from model.model import CENet
 from parse_config import ConfigParser
-from trainer.evaluation import Evaluation, evaluate
+from trainer.evaluation import Evaluation, evaluate, evaluation_settings
 from trainer.optimiser import load_optimizer
 from trainer.replica import replica
 from trainer.step import LossSum, TrainingSteps
@@ -50,7 +50,6 @@ class Trainer:
     Args:
         model: on `device`.
         loss: of a (B, B) similarity.
-        metrics: functions of similarities and query masks.
         optimizer, lr_scheduler: of the model's parameters; the schedule (or None) takes a step an epoch.
         config: of the run; its `trainer` section says how long, what to save and what to watch.
         loaders: batches to train on and to evaluate on.
@@ -68,7 +67,6 @@ class Trainer:
         self,
         model: CENet,
         loss: torch.nn.Module,
-        metrics: Sequence[Callable],
         optimizer: torch.optim.Optimizer,
         lr_scheduler: LRScheduler | None,
         config: ConfigParser,
@@ -76,7 +74,6 @@ class Trainer:
         device: torch.device,
     ):
         self.model = model
-        self.metrics = metrics
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.config = config
@@ -239,10 +236,10 @@ class Trainer:
 
     def _evaluate(self, epoch: int) -> Evaluation:
         """The evaluation after an epoch; the epoch is not lost when it is interrupted."""
-        memory = self.config["evaluation_memory"]
+        settings = evaluation_settings(self.config)
         try:
             with self.interruptions.raised_at_once():
-                evaluation = evaluate(self.model, self.loaders.evaluation, self.metrics, self.device, memory)
+                evaluation = evaluate(self.model, self.loaders.evaluation, device=self.device, **settings)
         except KeyboardInterrupt:
             self._save_interrupted(epoch)
             raise

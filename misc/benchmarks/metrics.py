@@ -23,24 +23,24 @@ VIDEOS, CAPTIONS, REPETITIONS = 2990, 20, 7
 
 def plain_t2v(sims: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """The rank of each caption that exists, one after the other."""
-    queries = np.flatnonzero(masks)
-    return np.array([_rank(sims[row], sims[row, row // masks.shape[1]]) for row in queries])
+    ranks = []
+    for row in np.flatnonzero(masks):
+        candidates, match = sims[row], sims[row, row // masks.shape[1]]
+        ranks.append(np.count_nonzero(candidates > match) + (np.count_nonzero(candidates == match) - 1) / 2)
+    return np.array(ranks)
 
 
 def plain_v2t(sims: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """The rank of each video's best caption, one video after the other."""
+    """Return the rank of each video's best caption, one video after the other."""
     exist = masks.flatten()
     owners = np.flatnonzero(masks) // masks.shape[1]
     ranks = []
     for video in range(sims.shape[1]):
-        candidates = sims[exist, video]
-        ranks.append(_rank(candidates, candidates[owners == video].max()))
+        candidates, own = sims[exist, video], owners == video
+        best = candidates[own].max()
+        tied_own, tied_others = (np.count_nonzero(candidates[chosen] == best) for chosen in (own, ~own))
+        ranks.append(np.count_nonzero(candidates > best) + tied_others / (tied_own + 1))
     return np.array(ranks)
-
-
-def _rank(candidates: np.ndarray, match: float) -> float:
-    """The mean 0-based position of those tied with `match`, itself one of the candidates."""
-    return np.count_nonzero(candidates > match) + (np.count_nonzero(candidates == match) - 1) / 2
 
 
 def random_similarities(num_videos: int, num_captions: int) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +48,7 @@ def random_similarities(num_videos: int, num_captions: int) -> tuple[np.ndarray,
     rng = np.random.default_rng(0)
     sims = rng.standard_normal((num_videos * num_captions, num_videos), dtype=np.float32)
     sims[1::10] = sims[:-1:10]
-    sims[::7] = sims[::7].round(2)
+    sims[::7] = sims[::7].round(1)
     masks = rng.random((num_videos, num_captions)) < 0.95
     masks[:, 0] = True
     return sims, masks

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from misc.benchmarks.metrics import random_similarities
 from misc.benchmarks.step import random_batch
 from model.loss import MaxMarginRankingLoss
-from model.metric import t2v_metrics, t2v_ranks, v2t_metrics, v2t_ranks
+from model.metric import t2v_ranks, v2t_ranks
 from model.model import CENet
 from trainer.evaluation import evaluate
 from trainer.optimiser import build_optimizer
@@ -77,7 +77,7 @@ def evaluation(videos: int, captions: int) -> Callable[[], object]:
     batch = random_batch(dims, TEXT_DIM, set(), size, num_captions=captions)
     batch |= {"ids": ["video"] * size, "raw_captions": [["a caption"] * captions] * size}
     batches = [batch] * (videos // size)
-    return lambda: evaluate(model, batches, [t2v_metrics, v2t_metrics], torch.device("cpu"), EVALUATION_MEMORY)
+    return lambda: evaluate(model, batches, ["t2v_metrics", "v2t_metrics"], torch.device("cpu"), EVALUATION_MEMORY)
 
 
 def ranking(videos: int, captions: int) -> Callable[[], object]:

@@ -50,6 +50,7 @@ class CaptionHit:
     Attributes:
         rank: from 1.
         video: whose caption it is.
+        id: `<video>#<n>`, where n is its position among the captions of the video in the file, from 0.
         caption: "" where the text is not known.
         similarity: to the video that was asked with.
         weights: of the caption's experts as they apply to that video (None in the Concat variants).
@@ -57,6 +58,7 @@ class CaptionHit:
 
     rank: int
     video: str
+    id: str
     caption: str
     similarity: float
     weights: dict[str, float] | None

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import torch
 
+from data_loader.views import caption_id
 from misc.searching.collection import Collection
 from misc.searching.embedding import TEXTS, Embedder
 from model.similarity import VideoEmbedding, pairwise_similarity
@@ -41,8 +42,8 @@ class CaptionSearch:
     def __len__(self) -> int:
         return len(self._where)
 
-    def best(self, video: VideoEmbedding, k: int) -> list[tuple[str, str, float, np.ndarray]]:
-        """The k captions with the highest score with one video: its owner, its text, the score and its weights (M').
+    def best(self, video: VideoEmbedding, k: int) -> list[tuple[str, str, str, float, np.ndarray]]:
+        """Return the k captions with the highest score with one video: the owner, id, text, score and weights (M') of each.
 
         Equal scores are in the order of the captions.
         """
@@ -54,7 +55,9 @@ class CaptionSearch:
         for i in joined.argsort(descending=True, stable=True)[:k].tolist():
             part, row, number = self._where[i]
             ids, view = self._views[part]
-            found.append((ids[row], view.text(row, number), float(joined[i]), self._texts.weights[i].numpy()))
+            weights = self._texts.weights[i].numpy()
+            name = caption_id(ids[row], view.number(row, number))
+            found.append((ids[row], name, view.text(row, number), float(joined[i]), weights))
         return found
 
     def _scores(self, start: int, video: VideoEmbedding) -> torch.Tensor:

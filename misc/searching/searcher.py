@@ -142,9 +142,9 @@ class Searcher:
         _check_number(k)
         embedded = self._embedded(video)
         hits = []
-        for rank, (owner, caption, similarity, weights) in enumerate(self._captions.best(embedded, k), 1):
+        for rank, (owner, name, caption, similarity, weights) in enumerate(self._captions.best(embedded, k), 1):
             applied = None if self._store.about.joined else self._named(_applied(weights, embedded.available[0].numpy()))
-            hits.append(CaptionHit(rank, owner, caption, similarity, applied))
+            hits.append(CaptionHit(rank, owner, name, caption, similarity, applied))
         return hits
 
     def hit_of(self, video_id: str) -> Hit:

@@ -29,6 +29,7 @@ def write_run(folder, values, config="configs/toy/train-ce.json", **about):
             for task in tables.TASKS
         }
         content = {"seed": seed, "split": "test", "leaky": False, "config": "configs/toy/train-ce.json"}
+        content["v2t_ties"] = "expected"
         path = folder / f"seed-{seed}" / "metrics.json"
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(metrics | content | about))
@@ -98,6 +99,7 @@ def test_the_last_of_several_runs_within_a_second_counts(toy):
     ("about", "message"),
     [
         ({"leaky": True}, "seed-1/metrics.json: its run used the leaky similarity, which is no result"),
+        ({"v2t_ties": "published"}, "seed-1/metrics.json: v2t_ties is 'published', expected 'expected'; delete the run"),
         ({"split": "val"}, "seed-1/metrics.json: split 'val', expected 'test'"),
         ({"config": "x.json"}, "seed-1/metrics.json: config 'x.json', expected 'configs/toy/train-ce.json'"),
         ({"seed": 2}, "seed-1/metrics.json: seed 2 is there twice"),

@@ -2,6 +2,8 @@
 
 import json
 import tracemalloc
+from functools import partial
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -19,8 +21,8 @@ from utils.matrix import FileMatrix
 CASES = ("a", "b", "c", "c_nomask", "d", "e", "f")
 
 
-def ranks_by_loop(sims, masks, direction):
-    """0-based ranks, ties averaged, one comparison at a time."""
+def ranks_by_loop(sims, masks, direction, ties="expected"):
+    """Return 0-based ranks by one comparison at a time."""
     num_videos = sims.shape[1]
     num_captions = len(sims) // num_videos
     ranks = []
@@ -34,13 +36,13 @@ def ranks_by_loop(sims, masks, direction):
         return ranks
     candidates = [row for row in range(len(sims)) if masks[row // num_captions][row % num_captions]]
     for video in range(num_videos):
-        own = []
-        for row in candidates:
-            if row // num_captions == video:
-                higher = sum(sims[other][video] > sims[row][video] for other in candidates)
-                tied = sum(sims[other][video] == sims[row][video] for other in candidates)
-                own.append(higher + (tied - 1) / 2)
-        ranks.append(min(own))
+        best = max(sims[row][video] for row in candidates if row // num_captions == video)
+        higher = sum(sims[row][video] > best for row in candidates)
+        tied = [row // num_captions == video for row in candidates if sims[row][video] == best]  # true: an own caption
+        if ties == "published":
+            ranks.append(higher + (len(tied) - 1) / 2)
+        else:
+            ranks.append(higher + tied.count(False) / (tied.count(True) + 1))
     return ranks
 
 
@@ -56,7 +58,7 @@ def summary_by_loop(ranks):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize(("direction", "metric"), [("t2v", t2v_metrics), ("v2t", v2t_metrics)])
+@pytest.mark.parametrize(("direction", "metric"), [("t2v", t2v_metrics), ("v2t", partial(v2t_metrics, ties="published"))])
 def test_parity_with_the_published_implementation(case, direction, metric):
     data = np.load(shared("parity", "metrics.npz"))
     exact = json.loads(shared("parity", "manifest.json").read_text())["files"]["metrics.npz"]["exact_float64"]
@@ -111,7 +113,38 @@ def test_blocks_of_any_size_in_memory_or_in_a_file_give_the_same_ranks(
         patch.setattr(torch, "get_num_threads", lambda: threads)
         for matrix in (sims, stored):
             assert t2v_ranks(matrix, masks).tolist() == ranks_by_loop(sims, masks, "t2v")
-            assert v2t_ranks(matrix, masks).tolist() == ranks_by_loop(sims, masks, "v2t")
+            for ties in ("expected", "published"):
+                assert v2t_ranks(matrix, masks, ties).tolist() == ranks_by_loop(sims, masks, "v2t", ties)
+
+
+@given(
+    num_captions=st.integers(1, 3),
+    levels=st.lists(st.integers(0, 1), min_size=27, max_size=27),
+    kept=st.lists(st.booleans(), min_size=9, max_size=9),
+)
+@settings(deadline=None, max_examples=40)
+def test_v2t_rank_is_the_expected_place_of_the_first_own_caption(num_captions, levels, kept):
+    num_videos = 3 if num_captions == 1 else 2
+    sims = np.array(levels[: num_videos**2 * num_captions], dtype=float).reshape(-1, num_videos)
+    masks = np.array(kept[: num_videos * num_captions]).reshape(num_videos, -1)
+    masks[:, 0] = True
+    candidates = np.flatnonzero(masks)
+    for video, rank in enumerate(v2t_ranks(sims, masks)):
+        orders = [  # all that a sort by similarity could give
+            order
+            for order in permutations(candidates)
+            if all(sims[a, video] >= sims[b, video] for a, b in zip(order, order[1:], strict=False))
+        ]
+        places = [next(i for i, row in enumerate(order) if row // num_captions == video) for order in orders]
+        assert rank == pytest.approx(np.mean(places))
+
+
+def test_own_captions_do_not_count_against_a_video():
+    sims = np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.8], [0.2, 0.7]])
+    assert v2t_ranks(sims).tolist() == [0, 0]
+    assert v2t_ranks(sims, ties="published").tolist() == [0.5, 0]
+    repeated = np.repeat(np.random.default_rng(0).normal(size=(30, 30)), 3, axis=0)  # every caption three times
+    assert v2t_metrics(repeated)["R1"] == v2t_metrics(repeated[::3])["R1"] > 0
 
 
 @pytest.mark.parametrize("num_videos", [1015, 1016, 1017, 2500])

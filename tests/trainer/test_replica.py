@@ -9,7 +9,6 @@ from gradients import gradients
 from variants import SWITCHES, make_batch, make_model
 
 from model.loss import MaxMarginRankingLoss
-from model.metric import t2v_metrics, v2t_metrics
 from trainer.evaluation import evaluate
 from trainer.replica import replica
 from trainer.step import TrainingSteps
@@ -21,7 +20,7 @@ OPTIONS = {
     **{name: {} for name in SWITCHES if name != "moee-randomised"},
     "ce-published": {"gate_order": "sequential", "mask_padding": False, "similarity": "paired-2019", "l2renorm": True},
 }
-METRICS = [t2v_metrics, v2t_metrics]
+METRICS = ["t2v_metrics", "v2t_metrics"]
 
 
 def part_of(batch, rank, trimmed):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.metric import RECALL_LEVELS, t2v_ranks, v2t_ranks
+from model.metric import RECALL_LEVELS
 from utils.matrix import columns_of
 
 if TYPE_CHECKING:  # the trainer imports this
@@ -35,9 +35,6 @@ def page_content(evaluation: "Evaluation", addresses: Mapping[str, str], num_sam
         t2v, v2t: {metrics (or None), histogram, candidates, queries}. A query has its `rank` (1-based), its `bin`, `truth`
             (the right candidate, the best of them in v2t), `similarity`, and `best`, up to five pairs of candidate and
             similarity.
-
-    Raises:
-        InputError: NaN or inf among the similarities.
     """
     return _Content(evaluation, addresses, num_samples).whole()
 
@@ -66,7 +63,7 @@ class _Content:
     def text_to_video(self) -> dict[str, Any]:
         """Of all texts; the sampled ones with their best videos."""
         sims = self.evaluation.sims
-        ranks = t2v_ranks(sims, self.evaluation.query_masks)
+        ranks = self.evaluation.ranks["t2v"]
         queries = []
         for text in self.sample(len(ranks)):
             number, video = self.rows[text], self.video_of(text)
@@ -79,7 +76,7 @@ class _Content:
     def video_to_text(self) -> dict[str, Any]:
         """Of all videos; the sampled ones with their best texts."""
         sims = self.evaluation.sims
-        ranks = v2t_ranks(sims, self.evaluation.query_masks)
+        ranks = self.evaluation.ranks["v2t"]
         owners = self.rows // self.evaluation.query_masks.shape[1]
         queries, sampled = [], self.sample(len(ranks))
         for video, scores in zip(sampled, columns_of(sims, sampled), strict=True):

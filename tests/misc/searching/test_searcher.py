@@ -78,8 +78,21 @@ def test_scores_are_those_of_an_evaluation_in_both_directions(evaluated, config,
         hits = searcher.v2t(video, 7)
         np.testing.assert_allclose([hit.similarity for hit in hits], np.sort(column)[::-1][:7], atol=2e-6)
         best = captions[int(column.argmax())]
-        assert hits[0].video == best[0]
+        assert (hits[0].video, hits[0].id) == (best[0], "#".join(best))
         assert hits[0].caption == searcher.captions_of(best[0])[int(best[1])]
+
+
+def test_captions_go_by_their_place_in_the_file(evaluated, collection, config):
+    archive, _ = collection
+    for video in archive.ids:
+        archive.text[video][0], archive.raw[video][0] = archive.text[video][0][:0], []
+    archive.write()
+    searcher, saved = evaluated(write_checkpoint("model.pth", config))
+    ids = list(saved["video_ids"])
+    assert saved["caption_ids"].tolist() == [f"{video}#1" for video in ids]
+    for video in ids:
+        for hit in searcher.v2t(video, len(ids)):
+            assert hit.id == f"{hit.video}#1" and hit.caption == " ".join(archive.raw[hit.video][1])
 
 
 def test_weights_are_those_that_apply_to_a_video(collection):
