@@ -22,6 +22,7 @@ from parse_config import ConfigParser
 from utils.errors import InputError, command
 
 STRENGTHS = 10.0 ** np.arange(-3, 5)
+DECIMALS = 9  # of a similarity: more than an error of float64, less than a difference that means something
 
 
 def matrices(dataset: ExpertDataset, expert: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -44,11 +45,14 @@ def fit(text: np.ndarray, videos: np.ndarray, strength: float) -> tuple[np.ndarr
 
 
 def similarities(model: tuple[np.ndarray, np.ndarray, np.ndarray], text: np.ndarray, videos: np.ndarray) -> np.ndarray:
-    """Cosine similarity of predictions and videos, both centred: (T, V)."""
+    """Return the cosine similarity of predictions and videos, both centered: (T, V).
+
+    It is rounded to `DECIMALS`: repeated captions are tied on every machine, not ordered by the last bits of a product.
+    """
     weights, text_mean, video_mean = model
     predicted, actual = (text - text_mean) @ weights, videos - video_mean
     lengths = np.linalg.norm(predicted, axis=1)[:, None] * np.linalg.norm(actual, axis=1)
-    return predicted @ actual.T / np.maximum(lengths, 1e-12)
+    return (predicted @ actual.T / np.maximum(lengths, 1e-12)).round(DECIMALS)
 
 
 def ridge_results(config_path: str, expert: str) -> dict[str, dict[str, float]]:

@@ -30,3 +30,12 @@ def test_the_command_prints_both_directions(workplace):
     assert float(t2v[1]) > 30  # ten candidates that share latents with their captions
     failed = subprocess.run([*command, "--expert", "audio"], capture_output=True, text=True)
     assert failed.returncode == 2 and "some videos lack the expert" in failed.stderr
+
+
+def test_repeated_captions_are_tied_wherever_they_stand():
+    """A product gives equal rows different last bits, by their place in a block and by the machine."""
+    rng = np.random.default_rng(0)
+    text = rng.normal(size=(1, 384)).repeat(191, axis=0)
+    model = (rng.normal(size=(384, 500)), rng.normal(size=384), rng.normal(size=500))
+    sims = similarities(model, text, rng.normal(size=(190, 500)))
+    assert (sims == sims[0]).all()
