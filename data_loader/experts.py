@@ -31,9 +31,9 @@ class Expert:
     zeros_are_missing: bool = True
 
 
-# The published experts. Silence is a sound: zeros are audio.
+# The published experts.
 EXPERTS = {
-    "audio": Expert(128, aggregation="vlad", zeros_are_missing=False),
+    "audio": Expert(128, aggregation="vlad"),
     "face": Expert(512),
     "flow": Expert(1024),
     "ocr": Expert(300, aggregation="vlad"),

@@ -56,7 +56,6 @@ class Content:
         *,
         forms: Sequence[str] = FORMS,
         vector: bool = False,
-        zeros_are_missing: bool = True,
         ids: Sequence[str] | None = None,
     ) -> tuple[Features, Missing]:
         """An expert that some videos miss, in the forms by turns from `offset` on, and which videos miss it."""
@@ -78,7 +77,7 @@ class Content:
                 features[video] = np.zeros((0, dim))
             elif form != "absent":
                 features[video] = frames[0] if vector else frames
-            if form not in ("frames", "zeros") or (form == "zeros" and zeros_are_missing):
+            if form != "frames":
                 missing.add(video)
         return features, missing
 

@@ -76,7 +76,7 @@ def _matrices(benchmark: Benchmark, content: Content, rows: dict[str, list[str]]
 
 def _objects(benchmark: Benchmark, content: Content, rows: dict[str, list[str]]) -> None:
     """Experts of several vectors a clip: arrays of objects."""
-    audio, missing = content.intermittent("audio", 128, np.float32, 0, forms=ROW_FORMS, zeros_are_missing=False)
+    audio, missing = content.intermittent("audio", 128, np.float32, 0, forms=ROW_FORMS)
     benchmark.add("audio", audio, missing)
     ocr, missing = content.intermittent("ocr", 300, np.float64, 2, forms=ROW_FORMS)
     benchmark.add("ocr", ocr, missing)
