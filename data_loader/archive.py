@@ -14,7 +14,7 @@ from data_loader.datasets.layout import FileName, Part
 from data_loader.encoding import CaptionEncoder, Encoder, FeatureEncoder, TextEncoder
 from data_loader.experts import Expert
 from data_loader.feature_files import SUFFIXES, find_file, read_file
-from data_loader.lists import read_list
+from data_loader.lists import read_flags, read_list
 from data_loader.store import Table, open_table
 from data_loader.views import Captions, Features, Texts
 from utils.errors import InputError
@@ -94,7 +94,7 @@ class Archive:
     def names_in(self, name: str, expert: Expert) -> list[str]:
         """The videos in the file of an expert, in its order; none where it is by row."""
         path = self._file(self._expert_files(name), name, next(iter(self.layout.parts)), "modalities", expert)
-        return list(self._table(path, FeatureEncoder(expert)).names or ())
+        return list(self._table(path, self._feature_encoder(name, expert)).names or ())
 
     def warn_of_overlap(self, evaluation_ids: Sequence[str]) -> None:
         """Warn of videos to evaluate that are trained on too, where they have names to tell."""
@@ -111,20 +111,20 @@ class Archive:
 
         One that the dataset has of every video may still be unusable in some, with a warning, but not absent.
 
-        An expert is missing when a video is absent from the file, its array is empty, its first value is NaN or, for the
-        experts of which that is true, all its values are zero; or where the dataset has a list that says so.
+        An expert is missing when a video is absent from the file or its value says so (`FeatureEncoder`), and where the
+        dataset has a file that says so. `misc/docs/missing-experts.md` lists the rules per dataset.
 
         Raises:
             InputError: an array of the wrong shape or kind, NaN or inf in one that is present, or a missing one that may not
                 be.
         """
         path = self._file(self._expert_files(name), name, part, "modalities", expert)
-        table = self._table(path, FeatureEncoder(expert))
+        table = self._table(path, self._feature_encoder(name, expert))
         items = self._items(table, part, ids)
         _refuse_problems(table, items)
         features = Features(table, items, sequence=expert.aggregation == "vlad")
         if flags := self.layout.parts[part].missing.get(name):
-            features.hide(self._rows_flagged(flags, part)[[self._row(part)[video] for video in ids]])
+            self._hide_flagged(features, flags, part, ids)
         always = expert.may_be_missing is None and name in self.layout.always_available
         there = items >= 0 if always else features.available
         absent, unused = (
@@ -229,6 +229,23 @@ class Archive:
                 self._lists[part] = read_list(self.folder / declared.ids, self._short)
         return self._lists[part]
 
+    def _feature_encoder(self, name: str, expert: Expert) -> FeatureEncoder:
+        """Return the encoder of expert `name` with the availability rule of this dataset."""
+        return FeatureEncoder(expert, zeros_are_missing=name not in self.layout.zeros_are_present)
+
+    def _hide_flagged(self, features: Features, flags: str, part: str, ids: list[str]) -> None:
+        """Mark the expert as missing in the videos that the file `flags` says lack it."""
+        path = find_file(self.folder, flags)
+        missing = read_flags(path, len(self._lists[part]))[[self._row(part)[video] for video in ids]]
+        if empty := [video for video, absent in zip(ids, missing | features.available, strict=True) if not absent]:
+            logger.warning(
+                "%s: %d videos count as present, first '%s', but have no features; they count as missing",
+                path,
+                len(empty),
+                empty[0],
+            )
+        features.hide(missing)
+
     def _row(self, part: str) -> dict[str, int]:
         """Name -> row, where files are by row."""
         return {video: row for row, video in enumerate(self._lists[part])}
@@ -279,19 +296,6 @@ class Archive:
             if not isinstance(index, int | np.integer) or index < 0:
                 raise InputError(f"{path}: '{video}' is {index!r}, expected the index of a caption")
         return [int(index) for index in chosen]
-
-    def _rows_flagged(self, name: str, part: str) -> np.ndarray:
-        """The rows that a file says are missing, as booleans."""
-        path = find_file(self.folder, name)
-        content = read_file(path)
-        if not isinstance(content, np.ndarray) or content.dtype.kind not in "biuf":
-            raise InputError(f"{path}: found no array of numbers, expected 0 or 1 (missing) for each video")
-        flags = np.ravel(content)
-        if len(flags) != len(self._lists[part]):
-            raise InputError(f"{path}: {len(flags)} rows, expected {len(self._lists[part])}, one a video")
-        if other := [flag for flag in flags.tolist() if flag not in (0, 1)]:
-            raise InputError(f"{path}: found {other[0]!r}, expected 0 or 1 (missing) for each video")
-        return flags.astype(bool)
 
 
 def _entry(path: Path, content: Any, video: str) -> Any:

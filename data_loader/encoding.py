@@ -32,13 +32,19 @@ class Encoder(Protocol):
 
 
 class FeatureEncoder:
-    """An expert's features of a video: one block, aggregated over time unless the model does that, or none where missing."""
+    """An expert's features of a video: one block, aggregated over time unless the model does that, or none where missing.
 
-    def __init__(self, expert: Expert):
+    The expert is missing where the value is the float NaN or an empty array, where the first number is NaN and, if
+    `zeros_are_missing`, where all numbers are zero. Without `zeros_are_missing`, an empty sequence is one without frames.
+    """
+
+    def __init__(self, expert: Expert, zeros_are_missing: bool = True):
         self.expert = expert
+        self.zeros_are_missing = zeros_are_missing
         self.tag = f"{expert.aggregation}-{expert.dim}"
-        fields = ("dim", "kind", "aggregation", "zeros_are_missing")
+        fields = ("dim", "kind", "aggregation")
         self.settings = {key: value for key, value in dataclasses.asdict(expert).items() if key in fields}
+        self.settings["zeros_are_missing"] = zeros_are_missing
         self.width = expert.dim
 
     def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
@@ -46,6 +52,9 @@ class FeatureEncoder:
         expert = self.expert
         x = _array(path, f"'{name}'", value, f"(T, {expert.dim})")
         if x.size == 0 and x.dtype != object:
+            has_no_frames = expert.aggregation == "vlad" and not self.zeros_are_missing
+            return [np.zeros((0, expert.dim), dtype=np.float16)] if has_no_frames else []
+        if x.ndim == 0 and x.dtype.kind == "f" and np.isnan(x):
             return []
         if x.ndim == 1:
             x = x[None]
@@ -60,7 +69,7 @@ class FeatureEncoder:
         if expert.kind == "vector" and len(x) > 1:
             raise InputError(f"{path}: '{name}' has {len(x)} rows, expected one: its kind is vector (or is it a sequence?)")
         x = _finite(path, f"'{name}'", x)
-        if expert.zeros_are_missing and not x.any():
+        if self.zeros_are_missing and not x.any():
             return []
         if expert.aggregation in ("avg", "max"):
             x = x.astype(np.float32)

@@ -20,7 +20,6 @@ class Expert:
         aggregation: of a sequence over time: "vlad" (by the model), "avg" or "max" (when read); "none" for a vector.
         may_be_missing: false makes a video without this expert an error (None: the dataset says which experts always are).
         embed_dim: dimension of its embedding in MoEE (None: dim).
-        zeros_are_missing: an array of zeros means that the expert is missing.
     """
 
     dim: int
@@ -28,12 +27,11 @@ class Expert:
     aggregation: str = "avg"
     may_be_missing: bool | None = None
     embed_dim: int | None = None
-    zeros_are_missing: bool = True
 
 
-# The published experts. Silence is a sound: zeros are audio.
+# The published experts.
 EXPERTS = {
-    "audio": Expert(128, aggregation="vlad", zeros_are_missing=False),
+    "audio": Expert(128, aggregation="vlad"),
     "face": Expert(512),
     "flow": Expert(1024),
     "ocr": Expert(300, aggregation="vlad"),

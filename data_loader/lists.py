@@ -1,9 +1,12 @@
-"""Lists of the videos of a split."""
+"""Lists of the videos of a split, and of those that lack an expert."""
 
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
+from data_loader import feature_files
 from utils.errors import InputError
 from utils.files import read_file
 
@@ -39,3 +42,20 @@ def read_list(path: Path, short: Callable[[str], str]) -> list[str]:
     if count > 1:
         raise InputError(f"{path}: '{video}' is there {count} times, expected once")
     return ids
+
+
+def read_flags(path: Path, count: int) -> np.ndarray:
+    """Return the (count,) booleans of a file that marks the videos without an expert with 1 and the others with 0.
+
+    Raises:
+        InputError: a file that cannot be read, has another number of rows, or holds anything but 0 and 1.
+    """
+    content = feature_files.read_file(path)
+    if not isinstance(content, np.ndarray) or content.dtype.kind not in "biuf":
+        raise InputError(f"{path}: found no array of numbers, expected 0 or 1 (missing) for each video")
+    flags = np.ravel(content)
+    if len(flags) != count:
+        raise InputError(f"{path}: {len(flags)} rows, expected {count}, one a video")
+    if other := [flag for flag in flags.tolist() if flag not in (0, 1)]:
+        raise InputError(f"{path}: found {other[0]!r}, expected 0 or 1 (missing) for each video")
+    return flags.astype(bool)

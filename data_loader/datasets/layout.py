@@ -70,6 +70,8 @@ class Layout:
         raw_captions: the file of the captions as words; it may be absent.
         always_available: experts whose files have every video; one that is not there is an error, unless the config says
             otherwise.
+        zeros_are_present: experts of which zeros and empty sequences are values, as published; elsewhere they mean that the
+            expert is missing.
         by_row: files hold an array with a row a video, in the order of the part, not a dict.
         strip_suffix: names of videos lose the suffix of a video file.
         caption_keys: a file, video -> the name that its captions go by (YouTube ids).
@@ -84,6 +86,7 @@ class Layout:
     text: Mapping[str, FileName]
     raw_captions: str = "raw-captions.pkl"
     always_available: tuple[str, ...] = ("flow", "rgb", "scene")
+    zeros_are_present: tuple[str, ...] = ()
     by_row: bool = False
     strip_suffix: bool = False
     caption_keys: str | None = None

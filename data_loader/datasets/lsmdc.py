@@ -26,6 +26,8 @@ LAYOUT = Layout(
         "w2v": {"train": "w2v_LSMDC.npy", "test": "w2v_LSMDC_retrieval.npy"},
         "openai": {"train": "openai-train.npy", "test": "openai-test.npy"},
     },
+    always_available=("audio", "flow", "rgb", "scene"),
+    zeros_are_present=("audio", "flow", "rgb", "scene"),
     by_row=True,
     download=Download(gib(6.1), ("7ce018e981752db9e793e449c2ba5bc88217373d",)),
 )

@@ -29,7 +29,7 @@ def write_activity_net(benchmark: Benchmark, num_train: int, num_val: int, num_t
     benchmark.pickle("densenet161-scene-max.pickle", scene, protocol=3, python=3)
     ocr = benchmark.add("ocr", *content.intermittent("ocr", 300, np.float32, 2))
     benchmark.pickle("AN_OCR_ALL_unique_video_w2v.pkl", ocr, protocol=3, python=3)
-    audio = benchmark.add("audio", *content.intermittent("audio", 128, np.float32, 4, zeros_are_missing=False))
+    audio = benchmark.add("audio", *content.intermittent("audio", 128, np.float32, 4))
     benchmark.pickle("vggish-audio-raw.pickle", shuffled(audio, 3), protocol=4, python=3)
     speech = benchmark.add("speech", *content.intermittent("speech", 300, np.float64, 6))
     benchmark.pickle("stt_w2v.pickle", speech)

@@ -17,6 +17,7 @@ LONG_SEQUENCE = 55  # more frames than any config takes
 FORMS = ("frames", "empty", "NaN", "zeros", "frames", "absent", "empty rows", "frames")
 ROW_FORMS = tuple("frames" if form == "absent" else form for form in FORMS)
 MATRIX_FORMS = ("frames", "NaN", "zeros", "frames")
+MISSING_FORMS = ("empty", "NaN", "zeros", "absent", "empty rows")
 
 Features = dict[str, np.ndarray]
 Missing = set[str]
@@ -56,7 +57,7 @@ class Content:
         *,
         forms: Sequence[str] = FORMS,
         vector: bool = False,
-        zeros_are_missing: bool = True,
+        missing_forms: Sequence[str] = MISSING_FORMS,
         ids: Sequence[str] | None = None,
     ) -> tuple[Features, Missing]:
         """An expert that some videos miss, in the forms by turns from `offset` on, and which videos miss it."""
@@ -78,7 +79,7 @@ class Content:
                 features[video] = np.zeros((0, dim))
             elif form != "absent":
                 features[video] = frames[0] if vector else frames
-            if form not in ("frames", "zeros") or (form == "zeros" and zeros_are_missing):
+            if form in missing_forms:
                 missing.add(video)
         return features, missing
 

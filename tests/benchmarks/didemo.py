@@ -36,7 +36,7 @@ def write_didemo(benchmark: Benchmark, num_train: int, num_val: int, num_test: i
     benchmark.pickle("densenet161-scene-max.pickle", scene)
     ocr = benchmark.add("ocr", *content.intermittent("ocr", 300, np.float64, 3))
     benchmark.pickle("ocr-feats.pkl", ocr)
-    audio = benchmark.add("audio", *content.intermittent("audio", 128, np.float16, 0, zeros_are_missing=False))
+    audio = benchmark.add("audio", *content.intermittent("audio", 128, np.float16, 0))
     benchmark.pickle("vggish-audio-raw.pickle", {file_names[video]: x for video, x in audio.items()}, protocol=4, python=3)
     speech = benchmark.add("speech", *content.intermittent("speech", 300, np.float32, 6))
     benchmark.pickle("stt_w2v.pickle", speech, protocol=2)

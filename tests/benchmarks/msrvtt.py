@@ -53,7 +53,7 @@ def _lists(benchmark: Benchmark, ids: list[str], num_train: int, num_val: int, n
 
 
 def _features(benchmark: Benchmark, content: Content) -> None:
-    audio = benchmark.add("audio", *content.intermittent("audio", 128, np.float32, 0, zeros_are_missing=False))
+    audio = benchmark.add("audio", *content.intermittent("audio", 128, np.float32, 0))
     benchmark.pickle("Audio_MSRVTT_new.pickle", shuffled(audio, 1))
     face = benchmark.add("face", *content.intermittent("face", 512, np.float32, 1))
     benchmark.pickle("Face_MSRVTT_new.pickle", face)
@@ -71,7 +71,7 @@ def _features(benchmark: Benchmark, content: Content) -> None:
 
 def _features_of_miech(benchmark: Benchmark, content: Content) -> None:
     """Other features: of faces they have 128 dimensions; all but audio are pooled over time already."""
-    audio, missing = content.intermittent("audio-miech", 128, np.float32, 2, zeros_are_missing=False)
+    audio, missing = content.intermittent("audio-miech", 128, np.float32, 2)
     benchmark.pickle("audio_features.pickle", benchmark.add("audio-miech", audio, missing))
     face, missing = content.intermittent("face-miech", 128, np.float64, 3, vector=True)
     benchmark.pickle("face_features.pickle", benchmark.add("face-miech", face, missing), protocol=1)

@@ -39,7 +39,7 @@ def assert_experts_are(batch, ids, benchmark, case):
                 continue
             array = benchmark.features[truth][video].astype(np.float64)
             if aggregation[name] == "vlad":
-                array = array[: case.args["max_expert_tokens"]]
+                array = array.reshape(-1, values.shape[2])[: case.args["max_expert_tokens"]]
                 np.testing.assert_allclose(values[b, : len(array)], array.astype(np.float32), rtol=0, err_msg=where)
                 assert not values[b, len(array) :].any(), where
                 mask = np.arange(values.shape[1]) < len(array)

@@ -27,7 +27,7 @@ def test_no_setting_of_the_schema_could_be_taken_for_an_expert():
             {"tags": {"dim": 7, "kind": "vector"}, "audio": {"dim": 5}},
             None,
             {
-                "audio": Expert(5, aggregation="vlad", zeros_are_missing=False),
+                "audio": Expert(5, aggregation="vlad"),
                 "tags": Expert(7, kind="vector", aggregation="none"),
             },
         ),

@@ -125,7 +125,7 @@ def test_a_cache_is_made_once_and_anew_when_the_source_or_what_is_kept_changes(t
     assert_holds(open_table(source, average, cache), {"a": [np.full((1, 6), 3.0)]})
     assert_holds(open_table(source, FRAMES, cache), {"a": [np.full((3, 6), 3.0)]})  # beside the other
     assert len(done) == 4
-    silent = FeatureEncoder(Expert(6, aggregation="vlad", zeros_are_missing=False))
+    silent = FeatureEncoder(Expert(6, aggregation="vlad"), zeros_are_missing=False)
     open_table(source, silent, cache)
     assert len(done) == 5
     monkeypatch.setattr(store, "VERSION", store.VERSION + 1)
