@@ -1,7 +1,6 @@
 """A feature archive on disk: which videos a split has, and their experts and captions, checked as they are found."""
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -251,8 +250,8 @@ class Archive:
         return {video: row for row, video in enumerate(self._lists[part])}
 
     def _short(self, name: str) -> str:
-        """A video's name as the layout wants it."""
-        return re.sub(r"\.\w{2,4}$", "", name) if self.layout.strip_suffix else name
+        """Return a video's name as the layout wants it."""
+        return name.partition(".")[0] if self.layout.names_end_at_dot else name
 
     def _items(self, table: Table, part: str, ids: list[str], keys: Mapping[str, str] | None = None) -> np.ndarray:
         """The item of each video in `table`, -1 where there is none.
@@ -273,7 +272,7 @@ class Archive:
             (name, _), *_ = Counter(table.names).most_common(1)
             raise InputError(f"{table.source}: '{name}' is there twice, expected each video once")
         if len(item) < len(table.names):
-            raise InputError(f"{table.source}: names that differ in their suffix alone, expected one a video")
+            raise InputError(f"{table.source}: names that differ behind their dot only, expected one per video")
         keys = keys or {}
         return np.array([item.get(keys.get(video, video), item.get(video, -1)) for video in ids])
 
