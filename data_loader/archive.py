@@ -229,8 +229,10 @@ class Archive:
         return self._lists[part]
 
     def _feature_encoder(self, name: str, expert: Expert) -> FeatureEncoder:
-        """Return the encoder of expert `name` with the availability rule of this dataset."""
-        return FeatureEncoder(expert, zeros_are_missing=name not in self.layout.zeros_are_present)
+        """Return the encoder of expert `name` with the rules of this dataset."""
+        return FeatureEncoder(
+            expert, zeros_are_missing=name not in self.layout.zeros_are_present, zeros_pad=self.layout.by_row
+        )
 
     def _hide_flagged(self, features: Features, flags: str, part: str, ids: list[str]) -> None:
         """Mark the expert as missing in the videos that the file `flags` says lack it."""
@@ -238,9 +240,10 @@ class Archive:
         missing = read_flags(path, len(self._lists[part]))[[self._row(part)[video] for video in ids]]
         if empty := [video for video, absent in zip(ids, missing | features.available, strict=True) if not absent]:
             logger.warning(
-                "%s: %d videos count as present, first '%s', but have no features; they count as missing",
+                "%s: %d of %d videos count as present but have no features, first '%s'; they count as missing",
                 path,
                 len(empty),
+                len(ids),
                 empty[0],
             )
         features.hide(missing)

@@ -72,7 +72,8 @@ class Layout:
             otherwise.
         zeros_are_present: experts of which zeros and empty sequences are values, as published; elsewhere they mean that the
             expert is missing.
-        by_row: files hold an array with a row a video, in the order of the part, not a dict.
+        by_row: files hold an array with a row a video, in the order of the part, not a dict; sequences in it may be padded
+            with frames of zeros.
         names_end_at_dot: names of videos end at their first dot; what follows is the suffix of a file.
         caption_keys: a file, video -> the name that its captions go by (YouTube ids).
         download: where it comes from (None: it is one's own).
