@@ -1,7 +1,6 @@
 """A feature archive on disk: which videos a split has, and their experts and captions, checked as they are found."""
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -230,8 +229,10 @@ class Archive:
         return self._lists[part]
 
     def _feature_encoder(self, name: str, expert: Expert) -> FeatureEncoder:
-        """Return the encoder of expert `name` with the availability rule of this dataset."""
-        return FeatureEncoder(expert, zeros_are_missing=name not in self.layout.zeros_are_present)
+        """Return the encoder of expert `name` with the rules of this dataset."""
+        return FeatureEncoder(
+            expert, zeros_are_missing=name not in self.layout.zeros_are_present, zeros_pad=self.layout.by_row
+        )
 
     def _hide_flagged(self, features: Features, flags: str, part: str, ids: list[str]) -> None:
         """Mark the expert as missing in the videos that the file `flags` says lack it."""
@@ -239,9 +240,10 @@ class Archive:
         missing = read_flags(path, len(self._lists[part]))[[self._row(part)[video] for video in ids]]
         if empty := [video for video, absent in zip(ids, missing | features.available, strict=True) if not absent]:
             logger.warning(
-                "%s: %d videos count as present, first '%s', but have no features; they count as missing",
+                "%s: %d of %d videos count as present but have no features, first '%s'; they count as missing",
                 path,
                 len(empty),
+                len(ids),
                 empty[0],
             )
         features.hide(missing)
@@ -251,8 +253,8 @@ class Archive:
         return {video: row for row, video in enumerate(self._lists[part])}
 
     def _short(self, name: str) -> str:
-        """A video's name as the layout wants it."""
-        return re.sub(r"\.\w{2,4}$", "", name) if self.layout.strip_suffix else name
+        """Return a video's name as the layout wants it."""
+        return name.partition(".")[0] if self.layout.names_end_at_dot else name
 
     def _items(self, table: Table, part: str, ids: list[str], keys: Mapping[str, str] | None = None) -> np.ndarray:
         """The item of each video in `table`, -1 where there is none.
@@ -273,7 +275,7 @@ class Archive:
             (name, _), *_ = Counter(table.names).most_common(1)
             raise InputError(f"{table.source}: '{name}' is there twice, expected each video once")
         if len(item) < len(table.names):
-            raise InputError(f"{table.source}: names that differ in their suffix alone, expected one a video")
+            raise InputError(f"{table.source}: names that differ behind their dot only, expected one per video")
         keys = keys or {}
         return np.array([item.get(keys.get(video, video), item.get(video, -1)) for video in ids])
 

@@ -36,15 +36,19 @@ class FeatureEncoder:
 
     The expert is missing where the value is the float NaN or an empty array, where the first number is NaN and, if
     `zeros_are_missing`, where all numbers are zero. Without `zeros_are_missing`, an empty sequence is one without frames.
+    With `zeros_pad`, frames of zeros at the end of a sequence are padding, which is dropped.
     """
 
-    def __init__(self, expert: Expert, zeros_are_missing: bool = True):
+    def __init__(self, expert: Expert, zeros_are_missing: bool = True, zeros_pad: bool = False):
         self.expert = expert
         self.zeros_are_missing = zeros_are_missing
+        self.zeros_pad = zeros_pad and expert.aggregation == "vlad"
         self.tag = f"{expert.aggregation}-{expert.dim}"
         fields = ("dim", "kind", "aggregation")
         self.settings = {key: value for key, value in dataclasses.asdict(expert).items() if key in fields}
         self.settings["zeros_are_missing"] = zeros_are_missing
+        if self.zeros_pad:
+            self.settings["zeros_pad"] = True
         self.width = expert.dim
 
     def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
@@ -71,6 +75,8 @@ class FeatureEncoder:
         x = _finite(path, f"'{name}'", x)
         if self.zeros_are_missing and not x.any():
             return []
+        if self.zeros_pad:
+            x = x[: len(x) - int(np.argmax(x[::-1].any(axis=1)))] if x.any() else x[:0]
         if expert.aggregation in ("avg", "max"):
             x = x.astype(np.float32)
             with np.errstate(over="ignore"):  # the sum of finite numbers may be none

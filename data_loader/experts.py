@@ -60,8 +60,11 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
     declared = declared_experts(section)
     names = section.get("modalities") or list(declared)
     dropped = {name.strip() for name in section.get("drop_feats", "").split(",") if name.strip()}
-    if unknown := sorted(dropped - set(names)):
-        raise InputError(f"experts.drop_feats: '{unknown[0]}' is not one of the modalities {', '.join(sorted(names))}")
+    known = {**EXPERTS, **dict.fromkeys(names), **declared}  # published configs drop experts that they do not use
+    if unknown := sorted(dropped - known.keys()):
+        raise InputError(f"experts.drop_feats: '{unknown[0]}' is not one of the experts {', '.join(sorted(known))}")
+    if not names:
+        raise InputError("experts.modalities: missing, expected a list of experts (or entries of experts beside it)")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"experts.modalities: '{repeated[0]}' is there twice")
     if odd := [name for name in names if name == "text" or not re.fullmatch(r"[\w-]+", name)]:
@@ -96,7 +99,7 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
             )
         resolved[name] = expert
     if not resolved:
-        raise InputError("experts.modalities: no expert, expected at least one")
+        raise InputError(f"experts.drop_feats: drops {', '.join(sorted(names))}, expected at least one expert to remain")
     return resolved
 
 

@@ -33,7 +33,10 @@ def read_list(path: Path, short: Callable[[str], str]) -> list[str]:
         raise InputError(f"{path}: {error}, expected a list of video names, one a line") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}), expected a list of video names") from None
-    ids = [short(line.strip()) for line in lines if line.strip()]
+    names = [line.strip() for line in lines if line.strip()]
+    ids = [short(name) for name in names]
+    if "" in ids:
+        raise InputError(f"{path}: '{names[ids.index('')]}' has no name before its dot")
     if odd := [video for video in ids if "\0" in video]:
         raise InputError(f"{path}: {odd[0]!r} has a zero byte, expected a list of video names, one a line")
     if not ids:

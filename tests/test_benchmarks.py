@@ -28,7 +28,7 @@ CONFIGS = {
     "msrvtt/train-miech-ce.json": ("MSRVTT", "miech", "miech-test"),
     "msrvtt/train-miech-miechfeats-moee.json": ("MSRVTT", "miech", "miech-test"),
     "msvd/train-full-ce.json": ("MSVD", "official", "test"),
-    "didemo/train-full-ce.json": ("DiDeMo", "test", "test"),
+    "didemo/train-full-ce.json": ("DiDeMo", "val", "val"),
     "activity-net/train-full-ce.json": ("ActivityNet", "val1", "val1"),
     "lsmdc/train-full-ce.json": ("LSMDC", "val", "test"),
 }

@@ -21,6 +21,6 @@ LAYOUT = Layout(
         "speech": "stt_w2v.pickle",
     },
     text={"openai": "openai-feats.pkl"},
-    strip_suffix=True,
+    names_end_at_dot=True,
     download=Download(gib(2.3), ("6fd4bcc68c1611052de2499fd8ab3f488c7c195b",)),
 )

@@ -72,8 +72,9 @@ class Layout:
             otherwise.
         zeros_are_present: experts of which zeros and empty sequences are values, as published; elsewhere they mean that the
             expert is missing.
-        by_row: files hold an array with a row a video, in the order of the part, not a dict.
-        strip_suffix: names of videos lose the suffix of a video file.
+        by_row: files hold an array with a row a video, in the order of the part, not a dict; sequences in it may be padded
+            with frames of zeros.
+        names_end_at_dot: names of videos end at their first dot; what follows is the suffix of a file.
         caption_keys: a file, video -> the name that its captions go by (YouTube ids).
         download: where it comes from (None: it is one's own).
     """
@@ -88,7 +89,7 @@ class Layout:
     always_available: tuple[str, ...] = ("flow", "rgb", "scene")
     zeros_are_present: tuple[str, ...] = ()
     by_row: bool = False
-    strip_suffix: bool = False
+    names_end_at_dot: bool = False
     caption_keys: str | None = None
     download: Download | None = None
 

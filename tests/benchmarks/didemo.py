@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.benchmark import Benchmark, Captions, shuffled
 from benchmarks.content import Content
 
-SUFFIXES = (".mp4", ".avi", ".mov", ".m4v")
+SUFFIXES = (".mp4", ".avi", ".", ".m2ts", ".mpeg", ".null")  # as in the published lists
 
 
 def write_didemo(benchmark: Benchmark, num_train: int, num_val: int, num_test: int, seed: int) -> None:

@@ -231,4 +231,4 @@ def test_features_of_two_videos_that_differ_in_their_suffix_alone(tmp_path):
     video = benchmark.ids["test"][0]
     content = benchmark.contents["ocr-feats.pkl"]
     benchmark.pickle("ocr-feats.pkl", {**content, f"{video}.mp4": np.ones((2, 300)), f"{video}.avi": np.ones((1, 300))})
-    assert "ocr-feats.pkl: names that differ in their suffix alone" in refusal(CASES["DiDeMo test"], benchmark)
+    assert "ocr-feats.pkl: names that differ behind their dot only" in refusal(CASES["DiDeMo test"], benchmark)

@@ -24,6 +24,11 @@ def test_no_setting_of_the_schema_could_be_taken_for_an_expert():
         ),
         ({"modalities": ["rgb", "audio", "face"], "drop_feats": "audio, face"}, None, {"rgb": EXPERTS["rgb"]}),
         (
+            {"modalities": ["rgb"], "drop_feats": "scene,tags", "tags": {"dim": 7}},
+            None,
+            {"rgb": EXPERTS["rgb"]},
+        ),
+        (
             {"tags": {"dim": 7, "kind": "vector"}, "audio": {"dim": 5}},
             None,
             {
@@ -37,7 +42,7 @@ def test_no_setting_of_the_schema_could_be_taken_for_an_expert():
             {"scene": Expert(2208, kind="vector", aggregation="none", may_be_missing=False, embed_dim=512)},
         ),
     ],
-    ids=["the table", "published settings", "dropped", "declared", "declared but not used"],
+    ids=["the table", "published settings", "dropped", "dropped but not used", "declared", "declared but not used"],
 )
 def test_a_config_names_declares_and_drops_experts(section, feat_aggregation, expected):
     resolved = resolve_experts(section, feat_aggregation)
@@ -51,8 +56,10 @@ def test_a_config_names_declares_and_drops_experts(section, feat_aggregation, ex
         ({"modalities": ["rbg"]}, "experts.modalities: 'rbg' is not a known expert"),
         ({"modalities": ["rgb", "rgb"]}, "experts.modalities: 'rgb' is there twice"),
         ({"modalities": ["rgb"], "drop_feats": "rbg"}, "experts.drop_feats: 'rbg'"),
-        ({"modalities": ["rgb"], "drop_feats": "rgb"}, "experts.modalities: no expert"),
-        ({}, "experts.modalities: no expert"),
+        ({"modalities": ["rgb"], "drop_feats": "rgb"}, "experts.drop_feats: drops rgb, expected at least one"),
+        ({"modalities": ["rgb"], "tags": {"dim": 3}, "drop_feats": "tags,tag"}, "experts.drop_feats: 'tag' is not one of"),
+        ({}, "experts.modalities: missing, expected a list"),
+        ({"drop_feats": "rgb"}, "experts.modalities: missing, expected a list"),
         ({"x": {"dim": 3, "kind": "vector", "aggregation": "vlad"}}, "experts.x.aggregation: 'vlad' for a vector"),
         ({"x": {"dim": 3, "aggregation": "none"}}, "experts.x.aggregation: 'none' for a sequence"),
     ],

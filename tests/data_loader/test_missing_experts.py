@@ -105,6 +105,8 @@ def outcome(reader, part, name, expert, form, ids, caplog):
         assert features[1] is None
         return "warned" if warned else "missing"
     expected = np.asarray(VALUES[form], np.float32)
+    if reader.layout.by_row and not expected.any():
+        expected = expected[:0]  # frames of zeros are padding
     expected = {"vlad": expected, "avg": expected.sum(axis=0) / max(1, len(expected))}[expert.aggregation]
     np.testing.assert_array_equal(features[1], expected)
     return "present"
