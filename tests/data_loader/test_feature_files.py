@@ -7,6 +7,8 @@ import re
 import struct
 
 import h5py
+import msgpack
+import msgpack_numpy
 import numpy as np
 import pytest
 from numpy._core import multiarray, numeric
@@ -115,6 +117,24 @@ def test_hdf5_data_sets_are_named_by_their_path(tmp_path):
     assert read.keys() == ARRAYS.keys()  # one of them in a group
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(read[name], array)
+
+
+@pytest.mark.parametrize("suffix", [".pickle", ".npy", ".h5", ".mp"])
+def test_arrays_of_every_kind_of_file_own_their_bytes(tmp_path, suffix):
+    """So that nothing that happens to the file, or to what else was read of it, changes them."""
+    path, x = tmp_path / f"x{suffix}", np.arange(1200.0).reshape(3, 400)
+    if suffix == ".pickle":
+        path.write_bytes(pickle.dumps({"a": x, "b": [x.T]}, 5))
+    elif suffix == ".npy":
+        np.save(path, x)
+    elif suffix == ".h5":
+        with h5py.File(path, "w") as file:
+            file["a"] = x
+    else:
+        path.write_bytes(msgpack.packb({"a": x, "b": [x[:1]]}, default=msgpack_numpy.encode))
+    read = read_file(path)
+    for found in [read] if suffix == ".npy" else [read["a"], *read.get("b", [])]:
+        assert type(found) is np.ndarray and found.flags.owndata and found.base is None
 
 
 def _nested(command):

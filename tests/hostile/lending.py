@@ -104,6 +104,9 @@ PROGRAMS: dict[str, bytes] = {
     "array that is set while it is duplicated": items(
         RECONSTRUCT + DUP + put(A) + state(shape(3), dtype(), content(12)) + BUILD + POP
     ),
+    "array that is set twice before anyone sees it": items(
+        RECONSTRUCT + DUP + 2 * (state(shape(3), dtype(), content(12)) + BUILD + POP)
+    ),
     "duplicate that is set again": items(MADE + DUP + state(shape(9), dtype(), content(36)) + BUILD + POP),
     "array as the content of an array": items(MADE, array(shape(100), dtype(), get(A)), again(A) + b"N"),
     "bytearray as the content of an array": items(
@@ -191,6 +194,22 @@ PROGRAMS: dict[str, bytes] = {
     ),
     "list below a duplicate of the dict": (
         b"\x80\x05]" + put(A) + b"0}" + put(B) + DUP + text("v") + get(A) + SETITEM + POP + get(A) + b"K\x01a0."
+    ),
+    "list around the dict": (
+        b"\x80\x05"
+        + RECONSTRUCT
+        + b"(K\x01)"
+        + dtype("O8")
+        + b"\x89]"
+        + put(A)
+        + b"}"
+        + text("v")
+        + get(A)
+        + SETITEM
+        + APPEND
+        + b"t"
+        + BUILD
+        + b"."
     ),
     "items that are never set": b"\x80\x05}(" + text("v") + floats(2) + text("w") + b"1.",
     "items that are set elsewhere": b"\x80\x05}(" + text("v") + floats(2) + text("w") + b"l0.",
@@ -319,6 +338,7 @@ def check(data: bytes) -> tuple[list[str], bool]:
             return wrong, True
         return wrong + ["refused item by item, read as a whole"] * (value is not None), False
     wrong += problems_of({key: part for key, (part, _) in items.items()})
+    value = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value  # as numpy saves a dict
     expected = {key: described(part) for key, part in dict.items(value)} if isinstance(value, dict) else None
     if expected != {key: text for key, (_, text) in items.items()}:
         wrong.append("read as a whole it is another")

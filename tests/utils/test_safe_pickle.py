@@ -72,7 +72,10 @@ def test_programs_that_lend_nothing_are_read():
     [
         ("view of an array that is set again", "an array whose content is a ndarray"),
         ("array that is set twice", "a state for something that has none"),
+        ("array that is set twice before anyone sees it", "an object whose state is set twice"),
         ("array that is set while it is duplicated", None),
+        ("array of more bytes", "an array of 12 bytes, more or fewer than its shape says"),
+        ("array of fewer bytes", "an array of 12 bytes, more or fewer than its shape says"),
         ("duplicate that is set again", "a state for something that has none"),
         ("bytes under two arrays", "the content of an array in another place"),
         ("state of two arrays", "the content of an array in another place"),
