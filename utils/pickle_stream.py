@@ -24,7 +24,7 @@ class StreamingUnpickler(SafeUnpickler):
         self.sink = sink
         self.outer: dict | None = None
         # The part of the stack from which items were handed over before the opcode that sets them.
-        self._begun: list | None = None
+        self._open_part: list | None = None
 
     def load(self) -> None:
         """Read it all.
@@ -35,7 +35,7 @@ class StreamingUnpickler(SafeUnpickler):
         content = super().load()
         if isinstance(content, np.ndarray) and content.ndim == 0:  # as numpy saves a dict
             content = content.item()
-        if content is not self.outer or content is None or self._begun is not None:
+        if content is not self.outer or content is None or self._open_part is not None:
             raise UnstreamableError
 
     def _emit(self, key: Any, value: Any) -> None:
@@ -51,7 +51,8 @@ class StreamingUnpickler(SafeUnpickler):
 
     def _set_items(self, items: list) -> None:
         if self.stack[-1] is self.outer:
-            self._begun = None if items is self._begun else self._begun
+            if items is self._open_part:
+                self._open_part = None
             for i in range(0, len(items), 2):
                 self._emit(items[i], items[i + 1])
         else:
@@ -66,9 +67,9 @@ class StreamingUnpickler(SafeUnpickler):
         if whole and self.metastack[-1][-1] is self.outer:
             del self.stack[:2]
             check_keys([key])
-            if self._begun is not None and self._begun is not self.stack:
+            if self._open_part is not None and self._open_part is not self.stack:
                 raise UnstreamableError
-            self._begun = self.stack
+            self._open_part = self.stack
             self._emit(key, value)
 
     def _recall(self, key: int) -> None:
