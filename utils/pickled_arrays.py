@@ -36,8 +36,10 @@ class PickledDType(Placeholder):
         Raises:
             RefusedError: it is a dtype of records, dates or items without size.
         """
-        if any(part is not None for part in state[2:5]):
+        if type(state) is not tuple or len(state) < 2 or any(part is not None for part in state[2:5]):
             raise RefusedError("an array of records")
+        if type(state[1]) is not str:
+            raise RefusedError("an array without a byte order")
         dtype = np.dtype(self._code)
         if dtype.kind not in "biufcSUO" or not dtype.itemsize:
             raise RefusedError(f"an array of {dtype}")

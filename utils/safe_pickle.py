@@ -37,8 +37,8 @@ class Allowed:
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
     """Bytes as Python 2 and old protocols pickle them: text in latin1, and no other codec."""
-    if encoding != "latin1":
-        raise RefusedError(f"bytes in the encoding '{encoding}'")
+    if type(text) is not str or type(encoding) is not str or encoding != "latin1":
+        raise RefusedError("bytes of something else than a text in latin1")
     return codecs.encode(text, encoding)
 
 
