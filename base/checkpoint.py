@@ -4,6 +4,7 @@ import logging
 import math
 import pickle
 import re
+import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 KEPT = 3
 BEST = "trained_model.pth"
 INTERRUPTED = "interrupted.pth"
+MAX_VALUE = sys.float_info.max
 KEYS = {"arch": str, "epoch": int, "state_dict": dict, "config": dict, "config_file": str, "seed": int}
 
 
@@ -75,7 +77,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if state["epoch"] < 1:
         raise InputError(f"{path}: epoch is {state['epoch']}, expected 1 or later")
     values = state.get("values", {})
-    if not isinstance(values, dict) or not all(isinstance(x, int | float) and math.isfinite(x) for x in values.values()):
+    if not isinstance(values, dict) or not all(isinstance(x, int | float) and abs(x) <= MAX_VALUE for x in values.values()):
         raise InputError(f"{path}: values hold other things than numbers")
     made = state.get("environment", {})
     if not isinstance(made, dict) or not all(isinstance(x, str | int) for pair in made.items() for x in pair):

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from utils.pickle_memo import check_extent
 from utils.safe_pickle import Allowed, RefusedError, SafeUnpickler
 
 
@@ -21,6 +22,8 @@ class _Tensor:
 
 
 _MADE = Allowed(_Tensor)
+# The types of what describes a storage.
+_STORAGE = [str, Allowed, str, str, int]
 CHUNK_BYTES = 1 << 20
 
 
@@ -35,7 +38,9 @@ class _Unpickler(SafeUnpickler):
     }
 
     def persistent_load(self, description: Any) -> Any:
-        """Stands for a storage."""
+        """Stands for a storage: ("storage", type, key, location, number of elements)."""
+        if type(description) is not tuple or [type(part) for part in description] != _STORAGE:
+            raise RefusedError("a storage with another description than texts and a number")  # torch hashes them
         return _Tensor()
 
 
@@ -56,7 +61,7 @@ def check(path: Path) -> None:
         for entry in entries:
             if entry.filename.rpartition("/")[2] == "data.pkl":
                 with file.open(entry) as content:
-                    _Unpickler(content).load()
+                    check_extent(_Unpickler(content).load())
         for entry in entries:
             with file.open(entry) as content:
                 while content.read(CHUNK_BYTES):

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from utils.errors import InputError
+from utils.pickle_memo import Placeholder, check_extent
 from utils.safe_pickle import Allowed, RefusedError, SafeUnpickler
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -34,9 +35,10 @@ def is_legacy(path: Path) -> bool:
     """Whether a file begins as torch before 1.6 wrote them."""
     with path.open("rb") as file:
         try:
-            return SafeUnpickler(file).load() == MAGIC
+            magic = SafeUnpickler(file).load()
         except Exception:  # whatever another kind of file makes of it
             return False
+    return type(magic) is int and magic == MAGIC
 
 
 def read_legacy(path: Path) -> dict[str, Any]:
@@ -48,13 +50,13 @@ def read_legacy(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             content = _read(file)
+        config = _config_of(content)
     except RefusedError as error:
         raise InputError(f"{path}: refused, it holds {error}; expected what a checkpoint of the 2019 release does") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except Exception as error:  # a damaged file can fail anywhere inside the decoder
         raise InputError(f"{path}: damaged ({type(error).__name__}: {' '.join(str(error).split())})") from None
-    config = _config_of(content)
     if config is None:
         raise InputError(f"{path}: found no config, state_dict, arch and epoch, expected a checkpoint of the 2019 release")
     return {
@@ -68,20 +70,24 @@ def read_legacy(path: Path) -> dict[str, Any]:
     }
 
 
-class _Record:
+class _Record(Placeholder):
     """An object of a class of the release: its constructor's arguments or its attributes, and no code."""
 
     def __init__(self, *args: Any):
+        super().__init__()
         self.state: Any = args
 
-    def __setstate__(self, state: Any) -> None:
+    def build(self, state: Any) -> Any:
+        """Keep the attributes."""
         self.state = state
+        return self
 
 
 class _ConfigParser(_Record):
     """`parse_config.ConfigParser`."""
 
 
+_PATHS = ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
 _STORAGES = {name: Allowed() for name in DTYPES}
 _DTYPE_OF = {storage: np.dtype(DTYPES[name]) for name, storage in _STORAGES.items()}
 
@@ -94,9 +100,9 @@ class _Unpickler(SafeUnpickler):
         ("torch._utils", "_rebuild_tensor_v2"): Allowed(
             lambda storage, offset, size, stride, *rest: torch.as_strided(storage, size, stride, offset)
         ),
-        ("parse_config", "ConfigParser"): _ConfigParser,
-        ("argparse", "Namespace"): _Record,
-        **{("pathlib", name): _Record for name in ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")},
+        ("parse_config", "ConfigParser"): Allowed(_ConfigParser),
+        ("argparse", "Namespace"): Allowed(_Record),
+        **{("pathlib", name): Allowed(_Record) for name in _PATHS},
         **{("torch", name): storage for name, storage in _STORAGES.items()},
     }
 
@@ -108,8 +114,11 @@ class _Unpickler(SafeUnpickler):
     def persistent_load(self, description: Any) -> torch.Tensor:
         """The storage of ("storage", type, key, location, number of elements, None)."""
         kind, storage, key, _, count, view = description
-        if kind != "storage" or storage not in _DTYPE_OF or view is not None:
-            raise RefusedError(f"a reference to a {kind}")
+        # The hash and the text of other objects may take for ever, or more stack than there is.
+        if type(kind) is not str or kind != "storage" or type(storage) is not Allowed or storage not in _DTYPE_OF:
+            raise RefusedError("a reference to a module or something else that is not a storage")
+        if type(key) is not str or type(count) is not int or view is not None:
+            raise RefusedError("a reference to a part of a storage, or to one without a text for its key")
         if key not in self.storages:
             dtype = _DTYPE_OF[storage]
             self.bytes_left -= count * dtype.itemsize
@@ -122,11 +131,15 @@ class _Unpickler(SafeUnpickler):
 def _read(file: BinaryIO) -> Any:
     """The content of a file, its storages filled."""
     magic, version, machine = (SafeUnpickler(file).load() for _ in range(3))
+    if type(version) is not int:
+        raise RefusedError("a version that is not a number")
     if magic != MAGIC or version != VERSION or not machine.get("little_endian"):
         raise InputError(f"found version {version} of torch's old format, expected {VERSION}, little-endian")
     unpickler = _Unpickler(file, os.fstat(file.fileno()).st_size)
     content = unpickler.load()
     for key in SafeUnpickler(file).load():
+        if type(key) is not str:
+            raise RefusedError("a storage without a text for its key")
         storage = unpickler.storages[key]
         count = int.from_bytes(file.read(8), "little")
         raw = file.read(storage.nbytes)
@@ -146,15 +159,20 @@ def _config_of(content: Any) -> dict | None:
     config = content["config"].state if isinstance(content["config"], _ConfigParser) else content["config"]
     if isinstance(config, Mapping):
         config = config.get("_config", config)
-    return _plain(config) if isinstance(config, Mapping) else None
+    if not isinstance(config, Mapping):
+        return None
+    check_extent(config)
+    return _plain(config)
 
 
 def _plain(value: Any) -> Any:
-    """`value` with dicts for mappings and text for paths."""
+    """Return `value` with dicts for mappings and text for paths."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, _Record):
-        return "/".join(map(str, value.state))
+        if not isinstance(value.state, tuple | Mapping) or not all(isinstance(part, str) for part in value.state):
+            raise RefusedError("a config with an object that is not a path")
+        return "/".join(value.state)
     return value

@@ -13,6 +13,7 @@ LEAST_BYTES = 32 << 20
 RATIO = 32
 DEPTH = 16
 A_REFERENCE = 8
+PLAIN = (int, float, complex, np.generic, type(None))
 
 
 class Budget:
@@ -60,6 +61,8 @@ class Budget:
         if isinstance(value, list | tuple | set | frozenset):
             self.spend_bytes(A_REFERENCE * (1 + len(value)))
             return value
+        if not isinstance(value, PLAIN):
+            raise RefusedError(f"a {type(value).__name__} where it should hold a value")
         return ()
 
 

@@ -13,6 +13,7 @@ from data_loader.budget import A_REFERENCE, Budget
 from data_loader.hdf5 import each_data_set
 from utils.errors import InputError
 from utils.pickle_stream import StreamingUnpickler, UnstreamableError
+from utils.pickled_arrays import array_from_bytes
 from utils.safe_pickle import RefusedError, SafeUnpickler, check_keys
 
 MOST_NPY_HEADER = 1 << 16
@@ -33,7 +34,7 @@ def read_file(path: Path) -> Any:
             with path.open("rb") as file:
                 content = _read_npy(path) if path.suffix == ".npy" else SafeUnpickler(file).load()
             Budget(path).spend(content)
-            return content
+            return np.array(content) if isinstance(content, np.memmap) else content
     items: dict[Any, Any] = {}
     each_item(path, items.__setitem__)
     return items
@@ -237,5 +238,5 @@ def _array_of(content: dict) -> Any:
     dtype = np.dtype(code if isinstance(code, str) else code.decode())
     if dtype.kind not in "biufcSU":
         raise RefusedError(f"an array of {dtype}")
-    array = np.frombuffer(fields["data"], dtype=dtype)
-    return array.reshape(fields["shape"]) if fields["nd"] else array[0]
+    array = array_from_bytes(fields["data"], dtype, tuple(fields["shape"]) if fields["nd"] else ())
+    return array if fields["nd"] else array[()]

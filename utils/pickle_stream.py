@@ -6,43 +6,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from utils.pickle_memo import FORGOTTEN
 from utils.safe_pickle import SafeUnpickler, check_keys
-
-KEPT_BYTES = 1024
 
 
 class UnstreamableError(Exception):
     """A pickle is not one dict, or its items share arrays: it has to be read whole."""
-
-
-_FORGOTTEN = object()
-
-
-class _Memo(dict):
-    """What a pickle may refer to again, without the arrays and texts of the items that are done."""
-
-    def __init__(self):
-        self.recent: list[int] = []
-
-    def __setitem__(self, key: int, value: Any) -> None:
-        self.recent.append(key)
-        super().__setitem__(key, value)
-
-    def forget(self) -> None:
-        """Let go of what is large or holds others."""
-        for key in self.recent:
-            if _size(self[key]) > KEPT_BYTES:
-                super().__setitem__(key, _FORGOTTEN)
-        self.recent.clear()
-
-
-def _size(value: Any) -> float:
-    """Bytes that `value` holds, about."""
-    if isinstance(value, list | tuple):
-        return np.inf
-    if isinstance(value, np.ndarray):
-        return value.nbytes
-    return len(value) if isinstance(value, bytes | str) else 0
 
 
 class StreamingUnpickler(SafeUnpickler):
@@ -53,8 +22,9 @@ class StreamingUnpickler(SafeUnpickler):
     def __init__(self, file: BinaryIO, sink: Callable[[Any, Any], None]):
         super().__init__(file)
         self.sink = sink
-        self.memo = _Memo()
         self.outer: dict | None = None
+        # The part of the stack from which items were handed over before the opcode that sets them.
+        self._open_part: list | None = None
 
     def load(self) -> None:
         """Read it all.
@@ -65,7 +35,7 @@ class StreamingUnpickler(SafeUnpickler):
         content = super().load()
         if isinstance(content, np.ndarray) and content.ndim == 0:  # as numpy saves a dict
             content = content.item()
-        if content is not self.outer or content is None:
+        if content is not self.outer or content is None or self._open_part is not None:
             raise UnstreamableError
 
     def _emit(self, key: Any, value: Any) -> None:
@@ -75,9 +45,14 @@ class StreamingUnpickler(SafeUnpickler):
     def _opened(self) -> None:
         if self.outer is None:
             self.outer = self.stack[-1]
+            self.memo.forget()  # an older object that becomes an item could be changed below the dict on the stack
+            if self.outer:
+                raise UnstreamableError
 
     def _set_items(self, items: list) -> None:
         if self.stack[-1] is self.outer:
+            if items is self._open_part:
+                self._open_part = None
             for i in range(0, len(items), 2):
                 self._emit(items[i], items[i + 1])
         else:
@@ -92,12 +67,21 @@ class StreamingUnpickler(SafeUnpickler):
         if whole and self.metastack[-1][-1] is self.outer:
             del self.stack[:2]
             check_keys([key])
+            if self._open_part is not None and self._open_part is not self.stack:
+                raise UnstreamableError
+            self._open_part = self.stack
             self._emit(key, value)
 
-    def _recalled(self) -> None:
-        if self.stack[-1] is _FORGOTTEN:
+    def _recall(self, key: int) -> None:
+        value = self.memo[key]
+        if value is FORGOTTEN or value is self.outer:
             raise UnstreamableError
+        self.append(value)
         self._next_key()
+
+    def _duplicated(self) -> None:
+        if self.stack[-1] is self.outer:
+            raise UnstreamableError
 
 
 def _after(opcode: bytes, then: Callable) -> Callable:
@@ -122,6 +106,6 @@ _TEXTS = (
 )
 StreamingUnpickler.dispatch |= {
     **{code[0]: _after(code, StreamingUnpickler._opened) for code in (pickle.DICT, pickle.EMPTY_DICT)},
-    **{code[0]: _after(code, StreamingUnpickler._recalled) for code in (pickle.GET, pickle.BINGET, pickle.LONG_BINGET)},
+    pickle.DUP[0]: _after(pickle.DUP, StreamingUnpickler._duplicated),
     **{code[0]: _after(code, StreamingUnpickler._next_key) for code in _TEXTS},
 }

@@ -2,110 +2,54 @@
 
 import codecs
 import io
-import math
 import pickle
-import re
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy._core import multiarray, numeric
+
+from utils.pickle_memo import FORGOTTEN, Memo, Placeholder, RefusedError
+from utils.pickled_arrays import PickledArray, PickledDType, array_from_bytes, scalar
 
 # A read of more is checked against the end of the file.
 PROMISED_BYTES = 1 << 20
 # How many containers and references a pickle may make: so many, and one more for so many bytes of it.
 MADE, BYTES_A_MADE = 10**6, 2
+# What is copied where it is an argument.
+_CONTENTS = (bytes, bytearray, str)
 _KEYS = (str, bytes, int, float, complex, np.generic, type(None))
 
 
-class RefusedError(pickle.UnpicklingError):
-    """A pickle asks for something that is not allowed."""
+def _refuse_call(*args: Any) -> None:
+    raise RefusedError("an array made by a call")
 
 
 class Allowed:
-    """Something that a pickle may name; unlike a function or class of Python, BUILD cannot set its attributes."""
+    """Something that a pickle may name, and call if it stands for a function."""
 
-    __slots__ = ("_call",)
+    __slots__ = ("call",)
 
     def __init__(self, call: Callable | None = None):
-        object.__setattr__(self, "_call", call)
-
-    def __call__(self, *args: Any) -> Any:
-        """What it stands for, of these arguments."""
-        if self._call is None:
-            raise RefusedError("an array made by a call")
-        return self._call(*args)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise RefusedError("a state for something that has none")
-
-    __setstate__ = __setattr__
-
-
-class _DType:
-    """A dtype as a pickle describes it: its code and byte order, and nothing that could make bytes into addresses."""
-
-    __slots__ = ("_order", "_code")
-
-    def __init__(self, code: str, align: bool = False, copy: bool = False):
-        if not isinstance(code, str) or not re.fullmatch(r"[<>=|]?[a-zA-Z?]\d{0,9}", code):
-            raise RefusedError("an array of records")
-        self._code, self._order = code, "="
-
-    def __setstate__(self, state: tuple) -> None:
-        if any(part is not None for part in state[2:5]):
-            raise RefusedError("an array of records")
-        self._order = state[1]
-
-    def real(self) -> np.dtype:
-        dtype = np.dtype(self._code)
-        if dtype.kind not in "biufcSUO" or not dtype.itemsize:
-            raise RefusedError(f"an array of {dtype}")
-        return dtype.newbyteorder(self._order)
-
-
-class _Array(np.ndarray):
-    """An array that takes its dtype from `_DType`."""
-
-    def __setstate__(self, state: tuple) -> None:
-        version, shape, dtype, fortran, content = state
-        dtype = dtype.real()
-        if dtype.hasobject and (type(content) is not list or len(content) != _num_items(shape)):
-            raise RefusedError("an array of other objects than its shape says")  # numpy would read beyond them
-        super().__setstate__((version, shape, dtype, fortran, content))
-
-
-def _num_items(shape: Any) -> int:
-    """How many items an array of `shape` has."""
-    if type(shape) is not tuple or not all(type(n) is int and n >= 0 for n in shape):
-        raise RefusedError("an array of a shape that is none")
-    return math.prod(shape)
-
-
-def _numbers(dtype: Any) -> np.dtype:
-    """The dtype of `_DType`, which is not that of objects."""
-    if (real := dtype.real()).hasobject:
-        raise RefusedError("objects made of bytes")
-    return real
+        self.call = call or _refuse_call
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
     """Bytes as Python 2 and old protocols pickle them: text in latin1, and no other codec."""
-    if encoding != "latin1":
-        raise RefusedError(f"bytes in the encoding '{encoding}'")
+    if type(text) is not str or type(encoding) is not str or encoding != "latin1":
+        raise RefusedError("bytes of something else than a text in latin1")
     return codecs.encode(text, encoding)
 
 
 _NDARRAY = Allowed()
 
 
-def _reconstruct(subtype: type, shape: tuple, dtype: Any) -> np.ndarray:
-    """An empty array, and of no other type, that the pickle then fills."""
+def _reconstruct(subtype: Any, shape: Any, dtype: Any) -> PickledArray:
+    """Return a placeholder for an array, which must be of no other type."""
     if subtype is not _NDARRAY:
         raise RefusedError("an array that is no numpy.ndarray")
-    return multiarray._reconstruct(_Array, (0,), b"b")
+    return PickledArray()
 
 
 def check_keys(keys: Iterable) -> None:
@@ -146,7 +90,9 @@ def _bytes_of(kind: type) -> Callable:
 
 
 def _complex(real: float, imaginary: float) -> complex:
-    return complex(float(real), float(imaginary))
+    if type(real) is not float or type(imaginary) is not float:
+        raise RefusedError("a complex number of other things than two floats")
+    return complex(real, imaginary)
 
 
 _BUILTINS = {
@@ -158,15 +104,13 @@ _BUILTINS = {
 }
 _NUMPY = {
     ("multiarray", "_reconstruct"): Allowed(_reconstruct),
-    ("multiarray", "scalar"): Allowed(lambda dtype, content: multiarray.scalar(_numbers(dtype), content)),
-    ("numeric", "_frombuffer"): Allowed(
-        lambda content, dtype, *shape_and_order: numeric._frombuffer(content, _numbers(dtype), *shape_and_order)
-    ),
+    ("multiarray", "scalar"): Allowed(scalar),
+    ("numeric", "_frombuffer"): Allowed(array_from_bytes),
 }
 _ALLOWED = {
     **{(f"numpy.{core}.{module}", name): value for core in ("core", "_core") for (module, name), value in _NUMPY.items()},
     ("numpy", "ndarray"): _NDARRAY,
-    ("numpy", "dtype"): Allowed(_DType),
+    ("numpy", "dtype"): Allowed(PickledDType),
     ("_codecs", "encode"): Allowed(_encode),
     ("collections", "OrderedDict"): Allowed(_ordered),
     **{(module, name): Allowed(call) for module in ("builtins", "__builtin__") for name, call in _BUILTINS.items()},
@@ -179,6 +123,9 @@ class SafeUnpickler(pickle._Unpickler):
     It finds what is allowed and refuses everything else, before it is imported; and it takes no more memory than some
     hundred times the size of the file. The library's unpickler in Python is used: that in C trusts the sizes that a pickle
     promises, and hashes what would overflow its stack. Arrays are as fast in both.
+
+    An opcode changes only what it is for: lists, dicts, sets, and the state of a `Placeholder`, which is set once. In
+    particular no opcode changes an array.
     """
 
     allowed: Mapping[tuple[str, str], Any] = _ALLOWED
@@ -193,6 +140,7 @@ class SafeUnpickler(pickle._Unpickler):
         self._file_read = self._read_promised
         self._most_made = MADE + (self._end - start) // BYTES_A_MADE
         self._made = 0
+        self.memo: Memo = Memo()
 
     def find_class(self, module: str, name: str) -> Any:
         """The allowed object `module.name`."""
@@ -213,6 +161,78 @@ class SafeUnpickler(pickle._Unpickler):
     def _load_long4(self) -> None:
         raise RefusedError("an integer of thousands of digits")
 
+    def _load_reduce(self) -> None:
+        args = self.stack.pop()
+        function = self.stack[-1]
+        if type(function) is not Allowed or type(args) is not tuple:
+            raise RefusedError("a call of something that is not a function")
+        self.stack[-1] = function.call(*args)
+        if args and isinstance(args[0], _CONTENTS):
+            self.memo.release(args[0])
+
+    def _instantiate(self, klass: Any, args: list) -> None:
+        """Push the object that INST or OBJ make."""
+        self.stack += [klass, tuple(args)]
+        self._load_reduce()
+
+    def _load_newobj_ex(self) -> None:
+        raise RefusedError("an object made with keywords")
+
+    def _load_build(self) -> None:
+        state = self.stack.pop()
+        target = self.stack[-1]
+        if isinstance(target, Placeholder):
+            self.stack[-1] = self.memo.build(target, state)
+        elif not isinstance(target, OrderedDict):  # whose attributes, such as torch's `_metadata`, are not needed
+            raise RefusedError("a state for something that has none")
+
+    def get_extension(self, code: int) -> None:
+        """Refuse a class by its number: another library may have registered any."""
+        raise RefusedError(f"an extension (code {code})")
+
+    def _load_readonly_buffer(self) -> None:
+        raise RefusedError("a view of a buffer")
+
+    def _load_memoize(self) -> None:
+        self.memo.put(len(self.memo), self.stack[-1])
+
+    def _load_put(self) -> None:
+        self.memo.put(int(self.readline()[:-1]), self.stack[-1])
+
+    def _load_binput(self) -> None:
+        self.memo.put(self.read(1)[0], self.stack[-1])
+
+    def _load_long_binput(self) -> None:
+        self.memo.put(struct.unpack("<I", self.read(4))[0], self.stack[-1])
+
+    def _load_get(self) -> None:
+        self._recall(int(self.readline()[:-1]))
+
+    def _load_binget(self) -> None:
+        self._recall(self.read(1)[0])
+
+    def _load_long_binget(self) -> None:
+        self._recall(struct.unpack("<I", self.read(4))[0])
+
+    def _recall(self, key: int) -> None:
+        """Push an object of the memo."""
+        value = self.memo[key]
+        if value is FORGOTTEN:
+            raise RefusedError("the content of an array in another place")
+        self.append(value)
+
+    def _load_append(self) -> None:
+        item = self.stack.pop()
+        if type(self.stack[-1]) is not list:
+            raise RefusedError("items for something that is not a list")
+        self.stack[-1].append(item)
+
+    def _load_appends(self) -> None:
+        items = self.pop_mark()
+        if type(self.stack[-1]) is not list:
+            raise RefusedError("items for something that is not a list")
+        self.stack[-1].extend(items)
+
     def _load_setitem(self) -> None:
         check_keys(self.stack[-2:-1])
         self._set_items([self.stack.pop(-2), self.stack.pop()])
@@ -225,6 +245,8 @@ class SafeUnpickler(pickle._Unpickler):
     def _set_items(self, items: list) -> None:
         """Set key, value, key, value, ... in the dict on the stack."""
         target = self.stack[-1]
+        if not isinstance(target, dict):
+            raise RefusedError("keys for something that is not a dict")
         for i in range(0, len(items), 2):
             target[items[i]] = items[i + 1]
 
@@ -236,6 +258,8 @@ class SafeUnpickler(pickle._Unpickler):
     def _load_additems(self) -> None:
         items = self.pop_mark()
         check_keys(items)
+        if type(self.stack[-1]) is not set:
+            raise RefusedError("members for something that is not a set")
         self.stack[-1].update(items)
 
     def _load_frozenset(self) -> None:
@@ -257,6 +281,20 @@ def _weighed(load: Callable, weight: int) -> Callable:
 
 
 SafeUnpickler.dispatch |= {
+    pickle.REDUCE[0]: SafeUnpickler._load_reduce,
+    pickle.NEWOBJ[0]: SafeUnpickler._load_reduce,  # a class is called like a function
+    pickle.NEWOBJ_EX[0]: SafeUnpickler._load_newobj_ex,
+    pickle.BUILD[0]: SafeUnpickler._load_build,
+    pickle.READONLY_BUFFER[0]: SafeUnpickler._load_readonly_buffer,
+    pickle.MEMOIZE[0]: SafeUnpickler._load_memoize,
+    pickle.PUT[0]: SafeUnpickler._load_put,
+    pickle.BINPUT[0]: SafeUnpickler._load_binput,
+    pickle.LONG_BINPUT[0]: SafeUnpickler._load_long_binput,
+    pickle.GET[0]: SafeUnpickler._load_get,
+    pickle.BINGET[0]: SafeUnpickler._load_binget,
+    pickle.LONG_BINGET[0]: SafeUnpickler._load_long_binget,
+    pickle.APPEND[0]: SafeUnpickler._load_append,
+    pickle.APPENDS[0]: SafeUnpickler._load_appends,
     pickle.BYTEARRAY8[0]: SafeUnpickler._load_bytearray,
     pickle.LONG4[0]: SafeUnpickler._load_long4,
     pickle.SETITEM[0]: SafeUnpickler._load_setitem,

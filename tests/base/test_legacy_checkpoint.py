@@ -73,6 +73,7 @@ def saved(path, content):
 
 def test_what_torch_writes_in_the_old_format_is_read(tmp_path, monkeypatch, release):
     content = state_of()
+    content["state_dict"]._metadata = collections.OrderedDict({"": {"version": 1}})  # as that of a module has
     content["config"].args = None  # a namespace of another module is none of the release
     state = load_checkpoint(saved(tmp_path / "x.pth", content))
     for name, expected in content["state_dict"].items():

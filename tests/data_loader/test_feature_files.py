@@ -7,6 +7,8 @@ import re
 import struct
 
 import h5py
+import msgpack
+import msgpack_numpy
 import numpy as np
 import pytest
 from numpy._core import multiarray, numeric
@@ -115,6 +117,31 @@ def test_hdf5_data_sets_are_named_by_their_path(tmp_path):
     assert read.keys() == ARRAYS.keys()  # one of them in a group
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(read[name], array)
+
+
+def _write_h5(path, content):
+    with h5py.File(path, "w") as file:
+        for name, x in content.items():
+            file[name] = x
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda folder, x: (folder / "x.pickle").write_bytes(pickle.dumps({"a": x, "b": x.T}, 5)),
+        lambda folder, x: np.save(folder / "x.npy", x),
+        lambda folder, x: _write_h5(folder / "x.h5", {"a": x}),
+        lambda folder, x: (folder / "x.mp").write_bytes(msgpack.packb({"a": x, "b": x[:1]}, default=msgpack_numpy.encode)),
+    ],
+    ids=["pickle", "npy", "hdf5", "msgpack"],
+)
+def test_arrays_of_every_kind_of_file_own_their_bytes(tmp_path, write):
+    """So that nothing that happens to the file, or to what else was read of it, changes them."""
+    write(tmp_path, np.arange(1200.0).reshape(3, 400))
+    (path,) = tmp_path.iterdir()
+    read = read_file(path)
+    for found in read.values() if isinstance(read, dict) else [read]:
+        assert type(found) is np.ndarray and found.flags.owndata and found.base is None
 
 
 def _nested(command):

@@ -215,5 +215,6 @@ MP = {
     "letters that are none": mp(_nd(b"<U1", b"\x91\x01", b"\xc4\x04\xff\xff\xff\xff")),
     "texts of nothing": mp(_nd(b"|S0", b"\x91\x01", b"\xc4\x00")),
     "code for a dtype": mp(_nd(b"__import__('os')", b"\x91\x01", b"\xc4\x04AAAA")),
+    "an array as the content of an array": mp(_nd(b"<f4", b"\x91\x01", _nd(b"<f4", b"\x91\x01", b"\xc4\x04AAAA"))),
     "no map": _written(b"\x93\x01\x02\x03"),
 }

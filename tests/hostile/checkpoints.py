@@ -9,8 +9,9 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import numpy as np
 import torch
-from hostile.pickles import MILLION, OBJECTS, OPCODES, Call
+from hostile.pickles import MILLION, OBJECTS, OPCODES, Call, array
 
 from base.legacy_checkpoint import MAGIC, VERSION
 
@@ -31,10 +32,10 @@ def zipped(pickled: bytes, *, folder="archive", storages=(("0", bytes(12)),), co
     return buffer.getvalue()
 
 
-def old(content: bytes) -> bytes:
-    """A checkpoint of the format before torch 1.6 with this pickle for its content."""
-    parts = [MAGIC, VERSION, {"little_endian": True, "protocol_version": 1001, "type_sizes": {}}]
-    return b"".join(pickle.dumps(part, protocol=2) for part in parts) + content + pickle.dumps([], protocol=2)
+def old(content: bytes, version: bytes = pickle.dumps(VERSION, 2), keys: bytes = pickle.dumps([], 2)) -> bytes:
+    """A checkpoint of the format before torch 1.6 with these pickles for its content, version and keys of storages."""
+    machine = {"little_endian": True, "protocol_version": 1001, "type_sizes": {}}
+    return pickle.dumps(MAGIC, 2) + version + pickle.dumps(machine, 2) + content + keys
 
 
 def _in_zip(make):
@@ -47,6 +48,24 @@ def _in_old(make):
 
 def _saved(**changes):
     return lambda path, command: torch.save({**STATE, **changes}, path)
+
+
+def changed_state(key: str, value: bytes) -> bytes:
+    """A pickled state of which one value is made by opcodes."""
+    rest = pickle.dumps({name: part for name, part in (STATE | {"state_dict": {}}).items() if name != key}, protocol=2)
+    return b"\x80\x02" + rest[2:-1] + b"U" + bytes([len(key)]) + key.encode() + value + b"s."
+
+
+def reference(
+    *, kind: bytes = b"U\x07storage", storage: bytes = b"ctorch\nFloatStorage\n", key: bytes = b"U\x010", end: bytes
+) -> bytes:
+    """A storage of 3 floats by opcodes."""
+    return b"(" + kind + storage + key + b"U\x03cpuK\x03" + end + b"tQ"
+
+
+def rebuilt(storage: bytes) -> bytes:
+    """A tensor of 3 floats of a storage by opcodes."""
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\x00K\x03\x85K\x01\x85\x89)tR"
 
 
 def tensor(count: int, size: int, stride: int = 1, offset: int = 0) -> bytes:
@@ -144,6 +163,41 @@ SHAPES = {
     "negative stride": tensor(3, 3, stride=-1),
     "negative size": tensor(3, -3),
 }
+NESTED = b")" + b"\x85" * MILLION
+DOUBLED = b"](]q\x01" + b"](h\x01h\x01eq\x01" * 64 + b"e"  # 2**64 leaves; torch does not read DUP and POP
+
+
+def _contents(end: bytes) -> dict[str, bytes]:
+    """States with parts that a reader hashes, compares, prints or walks through.
+
+    Args:
+        end: what ends a reference to a storage.
+    """
+    return {
+        "storage of a kind of doubled lists": changed_state("values", reference(kind=DOUBLED, end=end)),
+        "storage of a type of nested tuples": changed_state("values", reference(storage=NESTED, end=end)),
+        "storage with a key of nested tuples": changed_state("values", reference(key=NESTED, end=end)),
+        "storage with a key of doubled lists": changed_state("values", reference(key=DOUBLED, end=end)),
+        "tensor whose state is set": changed_state(
+            "values", rebuilt(reference(end=end)) + b"q\x01(h\x01K\x00M\xff\xff\x85K\x01\x85tb"
+        ),
+        "tensor of an array": changed_state("values", rebuilt(array(b"u1", b"K\x03\x85", b"C\x03abc"))),
+        "numbers of a tensor that are set": changed_state("values", reference(end=end) + b"K\x00G" + bytes(8) + b"s"),
+        "config of doubled lists": changed_state("config", b"}U\x01a" + DOUBLED + b"s"),
+        "config within itself": changed_state("config", b"}q\x01U\x01ah\x01s"),
+        "config of nested lists": changed_state("config", b"}U\x01a" + b"]" * 5000 + b"a" * 4999 + b"s"),
+        "config of a path without parts": changed_state("config", b"}U\x01acpathlib\nPosixPath\n)\x81K\x07bs"),
+        "config whose class is set": changed_state("config", b"cparse_config\nConfigParser\n)\x81N}U\x09__class__Ns\x86b"),
+        "weights of a name of doubled lists": changed_state("state_dict", b"}U\x01w" + DOUBLED + b"s"),
+    }
+
+
+# Those of today's format.
+PARTS = {
+    "steps of doubled lists": changed_state("begun", DOUBLED),
+    "versions of doubled lists": changed_state("environment", DOUBLED),
+    "value of 600 digits": changed_state("values", b"}U\x01a\x8a\xff" + b"\x7f" * 255 + b"s"),
+}
 _SKIPPED = ("array under a million names", "sets", "marks")  # they are for the size of the file, as elsewhere
 
 CHECKPOINTS = {
@@ -160,6 +214,16 @@ CHECKPOINTS = {
     },
     **{f"{name}, zip": _in_zip(lambda command, content=content: content) for name, content in SHAPES.items()},
     **{f"{name}, old": _in_old(lambda command, content=content: content) for name, content in SHAPES.items()},
+    **{f"{name}, zip": _in_zip(lambda command, content=content: content) for name, content in _contents(b"").items()},
+    **{f"{name}, zip": _in_zip(lambda command, content=content: content) for name, content in PARTS.items()},
+    **{f"{name}, old": _in_old(lambda command, content=content: content) for name, content in _contents(b"N").items()},
+    "version of doubled lists, old": lambda path, command: path.write_bytes(
+        old(changed_state("values", b"N"), version=b"\x80\x02" + DOUBLED + b".")
+    ),
+    "keys of nested tuples, old": lambda path, command: path.write_bytes(
+        old(changed_state("values", reference(end=b"N")), keys=b"\x80\x02]" + NESTED + b"a.")
+    ),
+    "an array alone": lambda path, command: path.write_bytes(pickle.dumps(np.zeros(3), 2)),
     "a pickle alone": lambda path, command: path.write_bytes(pickle.dumps(Call(os.system, command), 2)),
     "nested tuples alone": lambda path, command: path.write_bytes(OPCODES["nested tuples as a name"](command)),
     "tar": _tar,

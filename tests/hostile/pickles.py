@@ -15,6 +15,8 @@ from numpy._core import multiarray, numeric
 from numpy.testing._private.utils import runstring
 
 MILLION = 10**6
+# A list of 2**64 leaves, with nothing below it on the stack.
+DOUBLED = b"]" + b"q\x010](h\x01h\x01e" * 64
 RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
 
 
@@ -111,6 +113,10 @@ OPCODES: dict[str, Callable[[str], bytes]] = {
     "doubled tuples as a name": lambda command: of_video(b"N", doubled(b"\x86", 64)),
     "doubled lists": lambda command: of_video(doubled(b"]", 64)),
     "text of doubled lists": lambda command: of_video(b"cbuiltins\nstr\n" + doubled(b"]", 64) + b"\x85R"),
+    "codec of doubled lists": lambda command: of_video(b"c_codecs\nencode\nU\x02ab" + DOUBLED + b"\x86R"),
+    "byte order of doubled lists": lambda command: of_video(
+        b"cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03" + DOUBLED + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    ),
     "list that holds itself": lambda command: of_video(b"]q\x00h\x00a"),
     "dict that holds itself": lambda command: of_video(b"}q\x00K\x01h\x00s"),
     "nested lists": lambda command: of_video(b"]" * MILLION + b"a" * (MILLION - 1)),

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils.pickle_stream import KEPT_BYTES, StreamingUnpickler, UnstreamableError
+from utils.pickle_memo import KEPT_BYTES
+from utils.pickle_stream import StreamingUnpickler, UnstreamableError
 from utils.safe_pickle import SafeUnpickler
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)

@@ -1,0 +1,162 @@
+"""Arrays of pickles: those of every numpy and protocol are read, and none uses the memory of anything else."""
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+from benchmarks.pickles import pickler
+from conftest import ROOT
+from hostile import lending
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from utils.pickle_memo import Placeholder, RefusedError, check_extent
+from utils.safe_pickle import SafeUnpickler
+
+MEBI = 1 << 20
+# Protocol and version of Python, 0 for that of today.
+WRITERS = [*((protocol, 0) for protocol in range(6)), *((protocol, 3) for protocol in range(5)), (0, 2), (1, 2), (2, 2)]
+
+
+def dumped(content, protocol, python):
+    """A pickle as Python 2 or 3 with numpy 1 writes it, or as the library of today does."""
+    if not python:
+        return pickle.dumps(content, protocol)
+    file = io.BytesIO()
+    pickler(file, protocol, python).dump(content)
+    return file.getvalue()
+
+
+def read(data):
+    return SafeUnpickler(io.BytesIO(data)).load()
+
+
+def test_no_pickle_lends_memory():
+    """In a process that crashes, or gives other bytes, where freed memory is used."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+        "PYTHONMALLOC": "debug",
+        "MALLOC_PERTURB_": "165",
+    }
+    command = [sys.executable, "-W", "error", lending.__file__]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, f"{result.returncode} at {result.stderr[-2000:]}"
+    *problems, summary = result.stdout.splitlines()
+    assert problems == []
+    number, _, num_read, _ = summary.split()
+    assert int(number) == lending.NUM_RANDOM + len(lending.PROGRAMS)
+    assert int(num_read) > int(number) / 4  # most do something that is refused, but not all
+
+
+def test_programs_that_lend_nothing_are_read():
+    """So that the refusals are for what the programs do."""
+    for data, expected in (
+        (lending.items(lending.MADE, lending.get(lending.A)), 2 * [(100,)]),
+        (lending.items(lending.frombuffer(lending.content(24), lending.dtype(), lending.shape(2, 3), "F")), [(2, 3)]),
+        (lending.items(lending.frombuffer(lending.writable(24), lending.dtype(), lending.shape(6))), [(6,)]),
+        (lending.items(lending.array(lending.shape(), lending.dtype(), lending.content(4), b"\x88")), [()]),
+        (lending.items(lending.array(lending.shape(0, 7), lending.dtype(), lending.content(0))), [(0, 7)]),
+        (lending.items(lending.array(lending.shape(3), lending.dtype("O8"), lending.OBJECTS)), [(3,)]),
+    ):
+        assert [x.shape for x in read(data).values()] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("view of an array that is set again", "an array whose content is a ndarray"),
+        ("array that is set twice", "a state for something that has none"),
+        ("array that is set twice before anyone sees it", "an object whose state is set twice"),
+        ("array that is set while it is duplicated", None),
+        ("array of more bytes", "an array of 12 bytes, more or fewer than its shape says"),
+        ("array of fewer bytes", "an array of 12 bytes, more or fewer than its shape says"),
+        ("duplicate that is set again", "a state for something that has none"),
+        ("bytes under two arrays", "the content of an array in another place"),
+        ("state of two arrays", "the content of an array in another place"),
+        ("buffer of an array", "a view of a buffer"),
+        ("scalar of an array", "an array whose content is a ndarray"),
+        ("dtype that is set twice", "a state for something that has none"),
+        ("item of an array that is set", "keys for something that is not a dict"),
+        ("bytearray that grows under an array", "items for something that is not a list"),
+        ("call of an array", "a call of something that is not a function"),
+        ("extension", r"an extension \(code 1\)"),
+    ],
+)
+def test_refusals_say_what_the_pickle_does(name, message):
+    if message is None:
+        assert isinstance(read(lending.PROGRAMS[name])["v0"], Placeholder)  # inert, and refused by those who get it
+        return
+    with pytest.raises(RefusedError, match=message):
+        read(lending.PROGRAMS[name])
+
+
+shapes = st.lists(st.integers(0, 5), max_size=3).map(tuple)
+layouts = st.sampled_from(["C", "F", "transposed", "every second"])
+
+
+@st.composite
+def arrays(draw):
+    """An array of any kind that is read, in any layout and byte order."""
+    shape, layout = draw(shapes), draw(layouts)
+    dtype = np.dtype(draw(st.sampled_from(["f2", "f4", "f8", "i1", "u2", "i8", "c8", "?", "U3", "S3", "O"])))
+    if dtype.kind != "O":
+        dtype = dtype.newbyteorder(draw(st.sampled_from("<>")))
+    x = np.arange(int(np.prod(shape)) * 2).reshape(*shape, 2) if layout == "every second" else np.arange(int(np.prod(shape)))
+    x = x[..., 1] if layout == "every second" else x.reshape(shape)
+    x = x.astype(dtype)
+    return {"F": np.asfortranarray, "transposed": np.transpose}.get(layout, np.asarray)(x)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(arrays(), min_size=1, max_size=4), st.sampled_from(WRITERS))
+def test_arrays_of_every_writer_are_read_and_own_their_bytes(content, writer):
+    found = read(dumped(content, *writer))
+    for x, expected in zip(found, content, strict=True):
+        assert type(x) is np.ndarray and x.flags.owndata and x.base is None and x.flags.writeable
+        assert x.dtype == expected.dtype.newbyteorder("=")
+        np.testing.assert_array_equal(x, expected)
+    assert not any(np.shares_memory(x, y) for i, x in enumerate(found) for y in found[:i] if x is not y)
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_numbers_of_numpy_are_read(writer):
+    content = [np.float32(1.5), np.int64(-3), np.bool_(True), np.str_("ab"), np.bytes_(b"ab")]
+    found = read(dumped(content, *writer))
+    assert found == content and list(map(type, found)) == list(map(type, content))
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_one_array_in_two_places_remains_one(writer):
+    x = np.arange(1000.0)
+    first, second, third = read(dumped([x, x, x.copy()], *writer))
+    assert first is second and first is not third
+
+
+@pytest.mark.parametrize("writer", [writer for writer in WRITERS if writer[0] >= 2])
+def test_the_bytes_of_arrays_are_not_held_twice(writer):
+    content = {f"v{i}": np.full(MEBI, i, np.uint8) for i in range(20)}
+    file = io.BytesIO(dumped(content, *writer))
+    tracemalloc.start()
+    found = SafeUnpickler(file).load()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 20
+    assert peak < 26 * MEBI  # of one array there is a copy or, from a text, several
+
+
+def test_containers_may_not_stand_for_more_than_there_is():
+    check_extent({"a": [1, (2, {"b": 3})], "c": [0] * 1000})
+    endless: list = []
+    endless.append(endless)
+    doubled: list = []
+    for _ in range(60):
+        doubled = [doubled, doubled]
+    for value in (endless, doubled, [[0] * 1000] * 1000):
+        with pytest.raises(RefusedError, match="containers of more than"):
+            check_extent(value)
