@@ -27,23 +27,42 @@ INTERRUPTED = "interrupted.pth"
 KEYS = {"arch": str, "epoch": int, "state_dict": dict, "config": dict, "config_file": str, "seed": int}
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` to `path`, atomically.
+def save_checkpoint(path: Path, state: dict[str, Any], verify: bool = False) -> Path:
+    """Write `state` to `path`, atomically, and return `path`.
+
+    Args:
+        verify: read the file back before it takes its place.
 
     Raises:
-        OSError: the disk is full, say.
+        OSError: the disk is full, for example.
+        InputError: what was written cannot be read back; a file that was there before stays.
     """
     with atomic_write(path) as file:
         try:
             torch.save(state, file)
         except RuntimeError as error:  # what torch makes of a file that takes no more
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+        if verify:
+            file.flush()
+            _read_back(Path(file.name), path)
+    return path
 
 
-def save_periodic(folder: Path, state: dict[str, Any]) -> Path:
-    """Write the checkpoint of an epoch and delete all but the last three."""
-    path = folder / f"checkpoint-epoch{state['epoch']}.pth"
-    save_checkpoint(path, state)
+def _read_back(written: Path, path: Path) -> None:
+    """Raise an `InputError` if the file `written`, which is to become `path`, is not a checkpoint that can be loaded."""
+    try:
+        load_checkpoint(written)
+    except InputError as error:
+        reason = str(error).removeprefix(f"{written}: ")
+        raise InputError(
+            f"{path}: not saved, for it could not be loaded again ({reason}); the training stops here, before more is lost: "
+            "if the disk is sound, train with another optimizer or lr_scheduler"
+        ) from None
+
+
+def save_periodic(folder: Path, state: dict[str, Any], verify: bool = False) -> Path:
+    """Write the checkpoint of an epoch, as `save_checkpoint` does, and delete all but the last three."""
+    path = save_checkpoint(folder / f"checkpoint-epoch{state['epoch']}.pth", state, verify)
     for old in oldest_first(folder, state["epoch"])[:-KEPT]:
         old.unlink()
     return path

@@ -96,6 +96,7 @@ class Trainer:
         self.start_epoch = 1
         self.begun: dict[str, float] | None = None
         self.saved: Path | None = None
+        self._verified = False
         self.interruptions = Interruptions()
 
     def write_to(self, experiment: Experiment, events: RunEvents) -> None:
@@ -269,10 +270,9 @@ class Trainer:
             return
         state, models = self._state(epoch) | {"values": values}, self.experiment.models
         if best:
-            save_checkpoint(models / BEST, state)
-            self.saved = models / BEST
+            self._write(save_checkpoint, models / BEST, state)
         if self._is_due(epoch) or self.monitor.stalled:
-            self.saved = save_periodic(models, state)
+            self._write(save_periodic, models, state)
         if self.saved is not None and self.saved.name != INTERRUPTED:
             (models / INTERRUPTED).unlink(missing_ok=True)
 
@@ -284,9 +284,12 @@ class Trainer:
         """Save an epoch in its midst, or before its evaluation."""
         if self.experiment is None:
             return
-        path = self.experiment.models / INTERRUPTED
-        save_checkpoint(path, self._state(epoch) | {"begun": self.begun})
-        self.saved = path
+        self._write(save_checkpoint, self.experiment.models / INTERRUPTED, self._state(epoch) | {"begun": self.begun})
+
+    def _write(self, save: Callable[..., Path], place: Path, state: dict[str, Any]) -> None:
+        """Save a checkpoint, and read the first one back, so that what cannot be loaded costs one epoch and not all."""
+        self.saved = save(place, state, verify=not self._verified)
+        self._verified = True
 
     def _state(self, epoch: int) -> dict[str, Any]:
         """What a checkpoint holds, but for what an evaluation found."""
