@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, get_worker_info
 from data_loader.archive import Archive
 from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
+from data_loader.workers import initialize_worker, require_open_files
 from utils.errors import NO_ROOM, InputError
-from utils.interrupts import leave_to_parent
 
 MIB = 1 << 20
 # The words of a batch are there as they were read, one after the other, and padded.
@@ -138,11 +138,12 @@ class ExpertDataLoader:
         if num_workers > (most := len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1):
             logger.debug("%d workers instead of %d: there are no more cores", most, num_workers)
             num_workers = most
+        require_open_files(num_workers, num_tensors=2 + 3 * len(experts))
         workers = {
             "num_workers": num_workers,
             "pin_memory": pin_memory,
             "persistent_workers": num_workers > 0,
-            "worker_init_fn": leave_to_parent,
+            "worker_init_fn": initialize_worker,
             "generator": torch.Generator(),  # seeds the workers, lest that draws from the generator that training uses
         }
         self.train = None
