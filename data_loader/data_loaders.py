@@ -86,6 +86,7 @@ class ExpertDataLoader:
         mini: use a few batches of videos alone.
         evaluation_memory: MiB for the words of an evaluation batch, and for what comes and goes while it is collated.
         pin_memory: for a GPU.
+        cache_refusal: why no cache may be made (None: it may).
         share: (i, n) for the i-th of n processes: it gets the i-th part of each training batch, and the evaluation batches
             i, i + n, ...
         Others: `data_loader.args` of the config.
@@ -120,10 +121,11 @@ class ExpertDataLoader:
         pin_memory: bool = False,
         evaluation_memory: int = 1024,
         share: tuple[int, int] = (0, 1),
+        cache_refusal: str | None = None,
     ):
         self.dataset_name = dataset_name
         self.split_name = split_name
-        archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir)
+        archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir, cache_refusal)
         parts = (archive.split.train, archive.split.evaluation)
         evaluation_ids = archive.video_ids(parts[1], text_feat, text_dim)[: batch_size if mini else None]
         archive.warn_of_overlap(evaluation_ids)
