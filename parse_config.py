@@ -111,8 +111,8 @@ class ConfigParser:
         if "cache_dir" not in data and not _is_in_working_folder(data["data_dir"]) and not _is_given(DATA_DIR, given):
             path = data["data_dir"]
             config.cache_refusal = (
-                f"{config.source}: {DATA_DIR} is '{path}', outside of the working folder; if caches may be made there, say so "
-                f"with --set {DATA_DIR}={path}, or choose a place by data_loader.args.cache_dir"
+                f"{config.source}: {DATA_DIR} is '{path}', outside of the working folder; if caches may be made there, say "
+                f"so with --set {DATA_DIR}={path}, or choose a place by data_loader.args.cache_dir"
             )
         return config
 
