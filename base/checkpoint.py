@@ -89,8 +89,10 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     begun = state.get("begun")
     if begun is not None:
         step, loss = (begun.get("step"), begun.get("loss")) if isinstance(begun, dict) else (None, None)
-        if not isinstance(step, int) or step < 0 or not isinstance(loss, float) or not math.isfinite(loss):
-            raise InputError(f"{path}: begun is {begun}, expected the steps that are done and the sum of their losses")
+        seconds = begun.get("seconds", 1.0) if isinstance(begun, dict) else None
+        numbers = all(isinstance(x, float) and math.isfinite(x) for x in (loss, seconds))
+        if not isinstance(step, int) or step < 0 or not numbers or seconds <= 0:
+            raise InputError(f"{path}: begun is {begun}, expected the steps that are done, their losses and their seconds")
     if state["epoch"] < 1:
         raise InputError(f"{path}: epoch is {state['epoch']}, expected 1 or later")
     values = state.get("values", {})

@@ -181,12 +181,12 @@ class Trainer:
             raise InputError(f"{path}: epoch {state['epoch']} is the last of trainer.epochs, expected more for another run")
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
-        """One pass over the training videos, or the rest of it: its mean loss, steps per second and learning rate.
+        """Pass over the training videos, or the rest of them, and return its mean loss, steps per second and learning rate.
 
-        An interruption is heeded between two steps.
+        An interruption ends it between two steps.
         """
         self.model.train()
-        begun, self.begun = self.begun or {"step": 0, "loss": 0.0}, None
+        begun, self.begun = self.begun or {"step": 0, "loss": 0.0, "seconds": 0.0}, None
         done, losses = begun["step"], LossSum(self.device, begun["loss"])
         steps, first = len(self.loaders.train), done
         self.loaders.sampler.epoch, self.loaders.sampler.first = epoch, first
@@ -204,16 +204,18 @@ class Trainer:
             raise
         except InputError as error:
             raise InputError(f"epoch {epoch}, {error}; the last checkpoint: {self.saved or 'none'}") from None
-        seconds = time.perf_counter() - started
+        seconds, timed = time.perf_counter() - started, done - first
+        if "seconds" in begun:  # not in checkpoints of earlier versions
+            seconds, timed = seconds + begun["seconds"], done
         total = losses.total.item()
-        self.begun = {"step": done, "loss": total}
+        self.begun = {"step": done, "loss": total, "seconds": seconds}
         if self.interruptions.came:
             self._save_interrupted(epoch)
             self.interruptions.heed()
         return {
             "epoch": epoch,
             "loss": total / steps,
-            "steps_per_second": (done - first) / seconds,
+            "steps_per_second": timed / seconds,
             "lr": self.optimizer.param_groups[0]["lr"],
         }
 
