@@ -27,6 +27,9 @@ PUBLISHED = ("arch.args.gate_order=sequential", "arch.args.mask_padding=false")
 # checkpoint says of them may be what a stranger wants.
 WRITTEN = ("trainer.save_dir", "tester.save_dir", "data_loader.args.cache_dir", "visualizer.args.src_video_dir")
 
+# Where features are read, and their caches written unless `cache_dir` says another place.
+DATA_DIR = "data_loader.args.data_dir"
+
 # More than any config of ours or of the release has, by far.
 MOST_BYTES, MOST_DEPTH, MOST_FILES = 1 << 20, 50, 100
 
@@ -41,9 +44,14 @@ class ConfigParser:
         training: whether it has to have what a training needs.
         file: the file it once came from (None: `source`), recorded with results.
 
+    Attributes:
+        cache_refusal: why no cache of the features may be made, as `from_arguments` finds (None: it may).
+
     Raises:
         InputError: naming the source and the key.
     """
+
+    cache_refusal: str | None = None
 
     def __init__(
         self, config: dict, source: str, overrides: Sequence[str] = (), training: bool = False, file: str | None = None
@@ -68,10 +76,21 @@ class ConfigParser:
         return cls(load_json_config(Path(path)), str(path), overrides, training)
 
     @classmethod
-    def from_arguments(cls, args: argparse.Namespace, state: dict | None = None, training: bool = False) -> "ConfigParser":
-        """The config that the command line means: `--config`, or the one in checkpoint `state`, with `--set`.
+    def from_arguments(
+        cls, args: argparse.Namespace, state: dict | None = None, training: bool = False, writes: bool = True
+    ) -> "ConfigParser":
+        """Return the config that the command line means: `--config`, or the one in checkpoint `state`, with `--set`.
 
         A checkpoint of the 2019 release is evaluated as that release did.
+
+        Args:
+            args: the command line.
+            state: the content of a checkpoint.
+            training: as of the class.
+            writes: whether the command writes where its config says.
+
+        Raises:
+            InputError: no config, or a checkpoint that says to write outside of the working folder.
         """
         overrides = [*(PUBLISHED if state and state.get("published") else ()), *args.set]
         if args.config:
@@ -79,13 +98,22 @@ class ConfigParser:
         if state is None:
             raise InputError("--config FILE: missing, expected a config (or --resume CHECKPOINT, which holds one)")
         config = cls(state["config"], f"config in {args.resume}", overrides, training, state.get("config_file"))
+        if not writes:
+            return config
         given = [override.partition("=")[0] for override in args.set]
         for key, path in config.elsewhere(args.resume).items():
-            if not any(f"{key}.".startswith(f"{parent}.") for parent in given):
+            if not _is_given(key, given):
                 raise InputError(
                     f"{config.source}: {key} is '{path}', outside of the working folder; if you want that, say so with "
                     f"--set {key}={path}"
                 )
+        data = config["data_loader"]["args"]
+        if "cache_dir" not in data and not _is_in_working_folder(data["data_dir"]) and not _is_given(DATA_DIR, given):
+            path = data["data_dir"]
+            config.cache_refusal = (
+                f"{config.source}: {DATA_DIR} is '{path}', outside of the working folder; if caches may be made there, say "
+                f"so with --set {DATA_DIR}={path}, or choose a place by data_loader.args.cache_dir"
+            )
         return config
 
     def __getitem__(self, key: str) -> Any:
@@ -105,7 +133,9 @@ class ConfigParser:
 
     def updated(self, overrides: Sequence[str]) -> "ConfigParser":
         """This config with further overrides."""
-        return ConfigParser(self.as_dict(), self.source, overrides, file=self.file)
+        updated = ConfigParser(self.as_dict(), self.source, overrides, file=self.file)
+        updated.cache_refusal = self.cache_refusal
+        return updated
 
     def test_split(self) -> str:
         """The split to test on what this config trains: its `test_split`, that of its `eval_config`, or its own.
@@ -136,9 +166,7 @@ class ConfigParser:
         paths = {key: path for key, path in leaves(self._config).items() if key in WRITTEN}
         results = [Path(path, "models").resolve() for key, path in paths.items() if key.endswith(".save_dir")]
         chosen = [path.parent for path in results if checkpoint.resolve().is_relative_to(path)]
-        # Links in the working folder are its user's, `data` perhaps.
-        plain = {key: Path(os.path.abspath(path)) for key, path in paths.items()}  # noqa: PTH100
-        inside = [key for key in paths if plain[key].is_relative_to(Path.cwd()) or plain[key].resolve() in chosen]
+        inside = [key for key, path in paths.items() if _is_in_working_folder(path) or Path(path).resolve() in chosen]
         return {key: path for key, path in paths.items() if key not in inside}
 
     def as_dict(self) -> dict:
@@ -181,6 +209,16 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="override a key of the config, for example optimizer.args.lr=0.001; may be repeated",
     )
+
+
+def _is_in_working_folder(path: str) -> bool:
+    """Return whether a path lies in the working folder. Links in it are its user's, `data` perhaps, and not followed."""
+    return Path(os.path.abspath(path)).is_relative_to(Path.cwd())  # noqa: PTH100
+
+
+def _is_given(key: str, given: Sequence[str]) -> bool:
+    """Return whether one of the keys that the command line overrides is `key`, or a section that holds it."""
+    return any(f"{key}.".startswith(f"{parent}.") for parent in given)
 
 
 def _check_files(path: Path, seen: list[Path], heirs: tuple[Path, ...] = ()) -> None:

@@ -11,7 +11,9 @@ from base.device import seed_everything, select_device
 from base.distributed import main_first, own_gpu, together, told
 from base.experiment import CONFIG, Experiment
 from base.schema import Tester
+from data_loader.datasets import is_published
 from logger.logging_setup import log_to, start_logging
+from logger.results import warn_if_small
 from model import model
 from model.published import summary
 from model.similarity import SIMILARITIES
@@ -77,8 +79,9 @@ def main() -> None:
     seed_everything(config["seed"])
     split = split_of(args, config)
     loaders = main_first(lambda: evaluation_loaders(config, split, device))
+    warn_if_small({split: len(loaders.evaluation.dataset)})
     net = config.init("arch", model, **model_arguments(config)).to(device)
-    logger.info(summary(net))
+    logger.info(summary(net, is_published(config["data_loader"]["args"]["dataset_name"])))
     evaluation = evaluate_checkpoint(net, config, loaders, state, args.resume, device)
     if evaluation is None:  # another process has it
         return

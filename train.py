@@ -17,8 +17,9 @@ from base.distributed import is_main, launcher, main_first, own_gpu, refuse_unsh
 from base.experiment import Experiment, confirm_purge, purge_runs
 from base.runs import AUTO, Start, alone_in, load_best, progress, where_to_go_on
 from data_loader import data_loaders
+from data_loader.datasets import is_published
 from logger.logging_setup import log_to, start_logging
-from logger.results import report_seeds
+from logger.results import report_seeds, warn_if_small
 from logger.tensorboard import RunEvents
 from model import loss, model
 from model.published import summary
@@ -46,8 +47,9 @@ def train(
 
     loaders = main_first(lambda: config.init("data_loader", data_loaders, **loader_arguments(config, device)))
     test_loaders = main_first(lambda: evaluation_loaders(config, config["test_split"], device))
+    warn_if_small({x.split_name: len(x.evaluation.dataset) for x in (loaders, test_loaders)})
     net = config.init("arch", model, **model_arguments(config)).to(device)
-    logger.info(summary(net))
+    logger.info(summary(net, is_published(config["data_loader"]["args"]["dataset_name"])))
     criterion = config.init("loss", loss)
     optimizer = build_optimizer(config["optimizer"], net.parameters())
     schedule = None

@@ -39,4 +39,5 @@ def loader_arguments(config: Mapping, device: torch.device) -> dict[str, Any]:
         "pin_memory": device.type == "cuda",
         "evaluation_memory": config["evaluation_memory"],
         "share": (rank(), size()),
+        "cache_refusal": getattr(config, "cache_refusal", None),  # of a `ConfigParser`, not in the config itself
     }

@@ -29,23 +29,42 @@ MAX_VALUE = sys.float_info.max
 KEYS = {"arch": str, "epoch": int, "state_dict": dict, "config": dict, "config_file": str, "seed": int}
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` to `path`, atomically.
+def save_checkpoint(path: Path, state: dict[str, Any], verify: bool = False) -> Path:
+    """Write `state` to `path`, atomically, and return `path`.
+
+    Args:
+        verify: read the file back before it takes its place.
 
     Raises:
-        OSError: the disk is full, say.
+        OSError: the disk is full, for example.
+        InputError: what was written cannot be read back; a file that was there before stays.
     """
     with atomic_write(path) as file:
         try:
             torch.save(state, file)
         except RuntimeError as error:  # what torch makes of a file that takes no more
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+        if verify:
+            file.flush()
+            _read_back(Path(file.name), path)
+    return path
 
 
-def save_periodic(folder: Path, state: dict[str, Any]) -> Path:
-    """Write the checkpoint of an epoch and delete all but the last three."""
-    path = folder / f"checkpoint-epoch{state['epoch']}.pth"
-    save_checkpoint(path, state)
+def _read_back(written: Path, path: Path) -> None:
+    """Raise an `InputError` if the file `written`, which is to become `path`, is not a checkpoint that can be loaded."""
+    try:
+        load_checkpoint(written)
+    except InputError as error:
+        reason = str(error).removeprefix(f"{written}: ")
+        raise InputError(
+            f"{path}: not saved, for it could not be loaded again ({reason}); the training stops here, before more is lost: "
+            "if the disk is sound, train with another optimizer or lr_scheduler"
+        ) from None
+
+
+def save_periodic(folder: Path, state: dict[str, Any], verify: bool = False) -> Path:
+    """Write the checkpoint of an epoch, as `save_checkpoint` does, and delete all but the last three."""
+    path = save_checkpoint(folder / f"checkpoint-epoch{state['epoch']}.pth", state, verify)
     for old in oldest_first(folder, state["epoch"])[:-KEPT]:
         old.unlink()
     return path
@@ -72,8 +91,10 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     begun = state.get("begun")
     if begun is not None:
         step, loss = (begun.get("step"), begun.get("loss")) if isinstance(begun, dict) else (None, None)
-        if not isinstance(step, int) or step < 0 or not isinstance(loss, float) or not math.isfinite(loss):
-            raise InputError(f"{path}: begun is {begun}, expected the steps that are done and the sum of their losses")
+        seconds = begun.get("seconds", 1.0) if isinstance(begun, dict) else None
+        numbers = all(isinstance(x, float) and math.isfinite(x) for x in (loss, seconds))
+        if not isinstance(step, int) or step < 0 or not numbers or seconds <= 0:
+            raise InputError(f"{path}: begun is {begun}, expected the steps that are done, their losses and their seconds")
     if state["epoch"] < 1:
         raise InputError(f"{path}: epoch is {state['epoch']}, expected 1 or later")
     values = state.get("values", {})

@@ -21,6 +21,19 @@ class _Tensor:
         pass
 
 
+def _counter(counts: Any) -> _Tensor:
+    """Return a placeholder for the `collections.Counter` of epochs that MultiStepLR keeps its milestones in.
+
+    It is opaque, so that no later opcode can change what was checked here.
+
+    Raises:
+        RefusedError: other keys or values than whole numbers.
+    """
+    if type(counts) is not dict or not all(type(x) is int for item in counts.items() for x in item):
+        raise RefusedError("a collections.Counter of other things than whole numbers")
+    return _Tensor()
+
+
 _MADE = Allowed(_Tensor)
 # The types of what describes a storage.
 _STORAGE = [str, Allowed, str, str, int]
@@ -34,6 +47,7 @@ class _Unpickler(SafeUnpickler):
         **SafeUnpickler.allowed,
         ("torch._utils", "_rebuild_tensor_v2"): _MADE,
         ("torch._utils", "_rebuild_parameter"): _MADE,
+        ("collections", "Counter"): Allowed(_counter),
         **{("torch", storage.__name__): _MADE for storage in torch._storage_classes},
     }
 

@@ -89,7 +89,7 @@ class DataLoader(Section):
 
 
 class LossArgs(Section):
-    margin: FiniteFloat = 0.2
+    margin: Annotated[FiniteFloat, Field(ge=0)] = 0.2
     fix_norm: bool = True
 
 

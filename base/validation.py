@@ -20,6 +20,20 @@ METRIC_NAMES = (*(f"R{k}" for k in metric.RECALL_LEVELS), "MedR", "MeanR", "geom
 MOST_STEPS = 1000
 MODULES = {"optimizer": torch.optim, "lr_scheduler": torch.optim.lr_scheduler}
 PASSED_BY_TRAINER = {"params", "optimizer", "self"}
+_FUNCTION = "its lr_lambda is a function, which JSON cannot hold"
+_SCHEDULES = "its schedulers are objects, which JSON cannot hold"
+# Classes of torch that this training cannot work with, and why.
+UNUSABLE = {
+    "Optimizer": "it is the base class of optimizers",
+    "LBFGS": "it computes the loss several times a step, this training once",
+    "SparseAdam": "it is for sparse gradients, those of the models are dense",
+    "Muon": "it is for matrices only, the models have vectors of parameters too",
+    "LRScheduler": "it is the base class of schedules",
+    "LambdaLR": _FUNCTION,
+    "MultiplicativeLR": _FUNCTION,
+    "SequentialLR": _SCHEDULES,
+    "ChainedScheduler": _SCHEDULES,
+}
 
 
 def validate(config: dict, training: bool) -> dict:
@@ -99,24 +113,56 @@ def _is_section(kind: Any) -> bool:
     return inspect.isclass(kind) and issubclass(kind, Section)
 
 
-def _check_arguments(section: str, entry: dict) -> None:
-    """The class has to exist and to take the arguments."""
+def torch_classes(section: str) -> list[str]:
+    """Return the names of the public classes of torch that `optimizer` or `lr_scheduler` may look among."""
     module = MODULES[section]
-    classes = [
+    return [
         name
         for name, kind in vars(module).items()
         if inspect.isclass(kind) and kind.__module__.startswith(module.__name__) and not name.startswith("_")
     ]
+
+
+def _check_arguments(section: str, entry: dict) -> None:
+    """Refuse a class that does not exist or that cannot be trained with, and arguments that it does not take."""
+    module = MODULES[section]
+    classes = [name for name in torch_classes(section) if name not in UNUSABLE]
+    if entry["type"] in UNUSABLE and entry["type"] in torch_classes(section):
+        reason = UNUSABLE[entry["type"]]
+        raise InputError(f"{section}.type: {entry['type']} cannot be used, {reason}; expected one of {', '.join(classes)}")
     if entry["type"] not in classes:
         raise InputError(f"{section}.type: no '{entry['type']}' in {module.__name__}, {suggestion(entry['type'], classes)}")
-    known = [name for name in inspect.signature(getattr(module, entry["type"])).parameters if name not in PASSED_BY_TRAINER]
-    for name in entry["args"]:
+    parameters = inspect.signature(getattr(module, entry["type"])).parameters
+    known = [name for name in parameters if name not in PASSED_BY_TRAINER]
+    for name, value in entry["args"].items():
         if name not in known:
             raise InputError(f"{section}.args.{name}: unknown key of {entry['type']}, {suggestion(name, known)}")
+        _check_argument(f"{section}.args.{name}", value, parameters[name].default)
+
+
+def _check_argument(path: str, value: Any, default: Any) -> None:
+    """Refuse a value of another type than the default, milestones that are not epochs, and schedules by negative numbers.
+
+    torch checks none of these.
+
+    Args:
+        path: of the key.
+        default: of the argument, which tells its type.
+    """
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    if isinstance(default, bool) and not isinstance(value, bool) or is_number and isinstance(value, bool | str):
+        raise InputError(f"{path}: found {value!r}, expected {'a number' if is_number else 'true or false'}")
+    if path == "lr_scheduler.args.milestones":
+        if not isinstance(value, list) or not all(type(epoch) is int and epoch > 0 for epoch in value):
+            raise InputError(f"{path}: found {value!r}, expected a list of epochs, whole numbers from 1")
+        return
+    negative = any(isinstance(x, int | float) and x < 0 for x in (value if isinstance(value, list) else [value]))
+    if negative and path.startswith("lr_scheduler.") and path != "lr_scheduler.args.last_epoch":
+        raise InputError(f"{path}: found {value!r}, expected no negative number")
 
 
 def _check_optimisation(config: dict) -> None:
-    """The optimiser and its schedule have to take the steps of all epochs (at most 1000), on a model of one number."""
+    """Refuse an optimizer and a schedule that cannot take the steps of all epochs (at most 1000) for one parameter."""
     parameter = torch.zeros(1, requires_grad=True)
     parameter.grad = torch.zeros(1)
     arguments: dict[str, Any] = {"params": [parameter]}
@@ -128,10 +174,14 @@ def _check_optimisation(config: dict) -> None:
             with _values_of(section, config[section]):
                 built[section] = getattr(MODULES[section], config[section]["type"])(**arguments, **config[section]["args"])
             arguments = {"optimizer": built[section]}
-    for _ in range(min(config.get("trainer", {}).get("epochs", 1), MOST_STEPS)):
+    epochs = config.get("trainer", {}).get("epochs", 1)
+    for _ in range(min(epochs, MOST_STEPS)):
         for section, stepper in built.items():
             with _values_of(section, config[section]):
                 stepper.step(*[0.0] * isinstance(stepper, torch.optim.lr_scheduler.ReduceLROnPlateau))
+    if (end := getattr(built.get("lr_scheduler"), "total_steps", epochs)) < epochs:
+        with _values_of("lr_scheduler", config["lr_scheduler"]):
+            raise ValueError(f"it ends after {end} of {epochs} epochs")
 
 
 @contextlib.contextmanager
@@ -180,8 +230,12 @@ def _check_trainer(config: dict) -> None:
     if schedule and schedule["type"] == "ReduceLROnPlateau":
         if trainer["monitor"] == "off":
             raise InputError("lr_scheduler.type: ReduceLROnPlateau needs trainer.monitor, which is off")
-        if schedule["args"].get("mode", "min") != mode:
-            raise InputError(f"lr_scheduler.args.mode: trainer.monitor is '{trainer['monitor']}', expected '{mode}'")
+        found = schedule["args"].get("mode", "min")
+        if found != mode:
+            raise InputError(
+                f"lr_scheduler.args.mode: found '{found}'{'' if 'mode' in schedule['args'] else ', the default'}, expected "
+                f"'{mode}', for trainer.monitor watches the {mode}imum of '{name}'"
+            )
     if trainer["skip_first_n_saves"] >= trainer["epochs"]:
         raise InputError(
             f"trainer.skip_first_n_saves: {trainer['skip_first_n_saves']} of {trainer['epochs']} epochs, "

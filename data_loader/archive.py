@@ -30,6 +30,7 @@ class Archive:
         split_name: the split.
         rgb_model_name: the network that the rgb features come from, where there are several.
         cache_dir: where converted files go (None: `<data_dir>/cache`).
+        cache_refusal: why none may be made there (None: they may); those that are there are used all the same.
 
     Raises:
         InputError: no such folder, or an unknown split.
@@ -42,10 +43,12 @@ class Archive:
         split_name: str,
         rgb_model_name: str | None = None,
         cache_dir: str | Path | None = None,
+        cache_refusal: str | None = None,
     ):
         self.layout = layout_of(dataset_name)
         self.folder = Path(data_dir) / "symlinked-feats"
         self.cache = Path(cache_dir or Path(data_dir) / "cache")
+        self.cache_refusal = cache_refusal
         self.rgb_model_name = rgb_model_name
         if split_name not in self.layout.splits:
             raise InputError(f"data_loader.args.split_name: '{split_name}', expected one of {', '.join(self.layout.splits)}")
@@ -213,7 +216,7 @@ class Archive:
         """The table of a file, opened once for all parts."""
         key = (path, encoder.tag)
         if key not in self._tables:
-            self._tables[key] = open_table(path, encoder, self.cache)
+            self._tables[key] = open_table(path, encoder, self.cache, self.cache_refusal)
         return self._tables[key]
 
     def _named(self, part: str, text_feat: str, text_dim: int) -> list[str]:

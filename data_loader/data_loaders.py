@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, get_worker_info
 from data_loader.archive import Archive
 from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
+from data_loader.workers import initialize_worker, require_open_files
 from utils.errors import NO_ROOM, InputError
-from utils.interrupts import leave_to_parent
 
 MIB = 1 << 20
 # The words of a batch are there as they were read, one after the other, and padded.
@@ -86,6 +86,7 @@ class ExpertDataLoader:
         mini: use a few batches of videos alone.
         evaluation_memory: MiB for the words of an evaluation batch, and for what comes and goes while it is collated.
         pin_memory: for a GPU.
+        cache_refusal: why no cache may be made (None: it may).
         share: (i, n) for the i-th of n processes: it gets the i-th part of each training batch, and the evaluation batches
             i, i + n, ...
         Others: `data_loader.args` of the config.
@@ -120,10 +121,11 @@ class ExpertDataLoader:
         pin_memory: bool = False,
         evaluation_memory: int = 1024,
         share: tuple[int, int] = (0, 1),
+        cache_refusal: str | None = None,
     ):
         self.dataset_name = dataset_name
         self.split_name = split_name
-        archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir)
+        archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir, cache_refusal)
         parts = (archive.split.train, archive.split.evaluation)
         evaluation_ids = archive.video_ids(parts[1], text_feat, text_dim)[: batch_size if mini else None]
         archive.warn_of_overlap(evaluation_ids)
@@ -138,11 +140,12 @@ class ExpertDataLoader:
         if num_workers > (most := len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1):
             logger.debug("%d workers instead of %d: there are no more cores", most, num_workers)
             num_workers = most
+        require_open_files(num_workers, num_tensors=2 + 3 * len(experts))
         workers = {
             "num_workers": num_workers,
             "pin_memory": pin_memory,
             "persistent_workers": num_workers > 0,
-            "worker_init_fn": leave_to_parent,
+            "worker_init_fn": initialize_worker,
             "generator": torch.Generator(),  # seeds the workers, lest that draws from the generator that training uses
         }
         self.train = None

@@ -91,11 +91,17 @@ class Table:
         self._resident = 0
 
 
-def open_table(source: Path, encoder: Encoder, folder: Path) -> Table:
-    """The table of the file `source`, from its cache in `folder`, which is made if it is not there or out of date.
+def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None = None) -> Table:
+    """Return the table of the file `source`, from its cache in `folder`, which is made if it is not there or out of date.
+
+    Args:
+        source: a file of features or captions.
+        encoder: how its items are converted.
+        folder: of caches.
+        refusal: why no cache may be made there (None: it may).
 
     Raises:
-        InputError: a file that cannot be read, or a cache that cannot be written.
+        InputError: a file that cannot be read, or a cache that cannot, or may not, be written.
     """
     cache = folder / f"{source.name}.{encoder.tag}.h5"
     try:
@@ -103,6 +109,8 @@ def open_table(source: Path, encoder: Encoder, folder: Path) -> Table:
         about = {"version": VERSION, "size": status.st_size, "time": status.st_mtime_ns, "settings": encoder.settings}
         if table := _opened(source, cache, about):
             return table
+        if refusal is not None:
+            raise InputError(refusal)
         folder.mkdir(parents=True, exist_ok=True)
         with in_turn(folder, str(cache)):
             if table := _opened(source, cache, about):  # by now

@@ -6,6 +6,7 @@ It shows a video that lacks one of four experts. What the layers compute is in `
 `model/similarity.py`. Coordinates are pixels of the picture.
 """
 
+import argparse
 import re
 from html import escape
 from pathlib import Path
@@ -198,4 +199,5 @@ def draw() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     Path(__file__).with_name("model.svg").write_text(draw(), encoding="utf-8")

@@ -8,6 +8,9 @@ from pathlib import Path
 from base.experiment import SUMMARY
 from utils.files import write_json
 
+# Of fewer, one video more or less moves R@1 by more than 2.
+MIN_VIDEOS = 50
+
 logger = logging.getLogger(__name__)
 
 
@@ -30,24 +33,45 @@ def epoch_line(split: str, epochs: int, values: Mapping[str, float], metrics: Ma
     )
     return (
         f"epoch {values['epoch']}/{epochs}: loss {values['loss']:.4f}, lr {values['lr']:.2e}, "
-        f"{values['steps_per_second']:.1f} steps/s; {directions}"
+        f"{values['steps_per_second']:.{1 if values['steps_per_second'] >= 1 else 3}f} steps/s; {directions}"
     )
 
 
-def format_table(results: Mapping[str, Mapping[str, float]], spread: Mapping[str, Mapping[str, float]] | None = None) -> str:
-    """A table with a row a direction ("t2v_metrics", ...) and a column a metric.
+def format_table(
+    results: Mapping[str, Mapping[str, float]],
+    spread: Mapping[str, Mapping[str, float]] | None = None,
+    videos: int | None = None,
+) -> str:
+    """Return a table with a row per direction ("t2v_metrics", ...) and a column per metric.
 
     Args:
         results: the values.
         spread: standard deviations, put in brackets.
+        videos: how many videos were ranked, put in the corner.
     """
     names = list(next(iter(results.values())))
-    cells = [["", *(name.replace("geometric_mean_R1-R5-R10", "gmean(R1,R5,R10)") for name in names)]]
+    cells = [
+        [
+            "" if videos is None else f"{videos} videos",
+            *(name.replace("geometric_mean_R1-R5-R10", "gmean(R1,R5,R10)") for name in names),
+        ]
+    ]
     for direction, values in results.items():
         deviations = {name: f" ({spread[direction][name]:.1f})" if spread else "" for name in names}
         cells.append([direction.removesuffix("_metrics"), *(f"{values[name]:.1f}{deviations[name]}" for name in names)])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+
+
+def warn_if_small(sizes: Mapping[str, int]) -> None:
+    """Warn of each split, by its name, that has too few videos for figures that mean something."""
+    for split, videos in sizes.items():
+        if videos < MIN_VIDEOS:
+            chance = ", ".join(f"R@{k} {100 * min(k, videos) / videos:.1f}" for k in (1, 5, 10))
+            logger.warning(
+                "split %s has only %d videos: a random order of them has %s, its figures mean little; expected %d or more",
+                split, videos, chance, MIN_VIDEOS,
+            )  # fmt: skip
 
 
 def write_metrics(
@@ -87,5 +111,5 @@ def report_seeds(folder: Path, runs: Sequence[Mapping]) -> None:
     content = {"mean": mean, "std": std, "seeds": seeds, **shared, "v2t_ties": ", ".join(ties), "environments": environments}
     write_json(folder / SUMMARY, content)
     split = marked(shared["split"], shared["leaky"])
-    logger.info("%d seeds, split %s, mean (std):\n%s", len(runs), split, format_table(mean, std))
+    logger.info("%d seeds, split %s, mean (std):\n%s", len(runs), split, format_table(mean, std, runs[0].get("videos")))
     logger.info("summary: %s", folder / SUMMARY)

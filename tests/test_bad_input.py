@@ -5,9 +5,9 @@ import functools
 import json
 import os
 import pickle
+import runpy
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from conftest import ROOT, shared
 
 import test as test_command
 import train as train_command
+from base.arguments import loader_arguments
 from base.checkpoint import load_checkpoint
+from misc.searching.embedding import Embedder
 from parse_config import ConfigParser
 
 
@@ -154,6 +156,57 @@ def test_a_checkpoint_does_not_say_where_to_write_outside_of_the_working_folder(
     code, _, err = run(test_command, "--resume", place, "--set", f"{key}=inside")
     assert code == 0, err
     ConfigParser.from_arguments(argparse.Namespace(config=None, resume=place, set=[f"{key}={path}"]), state)
+    Embedder(place, torch.device("cpu"))  # of a search, which writes nowhere that a checkpoint says, and has no --set
+
+
+@pytest.mark.parametrize(
+    ("data_dir", "given", "may"),
+    [
+        ("data/Toy", [], True),
+        ("data/../data/Toy", [], True),
+        ("data/../../Toy", [], False),
+        ("/data/Toy", [], False),
+        ("/data/Toy", ["optimizer.args.lr=1"], False),
+        ("/data/Toy", ["data_loader.args.cache_dir=mine"], True),
+        ("/data/Toy", ["data_loader.args.data_dir=/data/Toy"], True),
+    ],
+)
+def test_where_caches_may_be_made_by_the_word_of_a_checkpoint(config, tmp_path, monkeypatch, data_dir, given, may):
+    monkeypatch.chdir(tmp_path)
+    config["data_loader"]["args"]["data_dir"] = data_dir
+    args = argparse.Namespace(config=None, resume=Path("x.pth"), set=given)
+    parsed = ConfigParser.from_arguments(args, {"config": config}).with_test_split()
+    assert (loader_arguments(parsed, torch.device("cpu"))["cache_refusal"] is None) == may
+    Path("x.json").write_text(json.dumps(config))
+    args.config = Path("x.json")
+    assert ConfigParser.from_arguments(args, {"config": config}).cache_refusal is None
+
+
+def test_a_checkpoint_does_not_say_where_caches_are_made_outside_of_the_working_folder(run, tmp_path):
+    """But it may say where data are read, with the caches that are there."""
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    shutil.copytree("data/Toy", outside / "Toy")
+    words, cache = ("--set", f"data_loader.args.data_dir={outside}/Toy"), outside / "Toy" / "cache"
+    folder, _ = train(run, "--train_single_epoch", *words)
+    state, place = load_checkpoint(folder / "trained_model.pth"), Path("stranger.pth")
+    state["config"]["trainer"]["epochs"] = 2
+    torch.save(state, place)
+    made = sorted(cache.iterdir())
+    code, _, err = run(test_command, "--resume", place)
+    assert code == 0 and sorted(cache.iterdir()) == made, err
+
+    os.utime(outside / "Toy" / "symlinked-feats" / "rgb.pickle")  # its cache is out of date
+    for command in (test_command, train_command):
+        code, _, err = run(command, "--resume", place)
+        assert code == 2 and err.count("\n") == 1
+        assert f"config in {place}: data_loader.args.data_dir is '{outside}/Toy'" in err and f"{words[0]} {words[1]}" in err
+    shutil.rmtree(cache)
+    assert run(test_command, "--resume", place)[0] == 2 and not cache.exists()
+    for command, words_of_a_user in ((test_command, ("--set", "data_loader.args.cache_dir=mine")), (train_command, words)):
+        code, _, err = run(command, "--resume", place, *words_of_a_user)
+        assert code == 0, err
+    assert sorted(cache.iterdir()) == made and len(list(Path("mine").iterdir())) == len(made)
+    shutil.rmtree(outside)
 
 
 def test_a_run_elsewhere_goes_on_there(run, tmp_path, monkeypatch):
@@ -178,10 +231,27 @@ def test_a_run_elsewhere_goes_on_there(run, tmp_path, monkeypatch):
     shutil.rmtree(elsewhere)
 
 
-@pytest.mark.parametrize("command", ["train.py", "test.py", "misc/make_demo.py"])
-def test_help_explains(command):
-    result = subprocess.run([sys.executable, ROOT / command, "--help"], capture_output=True, text=True, check=True)
-    assert result.stdout.startswith("usage:") and result.stderr == ""
+SCRIPTS = [
+    path.relative_to(ROOT)
+    for folder in (".", "misc", "misc/benchmarks", "figs")
+    for path in sorted((ROOT / folder).glob("*.py"))
+    if '__name__ == "__main__"' in path.read_text()
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=str)
+def test_help_explains(script, tmp_path, monkeypatch, capsys):
+    """Every script, started as Python would start it but in this process, and nothing else happens."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(ROOT / script), "--help"])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = (ROOT / script).parent.stat().st_mtime_ns
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+    out, err = capsys.readouterr()
+    assert stop.value.code in (0, None) and err == ""
+    assert out.startswith("usage:") and any(len(line.split()) > 4 for line in out.partition("\n\n")[2].splitlines())
+    assert not list(tmp_path.iterdir()) and (ROOT / script).parent.stat().st_mtime_ns == before
 
 
 def test_eval_config_of_another_dataset_is_refused(workplace, refused):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -65,6 +66,8 @@ def test_a_signal_saves_the_epoch_in_its_midst(run, monkeypatch, number, code, w
         ended, out, err = run(train_command, "--resume", path)
     assert ended == 0, err
     assert steps == [0, 1, 2] * 3 and not path.exists()
+    rate = float(re.search(r"epoch 2/3: .* ([\d.]+) steps/s", out)[1])  # of all its steps, in all its seconds
+    assert 0 < rate <= 3 / saved["begun"]["seconds"] + 0.1
     assert_equal_weights(whole / "checkpoint-epoch3.pth", part / "checkpoint-epoch3.pth")
     results = [json.loads((folder / "metrics.json").read_text()) for folder in (whole, part)]
     for result in results:

@@ -83,7 +83,7 @@ def report(
         The content of that file.
     """
     leaky = warn_if_leaky(config)
-    table = format_table(evaluation.metrics)
+    table = format_table(evaluation.metrics, videos=len(evaluation.video_ids))
     logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], marked(split, leaky), table)
     content = write_metrics(
         folder / METRICS,

@@ -93,6 +93,7 @@ class Trainer:
         self.start_epoch = 1
         self.begun: dict[str, float] | None = None
         self.saved: Path | None = None
+        self._verified = False
         self.interruptions = Interruptions()
 
     def write_to(self, experiment: Experiment, events: RunEvents) -> None:
@@ -177,12 +178,12 @@ class Trainer:
             raise InputError(f"{path}: epoch {state['epoch']} is the last of trainer.epochs, expected more for another run")
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
-        """One pass over the training videos, or the rest of it: its mean loss, steps per second and learning rate.
+        """Pass over the training videos, or the rest of them, and return its mean loss, steps per second and learning rate.
 
-        An interruption is heeded between two steps.
+        An interruption ends it between two steps.
         """
         self.model.train()
-        begun, self.begun = self.begun or {"step": 0, "loss": 0.0}, None
+        begun, self.begun = self.begun or {"step": 0, "loss": 0.0, "seconds": 0.0}, None
         done, losses = begun["step"], LossSum(self.device, begun["loss"])
         steps, first = len(self.loaders.train), done
         self.loaders.sampler.epoch, self.loaders.sampler.first = epoch, first
@@ -200,16 +201,18 @@ class Trainer:
             raise
         except InputError as error:
             raise InputError(f"epoch {epoch}, {error}; the last checkpoint: {self.saved or 'none'}") from None
-        seconds = time.perf_counter() - started
+        seconds, timed = time.perf_counter() - started, done - first
+        if "seconds" in begun:  # not in checkpoints of earlier versions
+            seconds, timed = seconds + begun["seconds"], done
         total = losses.total.item()
-        self.begun = {"step": done, "loss": total}
+        self.begun = {"step": done, "loss": total, "seconds": seconds}
         if self.interruptions.came:
             self._save_interrupted(epoch)
             self.interruptions.heed()
         return {
             "epoch": epoch,
             "loss": total / steps,
-            "steps_per_second": (done - first) / seconds,
+            "steps_per_second": timed / seconds,
             "lr": self.optimizer.param_groups[0]["lr"],
         }
 
@@ -266,10 +269,9 @@ class Trainer:
             return
         state, models = self._state(epoch) | {"values": values}, self.experiment.models
         if best:
-            save_checkpoint(models / BEST, state)
-            self.saved = models / BEST
+            self._write(save_checkpoint, models / BEST, state)
         if self._is_due(epoch) or self.monitor.stalled:
-            self.saved = save_periodic(models, state)
+            self._write(save_periodic, models, state)
         if self.saved is not None and self.saved.name != INTERRUPTED:
             (models / INTERRUPTED).unlink(missing_ok=True)
 
@@ -281,9 +283,12 @@ class Trainer:
         """Save an epoch in its midst, or before its evaluation."""
         if self.experiment is None:
             return
-        path = self.experiment.models / INTERRUPTED
-        save_checkpoint(path, self._state(epoch) | {"begun": self.begun})
-        self.saved = path
+        self._write(save_checkpoint, self.experiment.models / INTERRUPTED, self._state(epoch) | {"begun": self.begun})
+
+    def _write(self, save: Callable[..., Path], place: Path, state: dict[str, Any]) -> None:
+        """Save a checkpoint, and read the first one back, so that what cannot be loaded costs one epoch and not all."""
+        self.saved = save(place, state, verify=not self._verified)
+        self._verified = True
 
     def _state(self, epoch: int) -> dict[str, Any]:
         """What a checkpoint holds, but for what an evaluation found."""

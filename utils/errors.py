@@ -1,5 +1,6 @@
 """Errors that a user can mend, and how a command reports them."""
 
+import errno
 import functools
 import os
 import sys
@@ -11,6 +12,8 @@ from utils.interrupts import Terminated, sigterm_raised
 OUT_OF_MEMORY = ("allocate memory", "out of memory", "Storage size calculation overflowed")
 # What a worker that reads data says when it cannot hand a batch over.
 NO_ROOM = "no room in the memory that processes share"
+TRACEBACK = "\nOriginal Traceback (most recent call last)"
+WITHOUT_WORKERS = "or do without workers (data_loader.args.num_workers=0)"
 
 
 class InputError(Exception):
@@ -20,6 +23,36 @@ class InputError(Exception):
 def one_line(text: str) -> str:
     """`text` without line ends, and with nothing that a terminal would obey."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
+
+
+def _message(error: Exception) -> str:
+    """Return the message of an error in one line, without the traceback that torch puts into that of a worker."""
+    text = str(error)
+    if TRACEBACK in text:
+        last = text.strip().rpartition("\n")[2]
+        text = last.partition(": ")[2] or last
+    return one_line(text)
+
+
+def _resource_reason(error: Exception) -> str | None:
+    """Return one line on an error by which torch or Python say that something is used up; None for any other error."""
+    what, told = one_line(str(error)), _message(error)
+    if "Too many open files" in what:
+        return f"too many open files; raise the limit (ulimit -n), {WITHOUT_WORKERS}"
+    if NO_ROOM in what:
+        more = "give it more (docker run --shm-size)"
+        return f"/dev/shm: {NO_ROOM}, which workers hand batches over in; {more}, {WITHOUT_WORKERS}"
+    if isinstance(error, BlockingIOError) or "start new thread" in what:
+        return f"no further process or thread can be started; raise the limit (ulimit -u), {WITHOUT_WORKERS}"
+    if "DataLoader worker" in what or "Pin memory thread" in what:
+        return f"a process that reads data has ended, perhaps for lack of memory, open files or processes ({told})"
+    if isinstance(error, MemoryError) or any(words in what for words in OUT_OF_MEMORY):
+        return f"not enough memory ({told})"
+    return None
+
+
+def _ignore(*_: object) -> None:
+    """Take no notice of an error that cannot be raised."""
 
 
 def command(main: Callable[[], None]) -> Callable[[], None]:
@@ -34,28 +67,23 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
             with sigterm_raised():
                 main()
         except InputError as error:
-            print(f"error: {one_line(str(error))}", file=sys.stderr)
+            print(f"error: {_message(error)}", file=sys.stderr)
             sys.exit(2)
         except BrokenPipeError:  # whoever reads the output has read enough, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
             sys.exit(141)  # as a shell says of a command that SIGPIPE ended
         except OSError as error:
-            print(f"error: {one_line(str(error.filename or 'file system'))}: {error.strerror or error}", file=sys.stderr)
+            if error.errno in (errno.EMFILE, errno.EAGAIN) and not error.filename:
+                sys.unraisablehook = _ignore  # of iterators of torch that could not start their workers
+                reason = _resource_reason(error)
+            else:
+                reason = f"{one_line(str(error.filename or 'file system'))}: {error.strerror or _message(error)}"
+            print(f"error: {reason}", file=sys.stderr)
             sys.exit(2)
         except (MemoryError, RuntimeError) as error:
-            what = one_line(str(error))
-            if NO_ROOM in what:
-                print(
-                    f"error: /dev/shm: {NO_ROOM}, which workers hand batches over in; give it more (docker run --shm-size), "
-                    "or do without workers (data_loader.args.num_workers=0)",
-                    file=sys.stderr,
-                )
-            elif "DataLoader worker" in what:
-                print(f"error: a process that reads data has ended, perhaps for lack of memory ({what})", file=sys.stderr)
-            elif isinstance(error, MemoryError) or any(words in what for words in OUT_OF_MEMORY):
-                print(f"error: not enough memory ({what})", file=sys.stderr)
-            else:
+            if (reason := _resource_reason(error)) is None:
                 raise
+            print(f"error: {reason}", file=sys.stderr)
             sys.exit(2)
         except Terminated:
             print("terminated", file=sys.stderr)

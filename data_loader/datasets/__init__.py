@@ -13,3 +13,8 @@ def layout_of(dataset_name: str) -> Layout:
     """The layout of a known dataset, upper or lower case, or that of one's own."""
     by_name = {name.lower(): layout for name, layout in LAYOUTS.items()}
     return by_name.get(dataset_name.lower(), LAYOUTS[""])
+
+
+def is_published(dataset_name: str) -> bool:
+    """Return whether a dataset is one of those that the published tables are of."""
+    return layout_of(dataset_name) is not LAYOUTS[""]

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from base.arguments import model_arguments
 from base.checkpoint import save_checkpoint
+from misc.benchmarks.parts import explain_if_asked
 from misc.benchmarks.store import CAPTIONS, make_archive
 from model import model
 from parse_config import ConfigParser
@@ -85,4 +86,5 @@ def run(folder: Path, num_videos: int, path: Path | None) -> None:
 
 
 if __name__ == "__main__":
+    explain_if_asked(__doc__)
     prepare(Path(sys.argv[1]), sys.argv[2:])

@@ -20,6 +20,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from misc.benchmarks.metrics import random_similarities
+from misc.benchmarks.parts import explain_if_asked
 from misc.benchmarks.step import random_batch
 from model.loss import MaxMarginRankingLoss
 from model.metric import t2v_ranks, v2t_ranks
@@ -148,4 +149,5 @@ def table(name: str, fixed: dict[str, int], axis: str, points: list[dict], expon
 
 
 if __name__ == "__main__":
+    explain_if_asked(__doc__)
     print(json.dumps(measure(*json.loads(sys.argv[1]))))

@@ -19,6 +19,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from misc.benchmarks.parts import explain_if_asked
 from misc.benchmarks.store import FRAMES
 from misc.searching import store as stores
 from misc.searching.about import About
@@ -214,5 +215,6 @@ def _in_a_process(what: str, *arguments: object) -> dict:
 
 
 if __name__ == "__main__":
+    explain_if_asked(__doc__)
     what, *arguments = json.loads(sys.argv[1])
     print(json.dumps({"build": build, "ask": ask}[what](*arguments)))

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import train
+from misc.benchmarks.parts import explain_if_asked
 from misc.benchmarks.store import CONFIG, make_archive
 from trainer.step import TrainingSteps
 from utils.errors import InputError
@@ -94,4 +95,5 @@ def run(folder: Path, num_videos: int, path: Path | None, repetitions: int = REP
 
 
 if __name__ == "__main__":
+    explain_if_asked(__doc__)
     first_step(float(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

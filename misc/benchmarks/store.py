@@ -18,6 +18,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from data_loader.datasets.msrvtt import LAYOUT
+from misc.benchmarks.parts import explain_if_asked
 from utils.errors import InputError
 from utils.progress import bar, size_text
 
@@ -145,4 +146,5 @@ def run(folder: Path, num_videos: int) -> None:
 
 
 if __name__ == "__main__":
+    explain_if_asked(__doc__)
     SIDES[sys.argv[1]](Path(sys.argv[2]))

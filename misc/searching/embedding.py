@@ -46,7 +46,8 @@ class Embedder:
     def __init__(self, checkpoint: Path, device: torch.device, config: Path | None = None):
         self.checkpoint, self.device = checkpoint, device
         state = load_checkpoint(checkpoint)
-        self.config = ConfigParser.from_arguments(argparse.Namespace(config=config, resume=checkpoint, set=[]), state)
+        arguments = argparse.Namespace(config=config, resume=checkpoint, set=[])
+        self.config = ConfigParser.from_arguments(arguments, state, writes=False)
         if self.config["arch"]["args"]["similarity"] != "pairwise":
             raise InputError(
                 f"{checkpoint}: arch.args.similarity is '{self.config['arch']['args']['similarity']}', expected 'pairwise': "

@@ -1,5 +1,6 @@
 """Checkpoints: whole or not there, the last ones kept, and nothing executed that a file says."""
 
+import collections
 import os
 import pickle
 import resource
@@ -182,7 +183,10 @@ def test_a_run_that_went_back_keeps_what_it_writes(tmp_path):
         ({"epoch": -5}, "epoch is -5, expected 1 or later"),
         ({"values": {"loss": float("nan")}}, "values hold other things than numbers"),
         ({"values": {"loss": torch.ones(1)}}, "values hold other things than numbers"),
-        ({"begun": {"step": 1}}, "begun is .*, expected the steps that are done and the sum of their losses"),
+        ({"begun": {"step": 1}}, "begun is .*, expected the steps that are done, their losses and their seconds"),
+        ({"begun": {"step": 1, "loss": 0.5, "seconds": "x"}}, "begun is .*, expected the steps"),
+        ({"begun": {"step": 1, "loss": 0.5, "seconds": 0.0}}, "begun is .*, expected the steps"),
+        ({"begun": [1, 0.5]}, "begun is .*, expected the steps"),
         ({"begun": {"step": -1, "loss": 0.0}}, "begun is .*, expected the steps"),
         ({"config_file": 3}, "config_file is int, expected str"),
         ({"environment": {"torch": torch.ones(1)}}, "environment is .*, expected names and values"),
@@ -194,4 +198,55 @@ def test_damaged_parts_are_named(tmp_path, changed, message):
     path = tmp_path / "x.pth"
     torch.save(state_of(1) | changed, path)
     with pytest.raises(InputError, match=message):
+        load_checkpoint(path)
+
+
+def test_what_cannot_be_loaded_again_does_not_take_the_place_of_what_can(tmp_path):
+    path = tmp_path / "x.pth"
+    assert save_checkpoint(path, state_of(1), verify=True) == path
+    before = path.read_bytes()
+    for extra, reason in ((Evil(), "refused, it holds the class"), (float("nan"), "values hold other things than numbers")):
+        with pytest.raises(InputError, match=rf"\A{path}: not saved, for it could not be loaded again \({reason}"):
+            save_checkpoint(path, state_of(2, values={"loss": extra}), verify=True)
+    assert names(tmp_path) == ["x.pth"] and path.read_bytes() == before
+
+
+def test_the_milestones_of_a_schedule_can_be_read(tmp_path):
+    """Runs that ended before these checkpoints could be read are not lost."""
+    path = tmp_path / "x.pth"
+    milestones = collections.Counter([2, 4, 4])
+    torch.save(state_of(1, lr_scheduler={"milestones": milestones}), path)
+    found = load_checkpoint(path)["lr_scheduler"]["milestones"]
+    assert type(found) is collections.Counter and found == milestones
+
+
+class Counted:
+    """Pickles as a call of `collections.Counter` with other arguments, and then with items that are set."""
+
+    def __init__(self, *arguments, items=()):
+        self.arguments, self.items = arguments, items
+
+    def __reduce__(self):
+        return collections.Counter, self.arguments, None, None, iter(self.items) if self.items else None
+
+
+@pytest.mark.parametrize(
+    "counted",
+    [
+        Counted("text"),
+        Counted(),
+        Counted([1, 2]),
+        Counted(10**9),
+        Counted({"a": 1}),
+        Counted({1: 1.5}),
+        Counted({1: True}),
+        Counted({1: 1}, {2: 2}),
+        Counted({1: 1}, items=[("a", "b")]),
+    ],
+    ids=lambda counted: f"{counted.arguments} {counted.items}",
+)
+def test_no_other_counter_can_be_read(tmp_path, counted):
+    path = tmp_path / "x.pth"
+    torch.save(state_of(1, lr_scheduler={"milestones": counted}), path)
+    with pytest.raises(InputError, match=r"x.pth: (refused, it holds a collections.Counter of|damaged, or no checkpoint)"):
         load_checkpoint(path)

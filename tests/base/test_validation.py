@@ -68,6 +68,11 @@ WRONG = [
     ({"seed": -1}, "seed"),
     ({"seed": 2**64}, "seed"),  # more than torch's generators take
     ({"loss.args.margin": "big"}, "loss.args"),
+    ({"loss.args.margin": -0.1}, "loss.args.margin: found -0.1, input should be greater than or equal to 0"),
+    ({"loss.args.margin": float("inf")}, "loss.args.margin: found inf"),
+    ({"optimizer.args.lr": -1}, "optimizer.args: .*Invalid learning rate"),
+    ({"optimizer.args.weight_decay": -1}, "optimizer.args: .*Invalid weight_decay"),
+    ({"trainer.early_stop": 0}, "trainer.early_stop: found 0"),
     ({"loss.args.fix_norm": "no"}, "loss.args"),
     ({"optimizer.args.lr": "fast"}, "optimizer.args"),
     # missing
@@ -136,6 +141,7 @@ def test_of_several_problems_the_first_is_told_and_the_others_counted(config):
         {"trainer.monitor": "min loss", "trainer.early_stop": 1, "trainer.skip_first_n_saves": 2},
         {"arch.args.use_ce": False, "arch.args.vlad_clusters": {"text": 2, "audio": 2, "rgb": 5, "speech": 9}},
         {"optimizer": {"type": "RAdam", "args": {"betas": [0.8, 0.9]}}},
+        {"loss.args.margin": 0, "optimizer.args.lr": 0.0},
     ],
 )
 def test_good_configs_keep_what_they_say_and_get_defaults(config, changes):

@@ -1,6 +1,12 @@
 """Tables for people."""
 
-from logger.results import format_table
+import logging
+
+import pytest
+from commands import train
+
+import test as test_command
+from logger.results import epoch_line, format_table, warn_if_small
 
 
 def test_a_row_a_direction_and_a_column_a_metric():
@@ -10,3 +16,32 @@ def test_a_row_a_direction_and_a_column_a_metric():
     assert len({len(line) for line in format_table(values).splitlines()}) == 1  # aligned
     spread = {"t2v_metrics": {"R1": 0.5, "MedR": 0.0}, "v2t_metrics": {"R1": 0.25, "MedR": 3.0}}
     assert "12.3 (0.5)" in format_table(values, spread) and "106.5 (3.0)" in format_table(values, spread)
+
+
+def test_the_corner_of_a_table_says_how_many_videos_were_ranked():
+    values = {"t2v_metrics": {"R1": 50.0}}
+    assert format_table(values, videos=2).splitlines()[0].split() == ["2", "videos", "R1"]
+    assert len({len(line) for line in format_table(values, videos=10_000).splitlines()}) == 1
+
+
+def test_a_small_split_is_named_with_its_chance_level(caplog):
+    with caplog.at_level(logging.WARNING):
+        warn_if_small({"val": 2, "test": 49, "large": 50})
+    first, second = (record.message for record in caplog.records)
+    assert first.startswith("split val has only 2 videos: a random order of them has R@1 50.0, R@5 100.0, R@10 100.0")
+    assert second.startswith("split test has only 49 videos: a random order of them has R@1 2.0, R@5 10.2, R@10 20.4")
+
+
+@pytest.mark.parametrize(("rate", "told"), [(31.94, "31.9 steps/s"), (1.0, "1.0 steps/s"), (0.033, "0.033 steps/s")])
+def test_a_slow_training_is_not_told_to_stand_still(rate, told):
+    values = {"epoch": 1, "loss": 0.5, "lr": 0.1, "steps_per_second": rate}
+    assert told in epoch_line("val", 3, values, {})
+
+
+def test_the_commands_warn_of_each_small_split_once_and_count_its_videos(run):
+    folder, out = train(run, "--train_single_epoch", "--set", "test_split=test")
+    assert out.count("split val has only 10 videos") == out.count("split test has only 10 videos") == 1
+    assert out.count("10 videos  ") == 1 and "published count" not in out
+    code, out, _ = run(test_command, "--resume", folder / "trained_model.pth", "--split", "val")
+    assert code == 0 and out.count("split val has only 10 videos") == 1 and "split test" not in out
+    assert out.count("10 videos  ") == 1 and "published count" not in out

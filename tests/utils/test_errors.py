@@ -6,8 +6,9 @@ import sys
 import pytest
 import torch
 from conftest import ROOT
+from torch._utils import ExceptionWrapper
 
-from utils.errors import InputError, command
+from utils.errors import NO_ROOM, InputError, command
 from utils.interrupts import Terminated
 
 
@@ -20,6 +21,13 @@ from utils.interrupts import Terminated
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "error: not enough memory"),
         (RuntimeError("Storage size calculation overflowed with sizes=[3]"), 2, "error: not enough memory"),
         (RuntimeError("DataLoader worker (pid 7) is killed"), 2, "error: a process that reads data has ended"),
+        (RuntimeError("Pin memory thread exited unexpectedly"), 2, "error: a process that reads data has ended"),
+        (RuntimeError("can't start new thread"), 2, "error: no further process or thread can be started"),
+        (
+            RuntimeError(f"{NO_ROOM} (Too many open files (24))"),
+            2,
+            "error: too many open files; raise the limit (ulimit -n)",
+        ),
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (Terminated(), 143, "terminated\n"),
     ],
@@ -33,6 +41,35 @@ def test_what_a_person_can_mend_is_one_line(capsys, problem, code, line):
         main()
     err = capsys.readouterr().err
     assert stop.value.code == code and err.startswith(line) and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("problem", "line"),
+    [
+        (InputError("file: found 3, expected 4"), "error: file: found 3, expected 4\n"),
+        (OSError(5, "Input/output error", "a/b"), "error: file system: [Errno 5] Input/output error: 'a/b'\n"),
+        (
+            RuntimeError("half\nof it"),
+            "error: a process that reads data has ended, perhaps for lack of memory, open files or ",
+        ),
+        (MemoryError("no"), "error: a process that reads data has ended, perhaps for lack of memory, open files or "),
+    ],
+)
+def test_an_error_in_a_worker_is_one_line_without_a_traceback(capsys, problem, line):
+    """torch raises it again, with the traceback as its message."""
+
+    @command
+    def main():
+        try:
+            raise problem
+        except Exception:
+            wrapper = ExceptionWrapper(where="in DataLoader worker process 0")
+        wrapper.reraise()
+
+    with pytest.raises(SystemExit) as stop:
+        main()
+    err = capsys.readouterr().err
+    assert stop.value.code == 2 and err.startswith(line) and err.count("\n") == 1 and "Traceback" not in err
 
 
 def test_a_reader_that_has_read_enough_ends_a_command_without_a_word():

@@ -1,0 +1,103 @@
+"""Workers that have too little of something, or end: one line, and nobody waits for them."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+from commands import CONFIG, MODELS, train
+from conftest import ROOT
+
+import train as train_command
+from data_loader import workers
+from data_loader.workers import require_open_files
+from utils.errors import InputError
+
+WORKERS = ("--set", "data_loader.args.num_workers=2")
+INFINITE = resource.RLIM_INFINITY
+
+
+@pytest.fixture
+def limits(monkeypatch):
+    """Pretend limits of open files (soft, hard), of which 20 are open; a list with the last ones."""
+    found = [(1024, 4096)]
+    monkeypatch.setattr(workers, "_num_open_files", lambda: 20)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: found[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: found.append(pair))
+    return found
+
+
+@pytest.mark.parametrize("hard", [4096, INFINITE])
+def test_the_soft_limit_is_raised_to_what_is_needed(limits, hard):
+    limits[:] = [(128, hard)]
+    require_open_files(2, 23)
+    (soft, found), needed = limits[-1], 20 + 2 * 2 * 23  # at least: those that wait for the main process
+    assert found == hard and needed < soft < 1024
+
+
+@pytest.mark.parametrize("pair", [(1024, 4096), (1024, 1024), (INFINITE, INFINITE)])
+def test_limits_that_suffice_stay(limits, pair):
+    limits[:] = [pair]
+    require_open_files(2, 23)
+    assert limits == [pair]
+
+
+def test_without_workers_no_limit_is_too_low(limits):
+    limits[:] = [(3, 3)]
+    require_open_files(0, 23)
+    assert limits == [(3, 3)]
+
+
+def test_more_workers_and_more_experts_need_more(limits):
+    needed = []
+    for num_workers, num_tensors in ((1, 10), (2, 10), (2, 20), (16, 20)):
+        limits[:] = [(1, INFINITE)]
+        require_open_files(num_workers, num_tensors)
+        needed.append(limits[-1][0])
+    assert needed == sorted(set(needed))
+
+
+def test_a_hard_limit_that_is_too_low_is_refused_before_any_worker_starts(limits):
+    limits[:] = [(128, 128)]
+    line = r"num_workers: 2 workers need about \d+ open files, the limit is 128; .*\(ulimit -n 1024\), or .*num_workers=0"
+    with pytest.raises(InputError, match=line):
+        require_open_files(2, 23)
+    assert limits == [(128, 128)]
+
+
+def test_the_number_of_open_files(tmp_path):
+    before = workers._num_open_files()
+    with (tmp_path / "a").open("w"), (tmp_path / "b").open("w"):
+        assert workers._num_open_files() == before + 2
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="two workers need two cores")
+def test_a_training_below_a_low_limit_says_so(limits, refused):
+    limits[:] = [(64, 64)]
+    assert "data_loader.args.num_workers: 2 workers need about" in refused(train_command, "--config", CONFIG, *WORKERS)
+
+
+ENDS = {
+    "files": "open files",
+    "processes": "no further process or thread can be started",
+    "killed": "a process that reads data has ended",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "fault"), [*(("train", fault) for fault in ENDS), ("test", "files")])
+def test_nobody_waits_for_a_worker_that_cannot_go_on(run, command, fault):
+    arguments = ["--config", CONFIG]
+    if command == "test":
+        arguments = ["--resume", train(run, "--train_single_epoch")[0] / "trained_model.pth"]
+    ended = subprocess.run(
+        [sys.executable, ROOT / "tests" / "starved.py", *arguments, *WORKERS],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "FAULT": fault, "COMMAND": command},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 2 and ended.stderr.startswith("error: ") and ended.stderr.count("\n") == 1, ended.stderr
+    assert ENDS[fault] in ended.stderr and not list(MODELS.glob("*/checkpoint-epoch2.pth"))
