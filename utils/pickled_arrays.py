@@ -75,7 +75,7 @@ def array_from_bytes(content: Any, dtype: Any, shape: Any, order: str = "C", axe
     """
     if type(content) not in (bytes, bytearray):
         raise RefusedError(f"an array whose content is a {type(content).__name__}")
-    if not isinstance(dtype, np.dtype) or dtype.hasobject:
+    if not isinstance(dtype, np.dtype) or dtype.hasobject or not dtype.itemsize:
         raise RefusedError("an array of bytes without a dtype of numbers or texts")
     if len(content) != _num_items(shape) * dtype.itemsize:
         raise RefusedError(f"an array of {len(content)} bytes, more or fewer than its shape says")
