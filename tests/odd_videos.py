@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from misc.extractors.extractor import Setting, build
-from misc.extractors.text import text_encoder
 from misc.extractors.video import Sampling, read_video
 
 SAMPLING = Sampling(rate=8, most=160, side=480, most_seconds=600)
@@ -26,7 +25,7 @@ def ffmpeg(*arguments):
 
 @functools.cache
 def _extractor(expert):
-    return build(expert, {}, Setting("cpu", text_encoder("minilm")))
+    return build(expert, {}, Setting("cpu", None))  # audio and scene need no words
 
 
 def features(media, expert):
