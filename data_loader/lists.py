@@ -6,13 +6,14 @@ from pathlib import Path
 
 from utils.errors import InputError
 from utils.files import read_file
+from utils.names import normalize_name
 
 # A million names, and more.
 MOST_BYTES = 64 << 20
 
 
 def read_list(path: Path, short: Callable[[str], str]) -> list[str]:
-    """The video names in a split list, one a line.
+    """The video names in a split list, one a line, in NFC.
 
     Args:
         short: a name as it is wanted.
@@ -30,7 +31,7 @@ def read_list(path: Path, short: Callable[[str], str]) -> list[str]:
         raise InputError(f"{path}: {error}, expected a list of video names, one a line") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}), expected a list of video names") from None
-    ids = [short(line.strip()) for line in lines if line.strip()]
+    ids = [short(normalize_name(line.strip())) for line in lines if line.strip()]
     if odd := [video for video in ids if "\0" in video]:
         raise InputError(f"{path}: {odd[0]!r} has a zero byte, expected a list of video names, one a line")
     if not ids:
