@@ -1,8 +1,8 @@
 """Extract experts from video files: everything that a training and a search need, in data/<Name>.
 
 Each file below --videos is decoded once, and each expert of the config looks at it; `misc/extractors/` has them. A video's
-id is its path below that folder without the suffix, in Unicode NFC. What was done is kept: the same command goes on where
-it was interrupted, and looks only at what is new or changed. Files that cannot be used are in data/<Name>/failures.json.
+id is its path below that folder without the suffix. What was done is kept: the same command goes on where it was
+interrupted, and looks only at what is new or changed. Files that cannot be used are in data/<Name>/failures.json.
 """
 
 import argparse

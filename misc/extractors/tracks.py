@@ -1,4 +1,8 @@
-"""The tracks of a video file that are decoded."""
+"""The tracks of a video file that are decoded: those that players show and play.
+
+Of several picture tracks it is the default one, else the first; of several sound tracks likewise, but one that is silent
+gives way to the next that can be heard.
+"""
 
 from pathlib import Path
 
@@ -11,11 +15,9 @@ from misc.extractors.video_error import VideoError
 
 MIN_SAMPLE_RATE = 1000  # of a sound track: with fewer samples per second it is none, and a few bytes would be hours
 MAX_SOUND_TRACKS = 4  # that are decoded until one of them can be heard
-NOT_MAIN = (  # tracks that accompany the film
-    Disposition.still_image
-    | Disposition.timed_thumbnails
-    | Disposition.dependent
-    | Disposition.comment
+THUMBNAILS = Disposition.still_image | Disposition.timed_thumbnails | Disposition.dependent
+BESIDE_THE_FILM = (
+    Disposition.comment
     | Disposition.visual_impaired
     | Disposition.hearing_impaired
     | Disposition.karaoke
@@ -50,9 +52,10 @@ def choose_sound_tracks(container: "av.container.InputContainer") -> list["av.au
     return sorted(filter(_is_usable, container.streams.audio), key=_preference)[:MAX_SOUND_TRACKS]
 
 
-def _preference(track: "av.stream.Stream") -> tuple[bool, bool]:
-    """Return a key that sorts the main tracks of a file first, and of those the default one."""
-    return bool(track.disposition & NOT_MAIN), not track.disposition & Disposition.default
+def _preference(track: "av.stream.Stream") -> tuple[bool, bool, bool]:
+    """Return a key that sorts the default track of a file first, then the others of the film, and thumbnails last."""
+    flags = track.disposition
+    return bool(flags & THUMBNAILS), not flags & Disposition.default, bool(flags & BESIDE_THE_FILM)
 
 
 def _is_usable(track: "av.audio.stream.AudioStream") -> bool:

@@ -5,6 +5,7 @@ import struct
 import numpy as np
 import pytest
 from odd_videos import SAME, SAMPLING, ffmpeg, similarity
+from PIL import ExifTags, Image
 
 from misc.extractors.video import read_video
 
@@ -56,7 +57,7 @@ TURNS = {
 
 def turn(path, source, matrix):
     """Write a copy of an MP4 file with another display matrix."""
-    a, b, c, d = (x << 16 for x in matrix)
+    a, b, c, d = (round(x * (1 << 16)) for x in matrix)
     data = bytearray(source.read_bytes())
     at = data.index(struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30), data.index(b"tkhd"))
     data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
@@ -86,6 +87,26 @@ def test_a_display_matrix_that_also_scales(tmp_path, clean, factor):
         data[:at] + data[at : at + 92].replace(one, struct.pack(">i", int(factor * (1 << 16)))) + data[at + 92 :]
     )
     np.testing.assert_array_equal(frames(path), frames(clean).transpose(0, 2, 1, 3))
+
+
+@pytest.mark.parametrize("matrix", [(0, 0, 0, 0), (0.9, 0.4, -0.4, 0.9), (-32768, 0, 0, 1), (1, 1, 1, 1), (1, 0, 0, 0)])
+def test_other_matrices_turn_to_the_nearest_side_or_not_at_all(tmp_path, clean, matrix):
+    found = frames(turn(tmp_path / "a.mp4", clean, matrix))
+    mirrored = matrix[0] < 0
+    np.testing.assert_array_equal(found[:, :, :: -1 if mirrored else 1], frames(clean)[:, :, :])
+
+
+def test_pictures_turned_by_exif(tmp_path):
+    """PyAV does not know that side data, and hides the display matrix that FFmpeg makes of it."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # to be turned to the right
+    picture = Image.new("RGB", (128, 96), (200, 30, 30))
+    picture.paste((30, 200, 30), (0, 0, 64, 48))
+    for number in range(3):
+        picture.save(tmp_path / f"{number}.jpg", exif=exif, quality=95)
+    ffmpeg("-framerate", 5, "-i", tmp_path / "%d.jpg", "-c", "copy", tmp_path / "a.mkv")
+    (found, *_) = frames(tmp_path / "a.mkv")
+    assert found.shape == (128, 96, 3) and found[32, 72].argmax() == 1 and found[32, 24].argmax() == 0
 
 
 @pytest.mark.parametrize(("degrees", "flip"), [(90, "horizontal"), (180, "vertical"), (270, "vertical"), (0, "horizontal")])

@@ -160,6 +160,12 @@ def test_the_default_sound_track_that_can_be_heard(tmp_path, picture, clean, tra
     assert similarity(path, clean, "audio") > SAME
 
 
+def test_a_comment_before_the_film_is_not_used(tmp_path, picture, clean):
+    flags = ("-disposition:a:0", "comment", "-disposition:a:1", "0", "-default_mode", "passthrough")
+    path = make(tmp_path / "comment.mkv", picture, ("0.4*sin(2*PI*3000*t)",), (WHOLE, WHOLE), options=flags)
+    assert similarity(path, clean, "audio") > SAME
+
+
 def test_a_preferred_track_that_begins_late_is_still_used(tmp_path, picture, clean):
     """Although the other one was heard before it."""
     late = f"if(lt(t,0.5),0,{WHOLE})"
