@@ -84,7 +84,7 @@ class PictureConverter:
 
 
 class _AspectGauge:
-    """The aspect of the pixels of frames, which PyAV does not give: a filter of FFmpeg makes strips as long as it is."""
+    """A gauge of the aspect of pixels, which PyAV does not report: a filter of FFmpeg makes strips whose length tells it."""
 
     def __init__(self):
         self._graph: av.filter.Graph | None = None
