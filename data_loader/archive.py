@@ -17,6 +17,7 @@ from data_loader.lists import read_flags, read_list
 from data_loader.store import Table, open_table
 from data_loader.views import Captions, Features, Texts
 from utils.errors import InputError
+from utils.names import normalize_name
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class Archive:
     def names_in(self, name: str, expert: Expert) -> list[str]:
         """The videos in the file of an expert, in its order; none where it is by row."""
         path = self._file(self._expert_files(name), name, next(iter(self.layout.parts)), "modalities", expert)
-        return list(self._table(path, self._feature_encoder(name, expert)).names or ())
+        return [normalize_name(video) for video in self._table(path, self._feature_encoder(name, expert)).names or ()]
 
     def warn_of_overlap(self, evaluation_ids: Sequence[str]) -> None:
         """Warn of videos to evaluate that are trained on too, where they have names to tell."""
@@ -273,11 +274,12 @@ class Archive:
             return np.array([row[video] for video in ids])
         if table.names is None:
             raise InputError(f"{table.source}: found an array by row, expected a dict from video name to array")
-        item = {self._short(name): i for i, name in enumerate(table.names)}
-        if len(set(table.names)) < len(table.names):
-            (name, _), *_ = Counter(table.names).most_common(1)
+        names = [normalize_name(name) for name in table.names]
+        item = {self._short(name): i for i, name in enumerate(names)}
+        if len(set(names)) < len(names):
+            (name, _), *_ = Counter(names).most_common(1)
             raise InputError(f"{table.source}: '{name}' is there twice, expected each video once")
-        if len(item) < len(table.names):
+        if len(item) < len(names):
             raise InputError(f"{table.source}: names that differ behind their dot only, expected one per video")
         keys = keys or {}
         return np.array([item.get(keys.get(video, video), item.get(video, -1)) for video in ids])

@@ -9,13 +9,14 @@ import numpy as np
 from data_loader import feature_files
 from utils.errors import InputError
 from utils.files import read_file
+from utils.names import normalize_name
 
 # A million names, and more.
 MOST_BYTES = 64 << 20
 
 
 def read_list(path: Path, short: Callable[[str], str]) -> list[str]:
-    """The video names in a split list, one a line.
+    """The video names in a split list, one a line, in NFC.
 
     Args:
         short: a name as it is wanted.
@@ -33,7 +34,7 @@ def read_list(path: Path, short: Callable[[str], str]) -> list[str]:
         raise InputError(f"{path}: {error}, expected a list of video names, one a line") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}), expected a list of video names") from None
-    names = [line.strip() for line in lines if line.strip()]
+    names = [normalize_name(line.strip()) for line in lines if line.strip()]
     ids = [short(name) for name in names]
     if "" in ids:
         raise InputError(f"{path}: '{names[ids.index('')]}' has no name before its dot")

@@ -15,6 +15,7 @@ from misc.extractors.shards import Shards
 from misc.extractors.text import TextEncoder
 from misc.own_files import ALL, VERSIONS, WORDS
 from utils.files import atomic_write, write_json
+from utils.names import match_name
 from utils.progress import bar
 
 RAW_CAPTIONS = "raw-captions.pkl"
@@ -70,7 +71,7 @@ def kept_lists(folder: Path, ids: Container[str]) -> dict[str, list[str]]:
     """The lists of parts that are there, without the videos that are not any more."""
     paths = {part: folder / f"{part}_list.txt" for part in PARTS}
     return {
-        part: [video for video in path.read_text(encoding="utf-8").splitlines() if video in ids]
+        part: [video for line in path.read_text(encoding="utf-8").splitlines() if (video := match_name(line, ids)) in ids]
         for part, path in paths.items()
         if path.exists()
     }

@@ -12,6 +12,7 @@ from typing import Any
 
 from data_loader.lists import read_list
 from utils.errors import InputError
+from utils.names import match_name
 
 MOST_BYTES = 4 << 30
 VIDEO_KEYS = ("video", "video_id", "id", "file", "filename", "name", "clip")
@@ -46,7 +47,8 @@ def read_captions(path: Path, ids: Iterable[str]) -> tuple[dict[str, list[str]],
 def _video_of(name: str, known: Container[str]) -> str | None:
     """The id that a name means, which may be that of the file, as `find` lists it; None if none of those that are known."""
     plain = name.removeprefix("./")
-    return next((x for x in (plain, re.sub(r"(?<=[^/])\.[^./]*$", "", plain)) if x in known), None)
+    names = (match_name(x, known) for x in (plain, re.sub(r"(?<=[^/])\.[^./]*$", "", plain)))
+    return next((x for x in names if x in known), None)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Any, Any]]:

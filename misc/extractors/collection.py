@@ -10,6 +10,7 @@ from misc.extractors.video import video_files
 from misc.own_files import FAILURES
 from utils.errors import InputError
 from utils.files import write_json
+from utils.names import normalize_name
 from utils.visualizer.videos import SUFFIXES
 
 
@@ -17,7 +18,7 @@ class Collection:
     """A folder of videos and what is extracted of them.
 
     Attributes:
-        files: id -> file, of those that have a proper name.
+        files: id -> file, of those that have a proper name. An id is in NFC, whatever form the file system has.
         failures: id -> what is wrong with it.
     """
 
@@ -27,16 +28,19 @@ class Collection:
         self.shards = Shards(data_dir / "extracted")
         self.files: dict[str, Path] = {}
         self.failures: dict[str, dict[str, str]] = {}
-        excluded = {path.resolve() for path in exclude}
+        excluded = {normalize_name(str(path.resolve())) for path in exclude}
         for path in sorted(video_files(videos), key=_rank):
-            if path.resolve() in excluded:
+            if normalize_name(str(path.resolve())) in excluded:
                 continue
             relative = path.relative_to(videos)
-            video = relative.with_suffix("").as_posix()
+            video = normalize_name(relative.with_suffix("").as_posix())
             if not video.isprintable() or video != video.strip():
                 self.fail(str(relative), path, "its name has letters that cannot be printed, or spaces at an end")
             elif video in self.files:
-                self.fail(str(relative), path, f"its name differs from that of {self.files[video].name} in its suffix alone")
+                other = self.files[video]
+                same_form = other.with_suffix("") == path.with_suffix("")
+                where = "in its suffix alone" if same_form else "only in the Unicode form of its letters, or its suffix"
+                self.fail(str(relative), path, f"its name differs from that of {other.name} {where}")
             else:
                 self.files[video] = path
         if not self.files:

@@ -11,6 +11,7 @@ from misc.searching.place import Place
 from misc.searching.probe import TARGET, K, Probe
 from misc.searching.store import Store, add, remove
 from utils.errors import InputError
+from utils.names import match_name
 from utils.progress import size_text
 
 logger = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ def shrink(place: Place, videos: Sequence[str]) -> None:
     """
     store = place.open(writing=True)
     try:
+        videos = [match_name(video, store.videos) for video in videos]
         if unknown := [video for video in videos if video not in store.videos]:
             raise InputError(f"{store.place}: no video '{unknown[0]}' in it, expected one of its {len(store.videos)}")
         remove(store, list(dict.fromkeys(videos)))

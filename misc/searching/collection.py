@@ -21,6 +21,7 @@ from misc.searching.about import read_json
 from misc.searching.catalogue import Catalogue
 from parse_config import ConfigParser
 from utils.errors import InputError
+from utils.names import normalize_name
 from utils.visualizer.videos import find_videos
 
 logger = logging.getLogger(__name__)
@@ -154,7 +155,7 @@ class Collection:
 
     def clip_of(self, video: str) -> str | None:
         """The address of its file, relative to the folder, percent-quoted."""
-        return self._clips.get(video)
+        return self._clips.get(normalize_name(video))
 
     def encoder_spec(self) -> str | None:
         """The text encoder that its captions were encoded with, None where nothing says so.
@@ -177,7 +178,7 @@ class Collection:
         content = read_json(path) if path.exists() else {}
         if not isinstance(content, dict) or not all(isinstance(version, str) for version in content.values()):
             raise InputError(f"{path}: expected an object, video -> its version")
-        return content
+        return {normalize_name(video): version for video, version in content.items()}
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -206,7 +207,7 @@ class Collection:
             lists = content.values() if isinstance(content, dict) else [None]
             if not all(isinstance(words, list) and all(isinstance(word, str) for word in words) for words in lists):
                 raise InputError(f"{path}: expected an object, video -> list of words")
-            found[path.name.removesuffix(WORDS)] = content
+            found[path.name.removesuffix(WORDS)] = {normalize_name(video): words for video, words in content.items()}
         return found
 
     def _find_sections(self) -> dict[str, list[str]]:

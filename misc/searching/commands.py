@@ -18,6 +18,7 @@ from misc.searching.place import Place
 from misc.searching.printing import answer_lines, caption_lines, info_lines
 from misc.searching.searcher import Searcher
 from utils.errors import InputError
+from utils.names import match_name, normalize_name
 
 KINDS = ("flat", "ivf", "hnsw")
 
@@ -109,7 +110,9 @@ def _query(args: argparse.Namespace) -> None:
     if args.video is None:
         answer, captions = searcher.search(" ".join(args.words), args.k), None
     else:
-        video = args.video if args.video in searcher or not Path(args.video).is_file() else Path(args.video)
+        video = match_name(args.video, searcher)
+        if video not in searcher and Path(args.video).is_file():
+            video = Path(args.video)
         answer, captions = searcher.similar(video, args.k), searcher.v2t(video, args.k)
     if args.json:
         content = dataclasses.asdict(answer)
@@ -121,7 +124,7 @@ def _query(args: argparse.Namespace) -> None:
     if args.html is not None:
         from misc.searching.page import write_page
 
-        asked = args.video if args.video is not None and args.video in searcher else None
+        asked = video if args.video is not None and video in searcher else None
         logger.info("page: %s", write_page(args.html, searcher, answer, captions or [], place_of(args), asked))
     searcher.close()
 
@@ -136,7 +139,7 @@ def _add_videos(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(args: argparse.Namespace) -> None:
-    logger.info("%d videos added", extend(*opened(args), args.words or None))
+    logger.info("%d videos added", extend(*opened(args), list(map(normalize_name, args.words)) or None))
 
 
 def _remove_videos(parser: argparse.ArgumentParser) -> None:

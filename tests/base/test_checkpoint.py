@@ -248,5 +248,6 @@ class Counted:
 def test_no_other_counter_can_be_read(tmp_path, counted):
     path = tmp_path / "x.pth"
     torch.save(state_of(1, lr_scheduler={"milestones": counted}), path)
-    with pytest.raises(InputError, match=r"x.pth: (refused, it holds a collections.Counter of|damaged, or no checkpoint)"):
+    refused = "refused, it holds (a collections.Counter of|keys for something that is not a dict)"
+    with pytest.raises(InputError, match=f"x.pth: ({refused}|damaged, or no checkpoint)"):
         load_checkpoint(path)

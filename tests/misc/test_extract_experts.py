@@ -13,6 +13,7 @@ import sys
 import termios
 import time
 import types
+import unicodedata
 from pathlib import Path
 
 import clips
@@ -317,6 +318,42 @@ def test_files_that_cannot_be_used_are_noted_with_the_reason(looked, extract):
     }
     assert found["sub/notes é"]["reason"].startswith("no video, or damaged (")
     assert "data/Mine/failures.json: 6 files cannot be used, with the reason of each" in out
+
+
+def test_names_in_nfd_are_ids_in_nfc(looked, extract):
+    """As macOS names files, beside captions, lists and options in NFC and the other way round."""
+    names = [unicodedata.normalize("NFC", name) for name in ("Käfer", "ordner é/가", "ŵ.1", "plain")]
+    for number, name in enumerate(names):
+        film(f"{unicodedata.normalize('NFD', name)}.mkv", number)
+    by_file = [f"{name}.mkv" if i % 2 else unicodedata.normalize("NFD", name) for i, name in enumerate(names)]
+    captions(by_file)
+    Path("clips", unicodedata.normalize("NFD", "é.csv")).write_text("video,caption\nplain,x\n")
+    for part, listed in (("train", names[:2]), ("val", names[2:3]), ("test", names[3:])):
+        Path(f"{part}_list.txt").write_text("".join(f"{unicodedata.normalize('NFD', name)}\n" for name in listed))
+    out, seen = extract("--captions", "captions.json", "--splits", ".")
+    assert sorted(set(seen) & set(names)) == sorted(names) and "left out" not in out
+    assert (ARCHIVE / "all_list.txt").read_text().splitlines() == sorted(names)
+    assert (ARCHIVE / "train_list.txt").read_text().splitlines() == names[:2]
+    assert set(read(ARCHIVE / "scene.mp")) == set(read(ARCHIVE / "text-toy.mp")) == set(names)
+    assert all(name in find_videos(Path("data/Mine/videos")) for name in names)
+    assert extract("--captions", "captions.json", "--splits", ".")[1].keys() <= {"é"}
+
+
+def test_a_file_of_captions_in_another_form_is_not_taken_for_a_video(looked, extract):
+    film("a.mkv")
+    Path("clips", unicodedata.normalize("NFD", "é.csv")).write_text("video,caption\na,x\n")
+    Path("clips", unicodedata.normalize("NFC", "é.csv")).write_text("video,caption\na,x\n")
+    extract("--captions", unicodedata.normalize("NFC", "clips/é.csv"))
+    assert failures() == {}
+
+
+def test_files_whose_names_differ_only_in_their_unicode_form(looked, extract):
+    first, second = (f"{unicodedata.normalize(form, 'Käfer')}.mkv" for form in ("NFD", "NFC"))
+    for number, name in enumerate((first, second)):
+        film(name, number)
+    assert list(extract()[1]) == [unicodedata.normalize("NFC", "Käfer")]
+    reason = f"its name differs from that of {first} only in the Unicode form of its letters, or its suffix"
+    assert failures() == {second: {"file": second, "reason": reason}}
 
 
 def test_hostile_and_broken_videos_are_noted_and_the_rest_goes_on(looked, extract):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,24 @@ def test_what_has_changed_or_is_gone_is_told_and_mended_by_add(collection, searc
     anew, _ = search(QUERY, *RESUME, *uri, "-k", 44, "--json")
     one, two = ({hit["id"]: hit["similarity"] for hit in json.loads(x)["hits"]} for x in (out, anew))
     assert one.keys() == two.keys() and gone not in one and one == pytest.approx(two, abs=1e-6)
+
+
+def test_ids_in_nfd_mean_those_in_nfc(collection, search):
+    """In the files of an archive, in an index and on the command line."""
+    archive, _ = collection
+    name, nfd = (unicodedata.normalize(form, "Käfer é") for form in ("NFC", "NFD"))
+    for table in (*archive.features.values(), archive.text, archive.raw):
+        if "video3" in table:
+            table[nfd] = table.pop("video3")
+    archive.lists = {part: [name if x == "video3" else x for x in listed] for part, listed in archive.lists.items()}
+    archive.write()
+    search("build", *RESUME)
+    hits = [json.loads(search("--video", form, *RESUME, "-k", 5, "--json")[0])["hits"] for form in (name, nfd)]
+    assert hits[0] == hits[1]
+    assert "1 videos removed" in search("remove", *PLACE, nfd)[1]
+    assert "1 videos added" in search("add", *RESUME, nfd)[1]
+    found = json.loads(search(QUERY, *RESUME, "-k", 44, "--json")[0])["hits"]
+    assert [hit["captions"] for hit in found if hit["id"] == name] != [[]] and len(found) == 44
 
 
 def test_ids_and_words_may_begin_with_a_dash(collection, search, refuse):

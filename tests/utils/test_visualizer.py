@@ -7,6 +7,8 @@ import logging
 import os
 import random
 import re
+import unicodedata
+import urllib.parse
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +168,16 @@ def test_clips_are_found_by_what_an_id_may_be(tmp_path):
     assert videos["b"] == videos["sub/b"] == videos["b.MOV"] == "videos/sub/b.MOV"
     assert videos["c.v1"] == "videos/sub/deep/c.v1.mkv"
     assert "c" not in videos and "../outside" not in videos and "" not in videos
+
+
+def test_clips_in_nfd_are_found_by_ids_in_nfc(visualizer, tmp_path):
+    name, nfd = (unicodedata.normalize(form, "Käfer é") for form in ("NFC", "NFD"))
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / f"{nfd}.webm").touch()
+    evaluation = make_evaluation(num_videos=2, ids=[name, "b"], captions=[["x"], ["y"]])
+    visualizer(tmp_path / "clips").show(evaluation, 1, "val")
+    address = {video["id"]: video["address"] for video in shown(tmp_path / "page")["videos"]}[name]
+    assert urllib.parse.unquote(address) == f"videos/{nfd}.webm"
 
 
 def test_odd_names_are_quoted_in_addresses_and_harmless_in_the_data(visualizer, tmp_path):

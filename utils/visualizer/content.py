@@ -11,6 +11,7 @@ import numpy as np
 
 from model.metric import RECALL_LEVELS
 from utils.matrix import columns_of
+from utils.names import normalize_name
 
 if TYPE_CHECKING:  # the trainer imports this
     from trainer.evaluation import Evaluation
@@ -105,7 +106,7 @@ class _Content:
         name = self.evaluation.video_ids[video]
         has = [int(x) for x in self.evaluation.available[video]]
         captions = self.evaluation.raw_captions[video]
-        return {"id": name, "address": self.addresses.get(name), "has": has, "captions": captions}
+        return {"id": name, "address": self.addresses.get(normalize_name(name)), "has": has, "captions": captions}
 
 
 class _Numbers:

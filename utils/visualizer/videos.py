@@ -4,6 +4,8 @@ import os
 import urllib.parse
 from pathlib import Path
 
+from utils.names import normalize_name
+
 SUFFIXES = (".webm", ".mp4", ".m4v", ".ogv", ".mov", ".mkv", ".avi")  # what browsers play best comes first
 LINK = "videos"
 
@@ -16,7 +18,7 @@ def find_videos(folder: Path) -> dict[str, str]:
     first by `SUFFIXES` and then by path has it.
 
     Returns:
-        name -> address relative to the page, percent-quoted.
+        name, in NFC -> address relative to the page, percent-quoted.
     """
     paths = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
     files = [path.relative_to(folder) for path in paths if path.suffix.lower() in SUFFIXES]
@@ -25,7 +27,7 @@ def find_videos(folder: Path) -> dict[str, str]:
     for names in (lambda p: (str(p), str(p.with_suffix(""))), lambda p: (p.name, p.stem)):  # whole paths win
         for path in files:
             for name in names(path):
-                videos.setdefault(name, f"{LINK}/{urllib.parse.quote(os.fsencode(path))}")
+                videos.setdefault(normalize_name(name), f"{LINK}/{urllib.parse.quote(os.fsencode(path))}")
     return videos
 
 

@@ -23,6 +23,7 @@ from misc.searching.searcher import Searcher
 from misc.searching.serving.clips import MEDIA_TYPES, Clips, query
 from misc.searching.serving.view import View, highest_weight
 from utils.errors import InputError, one_line
+from utils.names import match_name
 from utils.visualizer.visualizer import FOLDER, template
 
 HERE = Path(__file__).parent
@@ -128,7 +129,7 @@ class _Page:
 
     async def clip(self, request: Request) -> Response:
         """The file of a video, or the part of it that is asked for."""
-        path = await run_in_threadpool(self._clips.path, request.query_params.get("id", ""))
+        path = await run_in_threadpool(self._clips.path, match_name(request.query_params.get("id", ""), self._known))
         if path is None:
             raise HTTPException(404, "no such clip")
         return FileResponse(path, media_type=MEDIA_TYPES[path.suffix.lower()])
@@ -177,6 +178,7 @@ class _Page:
         return self._searcher.search(words, k)
 
     def _around(self, video: str, k: int) -> tuple[Hit, list[Hit], list[Any]]:
+        video = match_name(video, self._known)
         if video not in self._known:
             raise Refused(404, f"no video '{video[:LONGEST_QUERY]}' in {self._name}")
         hit = self._searcher.hit_of(video)
@@ -193,10 +195,10 @@ class _Page:
         return {
             "view": view,
             "hit": hit,
-            "own": self._searcher.captions_of(video),
+            "own": self._searcher.captions_of(hit.id),
             "similar": similar,
             "captions": captions,
-            "more": self._more(len(similar), k, video=video),
+            "more": self._more(len(similar), k, video=hit.id),
         }
 
     def _more(self, found: int, k: int, **asked: str) -> str | None:

@@ -1,8 +1,11 @@
 """Captions from CSV, JSON and JSONL, and splits: all forms that are documented, and what is said to others."""
 
 import json
+import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from misc.extractors.captions import PARTS, given_splits, made_splits, read_captions, split_shares
 from utils.errors import InputError
@@ -195,3 +198,21 @@ def test_lists_that_are_given(tmp_path):
     (tmp_path / "val_list.txt").unlink()
     with pytest.raises(InputError, match="val_list.txt: not found"):
         given_splits(tmp_path, captions)
+
+
+FORMS = st.sampled_from(["NFC", "NFD"])
+
+
+@given(st.text("eéu\u0308\u0323ŵ가각 が.\u212b", min_size=1, max_size=8), FORMS, FORMS)
+def test_names_meet_ids_in_any_unicode_form(tmp_path_factory, name, caption_form, list_form):
+    """As files are in NFD on macOS, and captions in NFC or the other way round."""
+    folder = tmp_path_factory.mktemp("forms")
+    video = unicodedata.normalize("NFC", f"x{name}x")
+    given_name = unicodedata.normalize(caption_form, video)
+    (folder / "captions.json").write_text(json.dumps({given_name: "one", f"{given_name}.mp4": "two", "others": "x"}))
+    found, unknown = read_captions(folder / "captions.json", [video, "y", "z"])
+    assert found == {video: ["one", "two"]} and unknown == ["others"]
+    for part, listed in zip(PARTS, (video, "y", "z"), strict=True):
+        (folder / f"{part}_list.txt").write_text(unicodedata.normalize(list_form, listed))
+    parts, left_out = given_splits(folder, {video: [], "y": [], "z": []})
+    assert (parts["train"], left_out) == ([video], 0)

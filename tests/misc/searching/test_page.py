@@ -6,6 +6,7 @@ import html
 import os
 import re
 import shutil
+import unicodedata
 import urllib.parse
 
 import pytest
@@ -144,6 +145,15 @@ def test_every_video_is_served_by_its_id_alone(port, folder):
         else:
             assert (response.status, body) == (200, content), video
             assert response.headers["Content-Type"] == "video/webm"
+
+
+def test_an_id_may_be_asked_for_in_another_unicode_form(port):
+    video = next(video for video in IDS if unicodedata.normalize("NFD", video) != video)
+    other = unicodedata.normalize("NFD", video)
+    assert fetch(port, clip_path(other))[0].status == 200
+    assert fetch_json(port, "/api/video", id=other) == fetch_json(port, "/api/video", id=video)
+    pages = [fetch(port, f"/?video={urllib.parse.quote(form)}")[1] for form in (video, other)]
+    assert pages[0] == pages[1] and text_of(pages[0]).count(video)
 
 
 FOREIGN = [

@@ -1,0 +1,39 @@
+"""Video files as ffmpeg makes them, and how alike the features of two files are."""
+
+import functools
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from misc.extractors.extractor import Setting, build
+from misc.extractors.video import Sampling, read_video
+
+SAMPLING = Sampling(rate=8, most=160, side=480, most_seconds=600)
+SAME = 0.97  # cosine of the features of two files of the same content, at least
+
+
+def ffmpeg(*arguments):
+    """Run ffmpeg; the test that asks for it is skipped where it is missing."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-y", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+@functools.cache
+def _extractor(expert):
+    return build(expert, {}, Setting("cpu", None))  # audio and scene need no words
+
+
+def features(media, expert):
+    """Return the mean features of media that were read, (D,)."""
+    return _extractor(expert)(media).features.mean(axis=0)
+
+
+def similarity(path, clean, expert):
+    """Return the cosine of the mean features of two files."""
+    a, b = (features(read_video(x, SAMPLING), expert) for x in (path, clean))
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
