@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from misc.searching.about import Kind
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
+from misc.searching.faiss_index import MAX_EFFORT
 from misc.searching.place import Place
-from misc.searching.probe import TARGET, K, Probe
+from misc.searching.probe import TARGET, K, sample_queries, tune
 from misc.searching.store import Store, add, remove
 from utils.errors import InputError
 from utils.progress import size_text
@@ -25,10 +26,12 @@ def build(embedder: Embedder, collection: Collection, place: Place, kind: Kind) 
     store = place.open(embedder.about(collection.name, kind))
     try:
         started = time.perf_counter()
-        probe = None if kind == "flat" else Probe.of(embedder, collection)
-        _embed(embedder, collection, store, collection.ids, probe)
+        _embed(embedder, collection, store, collection.ids)
         store.settle()
-        recall = None if probe is None else probe.tune(store)
+        what, recall = "", None
+        if kind != "flat":
+            store.queries, what = sample_queries(embedder, collection)
+            recall = tune(store)
         store.commit()
         seconds = time.perf_counter() - started
         size = "" if store.size() is None else f", {size_text(store.size())}"
@@ -37,10 +40,9 @@ def build(embedder: Embedder, collection: Collection, place: Place, kind: Kind) 
             store.place, len(store.videos), len(store.videos.by_pattern()), kind, size, seconds,
         )  # fmt: skip
         if recall is not None:
-            short = "" if recall >= TARGET else f"; expected {TARGET}, which --index flat reaches"
             logger.info(
-                "%s: recall@%d %.3f against exact search with %s as queries (effort %d)%s",
-                kind, K, recall, probe.what, store.effort, short,
+                "%s: recall@%d %.3f against exact search with %s as queries (%s)",
+                kind, K, recall, what, _effort_text(store),
             )  # fmt: skip
     finally:
         store.close()
@@ -70,8 +72,10 @@ def extend(embedder: Embedder, collection: Collection, place: Place, videos: Seq
         collection.check(videos)
         videos = list(dict.fromkeys(videos))
         if videos or gone:
-            _embed(embedder, collection, store, videos, None)
-            store.settle()
+            _embed(embedder, collection, store, videos)
+            if store.about.kind != "flat" and store.queries is None:
+                store.queries, _ = sample_queries(embedder, collection)
+            _settle(store)
             store.commit()
         return len(videos)
     finally:
@@ -89,13 +93,29 @@ def shrink(place: Place, videos: Sequence[str]) -> None:
         if unknown := [video for video in videos if video not in store.videos]:
             raise InputError(f"{store.place}: no video '{unknown[0]}' in it, expected one of its {len(store.videos)}")
         remove(store, list(dict.fromkeys(videos)))
+        _settle(store)
         store.commit()
     finally:
         store.close()
 
 
-def _embed(embedder: Embedder, collection: Collection, store: Store, videos: Sequence[str], probe: Probe | None) -> None:
+def _settle(store: Store) -> None:
+    """Adapt an index to what it holds now, and say where it has to search more than before."""
+    store.settle()
+    if store.about.kind == "flat" or store.queries is None:
+        return
+    before = store.effort
+    recall = tune(store)
+    if store.effort > before:
+        logger.info("%s: recall@%d %.3f (%s, before %d)", store.place, K, recall, _effort_text(store), before)
+
+
+def _effort_text(store: Store) -> str:
+    if store.effort <= MAX_EFFORT:
+        return f"effort {store.effort}"
+    return f"no effort up to {MAX_EFFORT} reaches {TARGET}: everything is searched, as with --index flat"
+
+
+def _embed(embedder: Embedder, collection: Collection, store: Store, videos: Sequence[str]) -> None:
     for batch, embedding in embedder.collection(collection, videos):
         add(store, batch.ids, batch.available, embedding, [collection.version(video) for video in batch.ids])
-        if probe is not None:
-            probe.see(batch.ids, embedding)
