@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from misc.searching.about import Kind
+from misc.searching.about import About, Kind
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
 from misc.searching.faiss_index import MAX_EFFORT
@@ -17,14 +17,23 @@ from utils.progress import size_text
 logger = logging.getLogger(__name__)
 
 
-def build(embedder: Embedder, collection: Collection, place: Place, kind: Kind) -> None:
+def build(embedder: Embedder, collection: Collection, place: Place, kind: Kind, missing_only: bool = False) -> None:
     """Embed all videos of a collection and write their index, in place of one that is there.
 
+    Where another process was changing the index, and has made the same meanwhile, nothing is done.
+
+    Args:
+        missing_only: whether to leave any index alone that another process has made meanwhile.
+
     Raises:
-        InputError: features that do not fit the checkpoint, or another process changes the index.
+        InputError: features that do not fit the checkpoint.
     """
-    store = place.open(embedder.about(collection.name, kind))
+    about = embedder.about(collection.name, kind)
+    store = place.open(about)
     try:
+        if store.waited and place.has_index() and (missing_only or _is_current(place, about, collection)):
+            logger.info("%s: the other process has built it: it is used as it is", store.place)
+            return
         started = time.perf_counter()
         _embed(embedder, collection, store, collection.ids)
         store.settle()
@@ -95,6 +104,19 @@ def shrink(place: Place, videos: Sequence[str]) -> None:
         remove(store, list(dict.fromkeys(videos)))
         _settle(store)
         store.commit()
+    finally:
+        store.close()
+
+
+def _is_current(place: Place, about: About, collection: Collection) -> bool:
+    """Return whether an index is of this checkpoint and kind, and of all videos as they are now."""
+    try:
+        store = place.open()
+    except InputError:  # damaged
+        return False
+    try:
+        same = (store.about.sha256, store.about.kind) == (about.sha256, about.kind)
+        return same and set(store.videos.ids) == set(collection.ids) and not collection.changed(store.videos)
     finally:
         store.close()
 

@@ -60,23 +60,23 @@ class FaissStore:
     Args:
         folder: where it is kept.
         about: of a new index, which takes the place of what is there when it is committed (None: open what is there).
-        writing: it is to be changed; another process that does so is refused.
+        writing: it is to be changed; a process that does so is waited for.
 
     Raises:
-        InputError: no index, a damaged one, or another process changes it.
+        InputError: no index, or a damaged one.
     """
 
     def __init__(self, folder: Path, about: About | None = None, writing: bool = False):
         self.folder = folder
         self.place = str(folder)
-        self.effort = 1
+        self.effort, self.waited = 1, False
         self.queries: TextEmbedding | None = None
         self._indexes: dict[str, FaissIndex] = {}
         self._files: dict[str, File] = {}  # of the patterns that have not been changed
         self._generation = 0
         with contextlib.ExitStack() as held:  # which lets go where this fails
             if writing or about is not None:
-                held.enter_context(locked(folder))
+                self.waited = held.enter_context(locked(folder))
             if about is None:
                 self._open()
             else:

@@ -26,7 +26,7 @@ def connect(uri: str) -> Iterator[Any]:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if not uri.endswith(".db") or not Path(uri).parent.is_dir():
             raise InputError(f"--uri {uri}: expected a server (http://host:19530), or a file .db in a folder that is there")
-    with explain_errors(uri):
+    with explain_errors(uri if "://" in uri else f"{uri}: damaged, or open in another process, expected one at a time"):
         client = pymilvus.MilvusClient(uri)
     try:
         yield client

@@ -56,20 +56,20 @@ class MilvusStore:
         name: of the collection of videos.
         folder: where a lock keeps two processes of this machine from changing it.
         about: of a new index, which takes the place of what is there when it is committed (None: open what is there).
-        writing: it is to be changed.
+        writing: it is to be changed; a process of this machine that does so is waited for.
 
     Raises:
-        InputError: no such server, no index, a damaged one, or another process changes it.
+        InputError: no such server, no index, or a damaged one.
     """
 
     def __init__(self, uri: str, name: str, folder: Path, about: About | None = None, writing: bool = False):
         self.place = f"{uri}, {name}"
-        self.effort = 1
+        self.effort, self.waited = 1, False
         self.queries: TextEmbedding | None = None  # not kept
         self._prefix = _prefix(name)
         with contextlib.ExitStack() as held:  # which lets go where this fails
             if writing or about is not None:
-                held.enter_context(locked(folder))
+                self.waited = held.enter_context(locked(folder))
             self._client = held.enter_context(connect(uri))
             with self._blaming():
                 self._begin(about) if about is not None else self._open()

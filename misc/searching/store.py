@@ -19,6 +19,7 @@ class Store(Protocol):
         videos: which there are.
         place: where it is, for messages.
         effort: how much more than usual an approximate index looks at; above `MAX_EFFORT` it looks at everything.
+        waited: whether it was opened after waiting for another process, which was changing it.
         queries: those by which the effort is chosen (None: not known).
     """
 
@@ -26,6 +27,7 @@ class Store(Protocol):
     videos: Catalogue
     place: str
     effort: int
+    waited: bool
     queries: TextEmbedding | None
 
     def search(self, pattern: str, queries: np.ndarray, k: int, exact: bool = False) -> tuple[np.ndarray, np.ndarray]:
