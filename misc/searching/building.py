@@ -11,7 +11,7 @@ from misc.searching.faiss_index import MAX_EFFORT
 from misc.searching.place import Place
 from misc.searching.probe import TARGET, K, sample_queries, tune
 from misc.searching.store import Store, add, remove
-from utils.errors import InputError
+from utils.errors import InputError, first_names
 from utils.progress import size_text
 
 logger = logging.getLogger(__name__)
@@ -74,8 +74,9 @@ def extend(embedder: Embedder, collection: Collection, place: Place, videos: Seq
             videos = [video for video in collection.ids if video not in store.videos] + changed
             gone = [video for video in store.videos.ids if video not in collection]
             remove(store, gone)
-            if changed or gone:
-                logger.info("%d have changed, %d are gone", len(changed), len(gone))
+            for names, what in ((changed, "have changed"), (gone, "are gone")):
+                if names:
+                    logger.info("%d videos %s: %s", len(names), what, first_names(names))
         else:
             gone = []
         collection.check(videos)
