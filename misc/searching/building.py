@@ -83,7 +83,7 @@ def extend(embedder: Embedder, collection: Collection, place: Place, videos: Seq
         videos = list(dict.fromkeys(videos))
         if videos or gone:
             _embed(embedder, collection, store, videos)
-            if store.about.kind != "flat" and store.queries is None:
+            if store.about.kind != "flat" and store.keeps_queries and store.queries is None:  # of an older version
                 store.queries, _ = sample_queries(embedder, collection)
             _settle(store)
             store.commit()

@@ -66,6 +66,8 @@ class FaissStore:
         InputError: no index, or a damaged one.
     """
 
+    keeps_queries = True
+
     def __init__(self, folder: Path, about: About | None = None, writing: bool = False):
         self.folder = folder
         self.place = str(folder)
@@ -222,8 +224,9 @@ class FaissStore:
         """
         path = self._checked(file)
         try:
-            rows = np.load(path, allow_pickle=False)
-        except ValueError as error:
+            with path.open("rb") as content:
+                rows = np.lib.format.read_array(content, allow_pickle=False)
+        except (ValueError, EOFError) as error:
             raise InputError(f"{path}: damaged ({one_line(str(error))[:100]}); build the index anew") from None
         expected = len(self.about.dims) + sum(self.about.dims)
         if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != expected:

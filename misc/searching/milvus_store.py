@@ -49,7 +49,7 @@ class Row(Part):
 
 
 class MilvusStore:
-    """See `misc.searching.store.Store`.
+    """See `misc.searching.store.Store`. The effort is chosen when it is built.
 
     Args:
         uri: a server's address, or a local file.
@@ -62,10 +62,12 @@ class MilvusStore:
         InputError: no such server, no index, or a damaged one.
     """
 
+    keeps_queries = False
+
     def __init__(self, uri: str, name: str, folder: Path, about: About | None = None, writing: bool = False):
         self.place = f"{uri}, {name}"
         self.effort, self.waited = 1, False
-        self.queries: TextEmbedding | None = None  # not kept
+        self.queries: TextEmbedding | None = None
         self._prefix = _prefix(name)
         with contextlib.ExitStack() as held:  # which lets go where this fails
             if writing or about is not None:
@@ -106,10 +108,11 @@ class MilvusStore:
         """See `Store`."""
         queries = _widened(np.ascontiguousarray(queries, np.float32))
         number = min(len(self.videos.by_pattern()[pattern]), MOST_FOUND)
+        exact = exact or self.effort > MAX_EFFORT
+        if self.about.kind == "hnsw" and exact:
+            return self._search_exactly(pattern, queries, k)
         if self.about.kind != "flat":
-            if exact or self.effort > MAX_EFFORT:
-                return self._search_exactly(pattern, queries, k)
-            scores, numbers = self._request(pattern, queries, min(k, number))
+            scores, numbers = self._request(pattern, queries, min(k, number), exact)
         else:
             fetched = min(k, number)
             while True:
@@ -121,10 +124,12 @@ class MilvusStore:
             return self._search_exactly(pattern, queries, k)
         return scores, numbers
 
-    def _request(self, pattern: str, queries: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    def _request(
+        self, pattern: str, queries: np.ndarray, limit: int, all_cells: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the scores and numbers (T, limit) that Milvus finds; -1 for none, or for a video that came later."""
         known = self.videos.by_pattern()[pattern]
-        cells = max(NPROBE * self.effort, math.ceil(CANDIDATES * limit * CELLS / len(known)))
+        cells = CELLS if all_cells else max(NPROBE * self.effort, math.ceil(CANDIDATES * limit * CELLS / len(known)))
         ways = max(EF_SEARCH * self.effort, 2 * limit)
         effort = {"ivf": {"nprobe": min(cells, CELLS)}, "hnsw": {"ef": min(ways, MAX_EF)}}
         with self._blaming():

@@ -21,6 +21,7 @@ class Store(Protocol):
         effort: how much more than usual an approximate index looks at; above `MAX_EFFORT` it looks at everything.
         waited: whether it was opened after waiting for another process, which was changing it.
         queries: those by which the effort is chosen (None: not known).
+        keeps_queries: whether they are known when it is opened again.
     """
 
     about: About
@@ -29,6 +30,7 @@ class Store(Protocol):
     effort: int
     waited: bool
     queries: TextEmbedding | None
+    keeps_queries: bool
 
     def search(self, pattern: str, queries: np.ndarray, k: int, exact: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Return the best of a pattern (that is not the empty one) for queries (T, width): scores and numbers, (T, n) both.
