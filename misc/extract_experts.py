@@ -30,8 +30,8 @@ from misc.extractors.text import TextEncoder, text_encoder
 from misc.extractors.work import Outcome, Task, Work
 from misc.jobs import cores
 from misc.own_files import EXTRACTION, FAILURES
-from utils.errors import InputError, command
-from utils.files import lock, remove_temporary, write_json
+from utils.errors import InputError, command, counts_text, first_names
+from utils.files import atomic_write, lock, remove_temporary, write_json
 from utils.progress import bar
 
 FLUSH_SECONDS = 30
@@ -46,6 +46,9 @@ def extract(collection: Collection, work: Work, engine: partial) -> None:
         if (missing := collection.missing(video))
     ]
     there = len(collection.files) - len(tasks)
+    if collection.passed_over:
+        number, kinds = collection.passed_over.total(), counts_text(collection.passed_over)
+        print(f"{number} {'file is' if number == 1 else 'files are'} passed over that are plainly no videos: {kinds}")
     print(f"{len(collection.files)} videos, {there} of them done before", flush=True)
     seconds: Counter = Counter()
     started = written = time.monotonic()
@@ -95,18 +98,20 @@ def parts_of(collection: Collection, args: argparse.Namespace, done: Sequence[st
         return {}, {}
     known, unknown = captions.read_captions(args.captions, collection.files)
     found = {video: known[video] for video in done if video in known}
-    if failed := len(known) - len(found):
-        print(f"{args.captions}: captions of {failed} videos that cannot be used are left out")
+    if failed := [video for video in known if video not in found]:
+        print(f"{args.captions}: captions of {len(failed)} videos that cannot be used are left out: {first_names(failed)}")
     if unknown:
-        print(f"{args.captions}: captions of {len(unknown)} names that are no video are left out, first {unknown[0]!r}")
+        print(f"{args.captions}: captions of {len(unknown)} names that are no video are left out: {first_names(unknown)}")
     if not found:
         raise InputError(f"{args.captions}: no caption of a video that was extracted, expected names such as '{done[0]}'")
-    if len(found) < len(done):
-        print(f"{args.captions}: {len(done) - len(found)} videos have no caption: they can be searched, not trained on")
+    if without := [video for video in done if video not in found]:
+        count, names = len(without), first_names(without)
+        print(f"{args.captions}: {count} videos have no caption: they can be searched, not trained on: {names}")
     if args.splits:
         parts, left_out = captions.given_splits(args.splits, found)
         if left_out:
-            print(f"{args.splits}: {left_out} videos are left out: not extracted, or without a caption")
+            reason = "not extracted, or without a caption"
+            print(f"{args.splits}: {len(left_out)} videos are left out, {reason}: {first_names(left_out)}")
     else:
         parts = captions.made_splits(list(found), captions.split_shares(args.split), args.seed)
     return found, parts
@@ -155,8 +160,9 @@ def write_archive(collection: Collection, about: dict[str, dict], encoder: TextE
     content = {"name": collection.name, "videos": len(done), "text": text, "settings": settings.model_dump()}
     write_json(collection.folder / EXTRACTION, content | {"experts": experts})
     print(f"{folder}: {len(done)} videos; with {', '.join(f'{name} {count}' for name, count in counts.items())}")
-    if collection.failures:
-        print(f"{collection.folder / FAILURES}: {len(collection.failures)} files cannot be used, with the reason of each")
+    if failures := list(collection.failures):
+        path, names = collection.folder / FAILURES, first_names(failures)
+        print(f"{path}: {len(failures)} files cannot be used, with the reason of each: {names}")
     if texts:
         used = {name: experts[name] for name, count in counts.items() if count}
         write_config(collection, archive.training_config(collection.name, collection.folder, text, used, parts), parts)
@@ -170,12 +176,21 @@ def write_config(collection: Collection, config: dict, parts: dict[str, list[str
         print("too few for a training, which wants two videos to train on, one to validate and one to test")
         return
     path = Path("configs") / collection.name / "train-full-ce.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and archive.read_json(path) != config:
         print(f"{path}: there already and not as it would be made now, it is left alone (delete it to have it made anew)")
         return
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, config)
+    ignore_own_config(path)
     print(f"next: python train.py --config {path}")
+
+
+def ignore_own_config(path: Path) -> None:
+    """Keep git from listing a folder of configs that holds nothing but what an extraction has written."""
+    ignored = path.with_name(".gitignore")
+    if not ignored.exists() and list(path.parent.iterdir()) == [path]:  # not beside configs of the project
+        with atomic_write(ignored) as file:
+            file.write(b"*\n")
 
 
 def link_videos(videos: Path, link: Path) -> None:

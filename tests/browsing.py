@@ -83,11 +83,12 @@ def assert_plays_when_pointed_at_and_chosen(page):
     assert player.evaluate("x => x.muted && x.loop && x.preload === 'metadata' && !x.controls")
     clip.hover()
     playing(page, player)
+    assert player.evaluate("x => x.muted")
     page.mouse.move(0, 0)
     page.wait_for_function("player => player.paused", arg=player)
     clip.get_by_role("button").click()
     playing(page, player)
-    assert player.evaluate("x => x.controls && x === document.activeElement")
+    assert player.evaluate("x => x.controls && x === document.activeElement && !x.muted && x.volume === 1")
     return player
 
 

@@ -65,7 +65,7 @@ def write(
         if len(frames):
             video = out.add_stream(codec, rate=Fraction(rate))
             video.height, video.width = frames[0].shape[:2]
-            video.pix_fmt = {"mjpeg": "yuvj420p", "png": "rgb24", "rawvideo": "rgb24"}.get(codec, "yuv420p")
+            video.pix_fmt = {"mjpeg": "yuvj420p", "png": "rgb24", "rawvideo": "rgb24", "gif": "rgb8"}.get(codec, "yuv420p")
         if sound is not None:
             audio = out.add_stream(sound_codec, rate=sample_rate, layout="mono" if sound.ndim == 1 else "stereo")
         if picture is not None:

@@ -41,16 +41,23 @@ def shown(folder, number=1):
     return json.loads(text.removeprefix(prefix).removesuffix(suffix))
 
 
-def write_clip(path, frames=24):
-    """A clip of small moving squares, two seconds long."""
+def write_clip(path, frames=24, sound=False):
+    """A clip of small moving squares, two seconds long, silent or with a tone."""
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format="webm") as file:
         stream = file.add_stream("libvpx", rate=12)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        tone = file.add_stream("libopus", rate=48_000, layout="mono") if sound else None
         for n in range(frames):
             picture = np.full((48, 64, 3), 60, dtype=np.uint8)
             picture[16:32, n : n + 16] = 220
             file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         file.mux(stream.encode())
+        if tone is not None:
+            wave = np.sin(np.arange(frames * 4000) * 0.06).astype(np.float32)[None]
+            frame = av.AudioFrame.from_ndarray(wave, format="flt", layout="mono")
+            frame.sample_rate = 48_000
+            file.mux(tone.encode(frame))
+            file.mux(tone.encode())

@@ -99,7 +99,9 @@ def serving(app):
     import uvicorn
 
     from misc.searching.serving.command import bound_socket
+    from misc.searching.serving.files import hide_unfinished
 
+    hide_unfinished()
     listener = bound_socket("127.0.0.1", 0)
     listener.listen()
     options = {"ws": "none", "lifespan": "off", "log_config": None, "access_log": False}

@@ -4,7 +4,8 @@ import errno
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from utils.interrupts import Terminated, sigterm_raised
 
@@ -53,6 +54,17 @@ def _resource_reason(error: Exception) -> str | None:
 
 def _ignore(*_: object) -> None:
     """Take no notice of an error that cannot be raised."""
+
+
+def counts_text(counts: Counter[str]) -> str:
+    """Return what was counted as text, the most frequent first, such as "3 .jpg, 1 .srt"."""
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def first_names(names: Sequence[str], limit: int = 3) -> str:
+    """Return the first of some names as text, such as "'a', 'b', 'c' and 4 more", without what a terminal would obey."""
+    shown = ", ".join(repr(name) for name in names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
 def command(main: Callable[[], None]) -> Callable[[], None]:

@@ -68,16 +68,25 @@ def locked(folder: Path, refusal: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def in_turn(folder: Path, work: str) -> Iterator[None]:
-    """One after the other the processes that do something in `folder` do it; a log line says of which `work` one waits."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def in_turn(path: Path, work: str) -> Iterator[bool]:
+    """Let one process after the other do something in a folder, or with what a lock file stands for.
+
+    A process that has to wait logs a line that names the `work`. The block gets whether it has waited: then the other one
+    may have done the work already.
+
+    Args:
+        path: the folder, or the lock file, which is made.
+    """
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
+    waited = False
     try:
         try:
             lock(descriptor, "")
         except InputError:
             logger.info("%s: waits for another process, which has begun", work)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+            waited = True
+        yield waited
     finally:
         os.close(descriptor)
 

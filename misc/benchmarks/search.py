@@ -25,7 +25,7 @@ from misc.searching import store as stores
 from misc.searching.about import About
 from misc.searching.faiss_store import FaissStore
 from misc.searching.patterns import pattern_of
-from misc.searching.probe import Probe
+from misc.searching.probe import tune
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from utils.errors import InputError
 from utils.files import write_json
@@ -85,7 +85,6 @@ def build(side: str, size: int, dim: int, folder: str) -> dict[str, float]:
         kind=side,
     )
     store = FaissStore(Path(folder) / f"{side}-{size}", about)
-    probe = None if side == "flat" else Probe(queries(size, dim, 100, seed=0), "", False)
     seconds, start = 0.0, 0
     for video in videos(size, dim):
         ids = [f"video{i}" for i in range(start, start + len(video.available))]
@@ -93,14 +92,13 @@ def build(side: str, size: int, dim: int, folder: str) -> dict[str, float]:
         stores.add(store, ids, [pattern_of(row) for row in video.available.tolist()], video)
         seconds += time.perf_counter() - begun
         start += len(ids)
-        if probe is not None:
-            probe.see(ids, video)
     begun = time.perf_counter()
     store.settle()
     store.commit()
     seconds += time.perf_counter() - begun
-    if probe is not None:
-        probe.tune(store)
+    if side != "flat":
+        store.queries = queries(size, dim, 100, seed=0)
+        tune(store)
         store.commit()
     return {"videos a second": size / seconds, "disk": store.size(), "effort": store.effort}
 

@@ -140,23 +140,25 @@ def made_splits(ids: Sequence[str], shares: Sequence[float], seed: int) -> dict[
     return {part: sorted(order[bounds[i] : bounds[i + 1]]) for i, part in enumerate(PARTS)}
 
 
-def given_splits(folder: Path, captions: Mapping[str, Any]) -> tuple[dict[str, list[str]], int]:
-    """The parts that lists in a folder name, and how many of their videos are left out for want of the video or a caption.
+def given_splits(folder: Path, captions: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the parts that lists in a folder name, and which names are left out for want of the video or a caption.
 
     A video is named by its id or its file.
 
     Raises:
         InputError: a list is missing, a video is in two of them, or none is left.
     """
-    parts, left_out = {}, 0
+    parts, left_out = {}, []
     for part in PARTS:
         listed = read_list(folder / f"{part}_list.txt", lambda name: _video_of(name, captions) or name)
         parts[part] = [video for video in listed if video in captions]
-        left_out += len(listed) - len(parts[part])
+        left_out += [video for video in listed if video not in captions]
         for other in PARTS[: PARTS.index(part)]:
             if both := sorted(set(parts[part]) & set(parts[other])):
                 raise InputError(f"{folder / f'{part}_list.txt'}: '{both[0]}' is in {other}_list.txt, too")
     if not any(parts.values()):
         first = next(iter(captions), "")
-        raise InputError(f"{folder}: none of {left_out} names is a video with captions, expected names such as '{first}'")
+        raise InputError(
+            f"{folder}: none of {len(left_out)} names is a video with captions, expected names such as '{first}'"
+        )
     return parts, left_out

@@ -1,14 +1,16 @@
 """The collection of videos that an extraction goes through: their names, files and failures."""
 
 import mimetypes
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from misc.extractors.file_kinds import kind_of_no_video
 from misc.extractors.settings import Settings
 from misc.extractors.shards import Shards
 from misc.extractors.video import video_files
 from misc.own_files import FAILURES
-from utils.errors import InputError
+from utils.errors import InputError, counts_text
 from utils.files import write_json
 from utils.names import normalize_name
 from utils.visualizer.videos import SUFFIXES
@@ -20,6 +22,7 @@ class Collection:
     Attributes:
         files: id -> file, of those that have a proper name. An id is in NFC, whatever form the file system has.
         failures: id -> what is wrong with it.
+        passed_over: suffix -> how many files have it that are plainly no videos.
     """
 
     def __init__(self, name: str, data_dir: Path, videos: Path, settings: Settings, exclude: Sequence[Path]):
@@ -28,9 +31,13 @@ class Collection:
         self.shards = Shards(data_dir / "extracted")
         self.files: dict[str, Path] = {}
         self.failures: dict[str, dict[str, str]] = {}
+        self.passed_over: Counter[str] = Counter()
         excluded = {normalize_name(str(path.resolve())) for path in exclude}
         for path in sorted(video_files(videos), key=_rank):
             if normalize_name(str(path.resolve())) in excluded:
+                continue
+            if kind := kind_of_no_video(path):
+                self.passed_over[kind] += 1
                 continue
             relative = path.relative_to(videos)
             video = normalize_name(relative.with_suffix("").as_posix())
@@ -44,7 +51,8 @@ class Collection:
             else:
                 self.files[video] = path
         if not self.files:
-            raise InputError(f"{videos}: no video files, expected some (in links to folders they are not looked for)")
+            others = f"; passed over: {counts_text(self.passed_over)}" if self.passed_over else ""
+            raise InputError(f"{videos}: no video files, expected some (links to folders are not followed{others})")
         self.files = dict(sorted(self.files.items()))
 
     def fail(self, video: str, path: Path, reason: str) -> None:

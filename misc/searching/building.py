@@ -4,32 +4,44 @@ import logging
 import time
 from collections.abc import Sequence
 
-from misc.searching.about import Kind
+from misc.searching.about import About, Kind
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
+from misc.searching.faiss_index import MAX_EFFORT
 from misc.searching.place import Place
-from misc.searching.probe import TARGET, K, Probe
+from misc.searching.probe import TARGET, K, sample_queries, tune
 from misc.searching.store import Store, add, remove
-from utils.errors import InputError
+from utils.errors import InputError, first_names
 from utils.names import match_name
 from utils.progress import size_text
 
 logger = logging.getLogger(__name__)
 
 
-def build(embedder: Embedder, collection: Collection, place: Place, kind: Kind) -> None:
+def build(embedder: Embedder, collection: Collection, place: Place, kind: Kind, missing_only: bool = False) -> None:
     """Embed all videos of a collection and write their index, in place of one that is there.
 
+    Where another process was changing the index, and has made the same meanwhile, nothing is done.
+
+    Args:
+        missing_only: whether to leave any index alone that another process has made meanwhile.
+
     Raises:
-        InputError: features that do not fit the checkpoint, or another process changes the index.
+        InputError: features that do not fit the checkpoint.
     """
-    store = place.open(embedder.about(collection.name, kind))
+    about = embedder.about(collection.name, kind)
+    store = place.open(about)
     try:
+        if store.waited and place.has_index() and (missing_only or _is_current(place, about, collection)):
+            logger.info("%s: the other process has built it: it is used as it is", store.place)
+            return
         started = time.perf_counter()
-        probe = None if kind == "flat" else Probe.of(embedder, collection)
-        _embed(embedder, collection, store, collection.ids, probe)
+        _embed(embedder, collection, store, collection.ids)
         store.settle()
-        recall = None if probe is None else probe.tune(store)
+        what, recall = "", None
+        if kind != "flat":
+            store.queries, what = sample_queries(embedder, collection)
+            recall = tune(store)
         store.commit()
         seconds = time.perf_counter() - started
         size = "" if store.size() is None else f", {size_text(store.size())}"
@@ -38,10 +50,9 @@ def build(embedder: Embedder, collection: Collection, place: Place, kind: Kind) 
             store.place, len(store.videos), len(store.videos.by_pattern()), kind, size, seconds,
         )  # fmt: skip
         if recall is not None:
-            short = "" if recall >= TARGET else f"; expected {TARGET}, which --index flat reaches"
             logger.info(
-                "%s: recall@%d %.3f against exact search with %s as queries (effort %d)%s",
-                kind, K, recall, probe.what, store.effort, short,
+                "%s: recall@%d %.3f against exact search with %s as queries (%s)",
+                kind, K, recall, what, _effort_text(store),
             )  # fmt: skip
     finally:
         store.close()
@@ -64,15 +75,18 @@ def extend(embedder: Embedder, collection: Collection, place: Place, videos: Seq
             videos = [video for video in collection.ids if video not in store.videos] + changed
             gone = [video for video in store.videos.ids if video not in collection]
             remove(store, gone)
-            if changed or gone:
-                logger.info("%d have changed, %d are gone", len(changed), len(gone))
+            for names, what in ((changed, "have changed"), (gone, "are gone")):
+                if names:
+                    logger.info("%d videos %s: %s", len(names), what, first_names(names))
         else:
             gone = []
         collection.check(videos)
         videos = list(dict.fromkeys(videos))
         if videos or gone:
-            _embed(embedder, collection, store, videos, None)
-            store.settle()
+            _embed(embedder, collection, store, videos)
+            if store.about.kind != "flat" and store.keeps_queries and store.queries is None:  # of an older version
+                store.queries, _ = sample_queries(embedder, collection)
+            _settle(store)
             store.commit()
         return len(videos)
     finally:
@@ -91,13 +105,42 @@ def shrink(place: Place, videos: Sequence[str]) -> None:
         if unknown := [video for video in videos if video not in store.videos]:
             raise InputError(f"{store.place}: no video '{unknown[0]}' in it, expected one of its {len(store.videos)}")
         remove(store, list(dict.fromkeys(videos)))
+        _settle(store)
         store.commit()
     finally:
         store.close()
 
 
-def _embed(embedder: Embedder, collection: Collection, store: Store, videos: Sequence[str], probe: Probe | None) -> None:
+def _is_current(place: Place, about: About, collection: Collection) -> bool:
+    """Return whether an index is of this checkpoint and kind, and of all videos as they are now."""
+    try:
+        store = place.open()
+    except InputError:  # damaged
+        return False
+    try:
+        same = (store.about.sha256, store.about.kind) == (about.sha256, about.kind)
+        return same and set(store.videos.ids) == set(collection.ids) and not collection.changed(store.videos)
+    finally:
+        store.close()
+
+
+def _settle(store: Store) -> None:
+    """Adapt an index to what it holds now, and say where it has to search more than before."""
+    store.settle()
+    if store.about.kind == "flat" or store.queries is None:
+        return
+    before = store.effort
+    recall = tune(store)
+    if store.effort > before:
+        logger.info("%s: recall@%d %.3f (%s, before %d)", store.place, K, recall, _effort_text(store), before)
+
+
+def _effort_text(store: Store) -> str:
+    if store.effort <= MAX_EFFORT:
+        return f"effort {store.effort}"
+    return f"no effort up to {MAX_EFFORT} reaches {TARGET}: everything is searched, as with --index flat"
+
+
+def _embed(embedder: Embedder, collection: Collection, store: Store, videos: Sequence[str]) -> None:
     for batch, embedding in embedder.collection(collection, videos):
         add(store, batch.ids, batch.available, embedding, [collection.version(video) for video in batch.ids])
-        if probe is not None:
-            probe.see(batch.ids, embedding)

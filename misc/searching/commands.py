@@ -73,7 +73,7 @@ def searcher_of(args: argparse.Namespace) -> Searcher:
     embedder, collection, place = opened(args)
     if not place.has_index():
         logger.info("no index of %s yet: it is built", place.name)
-        build(embedder, collection, place, args.index or KINDS[0])
+        build(embedder, collection, place, args.index or KINDS[0], missing_only=True)
     searcher = Searcher(embedder, collection, place.open(), args.encoder)
     if args.index not in (None, searcher.kind):
         logger.warning("the index is %s: --index %s counts where one is built", searcher.kind, args.index)

@@ -5,6 +5,8 @@ folder holds the old index or the new one.
 """
 
 import contextlib
+import io
+import logging
 import re
 import zlib
 from collections.abc import Sequence
@@ -17,21 +19,24 @@ from pydantic import Field
 from misc.extractors.text import import_or_explain
 from misc.searching.about import About, Kind, Part, parsed, read_json
 from misc.searching.catalogue import Catalogue, Columns
-from misc.searching.faiss_index import SMALL, FaissIndex
+from misc.searching.faiss_index import MAX_EFFORT, SMALL, FaissIndex
 from misc.searching.locking import locked
-from misc.searching.patterns import is_empty, width
+from misc.searching.patterns import as_rows, from_rows, is_empty, width
+from model.similarity import TextEmbedding
 from utils.errors import InputError, one_line
 from utils.files import atomic_write
 
 MANIFEST = "index.json"
-OURS = re.compile(r"(?:videos|[01]+)\.(\d+)\.(?:json|faiss)|\..*\.tmp")
+OURS = re.compile(r"(?:videos|queries|[01]+)\.(\d+)\.(?:json|faiss|npy)|\..*\.tmp")
 CHUNK = 1 << 24
+
+logger = logging.getLogger(__name__)
 
 
 class File(Part):
     """A file of the index: its name, its size and its CRC-32, and the kind of index in it."""
 
-    name: Annotated[str, Field(pattern=r"^(videos|[01]+)\.[0-9]+\.(json|faiss)$")]
+    name: Annotated[str, Field(pattern=r"^(videos|queries|[01]+)\.[0-9]+\.(json|faiss|npy)$")]
     size: int
     crc: int
     kind: Kind | None = None
@@ -45,6 +50,7 @@ class Manifest(Part):
     effort: Annotated[int, Field(ge=1, le=1 << 20)]
     about: About
     videos: File
+    queries: File | None = None
     patterns: dict[str, File]
 
 
@@ -54,22 +60,25 @@ class FaissStore:
     Args:
         folder: where it is kept.
         about: of a new index, which takes the place of what is there when it is committed (None: open what is there).
-        writing: it is to be changed; another process that does so is refused.
+        writing: it is to be changed; a process that does so is waited for.
 
     Raises:
-        InputError: no index, a damaged one, or another process changes it.
+        InputError: no index, or a damaged one.
     """
+
+    keeps_queries = True
 
     def __init__(self, folder: Path, about: About | None = None, writing: bool = False):
         self.folder = folder
         self.place = str(folder)
-        self.effort = 1
+        self.effort, self.waited = 1, False
+        self.queries: TextEmbedding | None = None
         self._indexes: dict[str, FaissIndex] = {}
         self._files: dict[str, File] = {}  # of the patterns that have not been changed
         self._generation = 0
         with contextlib.ExitStack() as held:  # which lets go where this fails
             if writing or about is not None:
-                held.enter_context(locked(folder))
+                self.waited = held.enter_context(locked(folder))
             if about is None:
                 self._open()
             else:
@@ -83,9 +92,9 @@ class FaissStore:
         """Whether there is an index."""
         return (folder / MANIFEST).exists()
 
-    def search(self, pattern: str, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, pattern: str, queries: np.ndarray, k: int, exact: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """See `Store`."""
-        return self._indexes[pattern].search(queries, k, self.effort)
+        return self._indexes[pattern].search(queries, k, MAX_EFFORT + 1 if exact else self.effort)
 
     def put(self, pattern: str, videos: Sequence[str], numbers: Sequence[int], vectors: np.ndarray | None) -> None:
         """See `Store`."""
@@ -106,8 +115,9 @@ class FaissStore:
     def settle(self) -> None:
         """See `Store`."""
         for pattern, index in self._indexes.items():
-            if self.about.kind != index.kind == "flat" and len(index) >= SMALL:
-                self._indexes[pattern] = index.settled(self.about.kind)
+            kind = self.about.kind if len(index) >= SMALL else "flat"
+            if kind != index.kind or index.is_worn():
+                self._indexes[pattern] = index.settled(kind)
                 self._files.pop(pattern, None)
 
     def commit(self) -> None:
@@ -127,11 +137,13 @@ class FaissStore:
             effort=self.effort,
             about=self.about,
             videos=self._write(f"videos.{self._generation}.json", columns),
+            queries=self._write_queries(),
             patterns=self._files,
         )
         with atomic_write(self.folder / MANIFEST) as file:
             file.write(manifest.model_dump_json(indent=4).encode() + b"\n")
-        named = {MANIFEST, manifest.videos.name, *(file.name for file in self._files.values())}
+        others = [manifest.videos, *filter(None, [manifest.queries])]
+        named = {MANIFEST, *(file.name for file in [*others, *self._files.values()])}
         for path in self.folder.iterdir():  # what no index names: of the last one, or of a write that was killed
             if path.name not in named and OURS.fullmatch(path.name):
                 path.unlink(missing_ok=True)
@@ -143,6 +155,13 @@ class FaissStore:
     def size(self) -> int:
         """See `Store`."""
         return sum(path.stat().st_size for path in self.folder.iterdir())
+
+    def _write_queries(self) -> File | None:
+        if self.queries is None:
+            return None
+        content = io.BytesIO()
+        np.save(content, as_rows(self.queries), allow_pickle=False)
+        return self._write(f"queries.{self._generation}.npy", content.getvalue())
 
     def _write(self, name: str, content: FaissIndex | bytes) -> File:
         """Write a file of the index."""
@@ -190,6 +209,29 @@ class FaissStore:
             raise InputError(f"{path}: damaged: patterns: not those of {manifest.videos.name}; build the index anew")
         self._indexes = {name: self._read(file, name, expected[name]) for name, file in manifest.patterns.items()}
         self._files = dict(manifest.patterns)
+        self.queries = None if manifest.queries is None else self._read_queries(manifest.queries)
+        worn = [pattern for pattern, index in self._indexes.items() if index.is_worn()]
+        for pattern in worn:  # by a program that did not settle after it had removed videos
+            self._indexes[pattern] = self._indexes[pattern].settled("flat")
+        if worn:
+            logger.info("%s: many videos were removed or added since it was built, it is searched exactly", self.place)
+
+    def _read_queries(self, file: File) -> TextEmbedding:
+        """Return the queries by which the effort is chosen.
+
+        Raises:
+            InputError: they do not fit the model.
+        """
+        path = self._checked(file)
+        try:
+            with path.open("rb") as content:
+                rows = np.lib.format.read_array(content, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise InputError(f"{path}: damaged ({one_line(str(error))[:100]}); build the index anew") from None
+        expected = len(self.about.dims) + sum(self.about.dims)
+        if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != expected:
+            raise InputError(f"{path}: found {rows.dtype} of shape {rows.shape}, expected float32 of (queries, {expected})")
+        return from_rows(rows, self.about.dims)
 
     def _checked(self, file: File) -> Path:
         """The path of a file that is as it was written.

@@ -4,19 +4,17 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from utils.files import lock
+from utils.files import in_turn
 
 LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from changing the index of a folder, which is made.
+def locked(folder: Path) -> Iterator[bool]:
+    """Keep other processes from changing the index of a folder, which is made; wait, with a line, for one that does so.
 
-    Raises:
-        InputError: one of them does.
+    The block gets whether it has waited.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("wb") as file:
-        lock(file, f"{folder}: another process is changing this index, expected one at a time")
-        yield
+    with in_turn(folder / LOCK, str(folder)) as waited:
+        yield waited

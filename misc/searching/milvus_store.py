@@ -6,7 +6,7 @@ What is added to a build or removed from it counts at once, video by video: an i
 
 import contextlib
 import json
-import logging
+import math
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -19,21 +19,23 @@ from pydantic import Field
 from misc.extractors.text import import_or_explain
 from misc.searching.about import About, Part, parsed
 from misc.searching.catalogue import Catalogue, Columns
-from misc.searching.faiss_index import EF_CONSTRUCTION, EF_SEARCH, NEIGHBOURS, NPROBE
+from misc.searching.faiss_index import CANDIDATES, EF_CONSTRUCTION, EF_SEARCH, MAX_EFFORT, NEIGHBOURS, NPROBE
 from misc.searching.locking import locked
+from misc.searching.milvus_client import INSTALL, connect, explain_errors
 from misc.searching.patterns import is_empty, width
-from utils.errors import InputError, one_line
+from model.similarity import TextEmbedding
+from utils.errors import InputError
 
 BATCH = 1000  # rows a request
 MOST_FOUND = 16_384  # of a request, by Milvus
 MOST_ID = 65_535  # bytes of an id, by Milvus
 CELLS = 1024
+MAX_EF = 32_768  # by Milvus
 KINDS = {
     "flat": ("FLAT", {}),
     "ivf": ("IVF_FLAT", {"nlist": CELLS}),
     "hnsw": ("HNSW", {"M": NEIGHBOURS, "efConstruction": EF_CONSTRUCTION}),
 }
-INSTALL = "pymilvus milvus-lite"
 SMALLEST = 2  # the dimension of a vector, by Milvus
 
 
@@ -47,27 +49,30 @@ class Row(Part):
 
 
 class MilvusStore:
-    """See `misc.searching.store.Store`.
+    """See `misc.searching.store.Store`. The effort is chosen when it is built.
 
     Args:
         uri: a server's address, or a local file.
         name: of the collection of videos.
         folder: where a lock keeps two processes of this machine from changing it.
         about: of a new index, which takes the place of what is there when it is committed (None: open what is there).
-        writing: it is to be changed.
+        writing: it is to be changed; a process of this machine that does so is waited for.
 
     Raises:
-        InputError: no such server, no index, a damaged one, or another process changes it.
+        InputError: no such server, no index, or a damaged one.
     """
+
+    keeps_queries = False
 
     def __init__(self, uri: str, name: str, folder: Path, about: About | None = None, writing: bool = False):
         self.place = f"{uri}, {name}"
-        self.effort = 1
+        self.effort, self.waited = 1, False
+        self.queries: TextEmbedding | None = None
         self._prefix = _prefix(name)
         with contextlib.ExitStack() as held:  # which lets go where this fails
             if writing or about is not None:
-                held.enter_context(locked(folder))
-            self._client = held.enter_context(_client(uri))
+                self.waited = held.enter_context(locked(folder))
+            self._client = held.enter_context(connect(uri))
             with self._blaming():
                 self._begin(about) if about is not None else self._open()
             self._held = held.pop_all()
@@ -79,7 +84,7 @@ class MilvusStore:
         Raises:
             InputError: Milvus cannot be reached.
         """
-        with _client(uri) as client:
+        with connect(uri) as client:
             return client.has_collection(f"{_prefix(name)}_about")
 
     def _begin(self, about: About) -> None:
@@ -99,31 +104,65 @@ class MilvusStore:
             self._client.load_collection(self._table(pattern))  # another process may have let go of it
         self.videos = Catalogue(self.about, self._columns(), self.place)
 
-    def search(self, pattern: str, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, pattern: str, queries: np.ndarray, k: int, exact: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """See `Store`."""
-        effort = {"ivf": {"nprobe": min(NPROBE * self.effort, CELLS)}, "hnsw": {"ef": max(k, EF_SEARCH * self.effort)}}
-        parameters = {"metric_type": "IP", "params": effort.get(self.about.kind, {})}
-        number = min(len(self.videos.by_pattern()[pattern]), MOST_FOUND)
         queries = _widened(np.ascontiguousarray(queries, np.float32))
-        fetched = min(k, number)
-        while True:
-            fetched = min(2 * fetched + 1, number) if self.about.kind == "flat" else fetched
-            with self._blaming():
-                found = self._client.search(
-                    self._table(pattern),
-                    data=queries.tolist(),
-                    limit=fetched,
-                    output_fields=["number"],
-                    anns_field="vector",
-                    search_params=parameters,
-                )
-            scores = np.full((len(queries), fetched), -np.inf, np.float32)
-            numbers = np.full((len(queries), fetched), -1, np.int64)
-            for row, hits in enumerate(found):
-                scores[row, : len(hits)] = [hit["distance"] for hit in hits]
-                numbers[row, : len(hits)] = [hit["entity"]["number"] for hit in hits]
-            if self.about.kind != "flat" or fetched == number or (scores[:, k - 1] > scores[:, -1]).all():
-                return scores, numbers
+        number = min(len(self.videos.by_pattern()[pattern]), MOST_FOUND)
+        exact = exact or self.effort > MAX_EFFORT
+        if self.about.kind == "hnsw" and exact:
+            return self._search_exactly(pattern, queries, k)
+        if self.about.kind != "flat":
+            scores, numbers = self._request(pattern, queries, min(k, number), exact)
+        else:
+            fetched = min(k, number)
+            while True:
+                fetched = min(2 * fetched + 1, number)
+                scores, numbers = self._request(pattern, queries, fetched)
+                if fetched == number or (scores[:, k - 1] > scores[:, -1]).all():
+                    break
+        if ((numbers >= 0).sum(axis=1) < k).any():
+            return self._search_exactly(pattern, queries, k)
+        return scores, numbers
+
+    def _request(
+        self, pattern: str, queries: np.ndarray, limit: int, all_cells: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the scores and numbers (T, limit) that Milvus finds; -1 for none, or for a video that came later."""
+        known = self.videos.by_pattern()[pattern]
+        cells = CELLS if all_cells else max(NPROBE * self.effort, math.ceil(CANDIDATES * limit * CELLS / len(known)))
+        ways = max(EF_SEARCH * self.effort, 2 * limit)
+        effort = {"ivf": {"nprobe": min(cells, CELLS)}, "hnsw": {"ef": min(ways, MAX_EF)}}
+        with self._blaming():
+            found = self._client.search(
+                self._table(pattern),
+                data=queries.tolist(),
+                limit=limit,
+                output_fields=["number"],
+                anns_field="vector",
+                search_params={"metric_type": "IP", "params": effort.get(self.about.kind, {})},
+            )
+        scores = np.full((len(queries), limit), -np.inf, np.float32)
+        numbers = np.full((len(queries), limit), -1, np.int64)
+        for row, hits in enumerate(found):
+            scores[row, : len(hits)] = [hit["distance"] for hit in hits]
+            numbers[row, : len(hits)] = [hit["entity"]["number"] for hit in hits]
+        numbers[~np.isin(numbers, known)] = -1
+        return scores, numbers
+
+    def _search_exactly(self, pattern: str, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the best k of a pattern and those that are as good as the k-th, by reading all of its vectors."""
+        scores, numbers = np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
+        known = self.videos.by_pattern()[pattern]
+        for batch in self._read_rows(pattern, ["number", "vector"]):
+            new = np.array([row["number"] for row in batch], np.int64)
+            vectors = np.array([row["vector"] for row in batch], np.float32)[np.isin(new, known)]
+            scores = np.concatenate([scores, queries @ vectors.T], axis=1)
+            numbers = np.concatenate([numbers, np.tile(new[np.isin(new, known)], (len(queries), 1))], axis=1)
+            if scores.shape[1] > k:
+                least = np.partition(scores, -k, axis=1)[:, [-k]]
+                kept = (scores >= least).any(axis=0)
+                scores, numbers = scores[:, kept], numbers[:, kept]
+        return scores, numbers
 
     def put(self, pattern: str, videos: Sequence[str], numbers: Sequence[int], vectors: np.ndarray | None) -> None:
         """See `Store`."""
@@ -227,54 +266,27 @@ class MilvusStore:
         """All videos, read once."""
         rows = []
         for pattern in sorted(self._tables):
-            iterator = self._client.query_iterator(
-                self._table(pattern), batch_size=BATCH, output_fields=["number", "id", "available", "version"]
-            )
-            while batch := iterator.next():
+            for batch in self._read_rows(pattern, ["number", "id", "available", "version"]):
                 rows += [(row["number"], row["id"], row["available"], row["version"]) for row in batch]
-            iterator.close()
         numbers, ids, available, versions = (list(x) for x in zip(*sorted(rows), strict=True)) if rows else ([], [], [], [])
         return Columns(next=max(numbers, default=-1) + 1, ids=ids, numbers=numbers, available=available, versions=versions)
+
+    def _read_rows(self, pattern: str, fields: list[str]) -> Iterator[list[dict[str, Any]]]:
+        """Yield all rows of a pattern, batch by batch."""
+        with self._blaming():
+            iterator = self._client.query_iterator(self._table(pattern), batch_size=BATCH, output_fields=fields)
+            while batch := iterator.next():
+                yield batch
+            iterator.close()
 
     @contextlib.contextmanager
     def _blaming(self) -> Iterator[None]:
         """Say of what goes wrong in Milvus that it did."""
-        with _blaming(self.place):
+        with explain_errors(self.place):
             yield
 
 
 STRONG = {"consistency_level": "Strong"}  # what has been written is found
-
-
-@contextlib.contextmanager
-def _client(uri: str) -> Iterator[Any]:
-    """A connection to Milvus.
-
-    Raises:
-        InputError: there is none.
-    """
-    pymilvus = import_or_explain("pymilvus", INSTALL)
-    if "://" not in uri:
-        import_or_explain("milvus_lite", INSTALL)
-        for name in ("grpc", "pymilvus", "milvus_lite"):  # of what a server has, and a file has not
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        if not uri.endswith(".db") or not Path(uri).parent.is_dir():
-            raise InputError(f"--uri {uri}: expected a server (http://host:19530), or a file .db in a folder that is there")
-    with _blaming(uri):
-        client = pymilvus.MilvusClient(uri)
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-@contextlib.contextmanager
-def _blaming(place: str) -> Iterator[None]:
-    pymilvus = import_or_explain("pymilvus", INSTALL)
-    try:
-        yield
-    except pymilvus.MilvusException as error:
-        raise InputError(f"{place}: {one_line(error.message or str(error))[:200]}") from None
 
 
 def _prefix(name: str) -> str:

@@ -62,6 +62,17 @@ def query_vectors(text: TextEmbedding, pattern: str, l2renorm: bool) -> np.ndarr
     return (joined / as_denominator(scale)).float().numpy()
 
 
+def as_rows(text: TextEmbedding) -> np.ndarray:
+    """Return T queries as a matrix to be written, (T, M' + the sum of the dims) float32: the weights and the embeddings."""
+    return torch.cat([text.weights, *text.experts], dim=1).numpy()
+
+
+def from_rows(rows: np.ndarray, dims: Sequence[int]) -> TextEmbedding:
+    """Return the queries that `as_rows` has made a matrix of."""
+    weights, *experts = torch.from_numpy(rows).split([len(dims), *dims], dim=1)
+    return TextEmbedding(experts, weights)
+
+
 def merged(parts: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> list[list[tuple[int, float]]]:
     """The best k of several lists, for each of T queries: pairs of a video's number and its score.
 

@@ -51,7 +51,7 @@ class Place:
         """The index; with `about` a new one, which takes the place of what is there when it is committed.
 
         Raises:
-            InputError: there is none, it is damaged or of another collection, or another process changes it.
+            InputError: there is none, it is damaged, or of another collection.
         """
         if self.uri is None:
             store = FaissStore(self.index, about, writing)

@@ -18,18 +18,25 @@ class Store(Protocol):
         about: the model.
         videos: which there are.
         place: where it is, for messages.
-        effort: how much more than usual an approximate index looks at.
+        effort: how much more than usual an approximate index looks at; above `MAX_EFFORT` it looks at everything.
+        waited: whether it was opened after waiting for another process, which was changing it.
+        queries: those by which the effort is chosen (None: not known).
+        keeps_queries: whether they are known when it is opened again.
     """
 
     about: About
     videos: Catalogue
     place: str
     effort: int
+    waited: bool
+    queries: TextEmbedding | None
+    keeps_queries: bool
 
-    def search(self, pattern: str, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The best of a pattern (that is not the empty one) for queries (T, width): scores and numbers, (T, n) both.
+    def search(self, pattern: str, queries: np.ndarray, k: int, exact: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Return the best of a pattern (that is not the empty one) for queries (T, width): scores and numbers, (T, n) both.
 
-        At least k, if there are as many (-1: none); where scores are exact, all that are as good as the k-th.
+        At least k for each query, if there are as many (-1: none): where an approximate index finds fewer, all vectors are
+        searched. Where scores are exact, all that are as good as the k-th.
         """
 
     def put(self, pattern: str, videos: Sequence[str], numbers: Sequence[int], vectors: np.ndarray | None) -> None:
@@ -39,7 +46,7 @@ class Store(Protocol):
         """Forget the vectors of videos of a pattern, which the catalogue has already."""
 
     def settle(self) -> None:
-        """Give patterns that have become large the structure of the index's kind."""
+        """Give large patterns the structure of the index's kind, anew where too much was removed or added since."""
 
     def commit(self) -> None:
         """Make what was changed last."""
@@ -51,10 +58,13 @@ class Store(Protocol):
         """Its bytes on the disk, if it is known."""
 
 
-def find(store: Store, queries: TextEmbedding, k: int) -> list[list[tuple[str, float]]]:
-    """The best k videos for each of T queries, with their scores: those of `model.similarity.pairwise_similarity`.
+def find(store: Store, queries: TextEmbedding, k: int, exact: bool = False) -> list[list[tuple[str, float]]]:
+    """Return the best k videos for each of T queries, with their scores: those of `model.similarity.pairwise_similarity`.
 
     Equal scores are in the order of the videos.
+
+    Args:
+        exact: whether to search all vectors of an approximate index.
     """
     num_queries = len(queries.weights)
     parts = [(np.zeros((num_queries, 0), np.float32), np.zeros((num_queries, 0), np.int64))]
@@ -64,7 +74,7 @@ def find(store: Store, queries: TextEmbedding, k: int) -> list[list[tuple[str, f
             parts.append((np.zeros(first.shape, np.float32), first))
         else:
             vectors = query_vectors(queries, pattern, store.about.l2renorm)
-            parts.append(store.search(pattern, vectors, min(k, len(numbers))))
+            parts.append(store.search(pattern, vectors, min(k, len(numbers)), exact))
     return [[(store.videos.video(number), score) for number, score in row] for row in merged(parts, k)]
 
 

@@ -216,14 +216,15 @@ def test_the_training_reads_it(films, extract, call):
 
 def test_parts_that_are_given(films, extract):
     captions(list(films)[:-1])
+    last = list(films)[-1]
     names = list(films)
     Path("splits").mkdir()
     parts = {"train": names[:6], "val": names[6:8], "test": [*names[8:], "nowhere"]}
     for part, listed in parts.items():
         Path("splits", f"{part}_list.txt").write_text("\n".join(listed))
     out, _ = extract("--captions", "captions.json", "--splits", "splits")
-    assert "captions.json: 1 videos have no caption: they can be searched, not trained on" in out
-    assert "splits: 2 videos are left out: not extracted, or without a caption" in out
+    assert f"captions.json: 1 videos have no caption: they can be searched, not trained on: {last!r}\n" in out
+    assert f"splits: 2 videos are left out, not extracted, or without a caption: {last!r}, 'nowhere'\n" in out
     for part, listed in parts.items():
         found = (ARCHIVE / f"{part}_list.txt").read_text().splitlines()
         assert found == [name for name in listed if name not in (names[-1], "nowhere")]
@@ -234,8 +235,9 @@ def test_captions_of_others_are_told(films, extract):
     Path("clips/broken.mkv").write_bytes(b"")
     captions([*films, "nowhere", "broken"])
     out, _ = extract("--captions", "captions.json")
-    assert "captions.json: captions of 1 videos that cannot be used are left out" in out
-    assert "captions.json: captions of 1 names that are no video are left out, first 'nowhere'" in out
+    assert "captions.json: captions of 1 videos that cannot be used are left out: 'broken'\n" in out
+    assert "captions.json: captions of 1 names that are no video are left out: 'nowhere'\n" in out
+    assert "data/Mine/failures.json: 1 files cannot be used, with the reason of each: 'broken'\n" in out
     assert read(ARCHIVE / "text-toy.mp").keys() == set(films)
 
 
@@ -422,16 +424,75 @@ def test_what_lies_beside_a_video_does_not_take_its_place(looked, extract):
     for suffix in ("jpg", "json", "srt", "txt", "aac", "html"):
         Path(f"clips/a.{suffix}").write_text("beside")
     film("other", 1)  # alone it is looked at, without a suffix too
-    _, seen = extract()
+    out, seen = extract()
     assert sorted(seen) == ["a", "other"]
     assert Shards(Path("data/Mine/extracted")).read("a").source[0] == video.name
     assert sorted((ARCHIVE / "all_list.txt").read_text().splitlines()) == ["a", "other"]
-    assert len(failures()) == 6
+    assert failures() == {}
+    assert "6 files are passed over that are plainly no videos: 1 .aac, 1 .html, 1 .jpg, 1 .json, 1 .srt, 1 .txt\n" in out
+
+
+def test_what_is_plainly_no_video_is_counted_once(looked, extract):
+    """As cameras, desktops and people leave it; whatever else is there is judged by its content."""
+    film("good.mkv")
+    beside = ["1.JPG", "2.jpg", "sub/3.jpg", "README.txt", "README", "Thumbs.db", "desktop.ini", "good.srt", "song.mp3"]
+    hidden = [".DS_Store", "sub/._good.mkv"]
+    judged = ["moving.gif", "unknown", "strange.xyz", "list.m3u8", "broken.mp4", "sound.ogg"]
+    for name in [*beside, *hidden, *judged]:
+        Path("clips", name).parent.mkdir(exist_ok=True)
+        Path("clips", name).write_bytes(b"beside")
+    out, _ = extract()
+    kinds = "3 .jpg, 1 .db, 1 .ini, 1 .mp3, 1 .srt, 1 .txt, 1 readme"
+    assert f"9 files are passed over that are plainly no videos: {kinds}\n" in out
+    assert {failure["file"] for failure in failures().values()} == set(judged)
+    assert "failures.json: 6 files cannot be used, with the reason of each: 'broken', 'list', 'moving' and 3 more\n" in out
+
+
+def test_animated_pictures_are_videos(looked, extract):
+    Path("clips").mkdir()
+    clips.write(
+        Path("clips/moving.gif"),
+        np.random.default_rng(0).integers(0, 255, (16, 64, 64, 3), np.uint8),
+        8,
+        form="gif",
+        codec="gif",
+    )
+    _, seen = extract()
+    assert list(seen) == ["moving"] and failures() == {}
+
+
+def test_configs_of_own_data_do_not_dirty_git(looked, extract):
+    def untracked():
+        return git("ls-files", "--others", "--exclude-standard", "configs").split()
+
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
+
+    published = ["configs/demo/train-full-ce.json", "configs/msrvtt/train-full-ce.json"]
+    for path in published:
+        Path(path).parent.mkdir(parents=True)
+        Path(path).write_text("{}")
+    git("init", "-q")
+    git("add", "configs")
+    captions([film(f"{i}.mkv", i).stem for i in range(5)])
+    extract("--captions", "captions.json")
+    assert Path("configs/Mine/train-full-ce.json").exists() and untracked() == []
+    Path("configs/Mine/.gitignore").unlink()  # as an older version left it
+    assert untracked() == ["configs/Mine/train-full-ce.json"]
+    extract("--captions", "captions.json")
+    assert untracked() == [] and git("ls-files", "configs").split() == published
+    Path("configs/Mine/train-full-ce.json").rename("configs/demo/other.json")
+    Path("configs/Mine/.gitignore").unlink()
+    Path("configs/demo").rename("configs/Mine/")  # with configs of somebody nothing is ignored
+    extract("--captions", "captions.json")
+    assert not Path("configs/Mine/.gitignore").exists()
 
 
 def test_none_that_can_be_used(looked, refused):
     Path("clips").mkdir()
-    assert "clips: no video files, expected some" in refused()
+    assert "clips: no video files, expected some (links to folders are not followed)" in refused()
+    Path("clips/a.txt").write_text("none")
+    assert "expected some (links to folders are not followed; passed over: 1 .txt)" in refused()
     Path("clips/a.mp4").write_text("none")
     assert "clips: none of 1 files can be used, first a.mp4: no video, or damaged" in refused()
     assert failures().keys() == {"a"} and not ARCHIVE.exists()

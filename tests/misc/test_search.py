@@ -122,7 +122,8 @@ def test_what_has_changed_or_is_gone_is_told_and_mended_by_add(collection, searc
     warning = f"2 videos in the index have changed or are gone since, first '{changed}': misc/search.py add\n"
     assert warning in search(QUERY, *RESUME, *uri)[1]
     told = search("add", *RESUME, *uri)[1].splitlines()
-    assert "1 have changed, 1 are gone" in told and told[-1] == "1 videos added"
+    assert told[-1] == "1 videos added"
+    assert f"1 videos have changed: '{changed}'" in told and f"1 videos are gone: '{gone}'" in told
     out, err = search(QUERY, *RESUME, *uri, "-k", 44, "--json")
     assert err == ""
     search("build", *RESUME, *uri)

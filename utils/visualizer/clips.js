@@ -1,6 +1,7 @@
 "use strict";
 
-/* Clips that load when they come near the window and play when somebody points at them or focuses them. */
+/* Clips that load when they come near the window, play without sound when somebody points at them or focuses them, and with
+   sound and controls when they are chosen. */
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -31,7 +32,8 @@ function makeClip({ id, address }) {
   player.dataset.address = address;
   player.setAttribute("aria-label", `Clip ${id}`);
   button.setAttribute("aria-label", `Play ${id} with controls`);
-  const preview = () => still.matches || play(player);
+  player.muted = true;
+  const preview = () => still.matches || player.controls || play(player);
   const stop = () => player.controls || player.pause();
   clip.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && preview());
   clip.addEventListener("pointerleave", stop);
@@ -39,6 +41,7 @@ function makeClip({ id, address }) {
   button.addEventListener("blur", stop);
   button.addEventListener("click", () => {
     player.controls = true;
+    player.muted = false; // browsers allow sound that a click or a key has asked for
     player.tabIndex = 0;
     player.focus();
     button.remove();
@@ -60,6 +63,17 @@ function makePlaceholder(id, reason) {
   placeholder.append(id, Object.assign(document.createElement("span"), { textContent: reason }));
   return placeholder;
 }
+
+/** Let no clip be heard but the one that was started, or given sound, last. */
+function pauseOthers({ target }) {
+  if (!target.muted && !target.paused) {
+    const heard = [...document.querySelectorAll("video")].filter((player) => player !== target && !player.muted);
+    heard.forEach((player) => player.pause());
+  }
+}
+
+document.addEventListener("play", pauseOthers, true);
+document.addEventListener("volumechange", pauseOthers, true);
 
 /** Forget the clips in `container`, which is about to go. */
 function dropClips(container) {

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -14,13 +14,14 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from misc.searching.answers import Hit
 from misc.searching.searcher import Searcher
-from misc.searching.serving.clips import MEDIA_TYPES, Clips, query
+from misc.searching.serving.clips import MEDIA_TYPES, Clips, open_file, query
+from misc.searching.serving.files import OpenFileResponse
 from misc.searching.serving.view import View, highest_weight
 from utils.errors import InputError, one_line
 from utils.names import match_name
@@ -129,10 +130,8 @@ class _Page:
 
     async def clip(self, request: Request) -> Response:
         """The file of a video, or the part of it that is asked for."""
-        path = await run_in_threadpool(self._clips.path, match_name(request.query_params.get("id", ""), self._known))
-        if path is None:
-            raise HTTPException(404, "no such clip")
-        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix.lower()])
+        video = match_name(request.query_params.get("id", ""), self._known)
+        return await _sent(lambda: self._clips.open(video), "no such clip", lambda path: MEDIA_TYPES[path.suffix.lower()])
 
     # Errors
 
@@ -228,7 +227,24 @@ async def asset(request: Request) -> Response:
     if name not in ASSETS:
         raise HTTPException(404, "no such file")
     folder, media_type = ASSETS[name]
-    return FileResponse(folder / name, media_type=f"{media_type}; charset=utf-8")
+    path = (folder / name).resolve()
+    return await _sent(lambda: open_file(path), "no such file", lambda _: f"{media_type}; charset=utf-8")
+
+
+async def _sent(find: Callable[[], BinaryIO | None], missing: str, media_type: Callable[[Path], str]) -> Response:
+    """Return a response with the content of a file.
+
+    Raises:
+        HTTPException: `missing`, or the system cannot open it.
+    """
+    try:
+        file = await run_in_threadpool(find)
+    except OSError as error:
+        logger.warning("%s: %s", error.filename, error.strerror)
+        raise HTTPException(503, f"it cannot be opened: {error.strerror}") from None
+    if file is None:
+        raise HTTPException(404, missing)
+    return OpenFileResponse(file, Path(file.name), media_type(Path(file.name)))
 
 
 class _Headers:

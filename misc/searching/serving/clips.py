@@ -1,10 +1,13 @@
 """The video files that the search page serves."""
 
+import errno
 import logging
 import os
+import stat
 import urllib.parse
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from utils.visualizer.videos import LINK
 
@@ -16,6 +19,17 @@ MEDIA_TYPES = {
     ".mov": "video/quicktime",
     ".mkv": "video/x-matroska",
     ".avi": "video/x-msvideo",
+}
+
+NOT_THERE = {
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENXIO,
 }
 
 logger = logging.getLogger(__name__)
@@ -50,12 +64,47 @@ class Clips:
                 self._refused.add(video)
                 logger.warning("'%s': its file leads out of %s, it is not served", video, self._root)
             return None
-        playable = real.suffix.lower() in MEDIA_TYPES and real.is_file() and os.access(real, os.R_OK)
+        try:
+            playable = real.suffix.lower() in MEDIA_TYPES and real.is_file() and os.access(real, os.R_OK)
+        except OSError:  # a folder above it that may not be entered, say
+            return None
         return real if playable else None
+
+    def open(self, video: str) -> BinaryIO | None:
+        """Open the file of a video; None where there is none that may be served.
+
+        Raises:
+            OSError: the system cannot open more files, or cannot read the disk.
+        """
+        path = self.path(video)
+        return None if path is None else open_file(path)
 
     def address(self, video: str) -> str | None:
         """Where the page finds the file of a video."""
         return None if self.path(video) is None else f"/clip?{query(id=video)}"
+
+
+def open_file(path: Path) -> BinaryIO | None:
+    """Open a regular file; None where there is none (any more), or where it may not be read.
+
+    Raises:
+        OSError: the system cannot open more files, or cannot read the disk.
+    """
+    try:
+        file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115
+    except OSError as error:
+        if error.errno in NOT_THERE:
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    return None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without following a link, and without waiting for the writer of a pipe that has taken its place."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 def _path(address: str) -> str:

@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> None:
     uvicorn = import_or_explain("uvicorn")
     import_or_explain("starlette")
     from misc.searching.serving.app import make_app
+    from misc.searching.serving.files import hide_unfinished
 
     with contextlib.closing(bound_socket(args.host, args.port)) as listener:
         searcher = searcher_of(args)
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> None:
         hosts = {*LOCAL, _in_address(args.host), _in_address(address)} if local else ["*"]
         app = make_app(searcher, args.name, place_of(args).folder, sorted(hosts))
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        hide_unfinished()
         config = uvicorn.Config(
             app,
             http="h11",

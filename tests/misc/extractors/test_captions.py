@@ -187,9 +187,10 @@ def test_lists_that_are_given(tmp_path):
     captions = dict.fromkeys("abcdef")
     for part, listed in {"train": "a b x", "val": "c", "test": "y e d"}.items():
         (tmp_path / f"{part}_list.txt").write_text("\n".join(listed.split()))
-    assert given_splits(tmp_path, captions) == ({"train": ["a", "b"], "val": ["c"], "test": ["e", "d"]}, 2)
+    expected = ({"train": ["a", "b"], "val": ["c"], "test": ["e", "d"]}, ["x", "y"])
+    assert given_splits(tmp_path, captions) == expected
     (tmp_path / "val_list.txt").write_text("c.webm\n")  # by its file
-    assert given_splits(tmp_path, captions) == ({"train": ["a", "b"], "val": ["c"], "test": ["e", "d"]}, 2)
+    assert given_splits(tmp_path, captions) == expected
     with pytest.raises(InputError, match=f"{tmp_path}: none of 7 names is a video with captions, expected .* such as 'q'"):
         given_splits(tmp_path, {"q": None})
     (tmp_path / "val_list.txt").write_text("b\n")

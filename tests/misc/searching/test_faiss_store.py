@@ -10,7 +10,6 @@ from searching import make_about, new_store, old_store, part_of, random_texts, r
 
 from misc.searching import faiss_store
 from misc.searching import store as stores
-from misc.searching.faiss_store import FaissStore
 from model.similarity import pairwise_similarity
 from utils.errors import InputError
 
@@ -201,15 +200,11 @@ def test_a_full_disk_leaves_the_old_index(tmp_path, monkeypatch):
     assert answers(tmp_path) == before
 
 
-def test_one_process_changes_it_at_a_time(tmp_path):
+def test_it_can_be_read_while_it_is_changed(tmp_path):
     build(tmp_path)
     store = old_store(tmp_path, writing=True)
-    for options in ({"writing": True}, {"about": ABOUT}):
-        with pytest.raises(InputError, match="another process is changing this index"):
-            FaissStore(tmp_path / "index", **options)
-    assert answers(tmp_path)  # it can be read
+    assert answers(tmp_path)
     store.close()
-    old_store(tmp_path, writing=True).close()
 
 
 def refusal(folder):

@@ -76,6 +76,38 @@ def test_approximate_kinds(tmp_path, kind):
     store.close()
 
 
+@pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw"])
+def test_all_vectors_are_read_where_milvus_finds_fewer_than_asked_for(tmp_path, monkeypatch, kind):
+    """As its servers may where most of the vectors in cells or a graph were deleted."""
+    dims = [6]
+    videos, texts = random_videos(1200, dims, share=1), random_texts(3, dims)
+    fill(tmp_path, videos, make_about(["a"], dims, kind=kind))
+    store = old_store(tmp_path, milvus=True)
+    search = store._client.search
+    monkeypatch.setattr(store._client, "search", lambda *args, **options: [hits[:3] for hits in search(*args, **options)])
+    sims = pairwise_similarity(texts, videos[2])
+    for k in (1, 10, 1000):
+        for row, hits in zip(sims, stores.find(store, texts, k), strict=True):
+            best = row.topk(k)
+            assert [video for video, _ in hits] == [f"v{i}" for i in best.indices.tolist()]
+            assert [score for _, score in hits] == pytest.approx(best.values.tolist(), abs=1e-6)
+    store.close()
+
+
+def test_videos_that_came_or_went_after_it_was_opened_are_passed_over(tmp_path):
+    """What another process changes in Milvus counts at once; a search that is open knows its own videos only."""
+    fill(tmp_path, part_of(VIDEOS, range(40)))
+    reader = old_store(tmp_path, milvus=True)
+    stores.remove(writer := old_store(tmp_path, milvus=True, writing=True), VIDEOS[0][:10])
+    stores.add(writer, *part_of(VIDEOS, range(40, 60)))
+    writer.commit()
+    without = [i for i in range(10) if "1" not in VIDEOS[1][i]]  # they are not searched for: all score 0
+    for hits in stores.find(reader, TEXTS, 60):
+        assert sorted(video for video, _ in hits) == sorted(f"v{i}" for i in [*without, *range(10, 40)])
+    reader.close()
+    writer.close()
+
+
 def test_what_is_not_there_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no index, expected one: misc/search.py build"):
         old_store(tmp_path, milvus=True)

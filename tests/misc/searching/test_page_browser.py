@@ -32,7 +32,7 @@ FOCUS = "document.activeElement"
 @pytest.fixture(scope="module")
 def searcher(tmp_path_factory):
     folder = tmp_path_factory.mktemp("collection")
-    write_clip(folder / "clip.webm", frames=48)
+    write_clip(folder / "clip.webm", frames=48, sound=True)
     for name in IDS:
         if name != WITHOUT_CLIP:
             (folder / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -126,6 +126,26 @@ def test_a_clip_plays_when_pointed_at_and_seeks_when_chosen(look):
     assert player.evaluate("x => x.readyState >= 2")
     player.evaluate("x => { x.pause(); x.currentTime = 3; }")
     page.wait_for_function("x => !x.seeking && x.readyState >= 2 && Math.abs(x.currentTime - 3) < 0.1", arg=player)
+
+
+def test_a_chosen_clip_is_heard_alone_and_keeps_its_pause(look):
+    page = look("/?q=bird")
+    heard = "x => !x.paused && !x.muted && x.currentTime > 0.2 && x.webkitAudioDecodedByteCount > 0"
+    one, two = (page.locator(".tile .clip").nth(i) for i in (0, 1))
+    players = [clip.locator("video").element_handle() for clip in (one, two)]
+    one.get_by_role("button").click()
+    page.wait_for_function(heard, arg=players[0])
+    two.hover()  # a preview is silent, and leaves the other one alone
+    playing(page, players[1])
+    assert players[1].evaluate("x => x.muted") and players[0].evaluate("x => !x.paused")
+    two.get_by_role("button").press("Enter")
+    page.wait_for_function(heard, arg=players[1])
+    page.wait_for_function("x => x.paused && x.controls", arg=players[0])
+    one.hover()
+    page.wait_for_timeout(100)  # nothing is to happen
+    assert players[0].evaluate("x => x.paused") and players[1].evaluate("x => !x.paused")
+    players[0].evaluate("x => x.play()")
+    page.wait_for_function("x => x.paused", arg=players[1])
 
 
 @pytest.mark.slow

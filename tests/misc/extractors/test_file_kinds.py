@@ -1,0 +1,32 @@
+"""Files that are plainly no videos, by their names."""
+
+import mimetypes
+from pathlib import Path
+
+import pytest
+
+from misc.extractors import containers
+from misc.extractors.file_kinds import kind_of_no_video
+from utils.visualizer.videos import SUFFIXES
+
+SOME = "jpg JPEG heic cr2 svg mp3 M4A flac srt vtt txt csv md json py db ini lnk xmp thm nfo zip tar gz pdf"
+
+
+@pytest.mark.parametrize("suffix", SOME.split())
+def test_files_beside_videos(suffix):
+    assert kind_of_no_video(Path(f"a/b.{suffix}")) == f".{suffix.lower()}"
+
+
+def test_no_video_is_among_them():
+    """Nor is a file of an unknown suffix, or of none."""
+    by_type = {suffix for suffix, kind in mimetypes.MimeTypes().types_map[True].items() if kind.startswith("video/")}
+    of_formats = {suffix for suffixes in containers.SUFFIXES.values() for suffix in suffixes}
+    others = {".apng", ".dat", ".lrv", ".mjpg", ".mxf", ".rm", ".rmvb", ".y4m", ".part", ".m3u8", ".xyz", ""}
+    for suffix in by_type | of_formats | others | set(SUFFIXES):
+        assert kind_of_no_video(Path(f"a/b{suffix}")) is None, suffix
+    assert kind_of_no_video(Path("README.txt/clip")) is None and kind_of_no_video(Path("jpg")) is None
+
+
+@pytest.mark.parametrize("name", ["Thumbs.db", "desktop.ini", "README", "LICENSE", "Icon\r"])
+def test_files_of_systems_and_people(name):
+    assert kind_of_no_video(Path(name))

@@ -1,0 +1,191 @@
+"""Processes that change one index at the same time do so one after the other, and none does what another has done."""
+
+import contextlib
+import functools
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+from search_pages import until
+from searching import make_about
+
+from misc.searching.building import build, extend, shrink
+from misc.searching.collection import Collection
+from misc.searching.embedding import Embedder
+from misc.searching.locking import locked
+from misc.searching.place import Place
+
+PLACE = Place("Toy")
+RESUME = ["--resume", "model.pth", "--name", "Toy"]
+INDEX = Path("data/Toy/index")
+
+
+@pytest.fixture
+def parts(collection):
+    """The checkpoint and the collection."""
+    embedder = Embedder(Path("model.pth"), torch.device("cpu"))
+    return embedder, Collection("Toy", Path("data/Toy"), embedder.config, embedder.experts)
+
+
+@contextlib.contextmanager
+def waiting(caplog, work):
+    """Do `work` in a thread that has to wait until the block ends."""
+    caplog.set_level(logging.INFO)
+    errors = []
+
+    def run():
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    with locked(INDEX):
+        caplog.clear()
+        thread.start()
+        until(lambda: f"{INDEX}: waits for another process, which has begun" in caplog.text or errors)
+        yield
+        assert thread.is_alive() or errors
+    thread.join(60)
+    assert not thread.is_alive() and not errors, errors
+
+
+def videos():
+    store = PLACE.open()
+    found = store.videos.ids
+    store.close()
+    return found
+
+
+def test_a_change_waits_and_is_made_of_what_is_there_then(parts, caplog):
+    embedder, collection = parts
+    build(embedder, collection, PLACE, "flat")
+    everything, before = videos(), Path(shutil.copytree(INDEX, "before"))
+    shrink(PLACE, ["video0"])
+    after = Path(shutil.copytree(INDEX, "after"))
+    with waiting(caplog, lambda: shrink(PLACE, ["video1"])):
+        put(before)
+    assert set(videos()) == set(everything) - {"video1"}
+    added = []
+    with waiting(caplog, lambda: added.append(extend(embedder, collection, PLACE, None))):
+        put(after)
+    assert added == [1] and set(videos()) == set(everything)
+    with waiting(caplog, lambda: added.append(extend(embedder, collection, PLACE, None))):
+        put(before)
+    assert added == [1, 0]
+
+
+def put(folder):
+    """What another process would write."""
+    for path in INDEX.iterdir():
+        if path.name != ".lock":
+            path.unlink()
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == "index.json"):
+        if path.name != ".lock":
+            shutil.copy(path, INDEX)
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing_only", "change", "built"),
+    [
+        ("flat", True, None, False),
+        ("hnsw", True, None, False),  # a first search takes the index that is there
+        ("flat", False, None, False),
+        ("hnsw", False, None, True),
+        ("flat", False, "lacks one", True),
+        ("flat", False, "damaged", True),
+        ("flat", True, "none", True),  # the other process was killed
+        ("flat", False, "none", True),
+    ],
+)
+def test_what_another_process_has_built_is_not_built_again(parts, caplog, kind, missing_only, change, built):
+    embedder, collection = parts
+    build(embedder, collection, PLACE, "flat")
+    if change == "lacks one":
+        shrink(PLACE, ["video0"])
+    there = Path(shutil.copytree(INDEX, "there"))
+    for path in there.glob("111.*.faiss"):
+        if change == "damaged":
+            path.write_bytes(b"damaged")
+    shutil.rmtree(INDEX)
+    with waiting(caplog, lambda: build(embedder, collection, PLACE, kind, missing_only)):
+        if change != "none":
+            put(there)
+    assert ("patterns of experts" in caplog.text) == built
+    assert ("the other process has built it: it is used as it is" in caplog.text) != built
+    assert len(videos()) == len(collection.ids)
+
+
+def test_a_build_that_has_not_waited_is_done(parts, caplog):
+    caplog.set_level(logging.INFO)
+    for _ in range(2):
+        build(*parts, PLACE, "flat")
+    assert caplog.text.count("patterns of experts") == 2
+
+
+def test_an_index_in_milvus_waits_too(tmp_path, monkeypatch, caplog):
+    pytest.importorskip("milvus_lite")
+    from misc.searching.milvus_store import MilvusStore
+
+    monkeypatch.chdir(tmp_path)
+    INDEX.mkdir(parents=True)
+    stores = []
+    with waiting(caplog, lambda: stores.append(MilvusStore("x.db", "Toy", INDEX, make_about(["a"], [4])))):
+        assert not stores
+    assert stores[0].waited
+    stores[0].close()
+
+
+@contextlib.contextmanager
+def started(*arguments):
+    """The command in a process of its own, when it waits, and its lines until then."""
+    heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    command = [sys.executable, ROOT / "misc" / "search.py", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, preexec_fn=heeded, env=environment) as process:
+        try:
+            yield process, list(iter(functools.partial(line_before_waiting, process), None))
+        finally:
+            process.kill()
+
+
+def line_before_waiting(process):
+    line = process.stderr.readline()
+    assert line, "it has ended"
+    return None if "waits for another process" in line else line
+
+
+@pytest.mark.slow
+def test_two_first_searches_build_one_index(collection):
+    search = ["--video", "video3", *RESUME, "--json"]
+    INDEX.mkdir(parents=True)
+    with contextlib.ExitStack() as stack:
+        with locked(INDEX):
+            processes = [stack.enter_context(started(*search)) for _ in range(2)]
+        results = [(*process.communicate(), process.returncode, first) for process, first in processes]
+    assert [code for _, _, code, _ in results] == [0, 0], results
+    assert results[0][0] == results[1][0] != ""
+    assert all(first == ["no index of Toy yet: it is built\n"] for *_, first in results)
+    rest = sorted((err for _, err, *_ in results), key=len)
+    assert sum("44 videos in" in err for err in rest) == 1
+    assert sum("the other process has built it: it is used as it is" in err for err in rest) == 1
+
+
+@pytest.mark.slow
+def test_waiting_can_be_interrupted(parts):
+    build(*parts, PLACE, "flat")
+    before = videos()
+    with locked(INDEX), started("remove", "--name", "Toy", "video0") as (process, _):
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, out, err.splitlines()[-1]) == (130, "", "interrupted") and "Traceback" not in err
+    assert videos() == before
