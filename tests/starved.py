@@ -1,13 +1,15 @@
 """`train.py` or `test.py` (COMMAND), in which something is used up or ends, by environment FAULT.
 
-"files": open files, beyond what is checked at the start; "processes": none can be started; "killed": a worker is killed
-while it reads.
+"files": open files, beyond what is checked at the start; "processes": none can be started; "threads": none that hands
+work to a worker; "killed": a worker is killed while it reads.
 """
 
 import importlib
+import multiprocessing
 import os
 import resource
 import signal
+import threading
 
 from data_loader import data_loaders
 
@@ -15,6 +17,13 @@ from data_loader import data_loaders
 def fail_to_fork():
     """Fail as Linux does at a limit of processes."""
     raise BlockingIOError(11, "Resource temporarily unavailable")
+
+
+def fail_to_start(self, original=threading.Thread.start):
+    """Fail as Python does at a limit of threads, when a worker is there already."""
+    if self.name == "QueueFeederThread" and multiprocessing.active_children():
+        raise RuntimeError("can't start new thread")
+    original(self)
 
 
 def kill_worker(self, key):
@@ -30,6 +39,8 @@ if __name__ == "__main__":
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     elif fault == "processes":
         os.fork = fail_to_fork
+    elif fault == "threads":
+        threading.Thread.start = fail_to_start
     else:
         data_loaders.ExpertDataset.__getitem__ = kill_worker
     importlib.import_module(os.environ["COMMAND"]).main()

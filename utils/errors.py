@@ -35,8 +35,8 @@ def _message(error: Exception) -> str:
     return one_line(text)
 
 
-def _resource_reason(error: Exception) -> str | None:
-    """Return one line on an error by which torch or Python say that something is used up; None for any other error."""
+def _worker_reason(error: Exception) -> str | None:
+    """Return one line on an error by which torch or Python say what workers lack, or that one has ended; None for others."""
     what, told = one_line(str(error)), _message(error)
     if "Too many open files" in what:
         return f"too many open files; raise the limit (ulimit -n), {WITHOUT_WORKERS}"
@@ -47,13 +47,11 @@ def _resource_reason(error: Exception) -> str | None:
         return f"no further process or thread can be started; raise the limit (ulimit -u), {WITHOUT_WORKERS}"
     if "DataLoader worker" in what or "Pin memory thread" in what:
         return f"a process that reads data has ended, perhaps for lack of memory, open files or processes ({told})"
-    if isinstance(error, MemoryError) or any(words in what for words in OUT_OF_MEMORY):
-        return f"not enough memory ({told})"
     return None
 
 
 def _ignore(*_: object) -> None:
-    """Take no notice of an error that cannot be raised."""
+    """Take no notice of an error that cannot be raised, as where torch cleans up after workers that it could not start."""
 
 
 def counts_text(counts: Counter[str]) -> str:
@@ -86,14 +84,18 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
             sys.exit(141)  # as a shell says of a command that SIGPIPE ended
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.EAGAIN) and not error.filename:
-                sys.unraisablehook = _ignore  # of iterators of torch that could not start their workers
-                reason = _resource_reason(error)
+                reason = _worker_reason(error)
+                sys.unraisablehook = _ignore
             else:
                 reason = f"{one_line(str(error.filename or 'file system'))}: {error.strerror or _message(error)}"
             print(f"error: {reason}", file=sys.stderr)
             sys.exit(2)
         except (MemoryError, RuntimeError) as error:
-            if (reason := _resource_reason(error)) is None:
+            if reason := _worker_reason(error):
+                sys.unraisablehook = _ignore
+            elif isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+                reason = f"not enough memory ({_message(error)})"
+            else:
                 raise
             print(f"error: {reason}", file=sys.stderr)
             sys.exit(2)

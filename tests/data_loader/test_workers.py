@@ -81,6 +81,7 @@ def test_a_training_below_a_low_limit_says_so(limits, refused):
 ENDS = {
     "files": "open files",
     "processes": "no further process or thread can be started",
+    "threads": "no further process or thread can be started",
     "killed": "a process that reads data has ended",
 }
 

@@ -12,6 +12,12 @@ from utils.errors import NO_ROOM, InputError, command
 from utils.interrupts import Terminated
 
 
+@pytest.fixture(autouse=True)
+def hook_as_before(monkeypatch):
+    """A command that ends for want of workers, in this process, takes no notice of what cannot be raised any more."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+
+
 @pytest.mark.parametrize(
     ("problem", "code", "line"),
     [
