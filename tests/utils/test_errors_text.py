@@ -1,0 +1,12 @@
+"""Counts and names in messages."""
+
+from collections import Counter
+
+from utils.errors import counts_text, first_names
+
+
+def test_counts_are_sorted_and_the_first_names_are_shown():
+    assert counts_text(Counter()) == ""
+    assert counts_text(Counter({".txt": 1, ".srt": 1, ".jpg": 3})) == "3 .jpg, 1 .srt, 1 .txt"
+    assert first_names(["a", "b\x1b[2J", "c"]) == r"'a', 'b\x1b[2J', 'c'"
+    assert first_names(["a"] * 5, 2) == "'a', 'a' and 3 more"
