@@ -2,7 +2,8 @@
 
 Each file below --videos is decoded once, and each expert of the config looks at it; `misc/extractors/` has them. A video's
 id is its path below that folder without the suffix. What was done is kept: the same command goes on where it was
-interrupted, and looks only at what is new or changed. Files that cannot be used are in data/<Name>/failures.json.
+interrupted, and looks only at what is new or changed. Files that cannot be used are in data/<Name>/failures.json, those that
+are used without a damaged part in data/<Name>/warnings.json.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from misc.extractors.settings import DEFAULT, read_settings
 from misc.extractors.text import TextEncoder, text_encoder
 from misc.extractors.work import Outcome, Task, Work
 from misc.jobs import cores
-from misc.own_files import EXTRACTION, FAILURES
+from misc.own_files import EXTRACTION, FAILURES, WARNINGS
 from utils.errors import InputError, command, counts_text, first_names
 from utils.files import atomic_write, lock, remove_temporary, write_json
 from utils.progress import bar
@@ -145,7 +146,7 @@ def write_archive(collection: Collection, about: dict[str, dict], encoder: TextE
         )
     texts, parts = parts_of(collection, args, done)
     folder.mkdir(parents=True, exist_ok=True)
-    counts = archive.write_experts(folder, done, collection.shards, list(settings.experts))
+    counts, warnings = archive.write_experts(folder, done, collection.shards, list(settings.experts))
     if texts:
         archive.write_captions(folder, texts, encoder)
     elif kept := archive.kept_lists(folder, set(done)):
@@ -160,6 +161,13 @@ def write_archive(collection: Collection, about: dict[str, dict], encoder: TextE
     content = {"name": collection.name, "videos": len(done), "text": text, "settings": settings.model_dump()}
     write_json(collection.folder / EXTRACTION, content | {"experts": experts})
     print(f"{folder}: {len(done)} videos; with {', '.join(f'{name} {count}' for name, count in counts.items())}")
+    write_json(collection.folder / WARNINGS, warnings)
+    if warnings:
+        first = next(iter(warnings))
+        print(
+            f"{collection.folder / WARNINGS}: {len(warnings)} videos are used without a damaged part, "
+            f"first {first!r}: {warnings[first][0]}"
+        )
     if failures := list(collection.failures):
         path, names = collection.folder / FAILURES, first_names(failures)
         print(f"{path}: {len(failures)} files cannot be used, with the reason of each: {names}")

@@ -5,3 +5,4 @@ VERSIONS = "versions.json"  # video -> what tells whether its experts have chang
 WORDS = "-words.json"  # after the name of an expert: video -> the words that it recognised, in symlinked-feats
 EXTRACTION = "extraction.json"  # how the experts were extracted
 FAILURES = "failures.json"  # video -> its file, and why that cannot be used
+WARNINGS = "warnings.json"  # video -> what of its file cannot be used, while the rest is

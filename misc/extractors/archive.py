@@ -23,11 +23,17 @@ MAP = b"\xdf"  # begins a map in msgpack, before the number of its entries in fo
 CHUNK = 1024  # captions that are encoded before they are written
 
 
-def write_experts(folder: Path, ids: Sequence[str], shards: Shards, names: Sequence[str]) -> dict[str, int]:
-    """Write `<expert>.mp` and, of those that recognise words, `<expert>-words.json`: expert -> videos that have it.
+def write_experts(
+    folder: Path, ids: Sequence[str], shards: Shards, names: Sequence[str]
+) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """Write `<expert>.mp` and, for those that recognise words, `<expert>-words.json`.
 
     Files of experts that no video has are deleted.
+
+    Returns:
+        expert -> number of videos that have it; video -> warnings, for those that have some.
     """
+    warnings: dict[str, list[str]] = {}
     counts = dict.fromkeys(names, 0)
     words: dict[str, dict[str, list[str]]] = {}
     versions: dict[str, str] = {}
@@ -39,6 +45,8 @@ def write_experts(folder: Path, ids: Sequence[str], shards: Shards, names: Seque
         for video in bar(ids, "collecting features"):
             shard = shards.read(video)
             found, versions[video] = shard.found, shard.version(names)
+            if shard.warnings:
+                warnings[video] = shard.warnings
             for name in names:
                 if found[name] is not None:
                     counts[name] += 1
@@ -57,7 +65,7 @@ def write_experts(folder: Path, ids: Sequence[str], shards: Shards, names: Seque
             recognised.unlink(missing_ok=True)
         if not counts[name]:
             path.unlink()
-    return counts
+    return counts, warnings
 
 
 def remove_experts(folder: Path, names: Sequence[str]) -> None:

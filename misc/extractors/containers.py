@@ -4,6 +4,8 @@ import mimetypes
 import struct
 from pathlib import Path
 
+import av
+
 # Videos alone: playlists, and others that name further files or addresses to read, are none.
 FORMATS = (
     *("3g2", "3gp", "asf", "avi", "dv", "flv", "gif", "h264", "hevc", "ivf", "m4a", "m4v", "matroska", "mj2", "mov", "mp4"),
@@ -22,8 +24,14 @@ SUFFIXES = {
     ("ogg",): (".ogv", ".ogg", ".ogm"),
     ("gif",): (".gif",),
 }
+SLACK = 0.1  # seconds that may lack of the length that a container promises, beside `TRUNCATED`
 TRUNCATED = 0.1  # the share that may lack of what a file says it has
 HEAD = 1 << 14  # bytes in which an AVI file describes its streams
+UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # of an AVI file that was written through a pipe
+# Formats whose headers say how long a file is. Of others FFmpeg estimates it, by the last time or the size.
+WITH_LENGTH = ("asf", "avi", "flv", "gif", "ivf", "matroska", "mov", "mxf", "nut", "rm", "wtv")
+LENGTH_FROM_ZERO = ("asf", "matroska", "nut")  # those of them that count the time before the first packet
+CAN_JUMP_AHEAD = 0x0200  # AVFMT_TS_DISCONT of libavformat
 
 
 def wrong_suffix(path: Path, found: str) -> str | None:
@@ -45,6 +53,39 @@ def wrong_suffix(path: Path, found: str) -> str | None:
     return f"its suffix {suffix} is wrong: by its content it is {found}{expected}"
 
 
+def can_jump_ahead(form: av.ContainerFormat) -> bool:
+    """Return whether the clock of files of a format may jump ahead without a picture being shown for so long."""
+    return bool(form.flags & CAN_JUMP_AHEAD)
+
+
+def missing_seconds(path: Path, form: str, length: float, start: float, end: float) -> str | None:
+    """Return how much of a file is missing if it is more than `TRUNCATED` of what its header says, otherwise None.
+
+    Args:
+        form: the format, as FFmpeg calls it.
+        length: seconds of the file by its header.
+        start, end: seconds when the first packet begins and the last one ends.
+    """
+    names = set(form.split(","))
+    if not names.intersection(WITH_LENGTH) or ("avi" in names and _riff_size(path) is None):
+        return None
+    if start > TRUNCATED * length + SLACK:  # times begin late
+        if names.intersection(LENGTH_FROM_ZERO):
+            length -= start
+        elif start < length:  # a segment of a longer presentation, whose length the header has
+            return None
+    if end - start < (1 - TRUNCATED) * length - SLACK:
+        return f"cut off: it ends after {end - start:.1f} of {length:.1f} s"
+    return None
+
+
+def _riff_size(path: Path) -> int | None:
+    """Return the bytes that an AVI file says it has, or None if it was written without knowing them."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8)[4:], "little")
+    return None if size in UNKNOWN_SIZES else size + 8
+
+
 def contradiction_of_avi(path: Path) -> str | None:
     """What an AVI file says of itself that cannot be, None if nothing: FFmpeg would invent a rate, or take what is left.
 
@@ -52,8 +93,8 @@ def contradiction_of_avi(path: Path) -> str | None:
     """
     with path.open("rb") as file:
         head = file.read(HEAD)
-    there, said = path.stat().st_size, 8 + int.from_bytes(head[4:8], "little")
-    if there < (1 - TRUNCATED) * said:
+    there, said = path.stat().st_size, _riff_size(path)
+    if said is not None and there < (1 - TRUNCATED) * said:
         return f"cut off: it has {there} of {said} bytes"
     at = head.find(b"vids", head.find(b"strh"))
     if 0 <= at <= len(head) - 28 and 0 in struct.unpack_from("<II", head, at + 20):  # scale and rate

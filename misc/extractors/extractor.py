@@ -30,14 +30,16 @@ class Media:
     """A decoded video.
 
     Attributes:
-        frames: (T, H, W, 3) uint8, evenly spread over the video; T is 0 where there is no picture.
-        times: (T,), seconds from the start.
+        frames: (T, H, W, 3) uint8, those that are shown at `times`; T is 0 where there is no picture.
+        times: (T,), evenly spaced, seconds from the start. A frame that is shown for long is there several times.
         sound: (S,) float32, mono, from -1 to 1, at `SAMPLE_RATE`; None where there is no sound track.
+        warnings: one line per flaw of the file, of which the rest is used.
     """
 
     frames: np.ndarray
     times: np.ndarray
     sound: np.ndarray | None
+    warnings: tuple[str, ...] = ()
 
     def spread(self, number: int) -> np.ndarray:
         """`number` of the frames, evenly spread, or all if there are no more: (n, H, W, 3)."""

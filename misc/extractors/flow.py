@@ -8,6 +8,8 @@ from misc.extractors.text import import_or_explain
 SIDE = 160  # pixels, of the longer side
 DIRECTIONS, CELLS = 8, 3
 STILL = 0.1  # pixels a frame
+# Grey levels that coding may change a still picture by, and the share of its pixels that it may change more.
+MAX_NOISE, MAX_NOISY = 8, 1e-3
 DIM = DIRECTIONS + 2 * CELLS**2 + 6
 
 
@@ -29,9 +31,15 @@ class Extractor:
             return None
         chosen = np.unique(np.linspace(0, len(frames) - 2, self._frames).round().astype(int))
         grey = {i: self._small(frames[i]) for i in {*chosen, *(chosen + 1)}}
-        between = [self._cv.calcOpticalFlowFarneback(grey[i], grey[i + 1], None, 0.5, 4, 15, 3, 5, 1.2, 0) for i in chosen]
+        between = [self._flow(grey[i], grey[i + 1]) for i in chosen]
         described = [_described(flow, gap) for flow, gap in zip(between, seconds[chosen], strict=True)]
         return Found(np.stack(described).astype(np.float32))
+
+    def _flow(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return the flow (H, W, 2) between two grey pictures, 0 if they are equal: there would be some at the edges."""
+        if (self._cv.absdiff(first, second) > MAX_NOISE).mean() <= MAX_NOISY:
+            return np.zeros((*first.shape, 2), np.float32)
+        return self._cv.calcOpticalFlowFarneback(first, second, None, 0.5, 4, 15, 3, 5, 1.2, 0)
 
     def _small(self, frame: np.ndarray) -> np.ndarray:
         """A frame in grey, of `SIDE` at most."""

@@ -15,7 +15,7 @@ from utils.errors import InputError
 
 DEFAULT = Path(__file__).with_name("default.json")
 MOST_BYTES = 1 << 20
-VERSION = 2  # of what extractors make of a video: with another, all is extracted anew
+VERSION = 3  # of what extractors make of a video: with another, all is extracted anew
 
 
 class Frames(Section):

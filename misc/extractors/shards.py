@@ -25,11 +25,13 @@ class Shard:
         source: name, size and time of the file.
         recipes: expert -> digest of what it was extracted by.
         found: expert -> what it found, or None for nothing.
+        warnings: one line per part of the video that cannot be used.
     """
 
     source: list[Any]
     recipes: dict[str, str]
     found: dict[str, Found | None]
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
     def version(self, names: Sequence[str]) -> str:
         """A digest of what those experts found in a video."""
@@ -64,20 +66,23 @@ class Shards:
         shard.recipes |= {name: settings.recipe(name) for name in outcome.found}
         arrays = {name: found.features for name, found in shard.found.items() if found}
         words = {name: found.words for name, found in shard.found.items() if found and found.words is not None}
-        about = json.dumps({"id": task.id, "source": source, "recipes": shard.recipes, "words": words})
+        about = {"id": task.id, "source": source, "recipes": shard.recipes, "words": words}
+        about |= {"arrays": sorted(arrays), "warnings": outcome.warnings}
         path = self._path(task.id)
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
-            np.savez(file, **{ABOUT: np.frombuffer(about.encode(), np.uint8)}, **arrays)
+            np.savez(file, **{ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8)}, **arrays)
 
     def read(self, video: str) -> Shard | None:
         """What there is of a video; None if there is nothing, or it is damaged."""
         try:
             with self._path(video).open("rb") as file, np.load(file, allow_pickle=False) as content:
                 about = json.loads(content[ABOUT].tobytes())
-                recipes, words, there = about["recipes"], about["words"], set(content.files) - {ABOUT}
+                recipes, words, there = about["recipes"], about["words"], sorted(set(content.files) - {ABOUT})
                 found = {name: Found(content[name], words.get(name)) if name in there else None for name in recipes}
-                return Shard(about["source"], recipes, found) if about["id"] == video and there <= recipes.keys() else None
+                if about["id"] != video or there != about["arrays"]:
+                    return None
+                return Shard(about["source"], recipes, found, about["warnings"])
         except Exception:  # there are as many kinds of damage as of errors
             return None
 

@@ -39,12 +39,14 @@ class Outcome:
         found: of each expert that was wanted, what it found, or None for nothing.
         seconds: of decoding ("decode") and of each expert.
         failure: why the video cannot be used; then there is nothing else.
+        warnings: one line per part of the video that cannot be used.
     """
 
     task: Task
     found: dict[str, Found | None] = dataclasses.field(default_factory=dict)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     failure: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Work:
             return Outcome(task, failure=f"cannot be read ({error.strerror or error})")
         except Exception as error:  # whatever a library makes of a strange video: the others go on
             return Outcome(task, failure=f"{what}: {type(error).__name__}: {one_line(str(error))}")
-        return Outcome(task, found, seconds)
+        return Outcome(task, found, seconds, warnings=media.warnings)
 
     def about(self, names: Sequence[str]) -> dict[str, dict]:
         """The dimension of each expert and how its features are aggregated.

@@ -1,5 +1,6 @@
 """A query by a video file that is not in the collection: its experts are extracted as those of the collection were."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from misc.own_files import EXTRACTION
 from misc.searching.about import parsed, read_json
 from misc.searching.collection import Collection
 from utils.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 
 def experts_of_file(path: Path, collection: Collection, device: str) -> dict[str, np.ndarray]:
@@ -29,4 +32,6 @@ def experts_of_file(path: Path, collection: Collection, device: str) -> dict[str
     outcome = Work(settings.model_dump_json(), device, cores()).look(Task(path.name, path, wanted))
     if outcome.failure is not None:
         raise InputError(f"{path}: {outcome.failure}")
+    for warning in outcome.warnings:
+        logger.warning("%s: %s", path, warning)
     return {name: found.features for name, found in outcome.found.items() if found is not None}

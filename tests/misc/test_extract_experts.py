@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from films import damage
 from test_faults import OVERRIDES, PR_CAPBSET_DROP, read_only
 
 import train as train_command
@@ -356,6 +357,24 @@ def test_files_whose_names_differ_only_in_their_unicode_form(looked, extract):
     assert list(extract()[1]) == [unicodedata.normalize("NFC", "Käfer")]
     reason = f"its name differs from that of {first} only in the Unicode form of its letters, or its suffix"
     assert failures() == {second: {"file": second, "reason": reason}}
+
+
+def test_what_damage_costs_is_noted(looked, extract):
+    """Videos of which a part cannot be used: the reason stays when they are not looked at again."""
+    film("good.mkv")
+    damage(film("sound.mp4", 1), "audio", range(1, 5), size=None)
+    expected = {"sound": ["sound is left out: 4 of 9 packets cannot be decoded"]}
+    out, _ = extract()
+    line = f"data/Mine/warnings.json: 1 videos are used without a damaged part, first 'sound': {expected['sound'][0]}"
+    assert line in out and failures() == {}
+    assert json.loads(Path("data/Mine/warnings.json").read_text()) == expected
+    assert read(ARCHIVE / "audio.mp").keys() == {"good"}
+    assert (ARCHIVE / "all_list.txt").read_text().split() == ["good", "sound"]
+    out, seen = extract()
+    assert seen == {} and line in out and json.loads(Path("data/Mine/warnings.json").read_text()) == expected
+    film("sound.mp4", 1)
+    out, seen = extract()
+    assert list(seen) == ["sound"] and json.loads(Path("data/Mine/warnings.json").read_text()) == {}
 
 
 def test_hostile_and_broken_videos_are_noted_and_the_rest_goes_on(looked, extract):

@@ -54,6 +54,12 @@ def test_it_gives_back_what_it_was_given(shards, video):
     assert shards.read("b") is None and shards.missing("b", video, SETTINGS) == ("rgb", "ocr")
 
 
+def test_warnings_are_kept_until_the_video_is_looked_at_again(shards, video):
+    for warnings in ((), ("sound is left out",), ()):
+        shards.keep(Outcome(Task("a", video, ("rgb",)), {"rgb": FOUND["rgb"]}, warnings=warnings), SETTINGS)
+        assert shards.read("a").warnings == list(warnings)
+
+
 def test_experts_are_added_and_those_of_another_recipe_are_missing(shards, video):
     keep(shards, video, {"rgb": FOUND["rgb"]})
     assert shards.missing("a", video, SETTINGS) == ("ocr",)

@@ -288,7 +288,7 @@ def test_what_says_it_is_larger_or_slower_than_it_is_takes_no_memory(write, tmp_
         paths.append(write(f"{rate}.mkv", clips.flat(3), sound=sound, sample_rate=rate, packet=len(sound)))
     found = outcome(_decoded, [str(path) for path in paths], method="spawn")
     assert found.kind == "returned", found
-    assert ast.literal_eval(found.text)[0].startswith("no video, or damaged"), found
+    assert ast.literal_eval(found.text)[0].startswith("damaged: 1 of 2 pictures "), found
     assert found.growth < 150 * MIB, found
 
 
@@ -410,7 +410,8 @@ def test_mutations_are_media_or_refused(write):
     paths = [str(write(name, frames, 10, tone, **options)) for name, options in kinds.items()]
     found = outcome(_take_mutations, paths, 60, method="spawn")
     assert found.kind == "returned", found
-    assert all(min(counts) >= 3 for counts in ast.literal_eval(found.text)), found
+    *with_length, (whole, _) = ast.literal_eval(found.text)
+    assert all(min(counts) >= 3 for counts in with_length) and whole >= 3, found  # MPEG-TS does not say how long it is
     assert found.growth < 250 * MIB, found
 
 
