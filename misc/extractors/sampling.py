@@ -82,8 +82,7 @@ class FrameSampler:
             and self.first + len(self._kept) * self._interval + self._tolerance < seconds
         ):
             if isinstance(self._shown, av.VideoFrame):
-                picture = self._convert(self._shown)
-                self._shown = self._kept[-1] if self._kept and picture.shape != self._kept[0].shape else picture
+                self._shown = self._convert(self._shown)  # once, however long it is shown
             self._kept.append(self._shown)
 
 
