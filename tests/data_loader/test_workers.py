@@ -1,5 +1,6 @@
 """Workers that have too little of something, or end: one line, and nobody waits for them."""
 
+import gc
 import os
 import resource
 import subprocess
@@ -67,6 +68,7 @@ def test_a_hard_limit_that_is_too_low_is_refused_before_any_worker_starts(limits
 
 
 def test_the_number_of_open_files(tmp_path):
+    gc.collect()  # files of earlier tests
     before = workers._num_open_files()
     with (tmp_path / "a").open("w"), (tmp_path / "b").open("w"):
         assert workers._num_open_files() == before + 2

@@ -216,4 +216,4 @@ def test_names_meet_ids_in_any_unicode_form(tmp_path_factory, name, caption_form
     for part, listed in zip(PARTS, (video, "y", "z"), strict=True):
         (folder / f"{part}_list.txt").write_text(unicodedata.normalize(list_form, listed))
     parts, left_out = given_splits(folder, {video: [], "y": [], "z": []})
-    assert (parts["train"], left_out) == ([video], 0)
+    assert (parts["train"], left_out) == ([video], [])
