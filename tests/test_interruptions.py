@@ -45,10 +45,10 @@ def test_a_signal_saves_the_epoch_in_its_midst(run, monkeypatch, number, code, w
                 os.kill(os.getpid(), number)
             add(self, loss, step)
 
-        def stopped(*args):
+        def stopped(*args, **settings_of_run):
             if len(steps) == 6 and moment == "evaluation":
                 os.kill(os.getpid(), number)
-            return evaluate(*args)
+            return evaluate(*args, **settings_of_run)
 
         patched.setattr(LossSum, "add", noted)
         patched.setattr(trainer_module, "evaluate", stopped)

@@ -70,7 +70,7 @@ def build(config, loaders):
     net = config.init("arch", model, **model_arguments(config))
     optimizer = build_optimizer(config["optimizer"], net.parameters())
     schedule = config.init("lr_scheduler", torch.optim.lr_scheduler, optimizer=optimizer)
-    return Trainer(net, MaxMarginRankingLoss(), [], optimizer, schedule, config, loaders, CPU)
+    return Trainer(net, MaxMarginRankingLoss(), optimizer, schedule, config, loaders, CPU)
 
 
 def train(trainer, epochs):
