@@ -107,9 +107,7 @@ class ConfigParser:
                     f"{config.source}: {key} is '{path}', outside of the working folder; if you want that, say so with "
                     f"--set {key}={path}"
                 )
-        data = config["data_loader"]["args"]
-        if "cache_dir" not in data and not _is_in_working_folder(data["data_dir"]) and not _is_given(DATA_DIR, given):
-            path = data["data_dir"]
+        if (path := config.data_dir_elsewhere()) is not None and not _is_given(DATA_DIR, given):
             config.cache_refusal = (
                 f"{config.source}: {DATA_DIR} is '{path}', outside of the working folder; if caches may be made there, say "
                 f"so with --set {DATA_DIR}={path}, or choose a place by data_loader.args.cache_dir"
@@ -168,6 +166,11 @@ class ConfigParser:
         chosen = [path.parent for path in results if checkpoint.resolve().is_relative_to(path)]
         inside = [key for key, path in paths.items() if _is_in_working_folder(path) or Path(path).resolve() in chosen]
         return {key: path for key, path in paths.items() if key not in inside}
+
+    def data_dir_elsewhere(self) -> str | None:
+        """Return the folder of the features if caches are made in it and it is outside of the working folder."""
+        data = self["data_loader"]["args"]
+        return None if "cache_dir" in data or _is_in_working_folder(data["data_dir"]) else data["data_dir"]
 
     def as_dict(self) -> dict:
         """A copy of the content, defaults included."""

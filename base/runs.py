@@ -16,7 +16,7 @@ from base.checkpoint import BEST, INTERRUPTED, load_checkpoint, oldest_first
 from base.distributed import launcher
 from base.experiment import CONFIG, METRICS, SUMMARY, Experiment
 from base.monitor import Monitor
-from parse_config import ConfigParser
+from parse_config import DATA_DIR, ConfigParser
 from utils.errors import InputError
 from utils.files import locked
 
@@ -180,7 +180,10 @@ def how_to_go_on(saved: Path | None, config: ConfigParser, device: torch.device)
     if saved is None:
         return "interrupted before the first checkpoint"
     options = "" if device.type == "cpu" else f" --device {device.index}"
-    options += "".join(f" --set {shlex.quote(f'{key}={path}')}" for key, path in config.elsewhere(saved).items())
+    paths = config.elsewhere(saved)
+    if (folder := config.data_dir_elsewhere()) is not None:
+        paths[DATA_DIR] = folder
+    options += "".join(f" --set {shlex.quote(f'{key}={path}')}" for key, path in paths.items())
     return f"interrupted; go on with: {' '.join(launcher())} train.py --resume {saved}{options}"
 
 

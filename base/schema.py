@@ -174,7 +174,7 @@ class Config(Section):
     lr_scheduler: Typed | None = None
     loss: Loss | None = None
     metrics: Annotated[list[Literal["t2v_metrics", "v2t_metrics"]], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]
-    v2t_ties: Literal["published"] | None = None
+    v2t_ties: Literal["expected", "published"] | None = None
     evaluation_memory: PositiveInt = 1024
     visualizer: Visualizer | None = None
     trainer: Trainer | None = None

@@ -52,6 +52,8 @@ def validate(config: dict, training: bool) -> dict:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise InputError(_explain(problems[0]) + more) from None
     checked = validated.model_dump(exclude_none=True)
+    if checked.get("v2t_ties") == "expected":  # the default, which configs of earlier runs do not name
+        del checked["v2t_ties"]
     if training:
         for section in ("optimizer", "loss", "trainer"):
             if section not in checked:

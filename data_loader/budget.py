@@ -30,7 +30,9 @@ class Budget:
         """
         self.left -= number
         if self.left < 0:
-            raise RefusedError(f"more than {self.whole} bytes, as a file of its size may")
+            raise RefusedError(
+                f"more than {self.whole} bytes once it is read, too many for its size: items may share arrays"
+            )
 
     def spend(self, value: Any) -> None:
         """Take what a value holds.
@@ -62,7 +64,7 @@ class Budget:
             self.spend_bytes(A_REFERENCE * (1 + len(value)))
             return value
         if not isinstance(value, PLAIN):
-            raise RefusedError(f"a {type(value).__name__} where it should hold a value")
+            raise RefusedError("an object that is not an array, text, number or container")
         return ()
 
 

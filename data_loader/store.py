@@ -107,13 +107,13 @@ def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None
     try:
         status = source.stat()
         about = {"version": VERSION, "size": status.st_size, "time": status.st_mtime_ns, "settings": encoder.settings}
-        if table := _opened(source, cache, about):
+        if (table := _opened(source, cache, about)) is not None:  # one without items is false
             return table
         if refusal is not None:
             raise InputError(refusal)
         folder.mkdir(parents=True, exist_ok=True)
         with in_turn(folder, str(cache)):
-            if table := _opened(source, cache, about):  # by now
+            if (table := _opened(source, cache, about)) is not None:  # by now
                 return table
             if _is_of(cache, about):
                 logger.warning("%s: damaged, it is made anew", cache)

@@ -209,10 +209,14 @@ def test_a_checkpoint_does_not_say_where_caches_are_made_outside_of_the_working_
     shutil.rmtree(outside)
 
 
-def test_a_run_elsewhere_goes_on_there(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("key", ["cache_dir", "data_dir"])
+def test_a_run_elsewhere_goes_on_there(run, tmp_path, monkeypatch, key):
     """The folder that a checkpoint lies in is one that was chosen; any other is in the command that is printed."""
     elsewhere = tmp_path.parent / f"{tmp_path.name}-elsewhere"
-    places = ("--set", f"trainer.save_dir={elsewhere}", "--set", f"data_loader.args.cache_dir={elsewhere}/cache")
+    path = elsewhere / "Toy"
+    if key == "data_dir":
+        shutil.copytree("data/Toy", path)
+    places = ("--set", f"trainer.save_dir={elsewhere}", "--set", f"data_loader.args.{key}={path}")
     with monkeypatch.context() as patched:
         original = train_command.Trainer._train_epoch
 
@@ -225,7 +229,8 @@ def test_a_run_elsewhere_goes_on_there(run, tmp_path, monkeypatch):
         code, out, _ = run(train_command, "--config", CONFIG, *places)
     assert code == 130
     words = shlex.split(out.rpartition("go on with: python train.py ")[2].splitlines()[0])
-    assert words[2:] == ["--set", f"data_loader.args.cache_dir={elsewhere}/cache"]
+    assert words[2:] == ["--set", f"data_loader.args.{key}={path}"]
+    shutil.rmtree(path if key == "cache_dir" else path / "cache")
     code, out, err = run(train_command, *words)
     assert code == 0 and "epoch 2/3" in out, err
     shutil.rmtree(elsewhere)

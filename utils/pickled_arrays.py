@@ -74,7 +74,7 @@ def array_from_bytes(content: Any, dtype: Any, shape: Any, order: str = "C", axe
         RefusedError: `content` is neither bytes nor bytearray, or dtype, shape and order do not fit it.
     """
     if type(content) not in (bytes, bytearray):
-        raise RefusedError(f"an array whose content is a {type(content).__name__}")
+        raise RefusedError(f"an array whose content is of type {type(content).__name__}")
     if not isinstance(dtype, np.dtype) or dtype.hasobject or not dtype.itemsize:
         raise RefusedError("an array of bytes without a dtype of numbers or texts")
     if len(content) != _num_items(shape) * dtype.itemsize:

@@ -117,6 +117,11 @@ class FaissStore:
         for pattern, index in self._indexes.items():
             kind = self.about.kind if len(index) >= SMALL else "flat"
             if kind != index.kind or index.is_worn():
+                if index.kind != "flat":
+                    made = "exact now" if kind == "flat" else "made anew"
+                    logger.info(
+                        "%s: pattern %s: %s index of %d videos, %s", self.place, pattern, index.kind, len(index), made
+                    )
                 self._indexes[pattern] = index.settled(kind)
                 self._files.pop(pattern, None)
 

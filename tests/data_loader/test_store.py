@@ -164,6 +164,14 @@ def test_a_cache_with_a_damaged_index_is_made_anew(tmp_path, caplog):
     assert_holds(open_table(source, FRAMES, tmp_path / "cache"), {name: [x] for name, x in content.items()})
 
 
+def test_the_cache_of_a_file_without_items_is_whole(tmp_path, caplog):
+    source = write(tmp_path / "speech.pickle", {})
+    for _ in range(2):
+        assert len(open_table(source, FRAMES, tmp_path / "cache")) == 0
+    assert len(open_table(source, FRAMES, tmp_path / "cache", refusal="no cache may be made")) == 0
+    assert "damaged" not in caplog.text
+
+
 def test_what_a_killed_conversion_left_goes_after_a_day(tmp_path):
     source = write(tmp_path / "rgb.pickle", {"a": np.ones((2, 6))})
     old, young = (tmp_path / f".rgb.pickle.vlad-6.h5.{pid}.tmp" for pid in (1, 2))

@@ -70,7 +70,7 @@ def test_programs_that_lend_nothing_are_read():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("view of an array that is set again", "an array whose content is a ndarray"),
+        ("view of an array that is set again", "an array whose content is of type ndarray"),
         ("array that is set twice", "a state for something that has none"),
         ("array that is set twice before anyone sees it", "an object whose state is set twice"),
         ("array that is set while it is duplicated", None),
@@ -80,7 +80,7 @@ def test_programs_that_lend_nothing_are_read():
         ("bytes under two arrays", "the content of an array in another place"),
         ("state of two arrays", "the content of an array in another place"),
         ("buffer of an array", "a view of a buffer"),
-        ("scalar of an array", "an array whose content is a ndarray"),
+        ("scalar of an array", "an array whose content is of type ndarray"),
         ("dtype that is set twice", "a state for something that has none"),
         ("item of an array that is set", "keys for something that is not a dict"),
         ("bytearray that grows under an array", "items for something that is not a list"),

@@ -260,6 +260,15 @@ def test_a_page_that_cannot_be_written_is_a_warning(visualizer, tmp_path, caplog
     assert "cannot be written" in caplog.text and caplog.records[-1].levelname == "WARNING"
 
 
+@pytest.mark.parametrize(
+    ("v2t_ties", "text"), [("expected", "never count against it"), ("published", "v2t_ties: published")]
+)
+def test_a_page_says_by_which_rule_ties_were_ranked(tmp_path, v2t_ties, text):
+    page = Visualizer(folder=tmp_path, name="toy 1", similarity="pairwise", v2t_ties=v2t_ties)
+    page.show(make_evaluation(), 1, "val")
+    assert text in (tmp_path / "index.html").read_text()
+
+
 def test_a_leaky_similarity_is_marked(visualizer, tmp_path):
     visualizer(similarity="paired-2019").show(make_evaluation(), 1, "val")
     assert shown(tmp_path / "page")["leaky"] is True

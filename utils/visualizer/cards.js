@@ -8,7 +8,7 @@ const UNKNOWN = "(text not known)";
 function makeCard(evaluation, direction, query) {
   const card = fromTemplate("card");
   const [rank, among] = card.querySelector(".rank").children;
-  rank.textContent = `rank ${query.rank}`;
+  rank.textContent = `rank ${Number(query.rank.toFixed(1))}`;
   const tied = Number.isInteger(query.rank) ? "" : ", tied";
   among.textContent = `of ${evaluation[direction].candidates.toLocaleString("en")}${tied}`;
   const fill = direction === "t2v" ? fillTextQuery : fillVideoQuery;

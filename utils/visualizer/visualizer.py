@@ -41,6 +41,7 @@ class Visualizer:
         name: what the page calls the run.
         similarity: by which captions and videos were compared.
         l2renorm: whether it divides by lengths instead of by the sum of weights.
+        v2t_ties: the rule for ties of `model.metric.v2t_ranks`.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Visualizer:
         name: str,
         similarity: str,
         l2renorm: bool = False,
+        v2t_ties: str = "expected",
     ):
         self.src_video_dir = src_video_dir
         self.vis_vid_freq = vis_vid_freq
@@ -61,6 +63,7 @@ class Visualizer:
         self.name = name
         self.similarity = similarity
         self.l2renorm = l2renorm
+        self.v2t_ties = v2t_ties
         self._written = False
 
     @classmethod
@@ -69,8 +72,8 @@ class Visualizer:
         if "visualizer" not in config:
             return None
         score = {key: config["arch"]["args"][key] for key in ("similarity", "l2renorm")}
-        name = f"{experiment.name} {experiment.run}"
-        return cls(**config["visualizer"]["args"], folder=experiment.web, name=name, **score)
+        name, ties = f"{experiment.name} {experiment.run}", config.get("v2t_ties") or "expected"
+        return cls(**config["visualizer"]["args"], folder=experiment.web, name=name, v2t_ties=ties, **score)
 
     def show_epoch(self, evaluation: "Evaluation", epoch: int, split: str) -> None:
         """Show the evaluation after an epoch of training, if it is one of those to be shown."""
@@ -135,6 +138,7 @@ class Visualizer:
             name=self.name,
             similarity=self.similarity,
             l2renorm=self.l2renorm,
+            v2t_ties=self.v2t_ties,
             evaluations=sorted(evaluations, key=lambda entry: (entry["epoch"], entry["number"])),
             latest=evaluations[-1]["number"],
         )

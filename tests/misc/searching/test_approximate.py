@@ -100,7 +100,8 @@ def recall(store, data, rows, k=10):
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
 @pytest.mark.parametrize("how", ["by topic", "at random"])
-def test_what_is_left_after_removals_is_found(tmp_path, monkeypatch, kind, how):
+def test_what_is_left_after_removals_is_found(tmp_path, monkeypatch, caplog, kind, how):
+    caplog.set_level(logging.INFO)
     monkeypatch.setattr(faiss_store, "SMALL", 300)
     data = Topics(2000, 50)
     built(tmp_path, data, kind)
@@ -119,6 +120,7 @@ def test_what_is_left_after_removals_is_found(tmp_path, monkeypatch, kind, how):
         assert_promise(store, data, rows)
         assert recall(store, data, rows) >= 0.95, share
         store.close()
+    assert f"{kind} index of {len(rows)} videos, exact now" in caplog.text
 
 
 @st.composite
