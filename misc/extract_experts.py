@@ -97,7 +97,7 @@ def parts_of(collection: Collection, args: argparse.Namespace, done: Sequence[st
     """The captions of videos that are done, and which of them are for training, validation and test."""
     if args.captions is None:
         return {}, {}
-    known, unknown = captions.read_captions(args.captions, collection.files)
+    known, unknown = captions.read_captions(args.captions, collection.files, collection.names)
     found = {video: known[video] for video in done if video in known}
     if failed := [video for video in known if video not in found]:
         print(f"{args.captions}: captions of {len(failed)} videos that cannot be used are left out: {first_names(failed)}")
@@ -109,7 +109,7 @@ def parts_of(collection: Collection, args: argparse.Namespace, done: Sequence[st
         count, names = len(without), first_names(without)
         print(f"{args.captions}: {count} videos have no caption: they can be searched, not trained on: {names}")
     if args.splits:
-        parts, left_out = captions.given_splits(args.splits, found)
+        parts, left_out = captions.given_splits(args.splits, found, collection.names)
         if left_out:
             reason = "not extracted, or without a caption"
             print(f"{args.splits}: {len(left_out)} videos are left out, {reason}: {first_names(left_out)}")
@@ -124,14 +124,14 @@ def refuse_captions(collection: Collection, args: argparse.Namespace) -> None:
     Raises:
         InputError: they are so, or cannot be read.
     """
-    known, unknown = captions.read_captions(args.captions, collection.files)
+    known, unknown = captions.read_captions(args.captions, collection.files, collection.names)
     if not known and unknown:
         expected = f"expected names such as '{next(iter(collection.files))}'"
         raise InputError(f"{args.captions}: none of {len(unknown)} names is a video, first {unknown[0]!r}, {expected}")
     if not known:
         raise InputError(f"{args.captions}: no caption that has words, expected some")
     if args.splits:
-        captions.given_splits(args.splits, known)
+        captions.given_splits(args.splits, known, collection.names)
 
 
 def write_archive(collection: Collection, about: dict[str, dict], encoder: TextEncoder, args: argparse.Namespace) -> None:

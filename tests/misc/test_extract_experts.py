@@ -251,6 +251,22 @@ def test_captions_of_a_video_that_fails_are_not_given_to_another(looked, extract
     assert len(read(ARCHIVE / "text-toy.mp")["v"]) == 1
 
 
+@pytest.mark.parametrize("other", ["red.mp4.part", "red.mp4.xyz"])
+def test_a_caption_that_names_a_file_belongs_to_it(looked, extract, other):
+    """The id of the other file would be red.mp4."""
+    film("red.mp4")
+    for i in range(4):
+        film(f"{i}.mkv", i)
+    Path("clips", other).write_bytes(b"partial")
+    Path("captions.csv").write_text("video,caption\nred,one\nred.mp4,two\n" + "".join(f"{i},three\n" for i in range(4)))
+    Path("splits").mkdir()
+    for part, listed in {"train": "0\n1", "val": "2", "test": "3\nred.mp4"}.items():
+        Path(f"splits/{part}_list.txt").write_text(listed)
+    out, _ = extract("--captions", "captions.csv", "--splits", "splits")
+    assert len(read(ARCHIVE / "text-toy.mp")["red"]) == 2
+    assert "left out" not in out and (ARCHIVE / "test_list.txt").read_text().splitlines() == ["3", "red"]
+
+
 @pytest.mark.parametrize(
     ("content", "arguments", "message"),
     [
@@ -456,15 +472,16 @@ def test_what_is_plainly_no_video_is_counted_once(looked, extract):
     film("good.mkv")
     beside = ["1.JPG", "2.jpg", "sub/3.jpg", "README.txt", "README", "Thumbs.db", "desktop.ini", "good.srt", "song.mp3"]
     hidden = [".DS_Store", "sub/._good.mkv"]
-    judged = ["moving.gif", "unknown", "strange.xyz", "list.m3u8", "broken.mp4", "sound.ogg"]
+    beside += ["good.mkv.part", "list.m3u8", "good.mkv~"]
+    judged = ["moving.gif", "unknown", "strange.xyz", "broken.mp4", "sound.ogg"]
     for name in [*beside, *hidden, *judged]:
         Path("clips", name).parent.mkdir(exist_ok=True)
         Path("clips", name).write_bytes(b"beside")
     out, _ = extract()
-    kinds = "3 .jpg, 1 .db, 1 .ini, 1 .mp3, 1 .srt, 1 .txt, 1 readme"
-    assert f"9 files are passed over that are plainly no videos: {kinds}\n" in out
+    kinds = "3 .jpg, 1 .db, 1 .ini, 1 .m3u8, 1 .mp3, 1 .part, 1 .srt, 1 .txt, 1 readme, 1 ~"
+    assert f"12 files are passed over that are plainly no videos: {kinds}\n" in out
     assert {failure["file"] for failure in failures().values()} == set(judged)
-    assert "failures.json: 6 files cannot be used, with the reason of each: 'broken', 'list', 'moving' and 3 more\n" in out
+    assert "failures.json: 5 files cannot be used, with the reason of each: 'broken', 'moving', 'sound' and 2 more\n" in out
 
 
 def test_animated_pictures_are_videos(looked, extract):
