@@ -190,7 +190,7 @@ def test_the_training_reads_it(films, extract, call):
     """Captions, features and splits are those that were given, and `train.py` runs through."""
     texts = captions(films)
     out, _ = extract("--captions", "captions.json", "--split", "60/20/20", "--seed", 5)
-    assert "7 train, 2 val, 2 test videos of 11 with captions" in out
+    assert "11 videos with captions: 7 train, 2 val, 2 test" in out
     assert "next: python train.py --config configs/Mine/train-full-ce.json" in out
     config = json.loads(Path("configs/Mine/train-full-ce.json").read_text())
     experts = {name: Expert(config["experts"][name]["dim"], aggregation="vlad") for name in CONFIG["experts"]}
@@ -224,8 +224,8 @@ def test_parts_that_are_given(films, extract):
     for part, listed in parts.items():
         Path("splits", f"{part}_list.txt").write_text("\n".join(listed))
     out, _ = extract("--captions", "captions.json", "--splits", "splits")
-    assert f"captions.json: 1 videos have no caption: they can be searched, not trained on: {last!r}\n" in out
-    assert f"splits: 2 videos are left out, not extracted, or without a caption: {last!r}, 'nowhere'\n" in out
+    assert f"captions.json: 1 video without a caption, which can be searched, not trained on: {last!r}\n" in out
+    assert f"splits: left out: 2 videos, not extracted, or without a caption: {last!r}, 'nowhere'\n" in out
     for part, listed in parts.items():
         found = (ARCHIVE / f"{part}_list.txt").read_text().splitlines()
         assert found == [name for name in listed if name not in (names[-1], "nowhere")]
@@ -236,9 +236,9 @@ def test_captions_of_others_are_told(films, extract):
     Path("clips/broken.mkv").write_bytes(b"")
     captions([*films, "nowhere", "broken"])
     out, _ = extract("--captions", "captions.json")
-    assert "captions.json: captions of 1 videos that cannot be used are left out: 'broken'\n" in out
-    assert "captions.json: captions of 1 names that are no video are left out: 'nowhere'\n" in out
-    assert "data/Mine/failures.json: 1 files cannot be used, with the reason of each: 'broken'\n" in out
+    assert "captions.json: left out are captions of 1 unusable video: 'broken'\n" in out
+    assert "captions.json: left out are captions of 1 name without a video: 'nowhere'\n" in out
+    assert "data/Mine/failures.json: 1 file cannot be used, with the reason of each: 'broken'\n" in out
     assert read(ARCHIVE / "text-toy.mp").keys() == set(films)
 
 
@@ -299,10 +299,13 @@ def test_a_config_of_somebody_is_left_alone(films, extract):
     extract("--captions", "captions.json")
     path = Path("configs/Mine/train-full-ce.json")
     made = path.read_bytes()
-    assert "left alone" not in extract("--captions", "captions.json")[0]
+    assert "is not changed" not in extract("--captions", "captions.json")[0]
     path.write_text('{"mine": 1}')
-    assert "it is left alone (delete it" in extract("--captions", "captions.json")[0]
+    line = f"{path} is there already, differs from the config of these videos and is not changed; "
+    assert f"{line}delete it to have it made anew\n" in extract("--captions", "captions.json")[0]
     assert path.read_text() == '{"mine": 1}'
+    path.with_name(".gitignore").unlink()  # as that of the project, which has none
+    assert f"{line}choose another --name to have a config made\n" in extract("--captions", "captions.json")[0]
     path.unlink()
     extract("--captions", "captions.json")
     assert path.read_bytes() == made
@@ -381,7 +384,7 @@ def test_what_damage_costs_is_noted(looked, extract):
     damage(film("sound.mp4", 1), "audio", range(1, 5), size=None)
     expected = {"sound": ["sound is left out: 4 of 9 packets cannot be decoded"]}
     out, _ = extract()
-    line = f"data/Mine/warnings.json: 1 videos are used without a damaged part, first 'sound': {expected['sound'][0]}"
+    line = f"data/Mine/warnings.json: 1 video used without a damaged part, first 'sound': {expected['sound'][0]}"
     assert line in out and failures() == {}
     assert json.loads(Path("data/Mine/warnings.json").read_text()) == expected
     assert read(ARCHIVE / "audio.mp").keys() == {"good"}
@@ -464,7 +467,7 @@ def test_what_lies_beside_a_video_does_not_take_its_place(looked, extract):
     assert Shards(Path("data/Mine/extracted")).read("a").source[0] == video.name
     assert sorted((ARCHIVE / "all_list.txt").read_text().splitlines()) == ["a", "other"]
     assert failures() == {}
-    assert "6 files are passed over that are plainly no videos: 1 .aac, 1 .html, 1 .jpg, 1 .json, 1 .srt, 1 .txt\n" in out
+    assert "6 files passed over, plainly no videos: 1 .aac, 1 .html, 1 .jpg, 1 .json, 1 .srt, 1 .txt\n" in out
 
 
 def test_what_is_plainly_no_video_is_counted_once(looked, extract):
@@ -479,7 +482,7 @@ def test_what_is_plainly_no_video_is_counted_once(looked, extract):
         Path("clips", name).write_bytes(b"beside")
     out, _ = extract()
     kinds = "3 .jpg, 1 .db, 1 .ini, 1 .m3u8, 1 .mp3, 1 .part, 1 .srt, 1 .txt, 1 readme, 1 ~"
-    assert f"12 files are passed over that are plainly no videos: {kinds}\n" in out
+    assert f"12 files passed over, plainly no videos: {kinds}\n" in out
     assert {failure["file"] for failure in failures().values()} == set(judged)
     assert "failures.json: 5 files cannot be used, with the reason of each: 'broken', 'moving', 'sound' and 2 more\n" in out
 
@@ -513,6 +516,10 @@ def test_configs_of_own_data_do_not_dirty_git(looked, extract):
     captions([film(f"{i}.mkv", i).stem for i in range(5)])
     extract("--captions", "captions.json")
     assert Path("configs/Mine/train-full-ce.json").exists() and untracked() == []
+    own = Path("configs/Mine/train-own.json")
+    own.write_text("{}")
+    assert untracked() == [str(own)]  # it is a person's
+    own.unlink()
     Path("configs/Mine/.gitignore").unlink()  # as an older version left it
     assert untracked() == ["configs/Mine/train-full-ce.json"]
     extract("--captions", "captions.json")
@@ -530,7 +537,7 @@ def test_none_that_can_be_used(looked, refused):
     Path("clips/a.txt").write_text("none")
     assert "expected some (links to folders are not followed; passed over: 1 .txt)" in refused()
     Path("clips/a.mp4").write_text("none")
-    assert "clips: none of 1 files can be used, first a.mp4: no video, or damaged" in refused()
+    assert "clips: none of 1 file can be used, first a.mp4: no video, or damaged" in refused()
     assert failures().keys() == {"a"} and not ARCHIVE.exists()
 
 
