@@ -555,6 +555,33 @@ def test_an_expert_that_fails_fails_its_video_alone(films, extract, monkeypatch)
     assert sorted((ARCHIVE / "all_list.txt").read_text().splitlines()) == sorted(set(films) - bright)
 
 
+def test_what_training_counts_as_missing_is_not_counted_as_found(looked, extract, call):
+    """The flow of still pictures is zeros, which a training takes for none."""
+    moving = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), np.uint8)
+    for i in range(5):
+        film(f"{i}.mkv", i)
+    clips.write(Path("clips/moving.mkv"), moving, 8, form="matroska")
+    Path("config.json").write_text(json.dumps({"experts": {x: {"extractor": x} for x in ("flow", "scene")}}))
+    captions(["moving", *"01234"])
+    Path("splits").mkdir()
+    for part, listed in {"train": "0 1 2 moving", "val": "3", "test": "4"}.items():
+        Path(f"splits/{part}_list.txt").write_text(listed.replace(" ", "\n"))
+    out, _ = extract("--captions", "captions.json", "--splits", "splits")
+    assert "6 videos; with flow 1, scene 6\n" in out and list(read(ARCHIVE / "flow.mp")) == ["moving"]
+    assert call(train_command, "--config", "configs/Mine/train-full-ce.json", "--set", "trainer.epochs=1",
+        "--set", "data_loader.args.batch_size=4", "--disable_workers")[0] == 0  # fmt: skip
+    log = next(Path("data/saved/log").rglob("*.log")).read_text()
+    assert "train: 4 videos, 8 captions; experts: flow 1 (25.0%)" in log
+    assert "val: 1 video, 2 captions; experts: flow 0 (0.0%)" in log
+
+
+def test_zeros_of_any_expert_are_none(looked, extract, monkeypatch):
+    film("a.mkv", 1, sound=False)
+    monkeypatch.setattr(Reader, "__call__", lambda self, media: Found(np.full((2, 6), 1e-9), ["word"]))  # 0 in float16
+    out, _ = extract()
+    assert "1 video; with scene 1, audio 0, reader 0\n" in out and not (ARCHIVE / "reader-words.json").exists()
+
+
 @pytest.mark.parametrize("features", [np.zeros((2, 5)), np.zeros(6), np.full((2, 6), np.nan)])
 def test_features_that_are_none_are_not_kept(looked, extract, monkeypatch, features):
     film("a.mkv"), film("b.mkv", 1)
