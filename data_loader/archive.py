@@ -16,7 +16,7 @@ from data_loader.feature_files import SUFFIXES, find_file, read_file
 from data_loader.lists import read_flags, read_list
 from data_loader.store import Table, open_table
 from data_loader.views import Captions, Features, Texts
-from utils.errors import InputError
+from utils.errors import InputError, count_text
 from utils.names import normalize_name
 
 logger = logging.getLogger(__name__)
@@ -73,12 +73,14 @@ class Archive:
         ids = self._named(part, text_feat, text_dim)
         if declared.size not in (None, len(ids)):
             where = self.folder if declared.ids is None else self.folder / declared.ids
-            logger.warning("%s: %d videos in part '%s', published are %d", where, len(ids), part, declared.size)
+            logger.warning(
+                "%s: %s in part '%s', published are %d", where, count_text(len(ids), "video"), part, declared.size
+            )
         if declared.drop_captionless:
             kept = self.with_captions(part, ids, text_feat, text_dim)
             if len(kept) < len(ids):
                 path = self._file(self.layout.text, text_feat, part, "text_feat")
-                logger.info("%s: %d videos without a caption are left out", path, len(ids) - len(kept))
+                logger.info("%s: left out: %s without a caption", path, count_text(len(ids) - len(kept), "video"))
             return kept
         return ids
 
@@ -105,9 +107,8 @@ class Archive:
         if train is None or not (self.folder / train).exists():
             return
         if both := sorted(set(read_list(self.folder / train, self._short)) & set(evaluation_ids)):
-            logger.warning(
-                "%s: %d videos are in both %s and %s, first '%s'", self.folder, len(both), train, evaluation, both[0]
-            )
+            number = count_text(len(both), "video")
+            logger.warning("%s: %s in both %s and %s, first '%s'", self.folder, number, train, evaluation, both[0])
 
     def features(self, name: str, expert: Expert, part: str, ids: list[str]) -> Features:
         """Expert `name` of each video of `part` in `ids`.
@@ -139,7 +140,7 @@ class Archive:
                 f"expected all (or experts.{name}.may_be_missing)"
             )
         if len(unused) == len(ids):
-            logger.warning("%s: none of the %d videos has this expert", path, len(ids))
+            logger.warning("%s: none of the %s has this expert", path, count_text(len(ids), "video"))
         elif unused and always:
             logger.warning("%s: empty, NaN or zeros for %d of %d videos, first '%s'", path, len(unused), len(ids), unused[0])
         return features

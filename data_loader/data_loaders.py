@@ -16,7 +16,7 @@ from data_loader.archive import Archive
 from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
 from data_loader.workers import initialize_worker, require_open_files
-from utils.errors import NO_ROOM, InputError
+from utils.errors import NO_ROOM, InputError, count_text
 
 MIB = 1 << 20
 # The words of a batch are there as they were read, one after the other, and padded.
@@ -157,7 +157,7 @@ class ExpertDataLoader:
             train_ids = archive.video_ids(parts[0], text_feat, text_dim)[: 2 * batch_size if mini else None]
             if len(train_ids) < batch_size:
                 raise InputError(
-                    f"{archive.folder}: {len(train_ids)} videos to train on, "
+                    f"{archive.folder}: {count_text(len(train_ids), 'video')} to train on, "
                     f"fewer than data_loader.args.batch_size {batch_size}"
                 )
             dataset = ExpertDataset(archive, parts[0], train_ids, max_captions=restrict_train_captions, **common)
@@ -182,7 +182,5 @@ class ExpertDataLoader:
     def _log(self, split: str, dataset: ExpertDataset) -> None:
         num_videos = len(dataset)
         available = ", ".join(f"{name} {n} ({n / num_videos:.1%})" for name, n in dataset.availability().items())
-        num_captions = sum(dataset.num_captions)
-        logger.info(
-            "%s, %s: %d videos, %d captions; experts: %s", self.dataset_name, split, num_videos, num_captions, available
-        )
+        videos, captions = count_text(num_videos, "video"), count_text(sum(dataset.num_captions), "caption")
+        logger.info("%s, %s: %s, %s; experts: %s", self.dataset_name, split, videos, captions, available)

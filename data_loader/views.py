@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_loader.store import Table
-from utils.errors import InputError
+from utils.errors import InputError, count_text
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class Captions:
             self._groups.append([kept] if fuse else [kept[k : k + 1] for k in range(len(kept))][:most])
             self._raw_shift.append(shift)
         if left_out:
-            logger.warning("%s: %d captions without a word are left out", vectors.source, left_out)
+            logger.warning("%s: left out: %s without a word", vectors.source, count_text(left_out, "caption"))
         if without_text:
             problem = f"for {len(without_text)} of {len(ids)} videos, first {without_text[0]}"
             logger.warning("%s: not as many texts as captions %s; theirs are left out", raw.source, problem)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from base.experiment import SUMMARY
+from utils.errors import count_text
 from utils.files import write_json
 
 # Of fewer, one video more or less moves R@1 by more than 2.
@@ -47,12 +48,15 @@ def format_table(
     Args:
         results: the values.
         spread: standard deviations, put in brackets.
-        videos: how many videos were ranked, put in the corner.
+        videos: how many videos were ranked, put in the corner, with the R@1 of chance below `MIN_VIDEOS`.
     """
     names = list(next(iter(results.values())))
+    corner = "" if videos is None else count_text(videos, "video")
+    if videos is not None and videos < MIN_VIDEOS:
+        corner += f", chance R@1 {chance_recall(1, videos):.1f}"
     cells = [
         [
-            "" if videos is None else f"{videos} videos",
+            corner,
             *(name.replace("geometric_mean_R1-R5-R10", "gmean(R1,R5,R10)") for name in names),
         ]
     ]
@@ -63,14 +67,19 @@ def format_table(
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
 
 
+def chance_recall(k: int, videos: int) -> float:
+    """Return the R@k of a random order of `videos`, in percent."""
+    return 100 * min(k, videos) / videos
+
+
 def warn_if_small(sizes: Mapping[str, int]) -> None:
     """Warn of each split, by its name, that has too few videos for figures that mean something."""
     for split, videos in sizes.items():
         if videos < MIN_VIDEOS:
-            chance = ", ".join(f"R@{k} {100 * min(k, videos) / videos:.1f}" for k in (1, 5, 10))
+            chance = ", ".join(f"R@{k} {chance_recall(k, videos):.1f}" for k in (1, 5, 10))
             logger.warning(
-                "split %s has only %d videos: a random order of them has %s, its figures mean little; expected %d or more",
-                split, videos, chance, MIN_VIDEOS,
+                "split %s has only %s: a random order has %s, its figures mean little; expected %d or more",
+                split, count_text(videos, "video"), chance, MIN_VIDEOS,
             )  # fmt: skip
 
 
@@ -111,5 +120,6 @@ def report_seeds(folder: Path, runs: Sequence[Mapping]) -> None:
     content = {"mean": mean, "std": std, "seeds": seeds, **shared, "v2t_ties": ", ".join(ties), "environments": environments}
     write_json(folder / SUMMARY, content)
     split = marked(shared["split"], shared["leaky"])
-    logger.info("%d seeds, split %s, mean (std):\n%s", len(runs), split, format_table(mean, std, runs[0].get("videos")))
+    table = format_table(mean, std, runs[0].get("videos"))
+    logger.info("%s, split %s, mean (std):\n%s", count_text(len(runs), "seed"), split, table)
     logger.info("summary: %s", folder / SUMMARY)

@@ -31,7 +31,7 @@ from misc.extractors.text import TextEncoder, text_encoder
 from misc.extractors.work import Outcome, Task, Work
 from misc.jobs import cores
 from misc.own_files import EXTRACTION, FAILURES, WARNINGS
-from utils.errors import InputError, command, counts_text, first_names
+from utils.errors import InputError, command, count_text, counts_text, first_names
 from utils.files import atomic_write, lock, remove_temporary, write_json
 from utils.progress import bar
 
@@ -49,8 +49,8 @@ def extract(collection: Collection, work: Work, engine: partial) -> None:
     there = len(collection.files) - len(tasks)
     if collection.passed_over:
         number, kinds = collection.passed_over.total(), counts_text(collection.passed_over)
-        print(f"{number} {'file is' if number == 1 else 'files are'} passed over that are plainly no videos: {kinds}")
-    print(f"{len(collection.files)} videos, {there} of them done before", flush=True)
+        print(f"{count_text(number, 'file')} passed over, plainly no videos: {kinds}")
+    print(f"{count_text(len(collection.files), 'video')}, {there} of them done before", flush=True)
     seconds: Counter = Counter()
     started = written = time.monotonic()
     shown = bar(None, "videos", total=len(tasks), unit="video", smoothing=0.05)
@@ -66,7 +66,8 @@ def extract(collection: Collection, work: Work, engine: partial) -> None:
                 written = time.monotonic()
                 if not sys.stdout.isatty():
                     left = (written - started) / number * (len(tasks) - number)
-                    print(f"{number} of {len(tasks)} videos, {humanize.precisedelta(left, format='%.0f')} left", flush=True)
+                    time_left, all_videos = humanize.precisedelta(left, format="%.0f"), count_text(len(tasks), "video")
+                    print(f"{number} of {all_videos}, {time_left} left", flush=True)
     finally:
         outcomes.close()
         shown.close()
@@ -75,7 +76,8 @@ def extract(collection: Collection, work: Work, engine: partial) -> None:
         took = time.monotonic() - started
         shares = ", ".join(f"{part} {x / len(tasks):.3f}" for part, x in seconds.most_common())
         print(
-            f"{len(tasks)} videos in {took:.0f} s, {len(tasks) / took:.2f} a second; seconds of a process a video: {shares}"
+            f"{count_text(len(tasks), 'video')} in {took:.0f} s, {len(tasks) / took:.2f} a second; "
+            f"seconds of a process a video: {shares}"
         )
 
 
@@ -97,22 +99,24 @@ def parts_of(collection: Collection, args: argparse.Namespace, done: Sequence[st
     """The captions of videos that are done, and which of them are for training, validation and test."""
     if args.captions is None:
         return {}, {}
-    known, unknown = captions.read_captions(args.captions, collection.files)
+    known, unknown = captions.read_captions(args.captions, collection.files, collection.names)
     found = {video: known[video] for video in done if video in known}
     if failed := [video for video in known if video not in found]:
-        print(f"{args.captions}: captions of {len(failed)} videos that cannot be used are left out: {first_names(failed)}")
+        number = count_text(len(failed), "unusable video")
+        print(f"{args.captions}: left out are captions of {number}: {first_names(failed)}")
     if unknown:
-        print(f"{args.captions}: captions of {len(unknown)} names that are no video are left out: {first_names(unknown)}")
+        number = count_text(len(unknown), "name")
+        print(f"{args.captions}: left out are captions of {number} without a video: {first_names(unknown)}")
     if not found:
         raise InputError(f"{args.captions}: no caption of a video that was extracted, expected names such as '{done[0]}'")
     if without := [video for video in done if video not in found]:
-        count, names = len(without), first_names(without)
-        print(f"{args.captions}: {count} videos have no caption: they can be searched, not trained on: {names}")
+        count, names = count_text(len(without), "video"), first_names(without)
+        print(f"{args.captions}: {count} without a caption, which can be searched, not trained on: {names}")
     if args.splits:
-        parts, left_out = captions.given_splits(args.splits, found)
+        parts, left_out = captions.given_splits(args.splits, found, collection.names)
         if left_out:
             reason = "not extracted, or without a caption"
-            print(f"{args.splits}: {len(left_out)} videos are left out, {reason}: {first_names(left_out)}")
+            print(f"{args.splits}: left out: {count_text(len(left_out), 'video')}, {reason}: {first_names(left_out)}")
     else:
         parts = captions.made_splits(list(found), captions.split_shares(args.split), args.seed)
     return found, parts
@@ -124,14 +128,16 @@ def refuse_captions(collection: Collection, args: argparse.Namespace) -> None:
     Raises:
         InputError: they are so, or cannot be read.
     """
-    known, unknown = captions.read_captions(args.captions, collection.files)
+    known, unknown = captions.read_captions(args.captions, collection.files, collection.names)
     if not known and unknown:
         expected = f"expected names such as '{next(iter(collection.files))}'"
-        raise InputError(f"{args.captions}: none of {len(unknown)} names is a video, first {unknown[0]!r}, {expected}")
+        raise InputError(
+            f"{args.captions}: none of {count_text(len(unknown), 'name')} is a video, first {unknown[0]!r}, {expected}"
+        )
     if not known:
         raise InputError(f"{args.captions}: no caption that has words, expected some")
     if args.splits:
-        captions.given_splits(args.splits, known)
+        captions.given_splits(args.splits, known, collection.names)
 
 
 def write_archive(collection: Collection, about: dict[str, dict], encoder: TextEncoder, args: argparse.Namespace) -> None:
@@ -142,7 +148,8 @@ def write_archive(collection: Collection, about: dict[str, dict], encoder: TextE
     if not done:
         first = next(iter(collection.failures.values()))
         raise InputError(
-            f"{args.videos}: none of {len(collection.failures)} files can be used, first {first['file']}: {first['reason']}"
+            f"{args.videos}: none of {count_text(len(collection.failures), 'file')} can be used, "
+            f"first {first['file']}: {first['reason']}"
         )
     texts, parts = parts_of(collection, args, done)
     folder.mkdir(parents=True, exist_ok=True)
@@ -160,17 +167,18 @@ def write_archive(collection: Collection, about: dict[str, dict], encoder: TextE
     experts = {name: about[name] | {"kind": "sequence"} for name in settings.experts}
     content = {"name": collection.name, "videos": len(done), "text": text, "settings": settings.model_dump()}
     write_json(collection.folder / EXTRACTION, content | {"experts": experts})
-    print(f"{folder}: {len(done)} videos; with {', '.join(f'{name} {count}' for name, count in counts.items())}")
+    available = ", ".join(f"{name} {count}" for name, count in counts.items())
+    print(f"{folder}: {count_text(len(done), 'video')}; with {available}")
     write_json(collection.folder / WARNINGS, warnings)
     if warnings:
         first = next(iter(warnings))
         print(
-            f"{collection.folder / WARNINGS}: {len(warnings)} videos are used without a damaged part, "
+            f"{collection.folder / WARNINGS}: {count_text(len(warnings), 'video')} used without a damaged part, "
             f"first {first!r}: {warnings[first][0]}"
         )
     if failures := list(collection.failures):
         path, names = collection.folder / FAILURES, first_names(failures)
-        print(f"{path}: {len(failures)} files cannot be used, with the reason of each: {names}")
+        print(f"{path}: {count_text(len(failures), 'file')} cannot be used, with the reason of each: {names}")
     if texts:
         used = {name: experts[name] for name, count in counts.items() if count}
         write_config(collection, archive.training_config(collection.name, collection.folder, text, used, parts), parts)
@@ -179,13 +187,15 @@ def write_archive(collection: Collection, about: dict[str, dict], encoder: TextE
 def write_config(collection: Collection, config: dict, parts: dict[str, list[str]]) -> None:
     """Write the training config, unless there is another or too few videos, and say how to go on."""
     number = sum(map(len, parts.values()))
-    print(", ".join(f"{len(videos)} {part}" for part, videos in parts.items()), f"videos of {number} with captions")
+    sizes = ", ".join(f"{len(videos)} {part}" for part, videos in parts.items())
+    print(f"{count_text(number, 'video')} with captions: {sizes}")
     if len(parts["train"]) < 2 or not parts["val"] or not parts["test"]:
         print("too few for a training, which wants two videos to train on, one to validate and one to test")
         return
     path = Path("configs") / collection.name / "train-full-ce.json"
     if path.exists() and archive.read_json(path) != config:
-        print(f"{path}: there already and not as it would be made now, it is left alone (delete it to have it made anew)")
+        hint = "delete it to have it made anew" if is_made(path) else "choose another --name to have a config made"
+        print(f"{path} is there already, differs from the config of these videos and is not changed; {hint}")
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, config)
@@ -194,11 +204,17 @@ def write_config(collection: Collection, config: dict, parts: dict[str, list[str
 
 
 def ignore_own_config(path: Path) -> None:
-    """Keep git from listing a folder of configs that holds nothing but what an extraction has written."""
+    """Keep git from listing a config that an extraction has written, unless others are beside it."""
     ignored = path.with_name(".gitignore")
     if not ignored.exists() and list(path.parent.iterdir()) == [path]:  # not beside configs of the project
         with atomic_write(ignored) as file:
-            file.write(b"*\n")
+            file.write(f"/.gitignore\n/{path.name}\n".encode())
+
+
+def is_made(path: Path) -> bool:
+    """Return whether an extraction has written a config, not the project or a person."""
+    ignored = path.with_name(".gitignore")
+    return ignored.exists() and f"/{path.name}" in ignored.read_text(errors="replace").splitlines()
 
 
 def link_videos(videos: Path, link: Path) -> None:

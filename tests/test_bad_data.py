@@ -101,7 +101,7 @@ def test_arrays_of_no_length_are_missing_experts_and_no_captions(workplace, run)
     workplace.text[VIDEO].append(np.zeros((0, 10)))
     workplace.write()
     _, out = train(run, "--set", "trainer.epochs=1")
-    assert "audio 1 (4.2%)" in out and "1 captions without a word are left out" in out
+    assert "audio 1 (4.2%)" in out and "left out: 1 caption without a word" in out
 
 
 def test_videos_without_a_word_are_refused_by_name(workplace, refused):

@@ -36,7 +36,7 @@ from trainer.evaluation import Evaluation, evaluate, evaluation_settings
 from trainer.optimiser import load_optimizer
 from trainer.replica import replica
 from trainer.step import LossSum, TrainingSteps
-from utils.errors import InputError
+from utils.errors import InputError, count_text
 from utils.files import remove_temporary, write_json
 from utils.interrupts import Interruptions, held_back
 from utils.visualizer import Visualizer
@@ -128,7 +128,8 @@ class Trainer:
         """The epochs; each is reported before it is saved, so that one that was killed in between is reported again."""
         for epoch in range(self.start_epoch, self.options["epochs"] + 1):
             if self.monitor.stalled:
-                logger.info("stopped: %s has not improved for %d epochs", self.monitor.name, self.monitor.epochs_since_best)
+                since_best = count_text(self.monitor.epochs_since_best, "epoch")
+                logger.info("stopped: %s has not improved for %s", self.monitor.name, since_best)
                 break
             values = self._train_epoch(epoch)
             evaluation = self._evaluate(epoch)

@@ -59,6 +59,11 @@ def counts_text(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
+def count_text(number: int, noun: str) -> str:
+    """Return a number and a noun in its singular or plural, such as "1 video" or "2 videos"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def first_names(names: Sequence[str], limit: int = 3) -> str:
     """Return the first of some names as text, such as "'a', 'b', 'c' and 4 more", without what a terminal would obey."""
     shown = ", ".join(repr(name) for name in names[:limit])

@@ -20,11 +20,18 @@ CAPTION_KEYS = ("caption", "captions", "text", "sentence", "sentences", "descrip
 PARTS = ("train", "val", "test")
 
 
-def read_captions(path: Path, ids: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """The captions of videos, in the order of the file, and names in it that are none of `ids`.
+def read_captions(
+    path: Path, ids: Iterable[str], files: Mapping[str, str] | None = None
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the captions of videos, in the order of the file, and names in it that are none of `ids`.
 
-    A video is named by its id or its file. CSV has a row a caption, JSONL an object a line, with the keys "video" and
+    A video is named by its file, by its id, or by its id and any suffix, in this order.
+
+    CSV has a row a caption, JSONL an object a line, with the keys "video" and
     "caption" (or others of `VIDEO_KEYS`, `CAPTION_KEYS`); JSON is a list of such objects, or maps a video to its captions.
+
+    Args:
+        files: file name -> id, of those that are known.
 
     Raises:
         InputError: another format, or a row that cannot be read.
@@ -36,7 +43,7 @@ def read_captions(path: Path, ids: Iterable[str]) -> tuple[dict[str, list[str]],
         if not isinstance(name, str) or not isinstance(caption, str):
             found = f"{reprlib.repr(name)} and {reprlib.repr(caption)}"
             raise InputError(f"{path}: {where}: found {found}, expected a video and its caption as text")
-        if (video := _video_of(name, known)) is None:
+        if (video := _video_of(name, known, files or {})) is None:
             unknown[name] = None
         elif caption.strip():
             text = caption.encode(errors="replace").decode()  # JSON may hold half of a letter
@@ -44,9 +51,11 @@ def read_captions(path: Path, ids: Iterable[str]) -> tuple[dict[str, list[str]],
     return captions, list(unknown)
 
 
-def _video_of(name: str, known: Container[str]) -> str | None:
-    """The id that a name means, which may be that of the file, as `find` lists it; None if none of those that are known."""
+def _video_of(name: str, known: Container[str], files: Mapping[str, str]) -> str | None:
+    """Return the id that a name means, which may be that of the file as `find` lists it; None if it is not known."""
     plain = name.removeprefix("./")
+    if (file := match_name(plain, files)) in files:  # before the ids: that of `red.mp4.xyz` is `red.mp4`
+        return files[file]
     names = (match_name(x, known) for x in (plain, re.sub(r"(?<=[^/])\.[^./]*$", "", plain)))
     return next((x for x in names if x in known), None)
 
@@ -140,17 +149,25 @@ def made_splits(ids: Sequence[str], shares: Sequence[float], seed: int) -> dict[
     return {part: sorted(order[bounds[i] : bounds[i + 1]]) for i, part in enumerate(PARTS)}
 
 
-def given_splits(folder: Path, captions: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
+def given_splits(
+    folder: Path, captions: Mapping[str, Any], files: Mapping[str, str] | None = None
+) -> tuple[dict[str, list[str]], list[str]]:
     """Return the parts that lists in a folder name, and which names are left out for want of the video or a caption.
 
-    A video is named by its id or its file.
+    A video is named as in captions.
+
+    Args:
+        captions: the videos that have captions.
+        files: file name -> id, of all videos.
 
     Raises:
         InputError: a list is missing, a video is in two of them, or none is left.
     """
+    files = files or {}
+    known = {*captions, *files.values()}
     parts, left_out = {}, []
     for part in PARTS:
-        listed = read_list(folder / f"{part}_list.txt", lambda name: _video_of(name, captions) or name)
+        listed = read_list(folder / f"{part}_list.txt", lambda name: _video_of(name, known, files) or name)
         parts[part] = [video for video in listed if video in captions]
         left_out += [video for video in listed if video not in captions]
         for other in PARTS[: PARTS.index(part)]:

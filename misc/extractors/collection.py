@@ -21,6 +21,7 @@ class Collection:
 
     Attributes:
         files: id -> file, of those that have a proper name. An id is in NFC, whatever form the file system has.
+        names: path below the folder, in NFC, -> id.
         failures: id -> what is wrong with it.
         passed_over: suffix -> how many files have it that are plainly no videos.
     """
@@ -30,6 +31,7 @@ class Collection:
         self.archive = data_dir / "symlinked-feats"
         self.shards = Shards(data_dir / "extracted")
         self.files: dict[str, Path] = {}
+        self.names: dict[str, str] = {}
         self.failures: dict[str, dict[str, str]] = {}
         self.passed_over: Counter[str] = Counter()
         excluded = {normalize_name(str(path.resolve())) for path in exclude}
@@ -50,6 +52,7 @@ class Collection:
                 self.fail(str(relative), path, f"its name differs from that of {other.name} {where}")
             else:
                 self.files[video] = path
+                self.names[normalize_name(relative.as_posix())] = video
         if not self.files:
             others = f"; passed over: {counts_text(self.passed_over)}" if self.passed_over else ""
             raise InputError(f"{videos}: no video files, expected some (links to folders are not followed{others})")

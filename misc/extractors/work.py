@@ -106,10 +106,17 @@ def _prepared(work: Work) -> tuple[dict[str, Extractor], Settings]:
 
 
 def _checked(expert: Extractor, found: Found | None) -> Found | None:
-    """What an extractor found, as it is to be kept: finite float16, or float32 where that overflows."""
+    """Return the features as they are kept, in float16, or float32 where that overflows; None if all are zero.
+
+    A training counts features of zeros only, such as the flow of a still picture, as missing.
+
+    Raises:
+        ValueError: another shape, or not finite.
+    """
     if found is None or not len(found.features):
         return None
     x = np.asarray(found.features, np.float32)
     if x.ndim != 2 or x.shape[1] != expert.dim or not np.isfinite(x).all():
         raise ValueError(f"features of shape {x.shape} or not finite, expected (T, {expert.dim})")
-    return Found(x.astype(np.float16) if np.abs(x).max() < np.finfo(np.float16).max else x, found.words)
+    kept = x.astype(np.float16) if np.abs(x).max() < np.finfo(np.float16).max else x
+    return Found(kept, found.words) if kept.any() else None

@@ -11,7 +11,7 @@ from misc.searching.faiss_index import MAX_EFFORT
 from misc.searching.place import Place
 from misc.searching.probe import TARGET, K, sample_queries, tune
 from misc.searching.store import Store, add, remove
-from utils.errors import InputError, first_names
+from utils.errors import InputError, count_text, first_names
 from utils.names import match_name
 from utils.progress import size_text
 
@@ -46,8 +46,8 @@ def build(embedder: Embedder, collection: Collection, place: Place, kind: Kind, 
         seconds = time.perf_counter() - started
         size = "" if store.size() is None else f", {size_text(store.size())}"
         logger.info(
-            "%s: %d videos in %d patterns of experts, %s%s, in %.1f s",
-            store.place, len(store.videos), len(store.videos.by_pattern()), kind, size, seconds,
+            "%s: %s in %s of experts, %s%s, in %.1f s", store.place, count_text(len(store.videos), "video"),
+            count_text(len(store.videos.by_pattern()), "pattern"), kind, size, seconds,
         )  # fmt: skip
         if recall is not None:
             logger.info(
@@ -75,9 +75,9 @@ def extend(embedder: Embedder, collection: Collection, place: Place, videos: Seq
             videos = [video for video in collection.ids if video not in store.videos] + changed
             gone = [video for video in store.videos.ids if video not in collection]
             remove(store, gone)
-            for names, what in ((changed, "have changed"), (gone, "are gone")):
+            for names, what in ((changed, "changed"), (gone, "vanished")):
                 if names:
-                    logger.info("%d videos %s: %s", len(names), what, first_names(names))
+                    logger.info("%s %s: %s", count_text(len(names), "video"), what, first_names(names))
         else:
             gone = []
         collection.check(videos)

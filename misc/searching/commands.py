@@ -17,7 +17,7 @@ from misc.searching.embedding import Embedder
 from misc.searching.place import Place
 from misc.searching.printing import answer_lines, caption_lines, info_lines
 from misc.searching.searcher import Searcher
-from utils.errors import InputError
+from utils.errors import InputError, count_text
 from utils.names import match_name, normalize_name
 
 KINDS = ("flat", "ivf", "hnsw")
@@ -78,13 +78,11 @@ def searcher_of(args: argparse.Namespace) -> Searcher:
     if args.index not in (None, searcher.kind):
         logger.warning("the index is %s: --index %s counts where one is built", searcher.kind, args.index)
     if searcher.lacking:
-        number, first = len(searcher.lacking), searcher.lacking[0]
-        logger.warning("%d videos of %s are not in the index, first '%s': misc/search.py add", number, place.name, first)
+        number, first = count_text(len(searcher.lacking), "video"), searcher.lacking[0]
+        logger.warning("the index lacks %s of %s, first '%s': misc/search.py add", number, place.name, first)
     if searcher.stale:
-        number, first = len(searcher.stale), searcher.stale[0]
-        logger.warning(
-            "%d videos in the index have changed or are gone since, first '%s': misc/search.py add", number, first
-        )
+        number, first = count_text(len(searcher.stale), "video"), searcher.stale[0]
+        logger.warning("%s in the index changed or vanished since, first '%s': misc/search.py add", number, first)
     return searcher
 
 
@@ -139,7 +137,8 @@ def _add_videos(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(args: argparse.Namespace) -> None:
-    logger.info("%d videos added", extend(*opened(args), list(map(normalize_name, args.words)) or None))
+    added = extend(*opened(args), list(map(normalize_name, args.words)) or None)
+    logger.info("%s added", count_text(added, "video"))
 
 
 def _remove_videos(parser: argparse.ArgumentParser) -> None:
@@ -151,7 +150,7 @@ def _remove(args: argparse.Namespace) -> None:
     if not args.words:
         raise InputError("remove: expected the ids of videos")
     shrink(place_of(args), args.words)
-    logger.info("%d videos removed", len(set(args.words)))
+    logger.info("%s removed", count_text(len(set(args.words)), "video"))
 
 
 def _add_info(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,7 @@ from misc.searching.faiss_index import MAX_EFFORT, SMALL, FaissIndex
 from misc.searching.locking import locked
 from misc.searching.patterns import as_rows, from_rows, is_empty, width
 from model.similarity import TextEmbedding
-from utils.errors import InputError, one_line
+from utils.errors import InputError, count_text, one_line
 from utils.files import atomic_write
 
 MANIFEST = "index.json"
@@ -282,5 +282,5 @@ class FaissStore:
         stored = found.stored
         missing = np.setdiff1d(numbers, stored)
         if len(missing) or (found.kind != "hnsw" and len(stored) != len(numbers)):
-            raise InputError(f"{path}: not the {len(numbers)} videos of its pattern; build the index anew")
+            raise InputError(f"{path}: not the {count_text(len(numbers), 'video')} of its pattern; build the index anew")
         return found

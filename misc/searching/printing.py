@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from misc.searching.answers import Answer, CaptionHit
-from utils.errors import one_line
+from utils.errors import count_text, one_line
 from utils.progress import size_text
 
 INDENT = " " * 14
@@ -40,11 +40,12 @@ def caption_lines(captions: Sequence[CaptionHit]) -> list[str]:
 def info_lines(about: Mapping[str, Any]) -> list[str]:
     """What is in an index."""
     size = "" if about["bytes"] is None else f", {size_text(about['bytes'])}"
+    videos = count_text(about["videos"], "video")
     return [
-        f"{about['place']}: {about['kind']} index of {about['collection']}, {about['videos']} videos{size}",
+        f"{about['place']}: {about['kind']} index of {about['collection']}, {videos}{size}",
         f"checkpoint: {about['checkpoint']} (weights {about['sha256'][:12]})",
         f"videos with {', '.join(f'{name} {number}' for name, number in about['available'].items())}",
-        f"{len(about['patterns'])} patterns of experts",
+        f"{count_text(len(about['patterns']), 'pattern')} of experts",
     ]
 
 

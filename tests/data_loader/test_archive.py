@@ -162,7 +162,7 @@ def test_split_lists_are_lines_and_an_overlap_is_told(workplace, caplog):
     reader.warn_of_overlap(reader.video_ids("val", "toy", 10))
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "2 videos are in both train_list.txt and val_list.txt, first 'video1'" in record.getMessage()
+    assert "2 videos in both train_list.txt and val_list.txt, first 'video1'" in record.getMessage()
     with pytest.raises(InputError, match=r"split_name: 'full-test', expected one of val, test"):
         opened("full-test")
 
@@ -174,7 +174,7 @@ def test_captions_without_a_word_are_left_out_with_their_text(archive, caplog):
     for found, expected in zip(words, (vectors[0], vectors[3]), strict=True):
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, expected)
-    assert "text-toy.pickle: 2 captions without a word are left out" in caplog.text
+    assert "text-toy.pickle: left out: 2 captions without a word" in caplog.text
     assert read_captions(archive, vectors)[1] == ["", ""]  # no text is known of them
     (archive.folder / "raw-captions.pkl").unlink()
     assert captions_of(opened(), 3, ["video0"])[1] == [["", ""]]

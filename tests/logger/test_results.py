@@ -1,6 +1,7 @@
 """Tables for people."""
 
 import logging
+import re
 
 import pytest
 from commands import train
@@ -20,16 +21,19 @@ def test_a_row_a_direction_and_a_column_a_metric():
 
 def test_the_corner_of_a_table_says_how_many_videos_were_ranked():
     values = {"t2v_metrics": {"R1": 50.0}}
-    assert format_table(values, videos=2).splitlines()[0].split() == ["2", "videos", "R1"]
+    for videos, corner in [(1, "1 video, chance R@1 100.0"), (10, "10 videos, chance R@1 10.0"), (50, "50 videos")]:
+        head = format_table(values, videos=videos).splitlines()[0]
+        assert re.split("  +", head) == [corner, "R1"]
     assert len({len(line) for line in format_table(values, videos=10_000).splitlines()}) == 1
 
 
 def test_a_small_split_is_named_with_its_chance_level(caplog):
     with caplog.at_level(logging.WARNING):
-        warn_if_small({"val": 2, "test": 49, "large": 50})
-    first, second = (record.message for record in caplog.records)
-    assert first.startswith("split val has only 2 videos: a random order of them has R@1 50.0, R@5 100.0, R@10 100.0")
-    assert second.startswith("split test has only 49 videos: a random order of them has R@1 2.0, R@5 10.2, R@10 20.4")
+        warn_if_small({"val": 2, "test": 49, "large": 50, "one": 1})
+    first, second, third = (record.message for record in caplog.records)
+    assert first.startswith("split val has only 2 videos: a random order has R@1 50.0, R@5 100.0, R@10 100.0")
+    assert second.startswith("split test has only 49 videos: a random order has R@1 2.0, R@5 10.2, R@10 20.4")
+    assert third.startswith("split one has only 1 video: ")
 
 
 @pytest.mark.parametrize(("rate", "told"), [(31.94, "31.9 steps/s"), (1.0, "1.0 steps/s"), (0.033, "0.033 steps/s")])
@@ -41,7 +45,7 @@ def test_a_slow_training_is_not_told_to_stand_still(rate, told):
 def test_the_commands_warn_of_each_small_split_once_and_count_its_videos(run):
     folder, out = train(run, "--train_single_epoch", "--set", "test_split=test")
     assert out.count("split val has only 10 videos") == out.count("split test has only 10 videos") == 1
-    assert out.count("10 videos  ") == 1 and "published count" not in out
+    assert out.count("10 videos, chance R@1 10.0  ") == 1 and "published count" not in out
     code, out, _ = run(test_command, "--resume", folder / "trained_model.pth", "--split", "val")
     assert code == 0 and out.count("split val has only 10 videos") == 1 and "split test" not in out
-    assert out.count("10 videos  ") == 1 and "published count" not in out
+    assert out.count("10 videos, chance R@1 10.0  ") == 1 and "published count" not in out

@@ -190,7 +190,7 @@ def test_the_training_reads_it(films, extract, call):
     """Captions, features and splits are those that were given, and `train.py` runs through."""
     texts = captions(films)
     out, _ = extract("--captions", "captions.json", "--split", "60/20/20", "--seed", 5)
-    assert "7 train, 2 val, 2 test videos of 11 with captions" in out
+    assert "11 videos with captions: 7 train, 2 val, 2 test" in out
     assert "next: python train.py --config configs/Mine/train-full-ce.json" in out
     config = json.loads(Path("configs/Mine/train-full-ce.json").read_text())
     experts = {name: Expert(config["experts"][name]["dim"], aggregation="vlad") for name in CONFIG["experts"]}
@@ -224,8 +224,8 @@ def test_parts_that_are_given(films, extract):
     for part, listed in parts.items():
         Path("splits", f"{part}_list.txt").write_text("\n".join(listed))
     out, _ = extract("--captions", "captions.json", "--splits", "splits")
-    assert f"captions.json: 1 videos have no caption: they can be searched, not trained on: {last!r}\n" in out
-    assert f"splits: 2 videos are left out, not extracted, or without a caption: {last!r}, 'nowhere'\n" in out
+    assert f"captions.json: 1 video without a caption, which can be searched, not trained on: {last!r}\n" in out
+    assert f"splits: left out: 2 videos, not extracted, or without a caption: {last!r}, 'nowhere'\n" in out
     for part, listed in parts.items():
         found = (ARCHIVE / f"{part}_list.txt").read_text().splitlines()
         assert found == [name for name in listed if name not in (names[-1], "nowhere")]
@@ -236,9 +236,9 @@ def test_captions_of_others_are_told(films, extract):
     Path("clips/broken.mkv").write_bytes(b"")
     captions([*films, "nowhere", "broken"])
     out, _ = extract("--captions", "captions.json")
-    assert "captions.json: captions of 1 videos that cannot be used are left out: 'broken'\n" in out
-    assert "captions.json: captions of 1 names that are no video are left out: 'nowhere'\n" in out
-    assert "data/Mine/failures.json: 1 files cannot be used, with the reason of each: 'broken'\n" in out
+    assert "captions.json: left out are captions of 1 unusable video: 'broken'\n" in out
+    assert "captions.json: left out are captions of 1 name without a video: 'nowhere'\n" in out
+    assert "data/Mine/failures.json: 1 file cannot be used, with the reason of each: 'broken'\n" in out
     assert read(ARCHIVE / "text-toy.mp").keys() == set(films)
 
 
@@ -249,6 +249,22 @@ def test_captions_of_a_video_that_fails_are_not_given_to_another(looked, extract
     Path("captions.json").write_text('{"v": "mine", "v.1": "another\'s"}')
     extract("--captions", "captions.json")
     assert len(read(ARCHIVE / "text-toy.mp")["v"]) == 1
+
+
+@pytest.mark.parametrize("other", ["red.mp4.part", "red.mp4.xyz"])
+def test_a_caption_that_names_a_file_belongs_to_it(looked, extract, other):
+    """The id of the other file would be red.mp4."""
+    film("red.mp4")
+    for i in range(4):
+        film(f"{i}.mkv", i)
+    Path("clips", other).write_bytes(b"partial")
+    Path("captions.csv").write_text("video,caption\nred,one\nred.mp4,two\n" + "".join(f"{i},three\n" for i in range(4)))
+    Path("splits").mkdir()
+    for part, listed in {"train": "0\n1", "val": "2", "test": "3\nred.mp4"}.items():
+        Path(f"splits/{part}_list.txt").write_text(listed)
+    out, _ = extract("--captions", "captions.csv", "--splits", "splits")
+    assert len(read(ARCHIVE / "text-toy.mp")["red"]) == 2
+    assert "left out" not in out and (ARCHIVE / "test_list.txt").read_text().splitlines() == ["3", "red"]
 
 
 @pytest.mark.parametrize(
@@ -283,10 +299,13 @@ def test_a_config_of_somebody_is_left_alone(films, extract):
     extract("--captions", "captions.json")
     path = Path("configs/Mine/train-full-ce.json")
     made = path.read_bytes()
-    assert "left alone" not in extract("--captions", "captions.json")[0]
+    assert "is not changed" not in extract("--captions", "captions.json")[0]
     path.write_text('{"mine": 1}')
-    assert "it is left alone (delete it" in extract("--captions", "captions.json")[0]
+    line = f"{path} is there already, differs from the config of these videos and is not changed; "
+    assert f"{line}delete it to have it made anew\n" in extract("--captions", "captions.json")[0]
     assert path.read_text() == '{"mine": 1}'
+    path.with_name(".gitignore").unlink()  # as that of the project, which has none
+    assert f"{line}choose another --name to have a config made\n" in extract("--captions", "captions.json")[0]
     path.unlink()
     extract("--captions", "captions.json")
     assert path.read_bytes() == made
@@ -365,7 +384,7 @@ def test_what_damage_costs_is_noted(looked, extract):
     damage(film("sound.mp4", 1), "audio", range(1, 5), size=None)
     expected = {"sound": ["sound is left out: 4 of 9 packets cannot be decoded"]}
     out, _ = extract()
-    line = f"data/Mine/warnings.json: 1 videos are used without a damaged part, first 'sound': {expected['sound'][0]}"
+    line = f"data/Mine/warnings.json: 1 video used without a damaged part, first 'sound': {expected['sound'][0]}"
     assert line in out and failures() == {}
     assert json.loads(Path("data/Mine/warnings.json").read_text()) == expected
     assert read(ARCHIVE / "audio.mp").keys() == {"good"}
@@ -448,7 +467,7 @@ def test_what_lies_beside_a_video_does_not_take_its_place(looked, extract):
     assert Shards(Path("data/Mine/extracted")).read("a").source[0] == video.name
     assert sorted((ARCHIVE / "all_list.txt").read_text().splitlines()) == ["a", "other"]
     assert failures() == {}
-    assert "6 files are passed over that are plainly no videos: 1 .aac, 1 .html, 1 .jpg, 1 .json, 1 .srt, 1 .txt\n" in out
+    assert "6 files passed over, plainly no videos: 1 .aac, 1 .html, 1 .jpg, 1 .json, 1 .srt, 1 .txt\n" in out
 
 
 def test_what_is_plainly_no_video_is_counted_once(looked, extract):
@@ -456,15 +475,16 @@ def test_what_is_plainly_no_video_is_counted_once(looked, extract):
     film("good.mkv")
     beside = ["1.JPG", "2.jpg", "sub/3.jpg", "README.txt", "README", "Thumbs.db", "desktop.ini", "good.srt", "song.mp3"]
     hidden = [".DS_Store", "sub/._good.mkv"]
-    judged = ["moving.gif", "unknown", "strange.xyz", "list.m3u8", "broken.mp4", "sound.ogg"]
+    beside += ["good.mkv.part", "list.m3u8", "good.mkv~"]
+    judged = ["moving.gif", "unknown", "strange.xyz", "broken.mp4", "sound.ogg"]
     for name in [*beside, *hidden, *judged]:
         Path("clips", name).parent.mkdir(exist_ok=True)
         Path("clips", name).write_bytes(b"beside")
     out, _ = extract()
-    kinds = "3 .jpg, 1 .db, 1 .ini, 1 .mp3, 1 .srt, 1 .txt, 1 readme"
-    assert f"9 files are passed over that are plainly no videos: {kinds}\n" in out
+    kinds = "3 .jpg, 1 .db, 1 .ini, 1 .m3u8, 1 .mp3, 1 .part, 1 .srt, 1 .txt, 1 readme, 1 ~"
+    assert f"12 files passed over, plainly no videos: {kinds}\n" in out
     assert {failure["file"] for failure in failures().values()} == set(judged)
-    assert "failures.json: 6 files cannot be used, with the reason of each: 'broken', 'list', 'moving' and 3 more\n" in out
+    assert "failures.json: 5 files cannot be used, with the reason of each: 'broken', 'moving', 'sound' and 2 more\n" in out
 
 
 def test_animated_pictures_are_videos(looked, extract):
@@ -496,6 +516,10 @@ def test_configs_of_own_data_do_not_dirty_git(looked, extract):
     captions([film(f"{i}.mkv", i).stem for i in range(5)])
     extract("--captions", "captions.json")
     assert Path("configs/Mine/train-full-ce.json").exists() and untracked() == []
+    own = Path("configs/Mine/train-own.json")
+    own.write_text("{}")
+    assert untracked() == [str(own)]  # it is a person's
+    own.unlink()
     Path("configs/Mine/.gitignore").unlink()  # as an older version left it
     assert untracked() == ["configs/Mine/train-full-ce.json"]
     extract("--captions", "captions.json")
@@ -513,7 +537,7 @@ def test_none_that_can_be_used(looked, refused):
     Path("clips/a.txt").write_text("none")
     assert "expected some (links to folders are not followed; passed over: 1 .txt)" in refused()
     Path("clips/a.mp4").write_text("none")
-    assert "clips: none of 1 files can be used, first a.mp4: no video, or damaged" in refused()
+    assert "clips: none of 1 file can be used, first a.mp4: no video, or damaged" in refused()
     assert failures().keys() == {"a"} and not ARCHIVE.exists()
 
 
@@ -529,6 +553,33 @@ def test_an_expert_that_fails_fails_its_video_alone(films, extract, monkeypatch)
         bright, "reader: ValueError: strange video \\x1b[2J"
     )
     assert sorted((ARCHIVE / "all_list.txt").read_text().splitlines()) == sorted(set(films) - bright)
+
+
+def test_what_training_counts_as_missing_is_not_counted_as_found(looked, extract, call):
+    """The flow of still pictures is zeros, which a training takes for none."""
+    moving = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), np.uint8)
+    for i in range(5):
+        film(f"{i}.mkv", i)
+    clips.write(Path("clips/moving.mkv"), moving, 8, form="matroska")
+    Path("config.json").write_text(json.dumps({"experts": {x: {"extractor": x} for x in ("flow", "scene")}}))
+    captions(["moving", *"01234"])
+    Path("splits").mkdir()
+    for part, listed in {"train": "0 1 2 moving", "val": "3", "test": "4"}.items():
+        Path(f"splits/{part}_list.txt").write_text(listed.replace(" ", "\n"))
+    out, _ = extract("--captions", "captions.json", "--splits", "splits")
+    assert "6 videos; with flow 1, scene 6\n" in out and list(read(ARCHIVE / "flow.mp")) == ["moving"]
+    assert call(train_command, "--config", "configs/Mine/train-full-ce.json", "--set", "trainer.epochs=1",
+        "--set", "data_loader.args.batch_size=4", "--disable_workers")[0] == 0  # fmt: skip
+    log = next(Path("data/saved/log").rglob("*.log")).read_text()
+    assert "train: 4 videos, 8 captions; experts: flow 1 (25.0%)" in log
+    assert "val: 1 video, 2 captions; experts: flow 0 (0.0%)" in log
+
+
+def test_zeros_of_any_expert_are_none(looked, extract, monkeypatch):
+    film("a.mkv", 1, sound=False)
+    monkeypatch.setattr(Reader, "__call__", lambda self, media: Found(np.full((2, 6), 1e-9), ["word"]))  # 0 in float16
+    out, _ = extract()
+    assert "1 video; with scene 1, audio 0, reader 0\n" in out and not (ARCHIVE / "reader-words.json").exists()
 
 
 @pytest.mark.parametrize("features", [np.zeros((2, 5)), np.zeros(6), np.full((2, 6), np.nan)])

@@ -86,15 +86,15 @@ def test_videos_are_added_and_removed(collection, search):
     _, err = search("remove", *PLACE, "video3", "video4")
     assert err == "2 videos removed\n"
     out, err = search(QUERY, *RESUME, "-k", 44, "--json")
-    assert err == "2 videos of Toy are not in the index, first 'video3': misc/search.py add\n"
+    assert err == "the index lacks 2 videos of Toy, first 'video3': misc/search.py add\n"
     assert not {"video3", "video4"} & {hit["id"] for hit in json.loads(out)["hits"]}
     out, _ = search("info", *PLACE, "--json")
     about = json.loads(out)
     assert about["videos"] == sum(about["patterns"].values()) == 42 and about["kind"] == "flat"
     _, err = search("add", *RESUME, "video4", "video4")
-    assert err == "1 videos added\n"
+    assert err == "1 video added\n"
     _, err = search("add", *RESUME)
-    assert err == "1 videos added\n"
+    assert err == "1 video added\n"
     out, err = search(QUERY, *RESUME, "-k", 44, "--json")
     one, two = (json.loads(x)["hits"] for x in (out, whole))
     assert [hit["id"] for hit in one] == [hit["id"] for hit in two] and err == ""
@@ -119,11 +119,11 @@ def test_what_has_changed_or_is_gone_is_told_and_mended_by_add(collection, searc
         archive.lists[list_name] = [video for video in listed if video != gone]
     archive.write()
     versions.write_text(json.dumps({video: "two" if video == changed else "one" for video in archive.ids if video != gone}))
-    warning = f"2 videos in the index have changed or are gone since, first '{changed}': misc/search.py add\n"
+    warning = f"2 videos in the index changed or vanished since, first '{changed}': misc/search.py add\n"
     assert warning in search(QUERY, *RESUME, *uri)[1]
     told = search("add", *RESUME, *uri)[1].splitlines()
-    assert told[-1] == "1 videos added"
-    assert f"1 videos have changed: '{changed}'" in told and f"1 videos are gone: '{gone}'" in told
+    assert told[-1] == "1 video added"
+    assert f"1 video changed: '{changed}'" in told and f"1 video vanished: '{gone}'" in told
     out, err = search(QUERY, *RESUME, *uri, "-k", 44, "--json")
     assert err == ""
     search("build", *RESUME, *uri)
@@ -144,8 +144,8 @@ def test_ids_in_nfd_mean_those_in_nfc(collection, search):
     search("build", *RESUME)
     hits = [json.loads(search("--video", form, *RESUME, "-k", 5, "--json")[0])["hits"] for form in (name, nfd)]
     assert hits[0] == hits[1]
-    assert "1 videos removed" in search("remove", *PLACE, nfd)[1]
-    assert "1 videos added" in search("add", *RESUME, nfd)[1]
+    assert "1 video removed" in search("remove", *PLACE, nfd)[1]
+    assert "1 video added" in search("add", *RESUME, nfd)[1]
     found = json.loads(search(QUERY, *RESUME, "-k", 44, "--json")[0])["hits"]
     assert [hit["captions"] for hit in found if hit["id"] == name] != [[]] and len(found) == 44
 

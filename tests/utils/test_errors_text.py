@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from utils.errors import counts_text, first_names
+from utils.errors import count_text, counts_text, first_names
 
 
 def test_counts_are_sorted_and_the_first_names_are_shown():
@@ -10,3 +10,7 @@ def test_counts_are_sorted_and_the_first_names_are_shown():
     assert counts_text(Counter({".txt": 1, ".srt": 1, ".jpg": 3})) == "3 .jpg, 1 .srt, 1 .txt"
     assert first_names(["a", "b\x1b[2J", "c"]) == r"'a', 'b\x1b[2J', 'c'"
     assert first_names(["a"] * 5, 2) == "'a', 'a' and 3 more"
+
+
+def test_one_is_singular():
+    assert [count_text(n, "video") for n in (0, 1, 2)] == ["0 videos", "1 video", "2 videos"]

@@ -201,6 +201,15 @@ def test_lists_that_are_given(tmp_path):
         given_splits(tmp_path, captions)
 
 
+def test_a_listed_video_without_a_caption_is_not_another(tmp_path):
+    """The id v.1 without its suffix is that of another video; and a file is named before an id."""
+    for part, listed in {"train": "v.1", "val": "v", "test": "w.mp4"}.items():
+        (tmp_path / f"{part}_list.txt").write_text(listed)
+    files = {"v.mp4": "v", "v.1.mp4": "v.1", "w.mp4": "w", "w.mp4.mkv": "w.mp4"}
+    parts, left_out = given_splits(tmp_path, dict.fromkeys(["v", "w", "w.mp4"]), files)
+    assert (parts, left_out) == ({"train": [], "val": ["v"], "test": ["w"]}, ["v.1"])
+
+
 FORMS = st.sampled_from(["NFC", "NFD"])
 
 
