@@ -25,10 +25,10 @@ def read_captions(
 ) -> tuple[dict[str, list[str]], list[str]]:
     """Return the captions of videos, in the order of the file, and names in it that are none of `ids`.
 
-    A video is named by its file, by its id, or by its id and any suffix, in this order.
-
-    CSV has a row a caption, JSONL an object a line, with the keys "video" and
-    "caption" (or others of `VIDEO_KEYS`, `CAPTION_KEYS`); JSON is a list of such objects, or maps a video to its captions.
+    A video is named by its file, by its id, or by its id and any suffix, in this order. CSV has a row per caption, JSONL an
+    object per line, with the keys "video" and "caption" (or others of `VIDEO_KEYS`, `CAPTION_KEYS`); JSON is a list of such
+    objects, or maps a video to its captions. Captions without a word are kept as "", so that the others keep their places.
+    Videos that have no other caption are left out.
 
     Args:
         files: file name -> id, of those that are known.
@@ -45,10 +45,10 @@ def read_captions(
             raise InputError(f"{path}: {where}: found {found}, expected a video and its caption as text")
         if (video := _video_of(name, known, files or {})) is None:
             unknown[name] = None
-        elif caption.strip():
+        else:
             text = caption.encode(errors="replace").decode()  # JSON may hold half of a letter
             captions.setdefault(video, []).append(" ".join(text.split()))
-    return captions, list(unknown)
+    return {video: texts for video, texts in captions.items() if any(texts)}, list(unknown)
 
 
 def _video_of(name: str, known: Container[str], files: Mapping[str, str]) -> str | None:

@@ -219,7 +219,7 @@ class Searcher:
             similarity,
             None if weights is None else self._named(_applied(weights, counts)),
             [name for name, there in zip(self.experts, has, strict=True) if there],
-            self.captions_of(video)[: self._most_captions],
+            [caption for caption in self.captions_of(video) if caption][: self._most_captions],
             self.words_of(video),
             self.clip_of(video),
         )

@@ -60,6 +60,8 @@ def write(tmp_path):
 def test_every_form_gives_the_same(write, name, content):
     found, unknown = read_captions(write(name, content), IDS)
     expected = dict(EXPECTED)
+    if '"  "' in content or "a,  \n" in content:  # one without a word keeps its place
+        expected["a"] = [*EXPECTED["a"], ""]
     if ",n," in content:
         expected = {"b": EXPECTED["b"][:1], "a": EXPECTED["a"]}
     assert found == expected
@@ -226,3 +228,8 @@ def test_names_meet_ids_in_any_unicode_form(tmp_path_factory, name, caption_form
         (folder / f"{part}_list.txt").write_text(unicodedata.normalize(list_form, listed))
     parts, left_out = given_splits(folder, {video: [], "y": [], "z": []})
     assert (parts["train"], left_out) == ([video], [])
+
+
+def test_captions_without_a_word_keep_the_places_of_the_others(write):
+    found, unknown = read_captions(write("c.csv", "video,caption\na,\na,one\na, \na,two\nb,\n"), IDS)
+    assert found == {"a": ["", "one", "", "two"]} and unknown == []
