@@ -102,16 +102,16 @@ def parts_of(collection: Collection, args: argparse.Namespace, done: Sequence[st
     known, unknown = captions.read_captions(args.captions, collection.files, collection.names)
     found = {video: known[video] for video in done if video in known}
     if failed := [video for video in known if video not in found]:
-        number = count_text(len(failed), "unusable video")
-        print(f"{args.captions}: left out are captions of {number}: {first_names(failed)}")
+        number = count_text(len(failed), "video")
+        print(f"{args.captions}: captions of {number} that cannot be used are left out: {first_names(failed)}")
     if unknown:
         number = count_text(len(unknown), "name")
-        print(f"{args.captions}: left out are captions of {number} without a video: {first_names(unknown)}")
+        print(f"{args.captions}: captions of {number} without a video are left out: {first_names(unknown)}")
     if not found:
         raise InputError(f"{args.captions}: no caption of a video that was extracted, expected names such as '{done[0]}'")
     if without := [video for video in done if video not in found]:
         count, names = count_text(len(without), "video"), first_names(without)
-        print(f"{args.captions}: {count} without a caption, which can be searched, not trained on: {names}")
+        print(f"{args.captions}: {count} without a caption can be searched, not trained on: {names}")
     if args.splits:
         parts, left_out = captions.given_splits(args.splits, found, collection.names)
         if left_out:

@@ -75,6 +75,27 @@ def test_a_signal_saves_the_epoch_in_its_midst(run, monkeypatch, number, code, w
     assert results[0] == results[1]
 
 
+def test_resuming_before_the_first_evaluation_gives_no_warning(run, monkeypatch):
+    """The first step of the schedule is due then, while that of the optimizer was in the process before."""
+    whole, _ = train(run, "--disable_workers")
+    before = set(MODELS.glob("*"))
+    evaluate = trainer_module.evaluate
+
+    def stopped(*args, **settings):
+        os.kill(os.getpid(), signal.SIGINT)
+        return evaluate(*args, **settings)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer_module, "evaluate", stopped)
+        assert run(train_command, "--config", CONFIG, "--disable_workers")[0] == 130
+    (part,) = set(MODELS.glob("*")) - before
+    saved = torch.load(part / "interrupted.pth", weights_only=True)
+    assert (saved["epoch"], saved["begun"]["step"]) == (1, 3)
+    code, _, err = run(train_command, "--resume", part / "interrupted.pth")
+    assert (code, err) == (0, "")
+    assert_equal_weights(whole / "checkpoint-epoch3.pth", part / "checkpoint-epoch3.pth")
+
+
 @pytest.mark.parametrize("name", ["interrupted.pth", "checkpoint-epoch3.pth"])
 def test_what_cannot_be_read_is_named_and_the_one_before_is_taken(run, capsys, name):
     settings = ("--set", "trainer.epochs=4")

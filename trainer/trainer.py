@@ -5,6 +5,7 @@ import functools
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -259,10 +260,14 @@ class Trainer:
         return evaluation
 
     def _step_schedule(self, values: dict[str, float]) -> None:
+        """Step the schedule after an epoch with these values."""
         if isinstance(self.lr_scheduler, ReduceLROnPlateau):
             self.lr_scheduler.step(values[self.monitor.name])
         elif self.lr_scheduler is not None:
-            self.lr_scheduler.step()
+            with warnings.catch_warnings():
+                # Wrong if the process that was interrupted before this evaluation took the optimizer's steps.
+                warnings.filterwarnings("ignore", r"Detected call of `lr_scheduler\.step\(\)` before", UserWarning)
+                self.lr_scheduler.step()
 
     def _save(self, epoch: int, values: dict[str, float], best: bool) -> None:
         """Save the epoch's checkpoint if it is due, or the last, and the best model."""

@@ -224,7 +224,7 @@ def test_parts_that_are_given(films, extract):
     for part, listed in parts.items():
         Path("splits", f"{part}_list.txt").write_text("\n".join(listed))
     out, _ = extract("--captions", "captions.json", "--splits", "splits")
-    assert f"captions.json: 1 video without a caption, which can be searched, not trained on: {last!r}\n" in out
+    assert f"captions.json: 1 video without a caption can be searched, not trained on: {last!r}\n" in out
     assert f"splits: left out: 2 videos, not extracted, or without a caption: {last!r}, 'nowhere'\n" in out
     for part, listed in parts.items():
         found = (ARCHIVE / f"{part}_list.txt").read_text().splitlines()
@@ -236,8 +236,8 @@ def test_captions_of_others_are_told(films, extract):
     Path("clips/broken.mkv").write_bytes(b"")
     captions([*films, "nowhere", "broken"])
     out, _ = extract("--captions", "captions.json")
-    assert "captions.json: left out are captions of 1 unusable video: 'broken'\n" in out
-    assert "captions.json: left out are captions of 1 name without a video: 'nowhere'\n" in out
+    assert "captions.json: captions of 1 video that cannot be used are left out: 'broken'\n" in out
+    assert "captions.json: captions of 1 name without a video are left out: 'nowhere'\n" in out
     assert "data/Mine/failures.json: 1 file cannot be used, with the reason of each: 'broken'\n" in out
     assert read(ARCHIVE / "text-toy.mp").keys() == set(films)
 
