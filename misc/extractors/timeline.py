@@ -2,12 +2,14 @@
 
 import dataclasses
 from array import array
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 import av
 import numpy as np
 
 from misc.extractors.containers import TRUNCATED, can_jump_ahead
+from misc.extractors.video_error import VideoError
 
 MAX_JITTER = 0.1  # seconds that a packet at which decoding can begin may be shown before the packets in front of it
 # Seconds that another packet may be decoded before the one in front of it. The time when it is shown does not help: pictures
@@ -19,28 +21,43 @@ MAX_MEASURED = 1 << 16  # pictures of which the usual gap is measured
 MAX_ERRORS = 20  # one after the other, with no packet between them
 
 
-def read_packets(container: "av.container.InputContainer") -> Iterator[av.Packet]:
-    """Yield the packets of a file, also those after a damaged part.
+class Packets:
+    """Packets of a file, also those after a damaged part.
 
-    Packets that PyAV adds at the end, to flush decoders, are left out.
+    Packets that PyAV adds at the end, to flush decoders, are left out, and those of tracks that FFmpeg did not find when it
+    opened the file.
 
-    Raises:
-        av.FFmpegError: less than 1 - `TRUNCATED` of the file can be read.
+    Attributes:
+        end: bytes of the file until the end of the last packet.
+        has_late_tracks: there are packets of tracks that FFmpeg did not find when it opened the file.
     """
-    errors, position = 0, 0
-    while True:
-        try:
-            for packet in container.demux():
-                if packet.size or packet.pts is not None or packet.dts is not None:
-                    errors, position = 0, max(position, packet.pos or 0)
-                    yield packet
-            return
-        except av.FFmpegError:
-            errors += 1
-            if errors == MAX_ERRORS:
-                if position < (1 - TRUNCATED) * container.size:
-                    raise
+
+    def __init__(self, container: "av.container.InputContainer"):
+        self.end, self.has_late_tracks = 0, False
+        self._container = container
+
+    def __iter__(self) -> Iterator[av.Packet]:
+        """Yield the packets in the order of the file.
+
+        Raises:
+            VideoError: less than 1 - `TRUNCATED` of the file can be read.
+        """
+        errors = 0
+        while True:
+            try:
+                for packet in self._container.demux():
+                    if packet.size or packet.pts is not None or packet.dts is not None:
+                        errors, self.end = 0, max(self.end, (packet.pos or 0) + packet.size)
+                        yield packet
                 return
+            except IndexError:  # PyAV's, for a packet of a track that it does not know: the next packet can be read
+                self.has_late_tracks = True
+            except av.FFmpegError as error:
+                errors += 1
+                if errors == MAX_ERRORS:
+                    if self.end < (1 - TRUNCATED) * self._container.size:
+                        raise VideoError(f"it cannot be read to its end ({error.strerror})") from None
+                    return
 
 
 class Clock:
@@ -113,6 +130,8 @@ class Timeline:
         end: until when the last picture is shown.
         gap: the usual time between two pictures.
         file_start, file_end: of all tracks.
+        packets: the number of packets of each track, by its index.
+        has_late_tracks: see `Packets`.
     """
 
     pictures: int
@@ -122,6 +141,8 @@ class Timeline:
     gap: float
     file_start: float
     file_end: float
+    packets: Mapping[int, int]
+    has_late_tracks: bool
 
     @classmethod
     def measure(cls, container: "av.container.InputContainer", video: "av.video.stream.VideoStream") -> "Timeline":
@@ -129,7 +150,9 @@ class Timeline:
         clock, rate = Clock(can_jump_ahead(container.format)), float(video.average_rate or video.guessed_rate or 0)
         times, number, first, last, lasts = array("d"), 0, float("inf"), -float("inf"), 0.0
         file_start, file_end = float("inf"), 0.0
-        for packet in read_packets(container):
+        packets, counts = Packets(container), Counter()
+        for packet in packets:
+            counts[packet.stream_index] += 1
             duration = float((packet.duration or 0) * packet.time_base)
             if packet.stream.type in ("video", "audio"):
                 seconds = clock.correct(packet)
@@ -145,13 +168,15 @@ class Timeline:
             if seconds is not None:
                 file_start, file_end = min(file_start, seconds), max(file_end, seconds + duration)
         if not number:
-            return cls(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+            return cls(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, counts, packets.has_late_tracks)
         gap = usual_gap(np.array(times)) or (1 / rate if rate else 0.0)
         end = last + (lasts or gap)
         said = first + float((video.duration or 0) * video.time_base)
-        if last < said < end:  # in MP4, the duration of a packet is that until the next one is decoded
+        if (
+            "mov" in container.format.name.split(",") and last < said < end
+        ):  # in MP4, the duration of a packet is that until the next one is decoded
             end = said
-        return cls(number, first, last, end, gap, file_start, file_end)
+        return cls(number, first, last, end, gap, file_start, file_end, counts, packets.has_late_tracks)
 
 
 def usual_gap(times: np.ndarray) -> float:

@@ -11,10 +11,12 @@ from misc.extractors.extractor import Media
 from misc.extractors.picture import MAX_PIXELS, PictureConverter
 from misc.extractors.sampling import FrameSampler, Sampling
 from misc.extractors.sound import Sound
-from misc.extractors.timeline import Clock, Timeline, read_packets
-from misc.extractors.tracks import choose_picture_track, choose_sound_tracks
+from misc.extractors.timeline import Clock, Packets, Timeline
+from misc.extractors.tracks import choose_picture_track, choose_sound_tracks, has_unknown_tracks, picture_tracks
 from misc.extractors.video_error import VideoError
 from utils.errors import one_line
+
+MAX_PROBED, MAX_PROBED_SECONDS = 1 << 27, 3600  # bytes and seconds of a file that are read to find tracks that begin late
 
 
 def read_video(path: Path, sampling: Sampling) -> Media:
@@ -27,23 +29,60 @@ def read_video(path: Path, sampling: Sampling) -> Media:
     if not path.stat().st_size:
         raise VideoError("empty (0 bytes)")
     try:
-        timeline = _measure(path)
-        with _open(path) as container:
-            return _decode(container, timeline, sampling)
+        opening = _Opening(path)
+        timeline = _measure(opening)
+        with opening.open() as container:
+            return _decode(opening, container, timeline, sampling)
     except (av.FFmpegError, ValueError, IndexError, ArithmeticError) as error:
         reason = getattr(error, "strerror", None) or one_line(str(error))
         raise VideoError(f"no video, or damaged ({reason})") from None
 
 
-def _open(path: Path) -> "av.container.InputContainer":
-    return av.open(str(path.absolute()), options={"format_whitelist": ",".join(FORMATS)})
+class _Opening:
+    """The way to open a file, which depends on what was found in it.
+
+    Attributes:
+        path: the file.
+        is_probed: whether more of the file is read to find its tracks: up to `MAX_PROBED` bytes.
+        singles: indexes of the picture tracks that have a single picture.
+    """
+
+    def __init__(self, path: Path):
+        self.path, self.is_probed, self.singles = path, False, frozenset()
+        with self.open() as container:
+            self.is_probed = has_unknown_tracks(container)
+
+    def open(self) -> "av.container.InputContainer":
+        """Return the open file."""
+        options = {"format_whitelist": ",".join(FORMATS)}
+        if self.is_probed:
+            options |= {"probesize": str(MAX_PROBED), "analyzeduration": str(MAX_PROBED_SECONDS * av.time_base)}
+        return av.open(str(self.path.absolute()), options=options)
+
+    def choose_track(self, container: "av.container.InputContainer") -> "av.video.stream.VideoStream":
+        """Return the picture track of the open file."""
+        return choose_picture_track(container, self.singles)
+
+    def improve(self, timeline: Timeline, track: int, tracks: set[int]) -> bool:
+        """Change the way after one of the picture tracks was measured, and return whether it has to be done again."""
+        if timeline.has_late_tracks and not self.is_probed:
+            self.is_probed = True
+            return True
+        if not self.singles and timeline.packets[track] <= 1:
+            self.singles = frozenset(track for track in tracks if timeline.packets[track] <= 1)
+            return len(self.singles) < len(tracks)
+        return False
 
 
-def _measure(path: Path) -> Timeline:
+def _measure(opening: _Opening) -> Timeline:
     """Return the times of a file, which has to be a video that is not cut off."""
-    with _open(path) as container:
-        timeline = Timeline.measure(container, choose_picture_track(container))
-        form, length = container.format.name, (container.duration or 0) / av.time_base
+    path, is_measured = opening.path, False
+    while not is_measured:
+        with opening.open() as container:
+            track = opening.choose_track(container)
+            timeline = Timeline.measure(container, track)
+            form, length = container.format.name, (container.duration or 0) / av.time_base
+            is_measured = not opening.improve(timeline, track.index, {x.index for x in picture_tracks(container)})
     if not timeline.pictures:
         raise VideoError("no picture can be decoded")
     if timeline.pictures > 1 and timeline.last == timeline.first:
@@ -53,9 +92,9 @@ def _measure(path: Path) -> Timeline:
     return timeline
 
 
-def _decode(container: "av.container.InputContainer", timeline: Timeline, sampling: Sampling) -> Media:
+def _decode(opening: _Opening, container: "av.container.InputContainer", timeline: Timeline, sampling: Sampling) -> Media:
     """Return the media of an open file."""
-    video = choose_picture_track(container)
+    video = opening.choose_track(container)
     video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # a frame may be larger than the container says
     # As many on any machine: where there is damage, pictures depend on it. With more, one at the end would cost more others.
     video.thread_type, video.codec_context.thread_count = "AUTO", 2
@@ -64,7 +103,7 @@ def _decode(container: "av.container.InputContainer", timeline: Timeline, sampli
     )
     pictures, sound = Decoder(video), SoundReader(Sound(choose_sound_tracks(container), sampling.most_seconds))
     clock = Clock(can_jump_ahead(container.format))
-    for packet in read_packets(container):
+    for packet in Packets(container):
         if packet.stream.type in ("video", "audio"):
             clock.correct(packet)
         if packet.stream_index == video.index:
@@ -78,6 +117,8 @@ def _decode(container: "av.container.InputContainer", timeline: Timeline, sampli
     kept, times = frames.finish()
     samples = sound.finish()
     warnings = [f"{pictures.lost} of {pictures.packets} pictures cannot be decoded"] if pictures.lost else []
+    if timeline.has_late_tracks:
+        warnings.append(f"a track that begins after {MAX_PROBED} bytes is left out")
     return Media(kept, times, samples, (*warnings, *sound.warnings))
 
 
