@@ -5,9 +5,18 @@ from pathlib import Path
 
 import av
 
-from misc.extractors.containers import FORMATS, SLACK, TRUNCATED, can_jump_ahead, missing_seconds
+from misc.extractors.containers import (
+    FORMATS,
+    LENGTH_FROM_ZERO,
+    SLACK,
+    TRUNCATED,
+    can_jump_ahead,
+    is_shortened,
+    missing_seconds,
+)
 from misc.extractors.decoding import Decoder, SoundReader
 from misc.extractors.extractor import Media
+from misc.extractors.holes import is_large
 from misc.extractors.picture import MAX_PIXELS, PictureConverter
 from misc.extractors.sampling import FrameSampler, Sampling
 from misc.extractors.sound import Sound
@@ -17,6 +26,9 @@ from misc.extractors.video_error import VideoError
 from utils.errors import one_line
 
 MAX_PROBED, MAX_PROBED_SECONDS = 1 << 27, 3600  # bytes and seconds of a file that are read to find tracks that begin late
+
+# Formats of which files are joined by writing one behind the other.
+JOINABLE = {"flv", "matroska", "mpeg", "mpegts", "ogg"}
 
 
 def read_video(path: Path, sampling: Sampling) -> Media:
@@ -45,10 +57,11 @@ class _Opening:
         path: the file.
         is_probed: whether more of the file is read to find its tracks: up to `MAX_PROBED` bytes.
         singles: indexes of the picture tracks that have a single picture.
+        warnings: one line per flaw that was found when the file was measured.
     """
 
     def __init__(self, path: Path):
-        self.path, self.is_probed, self.singles = path, False, frozenset()
+        self.path, self.is_probed, self.singles, self.warnings = path, False, frozenset(), []
         with self.open() as container:
             self.is_probed = has_unknown_tracks(container)
 
@@ -82,6 +95,7 @@ def _measure(opening: _Opening) -> Timeline:
             track = opening.choose_track(container)
             timeline = Timeline.measure(container, track)
             form, length = container.format.name, (container.duration or 0) / av.time_base
+            is_fragmented = "mov" in form.split(",") and not track.frames  # the header has no index
             is_measured = not opening.improve(timeline, track.index, {x.index for x in picture_tracks(container)})
     if not timeline.pictures:
         raise VideoError("no picture can be decoded")
@@ -89,7 +103,34 @@ def _measure(opening: _Opening) -> Timeline:
         raise VideoError(f"0 frames a second: no time passes between its {timeline.pictures} pictures")
     if reason := missing_seconds(path, form, length, timeline.file_start, timeline.file_end):
         raise VideoError(reason)
+    opening.warnings = list(_check_holes(path, form, timeline, is_fragmented))
     return timeline
+
+
+def _check_holes(path: Path, form: str, timeline: Timeline, is_fragmented: bool) -> Iterator[str]:
+    """Yield a line per part of a file that has neither pictures nor sound, or was not read.
+
+    Raises:
+        VideoError: more than `TRUNCATED` is missing because of damage.
+    """
+    size, read = path.stat().st_size, timeline.read_bytes
+    if read < (1 - TRUNCATED) * size:
+        reason = f"only {read} of {size} bytes can be read"
+        if is_fragmented:
+            raise VideoError(f"damaged: {reason}")
+        if JOINABLE.intersection(form.split(",")):
+            yield reason
+    shortened, length = is_shortened(path, form), timeline.file_end
+    length -= min(timeline.file_start, 0.0) if LENGTH_FROM_ZERO.intersection(form.split(",")) else timeline.file_start
+    damaged, paused, length = timeline.holes.missing_seconds(length, timeline.gap, shortened)
+    if is_large(damaged, length):
+        raise VideoError(f"damaged: {damaged:.1f} of {length:.1f} s are missing")
+    if damaged:
+        yield f"{damaged:.1f} of {length:.1f} s are missing"
+    if paused:
+        yield f"{paused:.1f} of {length:.1f} s have neither pictures nor sound"
+    if timeline.has_late_tracks:
+        yield "a track that begins late is left out"
 
 
 def _decode(opening: _Opening, container: "av.container.InputContainer", timeline: Timeline, sampling: Sampling) -> Media:
@@ -116,10 +157,8 @@ def _decode(opening: _Opening, container: "av.container.InputContainer", timelin
     _check_loss(pictures, frames, timeline)
     kept, times = frames.finish()
     samples = sound.finish()
-    warnings = [f"{pictures.lost} of {pictures.packets} pictures cannot be decoded"] if pictures.lost else []
-    if timeline.has_late_tracks:
-        warnings.append(f"a track that begins after {MAX_PROBED} bytes is left out")
-    return Media(kept, times, samples, (*warnings, *sound.warnings))
+    lost = [f"{pictures.lost} of {pictures.packets} pictures cannot be decoded"] if pictures.lost else []
+    return Media(kept, times, samples, (*opening.warnings, *lost, *sound.warnings))
 
 
 def _check_loss(pictures: Decoder, frames: FrameSampler, timeline: Timeline) -> None:
