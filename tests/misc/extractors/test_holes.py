@@ -2,21 +2,13 @@
 
 import pytest
 from films import convert
-from odd_videos import SAMPLING, ffmpeg
+from odd_videos import SAMPLING
 
 from misc.extractors.video import VideoError, read_video
 
 REFUSED = r"^(damaged: |it cannot be read to its end|no picture can be decoded|no video, or damaged)"
 PARTS = [(0.3, 0.7), (0.02, 0.42)]
 STILL = "select='not(between(t,{},{}))'"
-
-
-@pytest.fixture(scope="module")
-def long_film(films, tmp_path_factory):
-    """12 s, three times those of `a.mp4`."""
-    path = tmp_path_factory.mktemp("long") / "long.mp4"
-    ffmpeg("-stream_loop", 2, "-i", films / "a.mp4", "-c", "copy", path)
-    return path
 
 
 def write(film, path, *options):

@@ -13,14 +13,6 @@ SLIDES = "testsrc2=s=96x64:r=1/{}:d={}"
 TONE = "aevalsrc='0.4*sin(2*PI*300*t)':s=48000:d={}"
 
 
-@pytest.fixture(scope="module")
-def long_film(films, tmp_path_factory):
-    """12 s, three times those of `a.mp4`."""
-    path = tmp_path_factory.mktemp("long") / "long.mp4"
-    ffmpeg("-stream_loop", 2, "-i", films / "a.mp4", "-c", "copy", path)
-    return path
-
-
 @pytest.fixture
 def sound_in_the_middle(films, tmp_path):
     """40 s of pictures in a PS file, with sound from 8 to 11 s: neither the begin nor the end of the file has any."""
