@@ -1,5 +1,8 @@
 """Files that lack a part in the middle, beside legal ones whose pictures are shown for long."""
 
+import functools
+import shutil
+
 import pytest
 from films import convert
 from odd_videos import SAMPLING
@@ -9,6 +12,15 @@ from misc.extractors.video import VideoError, read_video
 REFUSED = r"^(damaged: |it cannot be read to its end|no picture can be decoded|no video, or damaged)"
 PARTS = [(0.3, 0.7), (0.02, 0.42)]
 STILL = "select='not(between(t,{},{}))'"
+
+
+@pytest.fixture(scope="module")
+def copy_of(long_film):
+    """A function that writes a copy of a film in another format, which is converted once."""
+    encode = functools.cache(
+        lambda suffix, options: write(long_film, long_film.with_name(f"holes{options}.{suffix}"), *options)
+    )
+    return lambda path, *options: shutil.copyfile(encode(path.suffix[1:], options), path)
 
 
 def write(film, path, *options):
@@ -25,8 +37,8 @@ def lose(path, part, is_zeroed):
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("suffix", ["mkv", "webm", "ogv", "ts", "mp4", "mpg"])
-def test_a_part_that_is_zeroed_is_refused(long_film, tmp_path, suffix, part):
-    path = lose(write(long_film, tmp_path / f"a.{suffix}"), part, True)
+def test_a_part_that_is_zeroed_is_refused(copy_of, tmp_path, suffix, part):
+    path = lose(copy_of(tmp_path / f"a.{suffix}"), part, True)
     with pytest.raises(VideoError, match=REFUSED):
         read_video(path, SAMPLING)
 
@@ -34,20 +46,20 @@ def test_a_part_that_is_zeroed_is_refused(long_film, tmp_path, suffix, part):
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("suffix", ["mkv", "webm", "mp4"])
 @pytest.mark.parametrize("options", [(), ("-an",)])
-def test_a_part_that_is_cut_out_is_refused(long_film, tmp_path, suffix, part, options):
-    path = lose(write(long_film, tmp_path / f"a.{suffix}", *options), part, False)
+def test_a_part_that_is_cut_out_is_refused(copy_of, tmp_path, suffix, part, options):
+    path = lose(copy_of(tmp_path / f"a.{suffix}", *options), part, False)
     with pytest.raises(VideoError, match=REFUSED):
         read_video(path, SAMPLING)
 
 
 @pytest.mark.parametrize("suffix", ["ogv", "ts", "flv", "mpg"])
-def test_a_part_that_is_cut_out_where_no_header_tells(long_film, tmp_path, suffix):
-    path = lose(write(long_film, tmp_path / f"a.{suffix}"), (0.3, 0.7), False)
+def test_a_part_that_is_cut_out_where_no_header_tells(copy_of, tmp_path, suffix):
+    path = lose(copy_of(tmp_path / f"a.{suffix}"), (0.3, 0.7), False)
     assert "have neither pictures nor sound" in read_video(path, SAMPLING).warnings[0]
 
 
-def test_a_small_hole_is_a_warning(long_film, tmp_path):
-    path = lose(write(long_film, tmp_path / "a.ts"), (0.48, 0.53), True)
+def test_a_small_hole_is_a_warning(copy_of, tmp_path):
+    path = lose(copy_of(tmp_path / "a.ts"), (0.48, 0.53), True)
     assert read_video(path, SAMPLING).warnings[0].endswith("s are missing")
 
 
