@@ -43,6 +43,14 @@ def films(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def long_film(films):
+    """A film of 12 s, three times those of `a.mp4`."""
+    path = films / "long.mp4"
+    ffmpeg("-stream_loop", 2, "-i", films / "a.mp4", "-c", "copy", path)
+    return path
+
+
 def convert(source: Path, path: Path, *options) -> Path:
     """Write a file in the codecs of its suffix, those of `source` where there are none in `CODECS`."""
     ffmpeg("-i", source, *CODECS.get(path.suffix[1:], ("-c", "copy")), *options, path)

@@ -30,7 +30,7 @@ HEAD = 1 << 14  # bytes in which an AVI file describes its streams
 UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # of an AVI file that was written through a pipe
 # Formats whose headers say how long a file is. Of others FFmpeg estimates it, by the last time or the size.
 WITH_LENGTH = ("asf", "avi", "flv", "gif", "ivf", "matroska", "mov", "mxf", "nut", "rm", "wtv")
-LENGTH_FROM_ZERO = ("asf", "matroska", "nut")  # those of them that count the time before the first packet
+LENGTH_FROM_ZERO = {"asf", "matroska", "nut"}  # those of them that count the time before the first packet
 CAN_JUMP_AHEAD = 0x0200  # AVFMT_TS_DISCONT of libavformat
 
 
@@ -84,6 +84,26 @@ def _riff_size(path: Path) -> int | None:
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8)[4:], "little")
     return None if size in UNKNOWN_SIZES else size + 8
+
+
+def is_shortened(path: Path, form: str) -> bool:
+    """Return whether a Matroska file lacks more than `TRUNCATED` of the bytes that it says it has.
+
+    Source: RFC 8794, 4 and 11.2: the head and the segment, each an identifier, a size and content. A size in which all bits
+    are set is unknown.
+    """
+    if "matroska" not in form.split(","):
+        return False
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    at = 0
+    for identifier in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):
+        if head[at : at + 4] != identifier or not (first := int.from_bytes(head[at + 4 : at + 5], "big")):
+            return False
+        width = 9 - first.bit_length()  # of the size in bytes, 7 bits each
+        size, unknown = int.from_bytes(head[at + 4 : at + 4 + width], "big") - (1 << 7 * width), (1 << 7 * width) - 1
+        at += 4 + width + (size if identifier[0] == 0x1A else 0)
+    return size != unknown and path.stat().st_size < at + (1 - TRUNCATED) * size
 
 
 def contradiction_of_avi(path: Path) -> str | None:

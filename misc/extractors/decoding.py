@@ -92,4 +92,4 @@ class SoundReader:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or one_line(str(error))
+    return f"it cannot be converted ({getattr(error, 'strerror', None) or one_line(str(error))})"

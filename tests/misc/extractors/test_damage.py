@@ -92,7 +92,11 @@ def test_sound_that_cannot_be_converted_costs_the_sound(films, monkeypatch):
 
     monkeypatch.setattr("misc.extractors.sound.Sound.add", refuse)
     media = read_video(films / "a.mp4", SAMPLING)
-    assert media.sound is None and media.warnings == ("sound is left out: no such layout",) and len(media.frames) == 25
+    assert (
+        media.sound is None
+        and media.warnings == ("sound is left out: it cannot be converted (no such layout)",)
+        and len(media.frames) == 25
+    )
 
 
 @pytest.mark.parametrize("numbers", [[30], [0], [99], [24, 25, 26, 60, 61]])

@@ -1,5 +1,6 @@
 """Clocks of files that are reset or begin late, beside a clean copy of the same content."""
 
+import re
 import subprocess
 from fractions import Fraction
 from types import SimpleNamespace
@@ -32,7 +33,10 @@ def packets_of(start, number):
     def packet(track, shown, decoded):
         pts, dts = (round((start + n / 10) / UNIT) for n in (shown, decoded))
         times = {"pts": pts, "dts": dts, "time_base": UNIT, "duration": 9000}
-        return SimpleNamespace(stream_index=track, is_keyframe=track == 1 or shown % 4 == 0, shown=shown, **times)
+        stream = SimpleNamespace(type="audio" if track else "video")
+        return SimpleNamespace(
+            stream_index=track, stream=stream, is_keyframe=track == 1 or shown % 4 == 0, shown=shown, **times
+        )
 
     pictures = [packet(0, i - i % 4 + ORDER[i % 4], i - 2) for i in range(number)]
     return [x for i, picture in enumerate(pictures) for x in (picture, packet(1, i, i))]
@@ -62,14 +66,22 @@ def test_runs_of_a_clock_follow_one_another(starts, lengths, late, jumps_ahead):
     assert found == pytest.approx([float(packet.pts * UNIT) for packet, _ in in_file])
 
 
-@pytest.mark.parametrize("ahead", [3, 59])
-def test_a_gap_between_pictures_is_no_jump(ahead):
+@pytest.mark.parametrize(("ahead", "tracks"), [(3, 2), (90, 1), (590, 1)])
+def test_a_gap_between_pictures_is_no_jump(ahead, tracks):
+    """A pause of a few seconds, or a still picture in a file without sound."""
     clock = Clock(jumps_ahead=True)
-    packets = packets_of(0.0, 8)
-    for packet in packets:
+    first, further = ([p for p in packets_of(start, 8) if p.stream_index < tracks] for start in (0.0, ahead))
+    for packet in first:
         clock.correct(packet)
-    further = packets_of(ahead, 8)
     assert [clock.correct(packet) for packet in further] == pytest.approx([ahead + packet.shown / 10 for packet in further])
+
+
+@pytest.mark.parametrize("ahead", [6, 30, 59])
+def test_a_jump_of_sound_and_pictures_together(ahead):
+    clock = Clock(jumps_ahead=True)
+    packets = packets_of(0.0, 8) + packets_of(ahead, 8)
+    found = [clock.correct(packet) for packet in packets]
+    assert found == pytest.approx([(i // 16) * 0.8 + p.shown / 10 for i, p in enumerate(packets)])
 
 
 def test_a_still_picture_with_sound_is_no_jump():
@@ -85,6 +97,8 @@ def test_a_still_picture_with_sound_is_no_jump():
     [
         ("ts", (0, 0), "ab"),
         ("ts", (0, 3600), "ab"),
+        ("ts", (0, 12), "ab"),
+        ("ts", (0, 50), "ab"),
         ("ts", (3600, 0), "ba"),
         ("ts", (0, 95442), "ab"),  # the clock of 33 bits begins again in the second part
         ("mpg", (0, 0), "ab"),
@@ -99,6 +113,23 @@ def test_joined_files(films, tmp_path, suffix, offsets, clean):
         shift = ("-output_ts_offset", offset) if offset else ()
         parts.append(convert(films / f"{name}.mp4", tmp_path / f"{name}{len(parts)}.{suffix}", *shift))
     assert_like(joined(tmp_path / f"joined.{suffix}", *parts), films / f"{clean}.mp4")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"), [("flv", ()), ("ts", ("-mpegts_start_pid", 512, "-mpegts_pmt_start_pid", 5000))]
+)
+def test_joined_files_of_which_the_first_is_read(films, tmp_path, suffix, options):
+    """FFmpeg does not read the second one."""
+    first, second = convert(films / "a.mp4", tmp_path / f"a.{suffix}"), tmp_path / f"b.{suffix}"
+    path = joined(tmp_path / f"joined.{suffix}", first, convert(films / "b.mp4", second, *options))
+    warning = rf"only \d+ of {path.stat().st_size} bytes can be read"
+    assert re.fullmatch(warning, assert_like(path, films / "a.mp4").warnings[0])
+
+
+def test_joined_files_that_cannot_be_read(films, tmp_path):
+    parts = [convert(films / f"{name}.mp4", tmp_path / f"{name}.ogv") for name in "ab"]
+    with pytest.raises(VideoError, match=r"^it cannot be read to its end \(.+\)$"):
+        read_video(joined(tmp_path / "joined.ogv", *parts), SAMPLING)
 
 
 def test_usual_gap_of_rounded_times():

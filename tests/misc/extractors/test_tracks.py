@@ -36,6 +36,8 @@ def join(path, tracks, flags):
         ("mov", ("0", "default")),
         ("mp4", ("default", "0")),  # it has a single picture
         ("mp4", ("attached_pic", "0")),
+        ("mkv", ("default", "default")),  # its header does not say that it has a single picture
+        ("nut", ("0", "0")),
     ],
 )
 def test_a_thumbnail_before_the_film_is_not_read(tmp_path, film, thumbnail, suffix, flags):
@@ -51,6 +53,12 @@ def test_the_first_of_equal_tracks(tmp_path, film, flags, number):
     ffmpeg("-i", film, "-vf", "hflip,scale=64:48", "-c:v", "mpeg4", other)
     path = join(tmp_path / "a.mkv", (film, other), flags)
     assert read_video(path, SAMPLING).frames.shape[1:3] == [(96, 128), (48, 64)][number]
+
+
+def test_a_single_picture_of_wmv_is_not_read(tmp_path, film, thumbnail):
+    path, codecs = tmp_path / "a.wmv", ("-c:v", "wmv2", "-q:v", 2)
+    ffmpeg("-i", thumbnail, "-i", film, "-map", "0:v", "-map", "1:v", *codecs, path)
+    assert read_video(path, SAMPLING).frames.shape == (10, 96, 128, 3)
 
 
 def test_a_single_picture_is_read_where_there_is_no_other(thumbnail):
