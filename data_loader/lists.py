@@ -16,7 +16,7 @@ MOST_BYTES = 64 << 20
 
 
 def read_list(path: Path, short: Callable[[str], str]) -> list[str]:
-    """The video names in a split list, one a line, in NFC.
+    """Return the video names in a split list, which has one per line, in NFC.
 
     Args:
         short: a name as it is wanted.
