@@ -21,11 +21,11 @@ from utils.files import read_file
 logger = logging.getLogger(__name__)
 
 # What the checkpoints of the 2019 release were trained with.
-PUBLISHED = ("arch.args.gate_order=sequential", "arch.args.mask_padding=false")
+PUBLISHED_2019_OVERRIDES = ("arch.args.gate_order=sequential", "arch.args.mask_padding=false")
 
 # Where results, caches and links go. What a config file or the command line says of them is what its user wants; what a
 # checkpoint says of them may be what a stranger wants.
-WRITTEN = ("trainer.save_dir", "tester.save_dir", "data_loader.args.cache_dir", "visualizer.args.src_video_dir")
+OUTPUT_PATH_KEYS = ("trainer.save_dir", "tester.save_dir", "data_loader.args.cache_dir", "visualizer.args.src_video_dir")
 
 # Where features are read, and their caches written unless `cache_dir` says another place.
 DATA_DIR = "data_loader.args.data_dir"
@@ -92,7 +92,7 @@ class ConfigParser:
         Raises:
             InputError: no config, or a checkpoint that says to write outside of the working folder.
         """
-        overrides = [*(PUBLISHED if state and state.get("published") else ()), *args.set]
+        overrides = [*(PUBLISHED_2019_OVERRIDES if state and state.get("published") else ()), *args.set]
         if args.config:
             return cls.from_file(args.config, overrides, training)
         if state is None:
@@ -101,13 +101,13 @@ class ConfigParser:
         if not writes:
             return config
         given = [override.partition("=")[0] for override in args.set]
-        for key, path in config.elsewhere(args.resume).items():
+        for key, path in config.paths_outside_cwd(args.resume).items():
             if not _is_given(key, given):
                 raise InputError(
                     f"{config.source}: {key} is '{path}', outside of the working folder; if you want that, say so with "
                     f"--set {key}={path}"
                 )
-        if (path := config.data_dir_elsewhere()) is not None and not _is_given(DATA_DIR, given):
+        if (path := config.data_dir_outside_cwd()) is not None and not _is_given(DATA_DIR, given):
             config.cache_refusal = (
                 f"{config.source}: {DATA_DIR} is '{path}', outside of the working folder; if caches may be made there, say "
                 f"so with --set {DATA_DIR}={path}, or choose a place by data_loader.args.cache_dir"
@@ -129,7 +129,7 @@ class ConfigParser:
         section = self._config[name]
         return getattr(module, section["type"])(**{**section["args"], **kwargs})
 
-    def updated(self, overrides: Sequence[str]) -> "ConfigParser":
+    def with_overrides(self, overrides: Sequence[str]) -> "ConfigParser":
         """This config with further overrides."""
         updated = ConfigParser(self.as_dict(), self.source, overrides, file=self.file)
         updated.cache_refusal = self.cache_refusal
@@ -154,20 +154,20 @@ class ConfigParser:
 
     def with_test_split(self) -> "ConfigParser":
         """This config as a training keeps it, saying on which split the best model is tested."""
-        return self.updated([f"test_split={self.test_split()}"])
+        return self.with_overrides([f"test_split={self.test_split()}"])
 
-    def elsewhere(self, checkpoint: Path) -> dict[str, str]:
+    def paths_outside_cwd(self, checkpoint: Path) -> dict[str, str]:
         """Of the paths that are written to, or shown on a page, those outside of the working folder, by their keys.
 
         Not the folder of all runs, if `checkpoint` lies in it: somebody chose that.
         """
-        paths = {key: path for key, path in leaves(self._config).items() if key in WRITTEN}
+        paths = {key: path for key, path in leaves(self._config).items() if key in OUTPUT_PATH_KEYS}
         results = [Path(path, "models").resolve() for key, path in paths.items() if key.endswith(".save_dir")]
         chosen = [path.parent for path in results if checkpoint.resolve().is_relative_to(path)]
         inside = [key for key, path in paths.items() if _is_in_working_folder(path) or Path(path).resolve() in chosen]
         return {key: path for key, path in paths.items() if key not in inside}
 
-    def data_dir_elsewhere(self) -> str | None:
+    def data_dir_outside_cwd(self) -> str | None:
         """Return the folder of the features if caches are made in it and it is outside of the working folder."""
         data = self["data_loader"]["args"]
         return None if "cache_dir" in data or _is_in_working_folder(data["data_dir"]) else data["data_dir"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
-from base.distributed import main_first, own_gpu, together, told
+from base.distributed import broadcast_from_main, distributed_main, local_gpu_index, main_process_first
 from base.experiment import CONFIG, Experiment
 from base.schema import Tester
 from data_loader.datasets import is_published
@@ -17,9 +17,9 @@ from logger.results import warn_if_small
 from model import model
 from model.published import summary
 from model.similarity import SIMILARITIES
-from parse_config import PUBLISHED, ConfigParser, add_config_arguments
+from parse_config import PUBLISHED_2019_OVERRIDES, ConfigParser, add_config_arguments
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, save_sims, warn_if_leaky
-from utils.errors import InputError, command
+from utils.errors import InputError, cli_command
 from utils.files import write_json
 from utils.visualizer import Visualizer
 
@@ -61,11 +61,11 @@ def split_of(args: argparse.Namespace, config: ConfigParser) -> str:
     return config.test_split()
 
 
-@command
-@together
+@cli_command
+@distributed_main
 def main() -> None:
     """Evaluate."""
-    args = told(parse_arguments)
+    args = broadcast_from_main(parse_arguments)
     state = load_checkpoint(args.resume)
     if args.similarity:
         args.set.append(f"arch.args.similarity={args.similarity}")
@@ -74,11 +74,13 @@ def main() -> None:
     start_logging(options["verbosity"])
     warn_if_leaky(config)
     if state.get("published"):
-        logger.info("%s: a checkpoint of the 2019 release, evaluated with %s", args.resume, " and ".join(PUBLISHED))
-    device = select_device(own_gpu(args.device), config["disable_gpu"])
+        logger.info(
+            "%s: a checkpoint of the 2019 release, evaluated with %s", args.resume, " and ".join(PUBLISHED_2019_OVERRIDES)
+        )
+    device = select_device(local_gpu_index(args.device), config["disable_gpu"])
     seed_everything(config["seed"])
     split = split_of(args, config)
-    loaders = main_first(lambda: evaluation_loaders(config, split, device))
+    loaders = main_process_first(lambda: evaluation_loaders(config, split, device))
     warn_if_small({split: len(loaders.evaluation.dataset)})
     net = config.init("arch", model, **model_arguments(config)).to(device)
     logger.info(summary(net, is_published(config["data_loader"]["args"]["dataset_name"])))

@@ -13,9 +13,17 @@ import torch
 from base.arguments import loader_arguments, model_arguments
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
-from base.distributed import is_main, launcher, main_first, own_gpu, refuse_unshareable, together, told
+from base.distributed import (
+    broadcast_from_main,
+    check_distributed_config,
+    distributed_main,
+    is_main_process,
+    launch_command,
+    local_gpu_index,
+    main_process_first,
+)
 from base.experiment import Experiment, confirm_purge, purge_runs
-from base.runs import AUTO, Start, alone_in, load_best, progress, where_to_go_on
+from base.runs import AUTO, ResumePoint, load_best, resolve_resume, resume_state, run_lock
 from data_loader import data_loaders
 from data_loader.datasets import is_published
 from logger.logging_setup import log_to, start_logging
@@ -25,15 +33,15 @@ from model import loss, model
 from model.published import summary
 from parse_config import ConfigParser, add_config_arguments, parse_seeds
 from trainer import Trainer
-from trainer.optimiser import build_optimizer
+from trainer.optim import build_optimizer
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, warn_if_leaky
-from utils.errors import InputError, command
+from utils.errors import InputError, cli_command
 
 logger = logging.getLogger(__name__)
 
 
 def train(
-    config: ConfigParser, place: Callable[[], Experiment], args: argparse.Namespace, start: Start | None
+    config: ConfigParser, place: Callable[[], Experiment], args: argparse.Namespace, start: ResumePoint | None
 ) -> dict | None:
     """Train one model, from `start` on if there is one, and test the best: the content of `metrics.json`.
 
@@ -42,11 +50,11 @@ def train(
     """
     start_logging(config["trainer"]["verbosity"])
     warn_if_leaky(config)
-    device = select_device(own_gpu(args.device), config["disable_gpu"])
+    device = select_device(local_gpu_index(args.device), config["disable_gpu"])
     seed_everything(config["seed"])
 
-    loaders = main_first(lambda: config.init("data_loader", data_loaders, **loader_arguments(config, device)))
-    test_loaders = main_first(lambda: evaluation_loaders(config, config["test_split"], device))
+    loaders = main_process_first(lambda: config.init("data_loader", data_loaders, **loader_arguments(config, device)))
+    test_loaders = main_process_first(lambda: evaluation_loaders(config, config["test_split"], device))
     warn_if_small({x.split_name: len(x.evaluation.dataset) for x in (loaders, test_loaders)})
     net = config.init("arch", model, **model_arguments(config)).to(device)
     logger.info(summary(net, is_published(config["data_loader"]["args"]["dataset_name"])))
@@ -59,16 +67,16 @@ def train(
     trainer = Trainer(net, criterion, optimizer, schedule, config, loaders, device)
     if start is not None:
         trainer.resume(start)
-    experiment = told(lambda: place().with_folders())
+    experiment = broadcast_from_main(lambda: place().with_folders())
     with contextlib.ExitStack() as stack:
-        if is_main():
-            stack.enter_context(alone_in(experiment.models))
+        if is_main_process():
+            stack.enter_context(run_lock(experiment.models))
             events = stack.enter_context(RunEvents(experiment.log, config, net.modalities, trainer.start_epoch))
             log_to(experiment.log)
             trainer.write_to(experiment, events)
         trainer.train()
 
-        models = told(lambda: experiment.models)  # all is written by now
+        models = broadcast_from_main(lambda: experiment.models)  # all is written by now
         path, best = load_best(models, config["trainer"]["monitor"])
         evaluation = evaluate_checkpoint(net, config, test_loaders, best, path, device)
         if evaluation is None:
@@ -94,24 +102,24 @@ def train_seeds(
     try:
         for seed in seeds:
             begun = found.with_seed(seed).models if found else None
-            done, start = told(functools.partial(progress, begun))
+            done, start = broadcast_from_main(functools.partial(resume_state, begun))
             if done is None:
-                seeded = config.updated([f"seed={seed}"])
+                seeded = config.with_overrides([f"seed={seed}"])
                 done = train(seeded, lambda seed=seed: run().with_seed(seed), args, start)
             else:
                 logger.info("seed %d is done: %s", seed, begun)
             results.append(done)
     except KeyboardInterrupt:
         left = ",".join(map(str, seeds[len(results) :]))
-        print(f"seeds that are not done: {left}; no summary was written; go on with: {command_to_go_on(args)}")
+        print(f"seeds that are not done: {left}; no summary was written; go on with: {resume_command(args)}")
         raise
-    if is_main():
+    if is_main_process():
         report_seeds(run().models, results)
 
 
-def command_to_go_on(args: argparse.Namespace) -> str:
+def resume_command(args: argparse.Namespace) -> str:
     """The command that goes on with the newest run that is not finished."""
-    command = [*launcher(), "train.py", "--config", str(args.config), "--seeds", args.seeds, "--resume", str(AUTO)]
+    command = [*launch_command(), "train.py", "--config", str(args.config), "--seeds", args.seeds, "--resume", str(AUTO)]
     command += [] if args.device is None else ["--device", str(args.device)]
     return shlex.join([*command, *(word for override in args.set for word in ("--set", override))])
 
@@ -140,7 +148,7 @@ def parse_arguments() -> argparse.Namespace:
     return args
 
 
-def configure(args: argparse.Namespace, state: dict[str, Any] | None) -> ConfigParser:
+def build_config(args: argparse.Namespace, state: dict[str, Any] | None) -> ConfigParser:
     """The config that the command line means, with the split that the best model is to be tested on."""
     if args.train_single_epoch:
         args.set += [f"trainer.epochs={state['epoch'] + 1 if state else 1}", "trainer.skip_first_n_saves=0"]
@@ -151,7 +159,7 @@ def configure(args: argparse.Namespace, state: dict[str, Any] | None) -> ConfigP
     return ConfigParser.from_arguments(args, state, training=True).with_test_split()
 
 
-def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Experiment | None, Start | None]:
+def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Experiment | None, ResumePoint | None]:
     """What is to be done: the command line, its config and seeds, the run to go on in and the checkpoint to go on from."""
     args = parse_arguments()
     state = load_checkpoint(args.resume) if args.resume and args.resume != AUTO else None
@@ -159,19 +167,19 @@ def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Exper
         raise InputError(
             f"{args.resume}: a checkpoint of the 2019 release has no optimiser to go on with, only test.py reads it"
         )
-    config = configure(args, state)
+    config = build_config(args, state)
     seeds = None if args.seeds is None else parse_seeds(args.seeds)
-    refuse_unshareable(config)
+    check_distributed_config(config)
     if args.purge_exp_dir:
         confirm_purge(config["trainer"]["save_dir"], config["name"], args.yes)
-    return args, config, seeds, *where_to_go_on(args.resume, state, config.as_dict(), seeds)
+    return args, config, seeds, *resolve_resume(args.resume, state, config.as_dict(), seeds)
 
 
-@command
-@together
+@cli_command
+@distributed_main
 def main() -> None:
     """Train with one seed or several."""
-    args, config, seeds, found, start = told(prepare)
+    args, config, seeds, found, start = broadcast_from_main(prepare)
     save_dir = config["trainer"]["save_dir"]
 
     @functools.cache
@@ -182,7 +190,7 @@ def main() -> None:
         train(config, run, args, start)
     else:
         train_seeds(config, seeds, run, args, found)
-    if args.purge_exp_dir and is_main():  # now that the new run is whole
+    if args.purge_exp_dir and is_main_process():  # now that the new run is whole
         purge_runs(save_dir, config["name"], agreed=True, keep=run().run)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from base.distributed import rank, size
+from base.distributed import get_rank, get_world_size
 from data_loader.experts import expert_dims, resolve_experts
 
 
@@ -38,6 +38,6 @@ def loader_arguments(config: Mapping, device: torch.device) -> dict[str, Any]:
         "pad_to_max": not config["arch"]["args"]["mask_padding"],
         "pin_memory": device.type == "cuda",
         "evaluation_memory": config["evaluation_memory"],
-        "share": (rank(), size()),
+        "share": (get_rank(), get_world_size()),
         "cache_refusal": getattr(config, "cache_refusal", None),  # of a `ConfigParser`, not in the config itself
     }

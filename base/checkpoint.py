@@ -65,7 +65,7 @@ def _read_back(written: Path, path: Path) -> None:
 def save_periodic(folder: Path, state: dict[str, Any], verify: bool = False) -> Path:
     """Write the checkpoint of an epoch, as `save_checkpoint` does, and delete all but the last three."""
     path = save_checkpoint(folder / f"checkpoint-epoch{state['epoch']}.pth", state, verify)
-    for old in oldest_first(folder, state["epoch"])[:-KEPT]:
+    for old in periodic_checkpoints(folder, state["epoch"])[:-KEPT]:
         old.unlink()
     return path
 
@@ -145,7 +145,7 @@ def load_weights(model: CENet, state: dict[str, Any], path: str | Path) -> None:
     model.load_state_dict(found)
 
 
-def oldest_first(folder: Path, epoch: float = math.inf) -> list[Path]:
+def periodic_checkpoints(folder: Path, epoch: float = math.inf) -> list[Path]:
     """The periodic checkpoints in a folder by epoch; those after `epoch`, left by a run that went back, come first."""
     epochs = _epochs(folder)
     return sorted(epochs, key=lambda path: (epochs[path] <= epoch, epochs[path]))

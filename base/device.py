@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from base.distributed import size
+from base.distributed import get_world_size
 from utils.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "numpy": np.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "threads": torch.get_num_threads(),
-        "processes": size(),
+        "processes": get_world_size(),
     }
 
 
@@ -50,7 +50,7 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def random_states() -> dict[str, Any]:
+def get_rng_state() -> dict[str, Any]:
     """The states of all generators, in types that a safe checkpoint may hold."""
     kind, keys, *rest = np.random.get_state()
     return {
@@ -61,7 +61,7 @@ def random_states() -> dict[str, Any]:
     }
 
 
-def restore_random_states(states: dict[str, Any]) -> None:
+def set_rng_state(states: dict[str, Any]) -> None:
     """Continue from `random_states`; those of GPUs only where there are as many."""
     version, keys, gauss = states["python"]
     random.setstate((version, tuple(keys), gauss))

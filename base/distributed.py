@@ -25,64 +25,67 @@ from utils.errors import InputError
 T = TypeVar("T")
 
 # For so long a process waits for another, which may be converting an archive for all of them.
-PATIENCE = timedelta(minutes=30)
+COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 CPU = torch.device("cpu")
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
-def rank() -> int:
+def get_rank() -> int:
     """The number of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def size() -> int:
+def get_world_size() -> int:
     """The number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def is_main() -> bool:
+def is_main_process() -> bool:
     """Whether this is the process that decides, prints and writes."""
-    return rank() == 0
+    return get_rank() == 0
 
 
-def own_gpu(first: int | None) -> int | None:
+def local_gpu_index(first: int | None) -> int | None:
     """The index of this process's GPU, where that of the first process of a machine is `first` (None: no GPU)."""
-    return first if first is None or size() == 1 else first + int(os.environ["LOCAL_RANK"])
+    return first if first is None or get_world_size() == 1 else first + int(os.environ["LOCAL_RANK"])
 
 
-def launcher() -> list[str]:
+def launch_command() -> list[str]:
     """The words that start a command as this one was."""
-    if size() == 1:
+    if get_world_size() == 1:
         return ["python"]
     return ["torchrun", "--standalone", "--nproc_per_node", os.environ["LOCAL_WORLD_SIZE"]]
 
 
-def refuse_unshareable(config: Mapping) -> None:
+def check_distributed_config(config: Mapping) -> None:
     """Refuse what several processes cannot do as one would.
 
     Raises:
         InputError: noise for experts, or fewer videos in a batch than processes.
     """
-    if size() > 1 and config["arch"]["args"]["randomise_feats"]:
+    count = get_world_size()
+    if count > 1 and (noise := config["arch"]["args"]["randomise_feats"]):
         raise InputError(
-            f"arch.args.randomise_feats: found '{config['arch']['args']['randomise_feats']}', expected none with {size()} "
+            f"arch.args.randomise_feats: found '{noise}', expected none with {count} "
             "processes, whose noise would not be that of one"
         )
-    if (batch_size := config["data_loader"]["args"]["batch_size"]) < size():
-        raise InputError(f"data_loader.args.batch_size: {batch_size}, expected a video for each of {size()} processes")
+    if (batch_size := config["data_loader"]["args"]["batch_size"]) < get_world_size():
+        raise InputError(
+            f"data_loader.args.batch_size: {batch_size}, expected a video for each of {get_world_size()} processes"
+        )
 
 
-class LostError(InputError):
+class ProcessLostError(InputError):
     """Another process has ended, or is not heard of."""
 
     def __init__(self, what: str):
-        number, count = os.environ.get("RANK", rank()), os.environ.get("WORLD_SIZE", size())
+        number, count = os.environ.get("RANK", get_rank()), os.environ.get("WORLD_SIZE", get_world_size())
         super().__init__(
             f"process {number} of {count} {what}; a training goes on from its last checkpoint with --resume auto"
         )
 
 
-def together(main: Callable[[], None]) -> Callable[[], None]:
+def distributed_main(main: Callable[[], None]) -> Callable[[], None]:
     """Make `main`, where torchrun started it in several processes, a part of what they do together.
 
     Only the main process prints to standard output. Where one fails all end, and of all their errors one, the first, gets
@@ -98,10 +101,13 @@ def together(main: Callable[[], None]) -> Callable[[], None]:
         signal.signal(signal.SIGTERM, functools.partial(_end, store))
         _end_with_launcher()
         try:
-            with exchange():
+            with wrap_communication_errors():
                 backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
-                dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=PATIENCE)
-            with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(sys.stdout if is_main() else nowhere):
+                dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=COLLECTIVE_TIMEOUT)
+            with (
+                Path(os.devnull).open("w") as nowhere,
+                contextlib.redirect_stdout(sys.stdout if is_main_process() else nowhere),
+            ):
                 main()
             dist.destroy_process_group()
         except BaseException as error:
@@ -130,7 +136,7 @@ def _end(store: dist.Store, number: int, _: object) -> None:
     finally:
         try:
             if _first_to_fail(store):
-                line = f"error: {LostError('was told to end (SIGTERM), as when another has ended')}\n"
+                line = f"error: {ProcessLostError('was told to end (SIGTERM), as when another has ended')}\n"
                 os.write(sys.stderr.fileno(), line.encode())
         finally:
             os._exit(128 + number)
@@ -145,7 +151,7 @@ def _first_to_fail(store: dist.Store) -> bool:
 
 
 @contextlib.contextmanager
-def exchange() -> Iterator[None]:
+def wrap_communication_errors() -> Iterator[None]:
     """Say in one line what goes wrong between processes.
 
     Raises:
@@ -157,39 +163,39 @@ def exchange() -> Iterator[None]:
         line = str(error).partition("\n")[0]
         words = line.rpartition("] ")[2].partition(". ")[0]  # not where in the library, nor its advice
         late = "timed out" in words.lower()
-        what = f"has not heard of another for {PATIENCE}" if late else "has lost another, which ended"
-        raise LostError(f"{what} ({words})") from None
+        what = f"has not heard of another for {COLLECTIVE_TIMEOUT}" if late else "has lost another, which ended"
+        raise ProcessLostError(f"{what} ({words})") from None
 
 
-def told(decide: Callable[[], T]) -> T:
+def broadcast_from_main(decide: Callable[[], T]) -> T:
     """What the main process decides, in all of them."""
-    if size() == 1:
+    if get_world_size() == 1:
         return decide()
-    decided = [decide() if is_main() else None]
-    with exchange():
+    decided = [decide() if is_main_process() else None]
+    with wrap_communication_errors():
         dist.broadcast_object_list(decided, src=0, device=CPU)
     return decided[0]
 
 
-def main_first(build: Callable[[], T]) -> T:
+def main_process_first(build: Callable[[], T]) -> T:
     """What `build` makes in each process, in the main one before the others, which find what it left on the disk."""
-    built = build() if is_main() else None
-    told(lambda: None)
-    return built if is_main() else build()
+    built = build() if is_main_process() else None
+    broadcast_from_main(lambda: None)
+    return built if is_main_process() else build()
 
 
-def in_turn(parts: Iterable[T], device: torch.device) -> Iterator[T]:
+def gather_round_robin(parts: Iterable[T], device: torch.device) -> Iterator[T]:
     """What the processes make one after the other, a part of each in turn, in the main one; in the others nothing.
 
     Args:
         parts: those of this process. The main one has as many as any, or one more.
         device: where the tensors in a part are to be.
     """
-    if not is_main():
+    if not is_main_process():
         for part in itertools.chain(parts, [None]):
             _send(part)
         return
-    sources = [iter(parts), *(_received(number, device) for number in range(1, size()))]
+    sources = [iter(parts), *(_received(number, device) for number in range(1, get_world_size()))]
     while sources:
         for source in list(sources):
             part = next(source, None)
@@ -203,7 +209,7 @@ def _send(part: Any) -> None:
     """Send anything to the main process."""
     content = io.BytesIO()
     torch.save(part, content)  # a storage of which there are several views goes once
-    with exchange():
+    with wrap_communication_errors():
         dist.send_object_list([content.getvalue()], dst=0, device=CPU)
 
 
@@ -211,7 +217,7 @@ def _received(source: int, device: torch.device) -> Iterator[Any]:
     """What a process sends, until it sends None."""
     while True:
         content = [b""]
-        with exchange():
+        with wrap_communication_errors():
             dist.recv_object_list(content, src=source, device=CPU)
         part = torch.load(io.BytesIO(content[0]), map_location=device, weights_only=False)
         if part is None:

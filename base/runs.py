@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import torch
 
-from base.checkpoint import BEST, INTERRUPTED, load_checkpoint, oldest_first
-from base.distributed import launcher
+from base.checkpoint import BEST, INTERRUPTED, load_checkpoint, periodic_checkpoints
+from base.distributed import launch_command
 from base.experiment import CONFIG, METRICS, SUMMARY, Experiment
 from base.monitor import Monitor
 from parse_config import DATA_DIR, ConfigParser
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Start:
+class ResumePoint:
     """Where a training goes on.
 
     Attributes:
@@ -52,7 +52,7 @@ class Start:
         """
         if not models.is_dir():
             return None
-        periodic, starts = oldest_first(models), []
+        periodic, starts = periodic_checkpoints(models), []
         for path in (models / INTERRUPTED, models / BEST, *reversed(periodic)):
             if not path.exists() or path in periodic and starts and starts[-1].path in periodic:
                 continue  # older than one that could be read
@@ -70,8 +70,8 @@ class Start:
         return self.state["epoch"], math.inf if begun is None else begun["step"]
 
 
-def _read_start(path: Path, same_run: bool) -> Start:
-    return Start(load_checkpoint(path), path, same_run)
+def _read_start(path: Path, same_run: bool) -> ResumePoint:
+    return ResumePoint(load_checkpoint(path), path, same_run)
 
 
 def newest_first(experiment: Path) -> list[Path]:
@@ -94,7 +94,7 @@ def config_of_run(models: Path) -> dict[str, Any] | None:
         return None
 
 
-def unfinished(config: dict[str, Any], seeds: Sequence[int] | None) -> Experiment | None:
+def find_unfinished_run(config: dict[str, Any], seeds: Sequence[int] | None) -> Experiment | None:
     """The newest run of an experiment that is not finished, if there is one with this config.
 
     Args:
@@ -113,7 +113,7 @@ def unfinished(config: dict[str, Any], seeds: Sequence[int] | None) -> Experimen
     return None
 
 
-def complete(config: dict[str, Any], seeds: Sequence[int]) -> Path | None:
+def find_complete_run(config: dict[str, Any], seeds: Sequence[int]) -> Path | None:
     """The newest run of an experiment with several seeds, if it is finished and has this config and these seeds."""
     runs = newest_first(Path(config["trainer"]["save_dir"], "models", config["name"]))
     newest = next((run for run in runs if _begun(run)), None)
@@ -133,9 +133,9 @@ def _have_config(parts: dict[int, Path], config: dict[str, Any]) -> bool:
     return all(config_of_run(part) == config | {"seed": seed} for seed, part in parts.items())
 
 
-def where_to_go_on(
+def resolve_resume(
     resume: Path | None, state: dict[str, Any] | None, config: dict[str, Any], seeds: Sequence[int] | None
-) -> tuple[Experiment | None, Start | None]:
+) -> tuple[Experiment | None, ResumePoint | None]:
     """The run in which to go on (None: in a new one), and the checkpoint to go on from, if it is not one a seed.
 
     Args:
@@ -146,13 +146,13 @@ def where_to_go_on(
         return None, None
     if resume != AUTO:
         found = Experiment.of_checkpoint(resume) if state["config"] == config else None
-        return found, Start(state, resume, same_run=found is not None)
-    found = unfinished(config, seeds)
+        return found, ResumePoint(state, resume, same_run=found is not None)
+    found = find_unfinished_run(config, seeds)
     print(f"goes on in {found.models}" if found else "no unfinished run of this config: a new one")
-    return found, Start.newest(found.models) if found and seeds is None else None
+    return found, ResumePoint.newest(found.models) if found and seeds is None else None
 
 
-def finished(models: Path) -> dict[str, Any] | None:
+def read_final_metrics(models: Path) -> dict[str, Any] | None:
     """The content of the `metrics.json` that ends a run of one seed; None if there is none yet.
 
     Raises:
@@ -167,24 +167,24 @@ def finished(models: Path) -> dict[str, Any] | None:
         raise InputError(f"{path}: not JSON ({error}), expected metrics written by train.py") from None
 
 
-def progress(models: Path | None) -> tuple[dict[str, Any] | None, Start | None]:
+def resume_state(models: Path | None) -> tuple[dict[str, Any] | None, ResumePoint | None]:
     """How a run of one seed ended that wrote to `models`, and, if it did not, where to go on; each may be None."""
     if models is None:
         return None, None
-    done = finished(models)
-    return done, Start.newest(models) if done is None else None
+    done = read_final_metrics(models)
+    return done, ResumePoint.newest(models) if done is None else None
 
 
-def how_to_go_on(saved: Path | None, config: ConfigParser, device: torch.device) -> str:
+def resume_hint(saved: Path | None, config: ConfigParser, device: torch.device) -> str:
     """What to say of a training that was interrupted: the command that goes on from the checkpoint `saved`."""
     if saved is None:
         return "interrupted before the first checkpoint"
     options = "" if device.type == "cpu" else f" --device {device.index}"
-    paths = config.elsewhere(saved)
-    if (folder := config.data_dir_elsewhere()) is not None:
+    paths = config.paths_outside_cwd(saved)
+    if (folder := config.data_dir_outside_cwd()) is not None:
         paths[DATA_DIR] = folder
     options += "".join(f" --set {shlex.quote(f'{key}={path}')}" for key, path in paths.items())
-    return f"interrupted; go on with: {' '.join(launcher())} train.py --resume {saved}{options}"
+    return f"interrupted; go on with: {' '.join(launch_command())} train.py --resume {saved}{options}"
 
 
 def load_best(models: Path, monitor: str) -> tuple[Path, dict[str, Any]]:
@@ -202,7 +202,7 @@ def load_best(models: Path, monitor: str) -> tuple[Path, dict[str, Any]]:
     except InputError as error:
         lost = error
     watched, found = Monitor(monitor), None
-    for path in oldest_first(models):
+    for path in periodic_checkpoints(models):
         try:
             state = load_checkpoint(path)
         except InputError as error:
@@ -217,7 +217,7 @@ def load_best(models: Path, monitor: str) -> tuple[Path, dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path) -> Iterator[None]:
     """Keep other trainings out of a folder.
 
     Raises:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from data_loader.datasets import layout_of
-from data_loader.datasets.layout import FileName, Part
+from data_loader.datasets.layout import FileName, Subset
 from data_loader.encoding import CaptionEncoder, Encoder, FeatureEncoder, TextEncoder
 from data_loader.experts import Expert
 from data_loader.feature_files import SUFFIXES, find_file, read_file
 from data_loader.lists import read_flags, read_list
-from data_loader.store import Table, open_table
+from data_loader.store import FeatureTable, open_table
 from data_loader.views import Captions, Features, Texts
 from utils.errors import InputError, count_text
 from utils.names import normalize_name
@@ -56,7 +56,7 @@ class Archive:
         if not self.folder.is_dir():
             raise InputError(f"{self.folder}: no such folder, expected the feature archive unpacked there")
         self.split = self.layout.splits[split_name]
-        self._tables: dict[tuple[Path, str], Table] = {}
+        self._tables: dict[tuple[Path, str], FeatureTable] = {}
         self._lists: dict[str, list[str]] = {}
 
     def video_ids(self, part: str, text_feat: str, text_dim: int) -> list[str]:
@@ -214,7 +214,7 @@ class Archive:
         by_model = own.get(f"{name}-{self.rgb_model_name}", own.get(name))
         return self.layout.experts if by_model is None else {name: by_model}
 
-    def _table(self, path: Path, encoder: Encoder) -> Table:
+    def _table(self, path: Path, encoder: Encoder) -> FeatureTable:
         """The table of a file, opened once for all parts."""
         key = (path, encoder.tag)
         if key not in self._tables:
@@ -261,7 +261,7 @@ class Archive:
         """Return a video's name as the layout wants it."""
         return name.partition(".")[0] if self.layout.names_end_at_dot else name
 
-    def _items(self, table: Table, part: str, ids: list[str], keys: Mapping[str, str] | None = None) -> np.ndarray:
+    def _items(self, table: FeatureTable, part: str, ids: list[str], keys: Mapping[str, str] | None = None) -> np.ndarray:
         """The item of each video in `table`, -1 where there is none.
 
         Args:
@@ -293,7 +293,7 @@ class Archive:
         content = read_file(path)
         return {video: str(_entry(path, content, video)) for video in ids}
 
-    def _chosen_captions(self, part: Part, ids: list[str]) -> list[int] | None:
+    def _chosen_captions(self, part: Subset, ids: list[str]) -> list[int] | None:
         """The one caption of each video to be evaluated with, if the part names it."""
         if part.caption_index is None:
             return None
@@ -313,12 +313,12 @@ def _entry(path: Path, content: Any, video: str) -> Any:
     return content[video]
 
 
-def _has_words(table: Table, item: int) -> bool:
+def _has_words(table: FeatureTable, item: int) -> bool:
     """Whether a video has a caption with a word, or one that is to be refused."""
     return item in table.problems or bool(table.lengths[table.first[item] : table.first[item + 1]].any())
 
 
-def _refuse_problems(table: Table, items: np.ndarray) -> None:
+def _refuse_problems(table: FeatureTable, items: np.ndarray) -> None:
     """Raise what the conversion found wrong with one of `items`."""
     if table.problems and (bad := sorted(set(items.tolist()) & table.problems.keys())):
         raise InputError(table.problems[bad[0]])

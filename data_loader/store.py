@@ -18,7 +18,7 @@ import numpy as np
 from data_loader.encoding import Encoder
 from data_loader.feature_files import each_item
 from utils.errors import InputError
-from utils.files import atomic_write, in_turn, remove_abandoned
+from utils.files import atomic_write, remove_abandoned, wait_for_lock
 from utils.pickle_stream import UnstreamableError
 from utils.progress import SizeBar, size_text
 
@@ -32,7 +32,7 @@ FAULT_BYTES = 2 << 20
 logger = logging.getLogger(__name__)
 
 
-class Table:
+class FeatureTable:
     """The items of one file: each a run of blocks ("spans"), each span an array of rows.
 
     Attributes:
@@ -91,7 +91,7 @@ class Table:
         self._resident = 0
 
 
-def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None = None) -> Table:
+def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None = None) -> FeatureTable:
     """Return the table of the file `source`, from its cache in `folder`, which is made if it is not there or out of date.
 
     Args:
@@ -112,13 +112,13 @@ def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None
         if refusal is not None:
             raise InputError(refusal)
         folder.mkdir(parents=True, exist_ok=True)
-        with in_turn(folder, str(cache)):
+        with wait_for_lock(folder, str(cache)):
             if (table := _opened(source, cache, about)) is not None:  # by now
                 return table
             if _is_of(cache, about):
                 logger.warning("%s: damaged, it is made anew", cache)
             _convert(source, encoder, cache, json.dumps(about))
-        return Table(source, cache)
+        return FeatureTable(source, cache)
     except OSError as error:
         raise InputError(
             f"{error.filename or cache}: {error.strerror or error} (the cache of {source} goes there; "
@@ -126,12 +126,12 @@ def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None
         ) from None
 
 
-def _opened(source: Path, cache: Path, about: dict) -> Table | None:
+def _opened(source: Path, cache: Path, about: dict) -> FeatureTable | None:
     """The table in a cache, if it is there, whole, and made of what `about` describes."""
     if not _is_of(cache, about):
         return None
     try:
-        return Table(source, cache)
+        return FeatureTable(source, cache)
     except (OSError, KeyError, ValueError, IndexError, RuntimeError, TypeError):
         return None
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_loader.store import Table
+from data_loader.store import FeatureTable
 from utils.errors import InputError, count_text
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class Features:
         available: (V,) booleans.
     """
 
-    def __init__(self, table: Table, items: np.ndarray, sequence: bool):
+    def __init__(self, table: FeatureTable, items: np.ndarray, sequence: bool):
         self._table = table
         self._items = items
         self._sequence = sequence
@@ -55,7 +55,7 @@ class Texts:
         items: (V,), the item of each video (-1: none).
     """
 
-    def __init__(self, table: Table, items: np.ndarray):
+    def __init__(self, table: FeatureTable, items: np.ndarray):
         self._table = table
         self._items = items
 
@@ -88,9 +88,9 @@ class Captions:
 
     def __init__(
         self,
-        vectors: Table,
+        vectors: FeatureTable,
         items: np.ndarray,
-        raw: Table | None,
+        raw: FeatureTable | None,
         raw_items: np.ndarray | None,
         ids: Sequence[str],
         chosen: Sequence[int] | None = None,

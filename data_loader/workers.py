@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from utils.errors import WITHOUT_WORKERS, InputError
-from utils.interrupts import leave_to_parent
+from utils.interrupts import ignore_termination_signals
 
 # Batches that torch lets each worker prepare in advance.
 PREFETCHED = 2
@@ -62,7 +62,7 @@ def initialize_worker(index: int) -> None:
 
     Ctrl-C and SIGTERM are left to the main process, and so is the report: it notices the end of a worker.
     """
-    leave_to_parent()
+    ignore_termination_signals()
     sys.stderr = io.StringIO()
     sys.excepthook = threading.excepthook = _end_worker
     # What the thread that sends batches calls when it cannot send one, which is then lost; documented in its source only.

@@ -15,7 +15,7 @@ MIN_VIDEOS = 50
 logger = logging.getLogger(__name__)
 
 
-def marked(split: str, leaky: bool) -> str:
+def label_leaky(split: str, leaky: bool) -> str:
     """The name of a split as it is printed, with a mark where the score was the leaky one."""
     return f"{split} (LEAKY similarity paired-2019)" if leaky else split
 
@@ -119,7 +119,7 @@ def report_seeds(folder: Path, runs: Sequence[Mapping]) -> None:
     seeds = [run["seed"] for run in runs]
     content = {"mean": mean, "std": std, "seeds": seeds, **shared, "v2t_ties": ", ".join(ties), "environments": environments}
     write_json(folder / SUMMARY, content)
-    split = marked(shared["split"], shared["leaky"])
+    split = label_leaky(shared["split"], shared["leaky"])
     table = format_table(mean, std, runs[0].get("videos"))
     logger.info("%s, split %s, mean (std):\n%s", count_text(len(runs), "seed"), split, table)
     logger.info("summary: %s", folder / SUMMARY)

@@ -28,7 +28,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from parse_config import ConfigParser, leaves
-from utils.interrupts import held_back
+from utils.interrupts import defer_signals
 
 if TYPE_CHECKING:  # the trainer tells the events, not the other way round
     from trainer.evaluation import Evaluation
@@ -60,7 +60,7 @@ class RunEvents:
         if not config["trainer"]["tensorboard"]:
             return
         threading.excepthook = self._thread_failed
-        with self._borne():
+        with self._tolerate_write_errors():
             self.writer = SummaryWriter(folder, purge_step=start_epoch)
             self.writer.add_text("config", f"```json\n{json.dumps(config.as_dict(), indent=4)}\n```")
             # A pattern and not this run's experts: TensorBoard merges equal charts of several runs.
@@ -73,7 +73,7 @@ class RunEvents:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.writer is not None:
-            with held_back(), self._borne():
+            with defer_signals(), self._tolerate_write_errors():
                 self.writer.close()
         threading.excepthook = self._thread_hook
 
@@ -86,7 +86,7 @@ class RunEvents:
         """
         if self.writer is None:
             return
-        with self._borne():
+        with self._tolerate_write_errors():
             self._tell(int(values["epoch"]), values, evaluation)
 
     def _tell(self, epoch: int, values: Mapping[str, float], evaluation: "Evaluation") -> None:
@@ -112,7 +112,7 @@ class RunEvents:
         """
         if self.writer is None:
             return
-        with self._borne():
+        with self._tolerate_write_errors():
             for metric, values in metrics.items():
                 for name, value in values.items():
                     self.writer.add_scalar(f"{self.leak}test_{metric}/{name}", value, epoch)
@@ -120,7 +120,7 @@ class RunEvents:
             self.writer.file_writer.add_summary(success)
 
     @contextlib.contextmanager
-    def _borne(self) -> Iterator[None]:
+    def _tolerate_write_errors(self) -> Iterator[None]:
         """Say of events that cannot be written which, and write no more."""
         try:
             yield
@@ -133,7 +133,7 @@ class RunEvents:
                     writer.file_writer.close()
 
     def _thread_failed(self, failure: threading.ExceptHookArgs) -> None:
-        """Leave what goes wrong where events are written to `_borne`: TensorBoard raises it there too."""
+        """Leave what goes wrong where events are written to `_tolerate_write_errors`: TensorBoard raises it there too."""
         writes = type(failure.thread).__module__.startswith("tensorboard.")
         if not (writes and isinstance(failure.exc_value, OSError)):
             self._thread_hook(failure)

@@ -1,4 +1,4 @@
-"""What this implementation is measured by, each part beside something plain: see `misc/benchmarks/`."""
+"""What this implementation is measured by, each part beside something plain: see `misc/speed/`."""
 
 import argparse
 import sys
@@ -6,8 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from misc.benchmarks import batches, evaluation, metrics, scaling, search, startup, step, store
-from utils.errors import InputError, command
+from misc.speed import batches, evaluation, metrics, scaling, search, startup, step, store
+from utils.errors import InputError, cli_command
 
 PARTS = {
     "store": store,
@@ -22,7 +22,7 @@ PARTS = {
 DEFAULT = "store"
 
 
-@command
+@cli_command
 def main() -> None:
     """Measure one part."""
     parser = argparse.ArgumentParser(description=__doc__)

@@ -23,15 +23,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from base.device import select_device
 from data_loader.datasets import LAYOUTS
+from misc.collection_files import EXTRACTION, FAILURES, WARNINGS
 from misc.extractors import archive, captions
 from misc.extractors.collection import Collection
 from misc.extractors.engines import ENGINES, in_processes, on_ray
 from misc.extractors.settings import DEFAULT, read_settings
 from misc.extractors.text import TextEncoder, text_encoder
 from misc.extractors.work import Outcome, Task, Work
-from misc.jobs import cores
-from misc.own_files import EXTRACTION, FAILURES, WARNINGS
-from utils.errors import InputError, command, count_text, counts_text, first_names
+from misc.reporting.jobs import cores
+from utils.errors import InputError, cli_command, count_text, counts_text, first_names
 from utils.files import atomic_write, lock, remove_temporary, write_json
 from utils.progress import bar
 
@@ -281,7 +281,7 @@ def parse_arguments() -> argparse.Namespace:
     return args
 
 
-@command
+@cli_command
 def main() -> None:
     """Extract, and write the archive."""
     args = parse_arguments()

@@ -13,8 +13,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_loader.datasets import LAYOUTS
-from misc import archives, pages, published_results, results, tables
-from utils.errors import InputError, command
+from misc.reporting import archives, markdown_blocks, published_results, results, tables
+from utils.errors import InputError, cli_command
 
 MODELS = Path("data/saved/models")
 
@@ -47,10 +47,10 @@ def results_blocks(names: str | None, models: Path) -> dict[Path, dict[str, str]
 
 def write_blocks(blocks: Mapping[Path, Mapping[str, str]]) -> None:
     """Fill in blocks by page, all or, if one cannot be, none."""
-    pages.write_pages({path: pages.fill(path, content) for path, content in blocks.items()})
+    markdown_blocks.write_pages({path: markdown_blocks.fill(path, content) for path, content in blocks.items()})
 
 
-@command
+@cli_command
 def main() -> None:
     """Make everything that was asked for, then write it."""
     parser = argparse.ArgumentParser(

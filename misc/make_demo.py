@@ -29,7 +29,7 @@ from misc.demo.sounds import SAMPLE_RATE, samples
 from misc.demo.video_files import read_video, write_video
 from misc.demo.word_vectors import word_vectors
 from misc.extractors import statistics
-from utils.errors import InputError, command
+from utils.errors import InputError, cli_command
 from utils.files import atomic_write, write_json
 from utils.progress import bar
 
@@ -144,7 +144,7 @@ def is_made(folder: Path, wanted: Mapping[str, Any]) -> bool:
     return made["recipe"] == wanted and not changed
 
 
-@command
+@cli_command
 def main() -> None:
     """Make the data set unless it is there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

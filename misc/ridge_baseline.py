@@ -19,7 +19,7 @@ from data_loader.dataset import ExpertDataset
 from logger.results import format_table
 from model.metric import t2v_metrics, v2t_metrics
 from parse_config import ConfigParser
-from utils.errors import InputError, command
+from utils.errors import InputError, cli_command
 
 STRENGTHS = 10.0 ** np.arange(-3, 5)
 DECIMALS = 9  # of a similarity: more than an error of float64, less than a difference that means something
@@ -84,7 +84,7 @@ def ridge_results(config_path: str, expert: str) -> dict[str, dict[str, float]]:
     return results(best, "test")
 
 
-@command
+@cli_command
 def main() -> None:
     """Print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -14,13 +14,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from base.checkpoint import BEST
-from base.runs import complete, unfinished
-from misc import gen_readme, tables
-from misc.evaluations import evaluation_of
-from misc.jobs import Job, cores, run_jobs
+from base.runs import find_complete_run, find_unfinished_run
+from misc import gen_readme
+from misc.reporting import tables
+from misc.reporting.evaluations import evaluation_of
+from misc.reporting.jobs import Job, cores, run_jobs
 from model.similarity import SIMILARITIES
 from parse_config import ConfigParser, parse_seeds
-from utils.errors import InputError, command
+from utils.errors import InputError, cli_command
 
 
 def config_to_train(experiment: str) -> dict[str, Any]:
@@ -46,10 +47,10 @@ def trainings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> list[J
     jobs = []
     for experiment in tables.experiments_of(suite):
         config = config_to_train(experiment)
-        if done := complete(config, seeds):
+        if done := find_complete_run(config, seeds):
             print(f"{experiment}: done, {done}")
             continue
-        begun = unfinished(config, seeds)
+        begun = find_unfinished_run(config, seeds)
         print(f"{experiment}: {f'to go on in {begun.models}' if begun else 'to train'}")
         arguments = ("--config", str(tables.config_of(experiment)), "--seeds", ",".join(map(str, seeds)), "--resume", "auto")
         jobs.append(Job(experiment, ("train.py", *arguments, *device), log_of(config) / "train.out"))
@@ -66,7 +67,7 @@ def scorings(suite: str, seeds: Sequence[int], device: Sequence[str], planned: b
     studies = [table for table in map(tables.TABLES.get, tables.suites()[suite]) if table.leak]
     for experiment in [experiment for table in studies for experiment in table.rows.values()]:
         config = config_to_train(experiment)
-        run = complete(config, seeds)
+        run = find_complete_run(config, seeds)
         if run is None and planned:
             run = Path(config["trainer"]["save_dir"], "models", config["name"], "<time>")
         for seed, similarity in itertools.product(seeds if run else (), SIMILARITIES):
@@ -113,7 +114,7 @@ def run_suite(args: argparse.Namespace, seeds: Sequence[int]) -> list[str]:
     return failures
 
 
-@command
+@cli_command
 def main() -> None:
     """Run a suite; one line for each failure, and exit code 1."""
     args = parse_arguments()

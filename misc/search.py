@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from misc.searching import commands
 from misc.searching.commands import Command
 from misc.searching.serving import command as serving
-from utils.errors import command
+from utils.errors import cli_command
 
 DEFAULT = "query"
 POSITIONAL = "words"  # of every command that takes any
@@ -51,7 +51,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     return args
 
 
-@command
+@cli_command
 def main() -> None:
     """Do what the command line says."""
     args = parse_arguments(sys.argv[1:])

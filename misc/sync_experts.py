@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from data_loader.datasets import LAYOUTS
 from data_loader.datasets.layout import Layout
 from utils.download import UnavailableError, can_go_on, fetch, forget, sha1_of
-from utils.errors import InputError, command
+from utils.errors import InputError, cli_command
 from utils.files import write_json
 from utils.progress import size_text
 from utils.unpack import check_target, unpack
@@ -210,7 +210,7 @@ def plan(archive: Archive, root_url: str) -> str:
     return "\n    ".join(lines)
 
 
-@command
+@cli_command
 def main() -> None:
     """Fetch and unpack what is asked for."""
     first, *rest = __doc__.splitlines()

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.linear import JointLinear
-from model.stacked import BlockLinear, Stacked, normalise_each
+from model.stacked import BlockLinear, Stacked, normalize_each
 
 
 class ContextGating(nn.Module):
@@ -72,10 +72,10 @@ class GatedEmbeddingUnits(Stacked):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Embed `x` (N, in) on the unit sphere of each expert: [(N, d_i)] * M."""
-        return normalise_each(self.cg(self.fc(x)), self.dims)
+        return normalize_each(self.cg(self.fc(x)), self.dims)
 
 
-class NormalisedContextGatings(Stacked):
+class NormalizedContextGatings(Stacked):
     """ContextGating -> L2-normalise: each expert is modulated by itself alone (CE - CG)."""
 
     def __init__(self, dims: Sequence[int]):
@@ -84,7 +84,7 @@ class NormalisedContextGatings(Stacked):
 
     def forward(self, experts: list[Tensor]) -> list[Tensor]:
         """Gate M `experts` (N, d_i): [(N, d_i)] * M, of unit length."""
-        return normalise_each(self.cg(torch.cat(experts, dim=1)), self.dims)
+        return normalize_each(self.cg(torch.cat(experts, dim=1)), self.dims)
 
 
 class Modulation(nn.Module):
@@ -119,7 +119,7 @@ class Modulations(Stacked):
         """Modulate `x` (N, M, D) by `gate` (N, M, D): [(N, D)] * M, of unit length."""
         x = x.flatten(1)  # (N, M * D)
         attention = self.batch_norm_gate(gate.flatten(1)) + self.batch_norm_self(self.fc(x))
-        return normalise_each(x * torch.sigmoid(attention), self.dims)
+        return normalize_each(x * torch.sigmoid(attention), self.dims)
 
 
 class CollaborativeGating(nn.Module):

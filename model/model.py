@@ -15,7 +15,7 @@ from model.gates import (
     CollaborativeGating,
     GatedEmbeddingUnit,
     GatedEmbeddingUnits,
-    NormalisedContextGatings,
+    NormalizedContextGatings,
     ReduceDim,
 )
 from model.net_vlad import NetVLAD
@@ -96,7 +96,7 @@ class CENet(nn.Module):
         in_dims = [expert_dims[name][0] for name in self.modalities]
         out_dims = [expert_dims[name][1] for name in self.modalities]
         pooled_text = text_dim * vlad_clusters["text"]
-        self.joined = concat_experts or concat_mix_experts
+        self.is_concat = concat_experts or concat_mix_experts
         joining = [name for name in CONCAT_ORDER if name in expert_dims]
         joining += [name for name in self.modalities if name not in CONCAT_ORDER]
         self.concat_order = [self.modalities.index(name) for name in joining]
@@ -112,9 +112,9 @@ class CENet(nn.Module):
             NetVLAD(dim // vlad_clusters[name], vlad_clusters[name]) if name in vlad_clusters else nn.Identity()
             for name, dim in zip(self.modalities, in_dims, strict=True)
         )
-        if self.joined:
+        if self.is_concat:
             in_dims, out_dims = [sum(in_dims)], [sum(out_dims)]
-        self.moe_fc = None if self.joined or freeze_weights else nn.Linear(pooled_text, len(self.modalities))
+        self.moe_fc = None if self.is_concat or freeze_weights else nn.Linear(pooled_text, len(self.modalities))
 
         self.video_dim_reduce = self.collaborative_gating = self.video_units = self.text_units = None
         if use_ce or mimic_ce_dims:
@@ -123,7 +123,7 @@ class CENet(nn.Module):
             if use_ce:
                 self.collaborative_gating = CollaborativeGating(len(in_dims), shared_dim, gate_order)
             elif len(in_dims) > 1:
-                self.video_units = NormalisedContextGatings(out_dims)
+                self.video_units = NormalizedContextGatings(out_dims)
             else:
                 self.video_units = nn.ModuleList([GatedEmbeddingUnit(shared_dim, shared_dim)])
         elif not concat_experts:
@@ -158,7 +158,7 @@ class CENet(nn.Module):
             (B*K, B) otherwise, and `moe_weights` (B*K, M), None in the Concat variants.
 
         Raises:
-            InputError: NaN in an expert that `ind` says is present; on a GPU `refuse_nan` raises it.
+            InputError: NaN in an expert that `ind` says is present; on a GPU `raise_if_nan` raises it.
         """
         text_embedding = self.embed_text(text, word_mask)
         video_embedding = self.embed_video(experts, ind, frame_masks)
@@ -166,7 +166,7 @@ class CENet(nn.Module):
         return {
             "modalities": self.modalities,
             "cross_view_conf_matrix": self.score(text_embedding, video_embedding, caption_mask),
-            "moe_weights": None if self.joined else text_embedding.weights,
+            "moe_weights": None if self.is_concat else text_embedding.weights,
         }
 
     def embed_text(self, text: Tensor, word_mask: Tensor | None = None) -> TextEmbedding:
@@ -197,21 +197,21 @@ class CENet(nn.Module):
             else:
                 pooled.append(x.squeeze(1) if x.ndim == 3 else x)
         available = torch.stack([ind[name].to(pooled[0].dtype) for name in self.modalities], dim=1)  # (B, M)
-        if self.joined:
+        if self.is_concat:
             pooled = [torch.cat([pooled[i] for i in self.concat_order], dim=1)]  # [(B, sum of in_i)]
         if self.video_dim_reduce is not None:
             pooled = [reduce(x) for reduce, x in zip(self.video_dim_reduce, pooled, strict=True)]
         if self.collaborative_gating is not None:
             pooled = self.collaborative_gating(pooled, available)
-        elif isinstance(self.video_units, NormalisedContextGatings):
+        elif isinstance(self.video_units, NormalizedContextGatings):
             pooled = self.video_units(pooled)
         elif self.video_units is not None:
             pooled = [unit(x) for unit, x in zip(self.video_units, pooled, strict=True)]
         if self.keep_missing_modalities:
             available = torch.ones_like(available)
-        if self.joined and self.similarity == "paired-2019":
+        if self.is_concat and self.similarity == "paired-2019":
             available = available[:, :1]  # the release masked the joint text by its first expert, alphabetically
-        elif self.joined:
+        elif self.is_concat:
             available = available.amax(dim=1, keepdim=True)
         return VideoEmbedding(pooled, available)
 
@@ -266,9 +266,9 @@ class CENet(nn.Module):
         noted = self._nan_items.get(name)
         self._nan_items[name] = item if noted is None else torch.where(noted < 0, item, noted)
         if x.device.type == "cpu":
-            self.refuse_nan()
+            self.raise_if_nan()
 
-    def refuse_nan(self) -> None:
+    def raise_if_nan(self) -> None:
         """Raise if there was NaN in an expert that was present, since this was last called.
 
         Raises:

@@ -88,7 +88,7 @@ class BlockLinear(nn.Module):
         return y.permute(2, 0, 1).reshape(-1, m * d)
 
 
-def normalise_each(x: Tensor, dims: Sequence[int]) -> list[Tensor]:
+def normalize_each(x: Tensor, dims: Sequence[int]) -> list[Tensor]:
     """The parts of `x` (N, sum of d_i), each of unit length: [(N, d_i)] * M."""
     if len(set(dims)) > 1:
         return [F.normalize(part, dim=1) for part in x.split(list(dims), dim=1)]

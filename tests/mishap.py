@@ -36,5 +36,5 @@ def train_epoch(self, epoch):
 
 if __name__ == "__main__":
     train.Trainer._train_epoch = train_epoch
-    distributed.PATIENCE = timedelta(seconds=int(os.environ.get("PATIENCE", 1800)))
+    distributed.COLLECTIVE_TIMEOUT = timedelta(seconds=int(os.environ.get("PATIENCE", 1800)))
     train.main()

@@ -238,7 +238,7 @@ def test_a_run_elsewhere_goes_on_there(run, tmp_path, monkeypatch, key):
 
 SCRIPTS = [
     path.relative_to(ROOT)
-    for folder in (".", "misc", "misc/benchmarks", "figs")
+    for folder in (".", "misc", "misc/speed", "figs")
     for path in sorted((ROOT / folder).glob("*.py"))
     if '__name__ == "__main__"' in path.read_text()
 ]

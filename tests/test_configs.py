@@ -151,7 +151,7 @@ def test_a_model_is_built_and_takes_the_experts_of_the_experiment(name):
         text = torch.empty(3, 2, 5, 300 if name in WORD2VEC_AND_RESNET else 768)
         out = model(text, inputs, {x: torch.ones(3) for x in experts})
     assert out["cross_view_conf_matrix"].shape == (6, 3)
-    if model.joined:
+    if model.is_concat:
         assert out["moe_weights"] is None
     else:
         assert out["moe_weights"].shape == (6, len(experts))

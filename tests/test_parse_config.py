@@ -152,7 +152,7 @@ def test_an_override_that_means_nothing_is_refused(config, override, message):
 def test_the_later_override_wins_and_the_source_is_left_alone(config):
     parser = ConfigParser(config, "c", ["seed=1", "seed=2"])
     assert parser["seed"] == 2
-    assert parser.updated(["seed=3"])["seed"] == 3
+    assert parser.with_overrides(["seed=3"])["seed"] == 3
     parser.as_dict()["trainer"]["epochs"] = 99
     assert (parser["seed"], parser["trainer"]["epochs"]) == (2, 3)
     assert "tester" not in parser

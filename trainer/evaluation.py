@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from base.distributed import in_turn, is_main
+from base.distributed import gather_round_robin, is_main_process
 from model.metric import NotFiniteError, summarize, t2v_ranks, v2t_ranks
 from model.model import CENet
 from model.similarity import TextEmbedding, VideoEmbedding
@@ -114,7 +114,7 @@ def evaluate(
     quarter = memory * MIB // 4
     texts = TextStore(quarter)
     videos, masks, available, ids, raw_captions = [], [], [], [], []
-    for part in in_turn(_embedded(model, batches, device, quarter), device):
+    for part in gather_round_robin(_embedded(model, batches, device, quarter), device):
         for text in part.texts:
             texts.append(text)
         videos.append(part.video)
@@ -122,8 +122,8 @@ def evaluate(
         available.append(part.available)
         ids += part.ids
         raw_captions += part.raw_captions
-    model.refuse_nan()  # on a GPU nothing has waited for this so far
-    if not is_main():
+    model.raise_if_nan()  # on a GPU nothing has waited for this so far
+    if not is_main_process():
         return None
     experts = [torch.cat(parts) for parts in zip(*(video.experts for video in videos), strict=True)]
     video = VideoEmbedding(experts, torch.cat([video.available for video in videos]))
@@ -135,15 +135,17 @@ def evaluate(
         ranks = {"t2v": t2v_ranks(sims, query_masks), "v2t": v2t_ranks(sims, query_masks, v2t_ties)}
     except NotFiniteError as error:
         captions = range(len(mask.flatten()))[error.row * mask.numel() // len(sims) :][: mask.numel() // len(sims)]
-        found = _spoilt(model.modalities, texts, video, ids, captions)
+        found = _find_nonfinite_source(model.modalities, texts, video, ids, captions)
         raise InputError(f"{error}, of '{ids[captions[0] // mask.shape[1]]}'; it comes from {found}") from None
     measured = {name: summarize(ranks[name.removesuffix("_metrics")]) for name in metrics}
-    weights = None if model.joined else texts.weights[mask.flatten()].cpu().numpy()
+    weights = None if model.is_concat else texts.weights[mask.flatten()].cpu().numpy()
     available = torch.cat(available).cpu().numpy()
     return Evaluation(measured, ranks, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
 
 
-def _spoilt(modalities: Sequence[str], texts: TextStore, video: VideoEmbedding, ids: Sequence[str], rows: range) -> str:
+def _find_nonfinite_source(
+    modalities: Sequence[str], texts: TextStore, video: VideoEmbedding, ids: Sequence[str], rows: range
+) -> str:
     """Where NaN or inf in the scores of captions come from: the text, the experts, with the first video of each."""
     text = texts.read(rows[0], rows[-1] + 1, device=video.available.device)
     found = [] if all(torch.isfinite(x).all() for x in (*text.experts, text.weights)) else ["the text"]

@@ -13,7 +13,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from base.distributed import exchange, rank, size
+from base.distributed import get_rank, get_world_size, wrap_communication_errors
 from model.model import CENet
 from model.net_vlad import MaskedBatchNorm1d
 from model.similarity import TextEmbedding, VideoEmbedding
@@ -25,13 +25,13 @@ def replica(model: CENet, optimizer: torch.optim.Optimizer) -> nn.Module:
     Then a step of `optimizer` is taken by the mean of the gradients of all processes: one exchange a step, however many
     batches it is for.
     """
-    if size() == 1:
+    if get_world_size() == 1:
         return model
     optimizer.register_step_pre_hook(lambda *_: _average_gradients(model))
-    return Replica(model)
+    return DataParallelCENet(model)
 
 
-class Replica(nn.Module):
+class DataParallelCENet(nn.Module):
     """One of several copies of a model, each of which embeds a part of a batch, and all of which score the whole.
 
     The batch norms of the model become `JointBatchNorm1d`.
@@ -43,7 +43,7 @@ class Replica(nn.Module):
         self.modalities, self.embed_text, self.embed_video = model.modalities, model.embed_text, model.embed_video
         for module in model.modules():
             if isinstance(module, nn.BatchNorm1d):
-                module.__class__ = JointBatchNorm1d
+                module.__class__ = SyncMaskedBatchNorm1d
 
     def forward(
         self,
@@ -66,7 +66,7 @@ class Replica(nn.Module):
         return {"cross_view_conf_matrix": self.model.score(words, video, mask.bool())}
 
 
-class JointBatchNorm1d(MaskedBatchNorm1d):
+class SyncMaskedBatchNorm1d(MaskedBatchNorm1d):
     """Batch normalisation by the mean and the variance of the tokens of all processes, of which they may have any number.
 
     Numbers, means and variances are gathered with gradients and combined by the law of total variance, so that outputs,
@@ -100,8 +100,8 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         """All of them."""
-        every = [torch.empty_like(x) for _ in range(size())]
-        with exchange():
+        every = [torch.empty_like(x) for _ in range(get_world_size())]
+        with wrap_communication_errors():
             dist.all_gather(every, x)
         return torch.stack(every)
 
@@ -109,9 +109,9 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """The gradient of this process's own."""
         gradient = gradient.clone(memory_format=torch.contiguous_format)
-        with exchange():
+        with wrap_communication_errors():
             dist.all_reduce(gradient)
-        return gradient[rank()]
+        return gradient[get_rank()]
 
 
 def _gathered(parts: Sequence[Tensor], number: int) -> list[Tensor]:
@@ -127,7 +127,7 @@ def _gathered(parts: Sequence[Tensor], number: int) -> list[Tensor]:
 def _average_gradients(model: nn.Module) -> None:
     """Replace the gradients by their mean over all processes: those of the sum of R losses, each of which is the whole."""
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    with exchange():
+    with wrap_communication_errors():
         for work in [dist.all_reduce(x, async_op=True) for x in gradients]:
             work.wait()
-    torch._foreach_div_(gradients, size())
+    torch._foreach_div_(gradients, get_world_size())

@@ -66,7 +66,7 @@ class TrainingSteps:
         self.accumulate = accumulate
         self.last: Mapping = {}
 
-    def losses(self, batches: Iterable[Mapping], number: int, first: int = 0) -> Iterator[Tensor]:
+    def train_batches(self, batches: Iterable[Mapping], number: int, first: int = 0) -> Iterator[Tensor]:
         """Train on batches `first` to `number`: the loss of each, on the device, without waiting for it.
 
         Raises:
@@ -82,13 +82,13 @@ class TrainingSteps:
 
     def failure(self, batch: Mapping, i: int, number: int) -> InputError:
         """What to raise when the loss of batch i of `number` is NaN or inf, as `batch`, that one or a later one, shows."""
-        lr = self.optimizer.param_groups[0]["lr"]
+        lr, source = self.optimizer.param_groups[0]["lr"], self._find_nonfinite_source(batch)
         return InputError(
-            f"step {i + 1} of {number}: the loss is NaN or inf, expected a number; it comes from {self._spoilt(batch)}; "
+            f"step {i + 1} of {number}: the loss is NaN or inf, expected a number; it comes from {source}; "
             f"learning rate {lr:g} may be too high"
         )
 
-    def _spoilt(self, batch: Mapping) -> str:
+    def _find_nonfinite_source(self, batch: Mapping) -> str:
         """Where a batch gives NaN or inf: the experts, or the text."""
         batch = to_device(batch, self.device)
         with torch.no_grad():
@@ -104,7 +104,7 @@ class TrainingSteps:
             found.append("the text")
         return ", ".join(found) or "the similarities alone"
 
-    def is_taken(self, done: int, number: int) -> bool:
+    def is_optimizer_step(self, done: int, number: int) -> bool:
         """Whether the optimiser has taken its step for all of the batches that are done, of `number`."""
         return done % self.accumulate == 0 or done == number
 

@@ -14,7 +14,7 @@ from base.checkpoint import load_weights
 from base.device import environment
 from base.experiment import METRICS
 from data_loader import data_loaders
-from logger.results import format_table, marked, write_metrics
+from logger.results import format_table, label_leaky, write_metrics
 from model import model
 from model.published import num_parameters
 from parse_config import ConfigParser
@@ -27,14 +27,14 @@ LEAKY_WARNING = (
 )
 
 # What a checkpoint holds that memory need not, once the model has its weights.
-HEAVY = ("state_dict", "optimizer")
+DROPPED_AFTER_LOAD = ("state_dict", "optimizer")
 
 logger = logging.getLogger(__name__)
 
 
 def evaluation_loaders(config: ConfigParser, split: str, device: torch.device) -> data_loaders.ExpertDataLoader:
     """The batches of a whole split to evaluate."""
-    config = config.updated([f"data_loader.args.split_name={split}", "data_loader.args.mini=false"])
+    config = config.with_overrides([f"data_loader.args.split_name={split}", "data_loader.args.mini=false"])
     return config.init("data_loader", data_loaders, training=False, **loader_arguments(config, device))
 
 
@@ -63,7 +63,7 @@ def evaluate_checkpoint(
         InputError: it is of another model.
     """
     load_weights(net, state, path)
-    for name in HEAVY:
+    for name in DROPPED_AFTER_LOAD:
         state.pop(name, None)
     return evaluate(net, loaders.evaluation, device=device, **evaluation_settings(config))
 
@@ -84,7 +84,7 @@ def report(
     """
     leaky = warn_if_leaky(config)
     table = format_table(evaluation.metrics, videos=len(evaluation.video_ids))
-    logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], marked(split, leaky), table)
+    logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], label_leaky(split, leaky), table)
     content = write_metrics(
         folder / METRICS,
         evaluation.metrics,

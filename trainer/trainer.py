@@ -23,23 +23,23 @@ from base.checkpoint import (
     save_checkpoint,
     save_periodic,
 )
-from base.device import environment, random_states, restore_random_states
-from base.distributed import LostError, size, told
+from base.device import environment, get_rng_state, set_rng_state
+from base.distributed import ProcessLostError, broadcast_from_main, get_world_size
 from base.experiment import CONFIG, KINDS, Experiment
 from base.monitor import Monitor
-from base.runs import Start, how_to_go_on
+from base.runs import ResumePoint, resume_hint
 from data_loader.data_loaders import ExpertDataLoader
-from logger.results import epoch_line, marked
+from logger.results import epoch_line, label_leaky
 from logger.tensorboard import RunEvents
 from model.model import CENet
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
-from trainer.optimiser import load_optimizer
+from trainer.optim import load_optimizer
 from trainer.replica import replica
 from trainer.step import LossSum, TrainingSteps
 from utils.errors import InputError, count_text
 from utils.files import remove_temporary, write_json
-from utils.interrupts import Interruptions, held_back
+from utils.interrupts import InterruptHandler, defer_signals
 from utils.visualizer import Visualizer
 
 logger = logging.getLogger(__name__)
@@ -92,10 +92,10 @@ class Trainer:
         self.events: RunEvents | None = None
         self.visualizer: Visualizer | None = None
         self.start_epoch = 1
-        self.begun: dict[str, float] | None = None
+        self.partial_epoch: dict[str, float] | None = None
         self.saved: Path | None = None
         self._verified = False
-        self.interruptions = Interruptions()
+        self.interruptions = InterruptHandler()
 
     def write_to(self, experiment: Experiment, events: RunEvents) -> None:
         """Write everything to the folders of `experiment`, the config to begin with, and tell `events`."""
@@ -118,11 +118,13 @@ class Trainer:
         if self.start_epoch > self.options["epochs"]:
             logger.info("nothing left to train: epoch %d of %d is done", self.start_epoch - 1, self.options["epochs"])
         try:
-            with self.interruptions if size() == 1 else contextlib.nullcontext():  # several end together, or not at all
+            with (
+                self.interruptions if get_world_size() == 1 else contextlib.nullcontext()
+            ):  # several end together, or not at all
                 self._train_epochs()
-            self.interruptions.heed()
+            self.interruptions.raise_if_interrupted()
         except KeyboardInterrupt:
-            logger.info(how_to_go_on(self.saved, self.config, self.device))
+            logger.info(resume_hint(self.saved, self.config, self.device))
             raise
 
     def _train_epochs(self) -> None:
@@ -134,22 +136,22 @@ class Trainer:
                 break
             values = self._train_epoch(epoch)
             evaluation = self._evaluate(epoch)
-            metrics = told(functools.partial(getattr, evaluation, "metrics"))
+            metrics = broadcast_from_main(functools.partial(getattr, evaluation, "metrics"))
             for metric, measured in metrics.items():
                 values |= {f"val_{metric}_{name}": value for name, value in measured.items()}
             self._step_schedule(values)
             best = epoch > self.options["skip_first_n_saves"] and self.monitor.update(values)
             if self.experiment is None:
                 continue
-            with held_back():
-                split = marked(self.loaders.split_name, self.model.similarity == "paired-2019")
+            with defer_signals():
+                split = label_leaky(self.loaders.split_name, self.model.similarity == "paired-2019")
                 logger.info(epoch_line(split, self.options["epochs"], values, evaluation.metrics))
                 self.events.epoch(values, evaluation)
                 if self.visualizer is not None:
                     self.visualizer.show_epoch(evaluation, epoch, self.loaders.split_name)
                 self._save(epoch, values, best)
 
-    def resume(self, start: Start) -> None:
+    def resume(self, start: ResumePoint) -> None:
         """Continue from a checkpoint; in another run than its own what is best is found anew.
 
         An optimiser or schedule that the config changes starts afresh.
@@ -167,14 +169,14 @@ class Trainer:
                 load_optimizer(self.optimizer, state["optimizer"], str(path))
             if same_optimisation and self.lr_scheduler is not None:
                 self.lr_scheduler.load_state_dict(state["lr_scheduler"])
-            restore_random_states(state["random"])
+            set_rng_state(state["random"])
             if start.same_run:
                 self.monitor.best, self.monitor.epochs_since_best = state["monitor_best"], state["epochs_since_best"]
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
             raise InputError(f"{path}: damaged, it cannot be resumed ({type(error).__name__}: {error})") from None
         begun = state.get("begun")
         self.start_epoch = state["epoch"] + (begun is None)
-        self.begun = begun if start.same_run else None
+        self.partial_epoch = begun if start.same_run else None
         self.saved = path
         if not start.same_run and self.start_epoch > self.options["epochs"]:
             raise InputError(f"{path}: epoch {state['epoch']} is the last of trainer.epochs, expected more for another run")
@@ -185,21 +187,21 @@ class Trainer:
         An interruption ends it between two steps.
         """
         self.model.train()
-        begun, self.begun = self.begun or {"step": 0, "loss": 0.0, "seconds": 0.0}, None
+        begun, self.partial_epoch = self.partial_epoch or {"step": 0, "loss": 0.0, "seconds": 0.0}, None
         done, losses = begun["step"], LossSum(self.device, begun["loss"])
         steps, first = len(self.loaders.train), done
         self.loaders.sampler.epoch, self.loaders.sampler.first = epoch, first
         started = time.perf_counter()
         try:
-            for loss in self.steps.losses(self._awaited(epoch, first), steps, first):
+            for loss in self.steps.train_batches(self._iter_batches(epoch, first), steps, first):
                 losses.add(loss, done)
                 done += 1
-                if self.interruptions.came and self.steps.is_taken(done, steps):
+                if self.interruptions.interrupted and self.steps.is_optimizer_step(done, steps):
                     break
-            self.model.refuse_nan()
+            self.model.raise_if_nan()
             if (bad := losses.bad_step()) is not None:
                 raise self.steps.failure(self.steps.last, bad, steps)
-        except LostError:
+        except ProcessLostError:
             raise
         except InputError as error:
             raise InputError(f"epoch {epoch}, {error}; the last checkpoint: {self.saved or 'none'}") from None
@@ -207,10 +209,10 @@ class Trainer:
         if "seconds" in begun:  # not in checkpoints of earlier versions
             seconds, timed = seconds + begun["seconds"], done
         total = losses.total.item()
-        self.begun = {"step": done, "loss": total, "seconds": seconds}
-        if self.interruptions.came:
+        self.partial_epoch = {"step": done, "loss": total, "seconds": seconds}
+        if self.interruptions.interrupted:
             self._save_interrupted(epoch)
-            self.interruptions.heed()
+            self.interruptions.raise_if_interrupted()
         return {
             "epoch": epoch,
             "loss": total / steps,
@@ -218,7 +220,7 @@ class Trainer:
             "lr": self.optimizer.param_groups[0]["lr"],
         }
 
-    def _awaited(self, epoch: int, first: int) -> Iterator[Mapping]:
+    def _iter_batches(self, epoch: int, first: int) -> Iterator[Mapping]:
         """The batches of an epoch from `first` on; they end where one is waited for when an interruption comes.
 
         Not where batches are accumulated to one step of the optimiser: those that are left of it are waited for.
@@ -228,12 +230,12 @@ class Trainer:
         bar = {"desc": f"epoch {epoch}", "initial": first, "total": steps, "leave": False}
         with tqdm(disable=not sys.stdout.isatty(), **bar) as shown:
             for done in range(first, steps):
-                between = self.steps.is_taken(done, steps)
+                between = self.steps.is_optimizer_step(done, steps)
                 try:
-                    with self.interruptions.raised_at_once() if between else contextlib.nullcontext():
+                    with self.interruptions.interrupt_immediately() if between else contextlib.nullcontext():
                         batch = next(source)
                 except KeyboardInterrupt:
-                    if between and self.interruptions.came:
+                    if between and self.interruptions.interrupted:
                         return
                     raise
                 yield batch
@@ -243,12 +245,12 @@ class Trainer:
         """The evaluation after an epoch; the epoch is not lost when it is interrupted."""
         settings = evaluation_settings(self.config)
         try:
-            with self.interruptions.raised_at_once():
+            with self.interruptions.interrupt_immediately():
                 evaluation = evaluate(self.model, self.loaders.evaluation, device=self.device, **settings)
         except KeyboardInterrupt:
             self._save_interrupted(epoch)
             raise
-        except LostError:
+        except ProcessLostError:
             raise
         except InputError as error:
             steps, lr = len(self.loaders.train), self.optimizer.param_groups[0]["lr"]
@@ -256,7 +258,7 @@ class Trainer:
                 f"epoch {epoch}, after step {steps} of {steps}: {error}; learning rate {lr:g} may be too high; "
                 f"the last checkpoint: {self.saved or 'none'}"
             ) from None
-        self.begun = None
+        self.partial_epoch = None
         return evaluation
 
     def _step_schedule(self, values: dict[str, float]) -> None:
@@ -289,7 +291,9 @@ class Trainer:
         """Save an epoch in its midst, or before its evaluation."""
         if self.experiment is None:
             return
-        self._write(save_checkpoint, self.experiment.models / INTERRUPTED, self._state(epoch) | {"begun": self.begun})
+        self._write(
+            save_checkpoint, self.experiment.models / INTERRUPTED, self._state(epoch) | {"begun": self.partial_epoch}
+        )
 
     def _write(self, save: Callable[..., Path], place: Path, state: dict[str, Any]) -> None:
         """Save a checkpoint, and read the first one back, so that what cannot be loaded costs one epoch and not all."""
@@ -307,7 +311,7 @@ class Trainer:
             "lr_scheduler": None if self.lr_scheduler is None else self.lr_scheduler.state_dict(),
             "monitor_best": self.monitor.best,
             "epochs_since_best": self.monitor.epochs_since_best,
-            "random": random_states(),
+            "random": get_rng_state(),
             "environment": environment(self.device),
             "config": self.config.as_dict(),
             "config_file": self.config.file,

@@ -70,7 +70,7 @@ def first_names(names: Sequence[str], limit: int = 3) -> str:
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
-def command(main: Callable[[], None]) -> Callable[[], None]:
+def cli_command(main: Callable[[], None]) -> Callable[[], None]:
     """Make `main` a command: bad input is one line on standard error and exit code 2.
 
     An interruption is exit code 130, and SIGTERM 143.

@@ -68,7 +68,7 @@ def locked(folder: Path, refusal: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def in_turn(path: Path, work: str) -> Iterator[bool]:
+def wait_for_lock(path: Path, work: str) -> Iterator[bool]:
     """Let one process after the other do something in a folder, or with what a lock file stands for.
 
     A process that has to wait logs a line that names the `work`. The block gets whether it has waited: then the other one

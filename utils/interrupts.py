@@ -43,14 +43,14 @@ def sigterm_raised() -> Iterator[None]:
             signal.signal(number, usual)
 
 
-def leave_to_parent(*_: object) -> None:
+def ignore_termination_signals(*_: object) -> None:
     """Ignore Ctrl-C and SIGTERM, which reach all processes of a group: in a process that its parent ends."""
     for number in (signal.SIGINT, *ENDS):
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
-def held_back() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Put off an interruption until the block ends: libraries with threads and locks may not survive one in their midst.
 
     So are other signals with a handler in Python, lest what the block writes is cut off.
@@ -74,17 +74,17 @@ def held_back() -> Iterator[None]:
             handlers[number](number, None)
 
 
-class Interruptions:
+class InterruptHandler:
     """Ctrl-C and SIGTERM, noted for a while instead of raised; a second one is raised at once.
 
-    As a context it takes them over, if they would be raised otherwise. Whatever came is raised by `heed`.
+    As a context it takes them over, if they would be raised otherwise. Whatever came is raised by `raise_if_interrupted`.
 
     Attributes:
         came: whether one came.
     """
 
     def __init__(self) -> None:
-        self.came = False
+        self.interrupted = False
         self._raised_at_once = False
         self._usual: dict[int, object] = {}
         self._number = signal.SIGINT
@@ -102,27 +102,27 @@ class Interruptions:
         for number, usual in self._usual.items():
             signal.signal(number, usual)
 
-    def heed(self) -> None:
+    def raise_if_interrupted(self) -> None:
         """Raise if one came.
 
         Raises:
             KeyboardInterrupt: Ctrl-C came; `Terminated`, SIGTERM.
         """
-        if self.came:
+        if self.interrupted:
             raise Terminated if self._number in ENDS else KeyboardInterrupt
 
     @contextlib.contextmanager
-    def raised_at_once(self) -> Iterator[None]:
+    def interrupt_immediately(self) -> Iterator[None]:
         """Within the block what comes is raised where it comes, and so is what came before."""
         self._raised_at_once = True
         try:
-            self.heed()
+            self.raise_if_interrupted()
             yield
         finally:
             self._raised_at_once = False
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        again = self.came
-        self.came, self._number = True, number
+        again = self.interrupted
+        self.interrupted, self._number = True, number
         if again or self._raised_at_once:
-            self.heed()
+            self.raise_if_interrupted()

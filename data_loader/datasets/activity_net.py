@@ -1,14 +1,14 @@
 """ActivityNet Captions: about 20,000 YouTube videos; the captions of a video are fused into one paragraph."""
 
-from data_loader.datasets.layout import Download, Layout, Part, Split, gib
+from data_loader.datasets.layout import Download, Layout, Split, Subset, gib
 
 LAYOUT = Layout(
     name="ActivityNet",
     folder="activity-net",
     parts={
-        "train": Part("train_list.txt", 10009),
-        "val1": Part("val_1_list.txt", 4917),
-        "val2": Part("val_2_list.txt", 4885),
+        "train": Subset("train_list.txt", 10009),
+        "val1": Subset("val_1_list.txt", 4917),
+        "val2": Subset("val_2_list.txt", 4885),
     },
     splits={
         "val1": Split("train", "val1", raw_captions="raw-captions-train-val_1.pkl"),

@@ -1,14 +1,14 @@
 """DiDeMo: 10,461 Flickr videos; the captions of a video's moments are fused into one paragraph."""
 
-from data_loader.datasets.layout import Download, Layout, Part, Split, gib
+from data_loader.datasets.layout import Download, Layout, Split, Subset, gib
 
 LAYOUT = Layout(
     name="DiDeMo",
     folder="didemo",
     parts={
-        "train": Part("train_list.txt", 8392),
-        "val": Part("val_list.txt", 1065),
-        "test": Part("test_list.txt", 1004),
+        "train": Subset("train_list.txt", 8392),
+        "val": Subset("val_list.txt", 1065),
+        "test": Subset("test_list.txt", 1004),
     },
     splits={"val": Split("train", "val"), "test": Split("train", "test")},
     experts={

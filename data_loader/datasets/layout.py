@@ -10,7 +10,7 @@ FileName: TypeAlias = str | Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class Subset:
     """Videos that are trained on or evaluated together.
 
     Attributes:
@@ -81,7 +81,7 @@ class Layout:
 
     name: str
     folder: str
-    parts: Mapping[str, Part]
+    parts: Mapping[str, Subset]
     splits: Mapping[str, Split]
     experts: Mapping[str, FileName]
     text: Mapping[str, FileName]

@@ -1,13 +1,13 @@
 """LSMDC: 102,079 film clips with one caption each, 1,000 of them to test on; arrays by row."""
 
-from data_loader.datasets.layout import Download, Layout, Part, Split, gib
+from data_loader.datasets.layout import Download, Layout, Split, Subset, gib
 
 LAYOUT = Layout(
     name="LSMDC",
     folder="LSMDC",
     parts={
-        "train": Part(None, 101_079, drop_captionless=True),
-        "test": Part(
+        "train": Subset(None, 101_079, drop_captionless=True),
+        "test": Subset(
             "test_video_paths.txt",
             1000,
             missing={"face": "no_face_ind_retrieval.npy", "ocr": "no_ocr_ind_retrieval.npy"},

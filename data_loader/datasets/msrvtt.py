@@ -1,18 +1,18 @@
 """MSR-VTT: 10,000 web clips with 20 captions each, in the splits full, 1k-A (jsfusion) and 1k-B (miech)."""
 
-from data_loader.datasets.layout import Download, Layout, Part, Split, gib
+from data_loader.datasets.layout import Download, Layout, Split, Subset, gib
 
 LAYOUT = Layout(
     name="MSRVTT",
     folder="MSRVTT",
     parts={
-        "full-train": Part("train_list_full.txt", 6513),
-        "full-val": Part("val_list_full.txt", 497),
-        "full-test": Part("test_list_full.txt", 2990),
-        "jsfusion-train": Part("train_list_jsfusion.txt", 9000),
-        "jsfusion-val": Part("val_list_jsfusion.txt", 1000, caption_index="jsfusion_val_caption_idx.pkl"),
-        "miech-train": Part("train_list_miech.txt", 6656),
-        "miech-test": Part("test_list_miech.txt", 1000),
+        "full-train": Subset("train_list_full.txt", 6513),
+        "full-val": Subset("val_list_full.txt", 497),
+        "full-test": Subset("test_list_full.txt", 2990),
+        "jsfusion-train": Subset("train_list_jsfusion.txt", 9000),
+        "jsfusion-val": Subset("val_list_jsfusion.txt", 1000, caption_index="jsfusion_val_caption_idx.pkl"),
+        "miech-train": Subset("train_list_miech.txt", 6656),
+        "miech-test": Subset("test_list_miech.txt", 1000),
     },
     splits={
         "full-val": Split("full-train", "full-val"),

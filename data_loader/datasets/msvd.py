@@ -1,14 +1,14 @@
 """MSVD: 1,970 silent YouTube clips with up to 81 captions each, which go by YouTube id."""
 
-from data_loader.datasets.layout import Download, Layout, Part, Split, gib
+from data_loader.datasets.layout import Download, Layout, Split, Subset, gib
 
 LAYOUT = Layout(
     name="MSVD",
     folder="MSVD",
     parts={
-        "train": Part("train_list.txt", 1200),
-        "val": Part("val_list.txt", 100),
-        "test": Part("test_list.txt", 670),
+        "train": Subset("train_list.txt", 1200),
+        "val": Subset("val_list.txt", 100),
+        "test": Subset("test_list.txt", 670),
     },
     splits={"official": Split("train", "test"), "dev": Split("train", "val")},
     experts={

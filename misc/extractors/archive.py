@@ -10,10 +10,10 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from misc.collection_files import ALL, VERSIONS, WORDS
 from misc.extractors.captions import PARTS
 from misc.extractors.shards import Shards
 from misc.extractors.text import TextEncoder
-from misc.own_files import ALL, VERSIONS, WORDS
 from utils.files import atomic_write, write_json
 from utils.names import match_name
 from utils.progress import bar

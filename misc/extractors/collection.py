@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from misc.collection_files import FAILURES
 from misc.extractors.file_kinds import kind_of_no_video
 from misc.extractors.settings import Settings
 from misc.extractors.shards import Shards
 from misc.extractors.video import video_files
-from misc.own_files import FAILURES
 from utils.errors import InputError, counts_text
 from utils.files import write_json
 from utils.names import normalize_name

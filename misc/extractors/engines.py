@@ -13,7 +13,7 @@ from pathlib import Path
 from misc.extractors.text import import_or_explain
 from misc.extractors.work import Outcome, Task, Work
 from utils.errors import InputError, one_line
-from utils.interrupts import leave_to_parent
+from utils.interrupts import ignore_termination_signals
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DIED = "the process that looked at it died (out of memory, or a fault in a decoder)"
@@ -29,7 +29,7 @@ def in_processes(work: Work, tasks: Iterable[Task], workers: int, timeout: float
     pebble = import_or_explain("pebble")
     tasks = iter(tasks)
     context = multiprocessing.get_context("spawn")
-    pool = pebble.ProcessPool(workers, initializer=leave_to_parent, context=context)
+    pool = pebble.ProcessPool(workers, initializer=ignore_termination_signals, context=context)
     try:
         running: dict[concurrent.futures.Future, Task] = {}
         while True:

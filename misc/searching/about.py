@@ -52,7 +52,7 @@ class About(Part):
         return self
 
     @property
-    def joined(self) -> bool:
+    def is_concat(self) -> bool:
         """Whether all experts have one embedding (with one expert that makes no difference)."""
         return len(self.dims) < len(self.experts)
 
@@ -60,7 +60,7 @@ class About(Part):
         """The pattern of a video with the experts `available`, a 0 or 1 for each of M, as `CENet.embed_video` says."""
         if self.keep_missing:
             return "1" * len(self.dims)
-        return pattern_of([int("1" in available)]) if self.joined else available
+        return pattern_of([int("1" in available)]) if self.is_concat else available
 
     def refuse_other(self, sha256: str, checkpoint: Path, place: str) -> None:
         """Refuse to go on with another checkpoint.

@@ -16,7 +16,7 @@ from data_loader.encoding import FeatureEncoder
 from data_loader.experts import Expert
 from data_loader.lists import read_list
 from data_loader.views import Captions, Features, Texts
-from misc.own_files import ALL, EXTRACTION, VERSIONS, WORDS
+from misc.collection_files import ALL, EXTRACTION, VERSIONS, WORDS
 from misc.searching.about import read_json
 from misc.searching.catalogue import Catalogue
 from parse_config import ConfigParser

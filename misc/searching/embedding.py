@@ -104,7 +104,7 @@ class Embedder:
             InputError: NaN in an expert that is present.
         """
         video = self.model.embed_video(**to_device(batch.inputs, self.device))
-        self.model.refuse_nan()
+        self.model.raise_if_nan()
         return VideoEmbedding([x.float().cpu() for x in video.experts], video.available.float().cpu())
 
     def collection(self, collection: Collection, videos: Sequence[str]) -> Iterator[tuple[Batch, VideoEmbedding]]:

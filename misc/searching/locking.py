@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from utils.files import in_turn
+from utils.files import wait_for_lock
 
 LOCK = ".lock"
 
@@ -16,5 +16,5 @@ def locked(folder: Path) -> Iterator[bool]:
     The block gets whether it has waited.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with in_turn(folder / LOCK, str(folder)) as waited:
+    with wait_for_lock(folder / LOCK, str(folder)) as waited:
         yield waited

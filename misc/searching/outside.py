@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from misc.collection_files import EXTRACTION
 from misc.extractors.settings import Settings
 from misc.extractors.work import Task, Work
-from misc.jobs import cores
-from misc.own_files import EXTRACTION
+from misc.reporting.jobs import cores
 from misc.searching.about import parsed, read_json
 from misc.searching.collection import Collection
 from utils.errors import InputError

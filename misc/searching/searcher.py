@@ -116,7 +116,7 @@ class Searcher:
         """
         _check_number(k)
         query = self._embed_query(text)
-        weights = None if self._store.about.joined else query.weights[0].numpy()
+        weights = None if self._store.about.is_concat else query.weights[0].numpy()
         found = find(self._store, query, k)[0]
         return Answer(text, self._named(weights), [self._hit(*pair, rank, weights) for rank, pair in enumerate(found, 1)])
 
@@ -143,7 +143,7 @@ class Searcher:
         embedded = self._embedded(video)
         hits = []
         for rank, (owner, name, caption, similarity, weights) in enumerate(self._captions.best(embedded, k), 1):
-            applied = None if self._store.about.joined else self._named(_applied(weights, embedded.available[0].numpy()))
+            applied = None if self._store.about.is_concat else self._named(_applied(weights, embedded.available[0].numpy()))
             hits.append(CaptionHit(rank, owner, name, caption, similarity, applied))
         return hits
 

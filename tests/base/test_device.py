@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from base.device import random_states, restore_random_states, seed_everything, select_device
+from base.device import get_rng_state, seed_everything, select_device, set_rng_state
 from utils.errors import InputError
 
 
@@ -57,9 +57,9 @@ def test_random_states_survive_a_safe_checkpoint():
     seed_everything(3)
     draws()
     file = io.BytesIO()
-    torch.save(random_states(), file)
+    torch.save(get_rng_state(), file)
     expected = [draws(), draws()]
     seed_everything(99)
     file.seek(0)
-    restore_random_states(torch.load(file, weights_only=True))
+    set_rng_state(torch.load(file, weights_only=True))
     assert [draws(), draws()] == expected

@@ -178,18 +178,22 @@ def test_bad_input_is_refused_once_and_leaves_nothing(workplace):
 
 def test_one_process_is_alone():
     parts = [1, 2]
-    assert list(distributed.in_turn(parts, torch.device("cpu"))) == parts
-    assert distributed.told(lambda: 3) == distributed.main_first(lambda: 3) == 3
-    assert (distributed.rank(), distributed.size(), distributed.is_main()) == (0, 1, True)
-    assert distributed.own_gpu(2) == 2 and distributed.own_gpu(None) is None
-    assert distributed.launcher() == ["python"]
-    assert distributed.together(lambda: None)() is None
+    assert list(distributed.gather_round_robin(parts, torch.device("cpu"))) == parts
+    assert distributed.broadcast_from_main(lambda: 3) == distributed.main_process_first(lambda: 3) == 3
+    assert (distributed.get_rank(), distributed.get_world_size(), distributed.is_main_process()) == (0, 1, True)
+    assert distributed.local_gpu_index(2) == 2 and distributed.local_gpu_index(None) is None
+    assert distributed.launch_command() == ["python"]
+    assert distributed.distributed_main(lambda: None)() is None
 
 
 def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch):
-    monkeypatch.setattr(distributed, "size", lambda: 4)
+    monkeypatch.setattr(distributed, "get_world_size", lambda: 4)
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert distributed.own_gpu(0) == 1 and distributed.own_gpu(2) == 3 and distributed.own_gpu(None) is None
+    assert (
+        distributed.local_gpu_index(0) == 1
+        and distributed.local_gpu_index(2) == 3
+        and distributed.local_gpu_index(None) is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -206,5 +210,5 @@ def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch):
     ],
 )
 def test_what_the_library_says_is_one_line(words, line):
-    with pytest.raises(InputError, match=line), distributed.exchange():
+    with pytest.raises(InputError, match=line), distributed.wrap_communication_errors():
         raise dist.DistBackendError(words)

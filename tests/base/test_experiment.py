@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from base.experiment import KINDS, Experiment, purge_runs
-from base.runs import alone_in
+from base.runs import run_lock
 from utils.errors import InputError
 
 
@@ -92,7 +92,7 @@ def test_a_purge_keeps_the_run_that_it_is_told_to_keep(saved):
 def test_a_purge_leaves_a_run_that_is_being_trained(saved, caplog, seed):
     first, second = sorted(path.name for path in (saved / "models" / "toy-ce").iterdir() if not path.is_symlink())
     (saved / "models" / "toy-ce" / first / "seed-1").mkdir()
-    with alone_in(saved / "models" / "toy-ce" / first / seed):
+    with run_lock(saved / "models" / "toy-ce" / first / seed):
         purge_runs(saved, "toy-ce", agreed=True)
     for kind in KINDS:
         assert [path.name for path in (saved / kind / "toy-ce").iterdir()] == [first]

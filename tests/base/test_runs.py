@@ -9,7 +9,7 @@ import torch
 from commands import CONFIG, MODELS, assert_equal_weights, train
 
 import train as train_command
-from base.runs import Start, alone_in, complete, newest_first, seeds_of, unfinished
+from base.runs import ResumePoint, find_complete_run, find_unfinished_run, newest_first, run_lock, seeds_of
 from utils.errors import InputError
 
 SEEDS = ("--config", CONFIG, "--seeds", "0,1")
@@ -105,7 +105,7 @@ def test_refuses_what_cannot_go_on(run, refused):
     assert "--config FILE: missing" in refused(train_command, "--resume", "auto")
     (folder / "summary.json").unlink()
     (folder / "seed-1" / "metrics.json").unlink()
-    with alone_in(folder / "seed-1"):
+    with run_lock(folder / "seed-1"):
         message = refused(train_command, "--config", CONFIG, "--seeds", "0,1", "--resume", "auto")
     assert f"{folder}/seed-1: another process is training there" in message
     for damaged in ("{", "[" * 10**6):
@@ -132,7 +132,7 @@ def write(folder, **files):
 
 def test_the_newest_run_of_the_same_config_and_seeds_is_found(tmp_path):
     config, runs = {"name": "x", "seed": 0, "y": 1, "trainer": {"save_dir": str(tmp_path)}}, tmp_path / "models" / "x"
-    assert unfinished(config, [0, 1]) is None
+    assert find_unfinished_run(config, [0, 1]) is None
     names = [f"2026-01-01_00-00-0{i}" for i in range(10)]
     for seed in (0, 1):
         write(runs / names[0] / f"seed-{seed}", config=config | {"seed": seed})
@@ -146,27 +146,32 @@ def test_the_newest_run_of_the_same_config_and_seeds_is_found(tmp_path):
     write(runs / names[7], config=config)  # a single run
     write(runs / names[8], config=config, metrics={})
     write(runs / names[9], config=config | {"seed": 1})
-    assert unfinished(config, [0, 1]).models == runs / names[1]
-    assert unfinished(config, [0]) is None
-    assert unfinished(config, [3]).models == runs / names[3]
-    assert unfinished(config | {"seed": 7}, [0, 1]).models == runs / names[1]  # the seeds are those of --seeds
-    assert unfinished(config, None).models == runs / names[7]
-    assert unfinished(config | {"seed": 1}, None).models == runs / names[9]
+    assert find_unfinished_run(config, [0, 1]).models == runs / names[1]
+    assert find_unfinished_run(config, [0]) is None
+    assert find_unfinished_run(config, [3]).models == runs / names[3]
+    assert find_unfinished_run(config | {"seed": 7}, [0, 1]).models == runs / names[1]  # the seeds are those of --seeds
+    assert find_unfinished_run(config, None).models == runs / names[7]
+    assert find_unfinished_run(config | {"seed": 1}, None).models == runs / names[9]
 
 
 def test_only_the_newest_run_of_several_seeds_counts_as_complete(tmp_path):
     config, runs = {"name": "x", "seed": 0, "y": 1, "trainer": {"save_dir": str(tmp_path)}}, tmp_path / "models" / "x"
     first, second = (runs / f"2026-01-01_00-00-0{i}" for i in (1, 2))
-    assert complete(config, [0, 1]) is None
+    assert find_complete_run(config, [0, 1]) is None
     for seed in (0, 1):
         write(first / f"seed-{seed}", config=config | {"seed": seed})
-    assert complete(config, [0, 1]) is None
+    assert find_complete_run(config, [0, 1]) is None
     write(first, summary={})
     (runs / "2026-01-01_00-00-03").mkdir()  # without a seed, as a single run or one that did not get far
-    assert complete(config, [0, 1]) == complete(config | {"seed": 9}, [1, 0]) == first
-    assert complete(config, [0]) is complete(config, [0, 1, 2]) is complete(config | {"y": 2}, [0, 1]) is None
+    assert find_complete_run(config, [0, 1]) == find_complete_run(config | {"seed": 9}, [1, 0]) == first
+    assert (
+        find_complete_run(config, [0])
+        is find_complete_run(config, [0, 1, 2])
+        is find_complete_run(config | {"y": 2}, [0, 1])
+        is None
+    )
     write(second / "seed-0", config=config)
-    assert complete(config, [0, 1]) is None
+    assert find_complete_run(config, [0, 1]) is None
 
 
 def test_order_of_runs_and_seeds(tmp_path):
@@ -181,15 +186,15 @@ def test_order_of_runs_and_seeds(tmp_path):
 
 def test_the_latest_epoch_is_gone_on_from(run):
     folder, _ = train(run)
-    assert Start.newest(folder).path.name == "checkpoint-epoch3.pth"
+    assert ResumePoint.newest(folder).path.name == "checkpoint-epoch3.pth"
     state = torch.load(folder / "trained_model.pth", weights_only=True)
     torch.save(state | {"epoch": 4}, folder / "trained_model.pth")
-    assert Start.newest(folder).path.name == "trained_model.pth"
-    assert Start.newest(Path("nowhere")) is None
+    assert ResumePoint.newest(folder).path.name == "trained_model.pth"
+    assert ResumePoint.newest(Path("nowhere")) is None
 
 
 def test_a_folder_is_free_again_behind_the_block(tmp_path):
     refused = pytest.raises(InputError, match="another process is training there")
     for _ in range(2):
-        with alone_in(tmp_path), refused, alone_in(tmp_path):
+        with run_lock(tmp_path), refused, run_lock(tmp_path):
             pass

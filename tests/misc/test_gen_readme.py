@@ -11,7 +11,8 @@ from conftest import ROOT
 from markdown_tables import figure
 from markdown_tables import tables as tables_of
 
-from misc import gen_readme, results, tables
+from misc import gen_readme
+from misc.reporting import results, tables
 from misc.ridge_baseline import ridge_results
 from parse_config import ConfigParser
 

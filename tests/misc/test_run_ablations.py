@@ -19,9 +19,10 @@ from markdown_tables import tables as tables_of
 import test as test_command
 import train as train_command
 from base.runs import newest_first
-from misc import gen_readme, run_ablations, tables
-from misc.evaluations import evaluation_of
-from misc.tables import ABLATION_COLUMNS, Table
+from misc import gen_readme, run_ablations
+from misc.reporting import tables
+from misc.reporting.evaluations import evaluation_of
+from misc.reporting.tables import ABLATION_COLUMNS, Table
 
 PAGE = "page.md"
 TABLES = {
@@ -241,7 +242,8 @@ def test_what_is_missing_is_left_out_and_a_leaky_run_is_no_result(suite, run, re
 DRIVER = """
 import sys
 sys.path[:0] = [{root!r}, {tests!r}]
-from misc import run_ablations, tables
+from misc import run_ablations
+from misc.reporting import tables
 from test_run_ablations import TABLES
 tables.TABLES = TABLES
 run_ablations.main()

@@ -92,7 +92,7 @@ def test_nan_in_an_expert_that_is_present_names_expert_and_item():
     with pytest.raises(InputError, match="expert 'rgb', item 2"):
         model(**batch)
     assert similarities(model, make_batch(0, 4, 1)).isfinite().all()  # it is not held against the next batch
-    model.refuse_nan()
+    model.raise_if_nan()
 
 
 @pytest.mark.parametrize("variant", SWITCHES)

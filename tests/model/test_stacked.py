@@ -11,7 +11,7 @@ from model.gates import (
     GatedEmbeddingUnits,
     Modulation,
     Modulations,
-    NormalisedContextGatings,
+    NormalizedContextGatings,
 )
 
 EQUAL, UNEQUAL = (4, 4, 4), (3, 2, 4, 1)
@@ -56,7 +56,7 @@ def test_gated_embedding_units(dims):
 def test_context_gatings(dims):
     experts = [torch.randn(7, d, dtype=torch.float64) for d in dims]
     single = torch.nn.ModuleList(torch.nn.ModuleDict({"cg": trained(ContextGating(d))}) for d in dims)
-    stacked = NormalisedContextGatings(dims).double().train()
+    stacked = NormalizedContextGatings(dims).double().train()
 
     def outputs(module):
         if module is stacked:

@@ -42,7 +42,7 @@ def train(archive, monkeypatch):
                 yield batch
 
         for loaders.sampler.epoch in (1, 2):
-            losses += steps.losses(noted(loaders.train), len(loaders.train))
+            losses += steps.train_batches(noted(loaders.train), len(loaders.train))
         return {"losses": torch.stack(losses), **model.state_dict()}, widths
 
     return train

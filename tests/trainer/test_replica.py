@@ -67,7 +67,7 @@ def train(variant, dtype, rank=None, accumulate=3, precision="fp32"):
     trained = replica(model, optimizer)
     assert (trained is model) == (rank is None)
     steps = TrainingSteps(trained, MaxMarginRankingLoss(), optimizer, CPU, precision, accumulate)
-    losses = torch.stack(list(steps.losses(batches, len(batches))))
+    losses = torch.stack(list(steps.train_batches(batches, len(batches))))
     return {"losses": losses, "gradients": gradients(model), "state": dict(copy.deepcopy(model).state_dict())}
 
 

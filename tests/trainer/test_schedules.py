@@ -9,14 +9,14 @@ from conftest import CONFIG, Archive
 
 from base.arguments import loader_arguments, model_arguments
 from base.checkpoint import load_checkpoint, save_checkpoint
-from base.runs import Start
+from base.runs import ResumePoint
 from base.validation import UNUSABLE, torch_classes, validate
 from data_loader import data_loaders
 from model import model
 from model.loss import MaxMarginRankingLoss
 from parse_config import ConfigParser
 from trainer import Trainer
-from trainer.optimiser import build_optimizer
+from trainer.optim import build_optimizer
 from utils.errors import InputError
 
 EPOCHS, CPU = 4, torch.device("cpu")
@@ -60,7 +60,7 @@ def loaders(tmp_path_factory):
     folder = tmp_path_factory.mktemp("schedules")
     Archive(folder).write()
     config = config_of(CONFIG["optimizer"], CONFIG["lr_scheduler"])
-    config = config.updated([f"data_loader.args.data_dir={folder / 'data' / 'Toy'}"])
+    config = config.with_overrides([f"data_loader.args.data_dir={folder / 'data' / 'Toy'}"])
     return config.init("data_loader", data_loaders, **loader_arguments(config, CPU))
 
 
@@ -77,7 +77,7 @@ def train(trainer, epochs):
     """Train for `epochs` and return the state of a checkpoint of the last."""
     for epoch in epochs:
         values = trainer._train_epoch(epoch)
-        trainer.begun = None
+        trainer.partial_epoch = None
         trainer._step_schedule(values)
     return trainer._state(epoch)
 
@@ -104,7 +104,7 @@ def test_what_is_saved_is_resumed_exactly(loaders, tmp_path, optimizer, schedule
     path = save_checkpoint(tmp_path / "x.pth", train(trainer, range(1, 3)), verify=True)
     whole = train(trainer, range(3, EPOCHS + 1))
     resumed = build(config, loaders)
-    resumed.resume(Start(load_checkpoint(path), path, same_run=True))
+    resumed.resume(ResumePoint(load_checkpoint(path), path, same_run=True))
     found = train(resumed, range(3, EPOCHS + 1))
     assert resumed.start_epoch == 3
     for part in ("state_dict", "optimizer"):

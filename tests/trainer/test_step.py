@@ -37,7 +37,7 @@ def train(model, batches, **options):
     """The losses, with a step of gradient descent wherever the optimiser takes one."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     steps = TrainingSteps(model.train(), MaxMarginRankingLoss(), optimizer, torch.device("cpu"), **options)
-    return torch.stack(list(steps.losses(batches, len(batches))))
+    return torch.stack(list(steps.train_batches(batches, len(batches))))
 
 
 def test_accumulated_gradients_are_averaged_and_those_left_at_the_end_among_themselves():

@@ -8,7 +8,7 @@ import torch
 from conftest import ROOT
 from torch._utils import ExceptionWrapper
 
-from utils.errors import NO_ROOM, InputError, command
+from utils.errors import NO_ROOM, InputError, cli_command
 from utils.interrupts import Terminated
 
 
@@ -39,7 +39,7 @@ def hook_as_before(monkeypatch):
     ],
 )
 def test_what_a_person_can_mend_is_one_line(capsys, problem, code, line):
-    @command
+    @cli_command
     def main():
         raise problem
 
@@ -64,7 +64,7 @@ def test_what_a_person_can_mend_is_one_line(capsys, problem, code, line):
 def test_an_error_in_a_worker_is_one_line_without_a_traceback(capsys, problem, line):
     """torch raises it again, with the traceback as its message."""
 
-    @command
+    @cli_command
     def main():
         try:
             raise problem
@@ -92,4 +92,4 @@ def test_a_reader_that_has_read_enough_ends_a_command_without_a_word():
 
 def test_a_defect_of_ours_keeps_its_traceback():
     with pytest.raises(RuntimeError, match="size of tensor"):
-        command(lambda: torch.ones(2) + torch.ones(3))()
+        cli_command(lambda: torch.ones(2) + torch.ones(3))()

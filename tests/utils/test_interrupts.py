@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from utils.interrupts import Interruptions, Terminated, held_back, sigterm_raised
+from utils.interrupts import InterruptHandler, Terminated, defer_signals, sigterm_raised
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def usual_handler():
 
 def test_an_interruption_waits():
     done = []
-    with pytest.raises(KeyboardInterrupt), held_back():
+    with pytest.raises(KeyboardInterrupt), defer_signals():
         os.kill(os.getpid(), signal.SIGINT)
         done.append("the rest of the block")
     assert done
@@ -26,16 +26,16 @@ def test_an_interruption_waits():
 
 
 def test_without_one_nothing_is_raised_and_errors_pass():
-    with held_back():
+    with defer_signals():
         pass
-    with pytest.raises(ZeroDivisionError), held_back():
+    with pytest.raises(ZeroDivisionError), defer_signals():
         1 / 0  # noqa: B018
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_who_ignores_interruptions_goes_on_ignoring_them():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with held_back():
+    with defer_signals():
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
@@ -44,7 +44,7 @@ def test_other_signals_wait_for_their_handlers_too():
     came = []
     before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
     try:
-        with pytest.raises(ZeroDivisionError), held_back():
+        with pytest.raises(ZeroDivisionError), defer_signals():
             os.kill(os.getpid(), signal.SIGTERM)
             assert not came
             1 / 0  # noqa: B018
@@ -62,11 +62,11 @@ def test_the_end_of_a_terminal_is_as_sigterm():
         with pytest.raises(Terminated), sigterm_raised():
             os.kill(os.getpid(), signal.SIGHUP)
         with sigterm_raised():
-            with Interruptions() as interruptions:
+            with InterruptHandler() as interruptions:
                 os.kill(os.getpid(), signal.SIGHUP)
-            assert interruptions.came
+            assert interruptions.interrupted
             with pytest.raises(Terminated):
-                interruptions.heed()
+                interruptions.raise_if_interrupted()
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with sigterm_raised():

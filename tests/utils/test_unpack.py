@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from archive_server import packed
 
-from utils.errors import command
+from utils.errors import cli_command
 from utils.files import locked
 from utils.unpack import unpack
 
@@ -63,7 +63,7 @@ def refused(tmp_path, unpacked, capsys):
     def refused(*members):
         before = tree(tmp_path)
         with pytest.raises(SystemExit) as stop:
-            command(lambda: unpacked(*members))()
+            cli_command(lambda: unpacked(*members))()
         err = capsys.readouterr().err
         assert stop.value.code == 2 and err.startswith("error: ") and err.count("\n") == 1
         (tmp_path / "x.tar.gz").unlink()

@@ -1,0 +1,107 @@
+"""What the page of a dataset says of its archive, from its declaration and from who computed which features how."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_loader.datasets.layout import FileName, Layout
+from data_loader.experts import EXPERTS
+from misc.reporting.markdown_blocks import render
+from misc.sync_experts import ROOT_URL, Archive
+from utils.progress import size_text
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where features come from: what they are of, what computed them, who ran it, the dimension of a frame or word."""
+
+    of: str
+    network: str
+    by: str | None
+    dim: int | None
+
+
+CE, MOEE = "Liu et al. (CE)", "Miech et al. (MoEE)"
+SOURCES = {
+    name: Source(of, network, CE, EXPERTS[name].dim)
+    for name, of, network in (
+        ("audio", "sound", "VGGish"),
+        ("face", "faces", "ResNet50 trained on VGGFace2"),
+        ("flow", "motion", "I3D"),
+        ("ocr", "words that are seen", "text recognition, then word2vec"),
+        ("rgb", "frames", "SENet-154 (`senet154`) or a ResNet, trained on ImageNet"),
+        ("scene", "places", "DenseNet-161"),
+        ("speech", "words that are said", "speech recognition, then word2vec"),
+    )
+}
+# MoEE's: all splits of LSMDC, and the split of MSRVTT that declares files of its own.
+MOEE_SOURCES = {
+    "audio": dataclasses.replace(SOURCES["audio"], by=MOEE),
+    "face": Source("faces", "another face network", MOEE, 128),
+    "flow": dataclasses.replace(SOURCES["flow"], by=MOEE),
+    "rgb": Source("frames", "ResNet-152 trained on ImageNet", MOEE, EXPERTS["rgb"].dim),
+}
+ALL_MOEE = ("LSMDC",)
+TEXT_SOURCES = {
+    "w2v": Source("captions", "word2vec", None, 300),
+    "openai": Source("captions", "OpenAI GPT", None, 768),
+    "bertxl": Source("captions", "a later transformer; no published config uses it", None, None),
+}
+
+
+def page(folder: str) -> Path:
+    """The page of the dataset in a folder."""
+    return Path("misc/datasets", folder, "README.md")
+
+
+def blocks(layout: Layout) -> dict[str, str]:
+    """The blocks of a dataset's page."""
+    rows = list(features(layout))
+    context = {
+        "layout": layout,
+        "features": rows,
+        "others": list(other_files(layout)),
+        "urls": Archive(layout).urls(ROOT_URL),
+        "size": size_text(layout.download.size),
+        "moee": any(source.by == MOEE for _, source, _ in rows),
+    }
+    return {f"dataset: {name}": render(f"dataset-{name}", **context) for name in ("archive", "files", "splits", "cite")}
+
+
+def features(layout: Layout) -> Iterator[tuple[str, Source, str]]:
+    """Name, source and files of each expert and each kind of text."""
+    own = SOURCES | (MOEE_SOURCES if layout.name in ALL_MOEE else {})
+    for expert, file in layout.experts.items():
+        yield f"`{expert}`", own[expert], _names(file, layout)
+    for name, split in layout.splits.items():
+        for key, file in split.experts.items():
+            expert, _, model = key.partition("-")
+            condition = f" and `rgb_model_name` `{model}`" if model else ""
+            yield f"`{expert}` with split `{name}`{condition}", MOEE_SOURCES[expert], _names(file, layout)
+    for name, file in layout.text.items():
+        yield f"text, `{name}`", TEXT_SOURCES[name], _names(file, layout)
+
+
+def other_files(layout: Layout) -> Iterator[tuple[str, str]]:
+    """Names and content of the files that hold no features."""
+    lists = [part.ids for part in layout.parts.values() if part.ids]
+    yield ", ".join(f"`{name}`" for name in lists), "names of videos, one a line"
+    for name in dict.fromkeys(split.raw_captions or layout.raw_captions for split in layout.splits.values()):
+        splits = [f"`{key}`" for key, split in layout.splits.items() if split.raw_captions == name]
+        yield f"`{name}`", "captions as words" + (f", split {', '.join(splits)}" if splits else "")
+    if layout.caption_keys:
+        yield f"`{layout.caption_keys}`", "video name -> YouTube id, by which its captions go"
+    for name, part in layout.parts.items():
+        if part.caption_index:
+            yield f"`{part.caption_index}`", f"video name -> index of the one caption that it is queried with, in `{name}`"
+        for expert, file in part.missing.items():
+            yield f"`{file}`", f"a number for each video of `{name}`: 1 where `{expert}` is missing"
+
+
+def _names(file: FileName, layout: Layout) -> str:
+    """The names of a file, one a part where they differ; `<...>` is filled in by the config."""
+    if isinstance(file, str):
+        names = [file.replace("{part}", part) for part in layout.parts] if "{part}" in file else [file]
+    else:
+        names = list(file.values())
+    return ", ".join(f"`{name}`" for name in names).replace("{", "<").replace("}", ">")

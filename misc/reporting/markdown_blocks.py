@@ -1,0 +1,65 @@
+"""Markdown pages with marked blocks, `<!-- KIND: NAME -->` ... `<!-- end of KIND -->`, which templates fill in."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+
+from utils.errors import InputError
+from utils.files import atomic_write
+
+
+def figure(value: str | tuple[float, float | None] | None) -> str:
+    """A cell of a table: mean and standard deviation, the mean alone, text as it is, or "-" for nothing."""
+    if value is None or isinstance(value, str):
+        return value or "-"
+    mean, std = value
+    return f"{mean:.1f}" if std is None else f"{mean:.1f}<sub>({std:.1f})</sub>"
+
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_ENVIRONMENT.filters["figure"] = figure
+
+
+def render(template: str, **context: object) -> str:
+    """What `templates/<template>.md.j2` makes of `context`."""
+    return _ENVIRONMENT.get_template(f"{template}.md.j2").render(context)
+
+
+def fill(path: Path, blocks: Mapping[str, str]) -> str:
+    """The text of a page with new content in some of its blocks.
+
+    Args:
+        blocks: "KIND: NAME" -> content, whole lines.
+
+    Raises:
+        InputError: a block is not there, or not once.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8, expected a page in Markdown") from None
+    for name, content in blocks.items():
+        start, end = f"<!-- {name} -->", f"<!-- end of {name.partition(':')[0]} -->"
+        pattern = rf"{re.escape(start)}\n(?:(?!<!-- ).)*{re.escape(end)}"
+        text, count = re.subn(pattern, lambda _, new=f"{start}\n{content}{end}": new, text, flags=re.DOTALL)
+        if count != 1:
+            raise InputError(f"{path}: {count} blocks '{start}' ... '{end}', expected one")
+    return text
+
+
+def write_pages(texts: Mapping[Path, str]) -> None:
+    """Write the pages that changed, and say of each whether it did."""
+    for path, text in texts.items():
+        changed = path.read_text(encoding="utf-8") != text
+        if changed:
+            with atomic_write(path) as file:
+                file.write(text.encode())
+        print(f"{path}: {'written' if changed else 'unchanged'}")

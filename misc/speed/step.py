@@ -1,0 +1,287 @@
+"""A training step of CE at MSR-VTT's size: a plain implementation, ours, and the floor under both.
+
+The floor is what no implementation of the equations is spared: the matrix products of a step at their real sizes, forward
+and backward, and a fused step of Adam over as many parameters, all in memory that is there already. The three take turns.
+"""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from base.arguments import model_arguments
+from base.device import select_device
+from misc.speed.plain_model import PlainCE, plain_loss
+from misc.speed.store import CONFIG, FRAMES
+from model.linear import recycle_gradients
+from model.loss import MaxMarginRankingLoss
+from model.model import CENet
+from model.net_vlad import NetVLAD
+from model.published import num_parameters
+from parse_config import ConfigParser
+from trainer.optim import build_optimizer
+from utils.files import write_json
+from utils.progress import bar
+
+VIDEOS, WORDS, TOKENS = 64, 30, 30
+WARM_UP, REPETITIONS = 2, 9
+LR = 1e-6
+PRECISIONS = ("fp32", "tf32", "bf16")  # of `TrainingSteps`; a CPU is measured with the first alone
+
+
+def random_batch(
+    dims: dict[str, int], text_dim: int, sequences: set[str], num_videos: int = VIDEOS, num_captions: int = 1, seed: int = 0
+) -> dict:
+    """Inputs of `CENet.forward`, lengths and availability as in MSR-VTT.
+
+    Args:
+        dims: expert -> dimension of a frame; experts that MSR-VTT does not have are vectors that some videos lack.
+        sequences: the experts that are no vectors.
+    """
+    rng = torch.Generator().manual_seed(seed)
+
+    def padded(number: int, shortest: int, longest: int, width: int, dim: int) -> tuple[Tensor, Tensor]:
+        lengths = torch.randint(shortest, longest + 1, (number, 1), generator=rng).clamp(max=width)
+        mask = torch.arange(width) < lengths  # (number, width)
+        return torch.randn(number, width, dim, generator=rng) * mask[..., None], mask
+
+    captions = padded(num_videos * num_captions, 5, WORDS, WORDS, text_dim)
+    text, word_mask = (x.unflatten(0, (num_videos, num_captions)) for x in captions)
+    batch = {"text": text, "word_mask": word_mask, "experts": {}, "ind": {}, "frame_masks": {}}
+    for name, dim in dims.items():
+        shortest, longest, _, share = FRAMES.get(name, (1, 1, dim, 0.7))
+        ind = torch.rand(num_videos, generator=rng) < share
+        if name in sequences:
+            x, mask = padded(num_videos, shortest, longest, TOKENS, dim)
+            batch["frame_masks"][name] = mask & ind[:, None]
+        else:
+            x = torch.randn(num_videos, dim, generator=rng)
+        x[~ind] = torch.nan
+        batch["experts"][name], batch["ind"][name] = x, ind.float()
+    return batch
+
+
+class Clock:
+    """Seconds of the parts of a step, by name, one number a step."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.parts: dict[str, list[float]] = {}
+        self.last = 0.0
+
+    def start(self) -> None:
+        """A step begins."""
+        self.last = self.now()
+
+    def mark(self, part: str) -> None:
+        """`part` ends, and the next begins."""
+        now = self.now()
+        self.parts.setdefault(part, []).append(now - self.last)
+        self.last = now
+
+    def now(self) -> float:
+        """Seconds, with everything done that a GPU was asked for."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
+def bf16(batch: dict, precision: str) -> torch.autocast:
+    """Where layers multiply bfloat16, if that is the precision."""
+    return torch.autocast(batch["text"].device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def plain_step(model: PlainCE, batch: dict, precision: str) -> Callable[[], None]:
+    """A step of the plain implementation."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=LR)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with bf16(batch, precision):
+            sims = model(**batch)
+        plain_loss(sims.float()).backward()
+        optimizer.step()
+
+    return step
+
+
+def our_step(model: CENet, batch: dict, clock: Clock, precision: str) -> Callable[[], None]:
+    """A step as `trainer/step.py` takes it, its parts timed."""
+    optimizer = build_optimizer({"type": "Adam", "args": {"lr": LR}}, model.parameters())
+    criterion = MaxMarginRankingLoss()
+    model.text_pooling.register_forward_hook(lambda *_: clock.mark("text pooling"))
+
+    def step() -> None:
+        clock.start()
+        recycle_gradients(model)
+        with bf16(batch, precision):
+            text = model.embed_text(batch["text"], batch["word_mask"])
+            clock.mark("text layers")
+            video = model.embed_video(batch["experts"], batch["ind"], batch["frame_masks"])
+            clock.mark("video side")
+        loss = criterion(model.score(text, video, batch["word_mask"].any(dim=-1)))
+        clock.mark("similarity and loss")
+        loss.backward()
+        clock.mark("backward")
+        optimizer.step()
+        clock.mark("optimiser")
+
+    return step
+
+
+def products(model: CENet, num_videos: int) -> list[tuple[int, int, int, int, bool, bool]]:
+    """The matrix products of a step: `number` times (m, k) by (k, n), whether (k, n) is a weight, and whether the gradient
+    of (m, k) is needed. Those of experts among themselves, M x M for each video, are left out.
+    """
+    gating = model.collaborative_gating
+    dim, experts = gating.g2.out_features, len(model.modalities)
+    pooled_text = model.text_pooling.clusters.numel()
+    found = [(1, num_videos, pooled_text, experts * dim, True, True), (1, num_videos, pooled_text, experts, True, True)]
+    found += [(experts, num_videos, dim, dim, True, True)] * 2  # gates of the text, modulations
+    found += [(1, num_videos * experts, dim, dim, True, True)] * 5  # both halves of g1, g2, h1, h2
+    for pool, length in ((model.text_pooling, WORDS), *((pool, TOKENS) for pool in model.pooling)):
+        if isinstance(pool, NetVLAD):
+            feature_size, clusters = pool.clusters.shape
+            found.append((1, num_videos * length, feature_size, clusters, True, False))
+            found.append((num_videos, feature_size, length, clusters, False, False))
+    for pool, reduce in zip(model.pooling, model.video_dim_reduce, strict=True):
+        found.append((1, num_videos, reduce.fc.in_features, dim, True, isinstance(pool, NetVLAD)))
+    found.append((1, num_videos, experts * dim, num_videos, False, True))  # similarity
+    return found
+
+
+def floor_step(model: CENet, num_videos: int, device: torch.device) -> Callable[[], None]:
+    """Those products and a step of Adam over as many parameters as `model` has."""
+    parameters, calls = [], []
+
+    def product(a: Tensor, b: Tensor) -> Tensor:
+        out = a.new_empty(len(a), a.shape[1], b.shape[2])
+        if len(a) == 1:  # the same routine as for a layer
+            a, b, target = a[0], b[0], out[0]
+            calls.append(lambda: torch.mm(a, b, out=target))
+        else:
+            calls.append(lambda: torch.bmm(a, b, out=out))
+        return out
+
+    for number, m, k, n, weight, input_gradient in products(model, num_videos):
+        x, w = torch.randn(number, m, k, device=device), torch.randn(number, k, n, device=device)
+        gradient = product(x, w)  # of the shape of the output, as the gradient that comes back is
+        w_gradient = product(x.mT, gradient)
+        if input_gradient:
+            product(gradient, w.mT)
+        if weight:
+            parameters.append(torch.nn.Parameter(w))
+            parameters[-1].grad = w_gradient
+    rest = num_parameters(model) - sum(x.numel() for x in parameters)
+    parameters.append(torch.nn.Parameter(torch.zeros(rest, device=device)))
+    parameters[-1].grad = torch.zeros(rest, device=device)
+    optimizer = torch.optim.Adam(parameters, lr=LR, fused=True)
+
+    def step() -> None:
+        with torch.no_grad():
+            for call in calls:
+                call()
+        optimizer.step()
+
+    return step
+
+
+def measure(sides: dict[str, Callable[[], None]], clock: Clock, repetitions: int) -> dict[str, list[float]]:
+    """Seconds of each step of each side, which take turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    rounds = bar(range(WARM_UP + repetitions), "steps")
+    for _ in rounds:
+        for name, step in sides.items():
+            started = clock.now()
+            step()
+            seconds[name].append(clock.now() - started)
+    clock.parts = {name: values[WARM_UP:] for name, values in clock.parts.items()}
+    return {name: values[WARM_UP:] for name, values in seconds.items()}
+
+
+def kernels(step: Callable[[], None], device: torch.device) -> int | None:
+    """How many kernels a step launches (None on a CPU)."""
+    if device.type != "cuda":
+        return None
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        step()
+        torch.cuda.synchronize(device)
+    names = [event.name for event in profile.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+    return sum(not name.startswith(("Memcpy", "Memset")) for name in names)
+
+
+def run(path: Path | None, device_index: int | None) -> None:
+    """Measure, print, and write everything to `path` if there is one; on a GPU in all precisions."""
+    device = select_device(device_index)
+    found = [measure_precision(precision, device) for precision in (PRECISIONS if device.type == "cuda" else PRECISIONS[:1])]
+    if path is not None:
+        write_json(path, {"steps": found})
+
+
+def measure_precision(precision: str, device: torch.device) -> dict:
+    """Measure and print: the figures. The floor of bf16 is that of tf32."""
+    config = ConfigParser.from_file(CONFIG, training=True)
+    arguments = model_arguments(config)
+    torch.manual_seed(0)
+    ours = CENet(**{**config["arch"]["args"], **arguments}).to(device).train()
+    plain = PlainCE(arguments["expert_dims"], arguments["text_dim"], arguments["vlad_clusters"]).to(device).train()
+    plain.load_state_dict(ours.state_dict())
+    sequences = arguments["vlad_clusters"].keys() - {"text"}
+    dims = {name: FRAMES[name][2] for name in ours.modalities}
+    batch = _moved(random_batch(dims, arguments["text_dim"], sequences), device)
+    clock = Clock(device)
+    sides = {
+        "plain": plain_step(plain, batch, precision),
+        "ours": our_step(ours, batch, clock, precision),
+        "floor": floor_step(ours, VIDEOS, device),
+    }
+    torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
+    try:
+        seconds = measure(sides, clock, REPETITIONS)
+        launched = {name: kernels(sides[name], device) for name in ("plain", "ours")}
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    return report(seconds, clock.parts, num_parameters(ours), device, {"precision": precision, "kernels": launched})
+
+
+def _moved(batch: dict, device: torch.device) -> dict:
+    """A batch on `device`."""
+    return {key: _moved(x, device) if isinstance(x, dict) else x.to(device) for key, x in batch.items()}
+
+
+def report(
+    seconds: dict[str, list[float]], parts: dict[str, list[float]], parameters: int, device: torch.device, about: dict
+) -> dict:
+    """Print medians, and of the ratios within a round their median: these, every figure, and what is known `about` them."""
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    found = about | {
+        "device": where,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "parameters": parameters,
+        "seconds": seconds,
+        "parts": parts,
+        "median": {name: statistics.median(values) for name, values in (seconds | parts).items()},
+        "plain / ours": statistics.median(a / b for a, b in zip(seconds["plain"], seconds["ours"], strict=True)),
+        "ours / floor": statistics.median(a / b for a, b in zip(seconds["ours"], seconds["floor"], strict=True)),
+    }
+    print(f"training step of CE, batch {VIDEOS}, {parameters:,} parameters; {where}, {found['threads']} threads", end="")
+    print(f", {about['precision']}")
+    print(f"median of {len(seconds['ours'])} repetitions, taking turns:")
+    for name in seconds:
+        print(f"  {name:20} {1000 * found['median'][name]:8.1f} ms")
+    for name in ("plain / ours", "ours / floor"):
+        print(f"  {name:20} {found[name]:8.2f}")
+    print("parts of ours:")
+    for name in parts:
+        print(f"  {name:20} {1000 * found['median'][name]:8.1f} ms")
+    for name, number in about["kernels"].items():
+        if number is not None:
+            print(f"kernels of {name:12} {number:6}")
+    return found

@@ -1,0 +1,63 @@
+"""The benchmark of the evaluation, on an archive of a hundred videos, and the command line of all benchmarks."""
+
+import json
+import re
+
+import pytest
+
+from misc import benchmark
+from misc.speed import batches, evaluation, metrics, startup, store
+from utils.errors import InputError
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_is_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(store, "CAPTIONS", 4)
+    monkeypatch.setattr(evaluation, "CAPTIONS", 4)
+    store.write_archive(tmp_path / "MSRVTT-100" / "symlinked-feats", 100)
+    evaluation.run(tmp_path, 100, tmp_path / "evaluation.json")
+    lines = capsys.readouterr().out.splitlines()[1:]
+    found = json.loads((tmp_path / "evaluation.json").read_text())
+    assert [re.split(r"  +", line.strip())[0] for line in lines] == ["1 captions a video", "4 captions a video"]
+    assert [figures["captions_a_video"] for figures in found["figures"]] == [1, 4]
+    for figures in found["figures"]:
+        assert 500 << 20 < figures["bytes"] < 3 << 30 and figures["seconds"] > 1  # the weights alone are 409 MiB
+    first, *_ = tmp_path.glob("saved/log/*/*/metrics.json")
+    assert json.loads(first.read_text())["videos"] == 29
+
+
+def test_a_process_that_fails_is_an_error(tmp_path, capfd):
+    with pytest.raises(InputError, match="test.py: ended with exit code 2"):
+        evaluation.measure(tmp_path / "absent.pth", [])
+    assert "absent.pth: no such checkpoint" in capfd.readouterr().err
+
+
+def test_the_command_line_chooses_a_part(call, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(store, "run", lambda *args: told.append(("store", *args)))
+    monkeypatch.setattr(metrics, "run", lambda *args: told.append(("metrics", *args)))
+    for part in (evaluation, batches, startup):
+        name = part.__name__.rpartition(".")[2]
+        monkeypatch.setattr(part, "run", lambda *args, name=name: told.append((name, *args)))
+    path = tmp_path / "x.json"
+    for options in (
+        ["--folder", tmp_path, "--videos", 1000],
+        ["--metrics", "--json", path],
+        ["--evaluation", "--json", path, "--folder", tmp_path],
+        ["--batches", "--folder", tmp_path, "--videos", 2000],
+        ["--startup", "--json", path, "--folder", tmp_path],
+    ):
+        assert call(benchmark, *options)[0] == 0
+    assert told == [
+        ("store", tmp_path, 1000),
+        ("metrics", path),
+        ("evaluation", tmp_path, 10_000, path),
+        ("batches", tmp_path, 2000, None),
+        ("startup", tmp_path, 10_000, path),
+    ]
+    code, _, err = call(benchmark, "--videos", 999)
+    assert code == 2 and "--videos 999: expected at least 1000" in err
+    code, _, err = call(benchmark, "--json", path)
+    assert code == 2 and "--json: --store prints its figures alone" in err
+    code, _, err = call(benchmark, "--device", 0)
+    assert code == 2 and "--device: --store is measured on the CPU" in err

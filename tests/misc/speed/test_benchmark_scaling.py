@@ -1,0 +1,52 @@
+"""The benchmark of growth, on small sizes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from misc import benchmark
+from misc.speed import scaling
+from utils.errors import InputError
+
+
+def test_the_exponent_is_that_of_the_growth():
+    sizes = [3, 6, 12, 24]
+    assert scaling.exponent(sizes, [5 * n**1.5 for n in sizes]) == pytest.approx(1.5)
+    assert scaling.exponent(sizes, [7] * 4) == pytest.approx(0, abs=1e-9)
+
+
+def test_each_point_is_measured_and_written(call, tmp_path, monkeypatch):
+    asked = []
+
+    def in_a_process(name, sizes):
+        asked.append((name, sizes))
+        return {"seconds": np.prod(list(sizes.values())).item() ** 2.0, "bytes": 5 << 20}
+
+    monkeypatch.setattr(scaling, "in_a_process", in_a_process)
+    path = tmp_path / "scaling.json"
+    code, out, _ = call(benchmark, "--scaling", "--json", path)
+    figures = json.loads(path.read_text())["figures"]
+    assert code == 0 and out.count("exponent     2.00           0.00") == len(figures) == len(scaling.AXES)
+    assert ("evaluation", {"videos": 200, "captions": 40}) in asked
+    assert ("training step", {"batch": 64, "experts": 16}) in asked
+    assert [axis["exponents"]["seconds"] for axis in figures] == pytest.approx([2.0] * len(figures))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("training step", {"batch": 8, "experts": 2}),
+        ("evaluation", {"videos": 40, "captions": 2}),
+        ("ranking", {"videos": 10, "captions": 3}),
+    ],
+)
+def test_a_point_is_a_process_of_its_own(monkeypatch, name, sizes):
+    measured = scaling.in_a_process(name, sizes)
+    assert measured["seconds"] > 0 and 50 << 20 < measured["bytes"] < 4 << 30
+
+
+def test_a_process_that_fails_is_an_error():
+    with pytest.raises(InputError, match="ranking with .*: ended with exit code 1"):
+        scaling.in_a_process("ranking", {"videos": -1, "captions": 2})
