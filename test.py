@@ -8,7 +8,6 @@ from pathlib import Path
 from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
-from base.distributed import broadcast_from_main, distributed_main, local_gpu_index, main_process_first
 from base.experiment import CONFIG, Experiment
 from base.schema import Tester
 from data_loader.datasets import is_published
@@ -18,6 +17,7 @@ from model import model
 from model.published import summary
 from model.similarity import SIMILARITIES
 from parse_config import PUBLISHED_2019_OVERRIDES, ConfigParser, add_config_arguments
+from trainer.distributed import broadcast_from_main, distributed_main, local_gpu_index, main_process_first
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, save_sims, warn_if_leaky
 from utils.errors import InputError, cli_command
 from utils.files import write_json

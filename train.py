@@ -10,18 +10,9 @@ from typing import Any
 
 import torch
 
-from base.arguments import loader_arguments, model_arguments
+from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
-from base.distributed import (
-    broadcast_from_main,
-    check_distributed_config,
-    distributed_main,
-    is_main_process,
-    launch_command,
-    local_gpu_index,
-    main_process_first,
-)
 from base.experiment import Experiment, confirm_purge, purge_runs
 from base.runs import AUTO, ResumePoint, load_best, resolve_resume, resume_state, run_lock
 from data_loader import data_loaders
@@ -33,6 +24,16 @@ from model import loss, model
 from model.published import summary
 from parse_config import ConfigParser, add_config_arguments, parse_seeds
 from trainer import Trainer
+from trainer.build import loader_arguments
+from trainer.distributed import (
+    broadcast_from_main,
+    check_distributed_config,
+    distributed_main,
+    is_main_process,
+    launch_command,
+    local_gpu_index,
+    main_process_first,
+)
 from trainer.optim import build_optimizer
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, warn_if_leaky
 from utils.errors import InputError, cli_command

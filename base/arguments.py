@@ -1,11 +1,8 @@
-"""What model and loaders need beside the arguments that their own sections of the config give."""
+"""What a model needs beside the arguments that its own section of the config gives."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
-from base.distributed import get_rank, get_world_size
 from data_loader.experts import expert_dims, resolve_experts
 
 
@@ -24,20 +21,4 @@ def model_arguments(config: Mapping) -> dict[str, Any]:
         "vlad_clusters": {name: n for name, n in args["vlad_clusters"].items() if name in aggregated},
         "text_dim": section["text_dim"],
         "disable_nan_checks": config["disable_nan_checks"],
-    }
-
-
-def loader_arguments(config: Mapping, device: torch.device) -> dict[str, Any]:
-    """Arguments of `ExpertDataLoader` beside `data_loader.args`."""
-    section = config["experts"]
-    return {
-        "experts": resolve_experts(section, config["data_loader"]["args"]["feat_aggregation"]),
-        "text_feat": section["text_feat"],
-        "text_dim": section["text_dim"],
-        "seed": config["seed"],
-        "pad_to_max": not config["arch"]["args"]["mask_padding"],
-        "pin_memory": device.type == "cuda",
-        "evaluation_memory": config["evaluation_memory"],
-        "share": (get_rank(), get_world_size()),
-        "cache_refusal": getattr(config, "cache_refusal", None),  # of a `ConfigParser`, not in the config itself
     }

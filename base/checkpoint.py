@@ -14,8 +14,6 @@ import torch
 
 from base.checkpoint_files import check
 from base.legacy_checkpoint import is_legacy, read_legacy
-from model.model import CENet
-from model.published import load_published
 from utils.errors import InputError
 from utils.files import atomic_write
 from utils.safe_pickle import RefusedError
@@ -125,24 +123,6 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise InputError(f"{path}: found a {type(state).__name__}, expected a checkpoint")
     return state
-
-
-def load_weights(model: CENet, state: dict[str, Any], path: str | Path) -> None:
-    """Load the weights of checkpoint `state`, read from `path`, into `model`.
-
-    Raises:
-        InputError: they are of another model.
-    """
-    if state.get("published"):
-        dropped = load_published(model, state["state_dict"], str(path))
-        logger.info("%s: %d weights were never used and are dropped: %s", path, len(dropped), ", ".join(dropped) or "none")
-        return
-    expected, found = model.state_dict(), state["state_dict"]
-    for name in sorted(expected.keys() | found.keys()):
-        shapes = [tuple(weights[name].shape) if name in weights else "nothing" for weights in (found, expected)]
-        if shapes[0] != shapes[1]:
-            raise InputError(f"{path}: '{name}' is {shapes[0]}, expected {shapes[1]} by the config")
-    model.load_state_dict(found)
 
 
 def periodic_checkpoints(folder: Path, epoch: float = math.inf) -> list[Path]:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from base.distributed import get_world_size
 from utils.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ def select_device(index: int | None, disable_gpu: bool = False) -> torch.device:
     return torch.device("cuda", index)
 
 
-def environment(device: torch.device) -> dict[str, Any]:
+def environment(device: torch.device, processes: int) -> dict[str, Any]:
     """What figures may depend on beside seed and config: versions, the device, threads and processes, for their record."""
     return {
         "python": platform.python_version(),
@@ -39,7 +38,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "numpy": np.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "threads": torch.get_num_threads(),
-        "processes": get_world_size(),
+        "processes": processes,
     }
 
 

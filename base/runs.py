@@ -5,18 +5,13 @@ import dataclasses
 import json
 import logging
 import math
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import torch
-
 from base.checkpoint import BEST, INTERRUPTED, load_checkpoint, periodic_checkpoints
-from base.distributed import launch_command
 from base.experiment import CONFIG, METRICS, SUMMARY, Experiment
 from base.monitor import Monitor
-from parse_config import DATA_DIR, ConfigParser
 from utils.errors import InputError
 from utils.files import locked
 
@@ -173,18 +168,6 @@ def resume_state(models: Path | None) -> tuple[dict[str, Any] | None, ResumePoin
         return None, None
     done = read_final_metrics(models)
     return done, ResumePoint.newest(models) if done is None else None
-
-
-def resume_hint(saved: Path | None, config: ConfigParser, device: torch.device) -> str:
-    """What to say of a training that was interrupted: the command that goes on from the checkpoint `saved`."""
-    if saved is None:
-        return "interrupted before the first checkpoint"
-    options = "" if device.type == "cpu" else f" --device {device.index}"
-    paths = config.paths_outside_cwd(saved)
-    if (folder := config.data_dir_outside_cwd()) is not None:
-        paths[DATA_DIR] = folder
-    options += "".join(f" --set {shlex.quote(f'{key}={path}')}" for key, path in paths.items())
-    return f"interrupted; go on with: {' '.join(launch_command())} train.py --resume {saved}{options}"
 
 
 def load_best(models: Path, monitor: str) -> tuple[Path, dict[str, Any]]:

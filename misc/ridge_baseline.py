@@ -13,12 +13,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from base.arguments import loader_arguments
 from data_loader import data_loaders
 from data_loader.dataset import ExpertDataset
 from logger.results import format_table
 from model.metric import t2v_metrics, v2t_metrics
 from parse_config import ConfigParser
+from trainer.build import loader_arguments
 from utils.errors import InputError, cli_command
 
 STRENGTHS = 10.0 ** np.arange(-3, 5)

@@ -1,13 +1,18 @@
 """State dicts of the 2019 release: their names, and the modules that its forward pass never used."""
 
+import logging
 import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from model.model import CENet
 from utils.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 # Published name -> name in CENet. <i> is the rank of an expert in alphabetical order in both.
 RENAMED = (
@@ -24,6 +29,24 @@ RENAMED_CE = (
     (r"ce\.video_GU\.(\d+)\.cg\.batch_norm2\.", r"collaborative_gating.modulation.\1.batch_norm_self."),
 )
 RENAMED_OTHERS = ((r"ce\.video_GU\.(\d+)\.", r"video_units.\1."),)
+
+
+def load_weights(model: CENet, state: dict[str, Any], path: str | Path) -> None:
+    """Load the weights of checkpoint `state`, read from `path`, into `model`.
+
+    Raises:
+        InputError: they are of another model.
+    """
+    if state.get("published"):
+        dropped = load_published(model, state["state_dict"], str(path))
+        logger.info("%s: %d weights were never used and are dropped: %s", path, len(dropped), ", ".join(dropped) or "none")
+        return
+    expected, found = model.state_dict(), state["state_dict"]
+    for name in sorted(expected.keys() | found.keys()):
+        shapes = [tuple(weights[name].shape) if name in weights else "nothing" for weights in (found, expected)]
+        if shapes[0] != shapes[1]:
+            raise InputError(f"{path}: '{name}' is {shapes[0]}, expected {shapes[1]} by the config")
+    model.load_state_dict(found)
 
 
 def load_published(model: CENet, state_dict: Mapping[str, Tensor], source: str = "published state dict") -> list[str]:

@@ -10,7 +10,7 @@ import time
 from datetime import timedelta
 
 import train
-from base import distributed
+from trainer import distributed
 from utils.errors import InputError
 
 original = train.Trainer._train_epoch

@@ -18,10 +18,10 @@ from conftest import ROOT, shared
 
 import test as test_command
 import train as train_command
-from base.arguments import loader_arguments
 from base.checkpoint import load_checkpoint
 from misc.searching.embedding import Embedder
 from parse_config import ConfigParser
+from trainer.build import loader_arguments
 
 
 def corrupt(path):

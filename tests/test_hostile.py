@@ -22,11 +22,12 @@ from isolated import MIB, outcome
 from readers import READERS, load_state, unpacked
 
 import train as train_command
-from base.arguments import loader_arguments, model_arguments
+from base.arguments import model_arguments
 from base.experiment import Experiment
 from data_loader import data_loaders
 from model import model
 from parse_config import ConfigParser
+from trainer.build import loader_arguments
 
 MOST = 500 * MIB
 EVERY_READER = "EVERY_READER" in os.environ  # or each file by one of those that may be given it, in turn

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from base.distributed import gather_round_robin, is_main_process
 from model.metric import NotFiniteError, summarize, t2v_ranks, v2t_ranks
 from model.model import CENet
 from model.similarity import TextEmbedding, VideoEmbedding
 from parse_config import ConfigParser
+from trainer.distributed import gather_round_robin, is_main_process
 from trainer.text_store import TextStore
 from utils.errors import InputError
 from utils.matrix import FileMatrix

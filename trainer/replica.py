@@ -13,10 +13,10 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from base.distributed import get_rank, get_world_size, wrap_communication_errors
 from model.model import CENet
 from model.net_vlad import MaskedBatchNorm1d
 from model.similarity import TextEmbedding, VideoEmbedding
+from trainer.distributed import get_rank, get_world_size, wrap_communication_errors
 
 
 def replica(model: CENet, optimizer: torch.optim.Optimizer) -> nn.Module:

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from base.arguments import loader_arguments
-from base.checkpoint import load_weights
 from base.device import environment
 from base.experiment import METRICS
 from data_loader import data_loaders
 from logger.results import format_table, label_leaky, write_metrics
 from model import model
-from model.published import num_parameters
+from model.published import load_weights, num_parameters
 from parse_config import ConfigParser
+from trainer.build import loader_arguments
+from trainer.distributed import get_world_size
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
 from utils.files import atomic_write
 from utils.matrix import save_npz
@@ -101,7 +101,7 @@ def report(
         parameters=num_parameters(net),
         validation=state.get("values"),
         training_environment=state.get("environment"),
-        environment=environment(next(net.parameters()).device),
+        environment=environment(next(net.parameters()).device, get_world_size()),
     )
     logger.info("metrics: %s", folder / METRICS)
     return content

@@ -19,21 +19,22 @@ from base.checkpoint import (
     INTERRUPTED,
     latest_epoch,
     load_checkpoint,
-    load_weights,
     save_checkpoint,
     save_periodic,
 )
 from base.device import environment, get_rng_state, set_rng_state
-from base.distributed import ProcessLostError, broadcast_from_main, get_world_size
 from base.experiment import CONFIG, KINDS, Experiment
 from base.monitor import Monitor
-from base.runs import ResumePoint, resume_hint
+from base.runs import ResumePoint
 from data_loader.data_loaders import ExpertDataLoader
 from logger.results import epoch_line, label_leaky
 from logger.tensorboard import RunEvents
 from model.model import CENet
+from model.published import load_weights
 from parse_config import ConfigParser
+from trainer.distributed import ProcessLostError, broadcast_from_main, get_world_size
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
+from trainer.next_steps import resume_hint
 from trainer.optim import load_optimizer
 from trainer.replica import replica
 from trainer.step import LossSum, TrainingSteps
@@ -312,7 +313,7 @@ class Trainer:
             "monitor_best": self.monitor.best,
             "epochs_since_best": self.monitor.epochs_since_best,
             "random": get_rng_state(),
-            "environment": environment(self.device),
+            "environment": environment(self.device, get_world_size()),
             "config": self.config.as_dict(),
             "config_file": self.config.file,
         }

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Self
 
-# Ctrl-C; the end that `base.distributed` handles; the end of a worker, which torch raises an error for.
+# Ctrl-C; the end that `trainer.distributed` handles; the end of a worker, which torch raises an error for.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 ENDS = (signal.SIGTERM, signal.SIGHUP)
 

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from base.arguments import model_arguments
-from base.checkpoint import load_checkpoint, load_weights
+from base.checkpoint import load_checkpoint
 from data_loader.dataset import pad
 from data_loader.experts import resolve_experts
 from misc.searching.about import About, Kind
 from misc.searching.collection import Batch, Collection
 from model import model
+from model.published import load_weights
 from model.similarity import TextEmbedding, VideoEmbedding
 from parse_config import ConfigParser
 from trainer.evaluation import to_device

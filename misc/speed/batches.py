@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from base.arguments import loader_arguments
 from data_loader import data_loaders
 from data_loader.experts import Expert
 from misc.speed.step import Clock, measure
 from misc.speed.store import CONFIG, make_archive
 from parse_config import ConfigParser
+from trainer.build import loader_arguments
 from utils.errors import InputError
 from utils.files import write_json
 from utils.progress import size_text

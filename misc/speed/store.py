@@ -87,9 +87,9 @@ def read_with_store(data_dir: Path) -> None:
     """What train.py does until the first batch, and the batches of an epoch."""
     import torch
 
-    from base.arguments import loader_arguments
     from data_loader import data_loaders
     from parse_config import ConfigParser
+    from trainer.build import loader_arguments
     from trainer.testing import evaluation_loaders
 
     device = torch.device("cpu")

@@ -8,7 +8,8 @@ import resource
 import pytest
 import torch
 
-from base.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_periodic
+from base.checkpoint import load_checkpoint, save_checkpoint, save_periodic
+from model.published import load_weights
 from utils.errors import InputError
 
 

@@ -17,12 +17,13 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import backend_context, metadata
 
 import train as train_command
-from base.arguments import loader_arguments, model_arguments
+from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint
 from data_loader import data_loaders
 from logger.tensorboard import rank_bins
 from model import model
 from parse_config import ConfigParser
+from trainer.build import loader_arguments
 from trainer.evaluation import evaluate
 
 EVERYTHING = {"histograms": 0, "scalars": 0, "tensors": 0}

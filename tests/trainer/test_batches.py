@@ -7,11 +7,12 @@ import pytest
 import torch
 from conftest import CONFIG
 
-from base.arguments import loader_arguments, model_arguments
+from base.arguments import model_arguments
 from data_loader import data_loaders
 from model import model as models
 from model.loss import MaxMarginRankingLoss
 from parse_config import ConfigParser
+from trainer.build import loader_arguments
 from trainer.evaluation import to_device
 from trainer.step import TrainingSteps
 

@@ -11,13 +11,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from variants import TEXT_DIM, make_batch, make_model
 
-from base.arguments import loader_arguments, model_arguments
+from base.arguments import model_arguments
 from data_loader import data_loaders
 from model import metric
 from model import model as models
 from model.metric import t2v_ranks, v2t_ranks
 from parse_config import ConfigParser
 from trainer import evaluation
+from trainer.build import loader_arguments
 from trainer.evaluation import evaluate
 from trainer.testing import evaluate_checkpoint
 from utils.errors import InputError

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import CONFIG, Archive
 
-from base.arguments import loader_arguments, model_arguments
+from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint, save_checkpoint
 from base.runs import ResumePoint
 from base.validation import UNUSABLE, torch_classes, validate
@@ -16,6 +16,7 @@ from model import model
 from model.loss import MaxMarginRankingLoss
 from parse_config import ConfigParser
 from trainer import Trainer
+from trainer.build import loader_arguments
 from trainer.optim import build_optimizer
 from utils.errors import InputError
 

@@ -14,7 +14,7 @@ from commands import CONFIG, MODELS, assert_equal_weights, weights
 from conftest import ROOT
 
 import train as train_command
-from base import distributed
+from trainer import distributed
 from utils.errors import InputError
 
 # Plain descent: Adam makes a large step of a gradient that is nothing but rounding.
