@@ -11,12 +11,12 @@ from data_loader import datasets
 from data_loader.experts import EXPERTS
 
 SIXTH = """
-from data_loader.datasets.layout import Layout, Part, Split
+from data_loader.datasets.layout import Layout, Split, Subset
 
 LAYOUT = Layout(
     name="Sixth",
     folder="sixth",
-    parts={"train": Part("a.txt", 7), "test": Part("b.txt", 3)},
+    parts={"train": Subset("a.txt", 7), "test": Subset("b.txt", 3)},
     splits={"test": Split("train", "test")},
     experts={"rgb": "rgb.npy"},
     text={"w2v": "words-{part}.pkl"},

@@ -80,7 +80,7 @@ def test_an_error_in_a_worker_is_one_line_without_a_traceback(capsys, problem, l
 
 def test_a_reader_that_has_read_enough_ends_a_command_without_a_word():
     """As `| head` does."""
-    lines = "from utils.errors import command; command(lambda: print('line ' * 100_000))()"
+    lines = "from utils.errors import cli_command; cli_command(lambda: print('line ' * 100_000))()"
     process = subprocess.Popen(
         [sys.executable, "-c", lines], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
     )
