@@ -10,8 +10,8 @@ import torch
 
 from base.arguments import model_arguments
 from base.checkpoint import save_checkpoint
-from misc.searching.about import About
 from misc.searching.faiss_store import FaissStore
+from misc.searching.metadata import IndexMetadata
 from misc.searching.milvus_store import MilvusStore
 from model import model
 from model.similarity import TextEmbedding, VideoEmbedding
@@ -22,7 +22,7 @@ TEXT_DIM = 10
 
 def make_about(experts, dims, **more):
     about = {"collection": "Toy", "checkpoint": "model.pth", "sha256": "0" * 64, "experts": experts, "dims": dims}
-    return About(**{**about, "keep_missing": False, "l2renorm": False, "kind": "flat", **more})
+    return IndexMetadata(**{**about, "keep_missing": False, "l2renorm": False, "kind": "flat", **more})
 
 
 def new_store(folder, about, milvus=False):
