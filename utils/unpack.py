@@ -112,9 +112,9 @@ class _UnsafeMemberError(tarfile.FilterError):
 def _check_member(member: tarfile.TarInfo, stage: str) -> tarfile.TarInfo | None:
     """Check and rewrite a member, as a filter of `tarfile`.
 
-    `tarfile.data_filter` refuses absolute paths, paths and links out of `stage`, and special files. In addition, members have
-    to lie in `data/`, sparse files and negative sizes are refused, and so is everything behind a link: the filter checks
-    where a link leads at that moment, which later members can change (and Python before 3.11.13 can be misled by long paths).
+    `tarfile.data_filter` refuses absolute paths, paths and links out of `stage`, and special files. In addition, members
+    have to lie in `data/`, sparse files and negative sizes are refused, and so is everything behind a link: the filter
+    checks where a link leads at that moment, which later members can change, and before 3.11.13 long paths mislead it.
     """
     if member.isdir() and posixpath.normpath(member.name) in (".", "data"):
         return None

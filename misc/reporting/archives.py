@@ -7,7 +7,7 @@ from pathlib import Path
 from data_loader.datasets.layout import FileName, Layout
 from data_loader.experts import EXPERTS
 from misc.reporting.markdown_blocks import render
-from misc.sync_experts import ROOT_URL, Archive
+from misc.sync_experts import ROOT_URL, RemoteArchive
 from utils.progress import size_text
 
 
@@ -61,7 +61,7 @@ def blocks(layout: Layout) -> dict[str, str]:
         "layout": layout,
         "features": rows,
         "others": list(other_files(layout)),
-        "urls": Archive(layout).urls(ROOT_URL),
+        "urls": RemoteArchive(layout).urls(ROOT_URL),
         "size": size_text(layout.download.size),
         "moee": any(source.by == MOEE for _, source, _ in rows),
     }
