@@ -8,10 +8,10 @@ import numpy as np
 from misc.collection_files import EXTRACTION
 from misc.extractors.settings import Settings
 from misc.extractors.work import Task, Work
-from misc.reporting.jobs import cores
 from misc.searching.about import parsed, read_json
 from misc.searching.collection import Collection
 from utils.errors import InputError
+from utils.jobs import count_cores
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def experts_of_file(path: Path, collection: Collection, device: str) -> dict[str
     settings = parsed(Settings, content.get("settings") if isinstance(content, dict) else None, str(place))
     wanted = tuple(name for name in collection.experts if name in settings.experts)
     settings = settings.model_copy(update={"experts": {name: settings.experts[name] for name in wanted}})
-    outcome = Work(settings.model_dump_json(), device, cores()).look(Task(path.name, path, wanted))
+    outcome = Work(settings.model_dump_json(), device, count_cores()).look(Task(path.name, path, wanted))
     if outcome.failure is not None:
         raise InputError(f"{path}: {outcome.failure}")
     for warning in outcome.warnings:
