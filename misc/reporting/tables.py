@@ -72,14 +72,19 @@ def _ablations(dataset: str, page: str) -> dict[str, ResultsTable]:
 
 
 TABLES = {
-    "demo": ResultsTable("README.md", {"CE": "demo-train-full-ce"}),
+    "demo": ResultsTable("misc/docs/results.md", {"CE": "demo-train-full-ce"}),
     "demo-files": ResultsTable(
-        "README.md",
+        "misc/docs/own-videos.md",
         {"extracted from the files": "demo-files-train-full-ce", "the demo's own": "demo-files-train-own-features"},
         heading="Experts",
     ),
-    "stamps": ResultsTable(
+    "stamps-main": ResultsTable(
         "README.md",
+        {"CE": "stamps-train-full-ce", "MoEE": "stamps-train-full-moee"},
+        ridge="configs/stamps/train-full-ce.json",
+    ),
+    "stamps": ResultsTable(
+        "misc/docs/results.md",
         {
             "CE": "stamps-train-full-ce",
             "CE - CG": "stamps-train-full-ce-ablation-dims",
@@ -92,9 +97,9 @@ TABLES = {
         },
         ridge="configs/stamps/train-full-ce.json",
     ),
-    **_ablations("demo", "misc/ablations.md"),
+    **_ablations("demo", "misc/docs/ablations.md"),
     "demo-leak": ResultsTable(
-        "misc/ablations.md",
+        "misc/docs/ablations.md",
         {"pairwise": "demo-train-full-ce", "paired-2019": "demo-train-full-ce-paired-2019"},
         heading="Trained with | Scored with",
         columns=ABLATION_COLUMNS,
