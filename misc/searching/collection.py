@@ -120,7 +120,7 @@ class Collection:
         # The extractors take a while to import.
         from misc.extractors.settings import Settings
         from misc.extractors.work import Task, Work
-        from misc.reporting.jobs import cores
+        from utils.jobs import count_cores
 
         record = self.folder / EXTRACTION
         if not record.exists():
@@ -129,7 +129,7 @@ class Collection:
         settings = validate(Settings, content.get("settings") if isinstance(content, dict) else None, str(record))
         wanted = tuple(name for name in self.experts if name in settings.experts)
         settings = settings.model_copy(update={"experts": {name: settings.experts[name] for name in wanted}})
-        outcome = Work(settings.model_dump_json(), device, cores()).look(Task(path.name, path, wanted))
+        outcome = Work(settings.model_dump_json(), device, count_cores()).look(Task(path.name, path, wanted))
         if outcome.failure is not None:
             raise InputError(f"{path}: {outcome.failure}")
         for warning in outcome.warnings:
