@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from base.checkpoint import load_checkpoint
-from data_loader.encoding import CaptionEncoder, Encoder, FeatureEncoder, TextEncoder
+from data_loader.conversion import CaptionEncoder, Encoder, FeatureEncoder, TextEncoder
 from data_loader.experts import Expert
 from data_loader.readers import read_file
 from data_loader.store import open_table

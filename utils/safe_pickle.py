@@ -1,5 +1,7 @@
 """Unpickling hostile files: nothing that a pickle says is executed, and memory is bounded by its size."""
 
+# ruff: noqa: D102 - the methods of opcodes are documented in `pickle` and `pickletools`
+
 import io
 import itertools
 import pickle

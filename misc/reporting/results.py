@@ -97,7 +97,7 @@ def refuse_other_config(run_config: Path, expected: ConfigParser) -> None:
 def published_size(config: ConfigParser, split: str) -> int | None:
     """How many videos a split has to evaluate, if that is published."""
     layout = layout_of(config["data_loader"]["args"]["dataset_name"])
-    return layout.parts[layout.splits[split].evaluation].size
+    return layout.subsets[layout.splits[split].evaluation].size
 
 
 def figures_of(

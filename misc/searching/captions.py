@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import torch
 
-from data_loader.views import caption_id
+from data_loader.store import caption_id
 from misc.searching.collection import Collection
 from misc.searching.embedding import TEXTS, Embedder
 from model.similarity import VideoEmbedding, pairwise_similarity

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_loader.archive import Archive
+from data_loader.conversion import FeatureEncoder
 from data_loader.dataset import collate_experts
 from data_loader.datasets import layout_of
-from data_loader.encoding import FeatureEncoder
 from data_loader.experts import Expert
-from data_loader.lists import read_list
-from data_loader.views import Captions, Features, Texts
+from data_loader.readers.index_files import read_video_list
+from data_loader.store import Captions, Features, Texts
 from misc.collection_files import ALL, EXTRACTION, VERSIONS, WORDS
 from misc.searching.about import read_json
 from misc.searching.catalogue import Catalogue
@@ -60,7 +60,7 @@ class Collection:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder, expected the collection: misc/extract_experts.py --name {name}")
         self._archive = Archive(folder, name, _any_split(name, args), args.get("rgb_model_name"))
-        self._part = next(iter(self._archive.layout.parts))
+        self._part = next(iter(self._archive.layout.subsets))
         there = {x: expert for x, expert in experts.items() if self._archive.has_file(x, self._part, expert)}
         if not there:
             raise InputError(f"{self._archive.folder}: no file of any of the checkpoint's experts ({', '.join(experts)})")
@@ -137,9 +137,9 @@ class Collection:
         found = []
         for part, ids in self._sections.items():
             if self._archive.has_file(self._text["text_feat"], part):
-                described = self._archive.with_captions(part, ids, **self._text)
+                described = self._archive.videos_with_captions(part, ids, **self._text)
                 if described:
-                    found.append((described, self._archive.captions(part=part, ids=described, **self._text)))
+                    found.append((described, self._archive.captions(subset=part, ids=described, **self._text)))
         return found
 
     def captions_of(self, video: str) -> list[str]:
@@ -215,10 +215,10 @@ class Collection:
         layout, folder = self._archive.layout, self._archive.folder
         own = not layout.name
         if own and (folder / ALL).exists():
-            return {self._part: read_list(folder / ALL, str)}
+            return {self._part: read_video_list(folder / ALL, str)}
         seen: dict[str, None] = {}
         sections = {}
-        for part, declared in layout.parts.items():
+        for part, declared in layout.subsets.items():
             if declared.ids is None:
                 there = self._archive.has_file(self._text["text_feat"], part)
             else:
@@ -230,7 +230,7 @@ class Collection:
                     sections[part] = ids
         if own and not sections:
             for name, expert in self.experts.items():
-                seen.update(dict.fromkeys(self._archive.names_in(name, expert)))
+                seen.update(dict.fromkeys(self._archive.videos_with_expert(name, expert)))
             sections = {self._part: list(seen)}
         if not any(sections.values()):
             raise InputError(f"{folder}: no video, expected {ALL}, lists of splits or experts by video")
