@@ -16,7 +16,7 @@ from zsvision.zs_utils import load_json_config
 
 from base.validation import validate
 from utils.errors import InputError
-from utils.files import read_file
+from utils.files import read_limited
 
 logger = logging.getLogger(__name__)
 
@@ -264,7 +264,7 @@ def _read_json(path: Path) -> Any:
             raise ValueError(f"'{repeated[0]}' is there twice")
         return dict(pairs)
 
-    return json.loads(read_file(path, MOST_BYTES).decode("utf-8"), object_pairs_hook=unique)
+    return json.loads(read_limited(path, MOST_BYTES).decode("utf-8"), object_pairs_hook=unique)
 
 
 def _check_depth(config: Any, source: str | Path) -> None:

@@ -14,7 +14,7 @@ from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint
 from data_loader.dataset import pad
 from data_loader.experts import resolve_experts
-from data_loader.views import caption_id
+from data_loader.store import caption_id
 from misc.searching.collection import Batch, Collection
 from misc.searching.metadata import IndexMetadata, Kind
 from model import model

@@ -59,8 +59,8 @@ def write_archive(folder: Path, num_videos: int) -> None:
             pickle.dump(content, file)
     start = 0
     for part in ("full-train", "full-val", "full-test"):
-        size = LAYOUT.parts[part].size * num_videos // 10_000
-        (folder / LAYOUT.parts[part].ids).write_text("\n".join(names[start : start + size]))
+        size = LAYOUT.subsets[part].size * num_videos // 10_000
+        (folder / LAYOUT.subsets[part].ids).write_text("\n".join(names[start : start + size]))
         start += size
 
 
