@@ -56,7 +56,7 @@ class Collection:
         section, args = config["experts"], config["data_loader"]["args"]
         self._text = {"text_feat": section["text_feat"], "text_dim": section["text_dim"]}
         self._tokens = args["max_expert_tokens"]
-        self._pad_to_max = not config["arch"]["args"]["mask_padding"]
+        self._pad_to_max = not config["arch"]["args"].get("mask_padding", True)
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder, expected the collection: misc/extract_experts.py --name {name}")
         self._archive = Archive(folder, name, _any_split(name, args), args.get("rgb_model_name"))

@@ -14,13 +14,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from base.arguments import model_arguments
 from base.checkpoint import save_checkpoint
 from misc.speed.parts import explain_if_asked
 from misc.speed.store import CAPTIONS, make_archive
-from model import model
 from parse_config import ConfigParser
-from trainer.testing import evaluation_loaders
+from trainer.build import build_evaluation_loaders, build_model
 from utils.errors import InputError
 from utils.files import write_json
 from utils.progress import size_text
@@ -32,9 +30,9 @@ CONFIG = "configs/msrvtt/eval-full-ce.json"
 def prepare(path: Path, settings: list[str]) -> None:
     """Make the caches, and a checkpoint as a training writes it, with random weights and what Adam keeps of as many."""
     config = ConfigParser.from_file(ROOT / CONFIG, settings)
-    evaluation_loaders(config, config["data_loader"]["args"]["split_name"], torch.device("cpu"))
+    build_evaluation_loaders(config, config["data_loader"]["args"]["split_name"], torch.device("cpu"))
     torch.manual_seed(0)
-    net = config.init("arch", model, **model_arguments(config))
+    net = build_model(config)
     optimizer = torch.optim.Adam(net.parameters())
     for parameter in net.parameters():
         parameter.grad = torch.zeros_like(parameter)

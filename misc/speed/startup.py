@@ -58,8 +58,8 @@ def first_step(started: float, path: Path, arguments: list[str]) -> NoReturn:
     note("imports")
     one_step, TrainingSteps.train_batches = TrainingSteps.train_batches, losses
     train.seed_everything = noted(train.seed_everything, "config")
-    train.evaluation_loaders = noted(train.evaluation_loaders, "data")
-    train.build_optimizer = noted(train.build_optimizer, "model")
+    train.build_lr_scheduler = noted(train.build_lr_scheduler, "model")
+    train.build_evaluation_loaders = noted(train.build_evaluation_loaders, "data")
     sys.argv = ["train.py", *arguments]
     train.main()
 

@@ -71,7 +71,8 @@ class Visualizer:
         """The one that `config` asks for, or None."""
         if "visualizer" not in config:
             return None
-        score = {key: config["arch"]["args"][key] for key in ("similarity", "l2renorm")}
+        args = config["arch"]["args"]
+        score = {"similarity": args.get("similarity", "pairwise"), "l2renorm": args.get("l2renorm", False)}
         name, ties = f"{experiment.name} {experiment.run}", config.get("v2t_ties") or "expected"
         return cls(**config["visualizer"]["args"], folder=experiment.web, name=name, v2t_ties=ties, **score)
 
