@@ -9,7 +9,7 @@ from misc.reporting.results import first_problem
 from misc.reporting.tables import config_of
 from utils.errors import InputError
 
-PAGE = Path("misc/published.md")
+PAGE = Path("misc/docs/published-results.md")
 RELEASES = {"release_2019": "published, 2019 (leaky)", "release_2020": "published, 2020 (corrected)"}
 
 

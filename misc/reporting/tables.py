@@ -72,14 +72,19 @@ def _ablations(dataset: str, page: str) -> dict[str, Table]:
 
 
 TABLES = {
-    "demo": Table("README.md", {"CE": "demo-train-full-ce"}),
+    "demo": Table("misc/docs/results.md", {"CE": "demo-train-full-ce"}),
     "demo-files": Table(
-        "README.md",
+        "misc/docs/own-videos.md",
         {"extracted from the files": "demo-files-train-full-ce", "the demo's own": "demo-files-train-own-features"},
         heading="Experts",
     ),
-    "stamps": Table(
+    "stamps-main": Table(
         "README.md",
+        {"CE": "stamps-train-full-ce", "MoEE": "stamps-train-full-moee"},
+        ridge="configs/stamps/train-full-ce.json",
+    ),
+    "stamps": Table(
+        "misc/docs/results.md",
         {
             "CE": "stamps-train-full-ce",
             "CE - CG": "stamps-train-full-ce-ablation-dims",
@@ -92,9 +97,9 @@ TABLES = {
         },
         ridge="configs/stamps/train-full-ce.json",
     ),
-    **_ablations("demo", "misc/ablations.md"),
+    **_ablations("demo", "misc/docs/ablations.md"),
     "demo-leak": Table(
-        "misc/ablations.md",
+        "misc/docs/ablations.md",
         {"pairwise": "demo-train-full-ce", "paired-2019": "demo-train-full-ce-paired-2019"},
         heading="Trained with | Scored with",
         columns=ABLATION_COLUMNS,

@@ -190,10 +190,11 @@ def test_runs_of_train_give_the_mean_and_deviation_of_their_summary(workplace, r
             assert figure(row[column]) == [float(f"{mean[metric]:.1f}"), float(f"{std[metric]:.1f}")]
 
 
-def test_the_readme_is_what_runs_of_its_own_figures_give(workplace, run, monkeypatch):
+def test_the_pages_are_what_runs_of_their_own_figures_give(workplace, run, monkeypatch):
     """Three seeds at mean - std, mean and mean + std have that mean and that standard deviation."""
-    text = (ROOT / "README.md").read_text()
-    rows = tables_of(text)["stamps"]
+    pages = {table: Path(tables.TABLES[table].page) for table in ("stamps", "stamps-main")}
+    texts = {path: (ROOT / path).read_text() for path in pages.values()}
+    rows = tables_of(texts[pages["stamps"]])["stamps"]
     names = {column: metric for metric, column in tables.COLUMNS.items()}
     ridge = {f"{row['Task']}_metrics": row for row in rows if row["Model"] == "ridge baseline"}
     monkeypatch.setattr(
@@ -202,7 +203,10 @@ def test_the_readme_is_what_runs_of_its_own_figures_give(workplace, run, monkeyp
         lambda config, expert: {task: {names[c]: float(row[c]) for c in names} for task, row in ridge.items()},
     )
     shutil.copytree(ROOT / "configs/stamps", "configs/stamps")
-    Path("README.md").write_text(re.sub(r"(?<=results: stamps -->\n).*?(?=<!-- end)", "", text, flags=re.DOTALL))
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(re.sub(r"(?<=results: stamps)(|-main)( -->\n).*?(?=<!-- end)", r"\1\2", text, flags=re.DOTALL))
+        assert path.read_text() != text
     for label, experiment in tables.TABLES["stamps"].rows.items():
         seeds = []
         for sign in (-1, 0, 1):
@@ -210,9 +214,8 @@ def test_the_readme_is_what_runs_of_its_own_figures_give(workplace, run, monkeyp
             pairs = {task: {names[column]: figure(row[column]) for column in names} for task, row in of_label.items()}
             seeds.append({t: {name: mean + sign * std for name, (mean, std) in x.items()} for t, x in pairs.items()})
         write_run(MODELS / experiment / OLDER, seeds, config=tables.config_of(experiment))
-    assert Path("README.md").read_text() != text
-    assert run(gen_readme, "--tables", "stamps")[0] == 0
-    assert Path("README.md").read_text() == text
+    assert run(gen_readme, "--tables", "stamps,stamps-main")[0] == 0
+    assert {path: path.read_text() for path in texts} == texts
 
 
 def test_every_experiment_has_a_config_of_its_name_and_a_block_on_its_page(monkeypatch):
