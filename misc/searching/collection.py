@@ -55,7 +55,7 @@ class Collection:
         section, args = config["experts"], config["data_loader"]["args"]
         self._text = {"text_feat": section["text_feat"], "text_dim": section["text_dim"]}
         self._max_tokens = args["max_expert_tokens"]
-        self._pad_to = None if config["arch"]["args"]["mask_padding"] else self._max_tokens
+        self._pad_to = None if config["arch"]["args"].get("mask_padding", True) else self._max_tokens
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder, expected the collection: misc/extract_experts.py --name {name}")
         splits = layout_of(name).splits

@@ -11,14 +11,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from variants import TEXT_DIM, make_batch, make_model
 
-from base.arguments import model_arguments
-from data_loader import data_loaders
 from model import metric
-from model import model as models
 from model.metric import t2v_ranks, v2t_ranks
 from parse_config import ConfigParser
 from trainer import evaluation
-from trainer.build import loader_arguments
+from trainer.build import build_loaders, build_model
 from trainer.evaluation import evaluate
 from trainer.testing import evaluate_checkpoint
 from utils.errors import InputError
@@ -40,9 +37,9 @@ def setup(archive):
         archive.write()
         options = ["experts.rgb.may_be_missing=true", f"data_loader.args.batch_size={batch_size}", *overrides]
         config = ConfigParser(CONFIG, "test", options)
-        loaders = config.init("data_loader", data_loaders, training=False, **loader_arguments(config, CPU))
+        loaders = build_loaders(config, CPU, training=False)
         torch.manual_seed(0)
-        return config.init("arch", models, **model_arguments(config)), loaders
+        return build_model(config), loaders
 
     return setup
 
