@@ -17,8 +17,8 @@ from model import model
 from model.published import summary
 from model.similarity import SIMILARITIES
 from parse_config import PUBLISHED_2019_OVERRIDES, ConfigParser, add_config_arguments
+from trainer.checkpoint_evaluation import evaluate_checkpoint, evaluation_loaders, report, save_sims, warn_if_leaky
 from trainer.distributed import broadcast_from_main, distributed_main, local_gpu_index, main_process_first
-from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, save_sims, warn_if_leaky
 from utils.errors import InputError, cli_command
 from utils.files import write_json
 from utils.visualizer import Visualizer

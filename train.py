@@ -25,6 +25,7 @@ from model.published import summary
 from parse_config import ConfigParser, add_config_arguments, parse_seeds
 from trainer import Trainer
 from trainer.build import loader_arguments
+from trainer.checkpoint_evaluation import evaluate_checkpoint, evaluation_loaders, report, warn_if_leaky
 from trainer.distributed import (
     broadcast_from_main,
     check_distributed_config,
@@ -35,7 +36,6 @@ from trainer.distributed import (
     main_process_first,
 )
 from trainer.optim import build_optimizer
-from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, warn_if_leaky
 from utils.errors import InputError, cli_command
 
 logger = logging.getLogger(__name__)

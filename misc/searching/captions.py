@@ -9,7 +9,7 @@ from data_loader.views import caption_id
 from misc.searching.collection import Collection
 from misc.searching.embedding import TEXTS, Embedder
 from model.similarity import VideoEmbedding, pairwise_similarity
-from trainer.text_store import TextStore
+from trainer.evaluation import TextStore
 from utils.progress import bar
 
 MEMORY = 256 << 20  # bytes of embeddings; what is more goes to a temporary file

@@ -20,7 +20,7 @@ from misc.speed.parts import explain_if_asked
 from misc.speed.store import CAPTIONS, make_archive
 from model import model
 from parse_config import ConfigParser
-from trainer.testing import evaluation_loaders
+from trainer.checkpoint_evaluation import evaluation_loaders
 from utils.errors import InputError
 from utils.files import write_json
 from utils.progress import size_text

@@ -15,8 +15,8 @@ import torch
 from model.metric import t2v_ranks, v2t_ranks
 from utils.errors import InputError
 from utils.files import write_json
-from utils.matrix import FileMatrix, Matrix, row_blocks
 from utils.progress import bar, size_text
+from utils.temporary import temporary_array
 
 VIDEOS, CAPTIONS, REPETITIONS = 2990, 20, 7
 
@@ -60,15 +60,14 @@ def measure(sims: np.ndarray, masks: np.ndarray, repetitions: int) -> dict[str, 
     Raises:
         InputError: they differ.
     """
-    stored = FileMatrix(sims.shape[1])
-    for block in row_blocks(sims):
-        stored.append(block)
+    stored = temporary_array(sims.shape)
+    stored[:] = sims
     source, target = torch.from_numpy(sims), torch.empty(sims.shape)
 
     def copy() -> None:
         target.copy_(source)
 
-    def both(t2v: Callable, v2t: Callable, matrix: Matrix) -> Callable[[], dict[str, np.ndarray]]:
+    def both(t2v: Callable, v2t: Callable, matrix: np.ndarray) -> Callable[[], dict[str, np.ndarray]]:
         return lambda: {"t2v": t2v(matrix, masks), "v2t": v2t(matrix, masks)}
 
     sides = {

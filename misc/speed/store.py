@@ -90,7 +90,7 @@ def read_with_store(data_dir: Path) -> None:
     from data_loader import data_loaders
     from parse_config import ConfigParser
     from trainer.build import loader_arguments
-    from trainer.testing import evaluation_loaders
+    from trainer.checkpoint_evaluation import evaluation_loaders
 
     device = torch.device("cpu")
     settings = [f"data_loader.args.data_dir={data_dir}", "data_loader.args.num_workers=0"]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.metric import RECALL_LEVELS
-from utils.matrix import columns_of
 from utils.names import normalize_name
 
 if TYPE_CHECKING:  # the trainer imports this
@@ -80,7 +79,7 @@ class _Content:
         ranks = self.evaluation.ranks["v2t"]
         owners = self.rows // self.evaluation.query_masks.shape[1]
         queries, sampled = [], self.sample(len(ranks))
-        for video, scores in zip(sampled, columns_of(sims, sampled), strict=True):
+        for video, scores in zip(sampled, sims[:, sampled].T, strict=True):
             column = scores[self.rows]
             truth = int(np.where(owners == video, column, -np.inf).argmax())
             query = {"video": self.videos[video], "truth": self.texts[truth], "similarity": _rounded(column[truth])}
