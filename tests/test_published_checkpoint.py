@@ -143,4 +143,4 @@ def test_it_is_no_checkpoint_to_train_on_from(parity, call):
     Path("train.json").write_text(json.dumps(training))
     checkpoint = shared("parity", "legacy_checkpoint.pth")
     message = refused(call, train_command, "--config", "train.json", "--resume", checkpoint)
-    assert "legacy_checkpoint.pth: a checkpoint of the 2019 release has no optimiser to go on with" in message
+    assert "legacy_checkpoint.pth: a checkpoint of the 2019 release has no optimizer to resume" in message

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_loader.archive import Archive
+from data_loader.conversion import FeatureEncoder
 from data_loader.dataset import collate_experts
 from data_loader.datasets import layout_of
-from data_loader.encoding import FeatureEncoder
 from data_loader.experts import Expert
-from data_loader.lists import read_list
-from data_loader.views import Captions, Features, Texts
+from data_loader.readers.index_files import read_video_list
+from data_loader.store import Captions, Features, Texts
 from misc.collection_files import ALL, EXTRACTION, VERSIONS, WORDS
 from misc.searching.metadata import IndexedVideos, read_json, validate
 from parse_config import ConfigParser
@@ -55,13 +55,13 @@ class Collection:
         section, args = config["experts"], config["data_loader"]["args"]
         self._text = {"text_feat": section["text_feat"], "text_dim": section["text_dim"]}
         self._max_tokens = args["max_expert_tokens"]
-        self._pad_to = None if config["arch"]["args"]["mask_padding"] else self._max_tokens
+        self._pad_to = None if config["arch"]["args"].get("mask_padding", True) else self._max_tokens
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder, expected the collection: misc/extract_experts.py --name {name}")
         splits = layout_of(name).splits
         split = args["split_name"] if args["split_name"] in splits else next(iter(splits))
         self._archive = Archive(folder, name, split, args.get("rgb_model_name"))
-        self._first_subset = next(iter(self._archive.layout.parts))
+        self._first_subset = next(iter(self._archive.layout.subsets))
         present = {x: expert for x, expert in experts.items() if self._archive.has_file(x, self._first_subset, expert)}
         if not present:
             raise InputError(f"{self._archive.folder}: no file of any of the checkpoint's experts ({', '.join(experts)})")
@@ -120,7 +120,7 @@ class Collection:
         # The extractors take a while to import.
         from misc.extractors.settings import Settings
         from misc.extractors.work import Task, Work
-        from misc.reporting.jobs import cores
+        from utils.jobs import count_cores
 
         record = self.folder / EXTRACTION
         if not record.exists():
@@ -129,7 +129,7 @@ class Collection:
         settings = validate(Settings, content.get("settings") if isinstance(content, dict) else None, str(record))
         wanted = tuple(name for name in self.experts if name in settings.experts)
         settings = settings.model_copy(update={"experts": {name: settings.experts[name] for name in wanted}})
-        outcome = Work(settings.model_dump_json(), device, cores()).look(Task(path.name, path, wanted))
+        outcome = Work(settings.model_dump_json(), device, count_cores()).look(Task(path.name, path, wanted))
         if outcome.failure is not None:
             raise InputError(f"{path}: {outcome.failure}")
         for warning in outcome.warnings:
@@ -152,9 +152,9 @@ class Collection:
         captions = []
         for subset, ids in self._ids_by_subset.items():
             if self._archive.has_file(self._text["text_feat"], subset):
-                described = self._archive.with_captions(subset, ids, **self._text)
+                described = self._archive.videos_with_captions(subset, ids, **self._text)
                 if described:
-                    captions.append((described, self._archive.captions(part=subset, ids=described, **self._text)))
+                    captions.append((described, self._archive.captions(subset=subset, ids=described, **self._text)))
         return captions
 
     def get_captions(self, video: str) -> list[str]:
@@ -226,10 +226,10 @@ class Collection:
         layout, folder = self._archive.layout, self._archive.folder
         is_custom = not layout.name
         if is_custom and (folder / ALL).exists():
-            return {self._first_subset: read_list(folder / ALL, str)}
+            return {self._first_subset: read_video_list(folder / ALL, str)}
         seen: dict[str, None] = {}
         ids_by_subset = {}
-        for subset, declared in layout.parts.items():
+        for subset, declared in layout.subsets.items():
             if declared.ids is None:
                 exists = self._archive.has_file(self._text["text_feat"], subset)
             else:
@@ -241,7 +241,7 @@ class Collection:
                     ids_by_subset[subset] = ids
         if is_custom and not ids_by_subset:
             for name, expert in self.experts.items():
-                seen.update(dict.fromkeys(self._archive.names_in(name, expert)))
+                seen.update(dict.fromkeys(self._archive.videos_with_expert(name, expert)))
             ids_by_subset = {self._first_subset: list(seen)}
         if not any(ids_by_subset.values()):
             raise InputError(f"{folder}: no video, expected {ALL}, lists of splits or experts by video")

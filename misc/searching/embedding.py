@@ -10,19 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint
 from data_loader.dataset import pad
 from data_loader.experts import resolve_experts
-from data_loader.views import caption_id
+from data_loader.store import caption_id
 from misc.searching.collection import Batch, Collection
 from misc.searching.metadata import IndexMetadata, Kind
-from model import model
 from model.published import load_weights
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from parse_config import ConfigParser
-from trainer.evaluation import to_device
-from trainer.text_store import TextStore
+from trainer.build import build_model
+from trainer.evaluation import TextStore, to_device
 from utils.errors import InputError
 from utils.progress import bar
 
@@ -55,9 +53,9 @@ class Embedder:
         state = load_checkpoint(checkpoint)
         arguments = argparse.Namespace(config=config, resume=checkpoint, set=[])
         self.config = ConfigParser.from_arguments(arguments, state, writes=False)
-        if self.config["arch"]["args"]["similarity"] != "pairwise":
+        if (similarity := self.config["arch"]["args"].get("similarity", "pairwise")) != "pairwise":
             raise InputError(
-                f"{checkpoint}: arch.args.similarity is '{self.config['arch']['args']['similarity']}', expected 'pairwise': "
+                f"{checkpoint}: arch.args.similarity is '{similarity}', expected 'pairwise': "
                 "the other score depends on which video a text belongs to"
             )
         args = self.config["data_loader"]["args"]
@@ -65,7 +63,7 @@ class Embedder:
         self.text_feat, self.text_dim = self.config["experts"]["text_feat"], self.config["experts"]["text_dim"]
         self._max_text_words = args["max_text_words"]
         self.sha256 = _digest(state, self.config)
-        self.model = self.config.init("arch", model, **model_arguments(self.config))
+        self.model = build_model(self.config)
         load_weights(self.model, state, checkpoint)
         self.model = self.model.eval().to(device)
 

@@ -1,13 +1,11 @@
 """Search among many videos with missing experts: the model's score of all of them against flat, ivf and hnsw indexes.
 
-Embeddings are random: each video has a latent vector, which every expert sees with noise, and each query has that of a video.
+Embeddings are random: each video has a latent vector, which every expert sees with noise, and each query that of a video.
 Experts are missing as often as in an archive like MSR-VTT. Every method and size is built in one process and queried in
 another, whose memory is that of the index or of the embeddings only.
 """
 
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,20 +15,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from misc.searching.building import tune_effort
 from misc.searching.faiss_store import FaissStore
 from misc.searching.metadata import IndexMetadata
 from misc.searching.patterns import to_pattern
-from misc.speed.parts import explain_if_asked
+from misc.speed.process import call_in_process
 from misc.speed.store import FRAMES
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
-from utils.errors import InputError
-from utils.files import write_json
 from utils.progress import bar, size_text
 
-ROOT = Path(__file__).resolve().parents[2]
 SIZES, DIM, K = (10_000, 100_000), 64, 10
 SHARES = [share for *_, share in FRAMES.values()]  # of the videos that have each expert
 LATENT_DIM, NOISE = 32, 1.0
@@ -158,8 +151,8 @@ def _resident_bytes() -> int:
     return pages * 4096
 
 
-def run(folder: Path, path: Path | None, sizes: Sequence[int] = SIZES, dim: int = DIM) -> None:
-    """Measure and print all methods, and write the figures to `path` unless it is None.
+def run(folder: Path, sizes: Sequence[int] = SIZES, dim: int = DIM) -> dict:
+    """Measure and print all methods, and return the figures.
 
     Raises:
         InputError: a process failed.
@@ -174,16 +167,15 @@ def run(folder: Path, path: Path | None, sizes: Sequence[int] = SIZES, dim: int 
             for method in METHODS:
                 progress.set_postfix_str(f"{method}, {size} videos")
                 with tempfile.TemporaryDirectory(dir=folder) as temporary:
-                    built = {} if method in METHODS[:2] else _run_in_process("build", method, size, dim, temporary)
-                    asked = _run_in_process("ask", method, size, dim, temporary)
+                    built = {} if method in METHODS[:2] else call_in_process(build, method, size, dim, temporary)
+                    asked = call_in_process(ask, method, size, dim, temporary)
                 best = asked.pop("best")
                 exact = exact or best
                 recall = statistics.mean(len(set(a) & set(b)) / len(a) for a, b in zip(exact, best, strict=True))
                 figures.append({"videos": size, "side": method, **built, **asked, f"recall@{K}": recall})
                 progress.update()
                 progress.write(_format_row(figures[-1]), file=sys.stdout)
-    if path is not None:
-        write_json(path, {"dim": dim, "experts": len(SHARES), "threads": torch.get_num_threads(), "figures": figures})
+    return {"dim": dim, "experts": len(SHARES), "threads": torch.get_num_threads(), "figures": figures}
 
 
 def _format_row(figures: dict) -> str:
@@ -192,18 +184,3 @@ def _format_row(figures: dict) -> str:
     times = [f"{1000 * figures[key]:,.1f} ms" for key in ("one query", f"{BATCH} queries")]
     memory, recall = size_text(figures["resident"]), f"{figures[f'recall@{K}']:.3f}"
     return ROW.format(f"{figures['videos']:,}", figures["side"], rate, *times, memory, disk, recall)
-
-
-def _run_in_process(function: str, *arguments: object) -> dict:
-    """Return the result of a function of this module that runs in a new process."""
-    command = [sys.executable, __file__, json.dumps([function, *arguments])]
-    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
-    if result.returncode:
-        raise InputError(f"{function} {arguments}: ended with exit code {result.returncode}")
-    return json.loads(result.stdout)
-
-
-if __name__ == "__main__":
-    explain_if_asked(__doc__)
-    function, *arguments = json.loads(sys.argv[1])
-    print(json.dumps({"build": build, "ask": ask}[function](*arguments)))

@@ -20,16 +20,16 @@ def test_exact_methods_agree(tmp_path, monkeypatch):
 
 
 def test_every_method_is_measured_and_written(call, tmp_path, monkeypatch):
-    asked = []
+    calls = []
 
-    def run_in_process(function, method, size, dim, folder):
-        asked.append((function, method, size, dim))
-        if function == "build":
+    def call_in_process(function, method, size, dim, folder):
+        calls.append((function.__name__, method, size, dim))
+        if function is search.build:
             return {"videos a second": 1000.0, "disk": 1 << 20, "effort": 1}
         best = [["a", "b"], ["c", "d"]] if method != "ivf" else [["a", "x"], ["c", "d"]]
         return {"one query": 0.002, f"{search.BATCH} queries": 0.1, "resident": 3 << 20, "best": best}
 
-    monkeypatch.setattr(search, "_run_in_process", run_in_process)
+    monkeypatch.setattr(search, "call_in_process", call_in_process)
     path = tmp_path / "search.json"
     arguments = ["--sizes", 100, 200, "--dim", 8, "--folder", tmp_path, "--json", path]
     code, out, _ = call(benchmark, "--search", *arguments)
@@ -37,7 +37,7 @@ def test_every_method_is_measured_and_written(call, tmp_path, monkeypatch):
     figures = json.loads(path.read_text())["figures"]
     assert [(x["videos"], x["side"]) for x in figures] == [(n, method) for n in (100, 200) for method in search.METHODS]
     assert {x["side"]: x["recall@10"] for x in figures} == {**dict.fromkeys(search.METHODS, 1), "ivf": 0.75}
-    assert ("build", "hnsw", 200, 8) in asked and ("build", "plain matrix", 200, 8) not in asked
+    assert ("build", "hnsw", 200, 8) in calls and ("build", "plain matrix", 200, 8) not in calls
 
 
 def test_sizes_apply_to_search_only(call):
@@ -47,5 +47,5 @@ def test_sizes_apply_to_search_only(call):
 
 
 @pytest.mark.slow
-def test_a_side_run_in_process_of_its_own(tmp_path):
-    assert len(search._run_in_process("ask", "plain matrix", 100, 4, str(tmp_path))["best"]) == search.BATCH
+def test_a_method_runs_in_a_new_process(tmp_path):
+    assert len(search.call_in_process(search.ask, "plain matrix", 100, 4, str(tmp_path))["best"]) == search.BATCH
