@@ -17,10 +17,10 @@ from model.similarity import SIMILARITIES
 from parse_config import PUBLISHED_2019_OVERRIDES, ConfigParser, add_config_arguments
 from trainer.build import build_evaluation_loaders, build_model
 from trainer.distributed import broadcast_from_main, distributed_main, local_gpu_index, main_process_first
+from trainer.ranking_page import build_visualizer, page_data
 from trainer.testing import evaluate_checkpoint, report, save_sims, warn_if_leaky
 from utils.errors import InputError, cli_command
 from utils.files import write_json
-from utils.visualizer import Visualizer
 
 logger = logging.getLogger(__name__)
 
@@ -91,8 +91,8 @@ def main() -> None:
     log_to(experiment.log)
     write_json(experiment.log / CONFIG, config.as_dict())
     metrics = report(config, model, evaluation, split, state, args.resume, experiment.log)
-    if visualizer := Visualizer.of_run(config, experiment):
-        visualizer.show(evaluation, state["epoch"], split)
+    if visualizer := build_visualizer(config, experiment):
+        visualizer.show(page_data(evaluation), state["epoch"], split)
         visualizer.announce()
     if args.save_sims:
         save_sims(args.save_sims, evaluation, metrics, loaders.evaluation.dataset.caption_ids())

@@ -35,6 +35,7 @@ from trainer.distributed import (
     main_process_first,
 )
 from trainer.next_steps import next_steps, resume_seeds_command
+from trainer.ranking_page import page_data
 from trainer.testing import evaluate_checkpoint, report, warn_if_leaky
 from utils.errors import InputError, cli_command
 
@@ -85,7 +86,7 @@ def train(
             return None
         events.test(evaluation.metrics, best["epoch"])
         if trainer.visualizer is not None:
-            trainer.visualizer.show(evaluation, best["epoch"], config["test_split"])
+            trainer.visualizer.show(page_data(evaluation), best["epoch"], config["test_split"])
         metrics = report(config, model, evaluation, config["test_split"], best, path, experiment.models)
         if trainer.visualizer is not None:
             trainer.visualizer.announce()

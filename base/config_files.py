@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import InputError
-from utils.files import read_file
+from utils.files import read_limited
 
 # More than any config of this project or of the release has, by far.
 MAX_BYTES, MAX_DEPTH, MAX_FILES = 1 << 20, 50, 100
@@ -36,7 +36,7 @@ def _read(path: Path, seen: list[Path], heirs: tuple[Path, ...]) -> dict:
     if path.suffix != ".json":
         raise InputError(f"{path}: expected a file .json{inherited}")
     try:
-        text = read_file(path, MAX_BYTES).decode("utf-8")
+        text = read_limited(path, MAX_BYTES).decode("utf-8")
         config = json.loads(text, object_pairs_hook=_unique_keys)
     except FileNotFoundError:
         missing = f"{heirs[-1]}: inherits from '{path}', which is" if heirs else f"{path}:"

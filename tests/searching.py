@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from base.checkpoint import save_checkpoint
-from misc.searching.about import About
 from misc.searching.faiss_store import FaissStore
+from misc.searching.metadata import IndexMetadata
 from misc.searching.milvus_store import MilvusStore
 from model.similarity import TextEmbedding, VideoEmbedding
 from parse_config import ConfigParser
@@ -21,7 +21,7 @@ TEXT_DIM = 10
 
 def make_about(experts, dims, **more):
     about = {"collection": "Toy", "checkpoint": "model.pth", "sha256": "0" * 64, "experts": experts, "dims": dims}
-    return About(**{**about, "keep_missing": False, "l2renorm": False, "kind": "flat", **more})
+    return IndexMetadata(**{**about, "keep_missing": False, "l2renorm": False, "kind": "flat", **more})
 
 
 def new_store(folder, about, milvus=False):

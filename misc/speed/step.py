@@ -9,7 +9,6 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -25,7 +24,6 @@ from model.published import num_parameters
 from parse_config import ConfigParser
 from trainer.build import build_model, model_arguments
 from trainer.optim import build_optimizer
-from utils.files import write_json
 from utils.progress import bar
 
 VIDEOS, WORDS, TOKENS = 64, 30, 30
@@ -215,12 +213,11 @@ def kernels(step: Callable[[], None], device: torch.device) -> int | None:
     return sum(not name.startswith(("Memcpy", "Memset")) for name in names)
 
 
-def run(path: Path | None, device_index: int | None) -> None:
-    """Measure, print, and write everything to `path` if there is one; on a GPU in all precisions."""
+def run(device_index: int | None) -> dict:
+    """Measure, print, and return the figures; on a GPU in all precisions."""
     device = select_device(device_index)
-    found = [measure_precision(precision, device) for precision in (PRECISIONS if device.type == "cuda" else PRECISIONS[:1])]
-    if path is not None:
-        write_json(path, {"steps": found})
+    precisions = PRECISIONS if device.type == "cuda" else PRECISIONS[:1]
+    return {"steps": [measure_precision(precision, device) for precision in precisions]}
 
 
 def measure_precision(precision: str, device: torch.device) -> dict:
