@@ -16,9 +16,9 @@ from model.published import summary
 from model.similarity import SIMILARITIES
 from parse_config import PUBLISHED_2019_OVERRIDES, ConfigParser, add_config_arguments
 from trainer.build import build_evaluation_loaders, build_model
+from trainer.checkpoint_evaluation import evaluate_checkpoint, report, save_sims, warn_if_leaky
 from trainer.distributed import broadcast_from_main, distributed_main, local_gpu_index, main_process_first
 from trainer.ranking_page import build_visualizer, page_data
-from trainer.testing import evaluate_checkpoint, report, save_sims, warn_if_leaky
 from utils.errors import InputError, cli_command
 from utils.files import write_json
 

@@ -26,6 +26,7 @@ from trainer.build import (
     build_model,
     build_optimizer,
 )
+from trainer.checkpoint_evaluation import evaluate_checkpoint, report, warn_if_leaky
 from trainer.distributed import (
     broadcast_from_main,
     check_distributed_config,
@@ -36,7 +37,6 @@ from trainer.distributed import (
 )
 from trainer.next_steps import next_steps, resume_seeds_command
 from trainer.ranking_page import page_data
-from trainer.testing import evaluate_checkpoint, report, warn_if_leaky
 from utils.errors import InputError, cli_command
 
 logger = logging.getLogger(__name__)

@@ -20,8 +20,7 @@ from model.published import load_weights
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from parse_config import ConfigParser
 from trainer.build import build_model
-from trainer.evaluation import to_device
-from trainer.text_store import TextStore
+from trainer.evaluation import TextStore, to_device
 from utils.errors import InputError
 from utils.progress import bar
 
