@@ -80,7 +80,7 @@ def find(section: str, name: str, path: str | None = None) -> Any:
         raise InputError(f"{path}: '{name}' is defined in {' and '.join(owners)}, expected one definition")
     if not owners:
         known = [other for candidates in found.values() for other in candidates]
-        raise InputError(f"{path}: found {name!r}, expected a {kind.noun} of the package {PACKAGE}, {suggest(name, known)}")
+        raise InputError(f"{path}: found {name!r}, no {kind.noun} of that name in {PACKAGE}/, {suggest(name, known)}")
     return found[owners[0]][name]
 
 

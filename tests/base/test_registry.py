@@ -54,7 +54,7 @@ def test_a_class_is_found_in_any_module_of_the_package(add_module):
 def test_nothing_else_is_found(add_module, name):
     """Not what a module imports, hides, or does not name as a loss; not by a path."""
     add_module("my_losses")
-    with pytest.raises(InputError, match=r"^loss.type: found '.*', expected a loss of the package model, (did|exp)"):
+    with pytest.raises(InputError, match=r"^loss.type: found '.*', no loss of that name in model/, (did|exp)"):
         find("loss", name)
 
 
