@@ -18,7 +18,7 @@ from markdown_tables import tables as tables_of
 
 import test as test_command
 import train as train_command
-from base.runs import newest_first
+from base.runs import list_runs
 from misc import gen_readme, run_ablations
 from misc.reporting import tables
 from misc.reporting.results import find_evaluation
@@ -81,7 +81,7 @@ def suite(run, monkeypatch):
 
 
 def runs_of(experiment):
-    return newest_first(MODELS.with_name(experiment))
+    return list_runs(MODELS.with_name(experiment))
 
 
 def check_leak_table(rows):
