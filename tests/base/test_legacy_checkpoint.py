@@ -151,7 +151,7 @@ def test_a_file_by_hand_is_read(tmp_path):
     [
         (content_with("FloatStorage", 2), [("0", 2, GOOD[:5])], {}, "storage 0 has 5 bytes, expected 8"),
         (content_with("FloatStorage", 2), [("0", 3, GOOD)], {}, "storage 0 has 8 bytes"),
-        (content_with("FloatStorage", 2), [], {}, "1 of its storages are not there"),
+        (content_with("FloatStorage", 2), [], {}, "1 of its storages are missing"),
         (content_with("FloatStorage", 2), [("1", 2, GOOD)], {}, "damaged"),
         (content_with("FloatStorage", 2**50), [("0", 2, GOOD)], {}, "larger than the file"),
         (content_with("FloatStorage", -1), [("0", 2, GOOD)], {}, "larger than the file"),

@@ -144,7 +144,7 @@ ENDS = {
     "files": "open files",
     "processes": "no further process or thread can be started",
     "threads": "no further process or thread can be started",
-    "killed": "a process that reads data has ended",
+    "killed": "a data loading worker has ended",
 }
 
 

@@ -26,8 +26,8 @@ def hook_as_before(monkeypatch):
         (PermissionError(13, "Permission denied", "data/x"), 2, "error: data/x: Permission denied\n"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "error: not enough memory"),
         (RuntimeError("Storage size calculation overflowed with sizes=[3]"), 2, "error: not enough memory"),
-        (RuntimeError("DataLoader worker (pid 7) is killed"), 2, "error: a process that reads data has ended"),
-        (RuntimeError("Pin memory thread exited unexpectedly"), 2, "error: a process that reads data has ended"),
+        (RuntimeError("DataLoader worker (pid 7) is killed"), 2, "error: a data loading worker has ended"),
+        (RuntimeError("Pin memory thread exited unexpectedly"), 2, "error: a data loading worker has ended"),
         (RuntimeError("can't start new thread"), 2, "error: no further process or thread can be started"),
         (
             RuntimeError(f"{NO_ROOM} (Too many open files (24))"),
@@ -56,9 +56,9 @@ def test_what_a_person_can_mend_is_one_line(capsys, problem, code, line):
         (OSError(5, "Input/output error", "a/b"), "error: file system: [Errno 5] Input/output error: 'a/b'\n"),
         (
             RuntimeError("half\nof it"),
-            "error: a process that reads data has ended, perhaps for lack of memory, open files or ",
+            "error: a data loading worker has ended, perhaps for lack of memory, open files or ",
         ),
-        (MemoryError("no"), "error: a process that reads data has ended, perhaps for lack of memory, open files or "),
+        (MemoryError("no"), "error: a data loading worker has ended, perhaps for lack of memory, open files or "),
     ],
 )
 def test_an_error_in_a_worker_is_one_line_without_a_traceback(capsys, problem, line):
