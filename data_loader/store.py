@@ -20,7 +20,7 @@ from data_loader.feature_files import each_item
 from utils.errors import InputError
 from utils.files import atomic_write, remove_abandoned, wait_for_lock
 from utils.pickle_stream import UnstreamableError
-from utils.progress import SizeBar, size_text
+from utils.progress import byte_bar, size_text
 
 VERSION = 1
 BLOCK_BYTES = 64 << 20
@@ -149,7 +149,7 @@ def _convert(source: Path, encoder: Encoder, cache: Path, about: str) -> None:
     started = time.perf_counter()
     remove_abandoned(cache)
     attempts = [{"stream": stream, "half": half} for stream in (True, False) for half in (True, False)]
-    with SizeBar(f"converting {source.name}", source.stat().st_size) as bar:
+    with byte_bar(f"converting {source.name}", source.stat().st_size) as bar:
         while attempts:
             bar.reset()
             try:

@@ -39,13 +39,7 @@ def output_folder(config: Mapping[str, Any]) -> Path:
 
 
 def plan_trainings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> list[Job]:
-    """Return the trainings of a suite that are not complete, and print a line about each experiment.
-
-    Args:
-        suite: a key of `tables.suites()`.
-        seeds: of each experiment.
-        device: arguments of every command.
-    """
+    """Return the trainings of a suite that are not complete, and print a line about each experiment."""
     jobs = []
     for experiment in tables.list_experiments(suite):
         config = read_config(experiment)
@@ -69,11 +63,7 @@ def plan_trainings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> l
 def plan_scorings(suite: str, seeds: Sequence[int], device: Sequence[str], planned: bool = False) -> list[Job]:
     """Return the missing scorings of the study of the leak: every checkpoint of complete runs, with every similarity.
 
-    Args:
-        suite: a key of `tables.suites()`.
-        seeds: of each experiment.
-        device: arguments of every command.
-        planned: include runs that are still to be trained, whose folder is not known yet.
+    With `planned`, runs that are still to be trained are included; their folder is not known yet.
     """
     jobs = []
     leak_tables = [table for table in map(tables.TABLES.get, tables.suites()[suite]) if table.leak]
