@@ -11,7 +11,7 @@ class Terminal(io.StringIO):
         return True
 
     def last(self):
-        """What is on its line."""
+        """Return the text on its line."""
         return self.getvalue().split("\r")[-1].rstrip()
 
 
