@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from base.checkpoint import BEST
 from base.runs import find_complete_run, find_unfinished_run
 from misc import gen_readme
-from misc.reporting import tables
+from misc.reporting import markdown_blocks, tables
 from misc.reporting.results import find_evaluation
 from model.similarity import SIMILARITIES
 from parse_config import ConfigParser, parse_seeds
@@ -112,7 +112,8 @@ def run_suite(args: argparse.Namespace, seeds: Sequence[int]) -> list[str]:
     failures = run_jobs(jobs, args.jobs)
     failures += run_jobs(plan_scorings(args.suite, seeds, device), args.jobs)
     if not failures:
-        gen_readme.write_blocks(gen_readme.render_results_blocks(",".join(tables.suites()[args.suite]), gen_readme.MODELS))
+        names = ",".join(tables.suites()[args.suite])
+        markdown_blocks.write_blocks(gen_readme.render_results_blocks(names, gen_readme.MODELS))
     return failures
 
 
