@@ -13,12 +13,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data_loader import data_loaders
 from data_loader.dataset import ExpertDataset
+from data_loader.experts import resolve_experts
 from logger.results import format_table
 from model.metric import t2v_metrics, v2t_metrics
 from parse_config import ConfigParser
-from trainer.build import loader_arguments
+from trainer.build import build_loaders
 from utils.errors import InputError, cli_command
 
 STRENGTHS = 10.0 ** np.arange(-3, 5)
@@ -66,11 +66,10 @@ def ridge_results(config_path: str, expert: str) -> dict[str, dict[str, float]]:
     datasets = {}
     for split in ("val", "test"):
         config = ConfigParser.from_file(config_path, [f"data_loader.args.split_name={split}"])
-        arguments = loader_arguments(config, torch.device("cpu"))
-        if expert not in arguments["experts"]:
-            raise InputError(f"{config_path}: no expert '{expert}', expected one of {', '.join(arguments['experts'])}")
-        arguments["experts"] = {expert: arguments["experts"][expert]}
-        loaders = config.init("data_loader", data_loaders, **arguments)
+        experts = resolve_experts(config["experts"], config["data_loader"]["args"]["feat_aggregation"])
+        if expert not in experts:
+            raise InputError(f"{config_path}: no expert '{expert}', expected one of {', '.join(experts)}")
+        loaders = build_loaders(config, torch.device("cpu"), experts={expert: experts[expert]})
         datasets |= {"train": loaders.train.dataset, split: loaders.evaluation.dataset}
     if any(x is None for dataset in datasets.values() for x in dataset.features[expert]):
         raise InputError(f"{config_path}: some videos lack the expert '{expert}', expected one that all have")

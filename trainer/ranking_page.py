@@ -15,8 +15,8 @@ def build_visualizer(config: ConfigParser, experiment: Experiment) -> Visualizer
         **config["visualizer"]["args"],
         folder=experiment.web,
         name=f"{experiment.name} {experiment.run}",
-        similarity=model["similarity"],
-        l2renorm=model["l2renorm"],
+        similarity=model.get("similarity", "pairwise"),
+        l2renorm=model.get("l2renorm", False),
         v2t_ties=config.get("v2t_ties") or "expected",
     )
 

@@ -84,24 +84,24 @@ def list_features(layout: Layout) -> Iterator[tuple[str, Source, str]]:
 
 def list_other_files(layout: Layout) -> Iterator[tuple[str, str]]:
     """Yield names and content of the files that hold no features."""
-    lists = [part.ids for part in layout.parts.values() if part.ids]
+    lists = [subset.ids for subset in layout.subsets.values() if subset.ids]
     yield ", ".join(f"`{name}`" for name in lists), "names of videos, one a line"
     for name in dict.fromkeys(split.raw_captions or layout.raw_captions for split in layout.splits.values()):
         splits = [f"`{key}`" for key, split in layout.splits.items() if split.raw_captions == name]
         yield f"`{name}`", "captions as words" + (f", split {', '.join(splits)}" if splits else "")
     if layout.caption_keys:
         yield f"`{layout.caption_keys}`", "video name -> YouTube id, by which its captions go"
-    for name, part in layout.parts.items():
-        if part.caption_index:
-            yield f"`{part.caption_index}`", f"video name -> index of the one caption that it is queried with, in `{name}`"
-        for expert, file in part.missing.items():
+    for name, subset in layout.subsets.items():
+        if subset.caption_index:
+            yield f"`{subset.caption_index}`", f"video name -> index of the one caption that it is queried with, in `{name}`"
+        for expert, file in subset.missing.items():
             yield f"`{file}`", f"a number for each video of `{name}`: 1 where `{expert}` is missing"
 
 
 def _format_names(file: FileName, layout: Layout) -> str:
     """Return the names of a file, one per part where they differ; the config fills in `<...>`."""
     if isinstance(file, str):
-        names = [file.replace("{part}", part) for part in layout.parts] if "{part}" in file else [file]
+        names = [file.replace("{subset}", subset) for subset in layout.subsets] if "{subset}" in file else [file]
     else:
         names = list(file.values())
     return ", ".join(f"`{name}`" for name in names).replace("{", "<").replace("}", ">")

@@ -119,7 +119,7 @@ def check_run_config(path: Path, expected: ConfigParser) -> None:
 def published_size(config: ConfigParser, split: str) -> int | None:
     """Return the published number of videos that a split evaluates, if there is one."""
     layout = layout_of(config["data_loader"]["args"]["dataset_name"])
-    return layout.parts[layout.splits[split].evaluation].size
+    return layout.subsets[layout.splits[split].evaluation].size
 
 
 def compute_cells(paths: Sequence[Path], table: ResultsTable, split: str, size: int | None) -> CellsByTask:

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from data_loader import data_loaders
 from data_loader.experts import Expert
 from misc.speed.process import ROOT
 from misc.speed.store import CONFIG, make_archive
 from misc.speed.timing import CPU, compare, print_comparison
 from parse_config import ConfigParser
-from trainer.build import loader_arguments
+from trainer.build import build_loaders
 from utils.errors import InputError
 from utils.progress import size_text
 
@@ -108,7 +107,7 @@ def run(folder: Path, num_videos: int, repetitions: int = REPETITIONS) -> dict:
     data_dir = make_archive(folder, num_videos).resolve()
     settings = [f"data_loader.args.data_dir={data_dir}", "data_loader.args.num_workers=0"]
     config = ConfigParser.from_file(ROOT / CONFIG, settings, training=True)
-    loaders = config.init("data_loader", data_loaders, **loader_arguments(config, CPU))
+    loaders = build_loaders(config, CPU)
     evaluated = range(min(VIDEOS, len(loaders.evaluation.dataset)))
     figures = {
         "training": measure(loaders.train, next(iter(loaders.sampler)), repetitions),

@@ -12,13 +12,11 @@ from pathlib import Path
 
 import torch
 
-from base.arguments import model_arguments
 from base.checkpoint import save_checkpoint
 from misc.speed.process import ROOT, RSS_UNIT, call_in_process
 from misc.speed.store import CAPTIONS, make_archive
-from model import model
 from parse_config import ConfigParser
-from trainer.testing import evaluation_loaders
+from trainer.build import build_evaluation_loaders, build_model
 from utils.errors import InputError
 from utils.progress import size_text
 
@@ -28,9 +26,9 @@ CONFIG = "configs/msrvtt/eval-full-ce.json"
 def prepare(path: str, settings: list[str]) -> None:
     """Make the caches and a checkpoint as training writes it, with random weights and the state of Adam for them."""
     config = ConfigParser.from_file(CONFIG, settings)
-    evaluation_loaders(config, config["data_loader"]["args"]["split_name"], torch.device("cpu"))
+    build_evaluation_loaders(config, config["data_loader"]["args"]["split_name"], torch.device("cpu"))
     torch.manual_seed(0)
-    net = config.init("arch", model, **model_arguments(config))
+    net = build_model(config)
     optimizer = torch.optim.Adam(net.parameters())
     for parameter in net.parameters():
         parameter.grad = torch.zeros_like(parameter)

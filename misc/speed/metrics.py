@@ -11,8 +11,8 @@ import torch
 from misc.speed.timing import compare, print_comparison
 from model.metric import t2v_ranks, v2t_ranks
 from utils.errors import InputError
-from utils.matrix import FileMatrix, row_blocks
 from utils.progress import size_text
+from utils.temporary import temporary_array
 
 VIDEOS, CAPTIONS, REPETITIONS = 2990, 20, 7
 
@@ -56,9 +56,8 @@ def measure(sims: np.ndarray, masks: np.ndarray, repetitions: int) -> dict:
     Raises:
         InputError: the ranks differ.
     """
-    stored = FileMatrix(sims.shape[1])
-    for block in row_blocks(sims):
-        stored.append(block)
+    stored = temporary_array(sims.shape)
+    stored[:] = sims
     source, target = torch.from_numpy(sims), torch.empty(sims.shape)
     candidates = {
         "plain loops": lambda: (plain_t2v(sims, masks), plain_v2t(sims, masks)),

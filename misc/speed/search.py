@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from misc.searching import store as stores
-from misc.searching.about import About
+from misc.searching.building import tune_effort
 from misc.searching.faiss_store import FaissStore
-from misc.searching.patterns import pattern_of
-from misc.searching.probe import tune
+from misc.searching.metadata import IndexMetadata
+from misc.searching.patterns import to_pattern
 from misc.speed.process import call_in_process
 from misc.speed.store import FRAMES
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
@@ -67,7 +66,7 @@ def queries(size: int, dim: int, number: int, seed: int) -> TextEmbedding:
 def build(side: str, size: int, dim: int, folder: str) -> dict[str, float]:
     """Make the index of a side: videos a second, not counting that they are made up, and bytes on the disk."""
     names = list(FRAMES)
-    about = About(
+    about = IndexMetadata(
         collection="synthetic",
         checkpoint="none",
         sha256="0" * 64,
@@ -82,16 +81,16 @@ def build(side: str, size: int, dim: int, folder: str) -> dict[str, float]:
     for video in videos(size, dim):
         ids = [f"video{i}" for i in range(start, start + len(video.available))]
         begun = time.perf_counter()
-        stores.add(store, ids, [pattern_of(row) for row in video.available.tolist()], video)
+        store.add(ids, [to_pattern(row) for row in video.available.tolist()], video)
         seconds += time.perf_counter() - begun
         start += len(ids)
     begun = time.perf_counter()
-    store.settle()
+    store.optimize()
     store.commit()
     seconds += time.perf_counter() - begun
     if side != "flat":
         store.queries = queries(size, dim, 100, seed=0)
-        tune(store)
+        tune_effort(store)
         store.commit()
     return {"videos a second": size / seconds, "disk": store.size(), "effort": store.effort}
 
@@ -116,7 +115,7 @@ def ask(side: str, size: int, dim: int, folder: str) -> dict[str, object]:
 
 def _index(side: str, size: int, folder: str) -> Callable[[TextEmbedding], list[list[str]]]:
     store = FaissStore(Path(folder) / f"{side}-{size}")
-    return lambda text: [[video for video, _ in row] for row in stores.find(store, text, K)]
+    return lambda text: [[video for video, _ in row] for row in store.search(text, K)]
 
 
 def _brute_force(side: str, size: int, dim: int) -> Callable[[TextEmbedding], list[list[str]]]:

@@ -52,8 +52,8 @@ def run_first_step(start: float, arguments: list[str]) -> dict[str, float]:
     note("imports")
     train_batches, TrainingSteps.train_batches = TrainingSteps.train_batches, train_first_batch
     train.seed_everything = noted(train.seed_everything, "config")
-    train.evaluation_loaders = noted(train.evaluation_loaders, "data")
-    train.build_optimizer = noted(train.build_optimizer, "model")
+    train.build_lr_scheduler = noted(train.build_lr_scheduler, "model")
+    train.build_evaluation_loaders = noted(train.build_evaluation_loaders, "data")
     sys.argv = ["train.py", *arguments]
     try:
         train.main()

@@ -13,7 +13,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from base.arguments import model_arguments
 from base.device import select_device
 from misc.speed.plain_model import PlainCE, plain_loss
 from misc.speed.store import CONFIG, FRAMES
@@ -23,6 +22,7 @@ from model.model import CENet
 from model.net_vlad import NetVLAD
 from model.published import num_parameters
 from parse_config import ConfigParser
+from trainer.build import build_model, model_arguments
 from trainer.optim import build_optimizer
 from utils.progress import bar
 
@@ -225,7 +225,7 @@ def measure_precision(precision: str, device: torch.device) -> dict:
     config = ConfigParser.from_file(CONFIG, training=True)
     arguments = model_arguments(config)
     torch.manual_seed(0)
-    ours = CENet(**{**config["arch"]["args"], **arguments}).to(device).train()
+    ours = build_model(config).to(device).train()
     plain = PlainCE(arguments["expert_dims"], arguments["text_dim"], arguments["vlad_clusters"]).to(device).train()
     plain.load_state_dict(ours.state_dict())
     sequences = arguments["vlad_clusters"].keys() - {"text"}

@@ -59,8 +59,8 @@ def write_archive(folder: Path, num_videos: int) -> None:
             pickle.dump(content, file)
     start = 0
     for part in ("full-train", "full-val", "full-test"):
-        size = LAYOUT.parts[part].size * num_videos // 10_000
-        (folder / LAYOUT.parts[part].ids).write_text("\n".join(names[start : start + size]))
+        size = LAYOUT.subsets[part].size * num_videos // 10_000
+        (folder / LAYOUT.subsets[part].ids).write_text("\n".join(names[start : start + size]))
         start += size
 
 
@@ -83,16 +83,14 @@ def read_with_store(data_dir: str) -> list[Point]:
     """Do what train.py does until the first batch, and load the batches of an epoch."""
     import torch
 
-    from data_loader import data_loaders
     from parse_config import ConfigParser
-    from trainer.build import loader_arguments
-    from trainer.testing import evaluation_loaders
+    from trainer.build import build_evaluation_loaders, build_loaders
 
     device = torch.device("cpu")
     settings = [f"data_loader.args.data_dir={data_dir}", "data_loader.args.num_workers=0"]
     config = ConfigParser.from_file(CONFIG, settings, training=True)
-    loaders = config.init("data_loader", data_loaders, **loader_arguments(config, device))
-    evaluation_loaders(config, config.test_split(), device)
+    loaders = build_loaders(config, device)
+    build_evaluation_loaders(config, config.test_split(), device)
     batches = iter(loaders.train)
     next(batches)
     points = [measure("first batch")]

@@ -18,7 +18,7 @@ from commands import assert_equal_weights, train
 from ranking import listed, make_page_data, shown
 
 import test as test_command
-from utils.matrix import FileMatrix
+from utils.temporary import temporary_array
 from utils.visualizer import Visualizer
 from utils.visualizer.content import best_first, page_content
 from utils.visualizer.videos import find_videos
@@ -118,8 +118,8 @@ def test_averaged_captions_are_one_query_with_their_mean_weights():
 def test_similarities_in_a_file_make_the_same_page(averaged):
     data = make_page_data(num_videos=30, averaged=averaged)
     data = dataclasses.replace(data, sims=data.sims.astype(np.float32))
-    stored = FileMatrix(30)
-    stored.append(data.sims)
+    stored = temporary_array(data.sims.shape)
+    stored[:] = data.sims
     in_file = dataclasses.replace(data, sims=stored)
     assert page_content(in_file, {}, 7) == page_content(data, {}, 7)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from utils.matrix import Matrix, columns_of
 from utils.names import normalize_name
 
 NUM_BEST = 5  # candidates per query
@@ -37,7 +36,7 @@ class PageData:
 
     metrics: Mapping[str, Mapping[str, float]]
     ranks: Mapping[str, np.ndarray]
-    sims: Matrix
+    sims: np.ndarray
     query_masks: np.ndarray
     video_ids: Sequence[str]
     captions: Sequence[Sequence[str]]
@@ -92,7 +91,7 @@ class _Content:
 
     def video_to_text(self) -> dict[str, Any]:
         queries, videos = [], self.sample(len(self.data.video_ids))
-        for video, column in zip(videos, columns_of(self.data.sims, videos), strict=True):
+        for video, column in zip(videos, self.data.sims[:, videos].T, strict=True):
             scores = column[self.rows]  # (T,)
             truth = np.where(self.owners == video, scores, -np.inf).argmax()
             query = {"video": self.video_numbers[video]}

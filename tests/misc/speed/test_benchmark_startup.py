@@ -7,7 +7,7 @@ import pytest
 from misc.speed import startup
 from utils.errors import InputError
 
-PHASES = ["imports", "config", "data", "model", "first batch", "first step"]
+PHASES = ["imports", "config", "model", "data", "first batch", "first step"]
 
 
 def test_a_start_is_measured_phase_by_phase(workplace):
