@@ -125,11 +125,7 @@ def published_size(config: ConfigParser, split: str) -> int | None:
 def compute_cells(paths: Sequence[Path], table: ResultsTable, split: str, size: int | None) -> CellsByTask:
     """Return the cells of a row by task: mean and sample standard deviation over seeds per column, and parameters.
 
-    Args:
-        paths: the `metrics.json` of each seed.
-        table: the table of the row.
-        split: the split that has to be evaluated.
-        size: the number of videos that have to be evaluated (None: any).
+    Every `metrics.json` in `paths`, one per seed, has to be of `split` with `size` videos (None: any number).
 
     Raises:
         InputError: the files do not belong together, or are no fair results of `split` (except for the study of the leak).
@@ -170,10 +166,7 @@ def format_parameters(count: int | None) -> str | None:
 def make_rows(name: str, label: str, paths: Sequence[Path]) -> list[tuple[str, CellsByTask]]:
     """Return the rows of a run in table `name`: one, or in the study of the leak one per similarity.
 
-    Args:
-        name: of the table.
-        label: of the experiment.
-        paths: the `metrics.json` of each seed of the run.
+    `paths` are the `metrics.json` of its seeds, and `label` is that of its experiment.
 
     Raises:
         InputError: the run has another config, or `compute_cells` refuses it.

@@ -13,6 +13,7 @@ import msgpack
 import msgpack_numpy
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from data_loader import conversion, store
 from data_loader.conversion import CaptionEncoder, FeatureEncoder, TextEncoder
@@ -292,11 +293,11 @@ def test_a_pickle_is_converted_item_by_item(tmp_path, monkeypatch):
 
     advanced = [0]
 
-    class Bar(conversion.SizeBar):
+    class Bar(tqdm):
         def update(self, n=1):
             advanced[0] += n
 
-    monkeypatch.setattr(conversion, "SizeBar", Bar)
+    monkeypatch.setattr(conversion, "byte_bar", lambda *_: Bar(disable=True))
     monkeypatch.setattr(FRAMES, "encode", watch)
     assert_holds(open_table(source, FRAMES, tmp_path), {name: [x] for name, x in content.items()})
     half = np.interp(0.5, position, range(100))
