@@ -36,6 +36,7 @@ from trainer.distributed import (
 )
 from trainer.optim import build_optimizer
 from trainer.testing import evaluate_checkpoint, evaluation_loaders, report, warn_if_leaky
+from utils.allocator import keep_freed_memory
 from utils.errors import InputError, cli_command
 
 logger = logging.getLogger(__name__)
@@ -180,6 +181,7 @@ def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Exper
 @distributed_main
 def main() -> None:
     """Train with one seed or several."""
+    keep_freed_memory()
     args, config, seeds, found, start = broadcast_from_main(prepare)
     save_dir = config["trainer"]["save_dir"]
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from model.gates import (
     CollaborativeGating,
     GatedEmbeddingUnit,
-    GatedEmbeddingUnits,
-    NormalizedContextGatings,
+    NormalizedContextGating,
     ReduceDim,
 )
 from model.net_vlad import NetVLAD
+from model.per_expert import PerExpert
 from model.similarity import SIMILARITIES, TextEmbedding, VideoEmbedding
 from model.variants import VARIANTS, check_choice, check_variant
 from utils.errors import InputError
@@ -123,13 +123,16 @@ class CENet(nn.Module):
             if use_ce:
                 self.collaborative_gating = CollaborativeGating(len(in_dims), shared_dim, gate_order)
             elif len(in_dims) > 1:
-                self.video_units = NormalizedContextGatings(out_dims)
+                self.video_units = PerExpert(len(out_dims), NormalizedContextGating, shared_dim)
             else:
                 self.video_units = nn.ModuleList([GatedEmbeddingUnit(shared_dim, shared_dim)])
         elif not concat_experts:
             self.video_units = nn.ModuleList(map(GatedEmbeddingUnit, in_dims, out_dims))
         if not concat_experts:
-            self.text_units = GatedEmbeddingUnits(pooled_text, out_dims)
+            if use_ce or mimic_ce_dims:
+                self.text_units = PerExpert(len(out_dims), GatedEmbeddingUnit, pooled_text, shared_dim)
+            else:
+                self.text_units = nn.ModuleList(GatedEmbeddingUnit(pooled_text, dim) for dim in out_dims)
         if verbose:
             logger.info("%s", self)
 
@@ -177,7 +180,12 @@ class CENet(nn.Module):
         words = text.flatten(0, 1)  # (T, W, text_dim)
         mask = word_mask.flatten(0, 1) if self.mask_padding and word_mask is not None else None
         pooled = self.text_pooling(words, mask)  # (T, text_dim * C)
-        embeddings = [pooled] if self.text_units is None else self.text_units(pooled)
+        if self.text_units is None:
+            embeddings = [pooled]
+        elif isinstance(self.text_units, PerExpert):
+            embeddings = self.text_units(pooled)
+        else:
+            embeddings = [unit(pooled) for unit in self.text_units]
         if self.moe_fc is None:
             weights = pooled.new_full((len(pooled), len(embeddings)), 1 / len(embeddings))
         else:
@@ -203,8 +211,8 @@ class CENet(nn.Module):
             pooled = [reduce(x) for reduce, x in zip(self.video_dim_reduce, pooled, strict=True)]
         if self.collaborative_gating is not None:
             pooled = self.collaborative_gating(pooled, available)
-        elif isinstance(self.video_units, NormalizedContextGatings):
-            pooled = self.video_units(pooled)
+        elif isinstance(self.video_units, PerExpert):
+            pooled = self.video_units(torch.cat(pooled, dim=1))
         elif self.video_units is not None:
             pooled = [unit(x) for unit, x in zip(self.video_units, pooled, strict=True)]
         if self.keep_missing_modalities:
