@@ -218,7 +218,7 @@ def _similarities(
     for part in np.array_split(np.arange(num_videos), _num_parts(num_videos, quarter // a_video)):
         described = range(part[0], part[-1] + 1)
         text = texts.read(described.start * num_captions, described.stop * num_captions, device=mask.device)
-        scores = model.score(text, video, mask[described.start : described.stop], described).cpu().numpy()
+        scores = model.score(text, video, mask[described.start : described.stop], described.start).cpu().numpy()
         if large:
             sims.append(scores)
         else:
