@@ -277,7 +277,7 @@ def _compute_similarities(
     for chunk in np.array_split(np.arange(num_videos), _num_chunks(num_videos, chunk_bytes // video_bytes)):
         described = range(chunk[0], chunk[-1] + 1)
         text = texts.read(described.start * num_captions, described.stop * num_captions, device=mask.device)
-        scores = model.score(text, video, mask[described.start : described.stop], described)
+        scores = model.score(text, video, mask[described.start : described.stop], described.start)
         sims[row : row + len(scores)] = scores.cpu().numpy()
         row += len(scores)
     return sims
