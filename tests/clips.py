@@ -15,11 +15,11 @@ from scipy.signal import resample_poly
 
 
 def flat(number, height=48, width=64):
-    """Frames of one colour each, which tells their number: (number, height, width, 3)."""
-    return np.stack([np.full((height, width, 3), number_of_colour(i), np.uint8) for i in range(number)])
+    """Return frames of one color each, by which they can be told apart: (number, height, width, 3)."""
+    return np.stack([np.full((height, width, 3), color_value(i), np.uint8) for i in range(number)])
 
 
-def number_of_colour(i):
+def color_value(i):
     return 20 + 8 * (i % 28)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from odd_videos import SAME, SAMPLING, ffmpeg
 
-from misc.extractors.extractor import SAMPLE_RATE, Media, Setting, build
-from misc.extractors.video import read_video
+from misc.extractors.extractor import ExtractorContext, build_extractor
+from misc.video_reading.media import SAMPLE_RATE, Media
+from misc.video_reading.reader import read_video
 
 H264 = ("-c:v", "libx264", "-g", 25, "-bf", 2, "-pix_fmt", "yuv420p")
 PLAIN = (*H264, "-c:a", "aac")
@@ -72,7 +73,7 @@ def damage(path: Path, kind: str, numbers, size: int | None = 4) -> Path:
 
 @functools.cache
 def _extractor(expert: str):
-    return build(expert, {}, Setting("cpu", None))
+    return build_extractor(expert, {}, ExtractorContext("cpu", None))
 
 
 def seen_and_heard(path: Path) -> tuple[Media, dict[str, np.ndarray]]:

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from misc.extractors.extractor import SAMPLE_RATE, Media, Setting
+from misc.extractors.extractor import ExtractorContext
+from misc.video_reading.media import SAMPLE_RATE, Media
 from utils.errors import InputError
 
 
@@ -18,7 +19,7 @@ class Letters:
         return [np.array([[len(word), 1] for word in text.split()], np.float32).reshape(-1, 2) for text in texts]
 
 
-SETTING = Setting("cpu", Letters())
+CONTEXT = ExtractorContext("cpu", Letters())
 
 
 def video(frames=5, height=40, width=56, seconds=None):
@@ -46,7 +47,7 @@ def check_features(extractor, dim, expected, **size):
 def refused(make, *said):
     """`make` is refused in one line, which says this; it reaches no hub."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("misc.extractors.hub._reachable", lambda hub: False)
+        patch.setattr("misc.extractors.pretrained.hub._reachable", lambda hub: False)
         with pytest.raises(InputError) as caught:
             make()
     line = str(caught.value)

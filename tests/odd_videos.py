@@ -7,10 +7,11 @@ import subprocess
 import numpy as np
 import pytest
 
-from misc.extractors.extractor import Setting, build
-from misc.extractors.video import Sampling, read_video
+from misc.extractors.extractor import ExtractorContext, build_extractor
+from misc.video_reading.media import Sampling
+from misc.video_reading.reader import read_video
 
-SAMPLING = Sampling(rate=8, most=160, side=480, most_seconds=600)
+SAMPLING = Sampling(rate=8, max_frames=160, max_side=480, max_seconds=600)
 SAME = 0.97  # cosine of the features of two files of the same content, at least
 
 
@@ -25,7 +26,7 @@ def ffmpeg(*arguments):
 
 @functools.cache
 def _extractor(expert):
-    return build(expert, {}, Setting("cpu", None))  # audio and scene need no words
+    return build_extractor(expert, {}, ExtractorContext("cpu", None))  # audio and scene need no words
 
 
 def features(media, expert):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from misc.extractors.text import import_or_explain
+from misc.optional_packages import require_package
 from misc.searching.about import Kind
 
 SMALL = 5000  # fewer vectors are searched one by one in a few milliseconds, exactly
@@ -27,7 +27,7 @@ class FaissIndex:
     """
 
     def __init__(self, kind: Kind, index: object, numbers: Sequence[int] = ()):
-        self.faiss = import_or_explain("faiss")
+        self.faiss = require_package("faiss")
         self.kind = kind
         self.index = index
         self._numbers = set(map(int, numbers))
@@ -36,7 +36,7 @@ class FaissIndex:
     @classmethod
     def empty(cls, dim: int) -> "FaissIndex":
         """An exact one without vectors."""
-        faiss = import_or_explain("faiss")
+        faiss = require_package("faiss")
         return cls("flat", faiss.IndexIDMap(faiss.IndexFlatIP(dim)))
 
     @property

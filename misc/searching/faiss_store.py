@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from misc.extractors.text import import_or_explain
+from misc.optional_packages import require_package
 from misc.searching.about import About, Kind, Part, parsed, read_json
 from misc.searching.catalogue import Catalogue, Columns
 from misc.searching.faiss_index import MAX_EFFORT, SMALL, FaissIndex
@@ -265,7 +265,7 @@ class FaissStore:
             InputError: it is not what it should be.
         """
         path = self._checked(file)
-        faiss = import_or_explain("faiss")
+        faiss = require_package("faiss")
         classes = {"ivf": faiss.IndexIVFFlat}
         try:
             index = faiss.read_index(str(path))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from misc.extractors.text import import_or_explain
+from misc.optional_packages import require_package
 from utils.errors import InputError, one_line
 
 INSTALL = "pymilvus milvus-lite"
@@ -19,9 +19,9 @@ def connect(uri: str) -> Iterator[Any]:
     Raises:
         InputError: there is none.
     """
-    pymilvus = import_or_explain("pymilvus", INSTALL)
+    pymilvus = require_package("pymilvus", INSTALL)
     if "://" not in uri:
-        import_or_explain("milvus_lite", INSTALL)
+        require_package("milvus_lite", INSTALL)
         for name in ("grpc", "pymilvus", "milvus_lite"):  # of what a server has, and a file has not
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if not uri.endswith(".db") or not Path(uri).parent.is_dir():
@@ -37,7 +37,7 @@ def connect(uri: str) -> Iterator[Any]:
 @contextlib.contextmanager
 def explain_errors(place: str) -> Iterator[None]:
     """Turn errors of Milvus into an `InputError` of one line that names the place."""
-    pymilvus = import_or_explain("pymilvus", INSTALL)
+    pymilvus = require_package("pymilvus", INSTALL)
     try:
         yield
     except pymilvus.MilvusException as error:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from misc.extractors.text import import_or_explain
+from misc.optional_packages import require_package
 from misc.searching.about import About, Part, parsed
 from misc.searching.catalogue import Catalogue, Columns
 from misc.searching.faiss_index import CANDIDATES, EF_CONSTRUCTION, EF_SEARCH, MAX_EFFORT, NEIGHBOURS, NPROBE
@@ -212,7 +212,7 @@ class MilvusStore:
 
     @property
     def _types(self) -> Any:
-        return import_or_explain("pymilvus", INSTALL).DataType
+        return require_package("pymilvus", INSTALL).DataType
 
     def _schema(self, dim: int) -> Any:
         schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)

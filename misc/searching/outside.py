@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from misc.collection_files import EXTRACTION
-from misc.extractors.settings import Settings
-from misc.extractors.work import Task, Work
+from misc.extraction.settings import Settings
+from misc.extraction.worker import ExtractionTask, Worker
 from misc.reporting.jobs import cores
 from misc.searching.about import parsed, read_json
 from misc.searching.collection import Collection
@@ -29,9 +29,9 @@ def experts_of_file(path: Path, collection: Collection, device: str) -> dict[str
     settings = parsed(Settings, content.get("settings") if isinstance(content, dict) else None, str(place))
     wanted = tuple(name for name in collection.experts if name in settings.experts)
     settings = settings.model_copy(update={"experts": {name: settings.experts[name] for name in wanted}})
-    outcome = Work(settings.model_dump_json(), device, cores()).look(Task(path.name, path, wanted))
-    if outcome.failure is not None:
-        raise InputError(f"{path}: {outcome.failure}")
-    for warning in outcome.warnings:
+    result = Worker(settings.model_dump_json(), device, cores()).extract(ExtractionTask(path.name, path, wanted))
+    if result.failure is not None:
+        raise InputError(f"{path}: {result.failure}")
+    for warning in result.warnings:
         logger.warning("%s: %s", path, warning)
-    return {name: found.features for name, found in outcome.found.items() if found is not None}
+    return {name: output.features for name, output in result.outputs.items() if output is not None}

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from misc.extractors import text as text_encoders
+from misc.extractors import text_encoders
 from misc.searching.answers import Answer, CaptionHit, Hit
 from misc.searching.captions import CaptionSearch
 from misc.searching.collection import Collection
@@ -179,7 +179,7 @@ class Searcher:
                 f"{self._collection.folder}: no extraction.json that names the text encoder, expected --encoder SPEC, "
                 f"one with the checkpoint's word vectors '{self._embedder.text_feat}'"
             )
-        encoder = text_encoders.text_encoder(spec, str(self._embedder.device))
+        encoder = text_encoders.build_text_encoder(spec, str(self._embedder.device))
         found, expected = (encoder.feat, encoder.dim), (self._embedder.text_feat, self._embedder.text_dim)
         if found != expected:
             raise InputError(

@@ -30,10 +30,10 @@ import train as train_command
 from data_loader.data_loaders import ExpertDataLoader
 from data_loader.experts import Expert
 from misc import extract_experts
-from misc.extractors import work as work_module
-from misc.extractors.extractor import EXTRACTORS, Found
-from misc.extractors.shards import Shards
-from utils.files import TEMPORARY
+from misc.extraction import worker as worker_module
+from misc.extraction.shards import Shards
+from misc.extractors.extractor import EXTRACTORS, ExpertOutput
+from utils.files import TEMPORARY, locked
 from utils.visualizer.videos import find_videos
 
 COMMAND = [sys.executable, str(ROOT / "misc/extract_experts.py"), "--videos", "clips", "--name", "Mine"]
@@ -59,38 +59,38 @@ class Reader:
 
     aggregation = "vlad"
 
-    def __init__(self, *, surety: float = 0.5, setting):
-        self._text, self.dim = setting.text, setting.text.dim
+    def __init__(self, *, surety: float = 0.5, context):
+        self._text, self.dim = context.text_encoder, context.text_encoder.dim
 
     def __call__(self, media):
         words = ["BRIGHT", "ü"]
-        return Found(self._text([" ".join(words)])[0], words) if media.frames.mean() > 128 else None
+        return ExpertOutput(self._text([" ".join(words)])[0], words) if media.frames.mean() > 128 else None
 
 
 @pytest.fixture
 def looked(tmp_path, monkeypatch):
     """A working directory with a config; what is looked at is noted here, as (id, experts)."""
     monkeypatch.chdir(tmp_path)
-    for module in (extract_experts, work_module):
-        monkeypatch.setattr(module, "text_encoder", lambda spec, device: ToyEncoder())
-    module = types.ModuleType("misc.extractors.reader")
-    module.Extractor = Reader
+    for module in (extract_experts, worker_module):
+        monkeypatch.setattr(module, "build_text_encoder", lambda spec, device: ToyEncoder())
+    module = types.ModuleType("misc.extractors.toy_reader")
+    module.Reader = Reader
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(EXTRACTORS, "reader", "reader")
+    monkeypatch.setitem(EXTRACTORS, "reader", "misc.extractors.toy_reader:Reader")
     looked = []
 
     def here(work, tasks, workers, timeout):
         for task in tasks:
             looked.append((task.id, task.experts))
-            yield work.look(task)
+            yield work.extract(task)
 
-    monkeypatch.setattr(extract_experts, "in_processes", here)
+    monkeypatch.setattr(extract_experts, "run_in_processes", here)
     Path("config.json").write_text(json.dumps(CONFIG))
-    work_module._prepared.cache_clear()
+    worker_module._load.cache_clear()
     threads = torch.get_num_threads()
     yield looked
     torch.set_num_threads(threads)
-    work_module._prepared.cache_clear()
+    worker_module._load.cache_clear()
 
 
 def film(name, number=0, folder="clips", sound=True):
@@ -161,13 +161,13 @@ def failures():
 
 def test_the_archive_has_what_the_experts_found(films, extract):
     out, seen = extract()
-    assert seen == dict.fromkeys(films, ("scene", "audio", "reader")) and "11 videos, 0 of them done before" in out
+    assert seen == dict.fromkeys(films, ("scene", "audio", "reader")) and "11 videos, 0 of them already extracted" in out
     shards = Shards(Path("data/Mine/extracted"))
     for expert, having in {"scene": set(films), "audio": {n for i, n in enumerate(films) if i % 3}}.items():
         table = read(ARCHIVE / f"{expert}.mp")
         assert table.keys() == having
         for name, x in table.items():
-            assert x.dtype == np.float16 and np.array_equal(x, shards.read(name).found[expert].features)
+            assert x.dtype == np.float16 and np.array_equal(x, shards.read(name).outputs[expert].features)
     bright = {name for i, name in enumerate(films) if i % 2}
     assert read(ARCHIVE / "reader.mp").keys() == bright
     assert json.loads((ARCHIVE / "reader-words.json").read_text()) == {name: ["BRIGHT", "ü"] for name in bright}
@@ -200,7 +200,7 @@ def test_the_training_reads_it(films, extract, call):
         names += batch["ids"]
         for i, name in enumerate(batch["ids"]):
             for expert in experts:
-                found, there = shards.read(name).found[expert], batch["experts"][expert][i].numpy()  # (T, d)
+                found, there = shards.read(name).outputs[expert], batch["experts"][expert][i].numpy()  # (T, d)
                 assert (
                     np.isnan(there).all() if found is None else np.array_equal(there[: len(found.features)], found.features)
                 )
@@ -224,7 +224,7 @@ def test_parts_that_are_given(films, extract):
     for part, listed in parts.items():
         Path("splits", f"{part}_list.txt").write_text("\n".join(listed))
     out, _ = extract("--captions", "captions.json", "--splits", "splits")
-    assert f"captions.json: 1 video without a caption can be searched, not trained on: {last!r}\n" in out
+    assert f"captions.json: 1 video without a caption can be searched, but not used for training: {last!r}\n" in out
     assert f"splits: left out: 2 videos, not extracted, or without a caption: {last!r}, 'nowhere'\n" in out
     for part, listed in parts.items():
         found = (ARCHIVE / f"{part}_list.txt").read_text().splitlines()
@@ -238,7 +238,7 @@ def test_captions_of_others_are_told(films, extract):
     out, _ = extract("--captions", "captions.json")
     assert "captions.json: captions of 1 video that cannot be used are left out: 'broken'\n" in out
     assert "captions.json: captions of 1 name without a video are left out: 'nowhere'\n" in out
-    assert "data/Mine/failures.json: 1 file cannot be used, with the reason of each: 'broken'\n" in out
+    assert "data/Mine/failures.json: 1 file cannot be used, with the reason for each: 'broken'\n" in out
     assert read(ARCHIVE / "text-toy.mp").keys() == set(films)
 
 
@@ -271,7 +271,7 @@ def test_a_caption_that_names_a_file_belongs_to_it(looked, extract, other):
     ("content", "arguments", "message"),
     [
         ({"x1": "a", "x2": ["b"]}, [], "captions.json: none of 2 names is a video, first 'x1', expected names such as "),
-        ({"a": ["", " "]}, [], "captions.json: no caption that has words, expected some"),
+        ({"a": ["", " "]}, [], "captions.json: no caption has words, expected some"),
         ({"a": "b"}, ["--splits", "nowhere"], "nowhere/train_list.txt: not found, expected a list of video names"),
         ({"a": "b"}, ["--splits", "lists"], "lists: none of 3 names is a video with captions, expected names such as 'a'"),
     ],
@@ -291,7 +291,7 @@ def test_too_few_for_a_training(looked, extract):
         film(f"{i}.mkv", i)
     captions("012")
     out, _ = extract("--captions", "captions.json")
-    assert "too few for a training" in out and not Path("configs").exists()
+    assert "too few for training" in out and not Path("configs").exists()
 
 
 def test_a_config_of_somebody_is_left_alone(films, extract):
@@ -301,11 +301,11 @@ def test_a_config_of_somebody_is_left_alone(films, extract):
     made = path.read_bytes()
     assert "is not changed" not in extract("--captions", "captions.json")[0]
     path.write_text('{"mine": 1}')
-    line = f"{path} is there already, differs from the config of these videos and is not changed; "
-    assert f"{line}delete it to have it made anew\n" in extract("--captions", "captions.json")[0]
+    line = f"{path} exists, differs from the config for these videos and is not changed; "
+    assert f"{line}delete it to get a new one\n" in extract("--captions", "captions.json")[0]
     assert path.read_text() == '{"mine": 1}'
     path.with_name(".gitignore").unlink()  # as that of the project, which has none
-    assert f"{line}choose another --name to have a config made\n" in extract("--captions", "captions.json")[0]
+    assert f"{line}choose another --name to get a config\n" in extract("--captions", "captions.json")[0]
     path.unlink()
     extract("--captions", "captions.json")
     assert path.read_bytes() == made
@@ -329,17 +329,17 @@ def test_files_that_cannot_be_used_are_noted_with_the_reason(looked, extract):
     assert sorted(seen) == ["empty", "good", "same", "sub/notes é"]
     assert sorted((ARCHIVE / "all_list.txt").read_text().splitlines()) == ["good", "same"]
     found = failures()
-    letters = "its name has letters that cannot be printed, or spaces at an end"
+    letters = "its name has characters that cannot be printed, or spaces at an end"
     assert found == {
         " spaces .mkv": {"file": " spaces .mkv", "reason": letters},
         "by\\udcfftes.mkv": {"file": "by\\udcfftes.mkv", "reason": letters},
         "empty": {"file": "empty.mp4", "reason": "empty (0 bytes)"},
         "line\nend.mkv": {"file": "line\\nend.mkv", "reason": letters},
-        "same.avi": {"file": "same.avi", "reason": "its name differs from that of same.mkv in its suffix alone"},
+        "same.avi": {"file": "same.avi", "reason": "its name differs from that of same.mkv only in its suffix"},
         "sub/notes é": {"file": "notes é.mp4", "reason": found["sub/notes é"]["reason"]},
     }
     assert found["sub/notes é"]["reason"].startswith("no video, or damaged (")
-    assert "data/Mine/failures.json: 6 files cannot be used, with the reason of each" in out
+    assert "data/Mine/failures.json: 6 files cannot be used, with the reason for each" in out
 
 
 def test_names_in_nfd_are_ids_in_nfc(looked, extract):
@@ -419,7 +419,7 @@ def test_hostile_and_broken_videos_are_noted_and_the_rest_goes_on(looked, extrac
     assert reasons.pop("strip").startswith("frames of 100000 x 1 pixels")
     assert reasons == {
         "empty": "empty (0 bytes)",
-        "still": "0 frames a second, says its header",
+        "still": "0 frames per second according to its header",
         "sound": "no video track",
     }
 
@@ -440,7 +440,7 @@ def test_nothing_of_before_is_left_in_the_archive(films, extract):
     path.unlink()
     out, _ = extract("--experts", "scene")
     assert sorted(path.name for path in ARCHIVE.glob("*.mp")) == ["scene.mp", "text-toy.mp"]
-    assert "captions and lists of before are kept" in out
+    assert "existing captions and lists are kept" in out
     listed = {part: (ARCHIVE / f"{part}_list.txt").read_text().splitlines() for part in ("all", "train", "val", "test")}
     assert sorted(listed.pop("all")) == sorted(set(films) - {gone})
     assert gone not in sum(listed.values(), []) and len(sum(listed.values(), [])) == len(films) - 1
@@ -467,7 +467,7 @@ def test_what_lies_beside_a_video_does_not_take_its_place(looked, extract):
     assert Shards(Path("data/Mine/extracted")).read("a").source[0] == video.name
     assert sorted((ARCHIVE / "all_list.txt").read_text().splitlines()) == ["a", "other"]
     assert failures() == {}
-    assert "6 files passed over, plainly no videos: 1 .aac, 1 .html, 1 .jpg, 1 .json, 1 .srt, 1 .txt\n" in out
+    assert "6 files skipped, not videos: 1 .aac, 1 .html, 1 .jpg, 1 .json, 1 .srt, 1 .txt\n" in out
 
 
 def test_what_is_plainly_no_video_is_counted_once(looked, extract):
@@ -482,9 +482,9 @@ def test_what_is_plainly_no_video_is_counted_once(looked, extract):
         Path("clips", name).write_bytes(b"beside")
     out, _ = extract()
     kinds = "3 .jpg, 1 .db, 1 .ini, 1 .m3u8, 1 .mp3, 1 .part, 1 .srt, 1 .txt, 1 readme, 1 ~"
-    assert f"12 files passed over, plainly no videos: {kinds}\n" in out
+    assert f"12 files skipped, not videos: {kinds}\n" in out
     assert {failure["file"] for failure in failures().values()} == set(judged)
-    assert "failures.json: 5 files cannot be used, with the reason of each: 'broken', 'moving', 'sound' and 2 more\n" in out
+    assert "failures.json: 5 files cannot be used, with the reason for each: 'broken', 'moving', 'sound' and 2 more\n" in out
 
 
 def test_animated_pictures_are_videos(looked, extract):
@@ -535,7 +535,7 @@ def test_none_that_can_be_used(looked, refused):
     Path("clips").mkdir()
     assert "clips: no video files, expected some (links to folders are not followed)" in refused()
     Path("clips/a.txt").write_text("none")
-    assert "expected some (links to folders are not followed; passed over: 1 .txt)" in refused()
+    assert "expected some (links to folders are not followed; skipped: 1 .txt)" in refused()
     Path("clips/a.mp4").write_text("none")
     assert "clips: none of 1 file can be used, first a.mp4: no video, or damaged" in refused()
     assert failures().keys() == {"a"} and not ARCHIVE.exists()
@@ -577,7 +577,9 @@ def test_what_training_counts_as_missing_is_not_counted_as_found(looked, extract
 
 def test_zeros_of_any_expert_are_none(looked, extract, monkeypatch):
     film("a.mkv", 1, sound=False)
-    monkeypatch.setattr(Reader, "__call__", lambda self, media: Found(np.full((2, 6), 1e-9), ["word"]))  # 0 in float16
+    monkeypatch.setattr(
+        Reader, "__call__", lambda self, media: ExpertOutput(np.full((2, 6), 1e-9), ["word"])
+    )  # 0 in float16
     out, _ = extract()
     assert "1 video; with scene 1, audio 0, reader 0\n" in out and not (ARCHIVE / "reader-words.json").exists()
 
@@ -585,14 +587,16 @@ def test_zeros_of_any_expert_are_none(looked, extract, monkeypatch):
 @pytest.mark.parametrize("features", [np.zeros((2, 5)), np.zeros(6), np.full((2, 6), np.nan)])
 def test_features_that_are_none_are_not_kept(looked, extract, monkeypatch, features):
     film("a.mkv"), film("b.mkv", 1)
-    monkeypatch.setattr(Reader, "__call__", lambda self, media: Found(features) if media.frames.mean() > 128 else None)
+    monkeypatch.setattr(
+        Reader, "__call__", lambda self, media: ExpertOutput(features) if media.frames.mean() > 128 else None
+    )
     extract()
     assert "expected (T, 6)" in failures()["b"]["reason"] and failures().keys() == {"b"}
 
 
 def test_large_features_are_kept_in_more_bits(looked, extract, monkeypatch):
     film("a.mkv")
-    monkeypatch.setattr(Reader, "__call__", lambda self, media: Found(np.full((1, 6), 1e6)))
+    monkeypatch.setattr(Reader, "__call__", lambda self, media: ExpertOutput(np.full((1, 6), 1e6)))
     extract()
     x = read(ARCHIVE / "reader.mp")["a"]
     assert x.dtype == np.float32 and (x == 1e6).all()
@@ -605,7 +609,7 @@ def test_what_is_done_is_not_done_again(films, extract):
     extract()
     whole = contents()
     out, seen = extract()
-    assert seen == {} and "11 videos, 11 of them done before" in out and contents() == whole
+    assert seen == {} and "11 videos, 11 of them already extracted" in out and contents() == whole
 
 
 def test_only_what_has_changed_is_looked_at(films, extract):
@@ -669,7 +673,7 @@ def test_one_that_is_interrupted_goes_on_and_ends_as_one_that_is_not(films, extr
     extract("--captions", "captions.json")
     whole = contents()
     shutil.rmtree("data")
-    usual = extract_experts.in_processes
+    usual = extract_experts.run_in_processes
 
     def interrupted(*args, **options):
         for i, outcome in enumerate(usual(*args, **options)):
@@ -679,10 +683,10 @@ def test_one_that_is_interrupted_goes_on_and_ends_as_one_that_is_not(films, extr
 
     looked.clear()
     with monkeypatch.context() as patched:
-        patched.setattr(extract_experts, "in_processes", interrupted)
+        patched.setattr(extract_experts, "run_in_processes", interrupted)
         arguments = ("--videos", "clips", "--name", "Mine", "--config", "config.json", "--captions", "captions.json")
         code, out, err = call(extract_experts, *arguments)
-    assert (code, err) == (130, "interrupted\n") and "the same command goes on with the videos that are left" in out
+    assert (code, err) == (130, "interrupted\n") and "the same command continues with the remaining videos" in out
     done = {name for name, _ in looked[:4]}
     _, seen = extract("--captions", "captions.json")
     assert set(seen) == set(films) - done and contents() == whole
@@ -690,7 +694,7 @@ def test_one_that_is_interrupted_goes_on_and_ends_as_one_that_is_not(films, extr
 
 def test_files_that_vanish_are_noted(films, extract, monkeypatch):
     """Before they are looked at, after that, and long before."""
-    looks = work_module.Work.look
+    looks = worker_module.Worker.extract
 
     def vanish(self, task):
         if task.id == "a":
@@ -702,7 +706,7 @@ def test_files_that_vanish_are_noted(films, extract, monkeypatch):
             films["@l#"].unlink(missing_ok=True)  # which is done
         return outcome
 
-    monkeypatch.setattr(work_module.Work, "look", vanish)
+    monkeypatch.setattr(worker_module.Worker, "extract", vanish)
     extract()
     found = {name: x["reason"] for name, x in failures().items()}
     assert found == {"a": "cannot be read (No such file or directory)", "z1": "it has vanished", "@l#": "it has vanished"}
@@ -711,7 +715,7 @@ def test_files_that_vanish_are_noted(films, extract, monkeypatch):
 
 def test_two_at_once_are_refused(films, refused, extract):
     Path("data/Mine").mkdir(parents=True)
-    with extract_experts.held(Path("data/Mine")):
+    with locked(Path("data/Mine"), ""):
         assert "data/Mine: another extraction writes there" in refused()
     extract()
 
@@ -726,7 +730,7 @@ def test_videos_that_are_in_place_already(films, extract, call):
     Path("data/Mine/videos").unlink()
     Path("clips").rename("data/Mine/videos")
     code, out, _ = call(extract_experts, *arguments)
-    assert code == 0 and "11 of them done before" in out and not Path("data/Mine/videos").is_symlink()
+    assert code == 0 and "11 of them already extracted" in out and not Path("data/Mine/videos").is_symlink()
 
 
 # ---- arguments --------------------------------------------------------------------------------------------------------
@@ -739,8 +743,8 @@ def test_videos_that_are_in_place_already(films, extract, call):
         (["--timeout", "nan"], "--timeout nan: expected numbers above 0"),
         (["--timeout", "inf"], "--timeout inf: expected numbers above 0"),
         (["--split", "80/20"], "--split 80/20: expected the shares of train, val and test"),
-        (["--splits", "splits"], "--splits: expected --captions beside it"),
-        (["--address", "auto"], "--address: expected --engine ray beside it"),
+        (["--splits", "splits"], "--splits: expected --captions with it"),
+        (["--address", "auto"], "--address: expected --engine ray with it"),
         (
             ["--experts", "scene,sene"],
             "--experts scene,sene: no 'sene' in config.json, expected some of scene, audio, reader",
@@ -758,7 +762,7 @@ def test_odd_arguments_get_one_line(films, refused, arguments, message):
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a b", "MSRVTT", "lsmdc", "a\n"])
 def test_odd_names_of_collections(films, refused, name):
-    assert "expected letters, digits, _ and -, and no published data set" in refused(name=name)
+    assert "expected letters, digits, _ and -, and not a published dataset" in refused(name=name)
 
 
 def test_folders_that_are_none(films, refused):
@@ -775,8 +779,8 @@ def test_folders_that_are_none(films, refused):
         ('{"experts": {}}', "experts: Dictionary should have at least 1 item"),
         ('{"experts": {"rgb": "rgb"}}', "experts.rgb: Input should be an object"),
         ('{"experts": {"rgb": {"extractor": "rgb", "option": {}}}}', "experts.rgb.option: Extra inputs are not permitted"),
-        ('{"experts": {"text": {"extractor": "rgb"}}}', "experts: 'text' is no name for an expert"),
-        ('{"experts": {"a/b": {"extractor": "rgb"}}}', "experts: 'a/b' is no name for an expert"),
+        ('{"experts": {"text": {"extractor": "rgb"}}}', "experts: 'text' is not a valid name of an expert"),
+        ('{"experts": {"a/b": {"extractor": "rgb"}}}', "experts: 'a/b' is not a valid name of an expert"),
         ('{"experts": {"rgb": {"extractor": "rgp"}}}', "extractor 'rgp': unknown, expected one of"),
         ('{"experts": {"x": {"extractor": "scene", "options": {"frames": 0}}}}', "option 'frames' is 0, expected a whole"),
         ('{"frames": {"rate": 0}, "experts": {"rgb": {"extractor": "rgb"}}}', "frames.rate: Input should be greater than 0"),
@@ -869,7 +873,7 @@ def test_a_signal_in_the_midst_leaves_no_process_and_nothing_half(real, undistur
     out, err = process.communicate(timeout=60)
     assert process.returncode == code
     if number != signal.SIGKILL:
-        assert err == {130: "interrupted\n", 143: "terminated\n"}[code] and "goes on with the videos that are left" in out
+        assert err == {130: "interrupted\n", 143: "terminated\n"}[code] and "continues with the remaining videos" in out
     while in_session(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert in_session(process.pid) == []
@@ -880,7 +884,7 @@ def test_a_signal_in_the_midst_leaves_no_process_and_nothing_half(real, undistur
     again = start(*real)
     out, err = again.communicate(timeout=120)
     assert (again.returncode, err) == (0, ""), err
-    assert f"12 videos, {len(done)} of them done before" in out
+    assert f"12 videos, {len(done)} of them already extracted" in out
     assert all(path.stat().st_mtime_ns == time for path, time in done.items())
     assert contents() == undisturbed
 

@@ -7,7 +7,7 @@ import logging
 import socket
 import webbrowser
 
-from misc.extractors.text import import_or_explain
+from misc.optional_packages import require_package
 from misc.searching.commands import add_place, place_of, searcher_of
 from utils.errors import InputError
 
@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         InputError: the address or the port cannot be used; what `searcher_of` raises.
     """
-    uvicorn = import_or_explain("uvicorn")
-    import_or_explain("starlette")
+    uvicorn = require_package("uvicorn")
+    require_package("starlette")
     from misc.searching.serving.app import make_app
     from misc.searching.serving.files import hide_unfinished
 
