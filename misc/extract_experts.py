@@ -26,9 +26,9 @@ from misc.extraction.training_config import make_training_config, write_training
 from misc.extraction.video_folder import VideoFolder
 from misc.extraction.worker import Worker
 from misc.extractors.text_encoders import TextEncoder, build_text_encoder
-from misc.reporting.jobs import cores
 from utils.errors import InputError, cli_command, count_text, first_names
 from utils.files import locked, remove_temporary, write_json
+from utils.jobs import count_cores
 
 MAX_SECONDS = 1e6
 
@@ -143,7 +143,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, default=DEFAULT, help="config of the extraction (default: %(default)s)")
     parser.add_argument("--experts", metavar="NAME,...", help="some experts of the config (default: all)")
     parser.add_argument("--data_dir", type=Path, help="output folder (default: data/<Name>)")
-    parser.add_argument("--workers", type=int, default=cores(), help="processes (default: one per core, %(default)s)")
+    parser.add_argument("--workers", type=int, default=count_cores(), help="processes (default: one per core, %(default)s)")
     parser.add_argument("--device", type=int, help="GPU for networks, such as 0 (default: the CPU)")
     parser.add_argument("--timeout", type=float, default=1800, help="maximum seconds per video (default: %(default)s)")
     parser.add_argument(
@@ -179,7 +179,7 @@ def main() -> None:
     if args.captions:
         check_captions(folder, args)
     encoder = build_text_encoder(settings.text, device)
-    worker = Worker(settings.model_dump_json(), device, max(1, cores() // args.workers))
+    worker = Worker(settings.model_dump_json(), device, max(1, count_cores() // args.workers))
     descriptions = worker.describe_experts(list(settings.experts))
     engine = partial(run_in_processes, worker, workers=args.workers, timeout=args.timeout)
     if args.engine == "ray":

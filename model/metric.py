@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 from utils.errors import InputError
-from utils.matrix import Matrix
 
 RECALL_LEVELS = (1, 5, 10, 50)
 # Of the similarities that are looked at together: what a core's cache can hold, and no more rows than bytes can count twos.
@@ -34,7 +33,7 @@ class NotFiniteError(InputError):
         self.row = row
 
 
-def t2v_metrics(sims: Matrix, query_masks: np.ndarray | None = None) -> dict[str, float]:
+def t2v_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None) -> dict[str, float]:
     """Metrics of text-to-video retrieval.
 
     Args:
@@ -48,7 +47,7 @@ def t2v_metrics(sims: Matrix, query_masks: np.ndarray | None = None) -> dict[str
     return summarize(t2v_ranks(sims, query_masks))
 
 
-def v2t_metrics(sims: Matrix, query_masks: np.ndarray | None = None, ties: str = "expected") -> dict[str, float]:
+def v2t_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str = "expected") -> dict[str, float]:
     """Return the metrics of video-to-text retrieval, where the rank of a video is that of its best-ranked caption.
 
     Args, Raises: as `v2t_ranks`.
@@ -56,7 +55,7 @@ def v2t_metrics(sims: Matrix, query_masks: np.ndarray | None = None, ties: str =
     return summarize(v2t_ranks(sims, query_masks, ties))
 
 
-def t2v_ranks(sims: Matrix, query_masks: np.ndarray | None = None) -> np.ndarray:
+def t2v_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None) -> np.ndarray:
     """The rank of each caption that exists, in the order of the rows; arguments and errors as in `t2v_metrics`."""
     valid = _valid_rows(sims, query_masks)
     twice = np.empty(len(valid), dtype=np.int64)  # see `_not_below`
@@ -68,7 +67,7 @@ def t2v_ranks(sims: Matrix, query_masks: np.ndarray | None = None) -> np.ndarray
     return (twice[valid] - 1) / 2
 
 
-def v2t_ranks(sims: Matrix, query_masks: np.ndarray | None = None, ties: str = "expected") -> np.ndarray:
+def v2t_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str = "expected") -> np.ndarray:
     """Return the rank (V,) of the best caption of each video; missing captions are not candidates.
 
     Args:
@@ -141,7 +140,7 @@ def _row_sums(numbers: np.ndarray) -> np.ndarray:
     return words.sum(axis=2).view(np.uint8).sum(axis=1, dtype=np.int64)
 
 
-def _each_block(sims: Matrix, work: Callable[[np.ndarray, np.ndarray, np.ndarray], None], check: bool = True) -> None:
+def _each_block(sims: np.ndarray, work: Callable[[np.ndarray, np.ndarray, np.ndarray], None], check: bool = True) -> None:
     """Call `work` for blocks of rows, small enough for a core's cache, on as many threads as torch uses.
 
     Args:
@@ -180,7 +179,7 @@ def summarize(ranks: np.ndarray) -> dict[str, float]:
     }
 
 
-def _valid_rows(sims: Matrix, query_masks: np.ndarray | None) -> np.ndarray:
+def _valid_rows(sims: np.ndarray, query_masks: np.ndarray | None) -> np.ndarray:
     """Which rows (K*V,) are of captions that exist."""
     if len(sims.shape) != 2 or 0 in sims.shape or sims.shape[0] % sims.shape[1]:
         raise InputError(f"metrics: similarities of shape {sims.shape}, expected (K*V, V)")

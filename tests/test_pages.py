@@ -44,7 +44,8 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_that_a_page_names_are_there(page):
-    for name in re.findall(r"`((?:tests|misc|model|trainer|base|utils|data_loader|logger)/[\w/.-]+\.\w+)`", page.read_text()):
+    folders = "tests|misc|model|trainer|base|utils|data_loader|logger"
+    for name in re.findall(rf"`((?:{folders})/[\w/.-]+\.\w+)`", page.read_text()):
         assert (ROOT / name).exists(), name
 
 

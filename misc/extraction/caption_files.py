@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_loader.lists import read_list
+from data_loader.readers.index_files import read_video_list
 from utils.errors import InputError
 from utils.names import match_name
 
@@ -170,7 +170,7 @@ def read_splits(
     known = {*captions, *files.values()}
     splits, left_out = {}, []
     for split in SPLITS:
-        listed = read_list(folder / f"{split}_list.txt", lambda name: _find_id(name, known, files) or name)
+        listed = read_video_list(folder / f"{split}_list.txt", lambda name: _find_id(name, known, files) or name)
         splits[split] = [video for video in listed if video in captions]
         left_out += [video for video in listed if video not in captions]
         for other in SPLITS[: SPLITS.index(split)]:

@@ -1,4 +1,4 @@
-"""Commands of this project run side by side, each with its share of the cores and its output in a file."""
+"""Commands of this project, run in parallel, each with its share of the cores and its output in a file."""
 
 import dataclasses
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from utils.interrupts import defer_signals
 from utils.progress import bar
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 POLL_SECONDS = 0.1
 
 
@@ -21,9 +21,9 @@ class Job:
     """A command.
 
     Attributes:
-        name: what it is called.
-        arguments: the script, relative to the project, and what follows it.
-        output: the file that takes what it prints.
+        name: how messages name it.
+        arguments: the script, relative to the project, and its arguments.
+        output: the file for its standard output and standard error.
     """
 
     name: str
@@ -31,44 +31,46 @@ class Job:
     output: Path
 
 
-def cores() -> int:
-    """How many cores this process may use."""
+def count_cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def run_jobs(jobs: Sequence[Job], parallel: int) -> list[str]:
-    """Run `jobs`, `parallel` at a time, and say which are done; one that fails does not stop the others.
+    """Run `jobs`, `parallel` at a time, and report each that is done; a failure does not stop the others.
 
-    An interruption is passed on to those that run, and waited for.
+    An interruption is passed on to the running jobs, whose end is then waited for.
 
     Returns:
-        A line for each that failed.
+        A line for each failure.
     """
     waiting, running, failures = list(jobs), {}, []
-    shown = bar(total=len(jobs))
+    progress = bar(total=len(jobs))
     try:
         while waiting or running:
             while waiting and len(running) < parallel:
-                with defer_signals():  # no child that nobody knows
+                with defer_signals():  # or a process could be started and not be known here
                     job = waiting.pop(0)
-                    running[job] = _start(job, max(1, cores() // parallel))
-                shown.set_postfix_str(", ".join(job.name for job in running))
+                    running[job] = _start(job, max(1, count_cores() // parallel))
+                progress.set_postfix_str(", ".join(job.name for job in running))
             time.sleep(POLL_SECONDS)
             for job, process in list(running.items()):
-                if process.poll() is not None:
-                    del running[job]
-                    shown.update()
-                    failures += _failure(job, process.returncode)
-                    done = len(jobs) - len(waiting) - len(running)
-                    shown.write(f"{done}/{len(jobs)} {job.name}: {'failed' if process.returncode else 'done'}", sys.stdout)
+                if (code := process.poll()) is None:
+                    continue
+                del running[job]
+                progress.update()
+                if code:
+                    failures.append(_describe_failure(job, code))
+                num_done = len(jobs) - len(waiting) - len(running)
+                progress.write(f"{num_done}/{len(jobs)} {job.name}: {'failed' if code else 'done'}", sys.stdout)
     finally:
         _stop(list(running.values()))
-        shown.close()
+        progress.close()
     return failures
 
 
 def _start(job: Job, threads: int) -> subprocess.Popen:
-    """The process of a job, in a session of its own, so that Ctrl-C at the terminal reaches it through `_stop` alone."""
+    """Start a job in a new session, so that Ctrl-C in the terminal reaches it only through `_stop`."""
     job.output.parent.mkdir(parents=True, exist_ok=True)
     script, *arguments = job.arguments
     with job.output.open("wb") as output:
@@ -94,9 +96,7 @@ def _stop(processes: Sequence[subprocess.Popen]) -> None:
             process.kill()
 
 
-def _failure(job: Job, code: int) -> list[str]:
-    """One line about a job that failed, with the last of its output; none about one that did not."""
-    if not code:
-        return []
+def _describe_failure(job: Job, code: int) -> str:
+    """Return a line about a job that failed, with the last line of its output."""
     lines = job.output.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]
-    return [f"{job.name}: exit code {code}, {lines[-1]}; all of it: {job.output}"]
+    return f"{job.name}: exit code {code}, {lines[-1]}; all of it: {job.output}"

@@ -1,4 +1,4 @@
-"""Evaluating a checkpoint: which split, the table, the files."""
+"""Evaluation of a checkpoint: load its weights, evaluate a split, and report the results."""
 
 import json
 import logging
@@ -16,31 +16,22 @@ from logger.results import format_table, label_leaky, write_metrics
 from model import model
 from model.published import load_weights, num_parameters
 from parse_config import ConfigParser
-from trainer.build import loader_arguments
 from trainer.distributed import get_world_size
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
 from utils.files import atomic_write
-from utils.matrix import save_npz
 
 LEAKY_WARNING = (
     "LEAKY: similarity paired-2019 tells each caption which experts its own video has; its figures are no fair results"
 )
-
-# What a checkpoint holds that memory need not, once the model has its weights.
+# Entries of a checkpoint that need no memory once the model has its weights.
 DROPPED_AFTER_LOAD = ("state_dict", "optimizer")
 
 logger = logging.getLogger(__name__)
 
 
-def evaluation_loaders(config: ConfigParser, split: str, device: torch.device) -> data_loaders.ExpertDataLoader:
-    """The batches of a whole split to evaluate."""
-    config = config.with_overrides([f"data_loader.args.split_name={split}", "data_loader.args.mini=false"])
-    return config.init("data_loader", data_loaders, training=False, **loader_arguments(config, device))
-
-
 def warn_if_leaky(config: ConfigParser) -> bool:
-    """Whether the similarity of `config` is the leaky one, with a warning if it is."""
-    leaky = config["arch"]["args"]["similarity"] == "paired-2019"
+    """Return whether `config` selects the leaky similarity, and log a warning if it does."""
+    leaky = config["arch"]["args"].get("similarity") == "paired-2019"
     if leaky:
         logger.warning(LEAKY_WARNING)
     return leaky
@@ -54,13 +45,15 @@ def evaluate_checkpoint(
     path: Path,
     device: torch.device,
 ) -> Evaluation | None:
-    """Evaluate checkpoint `state`, read from `path`, on the split of `loaders`. Its tensors are taken out of it.
+    """Evaluate a checkpoint on the split of `loaders`; None in all processes but the main one.
 
     Args:
-        net: the config's model, on `device`, which takes the weights.
+        net: the model of `config`, on `device`; its weights are replaced.
+        state: content of the checkpoint, from which the weights and the optimizer are removed to free memory.
+        path: file of the checkpoint, for error messages.
 
     Raises:
-        InputError: it is of another model.
+        InputError: the checkpoint is of another model.
     """
     load_weights(net, state, path)
     for name in DROPPED_AFTER_LOAD:
@@ -77,7 +70,7 @@ def report(
     path: Path,
     folder: Path,
 ) -> dict:
-    """Log the table of an evaluation of `net`, checkpoint `state` read from `path`, and write `<folder>/metrics.json`.
+    """Log the table of the results of checkpoint `path` and write them to `<folder>/metrics.json`.
 
     Returns:
         The content of that file.
@@ -107,28 +100,28 @@ def report(
     return content
 
 
-def save_sims(path: Path, evaluation: Evaluation, about: dict, captions: Mapping[str, Sequence[str]]) -> None:
+def save_sims(path: Path, evaluation: Evaluation, metrics: dict, caption_ids: Mapping[str, Sequence[str]]) -> None:
     """Save the similarities of an evaluation: `sims`, `query_masks`, `video_ids` (V,) and `caption_ids` (rows of `sims`,).
 
-    An id is `<video>#<n>`, where n is the position of the caption in the file from 0, `<video>` where a row stands for all
-    captions of a video, and "" where a video has no further caption.
+    The id of a caption is `<video>#<n>`, where n is its 0-based position in the file of captions. A row that stands for all
+    captions of a video has the id `<video>`, and a row without a caption "".
 
     Args:
-        about: the content of `metrics.json`, of which split, checkpoint, `leaky` and, as JSON, both environments are kept.
-        captions: the ids of the captions that were used, by video.
+        metrics: content of `metrics.json`, from which split, checkpoint, `leaky` and both environments (as JSON) are saved.
+        caption_ids: video -> ids of the captions that were used.
     """
     num_captions = evaluation.query_masks.shape[1]
-    averaged = len(evaluation.sims) < sum(map(len, captions.values()))
-    rows = ([video] if averaged else captions[video] for video in evaluation.video_ids)
-    caption_ids = [name for row in rows for name in (*row, *[""] * (num_captions - len(row)))]
+    averaged = len(evaluation.sims) < sum(map(len, caption_ids.values()))
+    rows = ([video] if averaged else caption_ids[video] for video in evaluation.video_ids)
+    padded_ids = [name for row in rows for name in (*row, *[""] * (num_captions - len(row)))]
     with atomic_write(path) as file:
-        save_npz(
+        np.savez_compressed(
             file,
             sims=evaluation.sims,
             query_masks=evaluation.query_masks,
             video_ids=np.array(evaluation.video_ids),
-            **{key: np.array(about[key]) for key in ("split", "checkpoint", "leaky")},
-            **{key: np.array(json.dumps(about[key])) for key in ("environment", "training_environment")},
-            caption_ids=np.array(caption_ids),
+            **{key: np.array(metrics[key]) for key in ("split", "checkpoint", "leaky")},
+            **{key: np.array(json.dumps(metrics[key])) for key in ("environment", "training_environment")},
+            caption_ids=np.array(padded_ids),
         )
     logger.info("similarities: %s", path)

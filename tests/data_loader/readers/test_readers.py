@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from numpy._core import multiarray, numeric
 
-from data_loader.feature_files import each_item, find_file, read_file
+from data_loader.readers import find_file, read_file, read_items
+from data_loader.readers.pickle_file import UnstreamableError
 from utils.errors import InputError
-from utils.pickle_stream import UnstreamableError
 
 ARRAYS = {
     "half": np.arange(12, dtype=np.float16).reshape(3, 4),
@@ -62,7 +62,7 @@ def by_stack_global(module, name):
 def refusal(path):
     """The message of the refusal of `path`, which names the file and is one line; item by item it is refused too."""
     with pytest.raises((InputError, UnstreamableError)):
-        each_item(path, lambda name, value: None)
+        dict(read_items(path)[1])
     with pytest.raises(InputError) as caught:
         read_file(path)
     message = str(caught.value)

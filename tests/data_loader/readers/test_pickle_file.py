@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils.pickle_memo import KEPT_BYTES
-from utils.pickle_stream import StreamingUnpickler, UnstreamableError
-from utils.safe_pickle import SafeUnpickler
+from data_loader.readers.pickle_file import StreamingUnpickler, UnstreamableError
+from utils.safe_pickle import KEPT_BYTES, SafeUnpickler
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 arrays = st.builds(
@@ -37,9 +36,7 @@ def same(x, y):
 
 
 def streamed(data):
-    items = []
-    StreamingUnpickler(io.BytesIO(data), lambda key, value: items.append((key, value))).load()
-    return dict(items)
+    return dict(StreamingUnpickler(io.BytesIO(data)).iter_items())
 
 
 @settings(deadline=None, max_examples=200)
@@ -68,8 +65,7 @@ def test_items_are_handed_over_before_the_next_is_read(protocol):
     content = {f"v{i}": np.full((1000, 8), i, "f4") for i in range(50)}
     data = pickle.dumps(content, protocol)
     file = io.BytesIO(data)
-    places = []
-    StreamingUnpickler(file, lambda key, value: places.append(file.tell() / len(data))).load()
+    places = [file.tell() / len(data) for _ in StreamingUnpickler(file).iter_items()]
     expected = (np.arange(50) + 1) / 50
     assert np.abs(places - expected).max() < 0.1  # a pickle is written in frames
 
@@ -78,9 +74,8 @@ def test_items_are_handed_over_before_the_next_is_read(protocol):
 def test_what_is_done_is_not_held(protocol):
     """Of a hundred arrays no more than a few are alive at a time."""
     content = {f"v{i}": [np.full((100, 8), i, "f4"), np.full((100, 8), -i, "f4")] for i in range(100)}
-    seen = []
-    unpickler = StreamingUnpickler(io.BytesIO(pickle.dumps(content, protocol)), lambda key, value: seen.append(key))
-    unpickler.load()
+    unpickler = StreamingUnpickler(io.BytesIO(pickle.dumps(content, protocol)))
+    seen = [key for key, _ in unpickler.iter_items()]
     held = [x for x in unpickler.memo.values() if isinstance(x, np.ndarray | list | bytes | str)]
     assert len(seen) == 100
     assert all(not isinstance(x, np.ndarray | list) and len(x) < KEPT_BYTES for x in held)

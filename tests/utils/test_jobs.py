@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from misc.reporting import jobs
-from misc.reporting.jobs import Job, run_jobs
+from utils import jobs
+from utils.jobs import Job, run_jobs
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_one_that_fails_is_named_and_the_others_go_on(job, capsys):
 
 @pytest.mark.parametrize("parallel", [1, 2, 3])
 def test_never_more_at_a_time_than_asked_for_and_cores_are_shared(job, monkeypatch, parallel):
-    monkeypatch.setattr(jobs, "cores", lambda: 6)
+    monkeypatch.setattr(jobs, "count_cores", lambda: 6)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     script = (
         "import os, pathlib, sys, time\nme = pathlib.Path('running', sys.argv[1])\nme.touch()\ntime.sleep(0.2)\n"
