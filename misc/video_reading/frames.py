@@ -32,7 +32,9 @@ class FrameSampler:
         self.first: float | None = None
         self.last: float | None = None
         self._interval, self._convert = interval, convert
-        self._step = sampling_step(sampling, length, interval)
+        shortest = max(1 / sampling.rate, length / sampling.max_frames)
+        is_film = 0 < interval <= MAX_INTERVAL
+        self._step = interval * math.ceil(shortest / interval - 1e-3) if is_film else shortest  # seconds
         self._tolerance = min(interval, self._step) / 2  # times are rounded, and jitter
         self._limit = min(sampling.max_frames, max(1, math.ceil((length - self._tolerance) / self._step)))
         self._kept: list[np.ndarray] = []
@@ -68,9 +70,3 @@ class FrameSampler:
             if isinstance(self._shown, av.VideoFrame):
                 self._shown = self._convert(self._shown)
             self._kept.append(self._shown)
-
-
-def sampling_step(sampling: Sampling, length: float, interval: float) -> float:
-    """Return the seconds between the frames that are kept; see `FrameSampler`."""
-    shortest = max(1 / sampling.rate, length / sampling.max_frames)
-    return interval * math.ceil(shortest / interval - 1e-3) if 0 < interval <= MAX_INTERVAL else shortest

@@ -47,14 +47,14 @@ class ClipTextEncoder:
         InputError: the model or its weights are not available, or its tokenizer is not CLIP's.
     """
 
-    def __init__(self, name: str, device: str):
-        self.spec, self._device = f"open_clip:{name}", device
+    def __init__(self, spec: str, name: str, device: str):
+        self.spec, self._device = spec, device
         self.feat = feature_name(self.spec)
         with _load(self.spec, name, None) as (model, _, get_tokenizer):
             self._model, self._tokenizer = model.to(device), get_tokenizer()
             if not hasattr(self._tokenizer, "eot_token_id"):
                 raise InputError(
-                    f"text encoder '{self.spec}': its tokenizer is not CLIP's, expected a model with CLIP's tokenizer"
+                    f"text encoder '{spec}': its tokenizer is not CLIP's, expected one with CLIP's tokenizer"
                 )
             self.dim = self._hidden_states(self._tokenizer([""])).shape[2]
 

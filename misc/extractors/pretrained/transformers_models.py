@@ -1,4 +1,4 @@
-"""`transformers:<name>`: models of Transformers for frames and for text; the name is a hub's, or a folder."""
+"""`transformers:<name>`: image models of Transformers; the name is a hub's, or a folder. For text see `TokenEncoder`."""
 
 from pathlib import Path
 
@@ -9,7 +9,6 @@ from misc.extractors.extractor import ExtractorContext
 from misc.extractors.frame_extractor import FrameExtractor
 from misc.extractors.pretrained.hub import describe_source, explain_load_errors, load_pretrained
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
-from misc.extractors.text_encoders import TokenEncoder
 from misc.optional_packages import require_package
 
 
@@ -51,8 +50,3 @@ class TransformersExtractor(FrameExtractor):
             has_features = hasattr(model, "get_image_features")
             has_class = any(key.split(".")[-1] == "cls_token" for key, _ in model.named_parameters())
             super().__init__(spec, prepare, network, frames, context.device)
-
-
-def build_text_encoder(name: str, device: str) -> TokenEncoder:
-    """Return the last hidden states of a language model as a text encoder."""
-    return TokenEncoder(f"transformers:{name}", name, device)

@@ -38,12 +38,12 @@ def numbers(frames):
 
 def assert_well_formed(media, sampling):
     assert media.frames.dtype == np.uint8 and media.frames.ndim == 4 and media.frames.shape[3] == 3
-    assert 0 < len(media.frames) == len(media.times) <= sampling.most
-    assert max(media.frames.shape[1:3]) <= sampling.side and min(media.frames.shape[1:3]) > 0
+    assert 0 < len(media.frames) == len(media.times) <= sampling.max_frames
+    assert max(media.frames.shape[1:3]) <= sampling.max_side and min(media.frames.shape[1:3]) > 0
     assert media.times[0] == 0 and np.isfinite(media.times).all() and (np.diff(media.times) > 0).all()
     if media.sound is not None:
         assert media.sound.dtype == np.float32 and media.sound.ndim == 1 and np.abs(media.sound).max() <= 1
-        assert 0 < len(media.sound) <= sampling.most_seconds * SAMPLE_RATE and np.isfinite(media.sound).all()
+        assert 0 < len(media.sound) <= sampling.max_seconds * SAMPLE_RATE and np.isfinite(media.sound).all()
 
 
 def refusal(path, sampling=USUAL):
@@ -184,11 +184,11 @@ def test_suffixes_of_the_same_container_and_unknown_ones(write, made, names):
 @pytest.mark.parametrize(
     ("made", "name", "expected"),
     [
-        ("a.webm", "a.mp4", "matroska,webm, expected one such as .mkv or .webm"),
-        ("a.webm", "a.AVI", "matroska,webm, expected one such as .mkv or .webm"),
-        ("a.mp4", "a.webm", "mov,mp4,m4a,3gp,3g2,mj2, expected one such as .mp4 or .m4v"),
-        ("a.mp4", "a.jpg", "mov,mp4,m4a,3gp,3g2,mj2, expected one such as .mp4 or .m4v"),
-        ("a.avi", "a.txt", "avi, expected one such as .avi or .divx"),
+        ("a.webm", "a.mp4", "matroska,webm, expected a suffix such as .mkv or .webm"),
+        ("a.webm", "a.AVI", "matroska,webm, expected a suffix such as .mkv or .webm"),
+        ("a.mp4", "a.webm", "mov,mp4,m4a,3gp,3g2,mj2, expected a suffix such as .mp4 or .m4v"),
+        ("a.mp4", "a.jpg", "mov,mp4,m4a,3gp,3g2,mj2, expected a suffix such as .mp4 or .m4v"),
+        ("a.avi", "a.txt", "avi, expected a suffix such as .avi or .divx"),
         ("a.nut", "a.mp3", "nut"),
     ],
 )
