@@ -22,7 +22,7 @@ MIN_UNREAD, MIN_OVERHEAD = 0.5, 3
 OGG_PAGE = 100  # approximate packets of an Ogg page
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Hole:
     """A stretch of time without packets.
 
@@ -77,7 +77,7 @@ class Holes:
             self._holes.append(Hole(_start(packet) - gap / 2, gap, sum(self._unread), self._has_sound, is_cut))
             self._since_hole = 0
         elif self._since_hole < self._unread.maxlen - 1:
-            self._holes[-1] = dataclasses.replace(self._holes[-1], unread=self._holes[-1].unread + unread)
+            self._holes[-1].unread += unread
         self._since_hole += 1
         if packet.stream.type == "audio":
             self._fill(_start(packet))
@@ -92,9 +92,9 @@ class Holes:
 
     def _fill(self, seconds: float) -> None:
         """Mark the holes after the last sound that sound at `seconds` fills."""
-        for i in range(self._before_last_sound, len(self._holes)):
-            if seconds < self._holes[i].middle and not self._holes[i].is_cut:
-                self._holes[i] = dataclasses.replace(self._holes[i], is_filled=True)
+        for hole in self._holes[self._before_last_sound :]:
+            if seconds < hole.middle and not hole.is_cut:
+                hole.is_filled = True
 
     def measure(self, length: float, interval: float, is_shortened: bool) -> tuple[float, float, float]:
         """Return the seconds of damage, of possible pauses of the recording, and of the film with its holes.

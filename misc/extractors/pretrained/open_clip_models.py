@@ -53,9 +53,7 @@ class ClipTextEncoder:
         with _load(self.spec, name, None) as (model, _, get_tokenizer):
             self._model, self._tokenizer = model.to(device), get_tokenizer()
             if not hasattr(self._tokenizer, "eot_token_id"):
-                raise InputError(
-                    f"text encoder '{spec}': its tokenizer is not CLIP's, expected one with CLIP's tokenizer"
-                )
+                raise InputError(f"text encoder '{spec}': its tokenizer is not CLIP's, expected one with CLIP's tokenizer")
             self.dim = self._hidden_states(self._tokenizer([""])).shape[2]
 
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
