@@ -81,7 +81,7 @@ def undisturbed(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_a_signal_in_the_midst_leaves_no_process_and_nothing_half(real, undisturbed, number, code):
+def test_a_signal_leaves_no_process_and_no_partial_file(real, undisturbed, number, code):
     """As at a terminal, where Ctrl-C reaches all processes; after the worst the command ends as one undisturbed."""
     process = start(*real, start_new_session=True)
     deadline = time.monotonic() + 120
@@ -111,7 +111,7 @@ def test_a_signal_in_the_midst_leaves_no_process_and_nothing_half(real, undistur
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_full_or_read_only_is_one_line(real):
+def test_a_full_or_read_only_disk_is_one_line(real):
     Path("data/Mine").mkdir(parents=True)
     with read_only(Path("data")):
         process = start(*real)
@@ -129,7 +129,7 @@ def test_a_disk_that_is_full_or_read_only_is_one_line(real):
 
 
 @pytest.mark.slow
-def test_a_terminal_shows_speed_and_time_left(real):
+def test_a_terminal_shows_speed_and_remaining_time(real):
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (30, 120))
     process = start(*real, stdout=theirs, stderr=theirs, stdin=theirs)
@@ -145,7 +145,7 @@ def test_a_terminal_shows_speed_and_time_left(real):
 
 
 @pytest.mark.slow
-def test_all_experts_say_nothing_of_their_own(real):
+def test_experts_print_nothing(real):
     """Libraries and decoders print nothing, and broken files are no more than lines of failures.json."""
     for video in sorted(Path("clips").iterdir())[3:]:
         video.unlink()

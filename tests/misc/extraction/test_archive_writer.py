@@ -13,7 +13,7 @@ from data_loader.experts import Expert
 from misc.extraction.shards import Shards
 
 
-def test_the_archive_has_what_the_experts_found(eleven_videos, extract):
+def test_archive_equals_expert_outputs(eleven_videos, extract):
     out, seen = extract()
     assert (
         seen == dict.fromkeys(eleven_videos, ("scene", "audio", "reader"))
@@ -43,7 +43,7 @@ def test_the_archive_has_what_the_experts_found(eleven_videos, extract):
     assert not any("Mine/symlinked-feats/text" in str(path) for path in ARCHIVE.iterdir())
 
 
-def test_the_training_reads_it(eleven_videos, extract, call):
+def test_training_reads_the_archive(eleven_videos, extract, call):
     """Captions, features and splits are those that were given, and `train.py` runs through."""
     texts = captions(eleven_videos)
     out, _ = extract("--captions", "captions.json", "--split", "60/20/20", "--seed", 5)
@@ -72,7 +72,7 @@ def test_the_training_reads_it(eleven_videos, extract, call):
     assert code == 0, err
 
 
-def test_parts_that_are_given(eleven_videos, extract):
+def test_given_splits(eleven_videos, extract):
     captions(list(eleven_videos)[:-1])
     last = list(eleven_videos)[-1]
     names = list(eleven_videos)
@@ -89,7 +89,7 @@ def test_parts_that_are_given(eleven_videos, extract):
     assert len((ARCHIVE / "all_list.txt").read_text().splitlines()) == 11
 
 
-def test_captions_of_others_are_told(eleven_videos, extract):
+def test_captions_of_unknown_videos_are_reported(eleven_videos, extract):
     Path("clips/broken.mkv").write_bytes(b"")
     captions([*eleven_videos, "nowhere", "broken"])
     out, _ = extract("--captions", "captions.json")
@@ -99,7 +99,7 @@ def test_captions_of_others_are_told(eleven_videos, extract):
     assert read(ARCHIVE / "text-toy.mp").keys() == set(eleven_videos)
 
 
-def test_captions_of_a_video_that_fails_are_not_given_to_another(extracted_tasks, extract):
+def test_captions_of_a_failed_video_are_not_given_to_another(extracted_tasks, extract):
     """v.1 has failed: v is another video."""
     film("v.mkv")
     Path("clips/v.1.mkv").write_bytes(b"")
@@ -133,7 +133,7 @@ def test_a_caption_that_names_a_file_belongs_to_it(extracted_tasks, extract, oth
         ({"a": "b"}, ["--splits", "lists"], "lists: none of 3 names is a video with captions, expected names such as 'a'"),
     ],
 )
-def test_captions_and_lists_of_no_video_are_refused_before_the_work(
+def test_captions_and_lists_of_no_video_are_refused_before_extraction(
     eleven_videos, extracted_tasks, refused, content, arguments, message
 ):
     Path("captions.json").write_text(json.dumps(content))
@@ -145,7 +145,7 @@ def test_captions_and_lists_of_no_video_are_refused_before_the_work(
     assert extracted_tasks == []
 
 
-def test_too_few_for_a_training(extracted_tasks, extract):
+def test_too_few_videos_for_training(extracted_tasks, extract):
     for i in range(3):
         film(f"{i}.mkv", i)
     captions("012")
@@ -153,7 +153,7 @@ def test_too_few_for_a_training(extracted_tasks, extract):
     assert "too few for training" in out and not Path("configs").exists()
 
 
-def test_a_config_of_somebody_is_left_alone(eleven_videos, extract):
+def test_an_existing_config_is_not_changed(eleven_videos, extract):
     captions(eleven_videos)
     extract("--captions", "captions.json")
     path = Path("configs/Mine/train-full-ce.json")

@@ -1,4 +1,4 @@
-"""Captions from CSV, JSON and JSONL, and splits: all forms that are documented, and what is said to others."""
+"""Captions from CSV, JSON and JSONL, and splits: all documented forms, and errors for others."""
 
 import json
 import unicodedata
@@ -158,7 +158,7 @@ def test_captions_that_are_not_there(tmp_path):
         (40, "50/0/50", (20, 0, 20)),
     ],
 )
-def test_parts_of_the_sizes_that_are_asked_for(number, split, sizes):
+def test_split_sizes(number, split, sizes):
     ids = [f"v{i}" for i in range(number)]
     parts = make_splits(ids, parse_split_shares(split), 3)
     assert list(parts) == list(SPLITS) and tuple(map(len, parts.values())) == sizes
@@ -166,7 +166,7 @@ def test_parts_of_the_sizes_that_are_asked_for(number, split, sizes):
     assert parts == make_splits(ids[::-1], parse_split_shares(split), 3)  # whatever their order
 
 
-def test_parts_are_random_by_seed_and_stable():
+def test_splits_are_random_by_seed_and_stable():
     ids = [f"v{i}" for i in range(1000)]
     shares = parse_split_shares("80/10/10")
     parts = make_splits(ids, shares, 0)
@@ -180,12 +180,12 @@ def test_parts_are_random_by_seed_and_stable():
 @pytest.mark.parametrize(
     "text", ["", "80", "80/20", "80/10/10/0", "a/b/c", "-80/10/10", "0/0/0", "80/10/1e1", "1000/0/0", "80 /10/10"]
 )
-def test_splits_that_are_none(text):
+def test_invalid_split_shares(text):
     with pytest.raises(InputError, match="expected the shares of train, val and test, such as 80/10/10"):
         parse_split_shares(text)
 
 
-def test_lists_that_are_given(tmp_path):
+def test_given_lists(tmp_path):
     captions = dict.fromkeys("abcdef")
     for part, listed in {"train": "a b x", "val": "c", "test": "y e d"}.items():
         (tmp_path / f"{part}_list.txt").write_text("\n".join(listed.split()))

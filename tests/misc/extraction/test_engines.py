@@ -1,4 +1,4 @@
-"""Many videos at once: what comes of them, of those that kill their process or take too long, and that nothing is left."""
+"""Extraction in processes and on Ray: results, failures, time limits, and no remaining processes."""
 
 import os
 import signal
@@ -17,8 +17,8 @@ from misc.extraction.worker import ExtractionResult, ExtractionTask, Worker
 from misc.extractors.extractor import EXTRACTORS
 
 
-class Mishaps:
-    """Work in whose midst what the name of a video says happens."""
+class FailingWorker:
+    """A worker that fails as the name of a video says."""
 
     def extract(self, task):
         match task.id.rstrip("0123456789"):
@@ -39,7 +39,7 @@ def tasks(*names):
 
 
 def children():
-    """The processes below this one, but for those that Python itself keeps."""
+    """Return the child processes of this one, without those of Python itself."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -52,7 +52,7 @@ def children():
     return found
 
 
-def assert_mishaps_are_told(outcomes, names, slow):
+def assert_failures_are_reported(outcomes, names, slow):
     assert sorted(outcome.task.id for outcome in outcomes) == sorted(names)  # each once
     failures = {outcome.task.id: outcome.failure for outcome in outcomes if outcome.failure}
     assert failures.keys() == {"exits1", "killed1", "slow1", "bad1"}
@@ -64,14 +64,14 @@ def assert_mishaps_are_told(outcomes, names, slow):
 NAMES = ["a1", "exits1", "a2", "a3", "killed1", *(f"b{i}" for i in range(8)), "slow1", "bad1", "c1", "c2", "c3"]
 
 
-def test_a_video_that_kills_its_process_or_takes_too_long_fails_alone():
+def test_a_video_that_kills_its_process_or_times_out_fails_alone():
     before = children()
-    found = list(run_in_processes(Mishaps(), tasks(*NAMES), 2, 4))
-    assert_mishaps_are_told(found, NAMES, "it took longer than 4 s (--timeout)")
+    found = list(run_in_processes(FailingWorker(), tasks(*NAMES), 2, 4))
+    assert_failures_are_reported(found, NAMES, "it took longer than 4 s (--timeout)")
     assert children() == before
 
 
-def test_videos_are_given_out_as_they_are_asked_for_and_the_end_of_asking_ends_all():
+def test_videos_are_scheduled_on_demand_and_closing_ends_all_processes():
     before, given = children(), []
 
     def endless():
@@ -79,19 +79,19 @@ def test_videos_are_given_out_as_they_are_asked_for_and_the_end_of_asking_ends_a
             given.append(i)
             yield from tasks(f"{'slow' if i > 5 else 'a'}{i}")
 
-    outcomes = run_in_processes(Mishaps(), endless(), 2, 60)
+    outcomes = run_in_processes(FailingWorker(), endless(), 2, 60)
     assert next(outcomes).failure is None and len(children()) > len(before)
     outcomes.close()
     assert len(given) <= 2 * engines.QUEUED + 1 and children() == before
 
 
 def test_nothing_to_do():
-    assert list(run_in_processes(Mishaps(), [], 2, 4)) == []
+    assert list(run_in_processes(FailingWorker(), [], 2, 4)) == []
 
 
 @pytest.fixture
 def ray():
-    """Ray's processes have this module."""
+    """Make this module available in processes of Ray."""
     ray = pytest.importorskip("ray")
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     yield ray
@@ -100,16 +100,16 @@ def ray():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
-def test_mishaps_with_ray(ray):
-    found = list(run_on_ray(Mishaps(), tasks(*NAMES), 2, 4))
-    assert_mishaps_are_told(found, NAMES, "it took longer than 4 s (--timeout)")
+def test_failures_with_ray(ray):
+    found = list(run_on_ray(FailingWorker(), tasks(*NAMES), 2, 4))
+    assert_failures_are_reported(found, NAMES, "it took longer than 4 s (--timeout)")
     assert not ray.is_initialized()
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_engines_give_equal_arrays(ray, tmp_path):
-    """All experts, also where a process has heard others before; and a file that is none."""
+    """Compare all experts on several videos, and an invalid file."""
     experts = tuple(EXTRACTORS)
     said = ("the football team has won the game", "this is a story about a small dog", "the man and the woman are at home")
     work = Worker(Settings(experts={name: {"extractor": name} for name in experts}).model_dump_json(), "cpu", 1)

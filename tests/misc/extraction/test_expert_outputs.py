@@ -12,7 +12,7 @@ import train as train_command
 from misc.extractors.extractor import ExpertOutput
 
 
-def test_none_that_can_be_used(extracted_tasks, refused):
+def test_no_usable_file(extracted_tasks, refused):
     Path("clips").mkdir()
     assert "clips: no video files, expected some (links to folders are not followed)" in refused()
     Path("clips/a.txt").write_text("none")
@@ -22,7 +22,7 @@ def test_none_that_can_be_used(extracted_tasks, refused):
     assert failures().keys() == {"a"} and not ARCHIVE.exists()
 
 
-def test_an_expert_that_fails_fails_its_video_alone(eleven_videos, extract, monkeypatch):
+def test_a_failing_expert_fails_only_its_video(eleven_videos, extract, monkeypatch):
     def strange(self, media):
         if media.frames.mean() > 128:
             raise ValueError("strange\nvideo \x1b[2J")
@@ -36,7 +36,7 @@ def test_an_expert_that_fails_fails_its_video_alone(eleven_videos, extract, monk
     assert sorted((ARCHIVE / "all_list.txt").read_text().splitlines()) == sorted(set(eleven_videos) - bright)
 
 
-def test_what_training_counts_as_missing_is_not_counted_as_found(extracted_tasks, extract, call):
+def test_features_that_training_treats_as_missing_are_not_counted(extracted_tasks, extract, call):
     """The flow of still pictures is zeros, which a training takes for none."""
     moving = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), np.uint8)
     for i in range(5):
@@ -56,7 +56,7 @@ def test_what_training_counts_as_missing_is_not_counted_as_found(extracted_tasks
     assert "val: 1 video, 2 captions; experts: flow 0 (0.0%)" in log
 
 
-def test_zeros_of_any_expert_are_none(extracted_tasks, extract, monkeypatch):
+def test_zero_features_are_missing(extracted_tasks, extract, monkeypatch):
     film("a.mkv", 1, sound=False)
     monkeypatch.setattr(
         Reader, "__call__", lambda self, media: ExpertOutput(np.full((2, 6), 1e-9), ["word"])
@@ -66,7 +66,7 @@ def test_zeros_of_any_expert_are_none(extracted_tasks, extract, monkeypatch):
 
 
 @pytest.mark.parametrize("features", [np.zeros((2, 5)), np.zeros(6), np.full((2, 6), np.nan)])
-def test_features_that_are_none_are_not_kept(extracted_tasks, extract, monkeypatch, features):
+def test_invalid_features_are_not_stored(extracted_tasks, extract, monkeypatch, features):
     film("a.mkv"), film("b.mkv", 1)
     monkeypatch.setattr(
         Reader, "__call__", lambda self, media: ExpertOutput(features) if media.frames.mean() > 128 else None
@@ -75,7 +75,7 @@ def test_features_that_are_none_are_not_kept(extracted_tasks, extract, monkeypat
     assert "expected (T, 6)" in failures()["b"]["reason"] and failures().keys() == {"b"}
 
 
-def test_large_features_are_kept_in_more_bits(extracted_tasks, extract, monkeypatch):
+def test_large_features_are_stored_in_float32(extracted_tasks, extract, monkeypatch):
     film("a.mkv")
     monkeypatch.setattr(Reader, "__call__", lambda self, media: ExpertOutput(np.full((1, 6), 1e6)))
     extract()

@@ -24,17 +24,17 @@ import pytest
         (["--config", "nowhere.json"], "nowhere.json: not found, expected the config of an extraction"),
     ],
 )
-def test_odd_arguments_get_one_line(films, refused, arguments, message):
+def test_invalid_arguments_are_one_line(films, refused, arguments, message):
     assert message in refused(*arguments)
     assert not Path("data").exists()
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a b", "MSRVTT", "lsmdc", "a\n"])
-def test_odd_names_of_collections(films, refused, name):
+def test_invalid_names_of_collections(films, refused, name):
     assert "expected letters, digits, _ and -, and not a published dataset" in refused(name=name)
 
 
-def test_folders_that_are_none(films, refused):
+def test_invalid_folders(films, refused):
     for videos in ("nowhere", "clips/a.mkv"):
         assert f"{videos}: no such folder, expected one with video files" in refused(videos=videos)
 
@@ -60,7 +60,7 @@ def test_folders_that_are_none(films, refused):
         ('{"fps": 3, "experts": {"rgb": {"extractor": "rgb"}}}', "fps: Extra inputs are not permitted"),
     ],
 )
-def test_odd_configs_get_one_line(films, refused, content, message):
+def test_invalid_configs_are_one_line(films, refused, content, message):
     Path("config.json").write_text(content)
     assert message in (line := refused()) and ("config.json: " in line or "extractor '" in line)
     assert not Path("data").exists()

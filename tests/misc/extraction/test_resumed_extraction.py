@@ -11,14 +11,14 @@ from misc.extraction import worker as worker_module
 from utils.files import TEMPORARY, locked
 
 
-def test_what_is_done_is_not_done_again(eleven_videos, extract):
+def test_extracted_videos_are_not_extracted_again(eleven_videos, extract):
     extract()
     whole = contents()
     out, seen = extract()
     assert seen == {} and "11 videos, 11 of them already extracted" in out and contents() == whole
 
 
-def test_only_what_has_changed_is_looked_at(eleven_videos, extract):
+def test_only_changed_videos_are_extracted(eleven_videos, extract):
     extract()
     film("a.mkv", 1)
     film("new.mkv", 3)
@@ -29,7 +29,7 @@ def test_only_what_has_changed_is_looked_at(eleven_videos, extract):
     assert "z1" not in (ARCHIVE / "all_list.txt").read_text().splitlines()
 
 
-def test_a_new_expert_and_new_options_are_all_that_is_extracted(eleven_videos, extract):
+def test_only_new_experts_and_options_are_extracted(eleven_videos, extract):
     extract("--experts", "scene, reader")
     scene = (ARCHIVE / "scene.mp").read_bytes()
     assert not (ARCHIVE / "audio.mp").exists()
@@ -43,7 +43,7 @@ def test_a_new_expert_and_new_options_are_all_that_is_extracted(eleven_videos, e
     assert (ARCHIVE / "scene.mp").read_bytes() == scene
 
 
-def test_what_a_killed_extraction_left_is_swept(eleven_videos, extract):
+def test_temporary_files_of_a_killed_extraction_are_removed(eleven_videos, extract):
     extract()
     shard = next(Path("data/Mine/extracted").rglob("*.npz"))
     left = [path.with_name(TEMPORARY.format(name=path.name, writer="killed")) for path in (shard, ARCHIVE / "rgb.mp")]
@@ -54,7 +54,7 @@ def test_what_a_killed_extraction_left_is_swept(eleven_videos, extract):
     assert contents(Path("data/Mine")).keys() == before.keys() - {path.relative_to("data/Mine").as_posix() for path in left}
 
 
-def test_what_failed_is_tried_again(eleven_videos, extract):
+def test_failed_videos_are_tried_again(eleven_videos, extract):
     Path("clips/late.mkv").touch()
     extract()
     assert failures().keys() == {"late"}
@@ -63,7 +63,7 @@ def test_what_failed_is_tried_again(eleven_videos, extract):
     assert set(seen) == {"late"} and failures() == {}
 
 
-def test_what_is_damaged_is_done_again(eleven_videos, extract):
+def test_damaged_shards_are_extracted_again(eleven_videos, extract):
     extract()
     whole = contents()
     paths = sorted(Path("data/Mine/extracted").rglob("*.npz"))
@@ -74,9 +74,7 @@ def test_what_is_damaged_is_done_again(eleven_videos, extract):
     assert len(seen) == 3 and contents() == whole
 
 
-def test_one_that_is_interrupted_goes_on_and_ends_as_one_that_is_not(
-    eleven_videos, extract, call, extracted_tasks, monkeypatch
-):
+def test_an_interrupted_extraction_resumes_with_the_same_result(eleven_videos, extract, call, extracted_tasks, monkeypatch):
     captions(eleven_videos)
     extract("--captions", "captions.json")
     whole = contents()
@@ -100,7 +98,7 @@ def test_one_that_is_interrupted_goes_on_and_ends_as_one_that_is_not(
     assert set(seen) == set(eleven_videos) - done and contents() == whole
 
 
-def test_files_that_vanish_are_noted(eleven_videos, extract, monkeypatch):
+def test_vanished_files_are_listed(eleven_videos, extract, monkeypatch):
     """Before they are looked at, after that, and long before."""
     looks = worker_module.Worker.extract
 
@@ -121,14 +119,14 @@ def test_files_that_vanish_are_noted(eleven_videos, extract, monkeypatch):
     assert sorted((ARCHIVE / "all_list.txt").read_text().splitlines()) == sorted(eleven_videos.keys() - found.keys())
 
 
-def test_two_at_once_are_refused(eleven_videos, refused, extract):
+def test_two_extractions_at_once_are_refused(eleven_videos, refused, extract):
     Path("data/Mine").mkdir(parents=True)
     with locked(Path("data/Mine"), ""):
         assert "data/Mine: another extraction writes there" in refused()
     extract()
 
 
-def test_videos_that_are_in_place_already(eleven_videos, extract, call):
+def test_videos_in_the_data_folder(eleven_videos, extract, call):
     """`--videos data/Mine/videos`, be it a folder or the link that was made before."""
     extract()
     arguments = ("--videos", "data/Mine/videos", "--name", "Mine", "--config", "config.json")

@@ -1,4 +1,4 @@
-"""What is kept of each video: whole, or taken for nothing."""
+"""Shards of extracted videos: read as written, or not at all if damaged."""
 
 import os
 
@@ -44,7 +44,7 @@ def assert_equal_found(one, other):
             assert x.words == y.words and x.features.dtype == y.features.dtype and np.array_equal(x.features, y.features)
 
 
-def test_it_gives_back_what_it_was_given(shards, video):
+def test_a_shard_is_read_as_written(shards, video):
     names = ["a", "sub/b c", 'quote"%d', "é/猫", "x" * 200, "about"]
     for i, name in enumerate(names):
         keep(shards, video, {"rgb": ExpertOutput(np.full((1, 2), i, np.float16)), "ocr": None}, name=name)
@@ -54,7 +54,7 @@ def test_it_gives_back_what_it_was_given(shards, video):
     assert shards.read("b") is None and shards.missing_experts("b", video, SETTINGS) == ("rgb", "ocr")
 
 
-def test_warnings_are_kept_until_the_video_is_looked_at_again(shards, video):
+def test_warnings_are_kept_until_the_next_extraction(shards, video):
     for warnings in ((), ("sound is left out",), ()):
         shards.write(
             ExtractionResult(ExtractionTask("a", video, ("rgb",)), {"rgb": FOUND["rgb"]}, warnings=warnings), SETTINGS
@@ -62,7 +62,7 @@ def test_warnings_are_kept_until_the_video_is_looked_at_again(shards, video):
         assert shards.read("a").warnings == list(warnings)
 
 
-def test_experts_are_added_and_those_of_another_recipe_are_missing(shards, video):
+def test_experts_are_added_and_experts_of_another_recipe_are_missing(shards, video):
     keep(shards, video, {"rgb": FOUND["rgb"]})
     assert shards.missing_experts("a", video, SETTINGS) == ("ocr",)
     keep(shards, video, {"ocr": FOUND["ocr"]})
@@ -84,12 +84,12 @@ def test_experts_are_added_and_those_of_another_recipe_are_missing(shards, video
         {"text": "x"},
     ],
 )
-def test_all_that_features_depend_on_is_in_their_recipe(change):
+def test_a_recipe_has_everything_that_features_depend_on(change):
     other = Settings(**(SETTINGS.model_dump() | change))
     assert all(other.recipe(name) != SETTINGS.recipe(name) for name in SETTINGS.experts)
 
 
-def test_a_file_that_has_changed_is_looked_at_anew(shards, video):
+def test_a_changed_file_is_extracted_again(shards, video):
     keep(shards, video, FOUND)
     for change in (lambda: video.write_bytes(b"other film"), lambda: os.utime(video, ns=(0, 10**18))):
         change()
@@ -100,7 +100,7 @@ def test_a_file_that_has_changed_is_looked_at_anew(shards, video):
     assert shards.read("a").source == file_identity(video)
 
 
-def test_one_that_is_damaged_is_nothing(shards, video):
+def test_a_damaged_shard_is_not_read(shards, video):
     """Cut off anywhere, or with bytes changed: what is read is what was written, or nothing."""
     keep(shards, video, FOUND)
     (path,) = shards.folder.rglob("*.npz")
@@ -118,7 +118,7 @@ def test_one_that_is_damaged_is_nothing(shards, video):
     assert_equal_found(shards.read("a").outputs, FOUND)
 
 
-def test_one_of_another_video_is_nothing(shards, video):
+def test_a_shard_of_another_video_is_not_read(shards, video):
     keep(shards, video, FOUND)
     keep(shards, video, FOUND, name="b")
     one, other = shards.folder.rglob("*.npz")

@@ -14,7 +14,7 @@ from misc.extraction.shards import Shards
 from utils.visualizer.videos import find_videos
 
 
-def test_files_that_cannot_be_used_are_noted_with_the_reason(extracted_tasks, extract):
+def test_unusable_files_are_listed_with_the_reason(extracted_tasks, extract):
     film("good.mkv")
     film("same.mkv")
     film("same.avi", 1)
@@ -61,7 +61,7 @@ def test_names_in_nfd_are_ids_in_nfc(extracted_tasks, extract):
     assert extract("--captions", "captions.json", "--splits", ".")[1].keys() <= {"é"}
 
 
-def test_a_file_of_captions_in_another_form_is_not_taken_for_a_video(extracted_tasks, extract):
+def test_a_caption_file_in_another_unicode_form_is_not_a_video(extracted_tasks, extract):
     film("a.mkv")
     Path("clips", unicodedata.normalize("NFD", "é.csv")).write_text("video,caption\na,x\n")
     Path("clips", unicodedata.normalize("NFC", "é.csv")).write_text("video,caption\na,x\n")
@@ -78,7 +78,7 @@ def test_files_whose_names_differ_only_in_their_unicode_form(extracted_tasks, ex
     assert failures() == {second: {"file": second, "reason": reason}}
 
 
-def test_what_damage_costs_is_noted(extracted_tasks, extract):
+def test_damaged_parts_are_listed(extracted_tasks, extract):
     """Videos of which a part cannot be used: the reason stays when they are not looked at again."""
     film("good.mkv")
     damage(film("sound.mp4", 1), "audio", range(1, 5), size=None)
@@ -96,7 +96,7 @@ def test_what_damage_costs_is_noted(extracted_tasks, extract):
     assert list(seen) == ["sound"] and json.loads(Path("data/Mine/warnings.json").read_text()) == {}
 
 
-def test_hostile_and_broken_videos_are_noted_and_the_rest_goes_on(extracted_tasks, extract):
+def test_hostile_and_broken_videos_are_listed_and_the_others_extracted(extracted_tasks, extract):
     """Cut off, of no bytes, a wrong suffix, 0 frames a second, 100,000 x 1 pixels, sound alone."""
     good = film("good.mkv").read_bytes()
     folder = Path("clips")
@@ -124,7 +124,7 @@ def test_hostile_and_broken_videos_are_noted_and_the_rest_goes_on(extracted_task
     }
 
 
-def test_of_two_files_of_one_name_the_one_that_a_page_plays_is_looked_at(extracted_tasks, extract):
+def test_of_files_with_one_name_the_one_that_a_page_plays_is_extracted(extracted_tasks, extract):
     for suffix in ("avi", "mkv", "mp4", "MOV"):
         film(f"same.{suffix}")
     extract()

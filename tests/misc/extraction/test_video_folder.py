@@ -11,7 +11,7 @@ from extracting import ARCHIVE, captions, failures, film
 from misc.extraction.shards import Shards
 
 
-def test_nothing_of_before_is_left_in_the_archive(eleven_videos, extract):
+def test_nothing_old_remains_in_the_archive(eleven_videos, extract):
     """Fewer experts, a video that is gone, and no captions any more."""
     captions(eleven_videos)
     extract("--captions", "captions.json")
@@ -25,7 +25,7 @@ def test_nothing_of_before_is_left_in_the_archive(eleven_videos, extract):
     assert gone not in sum(listed.values(), []) and len(sum(listed.values(), [])) == len(eleven_videos) - 1
 
 
-def test_a_cluster_that_cannot_be_reached_is_one_line(eleven_videos, refused, monkeypatch):
+def test_an_unreachable_cluster_is_one_line(eleven_videos, refused, monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -35,7 +35,7 @@ def test_a_cluster_that_cannot_be_reached_is_one_line(eleven_videos, refused, mo
     assert line in refused("--engine", "ray")
 
 
-def test_what_lies_beside_a_video_does_not_take_its_place(extracted_tasks, extract):
+def test_files_beside_a_video_do_not_replace_it(extracted_tasks, extract):
     """Pictures, subtitles and notes of the same name, as programs that fetch videos leave them."""
     video = film("a.mkv")
     for suffix in ("jpg", "json", "srt", "txt", "aac", "html"):
@@ -49,7 +49,7 @@ def test_what_lies_beside_a_video_does_not_take_its_place(extracted_tasks, extra
     assert "6 files skipped, not videos: 1 .aac, 1 .html, 1 .jpg, 1 .json, 1 .srt, 1 .txt\n" in out
 
 
-def test_what_is_plainly_no_video_is_counted_once(extracted_tasks, extract):
+def test_files_that_are_not_videos_are_counted(extracted_tasks, extract):
     """As cameras, desktops and people leave it; whatever else is there is judged by its content."""
     film("good.mkv")
     beside = ["1.JPG", "2.jpg", "sub/3.jpg", "README.txt", "README", "Thumbs.db", "desktop.ini", "good.srt", "song.mp3"]
@@ -79,7 +79,7 @@ def test_animated_pictures_are_videos(extracted_tasks, extract):
     assert list(seen) == ["moving"] and failures() == {}
 
 
-def test_configs_of_own_data_do_not_dirty_git(extracted_tasks, extract):
+def test_generated_configs_are_ignored_by_git(extracted_tasks, extract):
     def untracked():
         return git("ls-files", "--others", "--exclude-standard", "configs").split()
 
