@@ -78,7 +78,7 @@ def test_audio_is_loudest_at_the_pitch(pitch):
 def test_words_without_a_vector_are_left_out():
     vectors = {"stop": np.ones(3), "exit": np.zeros(3)}
     assert np.array_equal(experts.word_features(["stop", "unknown", "exit"], vectors), [[1, 1, 1], [0, 0, 0]])
-    assert experts.word_features(["unknown"], vectors) is None and experts.words([], vectors) is None
+    assert experts.word_features(["unknown"], vectors) is None and experts.word_features([], vectors) is None
 
 
 def test_faces_are_found_in_decoded_clips_where_they_were_drawn(tmp_path):
