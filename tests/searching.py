@@ -91,7 +91,7 @@ class StubEncoder:
 def stub_encoder(monkeypatch):
     """Text encoder "stub", and "other" with word vectors that do not fit."""
     encoders = {"stub": StubEncoder(), "other": StubEncoder("other", "elsewhere", 12)}
-    monkeypatch.setattr("misc.extractors.text.text_encoder", lambda spec, device="cpu": encoders[spec])
+    monkeypatch.setattr("misc.extractors.text_encoders.build_text_encoder", lambda spec, device="cpu": encoders[spec])
 
 
 def write_checkpoint(path, config, seed=0, **switches):
