@@ -94,7 +94,7 @@ class StubEncoder:
 def stub_encoder(monkeypatch):
     """Install text encoders "stub", and "other", whose word vectors do not fit."""
     encoders = {"stub": StubEncoder(), "other": StubEncoder("other", "elsewhere", 12)}
-    monkeypatch.setattr("misc.extractors.text.text_encoder", lambda spec, device="cpu": encoders[spec])
+    monkeypatch.setattr("misc.extractors.text_encoders.build_text_encoder", lambda spec, device="cpu": encoders[spec])
 
 
 def write_checkpoint(path, config, seed=0, **switches):

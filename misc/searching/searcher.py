@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from misc.extractors import text as text_encoders
+from misc.extractors import text_encoders
 from misc.searching.collection import Collection
 from misc.searching.embedding import EmbeddedCaptions, Embedder
 from misc.searching.patterns import as_query
@@ -138,7 +138,7 @@ class Searcher:
                 f"{self._collection.folder}: no extraction.json that names the text encoder, expected --encoder SPEC, "
                 f"one with the checkpoint's word vectors '{self._embedder.text_feat}'"
             )
-        encoder = text_encoders.text_encoder(spec, str(self._embedder.device))
+        encoder = text_encoders.build_text_encoder(spec, str(self._embedder.device))
         if (encoder.feat, encoder.dim) != (self._embedder.text_feat, self._embedder.text_dim):
             raise InputError(
                 f"text encoder '{spec}': word vectors '{encoder.feat}' of dimension {encoder.dim}, expected "

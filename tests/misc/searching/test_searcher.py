@@ -37,7 +37,7 @@ def evaluated(collection, call, monkeypatch):
             video, _, k = text.partition("#")
             return archive.text[video][int(k)].astype(np.float32)
 
-    monkeypatch.setattr("misc.extractors.text.text_encoder", lambda spec, device="cpu": Captions())
+    monkeypatch.setattr("misc.extractors.text_encoders.build_text_encoder", lambda spec, device="cpu": Captions())
 
     def evaluated(checkpoint, *arguments):
         code, _, err = call(test_command, "--resume", checkpoint, "--split", "test", "--save_sims", "sims.npz", *arguments)
