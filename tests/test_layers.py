@@ -16,8 +16,8 @@ ALLOWED = {
     "trainer": BASE | {"model", "data_loader", "logger", "trainer"},
 }
 PROJECT = {*ALLOWED, "misc", "figs", "train", "test"}
-# Must vanish: whoever mends one of these takes it out of the list.
-UPWARD = ("logger/tensorboard.py", "utils/visualizer/content.py", "utils/visualizer/visualizer.py")
+# Must vanish: whoever fixes it takes it out of the list.
+UPWARD = ("logger/tensorboard.py",)
 FILES = [
     path.relative_to(ROOT).as_posix()
     for layer in ALLOWED

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from model.linear import recycle_gradients
 from trainer.evaluation import to_device
 from utils.errors import InputError
 
@@ -114,7 +113,7 @@ class TrainingSteps:
         place = i % self.accumulate
         together = min(self.accumulate, number - i + place)
         if place == 0:
-            recycle_gradients(self.model)
+            self.optimizer.zero_grad()
         loss = self._loss(batch)
         if self.device.type == "cpu" and not torch.isfinite(loss):
             raise self.failure(batch, i, number)
