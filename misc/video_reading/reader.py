@@ -15,9 +15,10 @@ from misc.video_reading.formats import (
 )
 from misc.video_reading.frames import FrameSampler
 from misc.video_reading.media import Media, Sampling, VideoError
+from misc.video_reading.packets import Packets
 from misc.video_reading.picture import MAX_PIXELS, PictureConverter
 from misc.video_reading.sound import SoundReader
-from misc.video_reading.timeline import Clock, Packets, Timeline
+from misc.video_reading.timeline import Clock, Timeline
 from misc.video_reading.tracks import (
     TrackDecoder,
     choose_picture_track,
@@ -160,6 +161,8 @@ class _VideoFile:
             warnings.append(f"{damaged:.1f} of {length:.1f} s are missing")
         if paused:
             warnings.append(f"{paused:.1f} of {length:.1f} s have neither pictures nor sound")
+        if timeline.num_invalid_times:
+            warnings.append(f"{timeline.num_invalid_times} packets have damaged times")
         if timeline.has_late_tracks:
             warnings.append("a track that begins late is left out")
         return warnings

@@ -3,15 +3,14 @@
 import dataclasses
 from array import array
 from collections import Counter
-from collections.abc import Iterator
 
 import av
 import numpy as np
 from av.stream import Disposition
 
-from misc.video_reading.formats import TRUNCATED, can_jump_ahead
+from misc.video_reading.formats import can_jump_ahead
 from misc.video_reading.holes import Holes
-from misc.video_reading.media import VideoError
+from misc.video_reading.packets import Packets
 
 MAX_JITTER = 0.1  # seconds that a key packet may be presented before the packets in front of it
 # Seconds that another packet may be decoded before the one in front of it. The time of presentation does not help: pictures
@@ -20,46 +19,6 @@ MAX_REORDERING = 10
 # Seconds between packets, in formats whose clock may jump: more is a jump. Beside sound, a still picture makes no such gap.
 MAX_PAUSE, MAX_STILL = 4, 600
 MAX_MEASURED = 1 << 16  # pictures from which the usual interval is measured
-MAX_ERRORS = 20  # consecutive errors, without a packet between them
-
-
-class Packets:
-    """The packets of a file, including those after a damaged part.
-
-    Packets that PyAV adds at the end to flush decoders are left out, and those of tracks that FFmpeg did not find when it
-    opened the file.
-
-    Attributes:
-        end: bytes of the file until the end of the last packet.
-        has_late_tracks: there are packets of tracks that FFmpeg did not find when it opened the file.
-    """
-
-    def __init__(self, container: "av.container.InputContainer"):
-        self.end, self.has_late_tracks = 0, False
-        self._container = container
-
-    def __iter__(self) -> Iterator[av.Packet]:
-        """Yield the packets in the order of the file.
-
-        Raises:
-            VideoError: less than 1 - `TRUNCATED` of the file can be read.
-        """
-        errors = 0
-        while True:
-            try:
-                for packet in self._container.demux():
-                    if packet.size or packet.pts is not None or packet.dts is not None:
-                        errors, self.end = 0, max(self.end, (packet.pos or 0) + packet.size)
-                        yield packet
-                return
-            except IndexError:  # raised by PyAV for a packet of an unknown track; the next packet can be read
-                self.has_late_tracks = True
-            except av.FFmpegError as error:
-                errors += 1
-                if errors == MAX_ERRORS:
-                    if self.end < (1 - TRUNCATED) * self._container.size:
-                        raise VideoError(f"it cannot be read to its end ({error.strerror})") from None
-                    return
 
 
 class Clock:
@@ -152,7 +111,7 @@ class Timeline:
         file_start, file_end: start and end of all tracks.
         packets: track index -> number of packets.
         read_bytes: bytes of the file until the end of the last packet.
-        has_late_tracks: see `Packets`.
+        has_late_tracks, num_invalid_times: see `Packets`.
     """
 
     holes: Holes
@@ -166,6 +125,7 @@ class Timeline:
     packets: Counter[int] = dataclasses.field(default_factory=Counter)
     read_bytes: int = 0
     has_late_tracks: bool = False
+    num_invalid_times: int = 0
 
     @classmethod
     def measure(cls, container: "av.container.InputContainer", video: "av.video.stream.VideoStream") -> "Timeline":
@@ -176,6 +136,11 @@ class Timeline:
         packets = Packets(container)
         for packet in packets:
             timeline.packets[packet.stream_index] += 1
+            if packets.num_invalid_times > timeline.num_invalid_times:
+                timeline.num_invalid_times = packets.num_invalid_times
+                timeline.pictures += packet.stream_index == video.index
+                timeline.holes.skip(packet)
+                continue
             duration = float((packet.duration or 0) * packet.time_base)
             seconds = timeline._measure_packet(packet, clock)
             if packet.stream_index == video.index and not packet.is_discard:

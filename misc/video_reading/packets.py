@@ -1,0 +1,111 @@
+"""The packets of a video file, without times that cannot be right."""
+
+from collections import deque
+from collections.abc import Iterator
+
+import av
+import numpy as np
+
+from misc.video_reading.formats import TRUNCATED
+from misc.video_reading.media import VideoError
+
+MAX_ERRORS = 20  # consecutive errors, without a packet between them
+# A damaged time: packets jump by more than so many seconds and usual intervals, and those of the same track return within so
+# many packets. Pictures that are stored before others which are shown earlier do not jump as far.
+MIN_JUMP, MIN_JUMP_INTERVALS, MAX_JUMPING = 0.5, 20, 16
+LOOKAHEAD = 32  # packets of the same track
+MAX_WAITING = 128  # packets of all tracks
+
+
+class Packets:
+    """The packets of a file, including those after a damaged part.
+
+    Packets that PyAV adds at the end to flush decoders are left out, and those of tracks that FFmpeg did not find when it
+    opened the file. Packets whose time is damaged have none.
+
+    Attributes:
+        end: bytes of the file until the end of the last packet.
+        has_late_tracks: there are packets of tracks that FFmpeg did not find when it opened the file.
+        num_invalid_times: packets whose time was removed.
+    """
+
+    def __init__(self, container: "av.container.InputContainer"):
+        self.end, self.has_late_tracks, self.num_invalid_times = 0, False, 0
+        self._container = container
+
+    def __iter__(self) -> Iterator[av.Packet]:
+        """Yield the packets in the order of the file.
+
+        Raises:
+            VideoError: less than 1 - `TRUNCATED` of the file can be read.
+        """
+        waiting: deque[av.Packet] = deque()  # of all tracks, in the order of the file
+        tracks: dict[int, _Times] = {}
+        for packet in self._read():
+            waiting.append(packet)
+            tracks.setdefault(packet.stream_index, _Times()).append(packet)
+            while len(waiting) > MAX_WAITING or len(tracks[waiting[0].stream_index]) > LOOKAHEAD:
+                yield self._check(waiting.popleft(), tracks)
+        while waiting:
+            yield self._check(waiting.popleft(), tracks)
+
+    def _check(self, packet: av.Packet, tracks: "dict[int, _Times]") -> av.Packet:
+        is_damaged = tracks[packet.stream_index].is_next_damaged()
+        if is_damaged and packet.stream.type in ("video", "audio"):  # times of subtitles may be anything
+            packet.pts = packet.dts = None
+            self.num_invalid_times += 1
+        return packet
+
+    def _read(self) -> Iterator[av.Packet]:
+        errors = 0
+        while True:
+            try:
+                for packet in self._container.demux():
+                    if packet.size or packet.pts is not None or packet.dts is not None:
+                        errors, self.end = 0, max(self.end, (packet.pos or 0) + packet.size)
+                        yield packet
+                return
+            except IndexError:  # raised by PyAV for a packet of an unknown track; the next packet can be read
+                self.has_late_tracks = True
+            except av.FFmpegError as error:
+                errors += 1
+                if errors == MAX_ERRORS:
+                    if self.end < (1 - TRUNCATED) * self._container.size:
+                        raise VideoError(f"it cannot be read to its end ({error.strerror})") from None
+                    return
+
+
+class _Times:
+    """The times of the next packets of a track, in the order of the file."""
+
+    def __init__(self) -> None:
+        self._times: deque[float | None] = deque()
+        self._last: float | None = None  # valid time
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def append(self, packet: av.Packet) -> None:
+        """Add the time of a packet, in seconds."""
+        pts = packet.dts if packet.pts is None else packet.pts
+        self._times.append(None if pts is None else float(pts * packet.time_base))
+
+    def is_next_damaged(self) -> bool:
+        """Remove the time of the next packet, and return whether it is damaged."""
+        time = self._times.popleft()
+        if time is None:
+            return False
+        if self._last is not None and abs(time - self._last) > MIN_JUMP and self._is_excursion(time):
+            return True
+        self._last = time
+        return False
+
+    def _is_excursion(self, time: float) -> bool:
+        """Return whether the times jump to `time`, soon return, and do not come near it again."""
+        later = np.array([x for x in self._times if x is not None])
+        intervals = np.diff(np.unique(np.append(later, self._last)))
+        limit = max(MIN_JUMP, MIN_JUMP_INTERVALS * float(np.median(intervals))) if len(intervals) else np.inf
+        returned = np.flatnonzero(np.abs(later[:MAX_JUMPING] - self._last) <= limit)
+        if abs(time - self._last) <= limit or not len(returned):
+            return False
+        return bool((np.abs(later[returned[0] :] - time) > limit).all())
