@@ -123,7 +123,7 @@ def extract(call, extracted_tasks):
 
 
 @pytest.fixture
-def refused(call, extracted_tasks):
+def refused_extraction(call, extracted_tasks):
     """Return a function that runs an invalid extraction and returns its one-line error."""
 
     def refused(*arguments, videos="clips", name="Mine", code=2):

@@ -134,14 +134,14 @@ def test_a_caption_that_names_a_file_belongs_to_it(extracted_tasks, extract, oth
     ],
 )
 def test_captions_and_lists_of_no_video_are_refused_before_extraction(
-    eleven_videos, extracted_tasks, refused, content, arguments, message
+    eleven_videos, extracted_tasks, refused_extraction, content, arguments, message
 ):
     Path("captions.json").write_text(json.dumps(content))
     Path("lists").mkdir()
     for part in ("train", "val", "test"):
         Path(f"lists/{part}_list.txt").write_text(f"{part}\n")
     extracted_tasks.clear()
-    assert message in refused("--captions", "captions.json", *arguments)
+    assert message in refused_extraction("--captions", "captions.json", *arguments)
     assert extracted_tasks == []
 
 

@@ -24,19 +24,19 @@ import pytest
         (["--config", "nowhere.json"], "nowhere.json: not found, expected the config of an extraction"),
     ],
 )
-def test_invalid_arguments_are_one_line(films, refused, arguments, message):
-    assert message in refused(*arguments)
+def test_invalid_arguments_are_one_line(eleven_videos, refused_extraction, arguments, message):
+    assert message in refused_extraction(*arguments)
     assert not Path("data").exists()
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a b", "MSRVTT", "lsmdc", "a\n"])
-def test_invalid_names_of_collections(films, refused, name):
-    assert "expected letters, digits, _ and -, and not a published dataset" in refused(name=name)
+def test_invalid_names_of_collections(eleven_videos, refused_extraction, name):
+    assert "expected letters, digits, _ and -, and not a published dataset" in refused_extraction(name=name)
 
 
-def test_invalid_folders(films, refused):
+def test_invalid_folders(eleven_videos, refused_extraction):
     for videos in ("nowhere", "clips/a.mkv"):
-        assert f"{videos}: no such folder, expected one with video files" in refused(videos=videos)
+        assert f"{videos}: no such folder, expected one with video files" in refused_extraction(videos=videos)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_invalid_folders(films, refused):
         ('{"fps": 3, "experts": {"rgb": {"extractor": "rgb"}}}', "fps: Extra inputs are not permitted"),
     ],
 )
-def test_invalid_configs_are_one_line(films, refused, content, message):
+def test_invalid_configs_are_one_line(eleven_videos, refused_extraction, content, message):
     Path("config.json").write_text(content)
-    assert message in (line := refused()) and ("config.json: " in line or "extractor '" in line)
+    assert message in (line := refused_extraction()) and ("config.json: " in line or "extractor '" in line)
     assert not Path("data").exists()

@@ -119,10 +119,10 @@ def test_vanished_files_are_listed(eleven_videos, extract, monkeypatch):
     assert sorted((ARCHIVE / "all_list.txt").read_text().splitlines()) == sorted(eleven_videos.keys() - found.keys())
 
 
-def test_two_extractions_at_once_are_refused(eleven_videos, refused, extract):
+def test_two_extractions_at_once_are_refused(eleven_videos, refused_extraction, extract):
     Path("data/Mine").mkdir(parents=True)
     with locked(Path("data/Mine"), ""):
-        assert "data/Mine: another extraction writes there" in refused()
+        assert "data/Mine: another extraction writes there" in refused_extraction()
     extract()
 
 

@@ -25,14 +25,14 @@ def test_nothing_old_remains_in_the_archive(eleven_videos, extract):
     assert gone not in sum(listed.values(), []) and len(sum(listed.values(), [])) == len(eleven_videos) - 1
 
 
-def test_an_unreachable_cluster_is_one_line(eleven_videos, refused, monkeypatch):
+def test_an_unreachable_cluster_is_one_line(eleven_videos, refused_extraction, monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     line = f"--address (or RAY_ADDRESS) {address}: cannot be reached"
-    assert line in refused("--engine", "ray", "--address", address)
+    assert line in refused_extraction("--engine", "ray", "--address", address)
     monkeypatch.setenv("RAY_ADDRESS", address)
-    assert line in refused("--engine", "ray")
+    assert line in refused_extraction("--engine", "ray")
 
 
 def test_files_beside_a_video_do_not_replace_it(extracted_tasks, extract):
