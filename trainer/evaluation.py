@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from model.metric import NotFiniteError, summarize, t2v_ranks, v2t_ranks
+from model.metric import NotFiniteError, measure, t2v_ranks, v2t_ranks
 from model.model import CENet
 from model.similarity import TextEmbedding, VideoEmbedding
 from parse_config import ConfigParser
@@ -99,7 +99,7 @@ def evaluate(
     Args:
         model: on `device`; left in evaluation mode.
         batches: of a split, as `data_loader.dataset.Collate` makes them; with several processes this one's share.
-        metrics: "t2v_metrics", "v2t_metrics" or both.
+        metrics: names of functions of `model.metric`, such as "t2v_metrics" and "v2t_metrics".
         memory: MiB, see `base.schema.Config.evaluation_memory`.
         v2t_ties: the rule for ties of `model.metric.v2t_ranks`.
 
@@ -137,7 +137,7 @@ def evaluate(
         captions = range(len(mask.flatten()))[error.row * mask.numel() // len(sims) :][: mask.numel() // len(sims)]
         found = _find_nonfinite_source(model.modalities, texts, video, ids, captions)
         raise InputError(f"{error}, of '{ids[captions[0] // mask.shape[1]]}'; it comes from {found}") from None
-    measured = {name: summarize(ranks[name.removesuffix("_metrics")]) for name in metrics}
+    measured = measure(metrics, sims, query_masks, ranks)
     weights = None if model.is_concat else texts.weights[mask.flatten()].cpu().numpy()
     available = torch.cat(available).cpu().numpy()
     return Evaluation(measured, ranks, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
