@@ -28,14 +28,18 @@ def epoch_line(split: str, epochs: int, values: Mapping[str, float], metrics: Ma
         values: epoch, loss, lr and steps_per_second.
         metrics: of each direction ("t2v_metrics", ...).
     """
-    directions = "; ".join(
-        f"{split} {name.removesuffix('_metrics')} R@1 {m['R1']:.1f} R@5 {m['R5']:.1f} R@10 {m['R10']:.1f} MedR {m['MedR']:g}"
-        for name, m in metrics.items()
-    )
+    directions = "; ".join(f"{split} {name.removesuffix('_metrics')} {_epoch_values(m)}" for name, m in metrics.items())
     return (
         f"epoch {values['epoch']}/{epochs}: loss {values['loss']:.4f}, lr {values['lr']:.2e}, "
         f"{values['steps_per_second']:.{1 if values['steps_per_second'] >= 1 else 3}f} steps/s; {directions}"
     )
+
+
+def _epoch_values(values: Mapping[str, float]) -> str:
+    """Return the main values of a metric, or all of one that does not measure ranks."""
+    if "R1" in values and "MedR" in values:
+        return f"R@1 {values['R1']:.1f} R@5 {values['R5']:.1f} R@10 {values['R10']:.1f} MedR {values['MedR']:g}"
+    return " ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
 def format_table(
@@ -50,7 +54,7 @@ def format_table(
         spread: standard deviations, put in brackets.
         videos: how many videos were ranked, put in the corner, with the R@1 of chance below `MIN_VIDEOS`.
     """
-    names = list(next(iter(results.values())))
+    names = list(dict.fromkeys(name for values in results.values() for name in values))
     corner = "" if videos is None else count_text(videos, "video")
     if videos is not None and videos < MIN_VIDEOS:
         corner += f", chance R@1 {chance_recall(1, videos):.1f}"
@@ -61,8 +65,10 @@ def format_table(
         ]
     ]
     for direction, values in results.items():
-        deviations = {name: f" ({spread[direction][name]:.1f})" if spread else "" for name in names}
-        cells.append([direction.removesuffix("_metrics"), *(f"{values[name]:.1f}{deviations[name]}" for name in names)])
+        texts = {
+            name: f"{value:.1f}" + (f" ({spread[direction][name]:.1f})" if spread else "") for name, value in values.items()
+        }
+        cells.append([direction.removesuffix("_metrics"), *(texts.get(name, "-") for name in names)])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
 

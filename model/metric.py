@@ -12,12 +12,11 @@ The `metrics` of a config are names of functions here, `(sims, query_masks) -> {
 `t2v_metrics`. To add one, write such a function.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
 from utils.errors import InputError
-from utils.matrix import Matrix
 
 RECALL_LEVELS = (1, 5, 10, 50)
 BLOCK_BYTES = 1 << 19  # of similarities that are compared at a time, so that they stay in the cache
@@ -31,7 +30,7 @@ class NotFiniteError(InputError):
         self.row = row
 
 
-def t2v_metrics(sims: Matrix, query_masks: np.ndarray | None = None) -> dict[str, float]:
+def t2v_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None) -> dict[str, float]:
     """Return the metrics of text-to-video retrieval.
 
     Args:
@@ -44,7 +43,7 @@ def t2v_metrics(sims: Matrix, query_masks: np.ndarray | None = None) -> dict[str
     return summarize(t2v_ranks(sims, query_masks))
 
 
-def v2t_metrics(sims: Matrix, query_masks: np.ndarray | None = None, ties: str = "expected") -> dict[str, float]:
+def v2t_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str = "expected") -> dict[str, float]:
     """Return the metrics of video-to-text retrieval, where the rank of a video is that of its best-ranked caption.
 
     Arguments and errors as in `v2t_ranks`.
@@ -52,20 +51,7 @@ def v2t_metrics(sims: Matrix, query_masks: np.ndarray | None = None, ties: str =
     return summarize(v2t_ranks(sims, query_masks, ties))
 
 
-def measure(
-    names: Sequence[str], sims: Matrix, query_masks: np.ndarray, ranks: Mapping[str, np.ndarray]
-) -> dict[str, dict[str, float]]:
-    """Return the metrics `names`, each a function of this module.
-
-    Args:
-        sims, query_masks: as in `t2v_metrics`.
-        ranks: "t2v" and "v2t", already computed.
-    """
-    known = {f"{task}_metrics": x for task, x in ranks.items()}
-    return {name: summarize(known[name]) if name in known else globals()[name](sims, query_masks) for name in names}
-
-
-def t2v_ranks(sims: Matrix, query_masks: np.ndarray | None = None) -> np.ndarray:
+def t2v_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None) -> np.ndarray:
     """Return the rank of the ground-truth video for each caption that exists, in the order of the rows.
 
     Arguments and errors as in `t2v_metrics`.
@@ -80,7 +66,7 @@ def t2v_ranks(sims: Matrix, query_masks: np.ndarray | None = None) -> np.ndarray
     return ranks[exists]
 
 
-def v2t_ranks(sims: Matrix, query_masks: np.ndarray | None = None, ties: str = "expected") -> np.ndarray:
+def v2t_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str = "expected") -> np.ndarray:
     """Return the rank (V,) of the best caption of each video; missing captions are not candidates.
 
     Args:
@@ -128,7 +114,7 @@ def ground_truth_scores(block: np.ndarray, rows: np.ndarray, num_rows: int) -> n
     return block[np.arange(len(rows)), rows // num_captions]
 
 
-def _finite_blocks(sims: Matrix) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _finite_blocks(sims: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the row indices (R,) and the rows (R, V) of one block after the other.
 
     Raises:
@@ -142,7 +128,7 @@ def _finite_blocks(sims: Matrix) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield np.arange(start, start + len(block)), block
 
 
-def _existing_captions(sims: Matrix, query_masks: np.ndarray | None) -> np.ndarray:
+def _existing_captions(sims: np.ndarray, query_masks: np.ndarray | None) -> np.ndarray:
     """Return a mask (K*V,) of the rows of captions that exist; errors as in `t2v_metrics`."""
     if len(sims.shape) != 2 or 0 in sims.shape or sims.shape[0] % sims.shape[1]:
         raise InputError(f"metrics: similarities of shape {sims.shape}, expected (K*V, V)")

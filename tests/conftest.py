@@ -16,7 +16,7 @@ import torch
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 THREADS = torch.get_num_threads()
 
-pytest_plugins = ["syncing", "searching", "browsing", "films"]
+pytest_plugins = ["syncing", "searching", "browsing", "films", "extracting"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -47,6 +47,23 @@ CONFIG = {
     "loss": {"type": "MaxMarginRankingLoss", "args": {"margin": 0.2, "fix_norm": True}},
     "trainer": {"epochs": 3, "monitor": "max val_t2v_metrics_geometric_mean_R1-R5-R10"},
 }
+
+
+REMOVE = object()
+
+
+def changed(config, changes):
+    """`config` with the values at dotted paths set, or removed."""
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        section = config
+        for key in parents:
+            section = section[key]
+        if value is REMOVE:
+            del section[last]
+        else:
+            section[last] = value
+    return config
 
 
 @pytest.fixture

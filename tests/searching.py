@@ -8,21 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from base.arguments import model_arguments
 from base.checkpoint import save_checkpoint
-from misc.searching.about import About
+from misc.searching.collection import Collection
+from misc.searching.embedding import Embedder
 from misc.searching.faiss_store import FaissStore
+from misc.searching.metadata import IndexMetadata
 from misc.searching.milvus_store import MilvusStore
-from model import model
+from misc.searching.searcher import Searcher
 from model.similarity import TextEmbedding, VideoEmbedding
 from parse_config import ConfigParser
+from trainer.build import build_model
 
 TEXT_DIM = 10
 
 
 def make_about(experts, dims, **more):
     about = {"collection": "Toy", "checkpoint": "model.pth", "sha256": "0" * 64, "experts": experts, "dims": dims}
-    return About(**{**about, "keep_missing": False, "l2renorm": False, "kind": "flat", **more})
+    return IndexMetadata(**{**about, "keep_missing": False, "l2renorm": False, "kind": "flat", **more})
 
 
 def new_store(folder, about, milvus=False):
@@ -35,6 +37,13 @@ def old_store(folder, milvus=False, **options):
     """The index that is there."""
     place = (str(folder / "milvus.db"), "Toy", folder)
     return MilvusStore(*place, **options) if milvus else FaissStore(folder / "index", **options)
+
+
+def open_searcher(location, checkpoint, encoder=None, config=None):
+    """A searcher of the index that is there."""
+    embedder = Embedder(checkpoint, config=config)
+    collection = Collection(location.name, location.folder, embedder.config, embedder.experts)
+    return Searcher(embedder, collection, location.open(), encoder)
 
 
 def random_videos(number, dims, seed=0, share=0.6):
@@ -82,7 +91,7 @@ class StubEncoder:
 def stub_encoder(monkeypatch):
     """Text encoder "stub", and "other" with word vectors that do not fit."""
     encoders = {"stub": StubEncoder(), "other": StubEncoder("other", "elsewhere", 12)}
-    monkeypatch.setattr("misc.extractors.text.text_encoder", lambda spec, device="cpu": encoders[spec])
+    monkeypatch.setattr("misc.extractors.text_encoders.build_text_encoder", lambda spec, device="cpu": encoders[spec])
 
 
 def write_checkpoint(path, config, seed=0, **switches):
@@ -91,7 +100,7 @@ def write_checkpoint(path, config, seed=0, **switches):
     config["arch"]["args"].update(switches)
     parsed = ConfigParser(config, "config", training=True)
     torch.manual_seed(seed)
-    net = parsed.init("arch", model, **model_arguments(parsed))
+    net = build_model(parsed)
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
             module.running_mean.normal_(std=0.2)

@@ -20,7 +20,7 @@ import train as train_command
 from base.checkpoint import load_checkpoint
 from model.metric import t2v_metrics, v2t_metrics
 from trainer import evaluation
-from utils.matrix import FileMatrix
+from utils.temporary import temporary_array
 
 
 def test_training_writes_checkpoints_metrics_log_and_events(run):
@@ -258,7 +258,7 @@ def test_evaluation_memory_changes_where_similarities_are_but_nothing_else(run, 
     page = ("--set", "visualizer.type=Visualizer", "--set", "visualizer.args={}")
     monkeypatch.setattr(evaluation, "MIB", 1)
     files = []
-    monkeypatch.setattr(evaluation, "FileMatrix", lambda columns: files.append(FileMatrix(columns)) or files[-1])
+    monkeypatch.setattr(evaluation, "temporary_array", lambda shape: files.append(temporary_array(shape)) or files[-1])
     found = []
     for memory, num_files in ((1 << 30, 0), (1, 3 + 1)):
         folder, _ = train(run, *page, "--set", f"evaluation_memory={memory}")

@@ -55,7 +55,7 @@ def test_a_signal_saves_the_epoch_in_its_midst(run, monkeypatch, number, code, w
         ended, out, err = run(train_command, "--config", CONFIG, *settings)
     (part,) = set(MODELS.glob("*")) - before
     path = part / "interrupted.pth"
-    assert (ended, err) == (code, f"{word}\n") and f"go on with: python train.py --resume {path}" in out
+    assert (ended, err) == (code, f"{word}\n") and f"resume with: python train.py --resume {path}" in out
     saved = torch.load(path, weights_only=True)
     done = {"evaluation": 3, "step": accumulate}[moment]  # of the three steps of the second epoch
     assert (saved["epoch"], saved["begun"]["step"], len(steps)) == (2, done, 3 + done)
@@ -108,7 +108,7 @@ def test_what_cannot_be_read_is_named_and_the_one_before_is_taken(run, capsys, n
     (part / name).write_bytes((part / "checkpoint-epoch2.pth").read_bytes()[:5000])
     code, out, err = run(train_command, "--config", CONFIG, "--resume", "auto", *settings)
     assert code == 0, err
-    assert f"{part / name}: damaged" in out + err and "goes on in" in out
+    assert f"{part / name}: damaged" in out + err and "resuming" in out
     assert "epoch 3/4" in out and "epoch 2/4" not in out
     assert_equal_weights(whole / "checkpoint-epoch4.pth", part / "checkpoint-epoch4.pth")
 

@@ -1,27 +1,30 @@
-"""Scoring all captions of a split against all its videos."""
+"""Evaluation: embed a split, score all captions against all videos, and compute the metrics."""
 
 import dataclasses
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from typing import Any, NamedTuple
+import tempfile
+import weakref
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from model.metric import NotFiniteError, measure, t2v_ranks, v2t_ranks
+from base.registry import find
+from model.metric import NotFiniteError, summarize, t2v_ranks, v2t_ranks
 from model.model import CENet
 from model.similarity import TextEmbedding, VideoEmbedding
 from parse_config import ConfigParser
 from trainer.distributed import gather_round_robin, is_main_process
-from trainer.text_store import TextStore
 from utils.errors import InputError
-from utils.matrix import FileMatrix
+from utils.temporary import explain_full_disk, temporary_array
 
 MIB = 1 << 20
-# How many arrays of the size of the words, of the pooled words, of the text embeddings and of the scores there may be at a
-# time while captions are embedded and scored.
+FLOAT32_BYTES = 4
+# Upper bounds on how many arrays of the size of the words, of the pooled words, of the text embeddings and of the scores
+# exist at the same time while captions are embedded and scored.
 WORD_COPIES, POOLED_COPIES = 2, 6
 TEXT_COPIES, SCORE_COPIES = 3, 4
 
@@ -33,18 +36,18 @@ class Evaluation:
     Attributes:
         metrics: "t2v_metrics" or "v2t_metrics" -> metrics by name, as `model.metric` documents them.
         ranks: "t2v" -> (N,), the 0-based rank of each caption that exists; "v2t" -> (V,), that of each video.
-        sims: (V*K, V), or (V, V) where captions are averaged; in a file where memory is not to hold it.
-        query_masks: (V, K), false for captions that do not exist; (V, 1) where captions are averaged.
+        sims: (V*K, V), or (V, V) if captions are averaged; in a temporary file if it is too large for memory.
+        query_masks: (V, K), false for captions that do not exist; (V, 1) if captions are averaged.
         video_ids: V names.
         raw_captions: V lists of captions.
         modalities: M names.
-        available: (V, M), 1 where a video has an expert.
+        available: (V, M), 1 if a video has an expert.
         weights: (N, M), the weight of each expert for each caption that exists (None in the Concat variants).
     """
 
     metrics: dict[str, dict[str, float]]
     ranks: dict[str, np.ndarray]
-    sims: np.ndarray | FileMatrix
+    sims: np.ndarray
     query_masks: np.ndarray
     video_ids: list[str]
     raw_captions: list[list[str]]
@@ -52,9 +55,19 @@ class Evaluation:
     available: np.ndarray
     weights: np.ndarray | None
 
+    @property
+    def num_candidates(self) -> dict[str, int]:
+        """The number of candidates of each query: "t2v" -> videos, "v2t" -> captions."""
+        return {"t2v": self.sims.shape[1], "v2t": int(self.query_masks.sum())}
+
+    @property
+    def expert_weights(self) -> dict[str, np.ndarray]:
+        """The weights (N,) of each expert by name; empty in the Concat variants."""
+        return {} if self.weights is None else dict(zip(self.modalities, self.weights.T, strict=True))
+
 
 class EmbeddedBatch(NamedTuple):
-    """A batch of B videos with K captions each, embedded, the captions in chunks, and what else is told of it."""
+    """The embeddings of B videos with K captions each, the captions in chunks, and what identifies them."""
 
     texts: list[TextEmbedding]
     video: VideoEmbedding
@@ -64,8 +77,68 @@ class EmbeddedBatch(NamedTuple):
     raw_captions: list[list[str]]
 
 
+class TextStore:
+    """The embeddings of a growing list of captions, in memory up to a limit, then in a temporary file.
+
+    Args:
+        max_bytes: limit of the memory, not counting the mixture weights.
+    """
+
+    def __init__(self, max_bytes: int):
+        self.max_bytes = max_bytes
+        self._dims: list[int] = []
+        self._memory: list[Tensor] = []
+        self._file: IO[bytes] | None = None
+        self._weights: list[Tensor] = []
+
+    def append(self, text: TextEmbedding) -> None:
+        """Add the embeddings of further captions.
+
+        Raises:
+            InputError: no room for the file.
+        """
+        self._dims = [x.shape[1] for x in text.experts]
+        self._weights.append(text.weights)
+        self._memory.append(torch.cat(text.experts, dim=1))
+        size = sum(x.nbytes for x in self._memory)
+        if self._file is not None or size > self.max_bytes:
+            with explain_full_disk(size):
+                if self._file is None:
+                    self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as the store exists
+                    weakref.finalize(self, self._file.close)
+                for x in self._memory:
+                    rest = memoryview(x.float().cpu().numpy()).cast("B")
+                    while rest:  # the system may write in parts
+                        rest = rest[self._file.write(rest) :]
+            self._memory = []
+
+    @property
+    def width(self) -> int:
+        """The length of an embedding, all experts together, without the weights."""
+        return sum(self._dims)
+
+    @property
+    def weights(self) -> Tensor:
+        """The mixture weights (T, M) of all captions."""
+        if len(self._weights) > 1:
+            self._weights = [torch.cat(self._weights)]
+        return self._weights[0]
+
+    def read(self, start: int, stop: int, device: torch.device) -> TextEmbedding:
+        """Return captions `start` to `stop` (exclusive), on `device`."""
+        if self._file is not None:
+            offset = start * self.width * FLOAT32_BYTES
+            rows = np.memmap(self._file, np.float32, "r", offset, shape=(stop - start, self.width))
+            x = torch.from_numpy(np.array(rows)).to(device)  # a copy, after which no page of the file stays mapped
+        else:
+            if len(self._memory) > 1:
+                self._memory = [torch.cat(self._memory)]
+            x = self._memory[0][start:stop]
+        return TextEmbedding(list(x.split(self._dims, dim=1)), self.weights[start:stop])
+
+
 def to_device(value: Any, device: torch.device) -> Any:
-    """A batch, or a part of one, with its tensors on `device`."""
+    """Return a batch, or part of one, with its tensors on `device`."""
     if isinstance(value, torch.Tensor):
         return value.to(device, non_blocking=True)
     if isinstance(value, Mapping):
@@ -74,7 +147,7 @@ def to_device(value: Any, device: torch.device) -> Any:
 
 
 def evaluation_settings(config: ConfigParser) -> dict[str, Any]:
-    """Return what a config says of evaluations, as arguments of `evaluate`."""
+    """Return the arguments of `evaluate` that a config determines."""
     return {
         "metrics": config["metrics"],
         "memory": config["evaluation_memory"],
@@ -85,143 +158,139 @@ def evaluation_settings(config: ConfigParser) -> dict[str, Any]:
 @torch.inference_mode()
 def evaluate(
     model: CENet,
-    batches: Iterable[Mapping],
+    batches: Collection[Mapping],
     metrics: Sequence[str],
     device: torch.device,
     memory: int = 1024,
     v2t_ties: str = "expected",
 ) -> Evaluation | None:
-    """Embed every batch, score all captions against all videos, and measure.
+    """Embed every batch, score all captions against all videos, and compute the metrics.
 
-    Captions are embedded and scored in chunks. What of their embeddings and scores `memory` does not hold goes to temporary
-    files; the embeddings of the videos stay in memory.
+    Captions are embedded and scored in chunks. Caption embeddings and scores that do not fit into `memory` are kept in
+    temporary files; the embeddings of the videos stay in memory.
 
     Args:
         model: on `device`; left in evaluation mode.
-        batches: of a split, as `data_loader.dataset.Collate` makes them; with several processes this one's share.
-        metrics: names of functions of `model.metric`, such as "t2v_metrics" and "v2t_metrics".
+        batches: of a split, as `data_loader.dataset.Collate` makes them; with several processes, the share of this one.
+        metrics: names of functions of the package `model`, such as "t2v_metrics".
         memory: MiB, see `base.schema.Config.evaluation_memory`.
-        v2t_ties: the rule for ties of `model.metric.v2t_ranks`.
+        v2t_ties: rule for ties of `model.metric.v2t_ranks`.
 
     Returns:
-        With several processes, each of which embeds its share: the whole for the main one, which scores and measures, and
-        None for the others.
+        The evaluation. With several processes, each of which embeds its share, only the main one scores and measures; the
+        others return None.
 
     Raises:
-        InputError: NaN in an expert that is present, similarities that are no numbers, or no room for a temporary file.
+        InputError: NaN in an expert that is present, NaN or inf in the similarities, or no room for a temporary file.
     """
     model.eval()
-    quarter = memory * MIB // 4
-    texts = TextStore(quarter)
+    chunk_bytes = memory * MIB // 4  # for the texts, for a chunk in progress, and twice that for the similarities
+    texts = TextStore(chunk_bytes)
     videos, masks, available, ids, raw_captions = [], [], [], [], []
-    for part in gather_round_robin(_embedded(model, batches, device, quarter), device):
-        for text in part.texts:
+    for batch in gather_round_robin(_embed_batches(model, batches, device, chunk_bytes), device):
+        for text in batch.texts:
             texts.append(text)
-        videos.append(part.video)
-        masks.append(part.mask)
-        available.append(part.available)
-        ids += part.ids
-        raw_captions += part.raw_captions
-    model.raise_if_nan()  # on a GPU nothing has waited for this so far
+        videos.append(batch.video)
+        masks.append(batch.mask)
+        available.append(batch.available)
+        ids += batch.ids
+        raw_captions += batch.raw_captions
+    model.raise_if_nan()  # on a GPU, nothing was checked so far
     if not is_main_process():
         return None
     experts = [torch.cat(parts) for parts in zip(*(video.experts for video in videos), strict=True)]
     video = VideoEmbedding(experts, torch.cat([video.available for video in videos]))
     mask = torch.cat(masks)  # (V, K)
-    sims = _similarities(model, texts, video, mask, quarter)
+    sims = _compute_similarities(model, texts, video, mask, chunk_bytes)
     query_masks = mask if len(sims) == mask.numel() else mask.any(dim=1, keepdim=True)
     query_masks = query_masks.cpu().numpy()
     try:
         ranks = {"t2v": t2v_ranks(sims, query_masks), "v2t": v2t_ranks(sims, query_masks, v2t_ties)}
     except NotFiniteError as error:
-        captions = range(len(mask.flatten()))[error.row * mask.numel() // len(sims) :][: mask.numel() // len(sims)]
-        found = _find_nonfinite_source(model.modalities, texts, video, ids, captions)
-        raise InputError(f"{error}, of '{ids[captions[0] // mask.shape[1]]}'; it comes from {found}") from None
-    measured = measure(metrics, sims, query_masks, ranks)
+        captions_per_row = mask.numel() // len(sims)
+        first = error.row * captions_per_row
+        source = _find_nonfinite_source(model.modalities, texts, video, ids, range(first, first + captions_per_row))
+        raise InputError(f"{error}, of '{ids[first // mask.shape[1]]}'; it comes from {source}") from None
+    values = {}
+    for name in metrics:
+        task = name.removesuffix("_metrics")
+        values[name] = summarize(ranks[task]) if task in ranks else find("metrics", name)(sims, query_masks)
     weights = None if model.is_concat else texts.weights[mask.flatten()].cpu().numpy()
     available = torch.cat(available).cpu().numpy()
-    return Evaluation(measured, ranks, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
+    return Evaluation(values, ranks, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
 
 
-def _find_nonfinite_source(
-    modalities: Sequence[str], texts: TextStore, video: VideoEmbedding, ids: Sequence[str], rows: range
-) -> str:
-    """Where NaN or inf in the scores of captions come from: the text, the experts, with the first video of each."""
-    text = texts.read(rows[0], rows[-1] + 1, device=video.available.device)
-    found = [] if all(torch.isfinite(x).all() for x in (*text.experts, text.weights)) else ["the text"]
-    for i, (name, x) in enumerate(zip(modalities, video.experts, strict=True)):
-        bad = ~torch.isfinite(x).all(dim=1) & video.available[:, i].bool()
-        if bad.any():
-            found.append(f"expert '{name}' of '{ids[int(bad.nonzero()[0])]}'")
-    return ", ".join(found) or "the similarities alone"
-
-
-def _embedded(model: CENet, batches: Iterable[Mapping], device: torch.device, most_bytes: int) -> Iterator[EmbeddedBatch]:
-    """Embed each batch, with so many bytes for what a chunk of its captions takes."""
-    with tqdm(total=_length(batches), desc="evaluation", leave=False, disable=not sys.stdout.isatty()) as bar:
+def _embed_batches(
+    model: CENet, batches: Collection[Mapping], device: torch.device, max_bytes: int
+) -> Iterator[EmbeddedBatch]:
+    """Embed each batch, its captions in chunks that need at most `max_bytes`."""
+    with tqdm(total=len(batches), desc="evaluation", leave=False, disable=not sys.stdout.isatty()) as bar:
         for batch in batches:
-            moved = to_device(batch, device)
-            chunks = _text_chunks(model, moved["text"], moved["word_mask"], most_bytes)
-            part = EmbeddedBatch(
+            inputs = to_device(batch, device)
+            chunks = _chunk_captions(model, inputs["text"], inputs["word_mask"], max_bytes)
+            embedded = EmbeddedBatch(
                 [model.embed_text(*chunk) for chunk in chunks],
-                model.embed_video(moved["experts"], moved["ind"], moved["frame_masks"]),
-                moved["word_mask"].any(dim=-1),
-                torch.stack([moved["ind"][name] for name in model.modalities], dim=1),
+                model.embed_video(inputs["experts"], inputs["ind"], inputs["frame_masks"]),
+                inputs["word_mask"].any(dim=-1),
+                torch.stack([inputs["ind"][name] for name in model.modalities], dim=1),
                 batch["ids"],
                 batch["raw_captions"],
             )
-            del batch, moved, chunks  # not beside the next one
-            yield part
-            del part
+            del batch, inputs, chunks  # free the words before the next batch is read
+            yield embedded
+            del embedded
             bar.update()
 
 
-def _length(batches: Iterable) -> int | None:
-    return len(batches) if isinstance(batches, Sized) else None
+def _chunk_captions(model: CENet, text: Tensor, word_mask: Tensor, max_bytes: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Split the captions of a batch into chunks (1, n, W, text_dim) and (1, n, W) that need `max_bytes` to be embedded.
 
-
-def _text_chunks(model: CENet, text: Tensor, word_mask: Tensor, most_bytes: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Parts of the captions of a batch, (1, n, W, text_dim) and (1, n, W), that so many bytes suffice to embed.
-
-    They are of about one size: products of few rows are slow, and differ in their last bits from those of many.
+    All chunks are of about the same size: matrix products of few rows are slow and round differently from those of many.
     """
     text, word_mask = text.flatten(0, 1), word_mask.flatten(0, 1)
-    numbers = WORD_COPIES * text[0].numel() + POOLED_COPIES * model.text_pooling.clusters.numel()  # for a caption
-    parts = _num_parts(len(text), most_bytes // (numbers * text.element_size()))
-    for chunk in zip(text.tensor_split(parts), word_mask.tensor_split(parts), strict=True):
-        yield tuple(part[None] for part in chunk)
+    numbers = WORD_COPIES * text[0].numel() + POOLED_COPIES * model.text_pooling.clusters.numel()  # per caption
+    num_chunks = _num_chunks(len(text), max_bytes // (numbers * text.element_size()))
+    for words, mask in zip(text.tensor_split(num_chunks), word_mask.tensor_split(num_chunks), strict=True):
+        yield words[None], mask[None]
 
 
-def _num_parts(number: int, most: int) -> int:
-    """How many parts so many things make, of `most` each, or of one."""
-    return -(-number // max(1, most))
+def _num_chunks(count: int, chunk_size: int) -> int:
+    """Return how many chunks of at most `chunk_size` items, but at least one, `count` items make."""
+    return -(-count // max(1, chunk_size))
 
 
-def _similarities(
-    model: CENet, texts: TextStore, video: VideoEmbedding, mask: Tensor, quarter: int
-) -> np.ndarray | FileMatrix:
-    """The similarities of all captions and videos: an array, if two quarters of the memory hold it.
+def _compute_similarities(
+    model: CENet, texts: TextStore, video: VideoEmbedding, mask: Tensor, chunk_bytes: int
+) -> np.ndarray:
+    """Return the similarities of all captions and videos, in a temporary file if they need over twice `chunk_bytes`.
 
     Args:
         mask: (V, K), true for captions that exist.
-        quarter: bytes of memory.
     """
     num_videos, num_captions = mask.shape
-    averaged = model.test_caption_mode == "avg"
-    num_rows = num_videos if averaged else mask.numel()
-    large = 4 * num_rows * num_videos > 2 * quarter
-    sims = FileMatrix(num_videos) if large else np.empty((num_rows, num_videos), dtype=np.float32)
-    if large:
-        sims.reserve(num_rows)
-    a_video = 4 * num_captions * (TEXT_COPIES * texts.width + SCORE_COPIES * num_videos)  # bytes
+    num_rows = num_videos if model.test_caption_mode == "avg" else mask.numel()
+    shape = num_rows, num_videos
+    large = FLOAT32_BYTES * num_rows * num_videos > 2 * chunk_bytes
+    sims = temporary_array(shape) if large else np.empty(shape, dtype=np.float32)
+    video_bytes = FLOAT32_BYTES * num_captions * (TEXT_COPIES * texts.width + SCORE_COPIES * num_videos)
     row = 0
-    for part in np.array_split(np.arange(num_videos), _num_parts(num_videos, quarter // a_video)):
-        described = range(part[0], part[-1] + 1)
+    for chunk in np.array_split(np.arange(num_videos), _num_chunks(num_videos, chunk_bytes // video_bytes)):
+        described = range(chunk[0], chunk[-1] + 1)
         text = texts.read(described.start * num_captions, described.stop * num_captions, device=mask.device)
-        scores = model.score(text, video, mask[described.start : described.stop], described.start).cpu().numpy()
-        if large:
-            sims.append(scores)
-        else:
-            sims[row : row + len(scores)] = scores
-            row += len(scores)
+        scores = model.score(text, video, mask[described.start : described.stop], described.start)
+        sims[row : row + len(scores)] = scores.cpu().numpy()
+        row += len(scores)
     return sims
+
+
+def _find_nonfinite_source(
+    modalities: Sequence[str], texts: TextStore, video: VideoEmbedding, ids: Sequence[str], captions: range
+) -> str:
+    """Name the source of NaN or inf in the scores of `captions`: the text, and experts with the first video of each."""
+    text = texts.read(captions[0], captions[-1] + 1, device=video.available.device)
+    sources = [] if all(torch.isfinite(x).all() for x in (*text.experts, text.weights)) else ["the text"]
+    for i, (name, x) in enumerate(zip(modalities, video.experts, strict=True)):
+        bad = ~torch.isfinite(x).all(dim=1) & video.available[:, i].bool()
+        if bad.any():
+            sources.append(f"expert '{name}' of '{ids[int(bad.nonzero()[0])]}'")
+    return ", ".join(sources) or "the similarities alone"

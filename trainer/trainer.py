@@ -37,6 +37,7 @@ from trainer.distributed import ProcessLostError, broadcast_from_main, get_world
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
 from trainer.next_steps import resume_hint
 from trainer.optim import load_optimizer
+from trainer.ranking_page import build_visualizer, page_data
 from trainer.replica import replica
 from trainer.step import LossSum, TrainingSteps
 from utils.errors import InputError, count_text
@@ -102,7 +103,7 @@ class Trainer:
     def write_to(self, experiment: Experiment, events: RunEvents) -> None:
         """Write everything to the folders of `experiment`, the config to begin with, and tell `events`."""
         self.experiment, self.events = experiment, events
-        self.visualizer = Visualizer.of_run(self.config, experiment)
+        self.visualizer = build_visualizer(self.config, experiment)
         write_json(experiment.models / CONFIG, self.config.as_dict())
         for kind in KINDS:
             remove_temporary(experiment.folder(kind))
@@ -150,7 +151,7 @@ class Trainer:
                 logger.info(epoch_line(split, self.options["epochs"], values, evaluation.metrics))
                 self.events.epoch(values, evaluation)
                 if self.visualizer is not None:
-                    self.visualizer.show_epoch(evaluation, epoch, self.loaders.split_name)
+                    self.visualizer.show_epoch(page_data(evaluation), epoch, self.loaders.split_name)
                 self._save(epoch, values, best)
 
     def resume(self, start: ResumePoint) -> None:

@@ -1,4 +1,4 @@
-"""Workers that have too little of something, or end: one line, and nobody waits for them."""
+"""Workers that run out of a resource, hang or end: the main process ends with one line, and does not wait for them."""
 
 import gc
 import os
@@ -21,7 +21,7 @@ INFINITE = resource.RLIM_INFINITY
 
 @pytest.fixture
 def limits(monkeypatch):
-    """Pretend limits of open files (soft, hard), of which 20 are open; a list with the last ones."""
+    """Return a list of fake limits of open files (soft, hard), the current one last; 20 files are open."""
     found = [(1024, 4096)]
     monkeypatch.setattr(workers, "_num_open_files", lambda: 20)
     monkeypatch.setattr(resource, "getrlimit", lambda _: found[-1])
@@ -75,22 +75,82 @@ def test_the_number_of_open_files(tmp_path):
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="two workers need two cores")
-def test_a_training_below_a_low_limit_says_so(limits, refused):
+def test_a_training_below_a_low_limit_ends_with_a_message(limits, refused):
     limits[:] = [(64, 64)]
     assert "data_loader.args.num_workers: 2 workers need about" in refused(train_command, "--config", CONFIG, *WORKERS)
+
+
+HANGS = """
+import time
+
+from torch.utils.data import DataLoader
+
+from data_loader.workers import initialize_worker, worker_context
+
+
+class Items:
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        time.sleep(1000 if index > 1 else 0)
+        return index
+
+
+loader = DataLoader(
+    Items(),
+    num_workers=1,
+    persistent_workers=True,
+    worker_init_fn=initialize_worker,
+    multiprocessing_context=worker_context(),
+)
+print(next(iter(loader)))
+"""
+
+CHILD = """
+import multiprocessing
+import time
+
+import data_loader.data_loaders
+
+
+def work():
+    time.sleep(2)
+    print("done", flush=True)
+
+
+multiprocessing.get_context("fork").Process(target=work).start()
+"""
+
+
+def run_program(text):
+    """Run a program, which has to end."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", text]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_process_does_not_wait_for_a_worker_that_hangs():
+    ended = run_program(HANGS)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "tensor([0])\n", "")
+
+
+def test_other_children_of_a_process_that_imports_the_loader_live_on():
+    ended = run_program(CHILD)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
 
 
 ENDS = {
     "files": "open files",
     "processes": "no further process or thread can be started",
     "threads": "no further process or thread can be started",
-    "killed": "a process that reads data has ended",
+    "killed": "a data loading worker has ended",
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "fault"), [*(("train", fault) for fault in ENDS), ("test", "files")])
-def test_nobody_waits_for_a_worker_that_cannot_go_on(run, command, fault):
+def test_the_main_process_does_not_wait_for_a_worker_that_fails(run, command, fault):
     arguments = ["--config", CONFIG]
     if command == "test":
         arguments = ["--resume", train(run, "--train_single_epoch")[0] / "trained_model.pth"]

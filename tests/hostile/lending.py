@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.pickle_stream import StreamingUnpickler, UnstreamableError
+from data_loader.readers.pickle_file import StreamingUnpickler, UnstreamableError
 from utils.safe_pickle import SafeUnpickler
 
 NUM_RANDOM = 600
@@ -80,7 +80,7 @@ def again(key: int, count: int = 1) -> bytes:
 
 
 def items(*values: bytes) -> bytes:
-    """A dict with these values, each by opcodes that leave it on the stack."""
+    """Return the pickle of a dict with these values, each given by opcodes that leave it on the stack."""
     return b"\x80\x05}" + b"".join(text(f"v{i}") + value + SETITEM for i, value in enumerate(values)) + b"."
 
 
@@ -262,10 +262,9 @@ def whole(data: bytes) -> Any:
 
 
 def streamed(data: bytes) -> dict:
-    """Return the items as they were when they were handed over: a reader copies them then."""
-    found: dict[Any, Any] = {}
-    StreamingUnpickler(io.BytesIO(data), lambda key, value: found.__setitem__(key, (value, described(value)))).load()
-    return found
+    """Return the items as they were when they were yielded: a reader copies them then."""
+    items = StreamingUnpickler(io.BytesIO(data)).iter_items()
+    return {key: (value, described(value)) for key, value in items}
 
 
 def arrays_in(value: Any) -> list[np.ndarray]:

@@ -17,13 +17,10 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import backend_context, metadata
 
 import train as train_command
-from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint
-from data_loader import data_loaders
 from logger.tensorboard import rank_bins
-from model import model
 from parse_config import ConfigParser
-from trainer.build import loader_arguments
+from trainer.build import build_loaders, build_model
 from trainer.evaluation import evaluate
 
 EVERYTHING = {"histograms": 0, "scalars": 0, "tensors": 0}
@@ -41,8 +38,8 @@ def evaluation_of(checkpoint):
     """What the validation after the epoch of a checkpoint came to, done again."""
     state = load_checkpoint(checkpoint)
     config = ConfigParser(state["config"], "checkpoint")
-    loaders = config.init("data_loader", data_loaders, **loader_arguments(config, torch.device("cpu")))
-    net = config.init("arch", model, **model_arguments(config))
+    loaders = build_loaders(config, torch.device("cpu"))
+    net = build_model(config)
     net.load_state_dict(state["state_dict"])
     return evaluate(net, loaders.evaluation, [], torch.device("cpu"))
 

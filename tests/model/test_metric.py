@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from model import metric as metric_module
 from model.metric import t2v_metrics, t2v_ranks, v2t_metrics, v2t_ranks
 from utils.errors import InputError
-from utils.matrix import FileMatrix
+from utils.temporary import temporary_array
 
 CASES = ("a", "b", "c", "c_nomask", "d", "e", "f")
 
@@ -106,8 +106,8 @@ def test_blocks_of_any_size_in_memory_or_in_a_file_give_the_same_ranks(
     sims = rng.normal(size=(num_videos * num_captions, num_videos)).round(decimals).astype(np.float32)
     masks = rng.random((num_videos, num_captions)) < 0.7
     masks[:, 0] = True
-    stored = FileMatrix(num_videos)
-    stored.append(sims)
+    stored = temporary_array(sims.shape)
+    stored[:] = sims
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metric_module, "BLOCK_BYTES", block_bytes)
         patch.setattr(torch, "get_num_threads", lambda: threads)
@@ -162,8 +162,8 @@ def test_memory_is_that_of_a_few_blocks(ranks_of, in_file):
     masks = np.ones((1500, 6), dtype=bool)
     masks[3, 5] = False
     if in_file:
-        stored = FileMatrix(1500)
-        stored.append(sims)
+        stored = temporary_array(sims.shape)
+        stored[:] = sims
         sims = stored
     tracemalloc.start()
     try:

@@ -7,12 +7,9 @@ import pytest
 import torch
 from conftest import CONFIG
 
-from base.arguments import model_arguments
-from data_loader import data_loaders
-from model import model as models
 from model.loss import MaxMarginRankingLoss
 from parse_config import ConfigParser
-from trainer.build import loader_arguments
+from trainer.build import build_loaders, build_model, loader_arguments
 from trainer.evaluation import to_device
 from trainer.step import TrainingSteps
 
@@ -29,10 +26,10 @@ def train(archive, monkeypatch):
     def train(num_workers=0, *settings, **changed):
         settings = ("arch.args.randomise_feats=scene", f"data_loader.args.num_workers={num_workers}", *settings)
         config = ConfigParser(copy.deepcopy(CONFIG), "test", settings)
-        loaders = config.init("data_loader", data_loaders, **{**loader_arguments(config, CPU), **changed})
+        loaders = build_loaders(config, CPU, **changed)
         assert loaders.train.num_workers == num_workers
         torch.manual_seed(1)
-        model = config.init("arch", models, **model_arguments(config)).train()
+        model = build_model(config).train()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         steps = TrainingSteps(model, MaxMarginRankingLoss(), optimizer, CPU)
         losses, widths = [], set()

@@ -1,5 +1,6 @@
 """Evaluation in batches against one pass over all videos at once."""
 
+import functools
 import tempfile
 from pathlib import Path
 
@@ -11,18 +12,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from variants import TEXT_DIM, make_batch, make_model
 
-from base.arguments import model_arguments
-from data_loader import data_loaders
 from model import metric
-from model import model as models
 from model.metric import t2v_ranks, v2t_ranks
+from model.similarity import TextEmbedding
 from parse_config import ConfigParser
 from trainer import evaluation
-from trainer.build import loader_arguments
-from trainer.evaluation import evaluate
-from trainer.testing import evaluate_checkpoint
+from trainer.build import build_loaders, build_model
+from trainer.checkpoint_evaluation import evaluate_checkpoint
+from trainer.evaluation import TextStore, evaluate
 from utils.errors import InputError
-from utils.matrix import FileMatrix
 
 CPU = torch.device("cpu")
 
@@ -40,9 +38,9 @@ def setup(archive):
         archive.write()
         options = ["experts.rgb.may_be_missing=true", f"data_loader.args.batch_size={batch_size}", *overrides]
         config = ConfigParser(CONFIG, "test", options)
-        loaders = config.init("data_loader", data_loaders, training=False, **loader_arguments(config, CPU))
+        loaders = build_loaders(config, CPU, training=False)
         torch.manual_seed(0)
-        return config.init("arch", models, **model_arguments(config)), loaders
+        return build_model(config), loaders
 
     return setup
 
@@ -92,7 +90,7 @@ def test_memory_for_nothing_changes_nothing(setup, variant, batch_size):
     model, loaders = setup(batch_size, *VARIANTS[variant])
     whole = evaluate(model, loaders.evaluation, ["t2v_metrics", "v2t_metrics"], CPU)
     found = evaluate(model, loaders.evaluation, ["t2v_metrics", "v2t_metrics"], CPU, memory=0)
-    assert isinstance(whole.sims, np.ndarray) and isinstance(found.sims, FileMatrix)
+    assert not isinstance(whole.sims, np.memmap) and isinstance(found.sims, np.memmap)
     np.testing.assert_allclose(found.sims[:], whole.sims, rtol=1e-5, atol=1e-6)
     (batch,) = setup(10, *VARIANTS[variant])[1].evaluation
     del batch["ids"]
@@ -109,6 +107,29 @@ def test_memory_for_nothing_changes_nothing(setup, variant, batch_size):
         np.testing.assert_allclose(found.weights, whole.weights, rtol=1e-5, atol=1e-6)
 
 
+def texts(seed, count, dims=(3, 5)):
+    rng = torch.Generator().manual_seed(seed)
+    return TextEmbedding([torch.randn(count, dim, generator=rng) for dim in dims], torch.rand(count, 2, generator=rng))
+
+
+def test_captions_in_a_file_are_those_in_memory():
+    in_memory, in_file = TextStore(1 << 20), TextStore(100)
+    for seed, count in enumerate((2, 4, 1)):
+        for store in (in_memory, in_file):
+            store.append(texts(seed, count))
+        for start, stop in ((0, 1), (1, 2 + seed)):  # between two writes
+            expected, found = (store.read(start, stop, CPU) for store in (in_memory, in_file))
+            torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    assert in_file.width == 8 and in_file._memory == [] and in_memory._file is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_captions_that_the_disk_has_no_room_for_are_one_line(monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", functools.partial(Path("/dev/full").open, "wb"))
+    with pytest.raises(InputError, match=rf"^{tempfile.gettempdir()}: No space left on device .96 Bytes were needed"):
+        TextStore(0).append(texts(0, 3))
+
+
 class Largest(TorchDispatchMode):
     """Remembers the largest tensor that an operation returns, in bytes."""
 
@@ -121,14 +142,14 @@ class Largest(TorchDispatchMode):
 
 
 def test_captions_are_embedded_in_chunks_that_memory_suffices_for():
-    model, batch, most_bytes = make_model("ce"), make_batch(0, 3, 50, words=9), 20_000
-    chunks = list(evaluation._text_chunks(model, batch["text"], batch["word_mask"], most_bytes))
+    model, batch, max_bytes = make_model("ce"), make_batch(0, 3, 50, words=9), 20_000
+    chunks = list(evaluation._chunk_captions(model, batch["text"], batch["word_mask"], max_bytes))
     for i, name in enumerate(("text", "word_mask")):
         assert torch.equal(torch.cat([chunk[i] for chunk in chunks], dim=1), batch[name].flatten(0, 1)[None])
     with Largest() as largest:
         for chunk in chunks:
             model.embed_text(*chunk)
-    assert largest.most <= most_bytes < batch["text"].nbytes
+    assert largest.most <= max_bytes < batch["text"].nbytes
 
 
 @pytest.mark.parametrize("mode", ["indep", "avg"])
@@ -161,7 +182,7 @@ def test_temporary_files_are_gone_when_an_evaluation_fails(setup, tmp_path, monk
     model, loaders = setup(4)
 
     def failing(sims, _masks):
-        assert isinstance(sims, FileMatrix)
+        assert isinstance(sims, np.memmap)
         assert sorted(x for x in tmp_path.iterdir() if x not in before) == [tmp_path / "data"]
         raise InputError("no")
 

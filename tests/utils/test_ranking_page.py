@@ -16,8 +16,9 @@ from browsing import (
     needs_browser,
     playing,
 )
-from ranking import make_evaluation, write_clip
+from ranking import make_page_data, write_clip
 
+from misc.reporting.tables import COLUMNS
 from utils.visualizer import Visualizer
 
 pytestmark = needs_browser
@@ -38,10 +39,10 @@ def folder(tmp_path_factory):
     captions = [[f"a caption of {name}", f"{ATTACK} {v}", "Ünïcode \u2028 100% \udc80"] for v, name in enumerate(ODD_IDS)]
     page = Visualizer(str(folder / "clips"), folder=folder / "page", name=f"toy {ATTACK}", similarity="pairwise")
     for epoch in (1, 2):
-        evaluation = make_evaluation(num_videos=8, seed=epoch, ids=ODD_IDS, captions=captions, weighted=epoch > 1)
-        page.show(evaluation, epoch, "val")
+        data = make_page_data(num_videos=8, seed=epoch, ids=ODD_IDS, captions=captions, weighted=epoch > 1)
+        page.show(data, epoch, "val")
     many = Visualizer(num_samples=NUM_QUERIES, folder=folder / "many", name="many", similarity="paired-2019")
-    many.show(make_evaluation(num_videos=70), 1, "val")
+    many.show(make_page_data(num_videos=70), 1, "val")
     return folder
 
 
@@ -92,6 +93,11 @@ def test_it_loads_and_odd_captions_and_ids_stay_text(base, visit):
     wait_for_status(page, "8 of 24 queries")
     page.get_by_label("Search").fill("100%")
     wait_for_status(page, "10 of 24 queries")  # the three captions of that id, and a caption of each other
+
+
+def test_metrics_have_the_names_of_the_tables_of_results(base, visit):
+    page = visit(f"{base}/page/index.html")
+    assert page.locator("#metrics thead th").all_inner_texts() == [*COLUMNS.values(), "gmean"]
 
 
 def test_a_clip_plays_when_pointed_at_and_has_controls_when_chosen(base, visit):

@@ -1,0 +1,127 @@
+"""Evaluation of a checkpoint: load its weights, evaluate a split, and report the results."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from base.device import environment
+from base.experiment import METRICS
+from data_loader import data_loaders
+from logger.results import format_table, label_leaky, write_metrics
+from model import model
+from model.published import load_weights, num_parameters
+from parse_config import ConfigParser
+from trainer.distributed import get_world_size
+from trainer.evaluation import Evaluation, evaluate, evaluation_settings
+from utils.files import atomic_write
+
+LEAKY_WARNING = (
+    "LEAKY: similarity paired-2019 tells each caption which experts its own video has; its figures are no fair results"
+)
+# Entries of a checkpoint that need no memory once the model has its weights.
+DROPPED_AFTER_LOAD = ("state_dict", "optimizer")
+
+logger = logging.getLogger(__name__)
+
+
+def warn_if_leaky(config: ConfigParser) -> bool:
+    """Return whether `config` selects the leaky similarity, and log a warning if it does."""
+    leaky = config["arch"]["args"].get("similarity") == "paired-2019"
+    if leaky:
+        logger.warning(LEAKY_WARNING)
+    return leaky
+
+
+def evaluate_checkpoint(
+    net: model.CENet,
+    config: ConfigParser,
+    loaders: data_loaders.ExpertDataLoader,
+    state: dict[str, Any],
+    path: Path,
+    device: torch.device,
+) -> Evaluation | None:
+    """Evaluate a checkpoint on the split of `loaders`; None in all processes but the main one.
+
+    Args:
+        net: the model of `config`, on `device`; its weights are replaced.
+        state: content of the checkpoint, from which the weights and the optimizer are removed to free memory.
+        path: file of the checkpoint, for error messages.
+
+    Raises:
+        InputError: the checkpoint is of another model.
+    """
+    load_weights(net, state, path)
+    for name in DROPPED_AFTER_LOAD:
+        state.pop(name, None)
+    return evaluate(net, loaders.evaluation, device=device, **evaluation_settings(config))
+
+
+def report(
+    config: ConfigParser,
+    net: model.CENet,
+    evaluation: Evaluation,
+    split: str,
+    state: dict[str, Any],
+    path: Path,
+    folder: Path,
+) -> dict:
+    """Log the table of the results of checkpoint `path` and write them to `<folder>/metrics.json`.
+
+    Returns:
+        The content of that file.
+    """
+    leaky = warn_if_leaky(config)
+    table = format_table(evaluation.metrics, videos=len(evaluation.video_ids))
+    logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], label_leaky(split, leaky), table)
+    content = write_metrics(
+        folder / METRICS,
+        evaluation.metrics,
+        seed=state["seed"],
+        epoch=state["epoch"],
+        split=split,
+        leaky=leaky,
+        v2t_ties=evaluation_settings(config)["v2t_ties"],
+        config=config.file,
+        checkpoint=str(path),
+        published_checkpoint=state.get("published", False),
+        videos=len(evaluation.video_ids),
+        captions=int(evaluation.query_masks.sum()),
+        parameters=num_parameters(net),
+        validation=state.get("values"),
+        training_environment=state.get("environment"),
+        environment=environment(next(net.parameters()).device, get_world_size()),
+    )
+    logger.info("metrics: %s", folder / METRICS)
+    return content
+
+
+def save_sims(path: Path, evaluation: Evaluation, metrics: dict, caption_ids: Mapping[str, Sequence[str]]) -> None:
+    """Save the similarities of an evaluation: `sims`, `query_masks`, `video_ids` (V,) and `caption_ids` (rows of `sims`,).
+
+    The id of a caption is `<video>#<n>`, where n is its 0-based position in the file of captions. A row that stands for all
+    captions of a video has the id `<video>`, and a row without a caption "".
+
+    Args:
+        metrics: content of `metrics.json`, from which split, checkpoint, `leaky` and both environments (as JSON) are saved.
+        caption_ids: video -> ids of the captions that were used.
+    """
+    num_captions = evaluation.query_masks.shape[1]
+    averaged = len(evaluation.sims) < sum(map(len, caption_ids.values()))
+    rows = ([video] if averaged else caption_ids[video] for video in evaluation.video_ids)
+    padded_ids = [name for row in rows for name in (*row, *[""] * (num_captions - len(row)))]
+    with atomic_write(path) as file:
+        np.savez_compressed(
+            file,
+            sims=evaluation.sims,
+            query_masks=evaluation.query_masks,
+            video_ids=np.array(evaluation.video_ids),
+            **{key: np.array(metrics[key]) for key in ("split", "checkpoint", "leaky")},
+            **{key: np.array(json.dumps(metrics[key])) for key in ("environment", "training_environment")},
+            caption_ids=np.array(padded_ids),
+        )
+    logger.info("similarities: %s", path)
