@@ -1,4 +1,6 @@
-"""The source of model.svg, the picture of the model in the README. This makes it anew:
+"""Draw model.svg, the picture of the model in the README.
+
+To draw it again:
 
     python figs/draw_model.py
 
@@ -20,7 +22,7 @@ VIDEO_ROWS = {name: 84 + 37 * i for i, name in enumerate(EXPERTS)}
 SCORE_ROWS = {name: 216 + 27 * i for i, name in enumerate(EXPERTS)}
 CAPTION_ROWS = {name: 536 + 32 * i for i, name in enumerate(EXPERTS)}
 
-# The page has a ground of its own, so that it can be read on any other; the second half is for dark screens.
+# The page has a background of its own, so that it can be read on any other; the second half is for dark screens.
 STYLE = """
 text { font: 14px Helvetica, Arial, sans-serif; fill: #1f2328; text-anchor: middle } .left { text-anchor: start }
 .title { font-weight: bold } .note { font-size: 13px; fill: #57606a } .math { font: 15px Times, serif }
@@ -45,7 +47,7 @@ TITLE = "Collaborative Experts: the embeddings of a video and of a caption, and 
 
 
 def text(x: float, y: float, label: str, kind: str = "") -> str:
-    """`label` in the middle of (x, y), or from there on (kind "left"); "note" is smaller.
+    """Return `label` centered at (x, y), or starting there (kind "left"); "note" is smaller.
 
     In "math" a lone letter is a variable, and `_` and the letters after it are a subscript.
     """
@@ -59,41 +61,41 @@ def text(x: float, y: float, label: str, kind: str = "") -> str:
 
 
 def box(x: float, y: float, width: float, height: float, label: str = "", kind: str = "box", font: str = "") -> str:
-    """A box with the middle of its left side at (x, y)."""
+    """Return a box with the middle of its left side at (x, y)."""
     shape = f'<rect class="{kind}" x="{x:g}" y="{y - height / 2:g}" width="{width:g}" height="{height:g}" rx="5"/>'
     return shape + (text(x + width / 2, y, label, font) if label else "")
 
 
 def operation(x: float, y: float, sign: str) -> str:
-    """An operation on each element, with its middle at (x, y)."""
+    """Return an operation on each element, with its middle at (x, y)."""
     return f'<circle class="box" cx="{x:g}" cy="{y:g}" r="11"/>' + text(x, y, sign, "math")
 
 
 def path(d: str, kind: str = "arrow") -> str:
-    """An arrow, or a shape of another kind, along `d`."""
+    """Return an arrow, or a shape of another kind, along `d`."""
     return f'<path class="{kind}" d="{d}"/>'
 
 
 def cell(x: float, y: float, width: float, height: float, name: str, opacity: float = 1) -> str:
-    """A number of expert `name`, with its upper left corner at (x, y)."""
+    """Return a number of expert `name`, with its upper left corner at (x, y)."""
     return f'<rect class="{name}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" opacity="{opacity:g}"/>'
 
 
 def vector(x: float, y: float, name: str, shift: int = 0, size: int = 5) -> str:
-    """A vector with the middle of its left side at (x, y); each `shift` shows other values."""
+    """Return a vector with the middle of its left side at (x, y); each `shift` shows other values."""
     shades = (0.95, 0.45, 0.7, 0.3, 0.85, 0.55, 0.4)
     return "".join(cell(x + 9 * i, y - 5, 8, 10, name, shades[(3 * i + shift) % len(shades)]) for i in range(size))
 
 
 def sequence(x: float, y: float, name: str) -> str:
-    """Five vectors, of frames or words, with the middle of their left side at (x, y)."""
+    """Return five vectors, of frames or words, with the middle of their left side at (x, y)."""
     shades = (0.95, 0.7, 0.45)
     cells = [(i, j) for i in range(5) for j in range(3)]
     return "".join(cell(x + 10 * i, y - 11 + 7.5 * j, 8, 6.5, name, shades[(i + 2 * j) % 3]) for i, j in cells)
 
 
 def video() -> list[str]:
-    """The experts of a video, up to their embeddings."""
+    """Return the experts of a video, up to their embeddings."""
     parts = [box(12, 245, 692, 466, kind="panel"), text(26, 32, "Video", "title left")]
     heads = {94: "experts", 171: "pool over time", 283: "project to D dims", 628: "unit-length embeddings"}
     parts += [text(x, 57, label, "note") for x, label in heads.items()]
@@ -112,7 +114,7 @@ def video() -> list[str]:
 
 
 def gating() -> list[str]:
-    """Collaborative gating, close up, for rgb in a video without ocr."""
+    """Return collaborative gating, close up, for rgb in a video without ocr."""
     parts = [path("M458 212H556L690 248V464H26V248z", "zoom"), text(38, 266, "Collaborative gating of rgb", "title left")]
     parts.append(text(248, 266, "(the other experts likewise)", "note left"))
     for name, shift, y in (("audio", 1, 298), ("face", 3, 354)):
@@ -136,7 +138,7 @@ def gating() -> list[str]:
 
 
 def caption() -> list[str]:
-    """A caption, up to its embeddings and its weights of experts."""
+    """Return a caption, up to its embeddings and its weights of experts."""
     parts = [box(12, 591, 692, 202, kind="panel"), text(26, 510, "Caption", "title left")]
     parts += [text(26, 542, "“a man plays a guitar”", "left"), text(94, 572, "word vectors", "note")]
     parts += [sequence(70, 600, "word"), path("M122 600H137"), box(138, 600, 72, 26, "NetVLAD")]
@@ -151,14 +153,14 @@ def caption() -> list[str]:
     parts.append(text(625, 664, "w (sum 1)", "math left"))
     notes = (
         "NetVLAD: softly assigned residuals to",
-        "learned centres, summed, normalised",
+        "learned centers, summed, normalized",
         "context gating of x: x × σ(BN(Linear(x)))",
     )
     return parts + [text(26, 638 + 18 * i, note, "note left") for i, note in enumerate(notes)]
 
 
 def similarity() -> list[str]:
-    """The score of the caption and the video, in this case and in general."""
+    """Return the score of the caption and the video, in this case and in general."""
     parts = [box(722, 352, 226, 680, kind="panel"), text(736, 32, "Similarity", "title left")]
     words = (
         "The mean of the cosines,",
@@ -184,7 +186,7 @@ def similarity() -> list[str]:
 
 
 def draw() -> str:
-    """The picture, as SVG."""
+    """Return the picture, as SVG."""
     parts = [box(0.5, HEIGHT / 2, WIDTH - 1, HEIGHT - 1, kind="page"), *video(), *gating(), *caption(), *similarity()]
     body = "\n".join(parts)
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}">

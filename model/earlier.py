@@ -19,7 +19,7 @@ def convert_optimizer_state(state: Mapping[str, Any], model: CENet) -> Mapping[s
     Until November 2026 the D x D matrices of all experts were saved as one vector, and the first layers of all text units as
     one matrix (in, sum of d_i), even if their dims differ. A state of today is returned as it is.
     """
-    if model.text_units is None:
+    if getattr(model, "text_units", None) is None:  # Concat, or another class of model
         return state
     (group,) = state["param_groups"]
     parameters, saved = list(model.parameters()), dict(state["state"])

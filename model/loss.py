@@ -16,7 +16,7 @@ class MaxMarginRankingLoss(nn.Module):
     over the 2 n (n - 1) terms with i != j.
 
     Args:
-        margin: by how much a matching pair has to win.
+        margin: how much higher than the others the similarity of a matching pair has to be.
         fix_norm: false keeps the 2 n constant diagonal terms, each the margin, in the mean over 2 n^2.
     """
 
@@ -26,10 +26,10 @@ class MaxMarginRankingLoss(nn.Module):
         self.fix_norm = fix_norm
 
     def forward(self, sims: Tensor) -> Tensor:
-        """The loss of `sims` (n, n), row = text, column = video, matching pairs on the diagonal.
+        """Return the loss of `sims`, (n, n): a row per text, a column per video, matching pairs on the diagonal.
 
         Raises:
-            InputError: `sims` is not square, or a single pair, which has nothing to be ranked against.
+            InputError: `sims` is not square, or holds a single pair, which cannot be ranked.
         """
         if sims.ndim != 2 or sims.shape[0] != sims.shape[1] or sims.shape[0] < 2:
             raise InputError(f"ranking loss: similarities of shape {tuple(sims.shape)}, expected n x n with n of at least 2")

@@ -7,22 +7,19 @@ From the ranks of all queries:
 - R1: percentage of ranks equal to 0. R5, R10, R50: percentage of ranks below 5, 10, 50.
 - MedR, MeanR: median and mean rank, 1-based.
 - geometric_mean_R1-R5-R10: cube root of the product.
+
+The `metrics` of a config are names of functions here, `(sims, query_masks) -> {name: value}`, with the arguments of
+`t2v_metrics`. To add one, write such a function.
 """
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 
 import numpy as np
-import torch
 
 from utils.errors import InputError
 
 RECALL_LEVELS = (1, 5, 10, 50)
-# Of the similarities that are looked at together: what a core's cache can hold, and no more rows than bytes can count twos.
-BLOCK_BYTES = 3 << 19
-MOST_ROWS = 127
-GROUP = 8 * MOST_ROWS
+BLOCK_BYTES = 1 << 19  # of similarities that are compared at a time, so that they stay in the cache
 
 
 class NotFiniteError(InputError):
@@ -34,12 +31,11 @@ class NotFiniteError(InputError):
 
 
 def t2v_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None) -> dict[str, float]:
-    """Metrics of text-to-video retrieval.
+    """Return the metrics of text-to-video retrieval.
 
     Args:
         sims: (K*V, V), the K captions of a video contiguous; never modified, and read by blocks of rows.
-        query_masks: (V, K), 0 for the missing captions of a video with fewer than K (None: all are there). They are no
-            queries.
+        query_masks: (V, K), 0 for the missing captions of a video with fewer than K, which are not queries. None: all exist.
 
     Raises:
         InputError: a shape that does not fit, NaN or inf (naming the row), or no caption at all for a video.
@@ -50,21 +46,24 @@ def t2v_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None) -> dict
 def v2t_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str = "expected") -> dict[str, float]:
     """Return the metrics of video-to-text retrieval, where the rank of a video is that of its best-ranked caption.
 
-    Args, Raises: as `v2t_ranks`.
+    Arguments and errors as in `v2t_ranks`.
     """
     return summarize(v2t_ranks(sims, query_masks, ties))
 
 
 def t2v_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None) -> np.ndarray:
-    """The rank of each caption that exists, in the order of the rows; arguments and errors as in `t2v_metrics`."""
-    valid = _valid_rows(sims, query_masks)
-    twice = np.empty(len(valid), dtype=np.int64)  # see `_not_below`
+    """Return the rank of the ground-truth video for each caption that exists, in the order of the rows.
 
-    def count(rows: np.ndarray, block: np.ndarray, flags: np.ndarray) -> None:
-        twice[rows] = _row_sums(_not_below(block, _own(rows, block, len(valid))[:, None], flags))
-
-    _each_block(sims, count)
-    return (twice[valid] - 1) / 2
+    Arguments and errors as in `t2v_metrics`.
+    """
+    exists = _existing_captions(sims, query_masks)
+    ranks = np.empty(len(exists))
+    for rows, block in _finite_blocks(sims):
+        truth = ground_truth_scores(block, rows, len(exists))[:, None]  # (R, 1)
+        higher = (block > truth).sum(axis=1, dtype=np.int32)
+        tied = (block == truth).sum(axis=1, dtype=np.int32)  # the ground truth included
+        ranks[rows] = higher + (tied - 1) / 2
+    return ranks[exists]
 
 
 def v2t_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str = "expected") -> np.ndarray:
@@ -80,92 +79,22 @@ def v2t_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str
     Raises:
         InputError: as in `t2v_metrics`.
     """
-    valid = _valid_rows(sims, query_masks)
+    exists = _existing_captions(sims, query_masks)
     num_videos = sims.shape[1]
-    own = np.empty(len(valid))  # float64 holds every score exactly
-    higher, not_lower = np.zeros((2, num_videos), dtype=np.int64)  # numbers of captions, own ones included
-    adding = threading.Lock()
-
-    def keep_own(rows: np.ndarray, block: np.ndarray, _flags: np.ndarray) -> None:
-        own[rows] = _own(rows, block, len(valid))
-
-    _each_block(sims, keep_own, check=False)
-    own[~valid] = -np.inf
-    best = own.reshape(num_videos, -1).max(axis=1)  # (V,)
-    tied_own = np.count_nonzero(own.reshape(num_videos, -1) == best[:, None], axis=1)
-    best = best.astype(sims.dtype)
-
-    def count(rows: np.ndarray, block: np.ndarray, flags: np.ndarray) -> None:
-        above, not_below = flags[:, : len(rows), :num_videos]
-        np.greater(block, best, out=above)
-        np.greater_equal(block, best, out=not_below)
-        for flag, total in ((above, higher), (not_below, not_lower)):
-            flag[~valid[rows]] = False
-            counts = flag.view(np.uint8).sum(axis=0, dtype=np.uint8)  # of at most `MOST_ROWS` rows
-            with adding:
-                np.add(total, counts, out=total)
-
-    _each_block(sims, count)
+    truth = np.empty(len(exists), dtype=sims.dtype)
+    for rows, block in _finite_blocks(sims):
+        truth[rows] = ground_truth_scores(block, rows, len(exists))
+    truth = np.where(exists, truth, -np.inf).astype(sims.dtype).reshape(num_videos, -1)  # (V, K)
+    best = truth.max(axis=1)  # (V,)
+    tied_own = np.count_nonzero(truth == best[:, None], axis=1)
+    higher, tied = np.zeros((2, num_videos), dtype=np.int64)  # numbers of captions, own ones included
+    for rows, block in _finite_blocks(sims):
+        candidate = exists[rows, None]  # (R, 1)
+        higher += ((block > best) & candidate).sum(axis=0, dtype=np.int32)
+        tied += ((block == best) & candidate).sum(axis=0, dtype=np.int32)
     if ties == "published":
-        return higher + (not_lower - higher - 1) / 2
-    return higher + (not_lower - higher - tied_own) / (tied_own + 1)
-
-
-def _own(rows: np.ndarray, block: np.ndarray, num_rows: int) -> np.ndarray:
-    """The score of each row of a block with the video that it belongs to; `rows` are its numbers among `num_rows`."""
-    return block[np.arange(len(rows)), rows // (num_rows // block.shape[1])]
-
-
-def _not_below(block: np.ndarray, match: np.ndarray, flags: np.ndarray) -> np.ndarray:
-    """How often each score of `block` (R, N) outranks `match`, broadcast to its shape: 2, 1 if they are tied, or 0.
-
-    Where the match is itself a candidate, the mean position that it shares with those tied is half of the sum less one.
-
-    Args:
-        flags: (2, R or more, N or more), where to work; false beyond N.
-
-    Returns:
-        (R, as wide as `flags`) bytes, those beyond N zero.
-    """
-    num_rows, num_columns = block.shape
-    np.greater(block, match, out=flags[0, :num_rows, :num_columns])
-    np.greater_equal(block, match, out=flags[1, :num_rows, :num_columns])
-    higher, not_lower = flags[:, :num_rows].view(np.uint8)
-    return np.add(higher, not_lower, out=higher)
-
-
-def _row_sums(numbers: np.ndarray) -> np.ndarray:
-    """The sum of each row of `numbers` (R, a multiple of `GROUP`), bytes up to 2: eight to a word are added at a time."""
-    words = numbers.view(np.uint64).reshape(len(numbers), -1, GROUP // 8)
-    return words.sum(axis=2).view(np.uint8).sum(axis=1, dtype=np.int64)
-
-
-def _each_block(sims: np.ndarray, work: Callable[[np.ndarray, np.ndarray, np.ndarray], None], check: bool = True) -> None:
-    """Call `work` for blocks of rows, small enough for a core's cache, on as many threads as torch uses.
-
-    Args:
-        work: is given the numbers of the rows, the rows, and the flags for `_not_below`.
-        check: whether to refuse NaN and inf.
-    """
-    rows_a_block = min(MOST_ROWS, max(1, BLOCK_BYTES // (sims.dtype.itemsize * sims.shape[1])))
-    bad = []
-
-    def part(starts: range) -> None:
-        flags = np.zeros((2, rows_a_block, -(-sims.shape[1] // GROUP) * GROUP), dtype=bool)
-        for start in starts:
-            block = sims[start : start + rows_a_block]
-            if check and not np.isfinite([block.min(), block.max()]).all():  # both are NaN where a score is
-                bad.append(start + int(np.argmin(np.isfinite(block).all(axis=1))))
-                return
-            work(np.arange(start, start + len(block)), block, flags)
-
-    starts = range(0, len(sims), rows_a_block)
-    share = -(-len(starts) // torch.get_num_threads())
-    parts = [starts[i : i + share] for i in range(0, len(starts), share)]
-    with ThreadPoolExecutor(len(parts)) as pool:
-        list(pool.map(part, parts))
-    if bad:
-        raise NotFiniteError(min(bad))
+        return higher + (tied - 1) / 2
+    return higher + (tied - tied_own) / (tied_own + 1)
 
 
 def summarize(ranks: np.ndarray) -> dict[str, float]:
@@ -179,8 +108,28 @@ def summarize(ranks: np.ndarray) -> dict[str, float]:
     }
 
 
-def _valid_rows(sims: np.ndarray, query_masks: np.ndarray | None) -> np.ndarray:
-    """Which rows (K*V,) are of captions that exist."""
+def ground_truth_scores(block: np.ndarray, rows: np.ndarray, num_rows: int) -> np.ndarray:
+    """Return the score of each caption in `block` with its own video; `rows` are their indices among `num_rows`."""
+    num_captions = num_rows // block.shape[1]
+    return block[np.arange(len(rows)), rows // num_captions]
+
+
+def _finite_blocks(sims: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the row indices (R,) and the rows (R, V) of one block after the other.
+
+    Raises:
+        NotFiniteError: a block holds NaN or inf.
+    """
+    num_rows = max(1, BLOCK_BYTES // (sims.dtype.itemsize * sims.shape[1]))
+    for start in range(0, len(sims), num_rows):
+        block = sims[start : start + num_rows]
+        if not np.isfinite([block.min(), block.max()]).all():  # both are NaN if a score is
+            raise NotFiniteError(start + int(np.argmin(np.isfinite(block).all(axis=1))))
+        yield np.arange(start, start + len(block)), block
+
+
+def _existing_captions(sims: np.ndarray, query_masks: np.ndarray | None) -> np.ndarray:
+    """Return a mask (K*V,) of the rows of captions that exist; errors as in `t2v_metrics`."""
     if len(sims.shape) != 2 or 0 in sims.shape or sims.shape[0] % sims.shape[1]:
         raise InputError(f"metrics: similarities of shape {sims.shape}, expected (K*V, V)")
     num_rows, num_videos = sims.shape

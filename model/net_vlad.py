@@ -1,21 +1,21 @@
-"""NetVLAD: a learnt residual aggregation of a variable number of tokens (Arandjelovic et al., CVPR 2016)."""
+"""NetVLAD: a learned residual aggregation of a variable number of tokens (Arandjelovic et al., CVPR 2016)."""
 
 import torch
 from torch import Tensor, nn
 
-# Lengths below this one count as it: what has no length is not blown up.
+# Smaller lengths are replaced by this one before a division.
 EPS = 1e-12
 
 
 class MaskedBatchNorm1d(nn.BatchNorm1d):
-    """Batch normalisation of tokens of which some are padding.
+    """Batch normalization of tokens of which some are padding.
 
     Without a mask it is `nn.BatchNorm1d`. With one, only valid tokens enter the statistics. A training batch with fewer
-    than two valid tokens has no variance: it is normalised by the running statistics, which it leaves as they are.
+    than two valid tokens has no variance and is normalized by the running statistics and does not update them.
     """
 
     def forward(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Normalise `tokens` (N, C), where `valid` (N,) is true for the tokens that count."""
+        """Normalize `tokens` (N, C), where `valid` (N,) is true for the tokens that count."""
         tokens = tokens.to(self.weight.dtype)  # statistics and assignments are not for bfloat16
         if valid is None or not self.training:
             return super().forward(tokens)
@@ -32,17 +32,17 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
         return (tokens - mean) * torch.rsqrt(var + self.eps) * self.weight + self.bias
 
     def statistics(self, tokens: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Number, mean (C,) and variance (C,) of the `tokens` (N, C) whose `weight` (N, 1) is 1, of the others 0."""
+        """Return number, mean (C,) and variance (C,) of the `tokens`, (N, C), whose `weight`, (N, 1), is 1 and not 0."""
         count = weight.sum()
         mean = (tokens * weight).sum(0) / count.clamp(min=1)  # (C,)
         return count, mean, ((tokens - mean).square() * weight).sum(0) / count.clamp(min=1)
 
 
 class NetVLAD(nn.Module):
-    """Aggregate T tokens of dimension d into C residuals, one a cluster.
+    """Aggregate T tokens of dimension d into C residuals, one per cluster.
 
     With soft assignments s = softmax(BN(x @ clusters)), V[d, c] = sum_n s[n, c] (x[n, d] - clusters2[d, c]). Each cluster's
-    residual is L2-normalised over d, then the whole, flattened d-major.
+    residual is L2-normalized over d, then the whole, flattened d-major.
 
     Args:
         feature_size: d.
@@ -74,7 +74,7 @@ class NetVLAD(nn.Module):
 
 
 def _scales(residual: Tensor) -> Tensor:
-    """What each cluster of `residual` (N, d, C) is multiplied with to be of unit length, and then the whole: (N, 1, C).
+    """Return the factors (N, 1, C) that scale each cluster of `residual`, (N, d, C), to unit length, and then the whole.
 
     The length of the whole follows from those of the clusters, so that the large tensor is read once, and scaled once.
     """

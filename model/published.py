@@ -1,4 +1,4 @@
-"""State dicts of the 2019 release: their names, and the modules that its forward pass never used."""
+"""State dicts of the 2019 release: their names, and the modules that its forward pass did not use."""
 
 import logging
 import re
@@ -35,7 +35,7 @@ def load_weights(model: CENet, state: dict[str, Any], path: str | Path) -> None:
     """Load the weights of checkpoint `state`, read from `path`, into `model`.
 
     Raises:
-        InputError: they are of another model.
+        InputError: the weights are of another model.
     """
     if state.get("published"):
         dropped = load_published(model, state["state_dict"], str(path))
@@ -53,13 +53,13 @@ def load_published(model: CENet, state_dict: Mapping[str, Tensor], source: str =
     """Load a state dict with published names into `model`.
 
     Args:
-        source: what error messages call it.
+        source: name of the state dict in error messages.
 
     Returns:
         The names that were dropped because the release never used them.
 
     Raises:
-        InputError: any other name that is missing, unexpected or of another shape.
+        InputError: another name is missing, unexpected or of another shape.
     """
     unused = {f"ce.{name}.{key}" for name, module in _unused_modules(model).items() for key in module.state_dict()}
     dropped = [name for name in state_dict if name in unused]
@@ -81,7 +81,7 @@ def load_published(model: CENet, state_dict: Mapping[str, Tensor], source: str =
 
 
 def translate(name: str, model: CENet) -> str:
-    """The name in `model` of the published `name`; one that is not known stays as it is."""
+    """Return the name in `model` of the published `name`; an unknown name is returned as it is."""
     renamed = RENAMED + (RENAMED_OTHERS if model.collaborative_gating is None else RENAMED_CE)
     for pattern, replacement in renamed:
         if re.match(pattern, name):
@@ -92,7 +92,7 @@ def translate(name: str, model: CENet) -> str:
 
 
 def unused_parameters(model: CENet) -> dict[str, int]:
-    """Modules that the release built for such a model and never used, and the number of their parameters."""
+    """Return the number of parameters of each module that the release built for such a model and never used."""
     return {name: num_parameters(module) for name, module in _unused_modules(model).items()}
 
 
@@ -103,8 +103,8 @@ def summary(model: CENet, published: bool) -> str:
     config builds 262,656 fewer, without the first layer of the video's gated embedding unit.
 
     Args:
-        model: of which to count.
-        published: whether the tables have models of its dataset; without it only its own count is told.
+        model: whose parameters are counted.
+        published: the tables have models of its dataset; if not, only its own count is given.
     """
     own, unused = num_parameters(model), unused_parameters(model)
     if not published:
@@ -117,10 +117,10 @@ def summary(model: CENet, published: bool) -> str:
 
 
 def _unused_modules(model: CENet) -> dict[str, nn.Module]:
-    """What the release built and saved for such a model, and used in no forward pass, by its name below `ce`.
+    """Return the modules that the release built and saved for such a model but never used, by their names below `ce`.
 
-    In a CE, the third layers of g and h (which it called f) and four batch norms; in the variants that do not mix, the
-    weights of the mixture. The modules are on the meta device, without memory.
+    In a CE, the third layers of g and h (which it called f) and four batch norms; in the variants without mixture
+    weights, their layer. The modules are on the meta device, without memory.
     """
     unused: dict[str, nn.Module] = {}
     with torch.device("meta"):
@@ -134,5 +134,5 @@ def _unused_modules(model: CENet) -> dict[str, nn.Module]:
 
 
 def num_parameters(module: nn.Module) -> int:
-    """How many parameters a module has."""
+    """Return the number of parameters of a module."""
     return sum(x.numel() for x in module.parameters())

@@ -1,4 +1,4 @@
-"""A searcher with known results, and the search page on a real server."""
+"""A searcher whose answers are known beforehand, and the search page on a real server, for tests of the page."""
 
 import contextlib
 import http.client
@@ -16,7 +16,7 @@ WEIGHTS = dict(zip(EXPERTS, [0.1, 0.4, 0.3, 0.2], strict=True))
 
 
 class StubSearcher:
-    """A searcher that finds all videos in their order for every query. Video i lacks expert i modulo 5, if there is one.
+    """Every query finds all videos in their order. Video i lacks expert i modulo 5, if there is one of that number.
 
     Attributes:
         asked: the calls, as (method, argument, k).
@@ -67,7 +67,7 @@ class StubSearcher:
         return self._clips.get(video_id)
 
     def close(self):
-        """Do nothing."""
+        """Nothing is open."""
 
     def experts_of(self, video_id):
         return [name for i, name in enumerate(EXPERTS) if i != self.ids.index(video_id) % 5]
@@ -95,7 +95,7 @@ class StubSearcher:
 
 @contextlib.contextmanager
 def serving(app):
-    """Run a server of `app` in a thread and yield its port."""
+    """The port of a server of `app`, in a thread of its own."""
     import uvicorn
 
     from misc.searching.commands import bind_socket
@@ -118,7 +118,7 @@ def serving(app):
 
 
 def fetch(port, path, method="GET", **headers):
-    """Return a response and its body; unlike other clients this one does not normalize the path."""
+    """A response and its body; the path goes as it stands, which clients of more sense would tidy."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.putrequest(method, path, skip_host="Host" in headers)
@@ -132,16 +132,16 @@ def fetch(port, path, method="GET", **headers):
 
 
 def fetch_json(port, path, **values):
-    """Return status and content of a JSON response."""
+    """Status and content of a JSON address."""
     response, body = fetch(port, f"{path}?{urllib.parse.urlencode(values)}")
     assert response.headers["content-type"] == "application/json"
     return response.status, json.loads(body)
 
 
-def wait_until(condition):
-    """Wait until a condition is true."""
+def until(condition):
+    """Wait until something is so."""
     for _ in range(1000):
         if condition():
             return
         time.sleep(0.02)
-    raise AssertionError("the condition is still false")
+    raise AssertionError("it has not happened")

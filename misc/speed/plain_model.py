@@ -1,6 +1,6 @@
 """CE as one would write it from the equations: a loop over pairs of experts, layers one by one, T x V x M scores.
 
-The yardstick for `model/`, with the same names in its state dict and the same numbers.
+It is compared with `model/`, which has the same names in its state dict and gives the same numbers.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class PlainNetVLAD(nn.Module):
         self.batch_norm = nn.BatchNorm1d(cluster_size)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Pool `x` (N, T, d), of which `mask` (N, T) says what is valid, to (N, d * C)."""
+        """Pool `x`, (N, T, d), to (N, d * C); `mask`, (N, T), is true for valid tokens."""
         valid = self.batch_norm(x[mask] @ self.clusters)  # (number of valid tokens, C)
         assignment = x.new_zeros(*mask.shape, valid.shape[1])  # (N, T, C)
         assignment[mask] = torch.softmax(valid, dim=1).to(x.dtype)
@@ -130,7 +130,7 @@ class PlainCE(nn.Module):
         word_mask: Tensor,
         frame_masks: Mapping[str, Tensor],
     ) -> Tensor:
-        """Scores (V, V) of V videos with a caption each, in the terms of `CENet.forward`."""
+        """Return the scores (V, V) of V videos with one caption each; arguments as in `CENet.forward`."""
         pooled = self.text_pooling(text.squeeze(1), word_mask.squeeze(1))
         texts = torch.stack([unit(pooled) for unit in self.text_units], dim=1)  # (T, M, d)
         weights = torch.softmax(self.moe_fc(pooled), dim=1)  # (T, M)
@@ -146,7 +146,7 @@ class PlainCE(nn.Module):
 
 
 def plain_loss(sims: Tensor, margin: float = 0.2) -> Tensor:
-    """The hinge of every score that is not on the diagonal against its row's and its column's, from (n, n)."""
+    """Return the mean hinge of the off-diagonal scores against the diagonal, by row and by column, from (n, n)."""
     n = len(sims)
     match = sims.diag()
     rows = F.relu(margin - match[:, None].expand(n, n) + sims)

@@ -1,7 +1,9 @@
-"""A training step of CE at MSR-VTT's size: a plain implementation, ours, and the floor under both.
+"""A training step of CE at MSR-VTT's size: a plain implementation, ours, and a lower bound of both.
 
-The floor is what no implementation of the equations is spared: the matrix products of a step at their real sizes, forward
-and backward, and a fused step of Adam over as many parameters, all in memory that is there already. The three take turns.
+The lower bound, called floor, is the time of the matrix products of a step at their real sizes, forward and backward, and
+of a fused step of Adam over as many parameters, all in memory that is allocated already. The plain step is measured first,
+with the default settings of the allocator. Then the process keeps the memory that it frees, as in `train.py`, and the plain
+step (as "plain, memory kept"), ours and the floor take turns.
 """
 
 import os
@@ -23,29 +25,30 @@ from model.published import num_parameters
 from parse_config import ConfigParser
 from trainer.build import build_model, model_arguments
 from trainer.optim import build_optimizer
+from utils.allocator import keep_freed_memory
 from utils.progress import bar
 
 VIDEOS, WORDS, TOKENS = 64, 30, 30
 WARM_UP, REPETITIONS = 2, 9
 LR = 1e-6
-PRECISIONS = ("fp32", "tf32", "bf16")  # of `TrainingSteps`; a CPU is measured with the first alone
+PRECISIONS = ("fp32", "tf32", "bf16")  # of `TrainingSteps`; a CPU is measured only with the first
 
 
 def random_batch(
     dims: dict[str, int], text_dim: int, sequences: set[str], num_videos: int = VIDEOS, num_captions: int = 1, seed: int = 0
 ) -> dict:
-    """Inputs of `CENet.forward`, lengths and availability as in MSR-VTT.
+    """Return inputs of `CENet.forward`, with lengths and availability as in MSR-VTT.
 
     Args:
-        dims: expert -> dimension of a frame; experts that MSR-VTT does not have are vectors that some videos lack.
-        sequences: the experts that are no vectors.
+        dims: expert -> dimension of a frame; experts that MSR-VTT does not have are vectors that some videos do not have.
+        sequences: the experts that are sequences, not vectors.
     """
     rng = torch.Generator().manual_seed(seed)
 
-    def padded(number: int, shortest: int, longest: int, width: int, dim: int) -> tuple[Tensor, Tensor]:
-        lengths = torch.randint(shortest, longest + 1, (number, 1), generator=rng).clamp(max=width)
-        mask = torch.arange(width) < lengths  # (number, width)
-        return torch.randn(number, width, dim, generator=rng) * mask[..., None], mask
+    def padded(count: int, shortest: int, longest: int, width: int, dim: int) -> tuple[Tensor, Tensor]:
+        lengths = torch.randint(shortest, longest + 1, (count, 1), generator=rng).clamp(max=width)
+        mask = torch.arange(width) < lengths  # (count, width)
+        return torch.randn(count, width, dim, generator=rng) * mask[..., None], mask
 
     captions = padded(num_videos * num_captions, 5, WORDS, WORDS, text_dim)
     text, word_mask = (x.unflatten(0, (num_videos, num_captions)) for x in captions)
@@ -64,7 +67,7 @@ def random_batch(
 
 
 class Clock:
-    """Seconds of the parts of a step, by name, one number a step."""
+    """Seconds of the parts of a step, by name, one number per step."""
 
     def __init__(self, device: torch.device):
         self.device = device
@@ -72,29 +75,29 @@ class Clock:
         self.last = 0.0
 
     def start(self) -> None:
-        """A step begins."""
+        """Begin a step."""
         self.last = self.now()
 
     def mark(self, part: str) -> None:
-        """`part` ends, and the next begins."""
+        """End `part` and begin the next."""
         now = self.now()
         self.parts.setdefault(part, []).append(now - self.last)
         self.last = now
 
     def now(self) -> float:
-        """Seconds, with everything done that a GPU was asked for."""
+        """Return seconds, after all queued work of a GPU."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
 
 def bf16(batch: dict, precision: str) -> torch.autocast:
-    """Where layers multiply bfloat16, if that is the precision."""
+    """Return a context in which layers multiply bfloat16, if that is the precision."""
     return torch.autocast(batch["text"].device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def plain_step(model: PlainCE, batch: dict, precision: str) -> Callable[[], None]:
-    """A step of the plain implementation."""
+    """Return a step of the plain implementation."""
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
 
     def step() -> None:
@@ -108,7 +111,7 @@ def plain_step(model: PlainCE, batch: dict, precision: str) -> Callable[[], None
 
 
 def our_step(model: CENet, batch: dict, clock: Clock, precision: str) -> Callable[[], None]:
-    """A step as `trainer/step.py` takes it, its parts timed."""
+    """Return a step as the trainer takes it, its parts timed."""
     optimizer = build_optimizer({"type": "Adam", "args": {"lr": LR}}, model.parameters())
     criterion = MaxMarginRankingLoss()
     model.text_pooling.register_forward_hook(lambda *_: clock.mark("text pooling"))
@@ -126,34 +129,37 @@ def our_step(model: CENet, batch: dict, clock: Clock, precision: str) -> Callabl
         loss.backward()
         clock.mark("backward")
         optimizer.step()
-        clock.mark("optimiser")
+        clock.mark("optimizer")
 
     return step
 
 
 def products(model: CENet, num_videos: int) -> list[tuple[int, int, int, int, bool, bool]]:
-    """The matrix products of a step: `number` times (m, k) by (k, n), whether (k, n) is a weight, and whether the gradient
-    of (m, k) is needed. Those of experts among themselves, M x M for each video, are left out.
+    """Return the matrix products of a step, without the small ones of experts with each other, M x M per video.
+
+    Returns:
+        (count, m, k, n, is_weight, needs_gradient): `count` products (m, k) by (k, n), whether (k, n) is a weight, and
+        whether the gradient of (m, k) is needed.
     """
     gating = model.collaborative_gating
     dim, experts = gating.g2.out_features, len(model.modalities)
     pooled_text = model.text_pooling.clusters.numel()
-    found = [(1, num_videos, pooled_text, experts * dim, True, True), (1, num_videos, pooled_text, experts, True, True)]
-    found += [(experts, num_videos, dim, dim, True, True)] * 2  # gates of the text, modulations
-    found += [(1, num_videos * experts, dim, dim, True, True)] * 5  # both halves of g1, g2, h1, h2
+    calls = [(1, num_videos, pooled_text, experts * dim, True, True), (1, num_videos, pooled_text, experts, True, True)]
+    calls += [(experts, num_videos, dim, dim, True, True)] * 2  # gates of the text, modulations
+    calls += [(1, num_videos * experts, dim, dim, True, True)] * 5  # both halves of g1, g2, h1, h2
     for pool, length in ((model.text_pooling, WORDS), *((pool, TOKENS) for pool in model.pooling)):
         if isinstance(pool, NetVLAD):
             feature_size, clusters = pool.clusters.shape
-            found.append((1, num_videos * length, feature_size, clusters, True, False))
-            found.append((num_videos, feature_size, length, clusters, False, False))
+            calls.append((1, num_videos * length, feature_size, clusters, True, False))
+            calls.append((num_videos, feature_size, length, clusters, False, False))
     for pool, reduce in zip(model.pooling, model.video_dim_reduce, strict=True):
-        found.append((1, num_videos, reduce.fc.in_features, dim, True, isinstance(pool, NetVLAD)))
-    found.append((1, num_videos, experts * dim, num_videos, False, True))  # similarity
-    return found
+        calls.append((1, num_videos, reduce.fc.in_features, dim, True, isinstance(pool, NetVLAD)))
+    calls.append((1, num_videos, experts * dim, num_videos, False, True))  # similarity
+    return calls
 
 
 def floor_step(model: CENet, num_videos: int, device: torch.device) -> Callable[[], None]:
-    """Those products and a step of Adam over as many parameters as `model` has."""
+    """Return those products and a step of Adam over as many parameters as `model` has."""
     parameters, calls = [], []
 
     def product(a: Tensor, b: Tensor) -> Tensor:
@@ -165,8 +171,8 @@ def floor_step(model: CENet, num_videos: int, device: torch.device) -> Callable[
             calls.append(lambda: torch.bmm(a, b, out=out))
         return out
 
-    for number, m, k, n, weight, input_gradient in products(model, num_videos):
-        x, w = torch.randn(number, m, k, device=device), torch.randn(number, k, n, device=device)
+    for count, m, k, n, weight, input_gradient in products(model, num_videos):
+        x, w = torch.randn(count, m, k, device=device), torch.randn(count, k, n, device=device)
         gradient = product(x, w)  # of the shape of the output, as the gradient that comes back is
         w_gradient = product(x.mT, gradient)
         if input_gradient:
@@ -189,7 +195,7 @@ def floor_step(model: CENet, num_videos: int, device: torch.device) -> Callable[
 
 
 def measure(sides: dict[str, Callable[[], None]], clock: Clock, repetitions: int) -> dict[str, list[float]]:
-    """Seconds of each step of each side, which take turns."""
+    """Return the seconds of each step of each side; the sides take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     rounds = bar(range(WARM_UP + repetitions), "steps")
     for _ in rounds:
@@ -202,7 +208,7 @@ def measure(sides: dict[str, Callable[[], None]], clock: Clock, repetitions: int
 
 
 def kernels(step: Callable[[], None], device: torch.device) -> int | None:
-    """How many kernels a step launches (None on a CPU)."""
+    """Return the number of kernels that a step launches (None on a CPU)."""
     if device.type != "cuda":
         return None
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
@@ -220,7 +226,7 @@ def run(device_index: int | None) -> dict:
 
 
 def measure_precision(precision: str, device: torch.device) -> dict:
-    """Measure and print: the figures. The floor of bf16 is that of tf32."""
+    """Measure, print and return the figures. The floor of bf16 is that of tf32."""
     config = ConfigParser.from_file(CONFIG, training=True)
     arguments = model_arguments(config)
     torch.manual_seed(0)
@@ -231,31 +237,34 @@ def measure_precision(precision: str, device: torch.device) -> dict:
     dims = {name: FRAMES[name][2] for name in ours.modalities}
     batch = _moved(random_batch(dims, arguments["text_dim"], sequences), device)
     clock = Clock(device)
+    default = {"plain": plain_step(plain, batch, precision)}
     sides = {
-        "plain": plain_step(plain, batch, precision),
+        "plain, memory kept": default["plain"],
         "ours": our_step(ours, batch, clock, precision),
         "floor": floor_step(ours, VIDEOS, device),
     }
     torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
     try:
-        seconds = measure(sides, clock, REPETITIONS)
-        launched = {name: kernels(sides[name], device) for name in ("plain", "ours")}
+        seconds = measure(default, clock, REPETITIONS)
+        keep_freed_memory()
+        seconds |= measure(sides, clock, REPETITIONS)
+        launched = {name: kernels(step, device) for name, step in {**default, "ours": sides["ours"]}.items()}
     finally:
         torch.set_float32_matmul_precision("highest")
     return report(seconds, clock.parts, num_parameters(ours), device, {"precision": precision, "kernels": launched})
 
 
 def _moved(batch: dict, device: torch.device) -> dict:
-    """A batch on `device`."""
+    """Return a batch on `device`."""
     return {key: _moved(x, device) if isinstance(x, dict) else x.to(device) for key, x in batch.items()}
 
 
 def report(
     seconds: dict[str, list[float]], parts: dict[str, list[float]], parameters: int, device: torch.device, about: dict
 ) -> dict:
-    """Print medians, and of the ratios within a round their median: these, every figure, and what is known `about` them."""
+    """Print the medians of times, and of ratios within a round; return them with every figure and with `about`."""
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    found = about | {
+    figures = about | {
         "device": where,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -267,17 +276,17 @@ def report(
         "plain / ours": statistics.median(a / b for a, b in zip(seconds["plain"], seconds["ours"], strict=True)),
         "ours / floor": statistics.median(a / b for a, b in zip(seconds["ours"], seconds["floor"], strict=True)),
     }
-    print(f"training step of CE, batch {VIDEOS}, {parameters:,} parameters; {where}, {found['threads']} threads", end="")
+    print(f"training step of CE, batch {VIDEOS}, {parameters:,} parameters; {where}, {figures['threads']} threads", end="")
     print(f", {about['precision']}")
     print(f"median of {len(seconds['ours'])} repetitions, taking turns:")
     for name in seconds:
-        print(f"  {name:20} {1000 * found['median'][name]:8.1f} ms")
+        print(f"  {name:20} {1000 * figures['median'][name]:8.1f} ms")
     for name in ("plain / ours", "ours / floor"):
-        print(f"  {name:20} {found[name]:8.2f}")
+        print(f"  {name:20} {figures[name]:8.2f}")
     print("parts of ours:")
     for name in parts:
-        print(f"  {name:20} {1000 * found['median'][name]:8.1f} ms")
-    for name, number in about["kernels"].items():
-        if number is not None:
-            print(f"kernels of {name:12} {number:6}")
-    return found
+        print(f"  {name:20} {1000 * figures['median'][name]:8.1f} ms")
+    for name, count in about["kernels"].items():
+        if count is not None:
+            print(f"kernels of {name:12} {count:6}")
+    return figures

@@ -1,1 +1,1 @@
-"""Serve the search page of a collection."""
+"""The search page: a small server of one collection."""

@@ -1,6 +1,6 @@
 "use strict";
 
-/* Clips and keyboard navigation of the search page, which the server renders. */
+/* The page comes ready from the server; here are its clips and its keys. */
 
 const box = document.getElementById("query");
 const statusLine = document.getElementById("status");
@@ -15,7 +15,7 @@ subject?.addEventListener("error", () => {
   subject.replaceWith(makePlaceholder("", "the clip cannot be played"));
 });
 
-if (statusLine) { // screen readers announce changes only, not the initial text
+if (statusLine) { // what is there from the start is not read out, what changes is
   const text = statusLine.textContent;
   requestAnimationFrame(() => {
     statusLine.textContent = "";
@@ -31,9 +31,9 @@ document.getElementById("controls").addEventListener("submit", (event) => {
     document.body.setAttribute("aria-busy", "true");
   }
 });
-addEventListener("pageshow", () => document.body.removeAttribute("aria-busy")); // also when going back
+addEventListener("pageshow", () => document.body.removeAttribute("aria-busy")); // also on the way back
 
-/** Return the element of a tile that takes the focus. */
+/** What has the focus when a result is chosen. */
 const handle = (tile) => tile.querySelector(".clip button, .name a");
 
 function focusTile(tile) {
@@ -41,8 +41,8 @@ function focusTile(tile) {
   tile.scrollIntoView({ block: "nearest" });
 }
 
-/** Return the tile in the direction of an arrow key. */
-function neighbor(tile, key) {
+/** The tile that an arrow leads to: the next one, or the one above or below. */
+function neighbour(tile, key) {
   const at = tiles.indexOf(tile);
   if (key === "ArrowRight" || key === "ArrowLeft") {
     return tiles[at + (key === "ArrowRight" ? 1 : -1)];
@@ -71,7 +71,7 @@ addEventListener("keydown", (event) => {
     tile.querySelector(".name a").focus();
     return;
   }
-  if (!key.startsWith("Arrow") || target.matches("video")) { // a player uses the arrows itself
+  if (!key.startsWith("Arrow") || target.matches("video")) { // a player has its own use of arrows
     return;
   }
   if (target === box) {
@@ -81,7 +81,7 @@ addEventListener("keydown", (event) => {
     }
   } else if (tile) {
     event.preventDefault();
-    const next = neighbor(tile, key);
+    const next = neighbour(tile, key);
     if (next) {
       focusTile(next);
     } else if (key === "ArrowUp") {

@@ -76,7 +76,7 @@ def test_so_are_the_weights_after_several_steps_of_adam(models):
 
 
 def test_the_floor_has_the_products_of_the_layers(models):
-    """Multiplications of a forward pass, layer by layer, for five videos."""
+    """Count the multiplications of a forward pass, layer by layer, for five videos."""
     text_layers = 30 * 4 * (8 + 1)  # with the weights of the mixture
     gates = 4 * (2 + 5) * 8 * 8  # of the text, modulations, and g (in halves) and h
     projections = 8 * (2 * 6 + 5 + 3 * 4 + 7)
@@ -106,7 +106,7 @@ def test_it_is_measured(models, capsys, precision):
     written = json.loads(json.dumps(step.report(seconds, clock.parts, 99, device, about)))
     out = capsys.readouterr().out
     assert precision in out and "kernels of plain            12\n" in out and "kernels of ours" not in out
-    parts = ["text pooling", "text layers", "video side", "similarity and loss", "backward", "optimiser"]
+    parts = ["text pooling", "text layers", "video side", "similarity and loss", "backward", "optimizer"]
     for name in (*sides, *parts):
         assert len((written["seconds"] | written["parts"])[name]) == 3 and name in out
     assert list(written["parts"]) == parts
