@@ -72,7 +72,7 @@ def train(
     with contextlib.ExitStack() as stack:
         if is_main_process():
             stack.enter_context(run_lock(experiment.models))
-            events = stack.enter_context(RunEvents(experiment.log, config, net.modalities, trainer.start_epoch))
+            events = stack.enter_context(RunEvents(experiment.log, config.as_dict(), net.modalities, trainer.start_epoch))
             log_to(experiment.log)
             trainer.write_to(experiment, events)
         trainer.train()
@@ -82,7 +82,7 @@ def train(
         evaluation = evaluate_checkpoint(net, config, test_loaders, best, path, device)
         if evaluation is None:
             return None
-        events.test(evaluation.metrics, best["epoch"])
+        events.add_test(evaluation.metrics, best["epoch"])
         if trainer.visualizer is not None:
             trainer.visualizer.show(evaluation, best["epoch"], config["test_split"])
         about = report(config, net, evaluation, config["test_split"], best, path, experiment.models)

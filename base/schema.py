@@ -123,7 +123,7 @@ class Trainer(Section):
 
     `monitor` is "off" or "max|min <name>", with `epoch`, `loss` or `val_<metrics>_<name>`; `early_stop` ends one whose
     monitored value has not improved for that many epochs. Nothing is saved, and nothing counts as best, in the first
-    `skip_first_n_saves` epochs. `precision` and `accumulate` are those of `TrainingSteps`, which documents them. `compile`
+    `skip_first_n_saves` epochs. `precision` and `accumulate` are documented in `train_one_epoch`. `compile`
     lets `torch.compile` make the forward and backward passes, which takes a C++ compiler and most of a minute; on a CPU a
     step was no faster, and with several processes it has no effect. CUDA graphs are not made: batches differ in width.
     """

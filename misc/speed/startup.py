@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import train
 from misc.speed.parts import explain_if_asked
 from misc.speed.store import CONFIG, make_archive
-from trainer.step import TrainingSteps
+from trainer import trainer
 from utils.errors import InputError
 from utils.files import write_json
 
@@ -47,16 +47,18 @@ def first_step(started: float, path: Path, arguments: list[str]) -> NoReturn:
 
         return wrapper
 
-    def losses(steps: TrainingSteps, batches: Iterable, number: int, first: int) -> NoReturn:
-        batch = next(iter(batches))
-        note("first batch")
-        next(one_step(steps, [batch], number, first))
+    def batches(*args: Any, original: Callable = trainer.iter_until_interrupted) -> Iterator:
+        for step_and_batch in original(*args):
+            note("first batch")
+            yield step_and_batch
+
+    def end(*_: Any) -> NoReturn:
         note("first step")
         write_json(path, over)
         sys.exit()
 
     note("imports")
-    one_step, TrainingSteps.train_batches = TrainingSteps.train_batches, losses
+    trainer.iter_until_interrupted, trainer.LossSum.add = batches, end
     train.seed_everything = noted(train.seed_everything, "config")
     train.evaluation_loaders = noted(train.evaluation_loaders, "data")
     train.build_optimizer = noted(train.build_optimizer, "model")

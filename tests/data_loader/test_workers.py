@@ -95,7 +95,7 @@ def test_nobody_waits_for_a_worker_that_cannot_go_on(run, command, fault):
     if command == "test":
         arguments = ["--resume", train(run, "--train_single_epoch")[0] / "trained_model.pth"]
     ended = subprocess.run(
-        [sys.executable, ROOT / "tests" / "starved.py", *arguments, *WORKERS],
+        [sys.executable, ROOT / "tests" / "starved_command.py", *arguments, *WORKERS],
         env=os.environ | {"PYTHONPATH": str(ROOT), "FAULT": fault, "COMMAND": command},
         capture_output=True,
         text=True,

@@ -6,17 +6,14 @@ import os
 import pytest
 import torch
 from conftest import CONFIG
+from training import CPU, train_steps
 
 from base.arguments import model_arguments
 from data_loader import data_loaders
 from model import model as models
-from model.loss import MaxMarginRankingLoss
 from parse_config import ConfigParser
 from trainer.build import loader_arguments
 from trainer.evaluation import to_device
-from trainer.step import TrainingSteps
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -34,17 +31,12 @@ def train(archive, monkeypatch):
         torch.manual_seed(1)
         model = config.init("arch", models, **model_arguments(config)).train()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        steps = TrainingSteps(model, MaxMarginRankingLoss(), optimizer, CPU)
-        losses, widths = [], set()
-
-        def noted(batches):
-            for batch in batches:
-                widths.add(batch["text"].shape[2])
-                yield batch
-
+        widths = set()
+        model.text_pooling.register_forward_pre_hook(lambda _, inputs: widths.add(inputs[0].shape[1]))
+        losses = []
         for loaders.sampler.epoch in (1, 2):
-            losses += steps.train_batches(noted(loaders.train), len(loaders.train))
-        return {"losses": torch.stack(losses), **model.state_dict()}, widths
+            losses.append(train_steps(model, optimizer, loaders.train))
+        return {"losses": torch.cat(losses), **model.state_dict()}, widths
 
     return train
 

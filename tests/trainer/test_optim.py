@@ -1,4 +1,4 @@
-"""The optimiser of a config."""
+"""The optimizer of a config."""
 
 import pytest
 import torch
@@ -56,5 +56,5 @@ def test_the_state_of_another_number_of_parameters_is_refused():
     weights = [torch.nn.Parameter(torch.zeros(2)) for _ in range(3)]
     section = {"type": "Adam", "args": {}}
     state = build_optimizer(section, weights).state_dict()
-    with pytest.raises(InputError, match=r"^old.pth: its optimiser has 3 parameters, expected 2; .* can be evaluated"):
+    with pytest.raises(InputError, match=r"^old.pth: its optimizer has 3 parameters, expected 2; .* can be evaluated"):
         load_optimizer(build_optimizer(section, weights[:2]), state, "old.pth")

@@ -17,7 +17,7 @@ from model.loss import MaxMarginRankingLoss
 from parse_config import ConfigParser
 from trainer import Trainer
 from trainer.build import loader_arguments
-from trainer.optim import build_optimizer
+from trainer.optim import build_optimizer, step_schedule
 from utils.errors import InputError
 
 EPOCHS, CPU = 4, torch.device("cpu")
@@ -79,7 +79,7 @@ def train(trainer, epochs):
     for epoch in epochs:
         values = trainer._train_epoch(epoch)
         trainer.partial_epoch = None
-        trainer._step_schedule(values)
+        step_schedule(trainer.lr_scheduler, values.get(trainer.monitor.name))
     return trainer._state(epoch)
 
 

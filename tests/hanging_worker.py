@@ -1,16 +1,16 @@
-"""`train.py`, in which a worker hangs while it reads the second batch; the main process says so when it waits for it."""
+"""`train.py` with a worker that hangs while it reads the second batch; "hangs" is printed when the main process waits."""
 
 import time
 
 import train
 from data_loader.dataset import EpochBatchSampler
-from trainer.step import LossSum
+from trainer.loop_helpers import LossSum
 
 add, sample = LossSum.add, EpochBatchSampler.__iter__
 
 
-def marked(self):
-    """The batches, the second without a video that a worker could read."""
+def sample_hanging(self):
+    """Replace the second batch by one that no worker can read."""
     yield from ([(None, None)] if i == 1 else batch for i, batch in enumerate(sample(self)))
 
 
@@ -21,12 +21,13 @@ def read(self, key, original=train.data_loaders.ExpertDataset.__getitem__):
     return original(self, key)
 
 
-def told(self, loss, step):
-    """Say that the first step is done: what comes is a wait."""
+def add_and_print(self, loss, step):
+    """Print that the first step is done: a wait follows."""
     add(self, loss, step)
     print("hangs", flush=True)
 
 
 if __name__ == "__main__":
-    EpochBatchSampler.__iter__, train.data_loaders.ExpertDataset.__getitem__, LossSum.add = marked, read, told
+    EpochBatchSampler.__iter__, LossSum.add = sample_hanging, add_and_print
+    train.data_loaders.ExpertDataset.__getitem__ = read
     train.main()

@@ -6,14 +6,12 @@ import pytest
 import torch
 import torch.distributed as dist
 from gradients import gradients
+from training import CPU, train_steps
 from variants import SWITCHES, make_batch, make_model
 
-from model.loss import MaxMarginRankingLoss
+from trainer.data_parallel import wrap_for_training
 from trainer.evaluation import evaluate
-from trainer.replica import replica
-from trainer.step import TrainingSteps
 
-CPU = torch.device("cpu")
 PROCESSES = 2
 BATCH_SIZES = (8, 7, 6, 5)  # 4 + 4, 4 + 3, ...
 OPTIONS = {
@@ -64,10 +62,9 @@ def train(variant, dtype, rank=None, accumulate=3, precision="fp32"):
     if rank is not None:
         batches = [part_of(batch, rank, trimmed=model.mask_padding) for batch in batches]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
-    trained = replica(model, optimizer)
+    trained = wrap_for_training(model, optimizer)
     assert (trained is model) == (rank is None)
-    steps = TrainingSteps(trained, MaxMarginRankingLoss(), optimizer, CPU, precision, accumulate)
-    losses = torch.stack(list(steps.train_batches(batches, len(batches))))
+    losses = train_steps(trained, optimizer, batches, precision=precision, accumulate=accumulate)
     return {"losses": losses, "gradients": gradients(model), "state": dict(copy.deepcopy(model).state_dict())}
 
 

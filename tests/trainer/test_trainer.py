@@ -1,13 +1,14 @@
-"""A pass over training batches: accumulated gradients and precisions."""
+"""An epoch of training: accumulated gradients, precisions, and losses that are not finite."""
 
 import copy
 
 import pytest
 import torch
+from training import CPU, train_steps
 
 from model.loss import MaxMarginRankingLoss
 from model.model import CENet
-from trainer.step import LossSum, TrainingSteps
+from trainer.loop_helpers import LossSum
 from utils.errors import InputError
 
 DIMS = {"audio": (6, 8), "face": (5, 8), "rgb": (7, 8)}
@@ -36,8 +37,7 @@ def make_batch(seed):
 def train(model, batches, **options):
     """The losses, with a step of gradient descent wherever the optimiser takes one."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    steps = TrainingSteps(model.train(), MaxMarginRankingLoss(), optimizer, torch.device("cpu"), **options)
-    return torch.stack(list(steps.train_batches(batches, len(batches))))
+    return train_steps(model, optimizer, batches, **options)
 
 
 def test_accumulated_gradients_are_averaged_and_those_left_at_the_end_among_themselves():
@@ -101,10 +101,10 @@ def test_a_loss_that_is_no_number_names_step_lr_and_expert_and_its_step_is_not_t
 
 def test_the_sum_of_losses_knows_the_first_that_was_no_number():
     """As it is asked for at the end of an epoch on a GPU."""
-    losses = LossSum(torch.device("cpu"), 2.5)
+    losses = LossSum(CPU, 2.5)
     for step, loss in enumerate([1.0, 0.25]):
         losses.add(torch.tensor(loss), step)
-    assert losses.bad_step() is None and losses.total.item() == 3.75
+    assert losses.first_nonfinite() is None and losses.total.item() == 3.75
     for step, loss in enumerate([1.0, torch.inf, torch.nan, 1.0], 2):
         losses.add(torch.tensor(loss), step)
-    assert losses.bad_step() == 3
+    assert losses.first_nonfinite() == 3
