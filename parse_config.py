@@ -6,17 +6,13 @@ import json
 import logging
 import os
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from zsvision.zs_utils import load_json_config
-
+from base.config_files import check_depth, read_config
 from base.validation import validate
 from utils.errors import InputError
-from utils.files import read_file
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +25,6 @@ OUTPUT_PATH_KEYS = ("trainer.save_dir", "tester.save_dir", "data_loader.args.cac
 
 # Where features are read, and their caches written unless `cache_dir` says another place.
 DATA_DIR = "data_loader.args.data_dir"
-
-# More than any config of ours or of the release has, by far.
-MOST_BYTES, MOST_DEPTH, MOST_FILES = 1 << 20, 50, 100
 
 
 class ConfigParser:
@@ -58,11 +51,11 @@ class ConfigParser:
     ):
         self.source = source
         self.file = file or source
-        _check_depth(config, source)
+        check_depth(config, source)
         config = copy.deepcopy({key: value for key, value in config.items() if key != "inherit_from"})
         for override in overrides:
             _override(config, override)
-        _check_depth(config, source)
+        check_depth(config, source)
         try:
             self._config = validate(config, training)
         except InputError as error:
@@ -72,8 +65,7 @@ class ConfigParser:
     @classmethod
     def from_file(cls, path: str | Path, overrides: Sequence[str] = (), training: bool = False) -> "ConfigParser":
         """Read a JSON config and those it inherits from (paths relative to the working directory)."""
-        _check_files(Path(path), [])
-        return cls(load_json_config(Path(path)), str(path), overrides, training)
+        return cls(read_config(Path(path)), str(path), overrides, training)
 
     @classmethod
     def from_arguments(
@@ -123,11 +115,6 @@ class ConfigParser:
     def get(self, key: str) -> Any:
         """A section, or None if the config does not have it."""
         return self._config.get(key)
-
-    def init(self, name: str, module: ModuleType, **kwargs: Any) -> Any:
-        """Build the object that section `name` describes: `type` of `module`, with its `args` and `kwargs`, which win."""
-        section = self._config[name]
-        return getattr(module, section["type"])(**{**section["args"], **kwargs})
 
     def with_overrides(self, overrides: Sequence[str]) -> "ConfigParser":
         """This config with further overrides."""
@@ -224,64 +211,10 @@ def _is_given(key: str, given: Sequence[str]) -> bool:
     return any(f"{key}.".startswith(f"{parent}.") for parent in given)
 
 
-def _check_files(path: Path, seen: list[Path], heirs: tuple[Path, ...] = ()) -> None:
-    """Refuse a config, or one that it inherits from, that is no JSON object, naming the file at fault.
-
-    Args:
-        seen: every file that was read, as often as it was.
-    """
-    inherited = f"; {heirs[-1]} inherits from it" if heirs else ""
-    seen.append(path)
-    if path in heirs:
-        raise InputError(f"{path}: inherits from itself")
-    if len(seen) > MOST_FILES:
-        raise InputError(f"{seen[0]}: inherits from more than {MOST_FILES} files")
-    if path.suffix != ".json":
-        raise InputError(f"{path}: expected a file .json{inherited}")
-    try:
-        config = _read_json(path)
-    except FileNotFoundError:
-        missing = f"{heirs[-1]}: inherits from '{path}', which is" if heirs else f"{path}:"
-        raise InputError(f"{missing} not found") from None
-    except (ValueError, RecursionError, OSError) as error:
-        raise InputError(f"{path}: not a JSON config ({error}){inherited}") from None
-    if not isinstance(config, dict) or not isinstance(config.get("inherit_from", ""), str):
-        raise InputError(f"{path}: not a JSON config (expected an object, and a path in inherit_from){inherited}")
-    _check_depth(config, path)
-    for ancestor in filter(None, config.get("inherit_from", "").split(",")):
-        _check_files(Path(ancestor), seen, (*heirs, path))
-
-
-def _read_json(path: Path) -> Any:
-    """The content of a JSON file whose objects have each key once.
-
-    Raises:
-        ValueError, RecursionError, OSError: there is none.
-    """
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict:
-        if repeated := [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]:
-            raise ValueError(f"'{repeated[0]}' is there twice")
-        return dict(pairs)
-
-    return json.loads(read_file(path, MOST_BYTES).decode("utf-8"), object_pairs_hook=unique)
-
-
-def _check_depth(config: Any, source: str | Path) -> None:
-    """Refuse a config that nests deeper than functions that go through it can."""
-    level = [config]
-    for _ in range(MOST_DEPTH):
-        level = [x for part in level for x in (part.values() if isinstance(part, Mapping) else part)]
-        level = [part for part in level if isinstance(part, Mapping | list | tuple)]
-        if not level:
-            return
-    raise InputError(f"{source}: objects and lists more than {MOST_DEPTH} deep")
-
-
 def _override(config: dict, override: str) -> None:
     """Set one `key.path=value` in `config`."""
     path, equals, text = override.partition("=")
-    if not equals or not path:
+    if not equals or not all(path.split(".")):
         raise InputError(f"--set {override}: expected key=value, for example optimizer.args.lr=0.001")
     try:
         value = json.loads(text)

@@ -4,129 +4,132 @@ import argparse
 import contextlib
 import functools
 import logging
-import shlex
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
-from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
 from base.experiment import Experiment, confirm_purge, purge_runs
 from base.runs import AUTO, ResumePoint, load_best, resolve_resume, resume_state, run_lock
-from data_loader import data_loaders
 from data_loader.datasets import is_published
 from logger.logging_setup import log_to, start_logging
 from logger.results import report_seeds, warn_if_small
 from logger.tensorboard import RunEvents
-from model import loss, model
 from model.published import summary
 from parse_config import ConfigParser, add_config_arguments, parse_seeds
 from trainer import Trainer
-from trainer.build import loader_arguments
-from trainer.checkpoint_evaluation import evaluate_checkpoint, evaluation_loaders, report, warn_if_leaky
+from trainer.build import (
+    build_evaluation_loaders,
+    build_loaders,
+    build_loss,
+    build_lr_scheduler,
+    build_model,
+    build_optimizer,
+)
+from trainer.checkpoint_evaluation import evaluate_checkpoint, report, warn_if_leaky
 from trainer.distributed import (
     broadcast_from_main,
     check_distributed_config,
     distributed_main,
     is_main_process,
-    launch_command,
     local_gpu_index,
     main_process_first,
 )
-from trainer.optim import build_optimizer
+from trainer.next_steps import next_steps, resume_seeds_command
+from trainer.ranking_page import page_data
 from utils.errors import InputError, cli_command
 
 logger = logging.getLogger(__name__)
 
 
 def train(
-    config: ConfigParser, place: Callable[[], Experiment], args: argparse.Namespace, start: ResumePoint | None
+    config: ConfigParser, create: Callable[[], Experiment], args: argparse.Namespace, start: ResumePoint | None
 ) -> dict | None:
-    """Train one model, from `start` on if there is one, and test the best: the content of `metrics.json`.
+    """Train one model, test the best one, and return the content of `metrics.json` (None in other than the main process).
 
-    Everything is read and built before `place` says where the run is; then its folders are made. Of several processes the
-    main one alone writes there, and returns something.
+    Args:
+        config: of the run.
+        create: returns the run; called when everything has been read and built, so that bad input leaves no folders.
+        args: the command line.
+        start: the checkpoint to resume from (None: train from scratch).
     """
     start_logging(config["trainer"]["verbosity"])
     warn_if_leaky(config)
     device = select_device(local_gpu_index(args.device), config["disable_gpu"])
     seed_everything(config["seed"])
 
-    loaders = main_process_first(lambda: config.init("data_loader", data_loaders, **loader_arguments(config, device)))
-    test_loaders = main_process_first(lambda: evaluation_loaders(config, config["test_split"], device))
+    model = build_model(config).to(device)
+    logger.info(summary(model, is_published(config["data_loader"]["args"]["dataset_name"])))
+    loss = build_loss(config)
+    optimizer = build_optimizer(config, model.parameters())
+    lr_scheduler = build_lr_scheduler(config, optimizer)
+    loaders = main_process_first(lambda: build_loaders(config, device))
+    test_loaders = main_process_first(lambda: build_evaluation_loaders(config, config["test_split"], device))
     warn_if_small({x.split_name: len(x.evaluation.dataset) for x in (loaders, test_loaders)})
-    net = config.init("arch", model, **model_arguments(config)).to(device)
-    logger.info(summary(net, is_published(config["data_loader"]["args"]["dataset_name"])))
-    criterion = config.init("loss", loss)
-    optimizer = build_optimizer(config["optimizer"], net.parameters())
-    schedule = None
-    if "lr_scheduler" in config:
-        schedule = config.init("lr_scheduler", torch.optim.lr_scheduler, optimizer=optimizer)
 
-    trainer = Trainer(net, criterion, optimizer, schedule, config, loaders, device)
+    trainer = Trainer(model, loss, optimizer, lr_scheduler, config, loaders, device)
     if start is not None:
         trainer.resume(start)
-    experiment = broadcast_from_main(lambda: place().with_folders())
+    experiment = broadcast_from_main(lambda: create().with_folders())
     with contextlib.ExitStack() as stack:
         if is_main_process():
             stack.enter_context(run_lock(experiment.models))
-            events = stack.enter_context(RunEvents(experiment.log, config.as_dict(), net.modalities, trainer.start_epoch))
+            events = stack.enter_context(RunEvents(experiment.log, config.as_dict(), model.modalities, trainer.start_epoch))
             log_to(experiment.log)
             trainer.write_to(experiment, events)
         trainer.train()
 
-        models = broadcast_from_main(lambda: experiment.models)  # all is written by now
+        models = broadcast_from_main(lambda: experiment.models)  # the main process has written everything by now
         path, best = load_best(models, config["trainer"]["monitor"])
-        evaluation = evaluate_checkpoint(net, config, test_loaders, best, path, device)
+        evaluation = evaluate_checkpoint(model, config, test_loaders, best, path, device)
         if evaluation is None:
             return None
         events.add_test(evaluation.metrics, best["epoch"])
         if trainer.visualizer is not None:
-            trainer.visualizer.show(evaluation, best["epoch"], config["test_split"])
-        about = report(config, net, evaluation, config["test_split"], best, path, experiment.models)
+            trainer.visualizer.show(page_data(evaluation), best["epoch"], config["test_split"])
+        metrics = report(config, model, evaluation, config["test_split"], best, path, experiment.models)
         if trainer.visualizer is not None:
             trainer.visualizer.announce()
-        return about
+        logger.info(next_steps(config, path, args.device, experiment.web))
+        return metrics
 
 
 def train_seeds(
-    config: ConfigParser, seeds: list[int], run: Callable[[], Experiment], args: argparse.Namespace, found: Experiment | None
+    config: ConfigParser,
+    seeds: list[int],
+    create: Callable[[], Experiment],
+    args: argparse.Namespace,
+    run: Experiment | None,
 ) -> None:
     """Train with each of `seeds`, in a folder each, and report mean and standard deviation.
 
-    In run `found` seeds that are done are not trained again, and one that was begun goes on.
+    Args:
+        config, create, args: as in `train`.
+        seeds: of the models.
+        run: the run to resume: seeds that are done are not trained again, and one that was begun is resumed.
     """
     start_logging(config["trainer"]["verbosity"])
     results = []
     try:
         for seed in seeds:
-            begun = found.with_seed(seed).models if found else None
-            done, start = broadcast_from_main(functools.partial(resume_state, begun))
-            if done is None:
+            folder = run.with_seed(seed).models if run else None
+            metrics, start = broadcast_from_main(functools.partial(resume_state, folder))
+            if metrics is None:
                 seeded = config.with_overrides([f"seed={seed}"])
-                done = train(seeded, lambda seed=seed: run().with_seed(seed), args, start)
+                metrics = train(seeded, lambda seed=seed: create().with_seed(seed), args, start)
             else:
-                logger.info("seed %d is done: %s", seed, begun)
-            results.append(done)
+                logger.info("seed %d is done: %s", seed, folder)
+            results.append(metrics)
     except KeyboardInterrupt:
         left = ",".join(map(str, seeds[len(results) :]))
-        print(f"seeds that are not done: {left}; no summary was written; go on with: {resume_command(args)}")
+        print(f"seeds that are not done: {left}; no summary was written; resume with: {resume_seeds_command(args)}")
         raise
     if is_main_process():
-        report_seeds(run().models, results)
-
-
-def resume_command(args: argparse.Namespace) -> str:
-    """The command that goes on with the newest run that is not finished."""
-    command = [*launch_command(), "train.py", "--config", str(args.config), "--seeds", args.seeds, "--resume", str(AUTO)]
-    command += [] if args.device is None else ["--device", str(args.device)]
-    return shlex.join([*command, *(word for override in args.set for word in ("--set", override))])
+        report_seeds(create().models, results)
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_arguments(parser)
     parser.add_argument(
@@ -140,17 +143,17 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before deleting")
     parser.epilog = (
-        f"--resume {AUTO} goes on with the newest run of the config, and of --seeds, that is not finished, if there is one. "
+        f"--resume {AUTO} resumes the newest run of the config, and of --seeds, that is not finished, if there is one. "
         "torchrun --standalone --nproc_per_node N train.py ... trains in N processes, on the GPUs from --device on."
     )
     args = parser.parse_args()
     if args.resume and (args.purge_exp_dir or args.seeds and args.resume != AUTO):
-        raise InputError(f"--resume CHECKPOINT goes on with one run: not with --seeds (but for '{AUTO}') or --purge_exp_dir")
+        raise InputError(f"--resume CHECKPOINT resumes one run: not with --seeds (except '{AUTO}') or --purge_exp_dir")
     return args
 
 
 def build_config(args: argparse.Namespace, state: dict[str, Any] | None) -> ConfigParser:
-    """The config that the command line means, with the split that the best model is to be tested on."""
+    """Return the config that the command line describes, with the split that the best model will be tested on."""
     if args.train_single_epoch:
         args.set += [f"trainer.epochs={state['epoch'] + 1 if state else 1}", "trainer.skip_first_n_saves=0"]
     if args.disable_workers:
@@ -161,12 +164,12 @@ def build_config(args: argparse.Namespace, state: dict[str, Any] | None) -> Conf
 
 
 def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Experiment | None, ResumePoint | None]:
-    """What is to be done: the command line, its config and seeds, the run to go on in and the checkpoint to go on from."""
+    """Return the command line, its config and seeds, the run to resume and the checkpoint to resume from."""
     args = parse_arguments()
     state = load_checkpoint(args.resume) if args.resume and args.resume != AUTO else None
     if state and state.get("published"):
         raise InputError(
-            f"{args.resume}: a checkpoint of the 2019 release has no optimiser to go on with, only test.py reads it"
+            f"{args.resume}: a checkpoint of the 2019 release has no optimizer to resume, only test.py reads it"
         )
     config = build_config(args, state)
     seeds = None if args.seeds is None else parse_seeds(args.seeds)
@@ -180,19 +183,19 @@ def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Exper
 @distributed_main
 def main() -> None:
     """Train with one seed or several."""
-    args, config, seeds, found, start = broadcast_from_main(prepare)
+    args, config, seeds, run, start = broadcast_from_main(prepare)
     save_dir = config["trainer"]["save_dir"]
 
     @functools.cache
-    def run() -> Experiment:
-        return found or Experiment.create(save_dir, config["name"])
+    def create() -> Experiment:
+        return run or Experiment.create(save_dir, config["name"])
 
     if seeds is None:
-        train(config, run, args, start)
+        train(config, create, args, start)
     else:
-        train_seeds(config, seeds, run, args, found)
-    if args.purge_exp_dir and is_main_process():  # now that the new run is whole
-        purge_runs(save_dir, config["name"], agreed=True, keep=run().run)
+        train_seeds(config, seeds, create, args, run)
+    if args.purge_exp_dir and is_main_process():  # now that the new run is complete
+        purge_runs(save_dir, config["name"], agreed=True, keep=create().run)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from base.checkpoint_files import check
 from base.legacy_checkpoint import is_legacy, read_legacy
 from utils.errors import InputError
 from utils.files import atomic_write
-from utils.safe_pickle import RefusedError
+from utils.pickle_globals import RefusedError
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from utils.pickle_memo import check_extent
-from utils.safe_pickle import Allowed, RefusedError, SafeUnpickler
+from utils.pickle_globals import Allowed, RefusedError
+from utils.safe_pickle import SafeUnpickler, check_extent
 
 
 class _Tensor:

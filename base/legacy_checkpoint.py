@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from utils.errors import InputError
-from utils.pickle_memo import Placeholder, check_extent
-from utils.safe_pickle import Allowed, RefusedError, SafeUnpickler
+from utils.pickle_globals import Allowed, Placeholder, RefusedError
+from utils.safe_pickle import SafeUnpickler, check_extent
 
 MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001

@@ -3,21 +3,21 @@
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import Field, FiniteFloat
+from pydantic import Field
 
-# What torch can count with, also after a multiplication.
+# Sizes that torch can still multiply without overflow.
 PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]
 NonNegativeInt = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Section(pydantic.BaseModel):
-    """A part of a config: no unknown keys, no conversions between types."""
+    """A section of a config, without unknown keys and without conversions between types."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
 
 class ExpertEntry(Section):
-    """An expert of a dataset of one's own, or what differs from the table of known experts."""
+    """An expert of your own dataset, or the fields that override those of a known expert."""
 
     dim: PositiveInt | None = None
     kind: Literal["sequence", "vector"] | None = None
@@ -27,7 +27,7 @@ class ExpertEntry(Section):
 
 
 class Experts(Section):
-    """Which experts and which text features; any further key is an expert's `ExpertEntry`."""
+    """The experts and the text features; any further key is the `ExpertEntry` of an expert."""
 
     model_config = pydantic.ConfigDict(extra="allow", strict=True)
     __pydantic_extra__: dict[str, ExpertEntry] = Field(init=False)
@@ -40,28 +40,11 @@ class Experts(Section):
     ce_shared_dim: PositiveInt = 512
 
 
-class ArchArgs(Section):
-    """Arguments of `CENet`, which documents them."""
+class Typed(Section):
+    """An object by the name of its class and the arguments of its constructor."""
 
-    vlad_clusters: dict[str, PositiveInt]
-    use_ce: bool = False
-    mimic_ce_dims: bool = False
-    concat_experts: bool = False
-    concat_mix_experts: bool = False
-    freeze_weights: bool = False
-    keep_missing_modalities: bool = False
-    test_caption_mode: Literal["indep", "avg"] = "indep"
-    l2renorm: bool = False
-    randomise_feats: str = ""
-    mask_padding: bool = True
-    gate_order: Literal["parallel", "sequential"] = "parallel"
-    similarity: Literal["pairwise", "paired-2019"] = "pairwise"
-    verbose: bool = False
-
-
-class Arch(Section):
-    type: Literal["CENet"]
-    args: ArchArgs
+    type: str
+    args: dict[str, Any] = {}
 
 
 class DataLoaderArgs(Section):
@@ -88,23 +71,6 @@ class DataLoader(Section):
     args: DataLoaderArgs
 
 
-class LossArgs(Section):
-    margin: Annotated[FiniteFloat, Field(ge=0)] = 0.2
-    fix_norm: bool = True
-
-
-class Loss(Section):
-    type: Literal["MaxMarginRankingLoss"]
-    args: LossArgs = LossArgs()
-
-
-class Typed(Section):
-    """An object by the name of its class and its arguments."""
-
-    type: str
-    args: dict[str, Any] = {}
-
-
 class VisualizerArgs(Section):
     """Arguments of `Visualizer`, which documents them."""
 
@@ -119,13 +85,13 @@ class Visualizer(Section):
 
 
 class Trainer(Section):
-    """How long to train, what to keep, and what to watch.
+    """The length of a training, its checkpoints, and the value that selects the best one.
 
-    `monitor` is "off" or "max|min <name>", with `epoch`, `loss` or `val_<metrics>_<name>`; `early_stop` ends one whose
-    monitored value has not improved for that many epochs. Nothing is saved, and nothing counts as best, in the first
-    `skip_first_n_saves` epochs. `precision` and `accumulate` are documented in `train_one_epoch`. `compile`
-    lets `torch.compile` make the forward and backward passes, which takes a C++ compiler and most of a minute; on a CPU a
-    step was no faster, and with several processes it has no effect. CUDA graphs are not made: batches differ in width.
+    `monitor` is "off" or "max|min <name>", where the name is `epoch`, `loss` or `val_<metrics>_<name>`. Training stops early
+    when the monitored value has not improved for `early_stop` epochs. In the first `skip_first_n_saves` epochs nothing is
+    saved and no epoch counts as the best. See `train_one_epoch` for `precision` and `accumulate`. `compile` runs forward
+    and backward passes through `torch.compile`, which needs a C++ compiler and most of a minute; on a CPU the step was not
+    faster, and with several processes it has no effect. CUDA graphs are not used, since batches differ in width.
     """
 
     epochs: PositiveInt
@@ -147,15 +113,15 @@ class Tester(Section):
 
 
 class Config(Section):
-    """A whole config.
+    """A complete config.
 
-    `optimizer` and `lr_scheduler` are classes of torch; steps of Adam, AdamW and SGD are fused where their args do not say.
-    `test_split` is the split on which the best model is tested after training; without it, that of `eval_config`, unless
-    `eval_mode` is "fixed_num_epochs". `v2t_ties` "published" ranks captions that are tied by the rule of both public
-    versions of the original, see `model.metric.v2t_ranks`. `visualizer` asks for a ranking page. `evaluation_memory` is how
-    many MiB an evaluation may take, whatever the number of captions, beside the model and the videos; embeddings and
-    similarities that do not fit go to temporary files. Read for the sake of published configs, and without effect: `n_gpu`
-    and `log_name`.
+    `arch.type` names a model, `loss.type` a loss and `metrics` metrics of the package `model`; misc/docs/extending.md shows
+    how to add one. `optimizer` and `lr_scheduler` are classes of torch; Adam, AdamW and SGD are fused unless their args say
+    otherwise. The best model is tested on `test_split`; without it on the split of `eval_config`, unless `eval_mode` is
+    "fixed_num_epochs". `v2t_ties` "published" ranks tied captions by the rule of both public versions of the original, see
+    `model.metric.v2t_ranks`. `visualizer` asks for a ranking page. `evaluation_memory` limits the MiB that an evaluation
+    takes beside the model and the videos, for any number of captions; embeddings and similarities that do not fit go to
+    temporary files. `n_gpu` and `log_name` are accepted because published configs have them; they have no effect.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None = None
@@ -168,12 +134,12 @@ class Config(Section):
     eval_config: str | None = None
     test_split: str | None = None
     experts: Experts
-    arch: Arch
+    arch: Typed
     data_loader: DataLoader
     optimizer: Typed | None = None
     lr_scheduler: Typed | None = None
-    loss: Loss | None = None
-    metrics: Annotated[list[Literal["t2v_metrics", "v2t_metrics"]], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]
+    loss: Typed | None = None
+    metrics: Annotated[list[str], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]
     v2t_ties: Literal["expected", "published"] | None = None
     evaluation_memory: PositiveInt = 1024
     visualizer: Visualizer | None = None

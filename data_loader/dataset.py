@@ -1,4 +1,4 @@
-"""The videos of a split as items, and items as padded batches."""
+"""The videos of a split as a dataset, and items of it as padded batches."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,27 +10,27 @@ from torch.utils.data import Dataset, Sampler
 
 from data_loader.archive import Archive
 from data_loader.experts import Expert
-from data_loader.views import caption_id
+from data_loader.store import caption_id
 
 
 class ExpertDataset(Dataset):
-    """Videos with their experts and captions, read when they are asked for.
+    """Videos with their experts and captions, which are read when they are used.
 
     Args:
-        archive: where they are read from.
-        part: the part of the archive they belong to.
+        archive: the archive that they are read from.
+        subset: the subset of the archive that they belong to.
         ids: the names of the videos.
-        experts: name -> what is known of each expert.
+        experts: expert -> its dimension, kind and aggregation.
         text_feat, text_dim: which word vectors, and their dimension.
         max_text_words, max_expert_tokens: longer captions and sequences are cut.
-        max_captions: how many captions of a video are used (None: all).
+        max_captions: the number of captions to use per video (None: all).
         fuse_captions: join the captions of a video into one.
     """
 
     def __init__(
         self,
         archive: Archive,
-        part: str,
+        subset: str,
         ids: list[str],
         experts: Mapping[str, Expert],
         text_feat: str,
@@ -44,29 +44,29 @@ class ExpertDataset(Dataset):
         self.experts = experts
         self.max_text_words = max_text_words
         self.max_expert_tokens = max_expert_tokens
-        self.features = {name: archive.features(name, expert, part, ids) for name, expert in experts.items()}
-        self.captions = archive.captions(text_feat, text_dim, part, ids, fuse=fuse_captions, most=max_captions)
+        self.features = {name: archive.features(name, expert, subset, ids) for name, expert in experts.items()}
+        self.captions = archive.captions(text_feat, text_dim, subset, ids, fuse=fuse_captions, max_captions=max_captions)
         self.num_captions = [self.captions.count(index) for index in range(len(ids))]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def availability(self) -> dict[str, int]:
-        """How many videos have each expert."""
+        """Return how many videos have each expert."""
         return {name: int(features.available.sum()) for name, features in self.features.items()}
 
     def caption_ids(self) -> dict[str, list[str]]:
-        """Return the names of the captions that are used, by video; see `data_loader.views.caption_id`."""
+        """Return the names of the captions that are used, by video; see `data_loader.store.caption_id`."""
         return {
             video: [caption_id(video, self.captions.number(index, k)) for k in range(self.num_captions[index])]
             for index, video in enumerate(self.ids)
         }
 
     def __getitem__(self, key: int | tuple[int, float]) -> dict[str, Any]:
-        """A video with all its captions or, for (index, draw), with the caption that a draw from [0, 1) picks."""
+        """Return a video with all its captions or, for (index, draw), with the one that a draw from [0, 1) picks."""
         index, draw = key if isinstance(key, tuple) else (key, None)
-        number = self.num_captions[index]
-        chosen = range(number) if draw is None else [int(draw * number)]
+        num_captions = self.num_captions[index]
+        chosen = range(num_captions) if draw is None else [int(draw * num_captions)]
         return {
             "id": self.ids[index],
             "captions": [self.captions.vectors(index, k, self.max_text_words) for k in chosen],
@@ -76,52 +76,53 @@ class ExpertDataset(Dataset):
 
 
 class Collate:
-    """Pads items to a batch for `CENet.forward`, plus `ids`, the names of the videos.
+    """A `collate_fn` that pads videos to a batch: the arguments of `CENet.forward`, and `ids`, the names of the videos.
 
     Captions, words and frames are padded with zeros to the longest of the batch, or to fixed numbers. Missing experts are
     NaN.
 
     Args:
-        dataset: whose items are collated.
-        num_captions: captions a video are padded to this number (K).
+        dataset: the dataset of the videos.
+        num_captions: the number of captions per video to pad to (K).
         pad_to_max: pad words and frames to `max_text_words` and `max_expert_tokens` instead of to the longest.
     """
 
     def __init__(self, dataset: ExpertDataset, num_captions: int, pad_to_max: bool = False):
         self.experts = dataset.experts
         self.num_captions = num_captions
-        self.words = dataset.max_text_words if pad_to_max else None
-        self.tokens = dataset.max_expert_tokens if pad_to_max else None
+        self.num_words = dataset.max_text_words if pad_to_max else None
+        self.num_tokens = dataset.max_expert_tokens if pad_to_max else None
 
     def __call__(self, items: Sequence[Mapping]) -> dict[str, Any]:
-        """The batch of `items`."""
+        """Return the batch of B videos, as `ExpertDataset` returns them."""
         batch: dict[str, Any] = {"ids": [item["id"] for item in items]}
         batch["raw_captions"] = [item["raw_captions"] for item in items]
-        missing = [[None] * (self.num_captions - len(item["captions"])) for item in items]
-        captions = [x for item, rest in zip(items, missing, strict=True) for x in (*item["captions"], *rest)]
-        text, mask = pad(captions, items[0]["captions"][0].shape[1], self.words)
+        captions = []
+        for item in items:
+            captions += item["captions"] + [None] * (self.num_captions - len(item["captions"]))
+        text, mask = pad(captions, items[0]["captions"][0].shape[1], self.num_words)  # (B * K, W, d), (B * K, W)
         shape = (len(items), self.num_captions)
         batch["text"], batch["word_mask"] = text.unflatten(0, shape), mask.unflatten(0, shape)  # (B, K, W, d), (B, K, W)
-        batch.update(collate_experts([item["experts"] for item in items], self.experts, self.tokens))
+        batch.update(collate_experts([item["experts"] for item in items], self.experts, self.num_tokens))
         return batch
 
 
 def collate_experts(
-    videos: Sequence[Mapping[str, np.ndarray | None]], experts: Mapping[str, Expert], tokens: int | None = None
+    videos: Sequence[Mapping[str, np.ndarray | None]], experts: Mapping[str, Expert], num_tokens: int | None = None
 ) -> dict[str, dict[str, Tensor]]:
-    """The experts of B videos as `CENet.embed_video` takes them: `experts`, `frame_masks` and `ind`. Missing ones are NaN.
+    """Return the arguments of `CENet.embed_video` for B videos: `experts`, `frame_masks` and `ind`.
 
     Args:
-        videos: of each, expert -> (T, dim) or (dim,), or None where it is missing.
-        tokens: sequences are padded to this number (None: to the longest).
+        videos: per video, expert -> (T, dim) or (dim,), or None where it is missing, which becomes NaN.
+        num_tokens: the length to pad sequences to (None: the longest).
     """
     batch: dict[str, dict[str, Tensor]] = {"experts": {}, "frame_masks": {}, "ind": {}}
     for name, expert in experts.items():
         values = [video[name] for video in videos]
         if expert.aggregation == "vlad":
-            x, batch["frame_masks"][name] = pad(values, expert.dim, tokens, absent=np.nan)
+            x, batch["frame_masks"][name] = pad(values, expert.dim, num_tokens, missing=np.nan)
         else:
-            x, _ = pad([None if x is None else x[None] for x in values], expert.dim, 1, absent=np.nan)
+            x, _ = pad([None if x is None else x[None] for x in values], expert.dim, 1, missing=np.nan)
             x = x.squeeze(1)
         batch["experts"][name] = x  # (B, T, d) or (B, d)
         batch["ind"][name] = torch.tensor([float(x is not None) for x in values])  # (B,)
@@ -129,34 +130,41 @@ def collate_experts(
 
 
 def pad(
-    sequences: Sequence[np.ndarray | None], dim: int, length: int | None = None, absent: float = 0
+    sequences: Sequence[np.ndarray | None], dim: int, length: int | None = None, missing: float = 0
 ) -> tuple[Tensor, Tensor]:
-    """Sequences (n_i, dim) as (N, length or the longest, dim), and true where a row is no padding.
+    """Pad N sequences to one tensor, in one thread, as the other threads are for the model.
 
-    One that is None has no row, and `absent` everywhere. All is written once, by one thread: several are for the model.
+    Args:
+        sequences: N arrays (n_i, dim), or None where one is missing.
+        length: the length L to pad to (None: the longest).
+        missing: the value of all numbers of a missing sequence.
+
+    Returns:
+        padded: (N, L, dim) float32.
+        mask: (N, L), true where a row is not padding.
     """
     lengths = [0 if x is None else len(x) for x in sequences]
     mask = np.arange(max(1, *lengths) if length is None else length) < np.array(lengths)[:, None]
     padded = np.empty((*mask.shape, dim), dtype=np.float32)
     for rows, x, n in zip(padded, sequences, lengths, strict=True):
         if x is None:
-            rows[:] = absent
+            rows[:] = missing
         else:
             rows[:n], rows[n:] = x, 0
     return torch.from_numpy(padded), torch.from_numpy(mask)
 
 
 class EpochBatchSampler(Sampler):
-    """Shuffled batches of (index, draw) that depend on the seed and the epoch alone, not on workers or interruptions.
+    """Shuffled batches of (index, draw) that depend only on the seed and the epoch, not on workers or interruptions.
 
     The videos that do not fill a last batch are left out of that epoch.
 
     Attributes:
-        epoch: which one comes next.
-        first: the batch with which it begins, where a part of it is done.
+        epoch: the next epoch.
+        first: its first batch, where the epoch was interrupted and is resumed.
 
     Args:
-        share: (i, n) gives the i-th of n parts of each batch, which differ in size by one at most.
+        share: (i, n) for the i-th of n parts of each batch, which differ in size by one at most.
     """
 
     def __init__(self, num_videos: int, batch_size: int, seed: int, share: tuple[int, int] = (0, 1)):

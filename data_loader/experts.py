@@ -1,6 +1,6 @@
-"""What is known of each expert: the one place for dims, aggregation and availability rules.
+"""The known experts: the only place for their dimensions, aggregation and availability.
 
-A dataset of one's own declares its experts in its config; an entry there overrides the defaults of this table.
+The config of your own dataset declares its experts; an entry there overrides the defaults of this table.
 """
 
 import dataclasses
@@ -12,13 +12,13 @@ from utils.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Expert:
-    """How an expert's features are stored and used.
+    """The properties of an expert.
 
     Attributes:
         dim: dimension of a frame (or of the vector).
-        kind: "sequence", an array (T, dim) a video, or "vector", (dim,) or (1, dim).
-        aggregation: of a sequence over time: "vlad" (by the model), "avg" or "max" (when read); "none" for a vector.
-        may_be_missing: false makes a video without this expert an error (None: the dataset says which experts always are).
+        kind: "sequence", an array (T, dim) per video, or "vector", (dim,) or (1, dim).
+        aggregation: of a sequence over time: "vlad" (in the model), "avg" or "max" (when it is read); "none" for a vector.
+        may_be_missing: false makes a video without this expert an error (None: the dataset declares which never are).
         embed_dim: dimension of its embedding in MoEE (None: dim).
     """
 
@@ -43,12 +43,12 @@ AGGREGATIONS = {"sequence": ("vlad", "avg", "max"), "vector": ("none",)}
 
 
 def declared_experts(section: Mapping) -> dict[str, Mapping]:
-    """The entries of experts in a config's `experts`; its settings are plain values."""
+    """Return the entries of experts in a config's `experts`, whose settings are plain values."""
     return {name: entry for name, entry in section.items() if isinstance(entry, Mapping)}
 
 
 def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None = None) -> dict[str, Expert]:
-    """The experts that a config uses, in alphabetical order.
+    """Return the experts that a config uses, in alphabetical order.
 
     Args:
         section: the config's `experts`: settings, and a mapping of `Expert` fields for each expert it declares.
@@ -60,15 +60,17 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
     declared = declared_experts(section)
     names = section.get("modalities") or list(declared)
     dropped = {name.strip() for name in section.get("drop_feats", "").split(",") if name.strip()}
-    known = {**EXPERTS, **dict.fromkeys(names), **declared}  # published configs drop experts that they do not use
+    known = {**EXPERTS, **dict.fromkeys(names), **declared}  # published configs drop experts that they do not have
     if unknown := sorted(dropped - known.keys()):
         raise InputError(f"experts.drop_feats: '{unknown[0]}' is not one of the experts {', '.join(sorted(known))}")
     if not names:
         raise InputError("experts.modalities: missing, expected a list of experts (or entries of experts beside it)")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"experts.modalities: '{repeated[0]}' is there twice")
-    if odd := [name for name in names if name == "text" or not re.fullmatch(r"[\w-]+", name)]:
-        raise InputError(f"experts: {odd[0]!r} is no name for an expert, expected letters, digits, _ and - (and not 'text')")
+    if invalid := [name for name in names if name == "text" or not re.fullmatch(r"[\w-]+", name)]:
+        raise InputError(
+            f"experts: {invalid[0]!r} is not a valid name for an expert, expected letters, digits, _ and - (and not 'text')"
+        )
     resolved = {}
     for name in sorted(set(names) - dropped):
         fields = dict(declared.get(name, {}))
@@ -81,7 +83,7 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
         if fields.get("kind") == "vector":
             fields.setdefault("aggregation", "none")
         if "dim" in fields:
-            fields.setdefault("embed_dim", None)  # the table's goes with the table's dim
+            fields.setdefault("embed_dim", None)  # that of the table belongs to the dim of the table
         if name in EXPERTS:
             expert = dataclasses.replace(EXPERTS[name], **fields)
         elif "dim" in fields:
@@ -106,11 +108,11 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
 def expert_dims(
     experts: Mapping[str, Expert], vlad_clusters: Mapping[str, int], shared_dim: int | None
 ) -> dict[str, tuple[int, int]]:
-    """Per expert, its dimension after aggregation and that of its embedding, as `CENet` takes them.
+    """Return, per expert, its dimension after aggregation and that of its embedding, as `CENet` takes them.
 
     Args:
-        vlad_clusters: clusters of the experts that the model aggregates.
-        shared_dim: the dimension of every embedding (None: each its own, as in MoEE).
+        vlad_clusters: expert -> number of clusters, for experts that the model aggregates.
+        shared_dim: the dimension of all embeddings (None: each has its own, as in MoEE).
 
     Raises:
         InputError: an expert aggregated by "vlad" has no clusters.

@@ -1,31 +1,25 @@
-"""The feature store: a file is converted once to a cache, from which rows are read as they are needed.
+"""The feature store: the items of a file, and the experts and captions of videos, read from a memory-mapped cache.
 
-A cache is an HDF5 file of contiguous blocks, which are memory-mapped, and an index. It knows the size and the time of its
-source, and is made anew when they change. Start-up reads the index alone, and memory does not grow with the data.
+A cache is an HDF5 file of contiguous blocks and an index. It stores the size and time of its source, and is made again when
+these change. Start-up reads only the index, and memory does not grow with the data.
 """
 
 import json
 import logging
 import mmap
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
-from data_loader.encoding import Encoder
-from data_loader.feature_files import each_item
-from utils.errors import InputError
-from utils.files import atomic_write, remove_abandoned, wait_for_lock
-from utils.pickle_stream import UnstreamableError
-from utils.progress import SizeBar, size_text
+from data_loader.conversion import Encoder, convert
+from utils.errors import InputError, count_text
+from utils.files import wait_for_lock
 
 VERSION = 1
-BLOCK_BYTES = 64 << 20
-# Pages of a table stay resident until they may be that many, and then the system keeps them, if it has the room. A page
-# that is read may bring its neighbours along: how many, is the system's business, but no more than this.
+# Pages of a table stay resident up to this size; then the system decides which it keeps. A page that is read may bring its
+# neighbors along: how many depends on the system, but no more than `FAULT_BYTES`.
 RESIDENT_BYTES = 64 << 20
 FAULT_BYTES = 2 << 20
 
@@ -33,14 +27,14 @@ logger = logging.getLogger(__name__)
 
 
 class FeatureTable:
-    """The items of one file: each a run of blocks ("spans"), each span an array of rows.
+    """The items of one file. Each has a number of sequences, which are numbered over all items.
 
     Attributes:
         source: the file.
-        names: the names of its items, or None where they are numbered.
-        first: (items + 1,), the spans of item i are `first[i]` to `first[i + 1]`.
-        lengths: rows of each span.
-        problems: what is wrong with an item, by its index.
+        names: the names of the items, or None if they are rows of an array.
+        first: (items + 1,), the sequences of item i are `first[i]` to `first[i + 1]`.
+        lengths: (sequences,), their numbers of rows.
+        problems: item -> why it is refused.
     """
 
     def __init__(self, source: Path, cache: Path):
@@ -56,47 +50,56 @@ class FeatureTable:
             offsets = np.array([x.id.get_offset() or 0 for x in blocks] or [0], dtype=np.int64)
             self._addresses = offsets[block] + row * (self._width or 1) * self._dtype.itemsize
         ends = self._addresses + self.lengths * (self._width or 1) * self._dtype.itemsize
-        whole = len(self.first) and self.first[-1] == len(self.lengths) and (np.diff(self.first) >= 0).all()
-        if not whole or (self.lengths < 0).any() or ends.max(initial=0) > cache.stat().st_size:
-            raise ValueError("an index that does not fit")
+        is_index = len(self.first) and self.first[-1] == len(self.lengths) and (np.diff(self.first) >= 0).all()
+        if not is_index or (self.lengths < 0).any() or ends.max(initial=0) > cache.stat().st_size:
+            raise ValueError("an index that does not fit the file")
         self._map()
 
     def __len__(self) -> int:
         return len(self.first) - 1
 
     def __getstate__(self) -> dict:
-        """All but the mapping, which another process makes for itself."""
-        return {key: value for key, value in self.__dict__.items() if key != "_mapped"}
+        """Leave out the mapping, which another process makes again."""
+        return {key: value for key, value in self.__dict__.items() if key != "_mapping"}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
         self._map()
 
-    def read(self, span: int, limit: int | None = None) -> np.ndarray:
-        """The first `limit` rows of a span: (n, width) float32, or (n,) uint8."""
-        length = int(self.lengths[span])
-        length = length if limit is None else min(length, limit)
+    def sequences(self, item: int) -> range:
+        """Return the numbers of the sequences of an item; -1 is an item without any."""
+        return range(self.first[item], self.first[item + 1]) if item >= 0 else range(0)
+
+    def read(self, sequence: int, max_rows: int | None = None) -> np.ndarray:
+        """Return the first rows of a sequence: (n, width) float32, or (n,) uint8."""
+        length = int(self.lengths[sequence])
+        length = length if max_rows is None else min(length, max_rows)
         shape = (length, self._width) if self._width else (length,)
-        x = np.frombuffer(self._mapped, self._dtype, length * (self._width or 1), int(self._addresses[span]))
+        x = np.frombuffer(self._mapping, self._dtype, length * (self._width or 1), int(self._addresses[sequence]))
         x = x.reshape(shape).astype(np.float32 if self._width else np.uint8)
         self._resident += x.nbytes + FAULT_BYTES
         if self._resident > RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):
-            self._mapped.madvise(mmap.MADV_DONTNEED)
+            self._mapping.madvise(mmap.MADV_DONTNEED)
             self._resident = 0
         return x
 
+    def raise_problem(self, items: np.ndarray) -> None:
+        """Raise an `InputError` if one of `items` is refused."""
+        if self.problems and (refused := sorted(set(items.tolist()) & self.problems.keys())):
+            raise InputError(self.problems[refused[0]])
+
     def _map(self) -> None:
         with self._cache.open("rb") as file:
-            self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._resident = 0
 
 
 def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None = None) -> FeatureTable:
-    """Return the table of the file `source`, from its cache in `folder`, which is made if it is not there or out of date.
+    """Return the table of the file `source`, from its cache in `folder`, which is made if it is absent or out of date.
 
     Args:
         source: a file of features or captions.
-        encoder: how its items are converted.
+        encoder: how its items are stored.
         folder: of caches.
         refusal: why no cache may be made there (None: it may).
 
@@ -106,18 +109,18 @@ def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None
     cache = folder / f"{source.name}.{encoder.tag}.h5"
     try:
         status = source.stat()
-        about = {"version": VERSION, "size": status.st_size, "time": status.st_mtime_ns, "settings": encoder.settings}
-        if (table := _opened(source, cache, about)) is not None:  # one without items is false
+        origin = {"version": VERSION, "size": status.st_size, "time": status.st_mtime_ns, "settings": encoder.settings}
+        if (table := _open_cache(source, cache, origin)) is not None:  # a table without items is false
             return table
         if refusal is not None:
             raise InputError(refusal)
         folder.mkdir(parents=True, exist_ok=True)
         with wait_for_lock(folder, str(cache)):
-            if (table := _opened(source, cache, about)) is not None:  # by now
+            if (table := _open_cache(source, cache, origin)) is not None:  # another process has made it
                 return table
-            if _is_of(cache, about):
+            if _is_from(cache, origin):
                 logger.warning("%s: damaged, it is made anew", cache)
-            _convert(source, encoder, cache, json.dumps(about))
+            convert(source, encoder, cache, json.dumps(origin))
         return FeatureTable(source, cache)
     except OSError as error:
         raise InputError(
@@ -126,9 +129,9 @@ def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None
         ) from None
 
 
-def _opened(source: Path, cache: Path, about: dict) -> FeatureTable | None:
-    """The table in a cache, if it is there, whole, and made of what `about` describes."""
-    if not _is_of(cache, about):
+def _open_cache(source: Path, cache: Path, origin: dict) -> FeatureTable | None:
+    """Return the table in a cache, or None if there is none, or it is damaged or out of date."""
+    if not _is_from(cache, origin):
         return None
     try:
         return FeatureTable(source, cache)
@@ -136,101 +139,150 @@ def _opened(source: Path, cache: Path, about: dict) -> FeatureTable | None:
         return None
 
 
-def _is_of(cache: Path, about: dict) -> bool:
-    """Whether a cache is there, and made of what `about` describes."""
+def _is_from(cache: Path, origin: dict) -> bool:
+    """Return whether there is a cache of this source and these settings."""
     try:
         with h5py.File(cache, "r") as file:
-            return json.loads(file.attrs["about"]) == about
+            return json.loads(file.attrs["about"]) == origin
     except (OSError, KeyError, ValueError):
         return False
 
 
-def _convert(source: Path, encoder: Encoder, cache: Path, about: str) -> None:
-    started = time.perf_counter()
-    remove_abandoned(cache)
-    attempts = [{"stream": stream, "half": half} for stream in (True, False) for half in (True, False)]
-    with SizeBar(f"converting {source.name}", source.stat().st_size) as bar:
-        while attempts:
-            bar.reset()
-            try:
-                with atomic_write(cache) as file, h5py.File(file, "w") as container:
-                    container.attrs["about"] = np.bytes_(
-                        about
-                    )  # of fixed length: the library may hang on a damaged other one
-                    _write(container, source, encoder, bar.update, **attempts[0])
-                break
-            except UnstreamableError:
-                attempts = [attempt for attempt in attempts if not attempt["stream"]]
-            except _NotHalfError:
-                attempts = [attempt for attempt in attempts if not attempt["half"]]
-    sizes = [size_text(path.stat().st_size) for path in (source, cache)]
-    logger.info("converted %s (%s) to %s (%s) in %.1f s", source, sizes[0], cache, sizes[1], time.perf_counter() - started)
+class Features:
+    """One expert of V videos: `features[v]` is (T, dim) or (dim,) float32, or None where it is missing.
+
+    Args:
+        table: the table of the expert's file.
+        items: (V,), the item of each video (-1: none).
+        sequential: whether a video has frames, or one vector.
+
+    Attributes:
+        available: (V,) booleans.
+    """
+
+    def __init__(self, table: FeatureTable, items: np.ndarray, sequential: bool):
+        self._table = table
+        self._items = items
+        self._sequential = sequential
+        self.available = (items >= 0) & (table.first[items] < table.first[items + 1])
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> np.ndarray | None:
+        return self.get(index)
+
+    def get(self, index: int, max_frames: int | None = None) -> np.ndarray | None:
+        """Return the expert of a video, with no more than `max_frames` frames."""
+        if not self.available[index]:
+            return None
+        x = self._table.read(self._table.first[self._items[index]], max_frames)
+        return x if self._sequential else x[0]
 
 
-class _NotHalfError(Exception):
-    """A file does not hold float16 alone."""
+class Texts:
+    """The captions of V videos as text, also those without a word: `texts[v]` is a list.
+
+    Args:
+        table: the table of the texts.
+        items: (V,), the item of each video (-1: none).
+    """
+
+    def __init__(self, table: FeatureTable, items: np.ndarray):
+        self.source = table.source
+        self._table = table
+        self._items = items
+
+    def __getitem__(self, index: int) -> list[str]:
+        return [self.get(index, position) for position in range(self.count(index))]
+
+    def count(self, index: int) -> int:
+        """Return how many captions a video has."""
+        return len(self._table.sequences(self._items[index]))
+
+    def get(self, index: int, position: int) -> str:
+        """Return one caption of a video."""
+        sequence = self._table.sequences(self._items[index])[position]
+        return self._table.read(sequence).tobytes().decode("utf-8", "surrogateescape")
 
 
-def _write(
-    file: h5py.File, source: Path, encoder: Encoder, advance: Callable[[int], None], stream: bool, half: bool
-) -> None:
-    """Write all blocks and the index of one conversion.
+def caption_id(video: str, number: int | None) -> str:
+    """Return the name of caption `number` of a video, or of all its captions together (None)."""
+    return video if number is None else f"{video}#{number}"
+
+
+class Captions:
+    """The captions of V videos, except those without a word.
+
+    Args:
+        vectors: the table of word vectors.
+        items: (V,), the item of each video.
+        texts: the same captions as text, or None.
+        ids: the names of the videos.
+        chosen: per video, the position of the only caption to use (None: all).
+        fuse: join the captions of a video to one.
+        max_captions: use no more than this number per video.
 
     Raises:
-        UnstreamableError, _NotHalfError: it has to be tried without `stream`, or without `half`.
+        InputError: a video has no caption with a word.
     """
-    dtype = np.dtype(np.uint8 if encoder.width is None else np.float16 if half else np.float32)
-    blocks = _Blocks(file.create_group("blocks"), dtype, encoder.width)
-    names, problems, first, lengths, block, row = [], {}, [0], [], [], []
 
-    def keep(name: Any, value: Any) -> None:
-        try:
-            arrays = encoder.encode(source, name, value)
-        except InputError as error:  # told when somebody asks for this video
-            problems[len(names)] = str(error)
-            arrays = []
-        if half and any(len(x) and x.dtype == np.float32 for x in arrays):
-            raise _NotHalfError
-        names.append(name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name))
-        for x, (in_block, at_row) in zip(arrays, blocks.add(arrays), strict=True):
-            lengths.append(len(x))
-            block.append(in_block)
-            row.append(at_row)
-        first.append(len(lengths))
+    def __init__(
+        self,
+        vectors: FeatureTable,
+        items: np.ndarray,
+        texts: Texts | None,
+        ids: Sequence[str],
+        chosen: Sequence[int] | None = None,
+        fuse: bool = False,
+        max_captions: int | None = None,
+    ):
+        self._vectors, self._texts, self._fuse = vectors, texts, fuse
+        self._first = vectors.first[items]  # (V,), the sequence of the first caption in the file
+        self._positions: list[list[list[int]]] = []  # per video and caption: positions in the file of what it is joined from
+        self._has_text: list[bool] = []
+        num_empty, without_text = 0, []
+        for v, (video, item) in enumerate(zip(ids, items, strict=True)):
+            lengths = vectors.lengths[vectors.first[item] : vectors.first[item + 1]]
+            self._has_text.append(texts is not None and texts.count(v) == len(lengths))
+            if texts is not None and not self._has_text[v]:
+                without_text.append(f"'{video}' has {texts.count(v)} of {len(lengths)}")
+            used = np.arange(len(lengths)) if chosen is None else np.array([chosen[v]])
+            positions = used[lengths[used] > 0].tolist()
+            if not positions:
+                raise InputError(f"{vectors.source}: no caption of video '{video}' has a word, expected at least one")
+            num_empty += len(used) - len(positions)
+            self._positions.append([positions] if fuse else [[position] for position in positions[:max_captions]])
+        if num_empty:
+            logger.warning("%s: left out: %s without a word", vectors.source, count_text(num_empty, "caption"))
+        if texts is not None and without_text:
+            problem = f"for {len(without_text)} of {len(ids)} videos, first {without_text[0]}"
+            logger.warning("%s: not as many texts as captions %s; theirs are left out", texts.source, problem)
 
-    kind = each_item(source, keep, stream, advance)
-    blocks.flush()
-    file.attrs["dtype"], file.attrs["width"] = np.bytes_(dtype.str), encoder.width or 0
-    for key, content in (("names", names if kind == "dict" else None), ("problems", problems)):
-        file[key] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
-    for key, numbers in (("first", first), ("lengths", lengths), ("block", block), ("row", row)):
-        file[key] = np.array(numbers, dtype=np.int64)
+    def __len__(self) -> int:
+        return len(self._positions)
 
+    def count(self, index: int) -> int:
+        """Return how many captions a video has."""
+        return len(self._positions[index])
 
-class _Blocks:
-    """Collects rows to blocks of a size that memory can hold. The rows of an item lie together."""
+    def number(self, index: int, k: int) -> int | None:
+        """Return the position of caption k of a video among all its captions in the file, from 0 (None: it is fused)."""
+        return None if self._fuse else self._positions[index][k][0]
 
-    def __init__(self, group: h5py.Group, dtype: np.dtype, width: int | None):
-        self.group = group
-        self.dtype = dtype
-        self.rows_per_block = BLOCK_BYTES // (dtype.itemsize * (width or 1))
-        self.pending: list[np.ndarray] = []
-        self.num_pending = 0
+    def vectors(self, index: int, k: int, max_words: int | None = None) -> np.ndarray:
+        """Return caption k of a video: (words, text_dim) float32, no more than `max_words` words."""
+        parts, length = [], 0
+        for position in self._positions[index][k]:
+            max_rows = None if max_words is None else max_words - length
+            parts.append(self._vectors.read(self._first[index] + position, max_rows))
+            length += len(parts[-1])
+            if length == max_words:
+                break
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def add(self, arrays: list[np.ndarray]) -> list[tuple[int, int]]:
-        """Take the arrays of one item: of each, its block and its first row there."""
-        if self.num_pending + sum(map(len, arrays)) > self.rows_per_block:
-            self.flush()
-        places = []
-        for x in arrays:
-            places.append((len(self.group), self.num_pending))
-            if len(x):
-                self.pending.append(x.astype(self.dtype, copy=True))
-                self.num_pending += len(x)
-        return places
-
-    def flush(self) -> None:
-        """Write what is pending as a block."""
-        if self.pending:
-            self.group.create_dataset(str(len(self.group)), data=np.concatenate(self.pending))
-        self.pending, self.num_pending = [], 0
+    def text(self, index: int, k: int) -> str:
+        """Return caption k of a video as text, "" if it is not known."""
+        if not self._has_text[index]:
+            return ""
+        return " ".join(self._texts.get(index, position) for position in self._positions[index][k])

@@ -1,23 +1,32 @@
-"""Processes that read data for another: how many files they need, and how they end."""
+"""Worker processes of a `DataLoader`: the files that they need, the memory that they share, and how they end."""
 
 import io
 import logging
 import multiprocessing.queues
+import multiprocessing.util
 import os
 import resource
+import signal
 import sys
 import threading
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
-from utils.errors import WITHOUT_WORKERS, InputError
+import torch
+from torch.utils.data import get_worker_info
+
+from utils.errors import NO_ROOM, WITHOUT_WORKERS, InputError
 from utils.interrupts import ignore_termination_signals
 
 # Batches that torch lets each worker prepare in advance.
 PREFETCHED = 2
-# Loaders that a training has at a time: to train on, to validate on and to test on.
+# Loaders of a training: for training, validation and test.
 LOADERS = 3
-# Open files of the main process for each worker of a loader (pipes and locks), and for all else that is opened later.
-FILES_PER_WORKER, FILES_BESIDE = 6, 16
+# Open files of the main process for each worker of a loader (pipes and locks), and for everything else.
+FILES_PER_WORKER, OTHER_FILES = 6, 16
 WORKER_FAILED = 70  # the exit code, EX_SOFTWARE of sysexits.h
 
 logger = logging.getLogger(__name__)
@@ -26,12 +35,12 @@ logger = logging.getLogger(__name__)
 def require_open_files(num_workers: int, num_tensors: int) -> None:
     """Raise the soft limit of open files to what workers need, if it is lower.
 
-    Each tensor of a batch that waits is an open file of both processes. Without enough of them torch prints tracebacks of
-    threads and waits for ever.
+    Each tensor of a waiting batch is an open file of both processes. Without enough of them torch prints tracebacks of
+    threads and waits forever.
 
     Args:
-        num_workers: of each loader.
-        num_tensors: of a batch.
+        num_workers: workers of each loader.
+        num_tensors: tensors in a batch.
 
     Raises:
         InputError: the hard limit is too low.
@@ -39,7 +48,7 @@ def require_open_files(num_workers: int, num_tensors: int) -> None:
     if not num_workers:
         return
     waiting = (PREFETCHED * num_workers + 2) * num_tensors
-    needed = _num_open_files() + FILES_BESIDE + LOADERS * num_workers * FILES_PER_WORKER + waiting
+    needed = _num_open_files() + OTHER_FILES + LOADERS * num_workers * FILES_PER_WORKER + waiting
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
@@ -58,17 +67,77 @@ def _num_open_files() -> int:
 
 
 def initialize_worker(index: int) -> None:
-    """Let this worker end at once when one of its threads fails, so that the main process does not wait for its batch.
+    """Make this worker end when one of its threads fails, so that the main process does not wait for its batch.
 
-    Ctrl-C and SIGTERM are left to the main process, and so is the report: it notices the end of a worker.
+    Ctrl-C and SIGTERM are left to the main process, and so is the report: it notices when a worker ends.
     """
     ignore_termination_signals()
     sys.stderr = io.StringIO()
     sys.excepthook = threading.excepthook = _end_worker
-    # What the thread that sends batches calls when it cannot send one, which is then lost; documented in its source only.
+    # Called by the thread that sends batches when it cannot send one, which is then lost; documented only in its source.
     multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end_worker)
 
 
 def _end_worker(*_: object) -> None:
-    """End this process, whichever thread calls it."""
+    """End this process from any of its threads."""
     os._exit(WORKER_FAILED)
+
+
+def worker_context() -> BaseContext:
+    """Return a multiprocessing context that kills its processes when this process exits.
+
+    Workers ignore SIGTERM, with which Python would end them before it waits for them: it would wait forever for one that
+    hangs.
+    """
+
+    class WorkerContext(type(multiprocessing.get_context())):
+        def Process(self, *args: Any, **kwargs: Any) -> BaseProcess:  # noqa: N802 - the name in `multiprocessing`
+            process = super().Process(*args, **kwargs)
+            multiprocessing.util.Finalize(None, _kill, args=(process,), exitpriority=0)
+            return process
+
+    return WorkerContext()
+
+
+def _kill(process: BaseProcess) -> None:
+    if process.is_alive():
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would raise an error
+        process.kill()
+
+
+class SharedMemoryCollate:
+    """A `collate_fn` whose workers put the tensors of a batch into the memory that they share with the main process.
+
+    Torch does the same later, in a thread of the worker that loses the batch if there is no room: the main process would
+    wait for it forever.
+
+    Args:
+        collate: makes a batch of items.
+    """
+
+    def __init__(self, collate: Callable[[Sequence], Any]):
+        self.collate = collate
+
+    def __call__(self, items: Sequence) -> Any:
+        """Return the batch of `items`.
+
+        Raises:
+            RuntimeError: no room.
+        """
+        batch = self.collate(items)
+        if get_worker_info() is not None:
+            try:
+                _share_memory(batch)
+            except RuntimeError as error:
+                raise RuntimeError(f"{NO_ROOM} ({error})") from None
+        return batch
+
+
+def _share_memory(batch: Any) -> None:
+    """Put all tensors of a batch into shared memory."""
+    if isinstance(batch, Mapping):
+        for value in batch.values():
+            _share_memory(value)
+    elif isinstance(batch, torch.Tensor) and batch.untyped_storage().nbytes():
+        batch.share_memory_()

@@ -59,7 +59,7 @@ class RunEvents:
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any], modalities: Sequence[str], start_epoch: int):
-        self.leak = "leaky_" if config["arch"]["args"]["similarity"] == "paired-2019" else ""
+        self.leak = "leaky_" if config["arch"]["args"].get("similarity") == "paired-2019" else ""
         self.folder = folder
         self.writer: SummaryWriter | None = None
         self._thread_hook = threading.excepthook

@@ -1,4 +1,4 @@
-"""What this implementation is measured by, each part beside something plain: see `misc/speed/`."""
+"""Measure the speed of this implementation, each part beside something plain: see `misc/speed/`."""
 
 import argparse
 import sys
@@ -8,27 +8,27 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from misc.speed import batches, evaluation, metrics, scaling, search, startup, step, store
 from utils.errors import InputError, cli_command
+from utils.files import write_json
 
 PARTS = {
-    "store": store,
-    "startup": startup,
-    "batches": batches,
-    "step": step,
-    "metrics": metrics,
-    "evaluation": evaluation,
-    "scaling": scaling,
-    "search": search,
+    "store": (store, lambda args: store.run(args.folder, args.videos)),
+    "startup": (startup, lambda args: startup.run(args.folder, args.videos)),
+    "batches": (batches, lambda args: batches.run(args.folder, args.videos)),
+    "step": (step, lambda args: step.run(args.device)),
+    "metrics": (metrics, lambda args: metrics.run()),
+    "evaluation": (evaluation, lambda args: evaluation.run(args.folder, args.videos)),
+    "scaling": (scaling, lambda args: scaling.run()),
+    "search": (search, lambda args: search.run(args.folder, args.sizes or search.SIZES, args.dim or search.DIM)),
 }
 DEFAULT = "store"
 
 
-@cli_command
-def main() -> None:
-    """Measure one part."""
+def parse_arguments() -> argparse.Namespace:
+    """Parse and check the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parts = parser.add_argument_group("what is measured").add_mutually_exclusive_group()
-    for name, part in PARTS.items():
-        about = part.__doc__.splitlines()[0] + (" (default)" if name == DEFAULT else "")
+    for name, (module, _) in PARTS.items():
+        about = module.__doc__.splitlines()[0] + (" (default)" if name == DEFAULT else "")
         parts.add_argument(f"--{name}", dest="part", action="store_const", const=name, default=DEFAULT, help=about)
     parser.add_argument(
         "--videos", metavar="N", type=int, default=10_000, help="videos of the archive to generate (default: %(default)s)"
@@ -38,41 +38,40 @@ def main() -> None:
         metavar="DIR",
         type=Path,
         default=Path("data/benchmark"),
-        help="where the archive is kept, 20 GiB with its caches for 10,000 videos (default: %(default)s)",
+        help="folder of the archive, 20 GiB with its caches for 10,000 videos (default: %(default)s)",
     )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures to this file, too (not those of store)")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures to this file, too")
     parser.add_argument("--device", metavar="N", type=int, help="with --step, the GPU to use (default: the CPU)")
     parser.add_argument(
         "--sizes",
         metavar="N",
         type=int,
         nargs="+",
-        help=f"with --search, how many videos (default: {' '.join(map(str, search.SIZES))})",
+        help=f"with --search, numbers of videos (default: {' '.join(map(str, search.SIZES))})",
     )
-    parser.add_argument("--dim", metavar="D", type=int, help=f"with --search, of an embedding (default: {search.DIM})")
+    parser.add_argument("--dim", metavar="D", type=int, help=f"with --search, dims of an embedding (default: {search.DIM})")
     args = parser.parse_args()
     if args.videos < 1000:
         raise InputError(f"--videos {args.videos}: expected at least 1000, or the splits have no batch")
-    if args.json and args.part == "store":
-        raise InputError("--json: --store prints its figures alone")
     if args.device is not None and args.part != "step":
         raise InputError(f"--device: --{args.part} is measured on the CPU")
     if args.part != "search" and (args.sizes or args.dim) is not None:
-        raise InputError(f"--sizes, --dim: --{args.part} has none, expected --search")
+        raise InputError(f"--sizes, --dim: not for --{args.part}, expected --search")
     if args.dim is not None and args.dim < 1:
         raise InputError(f"--dim {args.dim}: expected a positive number")
     if min(args.sizes or (search.K,)) < search.K:
         raise InputError(f"--sizes: found {min(args.sizes)}, expected at least the {search.K} videos that are searched for")
-    if args.part == "store":
-        store.run(args.folder, args.videos)
-    elif args.part == "search":
-        search.run(args.folder, args.json, args.sizes or search.SIZES, args.dim or search.DIM)
-    elif args.part == "step":
-        step.run(args.json, args.device)
-    elif args.part in ("metrics", "scaling"):
-        PARTS[args.part].run(args.json)
-    else:
-        PARTS[args.part].run(args.folder, args.videos, args.json)
+    return args
+
+
+@cli_command
+def main() -> None:
+    """Measure one part."""
+    args = parse_arguments()
+    _, run = PARTS[args.part]
+    figures = run(args)
+    if args.json:
+        write_json(args.json, figures)
 
 
 if __name__ == "__main__":

@@ -30,9 +30,9 @@ from misc.extractors.engines import ENGINES, in_processes, on_ray
 from misc.extractors.settings import DEFAULT, read_settings
 from misc.extractors.text import TextEncoder, text_encoder
 from misc.extractors.work import Outcome, Task, Work
-from misc.reporting.jobs import cores
 from utils.errors import InputError, cli_command, count_text, counts_text, first_names
 from utils.files import atomic_write, lock, remove_temporary, write_json
+from utils.jobs import count_cores
 from utils.progress import bar
 
 FLUSH_SECONDS = 30
@@ -256,7 +256,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, default=DEFAULT, help="the config of the extraction (default: %(default)s)")
     parser.add_argument("--experts", metavar="NAME,...", help="some of the config's experts (default: all)")
     parser.add_argument("--data_dir", type=Path, help="where to write (default: data/<Name>)")
-    parser.add_argument("--workers", type=int, default=cores(), help="processes (default: one a core, %(default)s)")
+    parser.add_argument("--workers", type=int, default=count_cores(), help="processes (default: one a core, %(default)s)")
     parser.add_argument("--device", type=int, help="GPU for networks, such as 0 (default: the CPU)")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds for a video, at most (default: %(default)s)")
     parser.add_argument(
@@ -292,7 +292,7 @@ def main() -> None:
     if args.captions:
         refuse_captions(collection, args)  # before hours of work
     encoder = text_encoder(settings.text, device)
-    work = Work(settings.model_dump_json(), device, max(1, cores() // args.workers))
+    work = Work(settings.model_dump_json(), device, max(1, count_cores() // args.workers))
     about = work.about(list(settings.experts))
     engine = partial(in_processes, workers=args.workers, timeout=args.timeout)
     if args.engine == "ray":

@@ -1,7 +1,6 @@
-"""Fill in the pages: tables of runs, the published tables, what is known of the datasets' archives.
+"""Fill in the tables of the pages: results of runs, published results, and the archives of the datasets.
 
-What is filled in stands in marked blocks, `<!-- results: NAME -->` ... `<!-- end of results -->`; the text around them is
-written by hand.
+They are in marked blocks, `<!-- results: NAME -->` ... `<!-- end of results -->`; the text around them is written by hand.
 """
 
 import argparse
@@ -19,11 +18,11 @@ from utils.errors import InputError, cli_command
 MODELS = Path("data/saved/models")
 
 
-def results_blocks(names: str | None, models: Path) -> dict[Path, dict[str, str]]:
-    """Page -> block -> table of runs.
+def render_results_blocks(names: str | None, models: Path) -> dict[Path, dict[str, str]]:
+    """Return page -> block -> table of runs.
 
     Args:
-        names: which tables, separated by commas; each needs a run. None: those that have one.
+        names: of tables, separated by commas; each needs a run. None: all tables that have one.
         models: the folder of runs.
 
     Raises:
@@ -33,7 +32,7 @@ def results_blocks(names: str | None, models: Path) -> dict[Path, dict[str, str]
     for name in tables.TABLES if names is None else names.split(","):
         if name not in tables.TABLES:
             raise InputError(f"--tables: no table '{name}', expected one of {', '.join(tables.TABLES)}")
-        table = results.results_table(name, models)
+        table = results.render_results(name, models)
         if table:
             blocks[Path(tables.TABLES[name].page)][f"results: {name}"] = table
         elif names is None:
@@ -46,13 +45,13 @@ def results_blocks(names: str | None, models: Path) -> dict[Path, dict[str, str]
 
 
 def write_blocks(blocks: Mapping[Path, Mapping[str, str]]) -> None:
-    """Fill in blocks by page, all or, if one cannot be, none."""
-    markdown_blocks.write_pages({path: markdown_blocks.fill(path, content) for path, content in blocks.items()})
+    """Fill in blocks by page: all of them, or none if there is an error."""
+    markdown_blocks.write_pages({path: markdown_blocks.fill_blocks(path, content) for path, content in blocks.items()})
 
 
 @cli_command
 def main() -> None:
-    """Make everything that was asked for, then write it."""
+    """Render all requested blocks, then write them."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
         epilog="Without options: the tables that have runs, and the datasets. A page keeps what is not filled in.",
@@ -60,21 +59,21 @@ def main() -> None:
     parser.add_argument("--tables", metavar="NAME,...", help=f"tables of runs: {', '.join(tables.TABLES)}")
     parser.add_argument("--models", type=Path, metavar="DIR", help=f"folder of the runs (default: {MODELS})")
     parser.add_argument("--published", type=Path, metavar="FILE", help=f"fill in {published_results.PAGE} from this file")
-    parser.add_argument("--datasets", action="store_true", help=f"fill in {archives.page('<name>')}")
+    parser.add_argument("--datasets", action="store_true", help=f"fill in {archives.page_path('<name>')}")
     args = parser.parse_args()
     everything = args.tables is None and not (args.published or args.datasets)
 
     blocks: dict[Path, dict[str, str]] = {}
     if args.published:
-        published = published_results.published_tables(args.published)
+        published = published_results.render_published(args.published)
         blocks[published_results.PAGE] = {f"published: {title}": table for title, table in published.items()}
     if args.tables is not None or args.models or everything:
-        blocks |= results_blocks(args.tables, args.models or MODELS)
+        blocks |= render_results_blocks(args.tables, args.models or MODELS)
     if args.datasets or everything:
         for layout in LAYOUTS.values():
             if layout.download:
-                page = archives.page(layout.folder.lower())
-                blocks[page] = blocks.get(page, {}) | archives.blocks(layout)
+                page = archives.page_path(layout.folder.lower())
+                blocks[page] = blocks.get(page, {}) | archives.render_blocks(layout)
     write_blocks(blocks)
 
 

@@ -1,7 +1,7 @@
-"""Ridge regression from mean caption to mean expert: what a linear map without training tricks retrieves.
+"""Evaluate ridge regression from the mean word of a caption to the mean feature of an expert, as a linear baseline.
 
-The captions' mean word vectors are mapped to one expert's mean feature; videos are ranked by cosine similarity to the
-prediction. The strength of the regularisation is chosen on the validation split.
+Videos are ranked by cosine similarity to the prediction. The strength of the regularization is chosen on the validation
+split.
 """
 
 import argparse
@@ -13,32 +13,32 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data_loader import data_loaders
 from data_loader.dataset import ExpertDataset
+from data_loader.experts import resolve_experts
 from logger.results import format_table
 from model.metric import t2v_metrics, v2t_metrics
 from parse_config import ConfigParser
-from trainer.build import loader_arguments
+from trainer.build import build_loaders
 from utils.errors import InputError, cli_command
 
 STRENGTHS = 10.0 ** np.arange(-3, 5)
-DECIMALS = 9  # of a similarity: more than an error of float64, less than a difference that means something
+DECIMALS = 9  # of a similarity: coarser than the error of float64, finer than any meaningful difference
 
 
 def matrices(dataset: ExpertDataset, expert: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean words of V*K captions (V*K, text_dim), which of them exist (V, K), and one expert's means (V, dim)."""
+    """Return mean words (V*K, text_dim) of V*K captions, which of them exist (V, K), and means (V, dim) of one expert."""
     videos = np.stack([x.reshape(-1, x.shape[-1]).mean(axis=0) for x in dataset.features[expert]])
     shape = (len(dataset), max(dataset.num_captions))
     text = np.zeros((*shape, dataset.captions.vectors(0, 0).shape[1]))
     exists = np.zeros(shape, dtype=bool)
-    for v, number in enumerate(dataset.num_captions):
-        for k in range(number):
+    for v, count in enumerate(dataset.num_captions):
+        for k in range(count):
             text[v, k], exists[v, k] = dataset.captions.vectors(v, k).mean(axis=0), True
     return text.reshape(-1, text.shape[-1]), exists, videos
 
 
 def fit(text: np.ndarray, videos: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights (text_dim, dim) and the two means of ridge regression from `text` (N, text_dim) to `videos` (N, dim)."""
+    """Fit ridge regression from `text` (N, text_dim) to `videos` (N, dim): weights (text_dim, dim) and the two means."""
     text_mean, video_mean = text.mean(axis=0), videos.mean(axis=0)
     x, y = text - text_mean, videos - video_mean
     return np.linalg.solve(x.T @ x + strength * np.eye(x.shape[1]), x.T @ y), text_mean, video_mean
@@ -47,7 +47,7 @@ def fit(text: np.ndarray, videos: np.ndarray, strength: float) -> tuple[np.ndarr
 def similarities(model: tuple[np.ndarray, np.ndarray, np.ndarray], text: np.ndarray, videos: np.ndarray) -> np.ndarray:
     """Return the cosine similarity of predictions and videos, both centered: (T, V).
 
-    It is rounded to `DECIMALS`: repeated captions are tied on every machine, not ordered by the last bits of a product.
+    It is rounded to `DECIMALS`, so that repeated captions are tied and not ordered by the last bits of a product.
     """
     weights, text_mean, video_mean = model
     predicted, actual = (text - text_mean) @ weights, videos - video_mean
@@ -56,19 +56,20 @@ def similarities(model: tuple[np.ndarray, np.ndarray, np.ndarray], text: np.ndar
 
 
 def ridge_results(config_path: str, expert: str) -> dict[str, dict[str, float]]:
-    """Metrics on the test split, by direction; fitted on the training split, the strength chosen on the validation split.
+    """Return the metrics on the test split by direction.
+
+    The regression is fitted on the training split, and its strength chosen on the validation split.
 
     Raises:
-        InputError: the config does not have the expert, or some videos lack it.
+        InputError: the config lacks the expert, or some videos do.
     """
     datasets = {}
     for split in ("val", "test"):
         config = ConfigParser.from_file(config_path, [f"data_loader.args.split_name={split}"])
-        arguments = loader_arguments(config, torch.device("cpu"))
-        if expert not in arguments["experts"]:
-            raise InputError(f"{config_path}: no expert '{expert}', expected one of {', '.join(arguments['experts'])}")
-        arguments["experts"] = {expert: arguments["experts"][expert]}
-        loaders = config.init("data_loader", data_loaders, **arguments)
+        experts = resolve_experts(config["experts"], config["data_loader"]["args"]["feat_aggregation"])
+        if expert not in experts:
+            raise InputError(f"{config_path}: no expert '{expert}', expected one of {', '.join(experts)}")
+        loaders = build_loaders(config, torch.device("cpu"), experts={expert: experts[expert]})
         datasets |= {"train": loaders.train.dataset, split: loaders.evaluation.dataset}
     if any(x is None for dataset in datasets.values() for x in dataset.features[expert]):
         raise InputError(f"{config_path}: some videos lack the expert '{expert}', expected one that all have")

@@ -13,39 +13,34 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from misc.searching import commands
-from misc.searching.commands import Command
-from misc.searching.serving import command as serving
+from misc.searching.commands import COMMANDS
 from utils.errors import cli_command
 
 DEFAULT = "query"
-POSITIONAL = "words"  # of every command that takes any
-SERVE = Command("a page in the browser that searches and plays the videos", serving.add_arguments, serving.run)
-COMMANDS = {**commands.COMMANDS, "serve": SERVE}
+POSITIONAL = "words"  # name of the positional arguments of any command
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """The command line; one that does not begin with a command is a query."""
-    listed = "".join(f"\n  {name:8}{entry.about}" for name, entry in COMMANDS.items())
+    """Return the parsed command line; without the name of a command it is a query."""
     if not arguments or arguments[0] in ("-h", "--help"):
         parser = argparse.ArgumentParser(
             usage="search.py [COMMAND] ...",
             description=__doc__,
-            epilog=f"commands:{listed}",
+            epilog="commands:" + "".join(f"\n  {name:8}{command.help}" for name, command in COMMANDS.items()),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         parser.add_argument("command", help=argparse.SUPPRESS)
         parser.parse_args(arguments)
-    if arguments[0] not in COMMANDS and (near := difflib.get_close_matches(arguments[0], COMMANDS, 1, 0.75)):
-        print(f"'{arguments[0]}' is no command, so it is searched for; did you mean {near[0]}?", file=sys.stderr)
     name, rest = (arguments[0], arguments[1:]) if arguments[0] in COMMANDS else (DEFAULT, arguments)
-    parser = argparse.ArgumentParser(prog=f"search.py {name}", description=COMMANDS[name].about)
+    if name != arguments[0] and (similar := difflib.get_close_matches(arguments[0], COMMANDS, 1, 0.75)):
+        print(f"'{arguments[0]}' is not a command: searching for it; did you mean {similar[0]}?", file=sys.stderr)
+    parser = argparse.ArgumentParser(prog=f"search.py {name}", description=COMMANDS[name].help)
     COMMANDS[name].add_arguments(parser)
     end = rest.index("--") if "--" in rest else len(rest)
-    args = parser.parse_intermixed_args(rest[:end])  # options may stand before the words
-    if rest[end + 1 :]:  # that function would read these as options again
+    args = parser.parse_intermixed_args(rest[:end])  # options may precede the words
+    if rest[end + 1 :]:  # parse_intermixed_args would take these for options
         if not hasattr(args, POSITIONAL):
-            parser.error("nothing is expected behind --")
+            parser.error("nothing is expected after --")
         getattr(args, POSITIONAL).extend(rest[end + 1 :])
     args.run = COMMANDS[name].run
     return args
@@ -53,11 +48,11 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 @cli_command
 def main() -> None:
-    """Do what the command line says."""
+    """Run the command."""
     args = parse_arguments(sys.argv[1:])
     # Standard output is for results.
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
-    logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which of its builds it loads
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it logs which of its builds it loads
     logging.captureWarnings(True)
     args.run(args)
 

@@ -1,6 +1,9 @@
 """Training losses."""
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from utils.errors import InputError
@@ -17,7 +20,7 @@ class MaxMarginRankingLoss(nn.Module):
         fix_norm: false keeps the 2 n constant diagonal terms, each the margin, in the mean over 2 n^2.
     """
 
-    def __init__(self, margin: float = 0.2, fix_norm: bool = True):
+    def __init__(self, margin: Annotated[float, Field(ge=0)] = 0.2, fix_norm: bool = True):
         super().__init__()
         self.margin = margin
         self.fix_norm = fix_norm

@@ -7,10 +7,12 @@ import logging
 import zlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from base.schema import PositiveInt
 from model.gates import (
     CollaborativeGating,
     GatedEmbeddingUnit,
@@ -66,20 +68,20 @@ class CENet(nn.Module):
         self,
         expert_dims: Mapping[str, tuple[int, int]],
         text_dim: int,
-        vlad_clusters: Mapping[str, int],
+        vlad_clusters: Mapping[str, PositiveInt],
         use_ce: bool = False,
         mimic_ce_dims: bool = False,
         concat_experts: bool = False,
         concat_mix_experts: bool = False,
         freeze_weights: bool = False,
         keep_missing_modalities: bool = False,
-        test_caption_mode: str = "indep",
+        test_caption_mode: Literal["indep", "avg"] = "indep",
         l2renorm: bool = False,
         randomise_feats: str = "",
         disable_nan_checks: bool = False,
         mask_padding: bool = True,
-        gate_order: str = "parallel",
-        similarity: str = "pairwise",
+        gate_order: Literal["parallel", "sequential"] = "parallel",
+        similarity: Literal["pairwise", "paired-2019"] = "pairwise",
         verbose: bool = False,
     ):
         super().__init__()

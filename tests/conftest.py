@@ -49,6 +49,23 @@ CONFIG = {
 }
 
 
+REMOVE = object()
+
+
+def changed(config, changes):
+    """`config` with the values at dotted paths set, or removed."""
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        section = config
+        for key in parents:
+            section = section[key]
+        if value is REMOVE:
+            del section[last]
+        else:
+            section[last] = value
+    return config
+
+
 @pytest.fixture
 def config():
     """A fresh copy of a small, valid training config."""

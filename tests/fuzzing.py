@@ -20,6 +20,7 @@ from hostile.checkpoints import STATE
 from readers import READERS, features, load_state, unpacked
 
 from parse_config import ConfigParser
+from trainer.build import build_lr_scheduler, build_model, build_optimizer
 from utils.errors import InputError
 
 INTERESTING = (0, 1, 0x7F, 0x80, 0xFF)
@@ -129,7 +130,10 @@ def _read_state(folder: Path, data: bytes) -> None:
 
 def _read_config(folder: Path, data: bytes) -> None:
     (folder / "x.json").write_bytes(data)
-    ConfigParser.from_file(folder / "x.json", training=True)
+    config = ConfigParser.from_file(folder / "x.json", training=True)
+    with torch.device("meta"):
+        model = build_model(config)
+    build_lr_scheduler(config, build_optimizer(config, model.parameters()))
 
 
 def _read_tar(folder: Path, data: bytes) -> None:

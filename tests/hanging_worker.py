@@ -3,7 +3,7 @@
 import time
 
 import train
-from data_loader.dataset import EpochBatchSampler
+from data_loader.dataset import EpochBatchSampler, ExpertDataset
 from trainer.loop_helpers import LossSum
 
 add, sample = LossSum.add, EpochBatchSampler.__iter__
@@ -14,7 +14,7 @@ def sample_hanging(self):
     yield from ([(None, None)] if i == 1 else batch for i, batch in enumerate(sample(self)))
 
 
-def read(self, key, original=train.data_loaders.ExpertDataset.__getitem__):
+def read(self, key, original=ExpertDataset.__getitem__):
     """Hang in the second batch."""
     if key == (None, None):
         time.sleep(1000)
@@ -29,5 +29,5 @@ def add_and_print(self, loss, step):
 
 if __name__ == "__main__":
     EpochBatchSampler.__iter__, LossSum.add = sample_hanging, add_and_print
-    train.data_loaders.ExpertDataset.__getitem__ = read
+    ExpertDataset.__getitem__ = read
     train.main()

@@ -1,16 +1,16 @@
-"""Made-up evaluations for the ranking page, and clips for it to play."""
+"""Random data for the ranking page, and clips for it to play."""
 
 import json
 
 import numpy as np
 
 from model.metric import summarize, t2v_ranks, v2t_ranks
-from trainer.evaluation import Evaluation
+from utils.visualizer import PageData
 
 EXPERTS = ["audio", "ocr", "rgb"]
 
 
-def make_evaluation(num_videos=8, num_captions=3, seed=0, ids=None, captions=None, averaged=False, weighted=True):
+def make_page_data(num_videos=8, num_captions=3, seed=0, ids=None, captions=None, averaged=False, weighted=True):
     """Random similarities, with ties; every second video has a caption less than the others."""
     rng = np.random.default_rng(seed)
     ids = ids or [f"video{v}" for v in range(num_videos)]
@@ -23,18 +23,18 @@ def make_evaluation(num_videos=8, num_captions=3, seed=0, ids=None, captions=Non
     sims = rng.normal(size=(masks.size, num_videos)).round(1)
     available = (rng.random((num_videos, len(EXPERTS))) < 0.6).astype(np.float32)
     ranks = {"t2v": t2v_ranks(sims, masks), "v2t": v2t_ranks(sims, masks)}
-    metrics = {f"{task}_metrics": summarize(found) for task, found in ranks.items()}
-    return Evaluation(metrics, ranks, sims, masks, ids, raw, EXPERTS, available, weights if weighted else None)
+    metrics = {task: summarize(found) for task, found in ranks.items()}
+    return PageData(metrics, ranks, sims, masks, ids, raw, EXPERTS, available, weights if weighted else None)
 
 
 def listed(folder):
-    """Split and epoch of the evaluations that a page lists, in the order of writing."""
+    """Return split and epoch of the evaluations that a page lists, in the order of writing."""
     entries = json.loads((folder / "data" / "evaluations.json").read_text())
     return [(entry["split"], entry["epoch"]) for entry in entries]
 
 
 def shown(folder, number=1):
-    """What a page shows of an evaluation."""
+    """Return the content of a page for an evaluation."""
     text = (folder / "data" / f"{number}.js").read_text(encoding="ascii")
     prefix, suffix = f"registerEvaluation({number}, ", ");\n"
     assert text.startswith(prefix) and text.endswith(suffix)

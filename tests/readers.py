@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from base.checkpoint import load_checkpoint
-from data_loader.encoding import CaptionEncoder, Encoder, FeatureEncoder, TextEncoder
+from data_loader.conversion import CaptionEncoder, Encoder, FeatureEncoder, TextEncoder
 from data_loader.experts import Expert
-from data_loader.feature_files import read_file
+from data_loader.readers import read_file
 from data_loader.store import open_table
 from model.published import load_weights
 from parse_config import ConfigParser

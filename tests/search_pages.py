@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.parse
 
-from misc.searching.answers import Answer, CaptionHit, Hit
+from misc.searching.result import CaptionHit, Hit, SearchResult
 from utils.errors import InputError
 from utils.visualizer.videos import find_videos
 
@@ -40,12 +40,12 @@ class StubSearcher:
                 raise InputError("query: '?' has no word that the text encoder knows")
             if text == "crash":
                 raise ZeroDivisionError
-            return Answer(text, WEIGHTS, [self._hit(video, rank, True) for rank, video in enumerate(self.ids[:k], 1)])
+            return SearchResult(text, WEIGHTS, [self._hit(video, rank, True) for rank, video in enumerate(self.ids[:k], 1)])
 
     def similar(self, video_id, k=10):
         with self._call("similar", video_id, k):
             others = [video for video in self.ids if video != video_id][:k]
-            return Answer(video_id, None, [self._hit(video, rank) for rank, video in enumerate(others, 1)])
+            return SearchResult(video_id, None, [self._hit(video, rank) for rank, video in enumerate(others, 1)])
 
     def v2t(self, video_id, k=10):
         with self._call("v2t", video_id, k):
@@ -54,16 +54,16 @@ class StubSearcher:
             weights = self._applied(video_id)
             return [CaptionHit(rank, *pair, 1 / rank, weights) for rank, pair in enumerate(found, 1)]
 
-    def hit_of(self, video_id):
+    def get_hit(self, video_id):
         return self._hit(video_id, 0)
 
-    def captions_of(self, video_id):
+    def get_captions(self, video_id):
         return self._captions.get(video_id, [])
 
-    def words_of(self, video_id):
+    def get_words(self, video_id):
         return self._words.get(video_id, {})
 
-    def clip_of(self, video_id):
+    def get_clip(self, video_id):
         return self._clips.get(video_id)
 
     def close(self):
@@ -80,8 +80,8 @@ class StubSearcher:
     def _hit(self, video, rank, weighted=False):
         similarity = 0.9 - 0.05 * rank if rank else None
         weights = self._applied(video) if weighted else None
-        captions, words = self.captions_of(video)[:3], self.words_of(video)
-        return Hit(rank, video, similarity, weights, self.experts_of(video), captions, words, self.clip_of(video))
+        captions, words = self.get_captions(video)[:3], self.get_words(video)
+        return Hit(rank, video, similarity, weights, self.experts_of(video), captions, words, self.get_clip(video))
 
     @contextlib.contextmanager
     def _call(self, *call):
@@ -98,11 +98,11 @@ def serving(app):
     """The port of a server of `app`, in a thread of its own."""
     import uvicorn
 
-    from misc.searching.serving.command import bound_socket
-    from misc.searching.serving.files import hide_unfinished
+    from misc.searching.commands import bind_socket
+    from misc.searching.serving.files import hide_unfinished_responses
 
-    hide_unfinished()
-    listener = bound_socket("127.0.0.1", 0)
+    hide_unfinished_responses()
+    listener = bind_socket("127.0.0.1", 0)
     listener.listen()
     options = {"ws": "none", "lifespan": "off", "log_config": None, "access_log": False}
     options |= {"log_level": "warning", "timeout_graceful_shutdown": 1}

@@ -8,21 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from base.arguments import model_arguments
 from base.checkpoint import save_checkpoint
-from misc.searching.about import About
 from misc.searching.faiss_store import FaissStore
+from misc.searching.metadata import IndexMetadata
 from misc.searching.milvus_store import MilvusStore
-from model import model
 from model.similarity import TextEmbedding, VideoEmbedding
 from parse_config import ConfigParser
+from trainer.build import build_model
 
 TEXT_DIM = 10
 
 
 def make_about(experts, dims, **more):
     about = {"collection": "Toy", "checkpoint": "model.pth", "sha256": "0" * 64, "experts": experts, "dims": dims}
-    return About(**{**about, "keep_missing": False, "l2renorm": False, "kind": "flat", **more})
+    return IndexMetadata(**{**about, "keep_missing": False, "l2renorm": False, "kind": "flat", **more})
 
 
 def new_store(folder, about, milvus=False):
@@ -91,7 +90,7 @@ def write_checkpoint(path, config, seed=0, **switches):
     config["arch"]["args"].update(switches)
     parsed = ConfigParser(config, "config", training=True)
     torch.manual_seed(seed)
-    net = parsed.init("arch", model, **model_arguments(parsed))
+    net = build_model(parsed)
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
             module.running_mean.normal_(std=0.2)

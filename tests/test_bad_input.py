@@ -228,7 +228,7 @@ def test_a_run_elsewhere_goes_on_there(run, tmp_path, monkeypatch, key):
         patched.setattr(train_command.Trainer, "_train_epoch", interrupt)
         code, out, _ = run(train_command, "--config", CONFIG, *places)
     assert code == 130
-    words = shlex.split(out.rpartition("go on with: python train.py ")[2].splitlines()[0])
+    words = shlex.split(out.rpartition("resume with: python train.py ")[2].splitlines()[0])
     assert words[2:] == ["--set", f"data_loader.args.{key}={path}"]
     shutil.rmtree(path if key == "cache_dir" else path / "cache")
     code, out, err = run(train_command, *words)

@@ -9,11 +9,10 @@ import torch
 from conftest import ROOT, shared
 from zsvision.zs_utils import load_json_config
 
-from base.arguments import model_arguments
 from data_loader.datasets import LAYOUTS
 from data_loader.experts import resolve_experts
-from model.model import CENet
 from parse_config import ConfigParser
+from trainer.build import build_model
 
 FULL_CE = (
     "ce",
@@ -107,7 +106,7 @@ def read(name, kind="train"):
 def build(config):
     """The model, without memory."""
     with torch.device("meta"):
-        return CENet(**{**config["arch"]["args"], **model_arguments(config)})
+        return build_model(config)
 
 
 def experts_of(name):

@@ -18,10 +18,9 @@ from benchmarks import write_benchmark
 from conftest import ROOT
 from release import write_release
 
-from base.arguments import model_arguments
 from data_loader.datasets import LAYOUTS
-from model.model import CENet
 from parse_config import ConfigParser
+from trainer.build import build_model
 
 MODEL = "data/models/msvd-train-full-ce/07-25_15-18-17/trained_model.pth"
 
@@ -64,7 +63,7 @@ def test_evaluating_the_published_model_of_msvd(tmp_path, project, server):
         archive.add(benchmark.data_dir, "data/MSVD")
     config = ConfigParser.from_file(ROOT / "configs/msvd/train-full-ce.json", training=True)
     torch.manual_seed(0)
-    net = CENet(**{**config["arch"]["args"], **model_arguments(config)})
+    net = build_model(config)
     write_release(served / MODEL, net, config.as_dict())
     sha1 = hashlib.sha1(tar.read_bytes()).hexdigest()
     declared = project / "data_loader/datasets/msvd.py"  # the published sum is of the published archive

@@ -8,7 +8,7 @@ from isolated import MIB, outcome
 
 KINDS = ["pickle", "npy", "hdf5", "msgpack", "checkpoint", "legacy checkpoint", "config", "cache", "archive"]
 FEW, AT_ONCE = 20, 250
-MANY = int(os.environ.get("FUZZ_INPUTS", "150"))  # of each kind; misc/RELIABILITY.md tells of 1,500
+MANY = int(os.environ.get("FUZZ_INPUTS", "150"))  # of each kind; misc/docs/reliability.md tells of 1,500
 
 
 def problems_of(kind, folder, seeds):

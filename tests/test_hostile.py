@@ -22,12 +22,9 @@ from isolated import MIB, outcome
 from readers import READERS, load_state, unpacked
 
 import train as train_command
-from base.arguments import model_arguments
 from base.experiment import Experiment
-from data_loader import data_loaders
-from model import model
 from parse_config import ConfigParser
-from trainer.build import loader_arguments
+from trainer.build import build_loaders, build_model
 
 MOST = 500 * MIB
 EVERY_READER = "EVERY_READER" in os.environ  # or each file by one of those that may be given it, in turn
@@ -119,8 +116,8 @@ def test_every_hostile_file(place, kind, capsys):
 def _used(path):
     """All that a training does with its config before the first epoch."""
     config = ConfigParser.from_file(path, training=True).with_test_split()
-    config.init("data_loader", data_loaders, **loader_arguments(config, torch.device("cpu")))
-    config.init("arch", model, **model_arguments(config))
+    build_loaders(config, torch.device("cpu"))
+    build_model(config)
     Experiment.create(config["trainer"]["save_dir"], config["name"])
 
 

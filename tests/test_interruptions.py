@@ -55,7 +55,7 @@ def test_a_signal_saves_the_partial_epoch(run, monkeypatch, number, code, word, 
         ended, out, err = run(train_command, "--config", CONFIG, *settings)
     (part,) = set(MODELS.glob("*")) - before
     path = part / "interrupted.pth"
-    assert (ended, err) == (code, f"{word}\n") and f"go on with: python train.py --resume {path}" in out
+    assert (ended, err) == (code, f"{word}\n") and f"resume with: python train.py --resume {path}" in out
     saved = torch.load(path, weights_only=True)
     done = {"evaluation": 3, "step": accumulate}[moment]  # of the three steps of the second epoch
     assert (saved["epoch"], saved["begun"]["step"], len(steps)) == (2, done, 3 + done)

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from own_videos import run
 
-from data_loader.feature_files import read_file
+from data_loader.readers import read_file
 from misc import make_demo
 from misc.demo import narration
 from misc.demo.clips import plan

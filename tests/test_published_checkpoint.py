@@ -11,12 +11,11 @@ from conftest import shared
 
 import test as test_command
 import train as train_command
-from misc.searching.building import build
+from misc.searching.building import build_index
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.place import Place
 from misc.searching.searcher import Searcher
-from misc.searching.store import find
+from misc.searching.vector_store import IndexLocation
 
 FEATS = Path("data/Parity/symlinked-feats")
 CONFIG = {
@@ -97,16 +96,16 @@ def test_the_recorded_similarities_come_out(parity, call, file, options, target,
 def test_a_search_returns_the_recorded_similarities(parity):
     checkpoint = shared("parity", "legacy_checkpoint.pth")
     embedder = Embedder(checkpoint, torch.device("cpu"), Path("eval.json"))
-    place = Place("Parity")
-    build(embedder, Collection("Parity", place.folder, embedder.config, embedder.experts), place, "flat")
+    place = IndexLocation("Parity")
+    build_index(embedder, Collection("Parity", place.folder, embedder.config, embedder.experts), place, "flat")
     searcher = Searcher.open(place, checkpoint, config=Path("eval.json"))
     sims = parity["sims_missing_pairwise"]  # (captions, videos)
     for video, column in enumerate(sims.T):
         hits = searcher.v2t(f"video{video}", len(column))
         np.testing.assert_allclose([hit.similarity for hit in hits], np.sort(column)[::-1], rtol=0, atol=1e-5)
     captions = [x for video in range(6) for x in parity["in/text_eval"][video]]
-    texts = embedder.texts(captions)
-    for row, hits in zip(sims, find(place.open(), texts, 6), strict=True):
+    texts = embedder.embed_texts(captions)
+    for row, hits in zip(sims, place.open().search(texts, 6), strict=True):
         np.testing.assert_allclose([score for _, score in hits], np.sort(row)[::-1], rtol=0, atol=1e-5)
         assert hits[0][0] == f"video{row.argmax()}"
 
@@ -144,4 +143,4 @@ def test_it_is_no_checkpoint_to_train_on_from(parity, call):
     Path("train.json").write_text(json.dumps(training))
     checkpoint = shared("parity", "legacy_checkpoint.pth")
     message = refused(call, train_command, "--config", "train.json", "--resume", checkpoint)
-    assert "legacy_checkpoint.pth: a checkpoint of the 2019 release has no optimiser to go on with" in message
+    assert "legacy_checkpoint.pth: a checkpoint of the 2019 release has no optimizer to resume" in message

@@ -11,9 +11,9 @@ from conftest import ROOT, SHARED, shared
 from test_configs import leaves
 from test_parse_config import PUBLISHED, contains
 
-from base.arguments import model_arguments
 from data_loader.experts import resolve_experts
 from parse_config import ConfigParser
+from trainer.build import model_arguments
 from utils.errors import InputError
 
 REPOSITORY = SHARED / "published-configs" / "repository-2019-08"

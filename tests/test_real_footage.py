@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from own_videos import run
 
-from data_loader.feature_files import read_file
+from data_loader.readers import read_file
 from misc.demo.video_files import read_video, write_video
 
 CLIPS = ("bigbuckbunny", "bikes", "carphone_pristine")

@@ -1,25 +1,184 @@
-"""What loaders need beside the arguments that their own section of the config gives."""
+"""Build what a config describes: model, loss, optimizer, schedule and batches.
 
-from collections.abc import Mapping
+The schema has checked each key when the config was read. What only shows when the parts are put together is found here,
+before any data are read: experts and dimensions that do not fit, and hyperparameters that torch refuses.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from data_loader.experts import resolve_experts
+from base.registry import find, parameters_of, suggest
+from data_loader.data_loaders import ExpertDataLoader
+from data_loader.experts import EXPERTS, declared_experts, expert_dims, resolve_experts
+from model.model import CENet
+from parse_config import ConfigParser
+from trainer import optim
 from trainer.distributed import get_rank, get_world_size
+from utils.errors import InputError
+
+# Steps of the dry run of a schedule: more epochs than any published training has.
+MAX_DRY_STEPS = 1000
 
 
-def loader_arguments(config: Mapping, device: torch.device) -> dict[str, Any]:
-    """Arguments of `ExpertDataLoader` beside `data_loader.args`."""
+def build_model(config: ConfigParser) -> CENet:
+    """Build the model that `arch` names, on the CPU, with weights drawn from torch's generator.
+
+    Raises:
+        InputError: switches, experts and dimensions that do not make a model.
+    """
+    with _blame(config):
+        cls = find("arch", config["arch"]["type"])
+        arguments = {**config["arch"]["args"], **model_arguments(config)}
+        accepted = parameters_of(cls)
+        try:
+            return cls(**{name: value for name, value in arguments.items() if name in accepted})
+        except InputError as error:
+            raise InputError(f"arch.args, experts: {error}") from None
+
+
+def model_arguments(config: Mapping) -> dict[str, Any]:
+    """Return the arguments of a model that follow from other sections than `arch`.
+
+    `vlad_clusters` is without the experts that the model does not aggregate.
+
+    Raises:
+        InputError: unknown experts, or fields of experts that do not go together.
+    """
+    args, section = config["arch"]["args"], config["experts"]
+    aggregations = config["data_loader"]["args"]["feat_aggregation"]
+    experts = resolve_experts(section, aggregations)
+    known = [*EXPERTS, *(name for name in declared_experts(section) if name not in EXPERTS)]
+    clusters = args.get("vlad_clusters")
+    for path, names in (
+        ("arch.args.vlad_clusters", (clusters or {}).keys() - {"text"}),
+        ("data_loader.args.feat_aggregation", aggregations.keys()),
+    ):
+        if unknown := sorted(names - set(known)):
+            raise InputError(f"{path}.{unknown[0]}: no such expert, {suggest(unknown[0], known)}")
+    supplied = {"text_dim": section["text_dim"], "disable_nan_checks": config["disable_nan_checks"]}
+    if clusters is None:  # a model without NetVLAD
+        return supplied | {"expert_dims": expert_dims(experts, dict.fromkeys(experts, 1), section["ce_shared_dim"])}
+    if "text" not in clusters:
+        raise InputError("arch.args.vlad_clusters.text: missing, expected a number of clusters")
+    shared_dim = section["ce_shared_dim"] if args.get("use_ce") or args.get("mimic_ce_dims") else None
+    aggregated = {"text", *(name for name, expert in experts.items() if expert.aggregation == "vlad")}
+    return supplied | {
+        "expert_dims": expert_dims(experts, clusters, shared_dim),
+        "vlad_clusters": {name: count for name, count in clusters.items() if name in aggregated},
+    }
+
+
+def build_loss(config: ConfigParser) -> nn.Module:
+    """Build the loss of a (B, B) similarity that `loss` names."""
+    return find("loss", config["loss"]["type"])(**config["loss"]["args"])
+
+
+def build_optimizer(config: ConfigParser, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Build the optimizer that `optimizer` names.
+
+    Raises:
+        InputError: arguments that torch refuses.
+    """
+    with _blame(config), _torch_errors("optimizer", config["optimizer"]):
+        return optim.build_optimizer(config["optimizer"], parameters)
+
+
+def build_lr_scheduler(config: ConfigParser, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
+    """Build the schedule of the learning rate that `lr_scheduler` names, if there is one.
+
+    A dry run comes first: an optimizer and a schedule of one fake parameter take the steps of all epochs (at most
+    `MAX_DRY_STEPS`), so that a training does not fail in its last epoch.
+
+    Raises:
+        InputError: arguments with which torch cannot train to the last epoch.
+    """
+    with _blame(config):
+        _dry_run(config)
+        return _lr_scheduler(config, optimizer)
+
+
+def _lr_scheduler(config: ConfigParser, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
+    section = config.get("lr_scheduler")
+    if section is None:
+        return None
+    with _torch_errors("lr_scheduler", section):
+        return getattr(torch.optim.lr_scheduler, section["type"])(optimizer, **section["args"])
+
+
+def _dry_run(config: ConfigParser) -> None:
+    parameter = nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    section = config["optimizer"]
+    with _torch_errors("optimizer", section):
+        optimizer = getattr(torch.optim, section["type"])([parameter], **section["args"])
+    schedule = _lr_scheduler(config, optimizer)
+    epochs = config["trainer"]["epochs"]
+    for _ in range(min(epochs, MAX_DRY_STEPS)):
+        with _torch_errors("optimizer", section):
+            optimizer.step()
+        if schedule is not None:
+            with _torch_errors("lr_scheduler", config["lr_scheduler"]):
+                schedule.step(*[0.0] * isinstance(schedule, ReduceLROnPlateau))
+    if (end := getattr(schedule, "total_steps", epochs)) < epochs:
+        with _torch_errors("lr_scheduler", config["lr_scheduler"]):
+            raise ValueError(f"it ends after {end} of {epochs} epochs")
+
+
+def build_loaders(config: ConfigParser, device: torch.device, **changes: Any) -> ExpertDataLoader:
+    """Build the batches to train on and to evaluate on, for use on `device`.
+
+    Args:
+        changes: arguments of `ExpertDataLoader` that override those of the config.
+
+    Raises:
+        InputError: data that do not fit the config.
+    """
+    return ExpertDataLoader(**{**loader_arguments(config, device), **changes})
+
+
+def build_evaluation_loaders(config: ConfigParser, split: str, device: torch.device) -> ExpertDataLoader:
+    """Build the batches of a whole split to evaluate, without those to train on."""
+    return build_loaders(config, device, split_name=split, mini=False, training=False)
+
+
+def loader_arguments(config: ConfigParser, device: torch.device) -> dict[str, Any]:
+    """Return all arguments of `ExpertDataLoader`, of which `data_loader.args` has only a part."""
     section = config["experts"]
     return {
+        **config["data_loader"]["args"],
         "experts": resolve_experts(section, config["data_loader"]["args"]["feat_aggregation"]),
         "text_feat": section["text_feat"],
         "text_dim": section["text_dim"],
         "seed": config["seed"],
-        "pad_to_max": not config["arch"]["args"]["mask_padding"],
+        "pad_to_max": not config["arch"]["args"].get("mask_padding", True),
         "pin_memory": device.type == "cuda",
         "evaluation_memory": config["evaluation_memory"],
         "share": (get_rank(), get_world_size()),
-        "cache_refusal": getattr(config, "cache_refusal", None),  # of a `ConfigParser`, not in the config itself
+        "cache_refusal": config.cache_refusal,
     }
+
+
+@contextlib.contextmanager
+def _blame(config: ConfigParser) -> Iterator[None]:
+    """Put the source of a config before the message of an error."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{config.source}: {error}") from None
+
+
+@contextlib.contextmanager
+def _torch_errors(section: str, entry: Mapping[str, Any]) -> Iterator[None]:
+    """Blame a section for what torch raises, which checks arguments in many ways."""
+    try:
+        yield
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError, AssertionError) as error:
+        values = ", ".join(f"{name}={value!r}" for name, value in entry["args"].items())
+        raise InputError(
+            f"{section}.args: {entry['type']} does not work with {values or 'its defaults'} ({error})"
+        ) from None

@@ -16,7 +16,6 @@ from logger.results import format_table, label_leaky, write_metrics
 from model import model
 from model.published import load_weights, num_parameters
 from parse_config import ConfigParser
-from trainer.build import loader_arguments
 from trainer.distributed import get_world_size
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
 from utils.files import atomic_write
@@ -30,15 +29,9 @@ DROPPED_AFTER_LOAD = ("state_dict", "optimizer")
 logger = logging.getLogger(__name__)
 
 
-def evaluation_loaders(config: ConfigParser, split: str, device: torch.device) -> data_loaders.ExpertDataLoader:
-    """Return the loader of all videos of a split to evaluate."""
-    config = config.with_overrides([f"data_loader.args.split_name={split}", "data_loader.args.mini=false"])
-    return config.init("data_loader", data_loaders, training=False, **loader_arguments(config, device))
-
-
 def warn_if_leaky(config: ConfigParser) -> bool:
     """Return whether `config` selects the leaky similarity, and log a warning if it does."""
-    leaky = config["arch"]["args"]["similarity"] == "paired-2019"
+    leaky = config["arch"]["args"].get("similarity") == "paired-2019"
     if leaky:
         logger.warning(LEAKY_WARNING)
     return leaky

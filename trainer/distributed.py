@@ -64,7 +64,7 @@ def check_distributed_config(config: Mapping) -> None:
         InputError: noise instead of experts, or fewer videos in a batch than processes.
     """
     count = get_world_size()
-    if count > 1 and (noise := config["arch"]["args"]["randomise_feats"]):
+    if count > 1 and (noise := config["arch"]["args"].get("randomise_feats")):
         raise InputError(
             f"arch.args.randomise_feats: found '{noise}', expected none with {count} processes: "
             "their noise would differ from that of one process"

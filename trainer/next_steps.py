@@ -1,21 +1,62 @@
-"""Commands that continue or use a run."""
+"""The commands that resume a run or use its model, for the log."""
 
+import argparse
 import shlex
 from pathlib import Path
 
 import torch
 
+from base.runs import AUTO
 from parse_config import DATA_DIR, ConfigParser
 from trainer.distributed import launch_command
 
+# In the folder of a collection that misc/extract_experts.py has made, which misc/search.py can search.
+EXTRACTION = "extraction.json"
+
 
 def resume_hint(saved: Path | None, config: ConfigParser, device: torch.device) -> str:
-    """What to say of a training that was interrupted: the command that goes on from the checkpoint `saved`."""
+    """Return the message of an interrupted training: the command that resumes from the checkpoint `saved`."""
     if saved is None:
         return "interrupted before the first checkpoint"
-    options = "" if device.type == "cpu" else f" --device {device.index}"
-    paths = config.paths_outside_cwd(saved)
+    command = [*launch_command(), "train.py", "--resume", str(saved), *_options(config, saved, device.index)]
+    return f"interrupted; resume with: {shlex.join(command)}"
+
+
+def resume_seeds_command(args: argparse.Namespace) -> str:
+    """Return the command that resumes the newest unfinished run of `--seeds`."""
+    command = [*launch_command(), "train.py", "--config", str(args.config), "--seeds", args.seeds, "--resume", str(AUTO)]
+    command += [] if args.device is None else ["--device", str(args.device)]
+    return shlex.join([*command, *(word for override in args.set for word in ("--set", override))])
+
+
+def next_steps(config: ConfigParser, checkpoint: Path, device: int | None, page: Path) -> str:
+    """Return what can be done with a trained model, a command in each line.
+
+    Args:
+        config: of the model.
+        checkpoint: its file.
+        device: the index of the GPU that it was trained on (None: the CPU).
+        page: the folder of the ranking page, which need not exist.
+    """
+    gpu = [] if device is None else ["--device", str(device)]
+    steps = {"evaluate": ["python", "test.py", "--resume", str(checkpoint), *_options(config, checkpoint, device)]}
+    args = config["data_loader"]["args"]
+    name, folder = args["dataset_name"], Path(args["data_dir"])
+    if (folder / EXTRACTION).exists():
+        collection = ["--resume", str(checkpoint), "--name", name, *gpu]
+        collection += [] if folder == Path("data", name) else ["--data_dir", str(folder)]
+        steps["search"] = ["python", "misc/search.py", "what you look for", *collection]
+        steps["search in a browser"] = ["python", "misc/search.py", "serve", *collection, "--open"]
+    lines = [f"{step}: {shlex.join(command)}" for step, command in steps.items()]
+    if (page / "index.html").exists():
+        lines.append(f"open the ranking page: {page / 'index.html'}")
+    return "next:" + "".join(f"\n  {line}" for line in lines)
+
+
+def _options(config: ConfigParser, checkpoint: Path, device: int | None) -> list[str]:
+    """Return the options that a command on a checkpoint needs: its GPU, and leave for paths outside the working folder."""
+    paths = config.paths_outside_cwd(checkpoint)
     if (folder := config.data_dir_outside_cwd()) is not None:
         paths[DATA_DIR] = folder
-    options += "".join(f" --set {shlex.quote(f'{key}={path}')}" for key, path in paths.items())
-    return f"interrupted; go on with: {' '.join(launch_command())} train.py --resume {saved}{options}"
+    options = [] if device is None else ["--device", str(device)]
+    return [*options, *(word for key, path in paths.items() for word in ("--set", f"{key}={path}"))]

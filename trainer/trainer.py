@@ -27,6 +27,7 @@ from trainer.evaluation import Evaluation, evaluate, evaluation_settings, to_dev
 from trainer.loop_helpers import LossSum, accumulated_steps, iter_until_interrupted, matmul_precision, nonfinite_loss_error
 from trainer.next_steps import resume_hint
 from trainer.optim import load_optimizer, step_schedule
+from trainer.ranking_page import build_visualizer, page_data
 from trainer.saver import CheckpointSaver
 from utils.errors import InputError, count_text
 from utils.files import remove_temporary, write_json
@@ -145,7 +146,7 @@ class Trainer:
     def write_to(self, experiment: Experiment, events: RunEvents) -> None:
         """Write the config to the folders of `experiment` now, and everything else to them and to `events` later."""
         self.experiment, self.events = experiment, events
-        self.visualizer = Visualizer.of_run(self.config, experiment)
+        self.visualizer = build_visualizer(self.config, experiment)
         write_json(experiment.models / CONFIG, self.config.as_dict())
         for kind in KINDS:
             remove_temporary(experiment.folder(kind))
@@ -188,7 +189,7 @@ class Trainer:
                 logger.info(epoch_line(split, self.options["epochs"], values, metrics))
                 self.events.add_epoch(values, evaluation.ranks, evaluation.num_candidates, evaluation.expert_weights)
                 if self.visualizer is not None:
-                    self.visualizer.show_epoch(evaluation, epoch, self.loaders.split_name)
+                    self.visualizer.show_epoch(page_data(evaluation), epoch, self.loaders.split_name)
                 self.saver.save(self._state(epoch) | {"values": values}, is_best, is_last=self.monitor.stalled)
 
     def resume(self, start: ResumePoint) -> None:

@@ -1,4 +1,7 @@
-"""Downloads that go on where they stopped."""
+"""Downloads that resume where they stopped.
+
+`requests` and urllib3 retry requests, but do not resume a body that was interrupted; this does both in one loop.
+"""
 
 import dataclasses
 import hashlib
@@ -17,24 +20,24 @@ from utils.files import lock, write_json
 from utils.progress import SizeBar, size_text
 
 TIMEOUT = (10, 60)  # seconds to connect, and to wait for the next bytes
-RETRIES = 4  # in a row that bring nothing new
-BACKOFF = 1.0  # seconds before the first of them; each later one waits twice as long
+RETRIES = 4  # in a row without any new bytes
+BACKOFF = 1.0  # seconds before the first retry; each later one waits twice as long
 CHUNK = 2**18
-MOST = 2  # times its published size: a file that has more is another, and may have no end
-BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+MAX_RATIO = 2  # to the published size: a larger file is not the published one, and may be endless
+RETRY_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  # and those from 500
 
 
 class UnavailableError(InputError):
-    """An address does not give the file, or not all of it; another one may."""
+    """An address does not provide the file, or not all of it; another one may."""
 
 
-class _PassingError(Exception):
-    """A failure that may be over when the address is asked again."""
+class _TemporaryError(Exception):
+    """A failure that may not occur again when the request is repeated."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Version:
-    """What tells a file on a server from a later one at the same address.
+    """The identity of a file on a server, to tell it from a later one at the same address.
 
     Attributes:
         validator: its strong ETag, or else when it was last modified.
@@ -45,7 +48,7 @@ class _Version:
     size: int | None
 
     @classmethod
-    def of_answer(cls, response: requests.Response) -> "_Version":
+    def from_response(cls, response: requests.Response) -> "_Version":
         etag, length = response.headers.get("ETag", ""), response.headers.get("Content-Length", "")
         if response.status_code != HTTPStatus.OK:
             length = response.headers.get("Content-Range", "").rpartition("/")[2]
@@ -54,53 +57,53 @@ class _Version:
         return cls(validator, int(length) if length.isdecimal() else None)
 
     @classmethod
-    def of_part(cls, part: Path) -> "_Version | None":
+    def from_part(cls, part: Path) -> "_Version | None":
         try:
-            return cls(**json.loads(_notes(part).read_text()))
+            return cls(**json.loads(_version_file(part).read_text()))
         except (OSError, ValueError, TypeError):
             return None
 
 
-def _notes(part: Path) -> Path:
+def _version_file(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def forget(part: Path) -> None:
-    """Have the next download to `part` start anew; its bytes stay until then."""
-    _notes(part).unlink(missing_ok=True)
+def forget_version(part: Path) -> None:
+    """Make the next download to `part` start from the beginning; its bytes stay until then."""
+    _version_file(part).unlink(missing_ok=True)
 
 
-def can_go_on(part: Path) -> bool:
-    """Whether the next download to `part` goes on from what is there."""
-    return part.is_file() and _Version.of_part(part) is not None
+def can_resume(part: Path) -> bool:
+    """Return whether the next download to `part` resumes from its bytes."""
+    return part.is_file() and _Version.from_part(part) is not None
 
 
-def fetch(url: str, part: Path, about: int) -> None:
+def fetch(url: str, part: Path, approximate_size: int) -> None:
     """Download `url` to `part`, from where an earlier call stopped if the server still has the same file.
 
-    What tells the version of the file lies beside it in `<part>.json`; without that the download starts anew. What came
-    stays there when the download fails or is interrupted.
+    The version of the file is kept in `<part>.json`; without it the download starts from the beginning. The bytes received
+    are kept when the download fails or is interrupted.
 
     Args:
         url: an http or https address.
-        part: the file to write, or to go on with.
-        about: its size in bytes, about; of twice as many nothing more is taken.
+        part: the file to write or to resume.
+        approximate_size: in bytes; a download of more than `MAX_RATIO` times as many is refused.
 
     Raises:
-        UnavailableError: the address does not give the file, or not all of it, after a few retries.
+        UnavailableError: the address does not provide the file, or not all of it, after a few retries.
         InputError: another process is writing `part`.
     """
     try:
         with part.open("ab") as file, requests.Session() as session:
             lock(file, f"{file.name}: another process is writing it, expected one at a time")
             try:
-                _persist(session, url, file, about)
+                _fetch_with_retries(session, url, file, approximate_size)
                 if not file.tell():
-                    raise UnavailableError(f"{url}: answered without a byte, expected about {size_text(about)}")
+                    raise UnavailableError(f"{url}: answered without a byte, expected about {size_text(approximate_size)}")
             finally:
                 if not file.tell():
                     part.unlink(missing_ok=True)
-                    forget(part)
+                    forget_version(part)
     except requests.RequestException as error:
         raise UnavailableError(f"{url}: {error}, expected an address to download from") from None
     except OSError as error:
@@ -108,32 +111,32 @@ def fetch(url: str, part: Path, about: int) -> None:
         raise
 
 
-def sha1_of(path: Path) -> str:
-    """The sha1 of a file."""
+def compute_sha1(path: Path) -> str:
+    """Return the sha1 of a file, with a progress bar."""
     digest = hashlib.sha1(usedforsecurity=False)
     with path.open("rb") as file, SizeBar(f"checking {path.name}", path.stat().st_size) as bar:
-        while piece := file.read(CHUNK):
-            digest.update(piece)
-            bar.update(len(piece))
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            bar.update(len(chunk))
     return digest.hexdigest()
 
 
-def _persist(session: requests.Session, url: str, file: BinaryIO, about: int) -> None:
-    """Receive the file, asking again as long as that brings something new, and RETRIES times more."""
+def _fetch_with_retries(session: requests.Session, url: str, file: BinaryIO, approximate_size: int) -> None:
+    """Receive the file, repeating the request as long as it brings new bytes, and RETRIES times more."""
     part = Path(file.name)
-    failures, reached = 0, 0
+    failures, max_received = 0, 0
     while True:
-        start = file.tell() if can_go_on(part) else 0
-        reached = max(reached, start)
+        start = file.tell() if can_resume(part) else 0
+        max_received = max(max_received, start)
         try:
-            return _receive(session, url, file, start, about)
-        except (_PassingError, requests.ConnectionError, requests.Timeout, HTTPError) as error:
-            version = _Version.of_part(part)
-            kept = file.tell() if version else 0
-            failures = 1 if kept > reached else failures + 1
-            whole = f"{version.size:,} bytes" if version and version.size else f"about {size_text(about)}"
-            place = f" at {kept:,} bytes" if kept else ""
-            problem = f"{url}: {_reason(error)}{place}, expected {whole}"
+            return _receive(session, url, file, start, approximate_size)
+        except (_TemporaryError, requests.ConnectionError, requests.Timeout, HTTPError) as error:
+            version = _Version.from_part(part)
+            received = file.tell() if version else 0
+            failures = 1 if received > max_received else failures + 1
+            size = f"{version.size:,} bytes" if version and version.size else f"about {size_text(approximate_size)}"
+            position = f" at {received:,} bytes" if received else ""
+            problem = f"{url}: {_describe_cause(error)}{position}, expected {size}"
         if failures > RETRIES:
             raise UnavailableError(problem)
         wait = BACKOFF * 2 ** (failures - 1)
@@ -141,8 +144,8 @@ def _persist(session: requests.Session, url: str, file: BinaryIO, about: int) ->
         time.sleep(wait)
 
 
-def _reason(error: BaseException) -> str:
-    """What the innermost cause of an error says: the outer ones wrap it in names of classes."""
+def _describe_cause(error: BaseException) -> str:
+    """Return the message of the innermost cause of an error, without the class names that the outer errors add."""
     while inner := error.__cause__ or error.__context__:
         error = inner
     if isinstance(error, http.client.IncompleteRead):
@@ -150,10 +153,10 @@ def _reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 
-def _receive(session: requests.Session, url: str, file: BinaryIO, start: int, about: int) -> None:
-    """Ask once for what follows the first `start` bytes, and append it."""
+def _receive(session: requests.Session, url: str, file: BinaryIO, start: int, approximate_size: int) -> None:
+    """Request what follows the first `start` bytes once, and append it."""
     part = Path(file.name)
-    version = _Version.of_part(part) if start else None
+    version = _Version.from_part(part) if start else None
     headers = {"Accept-Encoding": "identity"}
     if version:
         if start == version.size:
@@ -162,49 +165,50 @@ def _receive(session: requests.Session, url: str, file: BinaryIO, start: int, ab
         if version.validator:
             headers["If-Range"] = version.validator
     with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        if version and response.status_code in (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
-            if not _continues(response, start, version):
-                forget(part)
-                raise _PassingError("found another version of the file")
-            if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                return  # nothing follows
+        at_end = response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+        if version and (at_end or response.status_code == HTTPStatus.PARTIAL_CONTENT):
+            if not _is_continuation(response, start, version):
+                forget_version(part)
+                raise _TemporaryError("found another version of the file")
+            if at_end:
+                return
         else:
-            version, start = _whole(url, response, about), 0
+            version, start = _check_whole_file(url, response, approximate_size), 0
             file.seek(0)
             file.truncate()
-            write_json(_notes(part), dataclasses.asdict(version))
-        # Not decoded: some servers say that a .tar.gz is a tar in the encoding gzip.
+            write_json(_version_file(part), dataclasses.asdict(version))
+        # Not decoded: some servers declare a .tar.gz as a tar in the encoding gzip.
         with SizeBar(part.name, version.size, start) as bar:
-            while piece := response.raw.read1(CHUNK, decode_content=False):
-                file.write(piece)
-                bar.update(len(piece))
-                if file.tell() > MOST * about:
+            while chunk := response.raw.read1(CHUNK, decode_content=False):
+                file.write(chunk)
+                bar.update(len(chunk))
+                if file.tell() > MAX_RATIO * approximate_size:
                     raise UnavailableError(
-                        f"{url}: found more than {size_text(file.tell())}, expected about {size_text(about)}"
+                        f"{url}: found more than {size_text(file.tell())}, expected about {size_text(approximate_size)}"
                     )
     if version.size not in (None, file.tell()):
-        raise _PassingError("connection closed")
+        raise _TemporaryError("connection closed")
 
 
-def _continues(response: requests.Response, start: int, version: _Version) -> bool:
-    """Whether the answer goes on after the first `start` bytes of that version."""
-    found = _Version.of_answer(response)
+def _is_continuation(response: requests.Response, start: int, version: _Version) -> bool:
+    """Return whether a response to a request for a range continues that version after its first `start` bytes."""
+    found = _Version.from_response(response)
     if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return found.size == start
-    begins = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-    return begins and found.validator in (None, version.validator) and found.size in (None, version.size)
+    starts_there = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+    return starts_there and found.validator in (None, version.validator) and found.size in (None, version.size)
 
 
-def _whole(url: str, response: requests.Response, about: int) -> _Version:
-    """The version of the file that the answer holds from its first byte on."""
-    status = response.status_code
-    if status in BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise _PassingError(f"answered {status} {response.reason}")
+def _check_whole_file(url: str, response: requests.Response, approximate_size: int) -> _Version:
+    """Check that a response holds a file of about the expected size from its first byte, and return its version."""
+    status, expected = response.status_code, f"about {size_text(approximate_size)}"
+    if status in RETRY_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise _TemporaryError(f"answered {status} {response.reason}")
     if status != HTTPStatus.OK:
-        raise UnavailableError(f"{url}: answered {status} {response.reason}, expected a file of about {size_text(about)}")
-    found = _Version.of_answer(response)
-    kind = response.headers.get("Content-Type", "a file")
-    if kind.startswith("text/html") or (found.size or 0) > MOST * about:
+        raise UnavailableError(f"{url}: answered {status} {response.reason}, expected a file of {expected}")
+    found = _Version.from_response(response)
+    content_type = response.headers.get("Content-Type", "a file")
+    if content_type.startswith("text/html") or (found.size or 0) > MAX_RATIO * approximate_size:
         size = "unknown size" if found.size is None else size_text(found.size)
-        raise UnavailableError(f"{url}: found {kind} of {size}, expected an archive of about {size_text(about)}")
+        raise UnavailableError(f"{url}: found {content_type} of {size}, expected an archive of {expected}")
     return found

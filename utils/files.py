@@ -91,8 +91,8 @@ def wait_for_lock(path: Path, work: str) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def read_file(path: Path, most_bytes: int) -> bytes:
-    """The content of a file, which is not waited for, and of a limited size.
+def read_limited(path: Path, max_bytes: int) -> bytes:
+    """Return the content of a regular file of limited size.
 
     Raises:
         ValueError: a pipe, a device, or more bytes.
@@ -101,9 +101,9 @@ def read_file(path: Path, most_bytes: int) -> bytes:
     if not path.is_file() and not path.is_dir() and path.exists():
         raise ValueError("no file, but a pipe or a device")
     with path.open("rb") as file:
-        content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:
-        raise ValueError(f"more than {most_bytes} bytes")
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"more than {max_bytes} bytes")
     return content
 
 

@@ -1,7 +1,9 @@
-"""Unpickling what strangers wrote: nothing that a pickle says is executed, and memory is bounded by its size."""
+"""Unpickling hostile files: nothing that a pickle says is executed, and memory is bounded by its size."""
 
-import codecs
+# ruff: noqa: D102 - the methods of opcodes are documented in `pickle` and `pickletools`
+
 import io
+import itertools
 import pickle
 import struct
 from collections import OrderedDict
@@ -10,126 +12,92 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from utils.pickle_memo import FORGOTTEN, Memo, Placeholder, RefusedError
-from utils.pickled_arrays import PickledArray, PickledDType, array_from_bytes, scalar
+from utils.pickle_globals import ALLOWED, Allowed, Placeholder, RefusedError, check_keys
 
-# A read of more is checked against the end of the file.
+# A read of more bytes is checked against the end of the file.
 PROMISED_BYTES = 1 << 20
-# How many containers and references a pickle may make: so many, and one more for so many bytes of it.
-MADE, BYTES_A_MADE = 10**6, 2
-# What is copied where it is an argument.
-_CONTENTS = (bytes, bytearray, str)
-_KEYS = (str, bytes, int, float, complex, np.generic, type(None))
+# How many containers and references a pickle may make: this many, and one more for every few bytes of it.
+MIN_OBJECTS, BYTES_PER_OBJECT = 10**6, 2
+# Texts, bytes and arrays up to this size remain in the memo.
+KEPT_BYTES = 1024
+# How many levels of containers a checkpoint may have, and how many items a level.
+MAX_DEPTH, MAX_ITEMS = 64, 10**5
+# Stands in the memo for an object that is no longer there.
+FORGOTTEN = object()
 
 
-def _refuse_call(*args: Any) -> None:
-    raise RefusedError("an array made by a call")
+class Memo(dict[int, Any]):
+    """The objects that a pickle has numbered, as far as it may refer to them again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._recent: list[int] = []  # keys since `forget`
+        self._num_released = 0  # how many of them `release` has looked at
+
+    def put(self, key: int, value: Any) -> None:
+        """Give an object a number."""
+        self._recent.append(key)
+        if isinstance(value, Placeholder):
+            value.memo_keys.append(key)
+        self[key] = value
+
+    def build(self, placeholder: Placeholder, state: Any) -> Any:
+        """Return what a placeholder with this state becomes, and refer to that from now on.
+
+        Raises:
+            RefusedError: its state was set before.
+        """
+        if placeholder.is_built:
+            raise RefusedError("an object whose state is set twice")
+        placeholder.is_built = True
+        value = placeholder.build(state)
+        for key in placeholder.memo_keys:
+            if self[key] is placeholder:
+                self[key] = value
+        if (content := placeholder.copied) is not None:
+            self.release(content)
+            placeholder.copied = None
+        return value
+
+    def release(self, content: bytes | bytearray | str) -> None:
+        """Forget content that was copied, if it is large, and the tuples that hold it: picklers do not refer to it again."""
+        if len(content) <= KEPT_BYTES:
+            return
+        for key in self._recent[self._num_released :]:
+            value = self[key]
+            if value is content or (type(value) is tuple and any(item is content for item in value)):
+                self[key] = FORGOTTEN
+        self._num_released = len(self._recent)
+
+    def forget(self) -> None:
+        """Forget all recent objects that are large or can still be changed."""
+        for key in self._recent:
+            if not _is_small_constant(self[key]):
+                self[key] = FORGOTTEN
+        self._recent.clear()
+        self._num_released = 0
 
 
-class Allowed:
-    """Something that a pickle may name, and call if it stands for a function."""
-
-    __slots__ = ("call",)
-
-    def __init__(self, call: Callable | None = None):
-        self.call = call or _refuse_call
-
-
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """Bytes as Python 2 and old protocols pickle them: text in latin1, and no other codec."""
-    if type(text) is not str or type(encoding) is not str or encoding != "latin1":
-        raise RefusedError("bytes of something else than a text in latin1")
-    return codecs.encode(text, encoding)
-
-
-_NDARRAY = Allowed()
-
-
-def _reconstruct(subtype: Any, shape: Any, dtype: Any) -> PickledArray:
-    """Return a placeholder for an array, which must be of no other type."""
-    if subtype is not _NDARRAY:
-        raise RefusedError("an array that is no numpy.ndarray")
-    return PickledArray()
-
-
-def check_keys(keys: Iterable) -> None:
-    """Nothing but plain values has a hash here: that of nested tuples may take for ever, or more stack than there is."""
-    if not all(isinstance(key, _KEYS) for key in keys):
-        raise RefusedError("a dict or set with other keys than texts and numbers")
-
-
-def _ordered(pairs: Any = ()) -> OrderedDict:
-    """An OrderedDict of key and value, as Python 2 pickles it."""
-    if not isinstance(pairs, list | tuple) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
-        raise RefusedError("an OrderedDict of other things than keys and values")
-    check_keys(key for key, _ in pairs)
-    return OrderedDict(pairs)
-
-
-def _set_of(kind: type) -> Callable:
-    """A set of the items of a list, as protocols before 4 pickle it."""
-
-    def make(items: Any = ()) -> Any:
-        check_keys(items if isinstance(items, list | tuple) else (items,))
-        return kind(items)
-
-    return make
-
-
-def _bytes_of(kind: type) -> Callable:
-    """Bytes of text in latin1, and not as many as a number says."""
-
-    def make(text: Any = "", encoding: str = "latin1") -> Any:
-        if isinstance(text, bytes):
-            return kind(text)
-        if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-            raise RefusedError(f"{kind.__name__} of a {type(text).__name__}")
-        return kind(text.encode("latin1"))
-
-    return make
-
-
-def _complex(real: float, imaginary: float) -> complex:
-    if type(real) is not float or type(imaginary) is not float:
-        raise RefusedError("a complex number of other things than two floats")
-    return complex(real, imaginary)
-
-
-_BUILTINS = {
-    "set": _set_of(set),
-    "frozenset": _set_of(frozenset),
-    "bytes": _bytes_of(bytes),
-    "bytearray": _bytes_of(bytearray),
-    "complex": _complex,
-}
-_NUMPY = {
-    ("multiarray", "_reconstruct"): Allowed(_reconstruct),
-    ("multiarray", "scalar"): Allowed(scalar),
-    ("numeric", "_frombuffer"): Allowed(array_from_bytes),
-}
-_ALLOWED = {
-    **{(f"numpy.{core}.{module}", name): value for core in ("core", "_core") for (module, name), value in _NUMPY.items()},
-    ("numpy", "ndarray"): _NDARRAY,
-    ("numpy", "dtype"): Allowed(PickledDType),
-    ("_codecs", "encode"): Allowed(_encode),
-    ("collections", "OrderedDict"): Allowed(_ordered),
-    **{(module, name): Allowed(call) for module in ("builtins", "__builtin__") for name, call in _BUILTINS.items()},
-}
+def _is_small_constant(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.nbytes <= KEPT_BYTES and not value.dtype.hasobject
+    if isinstance(value, bytes | str):
+        return len(value) <= KEPT_BYTES
+    return not isinstance(value, list | tuple | dict | set | frozenset | bytearray | Placeholder)
 
 
 class SafeUnpickler(pickle._Unpickler):
-    """Builds numpy arrays and builtin containers. The pickle may come from Python 2.
+    """An unpickler of numpy arrays and builtin containers, also of Python 2, that refuses everything else.
 
-    It finds what is allowed and refuses everything else, before it is imported; and it takes no more memory than some
-    hundred times the size of the file. The library's unpickler in Python is used: that in C trusts the sizes that a pickle
-    promises, and hashes what would overflow its stack. Arrays are as fast in both.
+    It finds only the objects in `allowed`, and refuses others before they are imported. It takes no more memory than some
+    hundred times the size of the file. It extends the unpickler of the library in Python: that in C trusts the sizes that a
+    pickle promises, and hashes what would overflow its stack. Arrays are as fast in both.
 
-    An opcode changes only what it is for: lists, dicts, sets, and the state of a `Placeholder`, which is set once. In
-    particular no opcode changes an array.
+    An opcode changes only the objects that it is meant for: lists, dicts, sets, and the state of a `Placeholder`, which is
+    set once. In particular, no opcode changes an array. The methods have the names that they have in `pickle`.
     """
 
-    allowed: Mapping[tuple[str, str], Any] = _ALLOWED
-    dispatch = dict(pickle._Unpickler.dispatch)
+    allowed: Mapping[tuple[str, str], Any] = ALLOWED
 
     def __init__(self, file: BinaryIO):
         super().__init__(file, encoding="latin1")
@@ -138,47 +106,58 @@ class SafeUnpickler(pickle._Unpickler):
         file.seek(start)
         self._file = file
         self._file_read = self._read_promised
-        self._most_made = MADE + (self._end - start) // BYTES_A_MADE
-        self._made = 0
+        self._max_objects = MIN_OBJECTS + (self._end - start) // BYTES_PER_OBJECT
+        self._num_objects = 0
         self.memo: Memo = Memo()
 
     def find_class(self, module: str, name: str) -> Any:
-        """The allowed object `module.name`."""
+        """Return the allowed object `module.name`."""
         try:
             return self.allowed[module, name]
         except KeyError:
             raise RefusedError(f"the class {module}.{name}".encode("unicode_escape").decode()) from None
 
     def _read_promised(self, size: int) -> bytes:
-        """The next bytes; more than there are is no reason to make room for them."""
+        """Read the next bytes, without making room for more than the file has."""
         if size > PROMISED_BYTES and size > self._end - self._file.tell():
             raise EOFError(f"{size} bytes are promised, there are fewer")
         return self._file.read(size)
 
-    def _load_bytearray(self) -> None:
+    def count_objects(self, number: int) -> None:
+        """Count objects that take memory.
+
+        Raises:
+            RefusedError: there are too many.
+        """
+        self._num_objects += number
+        if self._num_objects > self._max_objects:
+            raise RefusedError("more containers than a file of its size has")
+
+    def load_bytearray8(self) -> None:
         self.append(bytearray(self.read(struct.unpack("<Q", self.read(8))[0])))
 
-    def _load_long4(self) -> None:
+    def load_long4(self) -> None:
         raise RefusedError("an integer of thousands of digits")
 
-    def _load_reduce(self) -> None:
+    def load_reduce(self) -> None:
         args = self.stack.pop()
         function = self.stack[-1]
         if type(function) is not Allowed or type(args) is not tuple:
             raise RefusedError("a call of something that is not a function")
         self.stack[-1] = function.call(*args)
-        if args and isinstance(args[0], _CONTENTS):
+        if args and isinstance(args[0], bytes | bytearray | str):  # which the call has copied
             self.memo.release(args[0])
 
-    def _instantiate(self, klass: Any, args: list) -> None:
-        """Push the object that INST or OBJ make."""
-        self.stack += [klass, tuple(args)]
-        self._load_reduce()
+    load_newobj = load_reduce  # a class is called like a function
 
-    def _load_newobj_ex(self) -> None:
+    def _instantiate(self, klass: Any, args: list) -> None:
+        self.stack += [klass, tuple(args)]
+        self.load_reduce()
+
+    def load_newobj_ex(self) -> None:
         raise RefusedError("an object made with keywords")
 
-    def _load_build(self) -> None:
+    def load_build(self) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
         if isinstance(target, Placeholder):
@@ -190,28 +169,28 @@ class SafeUnpickler(pickle._Unpickler):
         """Refuse a class by its number: another library may have registered any."""
         raise RefusedError(f"an extension (code {code})")
 
-    def _load_readonly_buffer(self) -> None:
+    def load_readonly_buffer(self) -> None:
         raise RefusedError("a view of a buffer")
 
-    def _load_memoize(self) -> None:
+    def load_memoize(self) -> None:
         self.memo.put(len(self.memo), self.stack[-1])
 
-    def _load_put(self) -> None:
+    def load_put(self) -> None:
         self.memo.put(int(self.readline()[:-1]), self.stack[-1])
 
-    def _load_binput(self) -> None:
+    def load_binput(self) -> None:
         self.memo.put(self.read(1)[0], self.stack[-1])
 
-    def _load_long_binput(self) -> None:
+    def load_long_binput(self) -> None:
         self.memo.put(struct.unpack("<I", self.read(4))[0], self.stack[-1])
 
-    def _load_get(self) -> None:
+    def load_get(self) -> None:
         self._recall(int(self.readline()[:-1]))
 
-    def _load_binget(self) -> None:
+    def load_binget(self) -> None:
         self._recall(self.read(1)[0])
 
-    def _load_long_binget(self) -> None:
+    def load_long_binget(self) -> None:
         self._recall(struct.unpack("<I", self.read(4))[0])
 
     def _recall(self, key: int) -> None:
@@ -221,23 +200,22 @@ class SafeUnpickler(pickle._Unpickler):
             raise RefusedError("the content of an array in another place")
         self.append(value)
 
-    def _load_append(self) -> None:
-        item = self.stack.pop()
-        if type(self.stack[-1]) is not list:
-            raise RefusedError("items for something that is not a list")
-        self.stack[-1].append(item)
+    def load_append(self) -> None:
+        self._extend([self.stack.pop()])
 
-    def _load_appends(self) -> None:
-        items = self.pop_mark()
+    def load_appends(self) -> None:
+        self._extend(self.pop_mark())
+
+    def _extend(self, items: list) -> None:
         if type(self.stack[-1]) is not list:
             raise RefusedError("items for something that is not a list")
         self.stack[-1].extend(items)
 
-    def _load_setitem(self) -> None:
+    def load_setitem(self) -> None:
         check_keys(self.stack[-2:-1])
         self._set_items([self.stack.pop(-2), self.stack.pop()])
 
-    def _load_setitems(self) -> None:
+    def load_setitems(self) -> None:
         items = self.pop_mark()
         check_keys(items[::2])
         self._set_items(items)
@@ -250,65 +228,66 @@ class SafeUnpickler(pickle._Unpickler):
         for i in range(0, len(items), 2):
             target[items[i]] = items[i + 1]
 
-    def _load_dict(self) -> None:
+    def load_dict(self) -> None:
         items = self.pop_mark()
         check_keys(items[::2])
         self.append(dict(zip(items[::2], items[1::2], strict=True)))
 
-    def _load_additems(self) -> None:
+    def load_additems(self) -> None:
         items = self.pop_mark()
         check_keys(items)
         if type(self.stack[-1]) is not set:
             raise RefusedError("members for something that is not a set")
         self.stack[-1].update(items)
 
-    def _load_frozenset(self) -> None:
+    def load_frozenset(self) -> None:
         items = self.pop_mark()
         check_keys(items)
         self.append(frozenset(items))
 
 
-def _weighed(load: Callable, weight: int) -> Callable:
-    """What an opcode does, which makes something that takes memory."""
-
-    def weighed(unpickler: SafeUnpickler) -> None:
-        unpickler._made += weight
-        if unpickler._made > unpickler._most_made:
-            raise RefusedError("more containers than a file of its size has")
-        load(unpickler)
-
-    return weighed
-
-
-SafeUnpickler.dispatch |= {
-    pickle.REDUCE[0]: SafeUnpickler._load_reduce,
-    pickle.NEWOBJ[0]: SafeUnpickler._load_reduce,  # a class is called like a function
-    pickle.NEWOBJ_EX[0]: SafeUnpickler._load_newobj_ex,
-    pickle.BUILD[0]: SafeUnpickler._load_build,
-    pickle.READONLY_BUFFER[0]: SafeUnpickler._load_readonly_buffer,
-    pickle.MEMOIZE[0]: SafeUnpickler._load_memoize,
-    pickle.PUT[0]: SafeUnpickler._load_put,
-    pickle.BINPUT[0]: SafeUnpickler._load_binput,
-    pickle.LONG_BINPUT[0]: SafeUnpickler._load_long_binput,
-    pickle.GET[0]: SafeUnpickler._load_get,
-    pickle.BINGET[0]: SafeUnpickler._load_binget,
-    pickle.LONG_BINGET[0]: SafeUnpickler._load_long_binget,
-    pickle.APPEND[0]: SafeUnpickler._load_append,
-    pickle.APPENDS[0]: SafeUnpickler._load_appends,
-    pickle.BYTEARRAY8[0]: SafeUnpickler._load_bytearray,
-    pickle.LONG4[0]: SafeUnpickler._load_long4,
-    pickle.SETITEM[0]: SafeUnpickler._load_setitem,
-    pickle.SETITEMS[0]: SafeUnpickler._load_setitems,
-    pickle.DICT[0]: SafeUnpickler._load_dict,
-    pickle.ADDITEMS[0]: SafeUnpickler._load_additems,
-    pickle.FROZENSET[0]: SafeUnpickler._load_frozenset,
-}
-# What makes an object that takes memory, in units of about 64 bytes.
-_WEIGHTS = {
+# How much memory the object of an opcode takes, in units of about 64 bytes.
+_SIZES = {
     **dict.fromkeys((pickle.EMPTY_LIST, pickle.LIST, pickle.EMPTY_DICT, pickle.DICT, pickle.MARK), 1),
     **dict.fromkeys((pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3), 1),
     **dict.fromkeys((pickle.MEMOIZE, pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT), 1),
     **dict.fromkeys((pickle.REDUCE, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.OBJ, pickle.INST, pickle.BUILD), 2),
     **dict.fromkeys((pickle.EMPTY_SET, pickle.FROZENSET), 4),
 }
-SafeUnpickler.dispatch |= {code[0]: _weighed(SafeUnpickler.dispatch[code[0]], weight) for code, weight in _WEIGHTS.items()}
+
+
+def _counted(load: Callable[[SafeUnpickler], None], size: int) -> Callable[[SafeUnpickler], None]:
+    """Return the function of an opcode, which counts the object that it makes first."""
+
+    def counted(unpickler: SafeUnpickler) -> None:
+        unpickler.count_objects(size)
+        load(unpickler)
+
+    return counted
+
+
+# `pickle` finds the function of an opcode in this table, and not by its name.
+SafeUnpickler.dispatch = {code: getattr(SafeUnpickler, load.__name__) for code, load in pickle._Unpickler.dispatch.items()}
+SafeUnpickler.dispatch |= {code[0]: _counted(SafeUnpickler.dispatch[code[0]], size) for code, size in _SIZES.items()}
+
+
+def check_extent(value: Any) -> None:
+    """Refuse containers that hold too much, counted each time they occur: few bytes can stand for any number of items.
+
+    Raises:
+        RefusedError: there are more than `MAX_DEPTH` levels, or `MAX_ITEMS` items in one.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = list(itertools.islice(itertools.chain.from_iterable(map(_values_in, level)), MAX_ITEMS))
+        if not level:
+            return
+        if len(level) == MAX_ITEMS:
+            break
+    raise RefusedError(f"containers of more than {MAX_DEPTH} levels or {MAX_ITEMS} items")
+
+
+def _values_in(value: Any) -> Iterable:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()

@@ -1,4 +1,4 @@
-"""Unpacking archives that could be hostile."""
+"""Unpacking of archives that may be hostile."""
 
 import contextlib
 import gzip
@@ -17,55 +17,50 @@ from utils.errors import InputError
 from utils.files import locked
 from utils.progress import SizeBar
 
-# What tarfile raises for what it cannot read; the last two are for names and sizes that no file can have.
-UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, OverflowError)
+# Errors of tarfile for broken archives; the last two are for names and sizes that no file can have.
+READ_ERRORS = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, OverflowError)
 
-# What an archive may unpack to: so many times its size (features: 1.6 times), or so many bytes. Headers are far smaller.
-RATIO, LEAST_BYTES = 50, 64 << 20
-MOST_AT_ONCE = 16 << 20
+# An archive may unpack to the larger of MAX_RATIO times its size (features: 1.6 times) and MIN_LIMIT bytes.
+MAX_RATIO, MIN_LIMIT = 50, 64 << 20
+MAX_READ = 16 << 20  # bytes; far more than any header that is meant well
 
 
 def unpack(archive: Path, data: Path, needed: str) -> None:
-    """Unpack a tar.gz whose members lie in `data/` into the folder `data`: all of it, or nothing when it is refused.
+    """Unpack a tar.gz whose members lie in `data/` into the folder `data`: all of it or, on an error, nothing.
 
-    It is unpacked to a folder of its own first, and moved when that went well, so that a broken archive or an interruption
-    leaves no half-written file. Owners, permissions and times are not taken over. `data` itself may be a link; no other
-    is followed.
+    It is unpacked to a temporary folder first and then moved, so that a broken archive or an interruption leaves no partial
+    file. Owners, permissions and times are not restored. `data` itself may be a link; no other link is followed.
 
     Args:
         archive: the file.
-        data: the folder; what it has besides is kept, files of the same name are replaced.
-        needed: a folder that the archive has to hold, below `data`.
+        data: the folder; its other files are kept, files of the same name are replaced.
+        needed: a folder below `data` that the archive must contain.
 
     Raises:
-        InputError: it cannot be read, holds no such folder, unpacks to far more than its size, or has a member that is not
-            in `data/`, leads out of it, lies behind a link, or is neither file, folder nor link; or another process is
+        InputError: the archive is unreadable, lacks the folder, unpacks to far more than its size, or has a member that is
+            outside of `data/`, leads out of it, lies behind a link, or is no file, folder or link; or another process is
             unpacking to `data`.
     """
     data.mkdir(parents=True, exist_ok=True)
-    with locked(data, f"{archive}: another process is unpacking to {data}, expected one at a time"):
-        _unpack(archive, data, needed)
-
-
-def _unpack(archive: Path, data: Path, needed: str) -> None:
     stage = data / f".{archive.name}.unpacking"
-    _remove(stage)
-    try:
-        stage.mkdir()
-        try:
-            _extract(archive, stage)
-        except UNREADABLE as error:
-            raise InputError(f"{archive}: cannot be unpacked ({error}), expected a tar.gz") from None
-        if not (stage / "data" / needed).is_dir():
-            raise InputError(f"{archive}: found no folder data/{needed} in it")
-        for source, target in list(_moves(stage / "data", data)):
-            source.replace(target)
-    finally:
+    with locked(data, f"{archive}: another process is unpacking to {data}, expected one at a time"):
         _remove(stage)
+        try:
+            stage.mkdir()
+            try:
+                _extract(archive, stage)
+            except READ_ERRORS as error:
+                raise InputError(f"{archive}: cannot be unpacked ({error}), expected a tar.gz") from None
+            if not (stage / "data" / needed).is_dir():
+                raise InputError(f"{archive}: found no folder data/{needed} in it")
+            for source, target in list(_moves(stage / "data", data)):
+                source.replace(target)
+        finally:
+            _remove(stage)
 
 
 def check_target(data: Path, folder: Path) -> None:
-    """Check that an archive can be unpacked to `folder`, in `data`, as far as that can be told without it.
+    """Check, before there is an archive, that one can be unpacked to `folder` in `data`.
 
     Raises:
         InputError: `data` is no folder, or `folder` leads out of it.
@@ -84,93 +79,89 @@ def _remove(stage: Path) -> None:
 def _extract(archive: Path, stage: Path) -> None:
     with archive.open("rb") as file, SizeBar(f"unpacking {archive.name}", archive.stat().st_size) as bar:
         counted = CallbackIOWrapper(bar.update, file, "read")
-        with _Unpacked(counted, archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as tar:
+        with _LimitedGzipFile(counted, archive) as content, tarfile.open(fileobj=content, mode="r:") as tar:
             for member in tar:
                 try:
-                    _write(tar, member, stage)
-                except (_RefusedError, tarfile.FilterError) as error:
+                    tar.extract(member, stage, set_attrs=False, filter=_check_member)
+                except tarfile.FilterError as error:
                     raise InputError(f"{archive}: refused, its member {member.name!r} is unsafe: {error}") from None
 
 
-class _Unpacked(gzip.GzipFile):
-    """The content of an archive, which may be no more than its size makes plausible, and is not read in one piece."""
+class _LimitedGzipFile(gzip.GzipFile):
+    """The content of an archive, limited in its size and in the size of each read."""
 
     def __init__(self, file: BinaryIO, archive: Path):
         super().__init__(fileobj=file, mode="rb")
         self._archive = archive
-        self._left = max(LEAST_BYTES, RATIO * archive.stat().st_size)
+        self._bytes_left = max(MIN_LIMIT, MAX_RATIO * archive.stat().st_size)
 
     def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > MOST_AT_ONCE:
+        if size is not None and size > MAX_READ:
             raise InputError(f"{self._archive}: refused, it has a header of {size} bytes")
         content = super().read(size)
-        self._left -= len(content)
-        if self._left < 0:
-            raise InputError(f"{self._archive}: refused, it unpacks to more than {RATIO} times its size")
+        self._bytes_left -= len(content)
+        if self._bytes_left < 0:
+            raise InputError(f"{self._archive}: refused, it unpacks to more than {MAX_RATIO} times its size")
         return content
 
 
-class _RefusedError(Exception):
-    """A member could be written, or lead, outside of `data`."""
+class _UnsafeMemberError(tarfile.FilterError):
+    """A member that `tarfile.data_filter` would accept."""
 
 
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, stage: Path) -> None:
-    """Write one member, after checks of our own and those of `tarfile`.
+def _check_member(member: tarfile.TarInfo, stage: str) -> tarfile.TarInfo | None:
+    """Check and rewrite a member, as a filter of `tarfile`.
 
-    The filter of `tarfile` knows nothing of `data/`, and that of Python 3.11 can be led astray by chains of links.
+    `tarfile.data_filter` refuses absolute paths, paths and links out of `stage`, and special files. In addition, members
+    have to lie in `data/`, sparse files and negative sizes are refused, and so is everything behind a link: the filter
+    checks where a link leads at that moment, which later members can change, and before 3.11.13 long paths mislead it.
     """
     if member.isdir() and posixpath.normpath(member.name) in (".", "data"):
-        return
-    if member.size < 0:  # tarfile would go back by that, and read it again
-        raise _RefusedError(f"its size is {member.size}")
+        return None
+    if member.size < 0:  # tarfile would seek back by that and read the same bytes again
+        raise _UnsafeMemberError(f"its size is {member.size}")
     if member.issparse():  # a few bytes that stand for any number of zeros
-        raise _RefusedError("it is sparse")
-    name = _place(member.name)
+        raise _UnsafeMemberError("it is sparse")
+    name, linkname = _normalize(member.name), member.linkname
     folder = posixpath.dirname(name)
-    tarfile.data_filter(member, str(stage))
+    tarfile.data_filter(member, stage)
     if _has_link(folder, stage):
-        raise _RefusedError("it lies behind a link")
-    path = stage / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    if member.isdir():
-        path.mkdir(exist_ok=True)
-    elif member.issym():
-        # In its plain form, "../" and then names, a link cannot leave `data` on its way, wherever `data` is.
-        path.symlink_to(posixpath.relpath(_place(posixpath.join(folder, member.linkname)), folder))
+        raise _UnsafeMemberError("it lies behind a link")
+    if member.issym():
+        # In its normal form, "../" and then names, a link cannot leave `data` on its way, wherever `data` is.
+        linkname = posixpath.relpath(_normalize(posixpath.join(folder, linkname)), folder)
     elif member.islnk():
-        target = _place(member.linkname)
-        if _has_link(target, stage) or not (stage / target).is_file():
-            raise _RefusedError(f"it is a hard link to {target!r}, expected an earlier file")
-        path.hardlink_to(stage / target)
-    else:
-        with tar.extractfile(member) as source, path.open("xb") as file:
-            shutil.copyfileobj(source, file)
+        linkname = _normalize(linkname)
+        if _has_link(linkname, stage) or not Path(stage, linkname).is_file():
+            raise _UnsafeMemberError(f"it is a hard link to {linkname!r}, expected an earlier file")
+    path = Path(stage, name)
+    if path.is_symlink() or path.is_file():  # replaced, not written through
+        path.unlink()
+    return member.replace(name=name, linkname=linkname, mode=None)
 
 
-def _place(path: str) -> str:
-    """The plain form of a path that lies in `data/`."""
-    plain = posixpath.normpath(path)
-    if not plain.startswith("data/"):
-        raise _RefusedError(f"it leads to {plain!r}, expected a place in data/")
-    return plain
+def _normalize(path: str) -> str:
+    """Return the normal form of a path in `data/`."""
+    normal = posixpath.normpath(path)
+    if not normal.startswith("data/"):
+        raise _UnsafeMemberError(f"it leads to {normal!r}, expected a place in data/")
+    return normal
 
 
-def _has_link(name: str, stage: Path) -> bool:
-    """Whether a path, or a folder that it is in, is a link."""
-    return any((stage / path).is_symlink() for path in (name, *PurePosixPath(name).parents))
+def _has_link(name: str, stage: str) -> bool:
+    """Return whether a path, or a folder that it is in, is a link."""
+    return any(Path(stage, path).is_symlink() for path in (name, *PurePosixPath(name).parents))
 
 
 def _moves(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
-    """What to move where so that the folder `target` gets what `source` holds, links in `target` not followed."""
+    """Yield the moves that bring the content of `source` to the folder `target` without following its links."""
     for entry in sorted(source.iterdir()):
-        place = target / entry.name
-        is_folder, was_folder = (path.is_dir() and not path.is_symlink() for path in (entry, place))
+        destination = target / entry.name
+        is_folder, was_folder = (path.is_dir() and not path.is_symlink() for path in (entry, destination))
         if is_folder and was_folder:
-            yield from _moves(entry, place)
-        elif was_folder or (is_folder and os.path.lexists(place)):
+            yield from _moves(entry, destination)
+        elif was_folder or (is_folder and os.path.lexists(destination)):
             kinds = ("a folder", "a file or link")
-            raise InputError(f"{place}: found {kinds[is_folder]}, expected {kinds[was_folder]} as in the archive")
+            raise InputError(f"{destination}: found {kinds[is_folder]}, expected {kinds[was_folder]} as in the archive")
         else:
-            yield entry, place
+            yield entry, destination

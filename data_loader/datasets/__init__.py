@@ -1,4 +1,4 @@
-"""The datasets, a declarative file each: `LAYOUT` of every module here is known by its name."""
+"""The datasets, one declarative file each: `LAYOUT` of every module here is found by its name."""
 
 import importlib
 import pkgutil
@@ -10,11 +10,11 @@ LAYOUTS = {module.LAYOUT.name: module.LAYOUT for module in _MODULES if hasattr(m
 
 
 def layout_of(dataset_name: str) -> Layout:
-    """The layout of a known dataset, upper or lower case, or that of one's own."""
+    """Return the layout of a known dataset, upper or lower case, or that of your own dataset."""
     by_name = {name.lower(): layout for name, layout in LAYOUTS.items()}
     return by_name.get(dataset_name.lower(), LAYOUTS[""])
 
 
 def is_published(dataset_name: str) -> bool:
-    """Return whether a dataset is one of those that the published tables are of."""
+    """Return whether a dataset is one of those in the published tables."""
     return layout_of(dataset_name) is not LAYOUTS[""]

@@ -5,7 +5,7 @@ from data_loader.datasets.layout import Download, Layout, Split, Subset, gib
 LAYOUT = Layout(
     name="ActivityNet",
     folder="activity-net",
-    parts={
+    subsets={
         "train": Subset("train_list.txt", 10009),
         "val1": Subset("val_1_list.txt", 4917),
         "val2": Subset("val_2_list.txt", 4885),
@@ -23,6 +23,6 @@ LAYOUT = Layout(
         "scene": "densenet161-scene-max.pickle",
         "speech": "stt_w2v.pickle",
     },
-    text={"openai": "openai-{part}.pkl"},
+    text={"openai": "openai-{subset}.pkl"},
     download=Download(gib(3.8), ("b16685576c97cdec2783fb89ea30ca7d17abb021",)),
 )

@@ -1,10 +1,10 @@
-"""A dataset of one's own: any expert, in `<expert>.pickle` or another file that can be read."""
+"""A dataset of your own: any expert, in `<expert>.pickle` or another file that can be read."""
 
 from data_loader.datasets.layout import Layout, Split, Subset
 
 
 class _ByName(dict):
-    """Every name has a file, of that stem."""
+    """A mapping from every name to the file of that stem."""
 
     def __init__(self, prefix: str):
         self.prefix = prefix
@@ -16,8 +16,8 @@ class _ByName(dict):
 LAYOUT = Layout(
     name="",
     folder="",
-    parts={part: Subset(f"{part}_list.txt") for part in ("train", "val", "test")},
-    splits={part: Split("train", part) for part in ("val", "test")},
+    subsets={subset: Subset(f"{subset}_list.txt") for subset in ("train", "val", "test")},
+    splits={subset: Split("train", subset) for subset in ("val", "test")},
     experts=_ByName(""),
     text=_ByName("text-"),
     always_available=(),

@@ -5,7 +5,7 @@ from data_loader.datasets.layout import Download, Layout, Split, Subset, gib
 LAYOUT = Layout(
     name="DiDeMo",
     folder="didemo",
-    parts={
+    subsets={
         "train": Subset("train_list.txt", 8392),
         "val": Subset("val_list.txt", 1065),
         "test": Subset("test_list.txt", 1004),

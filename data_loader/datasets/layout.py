@@ -1,24 +1,24 @@
-"""What a dataset declares: where its files are, its splits, where it comes from."""
+"""What a dataset declares: its files, its splits, and the archive to download."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import TypeAlias
 
-# A file name below `symlinked-feats`, or one a part. In it stand for themselves: {part}, {aggregation} (of the expert, by
-# the config's `feat_aggregation`) and {rgb_model_name}. Without a suffix it is any file of that stem that can be read.
+# A file name below `symlinked-feats`, or one per subset. {subset}, {aggregation} (of the expert, by the config's
+# `feat_aggregation`) and {rgb_model_name} in it are replaced. Without a suffix it is any file of that stem that can be read.
 FileName: TypeAlias = str | Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Subset:
-    """Videos that are trained on or evaluated together.
+    """Videos that are used together, for training or for evaluation.
 
     Attributes:
-        ids: the file that lists their names, one a line; None: they have none, and are numbered.
+        ids: the file that lists their names, one per line (None: they have no names, and are numbered).
         size: their published number (None: not published).
-        caption_index: a file, video -> the index of the one caption it is queried with.
+        caption_index: a file, video -> the index of the only caption it is evaluated with.
         missing: expert -> a file with an array by row, 1 = the expert is missing.
-        drop_captionless: videos without a caption are left out, as published; elsewhere they are an error.
+        drop_captionless: leave out videos without a caption, as published; elsewhere they are an error.
     """
 
     ids: str | None
@@ -33,8 +33,8 @@ class Split:
     """A value of `split_name`.
 
     Attributes:
-        train, evaluation: the names of its parts.
-        experts: files that differ from those of the layout; "rgb-<rgb_model_name>" is for that network alone.
+        train, evaluation: the names of its subsets.
+        experts: files that differ from those of the layout; "rgb-<rgb_model_name>" is only for that network.
         raw_captions: the file of raw captions, if it differs from that of the layout.
     """
 
@@ -46,10 +46,10 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class Download:
-    """The archive of features to fetch, `<folder>-experts.tar.gz` on the server.
+    """The archive of features to download, `<folder>-experts.tar.gz` on the server.
 
     Attributes:
-        size: in bytes, as published, thus about.
+        size: in bytes, approximately, as published.
         sha1: its checksums; an archive that was republished has several.
     """
 
@@ -59,29 +59,28 @@ class Download:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How the archive of a dataset is laid out.
+    """The files of a dataset's archive.
 
     Attributes:
         name: `data_loader.args.dataset_name` in configs.
         folder: its folder below `data`.
-        parts, splits: by name.
+        subsets, splits: by name.
         experts: expert -> file.
         text: `text_feat` -> file of the captions as word vectors.
-        raw_captions: the file of the captions as words; it may be absent.
-        always_available: experts whose files have every video; one that is not there is an error, unless the config says
-            otherwise.
+        raw_captions: the file of the captions as words, which may be absent.
+        always_available: experts whose files have every video; an absent one is an error, unless the config says otherwise.
         zeros_are_present: experts of which zeros and empty sequences are values, as published; elsewhere they mean that the
             expert is missing.
-        by_row: files hold an array with a row a video, in the order of the part, not a dict; sequences in it may be padded
-            with frames of zeros.
+        by_row: files hold an array with a row per video, in the order of the subset, not a dict; sequences in it may be
+            padded with frames of zeros.
         names_end_at_dot: names of videos end at their first dot; what follows is the suffix of a file.
-        caption_keys: a file, video -> the name that its captions go by (YouTube ids).
-        download: where it comes from (None: it is one's own).
+        caption_keys: a file, video -> its name in files of captions (YouTube ids).
+        download: the archive on the server (None: your own dataset).
     """
 
     name: str
     folder: str
-    parts: Mapping[str, Subset]
+    subsets: Mapping[str, Subset]
     splits: Mapping[str, Split]
     experts: Mapping[str, FileName]
     text: Mapping[str, FileName]
@@ -95,5 +94,5 @@ class Layout:
 
 
 def gib(size: float) -> int:
-    """Bytes of `size` GiB."""
+    """Return the bytes of `size` GiB."""
     return int(size * 2**30)

@@ -5,7 +5,7 @@ from data_loader.datasets.layout import Download, Layout, Split, Subset, gib
 LAYOUT = Layout(
     name="LSMDC",
     folder="LSMDC",
-    parts={
+    subsets={
         "train": Subset(None, 101_079, drop_captionless=True),
         "test": Subset(
             "test_video_paths.txt",

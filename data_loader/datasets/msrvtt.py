@@ -5,7 +5,7 @@ from data_loader.datasets.layout import Download, Layout, Split, Subset, gib
 LAYOUT = Layout(
     name="MSRVTT",
     folder="MSRVTT",
-    parts={
+    subsets={
         "full-train": Subset("train_list_full.txt", 6513),
         "full-val": Subset("val_list_full.txt", 497),
         "full-test": Subset("test_list_full.txt", 2990),

@@ -5,7 +5,7 @@ from data_loader.datasets.layout import Download, Layout, Split, Subset, gib
 LAYOUT = Layout(
     name="MSVD",
     folder="MSVD",
-    parts={
+    subsets={
         "train": Subset("train_list.txt", 1200),
         "val": Subset("val_list.txt", 100),
         "test": Subset("test_list.txt", 670),
@@ -18,7 +18,7 @@ LAYOUT = Layout(
         "rgb": "{rgb_model_name}-imagenet-raw-nocrop.pickle",
         "scene": "densenet161-scene-max.pickle",
     },
-    text={"w2v": "w2v-caption-{part}.pkl", "openai": "openai-caption-{part}.pkl"},
+    text={"w2v": "w2v-caption-{subset}.pkl", "openai": "openai-caption-{subset}.pkl"},
     caption_keys="dict_youtube_mapping.pkl",
     download=Download(
         gib(2.1),

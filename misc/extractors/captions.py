@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_loader.lists import read_list
+from data_loader.readers.index_files import read_video_list
 from utils.errors import InputError
 from utils.names import match_name
 
@@ -167,7 +167,7 @@ def given_splits(
     known = {*captions, *files.values()}
     parts, left_out = {}, []
     for part in PARTS:
-        listed = read_list(folder / f"{part}_list.txt", lambda name: _video_of(name, known, files) or name)
+        listed = read_video_list(folder / f"{part}_list.txt", lambda name: _video_of(name, known, files) or name)
         parts[part] = [video for video in listed if video in captions]
         left_out += [video for video in listed if video not in captions]
         for other in PARTS[: PARTS.index(part)]:

@@ -1,1 +1,1 @@
-"""Results as tables: metrics of runs, published figures, and the pages that hold them."""
+"""Tables of results and of published figures, and the pages that hold them."""

@@ -1,4 +1,4 @@
-"""What the page of a dataset says of its archive, from its declaration and from who computed which features how."""
+"""The blocks of the page of a dataset: its archive, its files, its splits and its papers."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from pathlib import Path
 from data_loader.datasets.layout import FileName, Layout
 from data_loader.experts import EXPERTS
 from misc.reporting.markdown_blocks import render
-from misc.sync_experts import ROOT_URL, Archive
+from misc.sync_experts import ROOT_URL, RemoteArchive
 from utils.progress import size_text
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where features come from: what they are of, what computed them, who ran it, the dimension of a frame or word."""
+    """The source of features: what they describe, the network, who ran it, the dimension of a frame or word."""
 
     of: str
     network: str
@@ -34,7 +34,7 @@ SOURCES = {
         ("speech", "words that are said", "speech recognition, then word2vec"),
     )
 }
-# MoEE's: all splits of LSMDC, and the split of MSRVTT that declares files of its own.
+# Features of MoEE: all of LSMDC, and the split of MSRVTT that declares files of its own.
 MOEE_SOURCES = {
     "audio": dataclasses.replace(SOURCES["audio"], by=MOEE),
     "face": Source("faces", "another face network", MOEE, 128),
@@ -49,59 +49,59 @@ TEXT_SOURCES = {
 }
 
 
-def page(folder: str) -> Path:
-    """The page of the dataset in a folder."""
+def page_path(folder: str) -> Path:
+    """Return the path of the page of the dataset in a folder."""
     return Path("misc/datasets", folder, "README.md")
 
 
-def blocks(layout: Layout) -> dict[str, str]:
-    """The blocks of a dataset's page."""
-    rows = list(features(layout))
+def render_blocks(layout: Layout) -> dict[str, str]:
+    """Render the blocks of the page of a dataset."""
+    features = list(list_features(layout))
     context = {
         "layout": layout,
-        "features": rows,
-        "others": list(other_files(layout)),
-        "urls": Archive(layout).urls(ROOT_URL),
+        "features": features,
+        "others": list(list_other_files(layout)),
+        "urls": RemoteArchive(layout).urls(ROOT_URL),
         "size": size_text(layout.download.size),
-        "moee": any(source.by == MOEE for _, source, _ in rows),
+        "moee": any(source.by == MOEE for _, source, _ in features),
     }
     return {f"dataset: {name}": render(f"dataset-{name}", **context) for name in ("archive", "files", "splits", "cite")}
 
 
-def features(layout: Layout) -> Iterator[tuple[str, Source, str]]:
-    """Name, source and files of each expert and each kind of text."""
-    own = SOURCES | (MOEE_SOURCES if layout.name in ALL_MOEE else {})
+def list_features(layout: Layout) -> Iterator[tuple[str, Source, str]]:
+    """Yield name, source and files of each expert and each kind of text."""
+    sources = SOURCES | (MOEE_SOURCES if layout.name in ALL_MOEE else {})
     for expert, file in layout.experts.items():
-        yield f"`{expert}`", own[expert], _names(file, layout)
+        yield f"`{expert}`", sources[expert], _format_names(file, layout)
     for name, split in layout.splits.items():
         for key, file in split.experts.items():
             expert, _, model = key.partition("-")
             condition = f" and `rgb_model_name` `{model}`" if model else ""
-            yield f"`{expert}` with split `{name}`{condition}", MOEE_SOURCES[expert], _names(file, layout)
+            yield f"`{expert}` with split `{name}`{condition}", MOEE_SOURCES[expert], _format_names(file, layout)
     for name, file in layout.text.items():
-        yield f"text, `{name}`", TEXT_SOURCES[name], _names(file, layout)
+        yield f"text, `{name}`", TEXT_SOURCES[name], _format_names(file, layout)
 
 
-def other_files(layout: Layout) -> Iterator[tuple[str, str]]:
-    """Names and content of the files that hold no features."""
-    lists = [part.ids for part in layout.parts.values() if part.ids]
+def list_other_files(layout: Layout) -> Iterator[tuple[str, str]]:
+    """Yield names and content of the files that hold no features."""
+    lists = [subset.ids for subset in layout.subsets.values() if subset.ids]
     yield ", ".join(f"`{name}`" for name in lists), "names of videos, one a line"
     for name in dict.fromkeys(split.raw_captions or layout.raw_captions for split in layout.splits.values()):
         splits = [f"`{key}`" for key, split in layout.splits.items() if split.raw_captions == name]
         yield f"`{name}`", "captions as words" + (f", split {', '.join(splits)}" if splits else "")
     if layout.caption_keys:
         yield f"`{layout.caption_keys}`", "video name -> YouTube id, by which its captions go"
-    for name, part in layout.parts.items():
-        if part.caption_index:
-            yield f"`{part.caption_index}`", f"video name -> index of the one caption that it is queried with, in `{name}`"
-        for expert, file in part.missing.items():
+    for name, subset in layout.subsets.items():
+        if subset.caption_index:
+            yield f"`{subset.caption_index}`", f"video name -> index of the one caption that it is queried with, in `{name}`"
+        for expert, file in subset.missing.items():
             yield f"`{file}`", f"a number for each video of `{name}`: 1 where `{expert}` is missing"
 
 
-def _names(file: FileName, layout: Layout) -> str:
-    """The names of a file, one a part where they differ; `<...>` is filled in by the config."""
+def _format_names(file: FileName, layout: Layout) -> str:
+    """Return the names of a file, one per part where they differ; the config fills in `<...>`."""
     if isinstance(file, str):
-        names = [file.replace("{part}", part) for part in layout.parts] if "{part}" in file else [file]
+        names = [file.replace("{subset}", subset) for subset in layout.subsets] if "{subset}" in file else [file]
     else:
         names = list(file.values())
     return ", ".join(f"`{name}`" for name in names).replace("{", "<").replace("}", ">")

@@ -1,4 +1,4 @@
-"""Markdown pages with marked blocks, `<!-- KIND: NAME -->` ... `<!-- end of KIND -->`, which templates fill in."""
+"""Markdown pages with blocks `<!-- KIND: NAME -->` ... `<!-- end of KIND -->`, which are filled from templates."""
 
 import re
 from collections.abc import Mapping
@@ -9,9 +9,11 @@ import jinja2
 from utils.errors import InputError
 from utils.files import atomic_write
 
+Cell = str | tuple[float, float | None] | None
 
-def figure(value: str | tuple[float, float | None] | None) -> str:
-    """A cell of a table: mean and standard deviation, the mean alone, text as it is, or "-" for nothing."""
+
+def format_cell(value: Cell) -> str:
+    """Format a cell of a table: mean and standard deviation, only the mean, text as it is, or "-" for None."""
     if value is None or isinstance(value, str):
         return value or "-"
     mean, std = value
@@ -25,22 +27,23 @@ _ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_ENVIRONMENT.filters["figure"] = figure
+_ENVIRONMENT.filters["cell"] = format_cell
 
 
 def render(template: str, **context: object) -> str:
-    """What `templates/<template>.md.j2` makes of `context`."""
+    """Render `templates/<template>.md.j2` with `context`."""
     return _ENVIRONMENT.get_template(f"{template}.md.j2").render(context)
 
 
-def fill(path: Path, blocks: Mapping[str, str]) -> str:
-    """The text of a page with new content in some of its blocks.
+def fill_blocks(path: Path, blocks: Mapping[str, str]) -> str:
+    """Return the text of a page with new content in some of its blocks.
 
     Args:
+        path: the page.
         blocks: "KIND: NAME" -> content, whole lines.
 
     Raises:
-        InputError: a block is not there, or not once.
+        InputError: a block is missing, or is there more than once.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -56,7 +59,7 @@ def fill(path: Path, blocks: Mapping[str, str]) -> str:
 
 
 def write_pages(texts: Mapping[Path, str]) -> None:
-    """Write the pages that changed, and say of each whether it did."""
+    """Write the pages that changed, and print for each page whether it did."""
     for path, text in texts.items():
         changed = path.read_text(encoding="utf-8") != text
         if changed:

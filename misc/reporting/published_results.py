@@ -1,20 +1,23 @@
-"""The published tables, 2019 and 2020 side by side, made from a file of published results."""
+"""The published tables of 2019 and 2020 side by side, made from a file of published results."""
 
 from pathlib import Path
 
 import pydantic
 
-from misc.reporting.markdown_blocks import render
+from misc.reporting.markdown_blocks import Cell, render
 from misc.reporting.results import first_problem
-from misc.reporting.tables import config_of
+from misc.reporting.tables import config_path
 from utils.errors import InputError
 
-PAGE = Path("misc/published.md")
+PAGE = Path("misc/docs/published-results.md")
 RELEASES = {"release_2019": "published, 2019 (leaky)", "release_2020": "published, 2020 (corrected)"}
 
 
 class Entry(pydantic.BaseModel):
-    """A row of a published table: text says what it is of, pairs are (mean, std), `Params` is the printed count."""
+    """A row of a published table; further fields are columns: text, or pairs (mean, std).
+
+    `Params` is the number of parameters as it was printed; other text identifies the row.
+    """
 
     model_config = pydantic.ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, str | tuple[float, float]] = pydantic.Field(init=False)
@@ -23,18 +26,18 @@ class Entry(pydantic.BaseModel):
 
     @property
     def identity(self) -> dict[str, str]:
-        """Column -> text: model, split, task, ..."""
+        """Column -> text, such as the model, the split and the task."""
         return {name: x for name, x in self.model_extra.items() if isinstance(x, str) and name != "Params"}
 
     @property
-    def figures(self) -> dict[str, str | tuple[float, float]]:
+    def cells(self) -> dict[str, Cell]:
         """Column -> figure."""
         return {name: x for name, x in self.model_extra.items() if name not in self.identity}
 
     @property
     def config(self) -> Path:
         """The config of its experiment."""
-        return config_of(self.experiment)
+        return config_path(self.experiment)
 
 
 class Published(pydantic.BaseModel):
@@ -45,7 +48,7 @@ class Published(pydantic.BaseModel):
 
 
 def read_published(path: Path) -> Published:
-    """The published results in a file.
+    """Read a file of published results.
 
     Raises:
         InputError: it is not in the format.
@@ -56,8 +59,8 @@ def read_published(path: Path) -> Published:
         raise InputError(f"{path}: {first_problem(error)}, expected published results") from None
 
 
-def by_table(entries: list[Entry]) -> dict[str, dict[tuple[str, ...], Entry]]:
-    """Title -> identity -> row. A section that comes back to a row it has had goes on with its cumulative table."""
+def group_by_table(entries: list[Entry]) -> dict[str, dict[tuple[str, ...], Entry]]:
+    """Return title -> identity -> row; when a row of a section recurs, its second table, the cumulative one, begins."""
     tables: dict[str, dict[tuple[str, ...], Entry]] = {}
     for entry in entries:
         identity, title = tuple(entry.identity.items()), entry.section
@@ -70,10 +73,10 @@ def by_table(entries: list[Entry]) -> dict[str, dict[tuple[str, ...], Entry]]:
     return tables
 
 
-def published_tables(path: Path) -> dict[str, str]:
-    """Title -> table as Markdown: rows of 2019 with those of 2020 that are of the same, then those only in 2020."""
+def render_published(path: Path) -> dict[str, str]:
+    """Return title -> table in Markdown: rows of 2019 with those of 2020 of the same identity, then those only in 2020."""
     published = read_published(path)
-    tables = {release: by_table(getattr(published, release)) for release in RELEASES}
+    tables = {release: group_by_table(getattr(published, release)) for release in RELEASES}
     rendered = {}
     for title in dict.fromkeys(title for release in tables.values() for title in release):
         releases = {label: tables[release][title] for release, label in RELEASES.items() if title in tables[release]}
@@ -82,7 +85,7 @@ def published_tables(path: Path) -> dict[str, str]:
         rendered[title] = render(
             "published",
             names=list(dict.fromkeys(name for entry in firsts.values() for name in entry.identity)),
-            columns=list(dict.fromkeys(name for rows in releases.values() for e in rows.values() for name in e.figures)),
+            columns=list(dict.fromkeys(name for rows in releases.values() for e in rows.values() for name in e.cells)),
             releases=list(releases),
             rows=[(firsts[identity], [rows.get(identity) for rows in releases.values()]) for identity in order],
         )

@@ -8,21 +8,28 @@ from pathlib import Path
 import pydantic
 
 from base.checkpoint import BEST
-from base.experiment import CONFIG, METRICS
-from base.runs import newest_first, seeds_of
+from base.experiment import CONFIG, METRICS, Experiment
+from base.runs import config_of_run, newest_first, read_final_metrics, seeds_of
 from data_loader.datasets import layout_of
 from misc.reporting import tables
-from misc.reporting.evaluations import evaluation_of
-from misc.reporting.markdown_blocks import render
-from misc.reporting.tables import COLUMNS, TASKS, Table
+from misc.reporting.markdown_blocks import Cell, render
+from misc.reporting.tables import COLUMNS, TASKS, ResultsTable
 from misc.ridge_baseline import ridge_results
 from model.similarity import SIMILARITIES
 from parse_config import ConfigParser, leaves
 from utils.errors import InputError
 
+CellsByTask = dict[str, list[Cell]]
+
+# Keys in which the config of a run may differ from that of its experiment.
+IGNORED_KEYS = re.compile(
+    r"seed|name|test_split|n_gpu|log_name|disable_gpu|visualizer.*|tester.*"
+    r"|trainer\.(save_dir|save_period|verbosity|tensorboard)|data_loader\.args\.(data_dir|cache_dir|num_workers)"
+)
+
 
 class Metrics(pydantic.BaseModel):
-    """What a table needs of a `metrics.json`."""
+    """The part of a `metrics.json` that a table needs."""
 
     model_config = pydantic.ConfigDict(strict=True)
     t2v_metrics: dict[str, pydantic.FiniteFloat]
@@ -30,14 +37,14 @@ class Metrics(pydantic.BaseModel):
     seed: int
     split: str
     leaky: bool
-    v2t_ties: str = "published"  # runs before December 2026 do not say
+    v2t_ties: str = "published"  # missing in runs before December 2026
     config: str
-    videos: int | None = None  # evaluated; runs before November 2026 do not say
-    parameters: int | None = None  # of the model; nor do they say this
+    videos: int | None = None  # evaluated; missing in runs before November 2026
+    parameters: int | None = None  # of the model; missing in runs before November 2026
 
     @classmethod
     def read(cls, path: Path) -> "Metrics":
-        """The content of a file.
+        """Read a file.
 
         Raises:
             InputError: it is not in the format, or lacks a column of the tables.
@@ -47,70 +54,85 @@ class Metrics(pydantic.BaseModel):
         except pydantic.ValidationError as error:
             raise InputError(f"{path}: {first_problem(error)}, expected metrics written by train.py") from None
         for task in TASKS:
-            if missing := [name for name in COLUMNS if name not in metrics.of(task)]:
+            if missing := [name for name in COLUMNS if name not in metrics.of_task(task)]:
                 raise InputError(f"{path}: {task}_metrics.{missing[0]}: missing, expected metrics written by train.py")
         return metrics
 
-    def of(self, task: str) -> dict[str, float]:
-        """The values of a task, by name."""
+    def of_task(self, task: str) -> dict[str, float]:
+        """Return the metrics of a task by name."""
         return getattr(self, f"{task}_metrics")
 
 
 def first_problem(error: pydantic.ValidationError) -> str:
-    """The first of pydantic's errors, and where it is."""
+    """Return the location and the message of the first of pydantic's errors."""
     problem = error.errors()[0]
     return ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"])))
 
 
-def newest_run(experiment: Path) -> list[Path]:
-    """The `metrics.json` of each seed of the latest run in a folder with several seeds, all done; [] if there is none."""
+def find_newest_run(experiment: Path) -> list[Path]:
+    """Return the `metrics.json` per seed of the newest complete run with several seeds in a folder (none: [])."""
     for run in newest_first(experiment):
-        paths = [part / METRICS for part in seeds_of(run).values()]
-        undone = [path for path in paths if not path.exists()]
-        if len(paths) > 1 and not undone:
+        paths = [folder / METRICS for folder in seeds_of(run).values()]
+        missing = [path for path in paths if not path.exists()]
+        if len(paths) > 1 and not missing:
             return paths
         if len(paths) > 1:
-            print(f"{run}: passed over, {undone[0].parent.name} has no {METRICS}")
+            print(f"{run}: passed over, {missing[0].parent.name} has no {METRICS}")
     return []
 
 
-# What a run may have otherwise than its config and still be a row of its table.
-FREE = re.compile(
-    r"seed|name|test_split|n_gpu|log_name|disable_gpu|visualizer.*|tester.*"
-    r"|trainer\.(save_dir|save_period|verbosity|tensorboard)|data_loader\.args\.(data_dir|cache_dir|num_workers)"
-)
+def find_evaluation(checkpoint: Path, similarity: str) -> Path | None:
+    """Find the newest `metrics.json` that test.py wrote for a checkpoint of a run on its test split with `similarity`.
 
-
-def refuse_other_config(run_config: Path, expected: ConfigParser) -> None:
-    """Refuse a run whose config is not that of its experiment: overridden, or of an epoch or a few videos alone.
+    It has to be newer than the checkpoint, and of the config of the run but for the similarity.
 
     Raises:
-        InputError: naming the first key that differs.
+        InputError: a file cannot be read.
     """
-    found = leaves(ConfigParser.from_file(run_config).as_dict())
-    wanted = leaves(expected.as_dict())
+    experiment = Experiment.of_checkpoint(checkpoint)
+    config = config_of_run(checkpoint.parent)
+    if experiment is None or config is None:
+        return None
+    config["arch"]["args"]["similarity"] = similarity
+    paths = (experiment.save_dir / "log" / experiment.name).glob(f"*/{METRICS}")
+    times = {path: path.stat().st_mtime for path in paths if config_of_run(path.parent) == config}
+    for path in sorted(times, key=times.get, reverse=True):
+        metrics = read_final_metrics(path.parent)
+        is_same = Path(metrics["checkpoint"]).resolve() == checkpoint.resolve() and metrics["split"] == config["test_split"]
+        if is_same and times[path] >= checkpoint.stat().st_mtime:
+            return path
+    return None
+
+
+def check_run_config(path: Path, expected: ConfigParser) -> None:
+    """Check that the config of a run is that of its experiment, without overrides.
+
+    Raises:
+        InputError: with the first key that differs.
+    """
+    found, wanted = leaves(ConfigParser.from_file(path).as_dict()), leaves(expected.as_dict())
     for key in sorted(found.keys() | wanted.keys()):
-        if found.get(key) != wanted.get(key) and not FREE.fullmatch(key):
-            raise InputError(f"{run_config}: {key} is {found.get(key)}, expected {wanted.get(key)} as in {expected.source}")
+        if found.get(key) != wanted.get(key) and not IGNORED_KEYS.fullmatch(key):
+            raise InputError(f"{path}: {key} is {found.get(key)}, expected {wanted.get(key)} as in {expected.source}")
 
 
 def published_size(config: ConfigParser, split: str) -> int | None:
-    """How many videos a split has to evaluate, if that is published."""
+    """Return the published number of videos that a split evaluates, if there is one."""
     layout = layout_of(config["data_loader"]["args"]["dataset_name"])
-    return layout.parts[layout.splits[split].evaluation].size
+    return layout.subsets[layout.splits[split].evaluation].size
 
 
-def figures_of(
-    paths: Sequence[Path], table: Table, split: str, size: int | None
-) -> dict[str, list[tuple[float, float] | str | None]]:
-    """The cells of a row by task: mean and sample standard deviation over seeds for each column, and parameters.
+def compute_cells(paths: Sequence[Path], table: ResultsTable, split: str, size: int | None) -> CellsByTask:
+    """Return the cells of a row by task: mean and sample standard deviation over seeds per column, and parameters.
 
     Args:
-        paths: a `metrics.json` for each seed.
-        size: how many videos have to have been evaluated (None: any number).
+        paths: the `metrics.json` of each seed.
+        table: the table of the row.
+        split: the split that has to be evaluated.
+        size: the number of videos that have to be evaluated (None: any).
 
     Raises:
-        InputError: the files do not belong together, or are no fair results of `split` (but for the study of the leak).
+        InputError: the files do not belong together, or are no fair results of `split` (except for the study of the leak).
     """
     seeds = [Metrics.read(path) for path in paths]
     for path, metrics in zip(paths, seeds, strict=True):
@@ -129,64 +151,72 @@ def figures_of(
             raise InputError(f"{path}: config '{metrics.config}', expected '{seeds[0].config}' as in {paths[0]}")
         if [other.seed for other in seeds].count(metrics.seed) > 1:
             raise InputError(f"{path}: seed {metrics.seed} is there twice, expected different seeds")
-    values = {task: [[metrics.of(task)[name] for metrics in seeds] for name in table.columns] for task in TASKS}
-    last = [count_text(seeds[0].parameters)] if table.params else []
-    return {task: [(statistics.fmean(x), statistics.stdev(x)) for x in columns] + last for task, columns in values.items()}
+    cells: CellsByTask = {}
+    for task in TASKS:
+        columns = [[metrics.of_task(task)[name] for metrics in seeds] for name in table.columns]
+        cells[task] = [(statistics.fmean(values), statistics.stdev(values)) for values in columns]
+        if table.params:
+            cells[task].append(format_parameters(seeds[0].parameters))
+    return cells
 
 
-def count_text(number: int | None) -> str | None:
-    """A number of parameters as the published tables print it, such as "14.50M" or "318.16k"."""
-    if number is None or number < 1000:
-        return None if number is None else str(number)
-    return f"{number / 1e6:.2f}M" if number >= 1e6 else f"{number / 1e3:.2f}k"
+def format_parameters(count: int | None) -> str | None:
+    """Return a number of parameters as in the published tables, such as "14.50M" or "318.16k"."""
+    if count is None or count < 1000:
+        return None if count is None else str(count)
+    return f"{count / 1e6:.2f}M" if count >= 1e6 else f"{count / 1e3:.2f}k"
 
 
-def rows_of(name: str, label: str, paths: Sequence[Path]) -> list[tuple[str, dict]]:
-    """The rows that a run gives table `name`: its own, or in the study of the leak one for each similarity.
+def make_rows(name: str, label: str, paths: Sequence[Path]) -> list[tuple[str, CellsByTask]]:
+    """Return the rows of a run in table `name`: one, or in the study of the leak one per similarity.
 
     Args:
+        name: of the table.
+        label: of the experiment.
         paths: the `metrics.json` of each seed of the run.
 
     Raises:
-        InputError: the run is of another config, or `figures_of` refuses it.
+        InputError: the run has another config, or `compute_cells` refuses it.
     """
     table = tables.TABLES[name]
-    config = ConfigParser.from_file(tables.config_of(table.rows[label]), training=True)
+    config = ConfigParser.from_file(tables.config_path(table.rows[label]), training=True)
     for path in paths:
-        refuse_other_config(path.with_name(CONFIG), config)
+        check_run_config(path.with_name(CONFIG), config)
     split = config.test_split()
     size = published_size(config, split)
     if not table.leak:
-        return [(label, figures_of(paths, table, split, size))]
+        return [(label, compute_cells(paths, table, split, size))]
     rows = []
     for similarity in SIMILARITIES:
-        scored = [evaluation_of(path.with_name(BEST), similarity) for path in paths]
-        if None in scored:
-            print(f"{name}: {label} scored {similarity}: left out, {paths[scored.index(None)].parent} is not scored yet")
+        evaluations = [find_evaluation(path.with_name(BEST), similarity) for path in paths]
+        if None in evaluations:
+            unscored = paths[evaluations.index(None)].parent
+            print(f"{name}: {label} scored {similarity}: left out, {unscored} is not scored yet")
         else:
-            mark = " (leaky)" if Metrics.read(scored[0]).leaky else ""
-            rows.append((f"{label} | {similarity}{mark}", figures_of(scored, table, split, size)))
+            mark = " (leaky)" if Metrics.read(evaluations[0]).leaky else ""
+            rows.append((f"{label} | {similarity}{mark}", compute_cells(evaluations, table, split, size)))
     return rows
 
 
-def results_table(name: str, models: Path) -> str | None:
-    """The table `name` as Markdown, from the runs below `models`; None if none of its experiments has one.
+def render_results(name: str, models: Path) -> str | None:
+    """Render the table `name` in Markdown from the runs below `models`; print which are used and which are missing.
 
-    What is used, and what is missing, is printed.
+    Returns:
+        None if no experiment of the table has a run.
     """
     table = tables.TABLES[name]
-    runs = {label: newest_run(models / experiment) for label, experiment in table.rows.items()}
+    runs = {label: find_newest_run(models / experiment) for label, experiment in table.rows.items()}
     if not any(runs.values()):
         return None
     rows = []
     for label, paths in runs.items():
-        found = f"{len(paths)} seeds of {paths[0].parent.parent}" if paths else "left out, no run with several seeds"
-        print(f"{name}: {label} ({table.rows[label]}): {found}")
+        source = f"{len(paths)} seeds of {paths[0].parent.parent}" if paths else "left out, no run with several seeds"
+        print(f"{name}: {label} ({table.rows[label]}): {source}")
         if paths:
-            rows += rows_of(name, label, paths)
+            rows += make_rows(name, label, paths)
     if table.ridge:
         ridge = ridge_results(table.ridge, "rgb")
-        figures = {task: [(ridge[f"{task}_metrics"][metric], None) for metric in table.columns] for task in TASKS}
-        rows.insert(0, ("ridge baseline", figures))
+        cells = {task: [(ridge[f"{task}_metrics"][metric], None) for metric in table.columns] for task in TASKS}
+        rows.insert(0, ("ridge baseline", cells))
     headings = [*table.columns.values(), *(["Params"] if table.params else [])]
     return render("results", heading=table.heading, columns=headings, tasks=TASKS, rows=rows) if rows else None

@@ -1,4 +1,4 @@
-"""Which tables of our own results there are, on which pages, of which experiments. A suite is all those of a dataset."""
+"""Declarations of the tables of our own results: their pages and their experiments."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ TASKS = ("t2v", "v2t")
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
+class ResultsTable:
     """A table of results.
 
     Attributes:
-        page: the file it stands in, in the block "results: <name>".
-        rows: label -> experiment; those without a run are left out.
-        ridge: config whose data the ridge baseline from text to rgb uses (None: without that row).
-        heading: of the labels; several columns are separated by " | ", in the labels too.
+        page: the file that holds it in the block "results: <name>".
+        rows: label -> experiment; rows without a run are left out.
+        ridge: config of the data for a row of the ridge baseline from text to rgb (None: no such row).
+        heading: of the labels; " | " separates several columns, in the labels too.
         columns: name of a metric -> heading.
-        params: whether a last column says how many parameters the model has.
-        leak: the rows are of the same checkpoints scored with every similarity, the leaky one too.
+        params: whether the last column is the number of parameters.
+        leak: whether each checkpoint is scored with every similarity, including the leaky one.
     """
 
     page: str
@@ -33,18 +33,18 @@ class Table:
 
     @property
     def dataset(self) -> str:
-        """The dataset that its experiments are of, as their names begin."""
+        """The dataset of its experiments, the first part of their names."""
         return next(iter(self.rows.values())).partition("-train-")[0]
 
 
-def _ablations(dataset: str, page: str) -> dict[str, Table]:
-    """The published ablations: table -> experiments of a dataset, which have the published names."""
+def _ablations(dataset: str, page: str) -> dict[str, ResultsTable]:
+    """Return the tables of the published ablations for the experiments of a dataset, which have the published names."""
     cumulative = ["RGB", "Scene", "Flow", "Audio", "OCR", "Speech", "Face"]
     others = cumulative[1:]
 
-    def table(heading: str, rows: Mapping[str, str]) -> Table:
+    def table(heading: str, rows: Mapping[str, str]) -> ResultsTable:
         experiments = {label: f"{dataset}-train-full-{name}" for label, name in rows.items()}
-        return Table(page, experiments, heading=heading, columns=ABLATION_COLUMNS, params=True)
+        return ResultsTable(page, experiments, heading=heading, columns=ABLATION_COLUMNS, params=True)
 
     designs = {
         "Concat": "concat-ablation",
@@ -72,14 +72,19 @@ def _ablations(dataset: str, page: str) -> dict[str, Table]:
 
 
 TABLES = {
-    "demo": Table("README.md", {"CE": "demo-train-full-ce"}),
-    "demo-files": Table(
-        "README.md",
+    "demo": ResultsTable("misc/docs/results.md", {"CE": "demo-train-full-ce"}),
+    "demo-files": ResultsTable(
+        "misc/docs/own-videos.md",
         {"extracted from the files": "demo-files-train-full-ce", "the demo's own": "demo-files-train-own-features"},
         heading="Experts",
     ),
-    "stamps": Table(
+    "stamps-main": ResultsTable(
         "README.md",
+        {"CE": "stamps-train-full-ce", "MoEE": "stamps-train-full-moee"},
+        ridge="configs/stamps/train-full-ce.json",
+    ),
+    "stamps": ResultsTable(
+        "misc/docs/results.md",
         {
             "CE": "stamps-train-full-ce",
             "CE - CG": "stamps-train-full-ce-ablation-dims",
@@ -92,15 +97,15 @@ TABLES = {
         },
         ridge="configs/stamps/train-full-ce.json",
     ),
-    **_ablations("demo", "misc/ablations.md"),
-    "demo-leak": Table(
-        "misc/ablations.md",
+    **_ablations("demo", "misc/docs/ablations.md"),
+    "demo-leak": ResultsTable(
+        "misc/docs/ablations.md",
         {"pairwise": "demo-train-full-ce", "paired-2019": "demo-train-full-ce-paired-2019"},
         heading="Trained with | Scored with",
         columns=ABLATION_COLUMNS,
         leak=True,
     ),
-    "msrvtt": Table(
+    "msrvtt": ResultsTable(
         "misc/datasets/msrvtt/README.md",
         {
             "CE, Full": "msrvtt-train-full-ce",
@@ -110,27 +115,27 @@ TABLES = {
         },
     ),
     **_ablations("msrvtt", "misc/datasets/msrvtt/README.md"),
-    "msvd": Table("misc/datasets/msvd/README.md", {"CE": "msvd-train-full-ce"}),
-    "didemo": Table("misc/datasets/didemo/README.md", {"CE": "didemo-train-full-ce"}),
-    "activity-net": Table("misc/datasets/activity-net/README.md", {"CE": "activity-net-train-full-ce"}),
-    "lsmdc": Table("misc/datasets/lsmdc/README.md", {"CE": "lsmdc-train-full-ce"}),
+    "msvd": ResultsTable("misc/datasets/msvd/README.md", {"CE": "msvd-train-full-ce"}),
+    "didemo": ResultsTable("misc/datasets/didemo/README.md", {"CE": "didemo-train-full-ce"}),
+    "activity-net": ResultsTable("misc/datasets/activity-net/README.md", {"CE": "activity-net-train-full-ce"}),
+    "lsmdc": ResultsTable("misc/datasets/lsmdc/README.md", {"CE": "lsmdc-train-full-ce"}),
 }
 
 
 def suites() -> dict[str, list[str]]:
-    """Suite -> its tables, all of one dataset."""
-    found: dict[str, list[str]] = {}
+    """Return suite -> its tables: those of one dataset."""
+    by_dataset: dict[str, list[str]] = {}
     for name, table in TABLES.items():
-        found.setdefault(table.dataset, []).append(name)
-    return found
+        by_dataset.setdefault(table.dataset, []).append(name)
+    return by_dataset
 
 
-def experiments_of(suite: str) -> list[str]:
-    """The experiments of the tables of a suite, each once."""
+def list_experiments(suite: str) -> list[str]:
+    """Return the experiments of the tables of a suite, each once."""
     return list(dict.fromkeys(experiment for name in suites()[suite] for experiment in TABLES[name].rows.values()))
 
 
-def config_of(experiment: str) -> Path:
-    """The config of an experiment `<dataset>-train-<name>`."""
+def config_path(experiment: str) -> Path:
+    """Return the path of the config of an experiment `<dataset>-train-<name>`."""
     dataset, _, name = experiment.partition("-train-")
     return Path("configs", dataset, f"train-{name}.json")

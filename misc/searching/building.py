@@ -1,146 +1,180 @@
-"""Making an index, and changing it."""
+"""Build an index, add videos to it, remove videos from it, and tune its effort."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
 
-from misc.searching.about import About, Kind
+import numpy as np
+import torch
+
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
 from misc.searching.faiss_index import MAX_EFFORT
-from misc.searching.place import Place
-from misc.searching.probe import TARGET, K, sample_queries, tune
-from misc.searching.store import Store, add, remove
+from misc.searching.metadata import IndexMetadata, Kind
+from misc.searching.patterns import as_query
+from misc.searching.vector_store import IndexLocation, VectorStore
+from model.similarity import TextEmbedding, VideoEmbedding
 from utils.errors import InputError, count_text, first_names
 from utils.names import match_name
 from utils.progress import size_text
 
+MAX_QUERIES, K = 100, 10
+TARGET_RECALL = 0.95
+TOLERANCE = 1e-6  # between two computations of one score
+
 logger = logging.getLogger(__name__)
 
 
-def build(embedder: Embedder, collection: Collection, place: Place, kind: Kind, missing_only: bool = False) -> None:
-    """Embed all videos of a collection and write their index, in place of one that is there.
+def build_index(
+    embedder: Embedder, collection: Collection, location: IndexLocation, kind: Kind, missing_only: bool = False
+) -> None:
+    """Embed all videos of a collection and write their index, which replaces an existing one.
 
-    Where another process was changing the index, and has made the same meanwhile, nothing is done.
+    If another process was changing the index and has built the same one meanwhile, nothing is done.
 
     Args:
-        missing_only: whether to leave any index alone that another process has made meanwhile.
+        missing_only: keep any index that another process has built meanwhile.
 
     Raises:
         InputError: features that do not fit the checkpoint.
     """
-    about = embedder.about(collection.name, kind)
-    store = place.open(about)
-    try:
-        if store.waited and place.has_index() and (missing_only or _is_current(place, about, collection)):
-            logger.info("%s: the other process has built it: it is used as it is", store.place)
+    metadata = embedder.index_metadata(collection.name, kind)
+    with contextlib.closing(location.open(metadata)) as store:
+        if store.waited and location.has_index() and (missing_only or _is_current(location, metadata, collection)):
+            logger.info("%s: another process has built it: using that index", store.source)
             return
         started = time.perf_counter()
         _embed(embedder, collection, store, collection.ids)
-        store.settle()
-        what, recall = "", None
+        store.optimize()
         if kind != "flat":
-            store.queries, what = sample_queries(embedder, collection)
-            recall = tune(store)
+            store.queries, queries_text = sample_queries(embedder, collection)
+            recall = tune_effort(store)
         store.commit()
         seconds = time.perf_counter() - started
         size = "" if store.size() is None else f", {size_text(store.size())}"
         logger.info(
-            "%s: %s in %s of experts, %s%s, in %.1f s", store.place, count_text(len(store.videos), "video"),
+            "%s: %s in %s of experts, %s%s, in %.1f s", store.source, count_text(len(store.videos), "video"),
             count_text(len(store.videos.by_pattern()), "pattern"), kind, size, seconds,
         )  # fmt: skip
-        if recall is not None:
+        if kind != "flat":
             logger.info(
                 "%s: recall@%d %.3f against exact search with %s as queries (%s)",
-                kind, K, recall, what, _effort_text(store),
+                kind, K, recall, queries_text, _effort_text(store),
             )  # fmt: skip
-    finally:
-        store.close()
 
 
-def extend(embedder: Embedder, collection: Collection, place: Place, videos: Sequence[str] | None) -> int:
-    """Add videos to an index: how many. Those that are there already are embedded anew.
+def add_videos(
+    embedder: Embedder, collection: Collection, location: IndexLocation, videos: Sequence[str] | None = None
+) -> int:
+    """Add videos to an index, or replace those that it has, and return their number.
 
     Args:
-        videos: which (None: those that it lacks or that have changed; and those that are no more are removed).
+        videos: ids (None: all that the index lacks or that have changed; and those that are gone are removed).
 
     Raises:
         InputError: no index, one of another checkpoint, or a video that is not in the collection.
     """
-    store = place.open(writing=True)
-    try:
-        store.about.refuse_other(embedder.sha256, embedder.checkpoint, store.place)
+    with contextlib.closing(location.open(writing=True)) as store:
+        store.metadata.check_checkpoint(embedder.sha256, embedder.checkpoint, store.source)
+        removed = []
         if videos is None:
-            changed = collection.changed(store.videos)
+            changed = collection.find_changed(store.videos)
             videos = [video for video in collection.ids if video not in store.videos] + changed
-            gone = [video for video in store.videos.ids if video not in collection]
-            remove(store, gone)
-            for names, what in ((changed, "changed"), (gone, "vanished")):
+            removed = [video for video in store.videos.ids if video not in collection]
+            store.remove(removed)
+            for names, change in ((changed, "changed"), (removed, "gone")):
                 if names:
-                    logger.info("%s %s: %s", count_text(len(names), "video"), what, first_names(names))
-        else:
-            gone = []
-        collection.check(videos)
+                    logger.info("%s %s: %s", count_text(len(names), "video"), change, first_names(names))
+        collection.check_ids(videos)
         videos = list(dict.fromkeys(videos))
-        if videos or gone:
+        if videos or removed:
             _embed(embedder, collection, store, videos)
-            if store.about.kind != "flat" and store.keeps_queries and store.queries is None:  # of an older version
+            if store.metadata.kind != "flat" and store.keeps_queries and store.queries is None:  # of an earlier version
                 store.queries, _ = sample_queries(embedder, collection)
-            _settle(store)
-            store.commit()
+            _optimize_and_commit(store)
         return len(videos)
-    finally:
-        store.close()
 
 
-def shrink(place: Place, videos: Sequence[str]) -> None:
+def remove_videos(location: IndexLocation, videos: Sequence[str]) -> None:
     """Remove videos from an index.
 
     Raises:
         InputError: no index, or a video that it does not have.
     """
-    store = place.open(writing=True)
-    try:
+    with contextlib.closing(location.open(writing=True)) as store:
         videos = [match_name(video, store.videos) for video in videos]
         if unknown := [video for video in videos if video not in store.videos]:
-            raise InputError(f"{store.place}: no video '{unknown[0]}' in it, expected one of its {len(store.videos)}")
-        remove(store, list(dict.fromkeys(videos)))
-        _settle(store)
-        store.commit()
-    finally:
-        store.close()
+            raise InputError(f"{store.source}: no video '{unknown[0]}' in it, expected one of its {len(store.videos)}")
+        store.remove(dict.fromkeys(videos))
+        _optimize_and_commit(store)
 
 
-def _is_current(place: Place, about: About, collection: Collection) -> bool:
-    """Return whether an index is of this checkpoint and kind, and of all videos as they are now."""
+def sample_queries(embedder: Embedder, collection: Collection) -> tuple[TextEmbedding, str]:
+    """Return queries for tuning an index, and a description of them.
+
+    They are captions spread over the collection, or some of its videos if it has no captions.
+    """
+    rows = [(captions, row) for ids, captions in collection.load_captions() for row in range(len(ids))]
+    if rows:
+        chosen = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, MAX_QUERIES).astype(int))]
+        return embedder.embed_texts([captions.vectors(row, 0) for captions, row in chosen]), f"{len(chosen)} of its captions"
+    ids = collection.ids[:MAX_QUERIES]
+    videos = [embedder.embed_videos(batch) for batch in collection.load_videos(ids, len(ids))]
+    experts = [torch.cat(x) for x in zip(*(video.experts for video in videos), strict=True)]
+    return as_query(VideoEmbedding(experts, torch.cat([video.available for video in videos]))), f"{len(ids)} of its videos"
+
+
+def tune_effort(store: VectorStore) -> float:
+    """Choose the least effort that reaches the target recall@K with the queries of an index, and return the recall.
+
+    If no effort reaches it, all vectors are searched: the recall is 1.
+    """
+    exact = store.search(store.queries, K, exact=True)
+    store.effort = 1
+    while (recall := _recall(store.search(store.queries, K), exact)) < TARGET_RECALL and store.effort <= MAX_EFFORT:
+        store.effort *= 2
+    return recall
+
+
+def _recall(results: list[list[tuple[str, float]]], exact: list[list[tuple[str, float]]]) -> float:
+    """Return the mean share of the exact best videos that were found; videos with equal scores are interchangeable."""
+    shares = []
+    for hits, best in zip(results, exact, strict=True):
+        if best:
+            threshold = best[-1][1] - TOLERANCE * max(1.0, abs(best[-1][1]))
+            shares.append(min(1.0, sum(score >= threshold for _, score in hits) / len(best)))
+    return float(np.mean(shares)) if shares else 1.0
+
+
+def _is_current(location: IndexLocation, metadata: IndexMetadata, collection: Collection) -> bool:
+    """Return whether there is an index of this checkpoint and kind, of all videos as they are now."""
     try:
-        store = place.open()
+        store = location.open()
     except InputError:  # damaged
         return False
-    try:
-        same = (store.about.sha256, store.about.kind) == (about.sha256, about.kind)
-        return same and set(store.videos.ids) == set(collection.ids) and not collection.changed(store.videos)
-    finally:
-        store.close()
+    with contextlib.closing(store):
+        same = (store.metadata.sha256, store.metadata.kind) == (metadata.sha256, metadata.kind)
+        return same and set(store.videos.ids) == set(collection.ids) and not collection.find_changed(store.videos)
 
 
-def _settle(store: Store) -> None:
-    """Adapt an index to what it holds now, and say where it has to search more than before."""
-    store.settle()
-    if store.about.kind == "flat" or store.queries is None:
-        return
-    before = store.effort
-    recall = tune(store)
-    if store.effort > before:
-        logger.info("%s: recall@%d %.3f (%s, before %d)", store.place, K, recall, _effort_text(store), before)
+def _optimize_and_commit(store: VectorStore) -> None:
+    """Adapt an index to its videos and write it; log if it needs more effort than before."""
+    store.optimize()
+    if store.metadata.kind != "flat" and store.queries is not None:
+        before = store.effort
+        recall = tune_effort(store)
+        if store.effort > before:
+            logger.info("%s: recall@%d %.3f (%s, before %d)", store.source, K, recall, _effort_text(store), before)
+    store.commit()
 
 
-def _effort_text(store: Store) -> str:
+def _effort_text(store: VectorStore) -> str:
     if store.effort <= MAX_EFFORT:
         return f"effort {store.effort}"
-    return f"no effort up to {MAX_EFFORT} reaches {TARGET}: everything is searched, as with --index flat"
+    return f"no effort up to {MAX_EFFORT} reaches {TARGET_RECALL}: everything is searched, as with --index flat"
 
 
-def _embed(embedder: Embedder, collection: Collection, store: Store, videos: Sequence[str]) -> None:
-    for batch, embedding in embedder.collection(collection, videos):
-        add(store, batch.ids, batch.available, embedding, [collection.version(video) for video in batch.ids])
+def _embed(embedder: Embedder, collection: Collection, store: VectorStore, videos: Sequence[str]) -> None:
+    for batch, embedding in embedder.embed_collection(collection, videos):
+        store.add(batch.ids, batch.available, embedding, [collection.version(video) for video in batch.ids])

@@ -1,4 +1,4 @@
-"""A collection of videos on disk, with captions or without, as search needs it: `data/<Name>`."""
+"""A collection of videos on disk, `data/<Name>`, with or without captions."""
 
 import dataclasses
 import logging
@@ -10,15 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_loader.archive import Archive
+from data_loader.conversion import FeatureEncoder
 from data_loader.dataset import collate_experts
 from data_loader.datasets import layout_of
-from data_loader.encoding import FeatureEncoder
 from data_loader.experts import Expert
-from data_loader.lists import read_list
-from data_loader.views import Captions, Features, Texts
+from data_loader.readers.index_files import read_video_list
+from data_loader.store import Captions, Features, Texts
 from misc.collection_files import ALL, EXTRACTION, VERSIONS, WORDS
-from misc.searching.about import read_json
-from misc.searching.catalogue import Catalogue
+from misc.searching.metadata import IndexedVideos, read_json, validate
 from parse_config import ConfigParser
 from utils.errors import InputError
 from utils.names import normalize_name
@@ -28,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Batch(NamedTuple):
-    """B videos: their names, of each a 0 or 1 for each expert, and the arguments of `CENet.embed_video`."""
+    """B videos: their ids, a 0 or 1 for each expert per video, and the arguments of `CENet.embed_video`."""
 
     ids: list[str]
     available: list[str]
@@ -36,16 +35,16 @@ class Batch(NamedTuple):
 
 
 class Collection:
-    """The videos of an archive, in all of its parts.
+    """The videos of a feature archive, in all of its subsets.
 
     Args:
-        name: of the collection, which tells the layout of its files where that is a published one.
+        name: name of the collection; it selects the file layout of a published dataset.
         folder: `data/<Name>`.
-        config: of the checkpoint, which says which experts and text features are used, and how.
-        experts: the experts of the checkpoint.
+        config: config of the checkpoint, which says which experts and text features are used, and how.
+        experts: experts of the checkpoint.
 
     Attributes:
-        experts: those of the checkpoint that have a file here.
+        experts: experts of the checkpoint that have a file in the archive.
 
     Raises:
         InputError: no such folder, no expert, or a damaged list.
@@ -55,110 +54,125 @@ class Collection:
         self.name, self.folder = name, folder
         section, args = config["experts"], config["data_loader"]["args"]
         self._text = {"text_feat": section["text_feat"], "text_dim": section["text_dim"]}
-        self._tokens = args["max_expert_tokens"]
-        self._pad_to_max = not config["arch"]["args"]["mask_padding"]
+        self._max_tokens = args["max_expert_tokens"]
+        self._pad_to = None if config["arch"]["args"].get("mask_padding", True) else self._max_tokens
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder, expected the collection: misc/extract_experts.py --name {name}")
-        self._archive = Archive(folder, name, _any_split(name, args), args.get("rgb_model_name"))
-        self._part = next(iter(self._archive.layout.parts))
-        there = {x: expert for x, expert in experts.items() if self._archive.has_file(x, self._part, expert)}
-        if not there:
+        splits = layout_of(name).splits
+        split = args["split_name"] if args["split_name"] in splits else next(iter(splits))
+        self._archive = Archive(folder, name, split, args.get("rgb_model_name"))
+        self._first_subset = next(iter(self._archive.layout.subsets))
+        present = {x: expert for x, expert in experts.items() if self._archive.has_file(x, self._first_subset, expert)}
+        if not present:
             raise InputError(f"{self._archive.folder}: no file of any of the checkpoint's experts ({', '.join(experts)})")
-        if absent := sorted(experts.keys() - there.keys()):
+        if absent := sorted(experts.keys() - present.keys()):
             logger.warning("%s: no file of %s: missing in every video", self._archive.folder, ", ".join(absent))
-        # A video may lack any expert here, also one that its training wanted of every video.
-        self.experts = {x: dataclasses.replace(expert, may_be_missing=True) for x, expert in there.items()}
-        self._all = dict(experts)
-        self._sections = self._find_sections()
-        self._part_of = {video: part for part, ids in self._sections.items() for video in ids}
+        # Here a video may lack any expert, even one that training requires of every video.
+        self.experts = {x: dataclasses.replace(expert, may_be_missing=True) for x, expert in present.items()}
+        self._model_experts = dict(experts)
+        self._ids_by_subset = self._find_videos()
+        self._positions = {  # id -> subset, and row in it
+            video: (subset, row) for subset, ids in self._ids_by_subset.items() for row, video in enumerate(ids)
+        }
 
     @property
     def ids(self) -> list[str]:
-        """All videos."""
-        return list(self._part_of)
+        """The ids of all videos."""
+        return list(self._positions)
 
     def __contains__(self, video: str) -> bool:
-        return video in self._part_of
+        return video in self._positions
 
-    def check(self, videos: Sequence[str]) -> None:
-        """Refuse videos that are not there.
+    def check_ids(self, videos: Sequence[str]) -> None:
+        """Check that videos are in the collection.
 
         Raises:
-            InputError: naming the first.
+            InputError: naming the first that is not.
         """
         if unknown := [video for video in videos if video not in self]:
-            raise InputError(f"{self.folder}: no video '{unknown[0]}' in it, expected one of its {len(self._part_of)}")
+            raise InputError(f"{self.folder}: no video '{unknown[0]}' in it, expected one of its {len(self._positions)}")
 
     def version(self, video: str) -> str:
-        """What tells whether the experts of a video have changed; "" where nothing does."""
+        """Return the version of a video's features ("": unknown), which changes when they do."""
         return self._versions.get(video, "")
 
-    def changed(self, catalogue: Catalogue) -> list[str]:
-        """The videos whose experts have changed since they came into an index."""
-        known = catalogue.versions
-        return [x for x in self._part_of if known.get(x) and self.version(x) and known[x] != self.version(x)]
+    def find_changed(self, indexed: IndexedVideos) -> list[str]:
+        """Return the videos whose features have changed since they were indexed."""
+        known = indexed.versions
+        return [x for x in self._positions if known.get(x) and self.version(x) and known[x] != self.version(x)]
 
-    def batches(self, videos: Sequence[str], size: int) -> Iterator[Batch]:
-        """The experts of videos that are there, `size` at a time.
-
-        Raises:
-            InputError: an array of the wrong shape or kind, or one with NaN.
-        """
-        for start in range(0, len(videos), size):
-            chosen = list(videos[start : start + size])
-            rows = [self._experts_of(video) for video in chosen]
-            available = ["".join("0" if x is None else "1" for x in row.values()) for row in rows]
-            yield Batch(chosen, available, collate_experts(rows, self._all, self._tokens if self._pad_to_max else None))
-
-    def batch_of_features(self, video: str, features: Mapping[str, np.ndarray]) -> Batch:
-        """The batch of one video that need not be there.
-
-        Args:
-            features: expert -> (T, dim), without those that it lacks.
+    def load_videos(self, videos: Sequence[str], batch_size: int) -> Iterator[Batch]:
+        """Yield batches of the features of videos.
 
         Raises:
-            InputError: features of the wrong dimension.
+            InputError: an array of a wrong shape or type, or with NaN.
         """
-        row: dict[str, np.ndarray | None] = dict.fromkeys(self._all)
-        for name, x in features.items():
-            expert = self._all[name]
-            for kept in FeatureEncoder(expert).encode(Path(video), name, x):
-                kept = kept.astype(np.float32)[: self._tokens]
-                row[name] = kept if expert.aggregation == "vlad" else kept[0]
-        available = "".join("0" if x is None else "1" for x in row.values())
-        return Batch([video], [available], collate_experts([row], self._all, self._tokens if self._pad_to_max else None))
+        for start in range(0, len(videos), batch_size):
+            ids = list(videos[start : start + batch_size])
+            yield self._collate(ids, [self._read_experts(video) for video in ids])
 
-    def caption_vectors(self) -> list[tuple[list[str], Captions]]:
-        """The captions as word vectors, of the videos that have any, part by part; nothing without a file of them.
+    def load_file(self, path: Path, device: str) -> Batch:
+        """Return the features of a video file, which are extracted as those of the collection were.
 
         Raises:
-            InputError: vectors of the wrong shape, NaN or inf.
+            InputError: not a video, or no record of how the collection was extracted.
         """
-        found = []
-        for part, ids in self._sections.items():
-            if self._archive.has_file(self._text["text_feat"], part):
-                described = self._archive.with_captions(part, ids, **self._text)
+        # The extractors take a while to import.
+        from misc.extractors.settings import Settings
+        from misc.extractors.work import Task, Work
+        from utils.jobs import count_cores
+
+        record = self.folder / EXTRACTION
+        if not record.exists():
+            raise InputError(f"{record}: not found, expected it to extract {path} by: misc/extract_experts.py writes it")
+        content = read_json(record)
+        settings = validate(Settings, content.get("settings") if isinstance(content, dict) else None, str(record))
+        wanted = tuple(name for name in self.experts if name in settings.experts)
+        settings = settings.model_copy(update={"experts": {name: settings.experts[name] for name in wanted}})
+        outcome = Work(settings.model_dump_json(), device, count_cores()).look(Task(path.name, path, wanted))
+        if outcome.failure is not None:
+            raise InputError(f"{path}: {outcome.failure}")
+        for warning in outcome.warnings:
+            logger.warning("%s: %s", path, warning)
+        row: dict[str, np.ndarray | None] = dict.fromkeys(self._model_experts)
+        for name, output in outcome.found.items():
+            if output is not None:
+                expert = self._model_experts[name]
+                for features in FeatureEncoder(expert).encode(path, name, output.features):
+                    features = features.astype(np.float32)[: self._max_tokens]
+                    row[name] = features if expert.aggregation == "vlad" else features[0]
+        return self._collate([str(path)], [row])
+
+    def load_captions(self) -> list[tuple[list[str], Captions]]:
+        """Return ids and captions of the videos that have captions, for each subset with a file of word vectors.
+
+        Raises:
+            InputError: vectors of a wrong shape, NaN or inf.
+        """
+        captions = []
+        for subset, ids in self._ids_by_subset.items():
+            if self._archive.has_file(self._text["text_feat"], subset):
+                described = self._archive.videos_with_captions(subset, ids, **self._text)
                 if described:
-                    found.append((described, self._archive.captions(part=part, ids=described, **self._text)))
-        return found
+                    captions.append((described, self._archive.captions(subset=subset, ids=described, **self._text)))
+        return captions
 
-    def captions_of(self, video: str) -> list[str]:
-        """The captions of a video as text; none where they are not known."""
-        part = self._part_of.get(video)
-        if part is None or (texts := self._texts[part]) is None:
-            return []
-        return texts[self._rows[video]]
+    def get_captions(self, video: str) -> list[str]:
+        """Return the captions of a video as text; an empty list if they are unknown."""
+        subset, row = self._positions.get(video, (None, 0))
+        texts = None if subset is None else self._texts[subset]
+        return [] if texts is None else texts[row]
 
-    def words_of(self, video: str) -> dict[str, list[str]]:
-        """The words that experts recognised in a video: expert -> words."""
-        return {expert: words[video] for expert, words in self._recognised.items() if words.get(video)}
+    def get_words(self, video: str) -> dict[str, list[str]]:
+        """Return the words that experts recognized in a video: expert -> words."""
+        return {expert: words[video] for expert, words in self._words.items() if words.get(video)}
 
-    def clip_of(self, video: str) -> str | None:
-        """The address of its file, relative to the folder, percent-quoted."""
+    def get_clip(self, video: str) -> str | None:
+        """Return the URL of a video's file, relative to the folder of the collection (None: no file)."""
         return self._clips.get(normalize_name(video))
 
-    def encoder_spec(self) -> str | None:
-        """The text encoder that its captions were encoded with, None where nothing says so.
+    def read_encoder_spec(self) -> str | None:
+        """Return the text encoder of the captions (None: no record of it).
 
         Raises:
             InputError: `extraction.json` is damaged.
@@ -181,69 +195,66 @@ class Collection:
         return {normalize_name(video): version for video, version in content.items()}
 
     @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {video: row for ids in self._sections.values() for row, video in enumerate(ids)}
-
-    @cached_property
     def _features(self) -> dict[str, dict[str, Features]]:
-        found = {}
-        for part, ids in self._sections.items():
-            found[part] = {name: self._archive.features(name, x, part, ids) for name, x in self.experts.items()}
-        return found
+        return {
+            subset: {name: self._archive.features(name, expert, subset, ids) for name, expert in self.experts.items()}
+            for subset, ids in self._ids_by_subset.items()
+        }
 
     @cached_property
     def _texts(self) -> dict[str, Texts | None]:
-        return {part: self._archive.texts(part, ids) for part, ids in self._sections.items()}
+        return {subset: self._archive.texts(subset, ids) for subset, ids in self._ids_by_subset.items()}
 
     @cached_property
     def _clips(self) -> dict[str, str]:
         return find_videos(self.folder / "videos")
 
     @cached_property
-    def _recognised(self) -> dict[str, dict[str, list[str]]]:
-        found = {}
+    def _words(self) -> dict[str, dict[str, list[str]]]:
+        words_by_expert = {}
         for path in sorted(self._archive.folder.glob(f"*{WORDS}")):
             content = read_json(path)
             lists = content.values() if isinstance(content, dict) else [None]
             if not all(isinstance(words, list) and all(isinstance(word, str) for word in words) for words in lists):
                 raise InputError(f"{path}: expected an object, video -> list of words")
-            found[path.name.removesuffix(WORDS)] = {normalize_name(video): words for video, words in content.items()}
-        return found
+            by_video = {normalize_name(video): words for video, words in content.items()}
+            words_by_expert[path.name.removesuffix(WORDS)] = by_video
+        return words_by_expert
 
-    def _find_sections(self) -> dict[str, list[str]]:
-        """Part -> its videos; each video in the first part that has it."""
+    def _find_videos(self) -> dict[str, list[str]]:
+        """Return the videos of each subset; a video that several have is in the first only."""
         layout, folder = self._archive.layout, self._archive.folder
-        own = not layout.name
-        if own and (folder / ALL).exists():
-            return {self._part: read_list(folder / ALL, str)}
+        is_custom = not layout.name
+        if is_custom and (folder / ALL).exists():
+            return {self._first_subset: read_video_list(folder / ALL, str)}
         seen: dict[str, None] = {}
-        sections = {}
-        for part, declared in layout.parts.items():
+        ids_by_subset = {}
+        for subset, declared in layout.subsets.items():
             if declared.ids is None:
-                there = self._archive.has_file(self._text["text_feat"], part)
+                exists = self._archive.has_file(self._text["text_feat"], subset)
             else:
-                there = (folder / declared.ids).exists()
-            if there:
-                ids = [x for x in self._archive.video_ids(part, **self._text) if x not in seen]
+                exists = (folder / declared.ids).exists()
+            if exists:
+                ids = [x for x in self._archive.video_ids(subset, **self._text) if x not in seen]
                 seen.update(dict.fromkeys(ids))
                 if ids:
-                    sections[part] = ids
-        if own and not sections:
+                    ids_by_subset[subset] = ids
+        if is_custom and not ids_by_subset:
             for name, expert in self.experts.items():
-                seen.update(dict.fromkeys(self._archive.names_in(name, expert)))
-            sections = {self._part: list(seen)}
-        if not any(sections.values()):
+                seen.update(dict.fromkeys(self._archive.videos_with_expert(name, expert)))
+            ids_by_subset = {self._first_subset: list(seen)}
+        if not any(ids_by_subset.values()):
             raise InputError(f"{folder}: no video, expected {ALL}, lists of splits or experts by video")
-        return sections
+        return ids_by_subset
 
-    def _experts_of(self, video: str) -> dict[str, np.ndarray | None]:
-        """The experts of a video, None where they are missing."""
-        part, row = self._part_of[video], self._rows[video]
-        features = self._features[part]
-        return {name: features[name].get(row, self._tokens) if name in features else None for name in self._all}
+    def _read_experts(self, video: str) -> dict[str, np.ndarray | None]:
+        """Return the features of a video, None for missing experts."""
+        subset, row = self._positions[video]
+        features = self._features[subset]
+        return {
+            name: features[name].get(row, self._max_tokens) if name in features else None for name in self._model_experts
+        }
 
-
-def _any_split(name: str, args: Mapping[str, Any]) -> str:
-    """A split of the collection: that of the checkpoint if there is such a one, for the files that depend on it."""
-    splits = layout_of(name).splits
-    return args["split_name"] if args["split_name"] in splits else next(iter(splits))
+    def _collate(self, ids: list[str], rows: list[dict[str, np.ndarray | None]]) -> Batch:
+        available = ["".join("0" if x is None else "1" for x in row.values()) for row in rows]
+        return Batch(ids, available, collate_experts(rows, self._model_experts, self._pad_to))

@@ -1,9 +1,13 @@
-"""The sub-commands of `misc/search.py`."""
+"""The commands of `misc/search.py`."""
 
 import argparse
+import contextlib
 import dataclasses
+import ipaddress
 import json
 import logging
+import socket
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -11,78 +15,80 @@ from typing import NamedTuple
 import torch
 
 from base.device import select_device
-from misc.searching.building import build, extend, shrink
+from misc.extractors.text import import_or_explain
+from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.place import Place
-from misc.searching.printing import answer_lines, caption_lines, info_lines
+from misc.searching.result import format_captions, format_hits, write_page
 from misc.searching.searcher import Searcher
+from misc.searching.vector_store import IndexLocation
 from utils.errors import InputError, count_text
 from utils.names import match_name, normalize_name
+from utils.progress import size_text
+from utils.visualizer.videos import link_videos
 
 KINDS = ("flat", "ivf", "hnsw")
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+SHUTDOWN_SECONDS = 3  # for unfinished responses
 
 logger = logging.getLogger(__name__)
 
 
 class Command(NamedTuple):
-    """A sub-command: what it does, its arguments, and itself."""
+    """A command: its help, a function that adds its arguments to a parser, and the function that runs it."""
 
-    about: str
+    help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], None]
 
 
-def add_place(parser: argparse.ArgumentParser, checkpoint: bool = True) -> None:
-    """The arguments that say which collection and which index.
-
-    Args:
-        checkpoint: the command needs one.
-    """
-    if checkpoint:
-        parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, required=True, help="the model, trained_model.pth")
-        parser.add_argument("--config", metavar="FILE", type=Path, help="its config (default: the one in the checkpoint)")
-        parser.add_argument(
-            "--encoder",
-            metavar="SPEC",
-            help="text encoder of queries (default: that in the collection's extraction.json)",
-        )
-        parser.add_argument("--index", choices=KINDS, help="of a new index: flat (default) is exact, ivf and hnsw are not")
-        parser.add_argument("--device", metavar="N", type=int, help="the GPU that embeds (default: the CPU)")
+def _add_location(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", required=True, help="the collection")
     parser.add_argument("--data_dir", metavar="DIR", type=Path, help="its folder (default: data/<name>)")
     parser.add_argument("--index_dir", metavar="DIR", type=Path, help="folder of the index (default: <data_dir>/index)")
     parser.add_argument("--uri", help="the index is in Milvus: a server (http://host:19530) or a local file (x.db)")
 
 
-def place_of(args: argparse.Namespace) -> Place:
-    """Where the collection and its index are."""
-    return Place(args.name, args.data_dir, args.index_dir, args.uri)
+def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, required=True, help="the model, trained_model.pth")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="its config (default: the one in the checkpoint)")
+    parser.add_argument(
+        "--encoder",
+        metavar="SPEC",
+        help="text encoder of queries (default: that in the collection's extraction.json)",
+    )
+    parser.add_argument("--index", choices=KINDS, help="kind of a new index: flat (default) is exact, ivf and hnsw are not")
+    parser.add_argument("--device", metavar="N", type=int, help="the GPU that embeds (default: the CPU)")
+    _add_location(parser)
 
 
-def opened(args: argparse.Namespace) -> tuple[Embedder, Collection, Place]:
-    """The checkpoint, the collection and the place of its index."""
-    place = place_of(args)
+def _location(args: argparse.Namespace) -> IndexLocation:
+    return IndexLocation(args.name, args.data_dir, args.index_dir, args.uri)
+
+
+def _open_collection(args: argparse.Namespace) -> tuple[Embedder, Collection, IndexLocation]:
+    location = _location(args)
     device = torch.device("cpu") if args.device is None else select_device(args.device)
     embedder = Embedder(args.resume, device, args.config)
-    return embedder, Collection(place.name, place.folder, embedder.config, embedder.experts), place
+    return embedder, Collection(location.name, location.folder, embedder.config, embedder.experts), location
 
 
-def searcher_of(args: argparse.Namespace) -> Searcher:
-    """The searcher that a command line means; its index is built if there is none."""
-    embedder, collection, place = opened(args)
-    if not place.has_index():
-        logger.info("no index of %s yet: it is built", place.name)
-        build(embedder, collection, place, args.index or KINDS[0], missing_only=True)
-    searcher = Searcher(embedder, collection, place.open(), args.encoder)
-    if args.index not in (None, searcher.kind):
-        logger.warning("the index is %s: --index %s counts where one is built", searcher.kind, args.index)
+def _open_searcher(args: argparse.Namespace) -> Searcher:
+    """Return the searcher of a command line, after building its index if there is none."""
+    embedder, collection, location = _open_collection(args)
+    if not location.has_index():
+        logger.info("no index of %s yet: building it", location.name)
+        build_index(embedder, collection, location, args.index or KINDS[0], missing_only=True)
+    searcher = Searcher(embedder, collection, location.open(), args.encoder)
+    kind = searcher.metadata.kind
+    if args.index not in (None, kind):
+        logger.warning("the index is %s: --index %s only applies to a new index", kind, args.index)
     if searcher.lacking:
         number, first = count_text(len(searcher.lacking), "video"), searcher.lacking[0]
-        logger.warning("the index lacks %s of %s, first '%s': misc/search.py add", number, place.name, first)
+        logger.warning("the index lacks %s of %s, first '%s': misc/search.py add", number, location.name, first)
     if searcher.stale:
         number, first = count_text(len(searcher.stale), "video"), searcher.stale[0]
-        logger.warning("%s in the index changed or vanished since, first '%s': misc/search.py add", number, first)
+        logger.warning("%s in the index changed or are gone since, first '%s': misc/search.py add", number, first)
     return searcher
 
 
@@ -91,12 +97,12 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--video",
         metavar="ID",
-        help="ask with a video of the collection, or the path of another: those like it, and captions",
+        help="search by a video of the collection, or by the path of another one: similar videos, and captions",
     )
-    parser.add_argument("-k", metavar="N", type=int, default=10, help="how many are returned (default: %(default)s)")
+    parser.add_argument("-k", metavar="N", type=int, default=10, help="number of results (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--html", metavar="DIR", type=Path, help="write the results as a page, too")
-    add_place(parser)
+    parser.add_argument("--html", metavar="DIR", type=Path, help="also write the results as a page")
+    _add_checkpoint(parser)
 
 
 def _query(args: argparse.Namespace) -> None:
@@ -104,80 +110,164 @@ def _query(args: argparse.Namespace) -> None:
         raise InputError("query: expected some words, or --video ID")
     if args.html is not None and args.html.exists() and not args.html.is_dir():
         raise InputError(f"--html {args.html}: a file, expected a folder to write the page to")
-    searcher = searcher_of(args)
-    if args.video is None:
-        answer, captions = searcher.search(" ".join(args.words), args.k), None
-    else:
-        video = match_name(args.video, searcher)
-        if video not in searcher and Path(args.video).is_file():
-            video = Path(args.video)
-        answer, captions = searcher.similar(video, args.k), searcher.v2t(video, args.k)
-    if args.json:
-        content = dataclasses.asdict(answer)
-        if captions is not None:
-            content["captions"] = [dataclasses.asdict(hit) for hit in captions]
-        print(json.dumps(content, indent=4, allow_nan=False))
-    else:
-        print("\n".join([*answer_lines(answer, searcher.experts), *caption_lines(captions or [])]))
-    if args.html is not None:
-        from misc.searching.page import write_page
-
-        asked = video if args.video is not None and video in searcher else None
-        logger.info("page: %s", write_page(args.html, searcher, answer, captions or [], place_of(args), asked))
-    searcher.close()
+    with contextlib.closing(_open_searcher(args)) as searcher:
+        video, captions = None, []
+        if args.video is None:
+            result = searcher.search(" ".join(args.words), args.k)
+        else:
+            video = match_name(args.video, searcher)
+            if video not in searcher and Path(args.video).is_file():
+                video = Path(args.video)
+            result, captions = searcher.similar(video, args.k), searcher.v2t(video, args.k)
+        if args.json:
+            content = dataclasses.asdict(result)
+            if video is not None:
+                content["captions"] = [dataclasses.asdict(hit) for hit in captions]
+            print(json.dumps(content, indent=4, allow_nan=False))
+        else:
+            print("\n".join([*format_hits(result, searcher.experts), *format_captions(captions)]))
+        if args.html is not None:
+            details = {"name": args.name, "videos": len(searcher.ids), "checkpoint": searcher.checkpoint}
+            query_hit = searcher.get_hit(video) if isinstance(video, str) else None
+            experts, keep_missing = searcher.experts, searcher.metadata.keep_missing
+            page = write_page(args.html, result, captions, experts, keep_missing, query_hit, **details)
+            if (clips := _location(args).folder / "videos").is_dir():
+                link_videos(args.html, clips)
+            logger.info("page: %s", page)
 
 
 def _build(args: argparse.Namespace) -> None:
-    build(*opened(args), args.index or KINDS[0])
+    build_index(*_open_collection(args), args.index or KINDS[0])
 
 
-def _add_videos(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="ID", help="these alone, anew if it has them")
-    add_place(parser)
+def _add_add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", nargs="*", metavar="ID", help="only these videos, replaced if the index has them")
+    _add_checkpoint(parser)
 
 
 def _add(args: argparse.Namespace) -> None:
-    added = extend(*opened(args), list(map(normalize_name, args.words)) or None)
+    added = add_videos(*_open_collection(args), list(map(normalize_name, args.words)) or None)
     logger.info("%s added", count_text(added, "video"))
 
 
-def _remove_videos(parser: argparse.ArgumentParser) -> None:
+def _add_remove(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="ID", help="videos of the index")
-    add_place(parser, checkpoint=False)
+    _add_location(parser)
 
 
 def _remove(args: argparse.Namespace) -> None:
     if not args.words:
         raise InputError("remove: expected the ids of videos")
-    shrink(place_of(args), args.words)
+    remove_videos(_location(args), args.words)
     logger.info("%s removed", count_text(len(set(args.words)), "video"))
 
 
 def _add_info(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_place(parser, checkpoint=False)
+    _add_location(parser)
 
 
 def _info(args: argparse.Namespace) -> None:
-    store = place_of(args).open()
-    about = store.about.model_dump()
-    patterns = {pattern: len(numbers) for pattern, numbers in sorted(store.videos.by_pattern().items())}
-    has = {name: sum(x[i] == "1" for x in store.videos.available.values()) for i, name in enumerate(about["experts"])}
-    about |= {
-        "place": store.place,
-        "videos": len(store.videos),
-        "bytes": store.size(),
-        "patterns": patterns,
-        "available": has,
-    }
-    print(json.dumps(about, indent=4) if args.json else "\n".join(info_lines(about)))
-    store.close()
+    with contextlib.closing(_location(args).open()) as store:
+        metadata, size = store.metadata, store.size()
+        patterns = {pattern: len(numbers) for pattern, numbers in sorted(store.videos.by_pattern().items())}
+        bits = store.videos.available.values()
+        available = {name: sum(x[i] == "1" for x in bits) for i, name in enumerate(metadata.experts)}
+        if args.json:
+            content = {"place": store.source, "videos": len(store.videos), "bytes": size}
+            content |= {"patterns": patterns, "available": available}
+            print(json.dumps(metadata.model_dump() | content, indent=4))
+            return
+        size_part = "" if size is None else f", {size_text(size)}"
+        videos = count_text(len(store.videos), "video")
+        print(f"{store.source}: {metadata.kind} index of {metadata.collection}, {videos}{size_part}")
+        print(f"checkpoint: {metadata.checkpoint} (weights {metadata.sha256[:12]})")
+        print(f"videos with {', '.join(f'{name} {number}' for name, number in available.items())}")
+        print(f"{count_text(len(patterns), 'pattern')} of experts")
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen at (default: %(default)s, only this machine)"
+    )
+    parser.add_argument("--port", metavar="N", type=int, default=8000, help="default: %(default)s; 0: any free one")
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    _add_checkpoint(parser)
+
+
+def _serve(args: argparse.Namespace) -> None:
+    """Serve the search page until Ctrl-C or SIGTERM."""
+    uvicorn = import_or_explain("uvicorn")
+    import_or_explain("starlette")
+    from misc.searching.serving.app import make_app
+    from misc.searching.serving.files import hide_unfinished_responses
+
+    with (
+        contextlib.closing(bind_socket(args.host, args.port)) as listener,
+        contextlib.closing(_open_searcher(args)) as searcher,
+    ):
+        address, port = listener.getsockname()[:2]
+        is_local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
+        if not is_local:
+            logger.warning("warning: listening at %s: whoever reaches this machine can search and see the videos", address)
+        hosts = {*LOCAL_HOSTS, _url_host(args.host), _url_host(address)} if is_local else ["*"]
+        app = make_app(searcher, args.name, _location(args).folder, sorted(hosts))
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        hide_unfinished_responses()
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+        try:
+            listener.listen(128)
+        except OSError as error:  # another process was faster
+            raise InputError(f"--port {port}: {error.strerror}, expected a free port (--port 0: any)") from None
+        url = f"http://{_url_host(args.host if is_local else address)}:{port}/"
+        logger.info("search page of %s: %s (Ctrl-C ends it)", args.name, url)
+        if args.open and not webbrowser.open(url):  # the socket already listens: a fast browser waits for the server
+            logger.warning("no browser can be opened here: open %s yourself", url)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def bind_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address and does not listen yet.
+
+    Raises:
+        InputError: no such address on this machine, or the port is in use.
+    """
+    if not 0 <= port <= 65535:
+        raise InputError(f"--port {port}: expected a number from 0 to 65535")
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError):
+        raise InputError(f"--host {host}: no such address") from None
+    family, kind, protocol, _, address = addresses[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise InputError(f"--host {host} --port {port}: {error.strerror}, expected a free port (--port 0: any)") from None
+    return listener
+
+
+def _url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 COMMANDS = {
     "query": Command("search by words or by a video (the default: `search.py WORD ...`)", _add_query, _query),
-    "build": Command("embed the collection and write its index, in place of one that is there", add_place, _build),
-    "add": Command("add what is new or changed to the index, and drop what is gone", _add_videos, _add),
-    "remove": Command("remove videos from the index", _remove_videos, _remove),
+    "build": Command("embed the collection and write its index, in place of one that is there", _add_checkpoint, _build),
+    "add": Command("add what is new or changed to the index, and drop what is gone", _add_add, _add),
+    "remove": Command("remove videos from the index", _add_remove, _remove),
     "info": Command("say what is in the index", _add_info, _info),
+    "serve": Command("a page in the browser that searches and plays the videos", _add_serve, _serve),
 }

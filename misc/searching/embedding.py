@@ -1,4 +1,4 @@
-"""A checkpoint that embeds videos and texts for search."""
+"""Embed videos and texts with the model of a checkpoint."""
 
 import argparse
 import hashlib
@@ -10,114 +10,153 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint
 from data_loader.dataset import pad
 from data_loader.experts import resolve_experts
-from misc.searching.about import About, Kind
+from data_loader.store import caption_id
 from misc.searching.collection import Batch, Collection
-from model import model
+from misc.searching.metadata import IndexMetadata, Kind
 from model.published import load_weights
-from model.similarity import TextEmbedding, VideoEmbedding
+from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from parse_config import ConfigParser
-from trainer.evaluation import to_device
+from trainer.build import build_model
+from trainer.evaluation import TextStore, to_device
 from utils.errors import InputError
 from utils.progress import bar
 
-VIDEOS, TEXTS = 64, 256  # at a time
+CPU = torch.device("cpu")
+VIDEO_BATCH, TEXT_BATCH = 64, 256
+CAPTION_BYTES = 256 << 20  # of embedded captions in memory; further ones are kept in a temporary file
+CAPTION_BATCH = 4096  # captions scored at a time
 
 
 class Embedder:
-    """A model of a checkpoint, ours or of the 2019 release.
+    """The model of a checkpoint, of this program or of the 2019 release.
 
     Args:
-        checkpoint: its path.
-        device: where it is to compute; what it returns is on the CPU.
-        config: a file with another config than the one in the checkpoint.
+        checkpoint: path of the checkpoint.
+        device: device of the model; embeddings are returned on the CPU.
+        config: path of a config that replaces the one in the checkpoint.
 
     Attributes:
-        config: in the checkpoint.
-        experts: the experts it knows.
-        sha256: of its weights, and of what in its config says how they are used.
+        config: config of the model.
+        experts: experts of the model.
+        sha256: digest of the weights and of the parts of the config that say how they are used.
+        text_feat, text_dim: name and dimension of the word vectors.
 
     Raises:
         InputError: no checkpoint, a damaged one, or one with the score of 2019.
     """
 
-    def __init__(self, checkpoint: Path, device: torch.device, config: Path | None = None):
+    def __init__(self, checkpoint: Path, device: torch.device = CPU, config: Path | None = None):
         self.checkpoint, self.device = checkpoint, device
         state = load_checkpoint(checkpoint)
         arguments = argparse.Namespace(config=config, resume=checkpoint, set=[])
         self.config = ConfigParser.from_arguments(arguments, state, writes=False)
-        if self.config["arch"]["args"]["similarity"] != "pairwise":
+        if (similarity := self.config["arch"]["args"].get("similarity", "pairwise")) != "pairwise":
             raise InputError(
-                f"{checkpoint}: arch.args.similarity is '{self.config['arch']['args']['similarity']}', expected 'pairwise': "
+                f"{checkpoint}: arch.args.similarity is '{similarity}', expected 'pairwise': "
                 "the other score depends on which video a text belongs to"
             )
         args = self.config["data_loader"]["args"]
         self.experts = resolve_experts(self.config["experts"], args["feat_aggregation"])
+        self.text_feat, self.text_dim = self.config["experts"]["text_feat"], self.config["experts"]["text_dim"]
+        self._max_text_words = args["max_text_words"]
         self.sha256 = _digest(state, self.config)
-        self.model = self.config.init("arch", model, **model_arguments(self.config))
+        self.model = build_model(self.config)
         load_weights(self.model, state, checkpoint)
         self.model = self.model.eval().to(device)
-        self._most_words = args["max_text_words"]
 
-    @property
-    def text_dim(self) -> int:
-        """The dimension of a word."""
-        return self.config["experts"]["text_dim"]
-
-    @property
-    def text_feat(self) -> str:
-        """Which word vectors."""
-        return self.config["experts"]["text_feat"]
-
-    def about(self, collection: str, kind: Kind) -> About:
-        """What an index of its videos is to remember."""
-        nothing = self.texts([np.zeros((1, self.text_dim), np.float32)])  # texts have the dimensions of videos
-        return About(
+    def index_metadata(self, collection: str, kind: Kind) -> IndexMetadata:
+        """Return the metadata of an index of a collection's videos."""
+        text = self.embed_texts([np.zeros((1, self.text_dim), np.float32)])  # it has the dimensions of a video
+        return IndexMetadata(
             collection=collection,
             checkpoint=str(self.checkpoint),
             sha256=self.sha256,
             experts=list(self.experts),
-            dims=[x.shape[1] for x in nothing.experts],
+            dims=[x.shape[1] for x in text.experts],
             keep_missing=self.model.keep_missing_modalities,
             l2renorm=self.model.l2renorm,
             kind=kind,
         )
 
     @torch.inference_mode()
-    def texts(self, texts: Sequence[np.ndarray]) -> TextEmbedding:
-        """Embed T texts, (tokens, text_dim) each, cut and padded as captions are in training."""
-        parts = []
-        for start in range(0, len(texts), TEXTS):
-            cut = [x[: self._most_words] for x in texts[start : start + TEXTS]]
-            words, mask = pad(cut, self.text_dim, None if self.model.mask_padding else self._most_words)
-            parts.append(self.model.embed_text(words[None].to(self.device), mask[None].to(self.device)))
-        experts = [torch.cat(x).float().cpu() for x in zip(*(part.experts for part in parts), strict=True)]
-        return TextEmbedding(experts, torch.cat([part.weights for part in parts]).float().cpu())
+    def embed_texts(self, texts: Sequence[np.ndarray]) -> TextEmbedding:
+        """Embed T texts, each (tokens, text_dim), cut and padded as captions are in training."""
+        batches = []
+        for start in range(0, len(texts), TEXT_BATCH):
+            cut = [x[: self._max_text_words] for x in texts[start : start + TEXT_BATCH]]
+            words, mask = pad(cut, self.text_dim, None if self.model.mask_padding else self._max_text_words)
+            batches.append(self.model.embed_text(words[None].to(self.device), mask[None].to(self.device)))
+        experts = [torch.cat(x).float().cpu() for x in zip(*(batch.experts for batch in batches), strict=True)]
+        return TextEmbedding(experts, torch.cat([batch.weights for batch in batches]).float().cpu())
 
     @torch.inference_mode()
-    def videos(self, batch: Batch) -> VideoEmbedding:
+    def embed_videos(self, batch: Batch) -> VideoEmbedding:
         """Embed B videos.
 
         Raises:
-            InputError: NaN in an expert that is present.
+            InputError: NaN in an available expert.
         """
         video = self.model.embed_video(**to_device(batch.inputs, self.device))
         self.model.raise_if_nan()
         return VideoEmbedding([x.float().cpu() for x in video.experts], video.available.float().cpu())
 
-    def collection(self, collection: Collection, videos: Sequence[str]) -> Iterator[tuple[Batch, VideoEmbedding]]:
-        """Embed videos of a collection, batch by batch, with a bar on a terminal."""
-        with bar(description="embedding", file=sys.stderr, total=len(videos), unit="video") as shown:
-            for batch in collection.batches(videos, VIDEOS):
-                yield batch, self.videos(batch)
-                shown.update(len(batch.ids))
+    def embed_collection(self, collection: Collection, videos: Sequence[str]) -> Iterator[tuple[Batch, VideoEmbedding]]:
+        """Embed videos of a collection, batch by batch, with a progress bar on a terminal."""
+        with bar(description="embedding", file=sys.stderr, total=len(videos), unit="video") as progress:
+            for batch in collection.load_videos(videos, VIDEO_BATCH):
+                yield batch, self.embed_videos(batch)
+                progress.update(len(batch.ids))
+
+
+class EmbeddedCaptions:
+    """All captions of a collection, embedded.
+
+    Raises:
+        InputError: damaged captions, or no space for a temporary file.
+    """
+
+    def __init__(self, embedder: Embedder, collection: Collection):
+        self._l2renorm = embedder.model.l2renorm
+        self._subsets = collection.load_captions()
+        self._captions = [  # subset, row of the video in it, number of the caption
+            (subset, row, k)
+            for subset, (ids, captions) in enumerate(self._subsets)
+            for row in range(len(ids))
+            for k in range(captions.count(row))
+        ]
+        self._texts = TextStore(CAPTION_BYTES)
+        with bar(description="captions", file=sys.stderr, total=len(self._captions)) as progress:
+            for start in range(0, len(self._captions), TEXT_BATCH):
+                chosen = self._captions[start : start + TEXT_BATCH]
+                vectors = [self._subsets[subset][1].vectors(row, k) for subset, row, k in chosen]
+                self._texts.append(embedder.embed_texts(vectors))
+                progress.update(len(chosen))
+
+    def search(self, video: VideoEmbedding, k: int) -> list[tuple[str, str, str, float, np.ndarray]]:
+        """Return video id, caption id, text, score and weights (M',) of the k captions that score highest with one video.
+
+        Captions with equal scores are in the order of the files.
+        """
+        if not self._captions:
+            return []
+        batches = range(0, len(self._captions), CAPTION_BATCH)
+        texts = (self._texts.read(start, min(start + CAPTION_BATCH, len(self._captions)), CPU) for start in batches)
+        scores = torch.cat([pairwise_similarity(text, video, self._l2renorm)[:, 0] for text in texts])
+        best = []
+        for i in scores.argsort(descending=True, stable=True)[:k].tolist():
+            subset, row, number = self._captions[i]
+            ids, captions = self._subsets[subset]
+            name = caption_id(ids[row], captions.number(row, number))
+            weights = self._texts.weights[i].numpy()
+            best.append((ids[row], name, captions.text(row, number), float(scores[i]), weights))
+        return best
 
 
 def _digest(state: dict, config: ConfigParser) -> str:
-    """The SHA-256 of the weights in a checkpoint, and of what in its config says how they are used."""
+    """Return the SHA-256 of a checkpoint's weights and of the parts of its config that say how they are used."""
     args = config["data_loader"]["args"]
     used = {key: args[key] for key in ("max_text_words", "max_expert_tokens", "feat_aggregation")}
     digest = hashlib.sha256(json.dumps([config["arch"], config["experts"], used], sort_keys=True).encode())

@@ -1,4 +1,4 @@
-"""Searching a collection: by words, by one of its videos, and for the captions that fit a video."""
+"""Search a collection by words, by a video, or for the captions that fit a video."""
 
 from functools import cached_property
 from pathlib import Path
@@ -8,76 +8,60 @@ import numpy as np
 import torch
 
 from misc.extractors import text as text_encoders
-from misc.searching.answers import Answer, CaptionHit, Hit
-from misc.searching.captions import CaptionSearch
 from misc.searching.collection import Collection
-from misc.searching.embedding import Embedder
+from misc.searching.embedding import CPU, EmbeddedCaptions, Embedder
 from misc.searching.patterns import as_query
-from misc.searching.place import Place
-from misc.searching.store import Store, find
+from misc.searching.result import CaptionHit, Hit, SearchResult
+from misc.searching.vector_store import IndexLocation, VectorStore
 from model.similarity import TextEmbedding, VideoEmbedding
 from utils.errors import InputError
 
-MOST_K = 10_000
-CPU = torch.device("cpu")
+MAX_K = 10_000
+MAX_CAPTIONS = 3  # per hit
 
 
 class Searcher:
-    """An index with the checkpoint that it was built with and the collection that it was built of. Not for several threads.
+    """An index, the checkpoint that it was built with, and its collection. It is not thread-safe.
 
     Args:
         embedder: the checkpoint.
         collection: the videos.
         store: the index.
-        encoder: of queries (None: the one that the collection names).
-        most_captions: how many captions of a video a hit shows.
+        encoder: text encoder of queries (None: that of the collection's captions).
 
     Raises:
-        InputError: the index is of another checkpoint.
+        InputError: the index was built with another checkpoint.
     """
 
-    def __init__(
-        self,
-        embedder: Embedder,
-        collection: Collection,
-        store: Store,
-        encoder: str | None = None,
-        most_captions: int = 3,
-    ):
-        store.about.refuse_other(embedder.sha256, embedder.checkpoint, store.place)
+    def __init__(self, embedder: Embedder, collection: Collection, store: VectorStore, encoder: str | None = None):
+        store.metadata.check_checkpoint(embedder.sha256, embedder.checkpoint, store.source)
         self._embedder, self._collection, self._store = embedder, collection, store
+        self.metadata = store.metadata
         self._encoder_spec = encoder
-        self._most_captions = most_captions
-        self._file: tuple[Path | None, dict[str, np.ndarray]] = (None, {})  # the last one that was asked with
+        self._file: tuple[Path | None, VideoEmbedding | None] = (None, None)  # the last query by file
 
     @classmethod
     def open(
         cls,
-        place: Place,
+        location: IndexLocation,
         checkpoint: Path,
         device: torch.device = CPU,
         encoder: str | None = None,
-        most_captions: int = 3,
         config: Path | None = None,
     ) -> Self:
-        """The searcher of a place, whose index is there.
+        """Return a searcher of an existing index.
 
         Raises:
-            InputError: it is not, or of another checkpoint, or something of this is damaged.
+            InputError: no index, one of another checkpoint, or damaged files.
         """
         embedder = Embedder(checkpoint, device, config)
-        collection = Collection(place.name, place.folder, embedder.config, embedder.experts)
-        return cls(embedder, collection, place.open(), encoder, most_captions)
+        collection = Collection(location.name, location.folder, embedder.config, embedder.experts)
+        return cls(embedder, collection, location.open(), encoder)
 
     @property
     def experts(self) -> list[str]:
-        """The experts of the model."""
-        return self._store.about.experts
-
-    @property
-    def kind(self) -> str:
-        """The kind of the index."""
-        return self._store.about.kind
+        """The names of the model's experts."""
+        return self.metadata.experts
 
     @property
     def checkpoint(self) -> Path:
@@ -85,13 +69,8 @@ class Searcher:
         return self._embedder.checkpoint
 
     @property
-    def keep_missing(self) -> bool:
-        """Whether experts count that a video lacks."""
-        return self._store.about.keep_missing
-
-    @property
     def ids(self) -> list[str]:
-        """The videos in the index."""
+        """The ids of the indexed videos."""
         return self._store.videos.ids
 
     def __contains__(self, video: str) -> bool:
@@ -104,87 +83,86 @@ class Searcher:
 
     @cached_property
     def stale(self) -> list[str]:
-        """The videos of the index that have changed since, or are no more in the collection."""
+        """The indexed videos that have changed or are no longer in the collection."""
         gone = [video for video in self._store.videos.ids if video not in self._collection]
-        return [*self._collection.changed(self._store.videos), *gone]
+        return [*self._collection.find_changed(self._store.videos), *gone]
 
-    def search(self, text: str, k: int = 10) -> Answer:
-        """The videos that words describe best.
+    def search(self, text: str, k: int = 10) -> SearchResult:
+        """Return the k videos that words describe best.
 
         Raises:
-            InputError: no words, none that the encoder knows, or an encoder of other word vectors than the checkpoint's.
+            InputError: no words, no word that the encoder knows, or an encoder that does not fit the checkpoint.
         """
-        _check_number(k)
+        _check_k(k)
         query = self._embed_query(text)
-        weights = None if self._store.about.is_concat else query.weights[0].numpy()
-        found = find(self._store, query, k)[0]
-        return Answer(text, self._named(weights), [self._hit(*pair, rank, weights) for rank, pair in enumerate(found, 1)])
+        weights = None if self.metadata.is_concat else query.weights[0].numpy()
+        (best,) = self._store.search(query, k)
+        hits = [self._make_hit(*pair, rank, weights) for rank, pair in enumerate(best, 1)]
+        return SearchResult(text, self._by_expert(weights), hits)
 
-    def similar(self, video: str | Path, k: int = 10) -> Answer:
-        """The videos that are most like one of the collection (by its id) or a file (by its path): by the mean, over the
-        experts that both have, of the inner products of their embeddings (with `l2renorm` by the cosine of all of them).
-        Those without a common one come at 0.
+    def similar(self, video: str | Path, k: int = 10) -> SearchResult:
+        """Return the k videos that are most similar to one of the collection (by its id) or to a file (by its path).
+
+        The similarity is the mean, over the experts that both videos have, of the inner products of their embeddings; with
+        `l2renorm`, the cosine of their concatenated embeddings. It is 0 without a common expert.
 
         Raises:
-            InputError: there is no such video, or the file is none.
+            InputError: no such video, or a file that is not a video.
         """
-        _check_number(k)
-        found = find(self._store, as_query(self._embedded(video)), k + 1)[0]
-        others = [pair for pair in found if pair[0] != video][:k]
-        return Answer(str(video), None, [self._hit(*pair, rank, None) for rank, pair in enumerate(others, 1)])
+        _check_k(k)
+        (best,) = self._store.search(as_query(self._embed_video(video)), k + 1)
+        others = [pair for pair in best if pair[0] != video][:k]
+        return SearchResult(str(video), None, [self._make_hit(*pair, rank) for rank, pair in enumerate(others, 1)])
 
     def v2t(self, video: str | Path, k: int = 10) -> list[CaptionHit]:
-        """The captions of the collection that describe one of its videos, or a file, best; all are embedded the first time.
+        """Return the k captions of the collection that describe one of its videos, or a file, best.
+
+        The first call embeds all captions.
 
         Raises:
-            InputError: there is no such video, or the file is none.
+            InputError: no such video, or a file that is not a video.
         """
-        _check_number(k)
-        embedded = self._embedded(video)
+        _check_k(k)
+        embedding = self._embed_video(video)
         hits = []
-        for rank, (owner, name, caption, similarity, weights) in enumerate(self._captions.best(embedded, k), 1):
-            applied = None if self._store.about.is_concat else self._named(_applied(weights, embedded.available[0].numpy()))
-            hits.append(CaptionHit(rank, owner, name, caption, similarity, applied))
+        for rank, (owner, name, caption, similarity, weights) in enumerate(self._captions.search(embedding, k), 1):
+            applied = None if self.metadata.is_concat else _apply_weights(weights, embedding.available[0].numpy())
+            hits.append(CaptionHit(rank, owner, name, caption, similarity, self._by_expert(applied)))
         return hits
 
-    def hit_of(self, video_id: str) -> Hit:
-        """What is known of a video of the index."""
-        return self._hit(video_id, None, 0, None)
+    def get_hit(self, video: str) -> Hit:
+        """Return what is known of an indexed video, without rank and similarity."""
+        return self._make_hit(video, None, 0)
 
-    def captions_of(self, video_id: str) -> list[str]:
-        """The captions of a video, as text; none where they are not known."""
-        return self._collection.captions_of(video_id)
+    def get_captions(self, video: str) -> list[str]:
+        """Return the captions of a video as text; an empty list if they are unknown."""
+        return self._collection.get_captions(video)
 
-    def words_of(self, video_id: str) -> dict[str, list[str]]:
-        """The words that experts recognised in a video: expert -> words."""
-        return self._collection.words_of(video_id)
-
-    def clip_of(self, video_id: str) -> str | None:
-        """The address of a video's file, relative to the folder of the collection, percent-quoted."""
-        return self._collection.clip_of(video_id)
+    def get_clip(self, video: str) -> str | None:
+        """Return the URL of a video's file, relative to the folder of the collection (None: no file)."""
+        return self._collection.get_clip(video)
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Release files and connections."""
         self._store.close()
 
     @cached_property
-    def _captions(self) -> CaptionSearch:
-        return CaptionSearch(self._embedder, self._collection)
+    def _captions(self) -> EmbeddedCaptions:
+        return EmbeddedCaptions(self._embedder, self._collection)
 
     @cached_property
     def _encoder(self) -> text_encoders.TextEncoder:
-        spec = self._encoder_spec or self._collection.encoder_spec()
+        spec = self._encoder_spec or self._collection.read_encoder_spec()
         if spec is None:
             raise InputError(
                 f"{self._collection.folder}: no extraction.json that names the text encoder, expected --encoder SPEC, "
                 f"one with the checkpoint's word vectors '{self._embedder.text_feat}'"
             )
         encoder = text_encoders.text_encoder(spec, str(self._embedder.device))
-        found, expected = (encoder.feat, encoder.dim), (self._embedder.text_feat, self._embedder.text_dim)
-        if found != expected:
+        if (encoder.feat, encoder.dim) != (self._embedder.text_feat, self._embedder.text_dim):
             raise InputError(
-                f"text encoder '{spec}': word vectors '{found[0]}' of dimension {found[1]}, expected '{expected[0]}' of "
-                f"{expected[1]} as in {self._embedder.checkpoint}"
+                f"text encoder '{spec}': word vectors '{encoder.feat}' of dimension {encoder.dim}, expected "
+                f"'{self._embedder.text_feat}' of {self._embedder.text_dim} as in {self._embedder.checkpoint}"
             )
         return encoder
 
@@ -194,46 +172,43 @@ class Searcher:
         (vectors,) = self._encoder([text])
         if not len(vectors):
             raise InputError(f"query: {text!r} has no word that the text encoder knows")
-        return self._embedder.texts([vectors])
+        return self._embedder.embed_texts([vectors])
 
-    def _embedded(self, video: str | Path) -> VideoEmbedding:
-        """A video of the collection, or a file."""
+    def _embed_video(self, video: str | Path) -> VideoEmbedding:
         if isinstance(video, str):
-            self._collection.check([video])
-            (batch,) = self._collection.batches([video], 1)
-        else:
-            if video != self._file[0]:
-                from misc.searching.outside import experts_of_file  # and the extractors, which take a while
+            self._collection.check_ids([video])
+            (batch,) = self._collection.load_videos([video], 1)
+            return self._embedder.embed_videos(batch)
+        if video != self._file[0]:
+            batch = self._collection.load_file(video, str(self._embedder.device))
+            self._file = video, self._embedder.embed_videos(batch)
+        return self._file[1]
 
-                self._file = video, experts_of_file(video, self._collection, str(self._embedder.device))
-            batch = self._collection.batch_of_features(str(video), self._file[1])
-        return self._embedder.videos(batch)
-
-    def _hit(self, video: str, similarity: float | None, rank: int, weights: np.ndarray | None) -> Hit:
-        available = self._store.videos.available.get(video, "0" * len(self.experts))
-        has = np.array([bit == "1" for bit in available])
-        counts = np.ones_like(has) if self._store.about.keep_missing else has
+    def _make_hit(self, video: str, similarity: float | None, rank: int, weights: np.ndarray | None = None) -> Hit:
+        bits = self._store.videos.available.get(video, "0" * len(self.experts))
+        available = np.array([bit == "1" for bit in bits])
+        counted = np.ones_like(available) if self.metadata.keep_missing else available
         return Hit(
             rank,
             video,
             similarity,
-            None if weights is None else self._named(_applied(weights, counts)),
-            [name for name, there in zip(self.experts, has, strict=True) if there],
-            [caption for caption in self.captions_of(video) if caption][: self._most_captions],
-            self.words_of(video),
-            self.clip_of(video),
+            None if weights is None else self._by_expert(_apply_weights(weights, counted)),
+            [name for name, is_available in zip(self.experts, available, strict=True) if is_available],
+            [caption for caption in self.get_captions(video) if caption][:MAX_CAPTIONS],
+            self._collection.get_words(video),
+            self.get_clip(video),
         )
 
-    def _named(self, weights: np.ndarray | None) -> dict[str, float] | None:
+    def _by_expert(self, weights: np.ndarray | None) -> dict[str, float] | None:
         return None if weights is None else dict(zip(self.experts, map(float, weights), strict=True))
 
 
-def _applied(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The weights of experts as they apply to a video that has some of them: w_i a_i / sum w a."""
-    applied = weights * counts
+def _apply_weights(weights: np.ndarray, available: np.ndarray) -> np.ndarray:
+    """Return the weights of a query's experts as they apply to a video: w_i a_i / sum w a."""
+    applied = weights * available
     return applied / (applied.sum() or 1)
 
 
-def _check_number(k: int) -> None:
-    if not 1 <= k <= MOST_K:
-        raise InputError(f"k: {k}, expected a number from 1 to {MOST_K}")
+def _check_k(k: int) -> None:
+    if not 1 <= k <= MAX_K:
+        raise InputError(f"k: {k}, expected a number from 1 to {MAX_K}")

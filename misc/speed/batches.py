@@ -1,12 +1,11 @@
 """A batch of MSR-VTT: plain loops over words and frames, ours, and a copy of the finished batch, in turns.
 
-Of 64 videos of the archive of `store`, once with one caption each, as in training, and once with all, as in evaluation. The
-items are read beforehand; how long that takes is told beside.
+It has 64 videos of the archive of `store`, once with one caption per video, as in training, and once with all, as in
+evaluation. The items are read beforehand; the time to read them is a row of its own.
 """
 
 import os
-import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +13,20 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from data_loader import data_loaders
 from data_loader.experts import Expert
-from misc.speed.step import Clock, measure
+from misc.speed.process import ROOT
 from misc.speed.store import CONFIG, make_archive
+from misc.speed.timing import CPU, compare, print_comparison
 from parse_config import ConfigParser
-from trainer.build import loader_arguments
+from trainer.build import build_loaders
 from utils.errors import InputError
-from utils.files import write_json
 from utils.progress import size_text
 
-ROOT = Path(__file__).resolve().parents[2]
 VIDEOS, REPETITIONS = 64, 15
-CPU = torch.device("cpu")
 
 
 def plain_collate(items: Sequence[Mapping], experts: Mapping[str, Expert], num_captions: int) -> dict:
-    """The batch of `items`, word by word and frame by frame; arguments as of `data_loader.dataset.Collate`."""
+    """Return the batch of `items`, word by word and frame by frame; arguments as of `data_loader.dataset.Collate`."""
     captions = [words for item in items for words in item["captions"]]
     shape = (len(items), num_captions, max(map(len, captions)))
     text, word_mask = np.zeros((*shape, captions[0].shape[1]), dtype=np.float32), np.zeros(shape, dtype=bool)
@@ -57,7 +53,7 @@ def plain_collate(items: Sequence[Mapping], experts: Mapping[str, Expert], num_c
 
 
 def _plain_frames(values: Sequence[np.ndarray | None], dim: int) -> tuple[Tensor, Tensor]:
-    """Frames (B, T, dim), NaN where all are missing, and (B, T), true where there is one."""
+    """Return frames (B, T, dim), NaN where all are missing, and their mask (B, T)."""
     longest = max(1, *(0 if x is None else len(x) for x in values))
     frames, mask = np.zeros((len(values), longest, dim), dtype=np.float32), np.zeros((len(values), longest), dtype=bool)
     for b, x in enumerate(values):
@@ -70,61 +66,56 @@ def _plain_frames(values: Sequence[np.ndarray | None], dim: int) -> tuple[Tensor
     return torch.from_numpy(frames), torch.from_numpy(mask)
 
 
-def compare(loader: torch.utils.data.DataLoader, keys: Sequence, repetitions: int) -> dict:
-    """Seconds of every way to the batch of the videos `keys`, and its size in bytes.
+def measure(loader: torch.utils.data.DataLoader, keys: Sequence, repetitions: int) -> dict:
+    """Compare the ways to the batch of the items `keys`, and return their times and the size of the batch.
 
     Raises:
-        InputError: they differ.
+        InputError: the batches differ.
     """
     dataset, collate = loader.dataset, loader.collate_fn.collate
     items = [dataset[key] for key in keys]
     batch = collate(items)
     ours, plain = tree_leaves(batch), tree_leaves(plain_collate(items, dataset.experts, collate.num_captions))
-    if len(ours) != len(plain) or not all(map(_same, ours, plain)):
+    if len(ours) != len(plain) or not all(map(_is_equal, ours, plain)):
         raise InputError("another batch than that of the plain loops")
     tensors = [x for x in ours if isinstance(x, Tensor)]
-    sides: dict[str, Callable[[], None]] = {
+    candidates = {
         "reading": lambda: [dataset[key] for key in keys],
         "plain loops": lambda: plain_collate(items, dataset.experts, collate.num_captions),
         "ours": lambda: collate(items),
         "copy": lambda: [x.numpy().copy() for x in tensors],
     }
-    seconds = measure(sides, Clock(CPU), repetitions)
     return {
         "videos": len(items),
         "captions": sum(len(item["captions"]) for item in items),
         "words": batch["text"].shape[2],
         "bytes": sum(x.nbytes for x in tensors),
-        "seconds": seconds,
-        "median": {name: statistics.median(values) for name, values in seconds.items()},
-        "plain loops / ours": statistics.median(a / b for a, b in zip(seconds["plain loops"], seconds["ours"], strict=True)),
+        **compare(candidates, repetitions),
     }
 
 
-def _same(one: object, other: object) -> bool:
-    """Whether two leaves of a batch are equal, NaN and all."""
-    if isinstance(one, Tensor):
-        return isinstance(other, Tensor) and one.dtype == other.dtype and np.array_equal(one, other, equal_nan=True)
-    return one == other
+def _is_equal(first: object, second: object) -> bool:
+    """Return whether two leaves of a batch are equal; NaN equals NaN."""
+    if isinstance(first, Tensor):
+        is_same_type = isinstance(second, Tensor) and first.dtype == second.dtype
+        return is_same_type and np.array_equal(first, second, equal_nan=True)
+    return first == second
 
 
-def run(folder: Path, num_videos: int, path: Path | None, repetitions: int = REPETITIONS) -> None:
-    """Generate what is not there, measure, print, and write the figures to `path` if there is one."""
+def run(folder: Path, num_videos: int, repetitions: int = REPETITIONS) -> dict:
+    """Generate the archive if necessary, measure, print, and return the figures."""
     data_dir = make_archive(folder, num_videos).resolve()
     settings = [f"data_loader.args.data_dir={data_dir}", "data_loader.args.num_workers=0"]
     config = ConfigParser.from_file(ROOT / CONFIG, settings, training=True)
-    loaders = config.init("data_loader", data_loaders, **loader_arguments(config, CPU))
-    keys = next(iter(loaders.sampler))
-    found = {
-        "training": compare(loaders.train, keys, repetitions),
-        "evaluation": compare(loaders.evaluation, range(min(VIDEOS, len(loaders.evaluation.dataset))), repetitions),
+    loaders = build_loaders(config, CPU)
+    evaluated = range(min(VIDEOS, len(loaders.evaluation.dataset)))
+    figures = {
+        "training": measure(loaders.train, next(iter(loaders.sampler)), repetitions),
+        "evaluation": measure(loaders.evaluation, evaluated, repetitions),
     }
     print(f"a batch, {os.cpu_count()} cores; median of {repetitions} repetitions, taking turns:")
-    for name, measured in found.items():
-        about = f"{measured['videos']} videos, {measured['captions']:,} captions of {measured['words']} words at most"
-        print(f"{name}: {about}, {size_text(measured['bytes'])}")
-        for side, value in measured["median"].items():
-            print(f"  {side:20} {1000 * value:8.2f} ms")
-        print(f"  {'plain loops / ours':20} {measured['plain loops / ours']:8.2f}")
-    if path is not None:
-        write_json(path, found)
+    for name, measured in figures.items():
+        size = f"{measured['videos']} videos, {measured['captions']:,} captions of {measured['words']} words at most"
+        print(f"{name}: {size}, {size_text(measured['bytes'])}")
+        print_comparison(measured)
+    return figures

@@ -1,28 +1,24 @@
-"""The ranks of MSR-VTT's test, both directions: a plain loop over the queries, ours, and a copy of the matrix, in turns.
+"""Ranks of MSR-VTT's test set in both directions: a plain loop over the queries, ours, and a copy of the matrix, in turns.
 
 The similarities are random, some of them tied, and some captions are missing.
 """
 
 import os
-import statistics
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from misc.speed.timing import compare, print_comparison
 from model.metric import t2v_ranks, v2t_ranks
 from utils.errors import InputError
-from utils.files import write_json
-from utils.progress import bar, size_text
+from utils.progress import size_text
 from utils.temporary import temporary_array
 
 VIDEOS, CAPTIONS, REPETITIONS = 2990, 20, 7
 
 
 def plain_t2v(sims: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """The rank of each caption that exists, one after the other."""
+    """Return the rank of each caption that exists, one caption after the other."""
     ranks = []
     for row in np.flatnonzero(masks):
         candidates, match = sims[row], sims[row, row // masks.shape[1]]
@@ -33,18 +29,18 @@ def plain_t2v(sims: np.ndarray, masks: np.ndarray) -> np.ndarray:
 def plain_v2t(sims: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """Return the rank of each video's best caption, one video after the other."""
     exist = masks.flatten()
-    owners = np.flatnonzero(masks) // masks.shape[1]
+    text_to_video = np.flatnonzero(masks) // masks.shape[1]
     ranks = []
     for video in range(sims.shape[1]):
-        candidates, own = sims[exist, video], owners == video
+        candidates, own = sims[exist, video], text_to_video == video
         best = candidates[own].max()
-        tied_own, tied_others = (np.count_nonzero(candidates[chosen] == best) for chosen in (own, ~own))
+        tied_own, tied_others = (np.count_nonzero(candidates[mask] == best) for mask in (own, ~own))
         ranks.append(np.count_nonzero(candidates > best) + tied_others / (tied_own + 1))
     return np.array(ranks)
 
 
 def random_similarities(num_videos: int, num_captions: int) -> tuple[np.ndarray, np.ndarray]:
-    """Similarities (V*K, V), with ties in both directions, and masks (V, K) that lack a few captions."""
+    """Return similarities (V*K, V), with ties in both directions, and masks (V, K) that lack a few captions."""
     rng = np.random.default_rng(0)
     sims = rng.standard_normal((num_videos * num_captions, num_videos), dtype=np.float32)
     sims[1::10] = sims[:-1:10]
@@ -54,59 +50,37 @@ def random_similarities(num_videos: int, num_captions: int) -> tuple[np.ndarray,
     return sims, masks
 
 
-def measure(sims: np.ndarray, masks: np.ndarray, repetitions: int) -> dict[str, list[float]]:
-    """Seconds of each repetition of everything; the results are compared.
+def measure(sims: np.ndarray, masks: np.ndarray, repetitions: int) -> dict:
+    """Compare the implementations in their ranks, and then in their times.
 
     Raises:
-        InputError: they differ.
+        InputError: the ranks differ.
     """
     stored = temporary_array(sims.shape)
     stored[:] = sims
     source, target = torch.from_numpy(sims), torch.empty(sims.shape)
-
-    def copy() -> None:
-        target.copy_(source)
-
-    def both(t2v: Callable, v2t: Callable, matrix: np.ndarray) -> Callable[[], dict[str, np.ndarray]]:
-        return lambda: {"t2v": t2v(matrix, masks), "v2t": v2t(matrix, masks)}
-
-    sides = {
-        "plain loops": both(plain_t2v, plain_v2t, sims),
-        "ours": both(t2v_ranks, v2t_ranks, sims),
-        "ours, from a file": both(t2v_ranks, v2t_ranks, stored),
-        "copy of the matrix": copy,
+    candidates = {
+        "plain loops": lambda: (plain_t2v(sims, masks), plain_v2t(sims, masks)),
+        "ours": lambda: (t2v_ranks(sims, masks), v2t_ranks(sims, masks)),
+        "ours, from a file": lambda: (t2v_ranks(stored, masks), v2t_ranks(stored, masks)),
+        "copy of the matrix": lambda: target.copy_(source),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    expected = None
-    for name in _turns(list(sides), repetitions):
-        started = time.perf_counter()
-        found = sides[name]()
-        seconds[name].append(time.perf_counter() - started)
-        expected = expected or found
-        if found is not None and any((found[task] != expected[task]).any() for task in expected):
+    expected = candidates["plain loops"]()
+    for name in ("ours", "ours, from a file"):
+        if not all(map(np.array_equal, candidates[name](), expected)):
             raise InputError(f"{name}: other ranks than those of the plain loops")
-    return seconds
+    return compare(candidates, repetitions)
 
 
-def _turns(names: list[str], repetitions: int) -> Iterator[str]:
-    for _ in bar(range(repetitions), "repetitions"):
-        yield from names
-
-
-def run(path: Path | None, num_videos: int = VIDEOS, repetitions: int = REPETITIONS) -> None:
-    """Measure, print, and write everything to `path` if there is one."""
+def run(num_videos: int = VIDEOS, repetitions: int = REPETITIONS) -> dict:
+    """Measure, print, and return the figures."""
     sims, masks = random_similarities(num_videos, CAPTIONS)
-    seconds = measure(sims, masks, repetitions)
-    median = {name: statistics.median(values) for name, values in seconds.items()}
-    speedup = statistics.median(a / b for a, b in zip(seconds["plain loops"], seconds["ours"], strict=True))
+    figures = measure(sims, masks, repetitions)
     print(
         f"ranks of {sims.shape[0]:,} captions ({int(masks.sum()):,} exist) and {num_videos:,} videos, t2v and v2t, "
         f"{size_text(sims.nbytes)}; {os.cpu_count()} cores, {torch.get_num_threads()} threads"
     )
     print(f"median of {repetitions} repetitions, taking turns:")
-    for name, value in median.items():
-        print(f"  {name:20} {1000 * value:8.1f} ms")
-    print(f"  {'plain loops / ours':20} {speedup:8.1f}")
-    if path is not None:
-        about = {"captions": sims.shape[0], "videos": num_videos, "bytes": sims.nbytes, "threads": torch.get_num_threads()}
-        write_json(path, {**about, "seconds": seconds, "median": median, "plain loops / ours": speedup})
+    print_comparison(figures)
+    size = {"captions": sims.shape[0], "videos": num_videos, "bytes": sims.nbytes, "threads": torch.get_num_threads()}
+    return size | figures

@@ -1,26 +1,20 @@
 """Cost of growth: time and memory against the size of a batch, the number of experts, of captions and of videos.
 
-The model is CE with MSR-VTT's text and experts of 1,024 dims, inputs are random. Each point is a process of its own. The
-exponent is the slope of a line through the logarithms: 1 where twice as much takes twice the time, 2 where it takes four
-times. Memory is the most that the process had, torch and the model included.
+The model is CE with MSR-VTT's text and experts of 1,024 dims, inputs are random. Each point is measured in a process of its
+own. The exponent is the slope of a line through the logarithms: 1 for linear growth, 2 for quadratic growth. Memory is the
+peak of the process, torch and the model included.
 """
 
-import json
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from misc.speed.metrics import random_similarities
-from misc.speed.parts import explain_if_asked
+from misc.speed.process import call_in_process, peak_memory
 from misc.speed.step import random_batch
 from model.loss import MaxMarginRankingLoss
 from model.metric import t2v_ranks, v2t_ranks
@@ -29,18 +23,15 @@ from trainer.evaluation import evaluate
 from trainer.loop_helpers import LossSum
 from trainer.optim import build_optimizer
 from trainer.trainer import train_one_epoch
-from utils.errors import InputError
-from utils.files import write_json
 from utils.progress import bar, size_text
 
-ROOT = Path(__file__).resolve().parents[2]
 EXPERT_DIM, SHARED_DIM, TEXT_DIM, TEXT_CLUSTERS = 1024, 768, 768, 28
-EVALUATION_MEMORY = 64  # MiB, little enough for captions to go to a file
+EVALUATION_MEMORY = 64  # MiB, so little that captions are written to a file
 REPETITIONS = 3
 STEP = {"batch": 64, "experts": 7}
 EVALUATION = {"videos": 200, "captions": 10}
 RANKING = {"videos": 1000, "captions": 20}
-# What is done, its sizes, which of them grows, and how.
+# (work, its default sizes, the size that grows, its values)
 AXES = [
     ("training step", STEP, "batch", (16, 32, 64, 128, 256)),
     ("training step", STEP, "experts", (2, 4, 8, 16)),
@@ -50,22 +41,22 @@ AXES = [
     ("ranking", RANKING, "videos", (500, 1000, 2000, 4000)),
 ]
 NOTES = {
-    "training step": "videos a batch, experts",
-    "evaluation": f"captions a video, videos; embedding, scoring and ranking with evaluation_memory {EVALUATION_MEMORY} MiB",
-    "ranking": "captions a video, videos; t2v and v2t ranks of a matrix, so that videos count twice",
+    "training step": "videos per batch, experts",
+    "evaluation": f"captions per video, videos; embed, score and rank with evaluation_memory {EVALUATION_MEMORY} MiB",
+    "ranking": "captions per video, videos; t2v and v2t ranks of a matrix, so that videos count twice",
 }
 
 
-def ce(experts: int) -> tuple[CENet, dict[str, int]]:
-    """CE with so many experts, and their dims."""
+def build_ce(experts: int) -> tuple[CENet, dict[str, int]]:
+    """Build CE with a number of experts, and return it with their dims."""
     dims = {f"expert{i}": EXPERT_DIM for i in range(experts)}
     expert_dims = {name: (dim, SHARED_DIM) for name, dim in dims.items()}
     return CENet(expert_dims=expert_dims, text_dim=TEXT_DIM, vlad_clusters={"text": TEXT_CLUSTERS}, use_ce=True), dims
 
 
 def training_step(batch: int, experts: int) -> Callable[[], object]:
-    """A step of training."""
-    model, dims = ce(experts)
+    """Return a function that takes a training step."""
+    model, dims = build_ce(experts)
     optimizer = build_optimizer({"type": "Adam", "args": {"lr": 1e-6}}, model.parameters())
     inputs = random_batch(dims, TEXT_DIM, set(), batch)
     criterion, cpu = MaxMarginRankingLoss(), torch.device("cpu")
@@ -73,8 +64,8 @@ def training_step(batch: int, experts: int) -> Callable[[], object]:
 
 
 def evaluation(videos: int, captions: int) -> Callable[[], object]:
-    """Embedding, scoring and ranking; the same few videos again and again, so that no time goes into making them."""
-    model, dims = ce(STEP["experts"])
+    """Return a function that embeds, scores and ranks; the same few videos are repeated, to spend no time on making them."""
+    model, dims = build_ce(STEP["experts"])
     size = 20
     batch = random_batch(dims, TEXT_DIM, set(), size, num_captions=captions)
     batch |= {"ids": ["video"] * size, "raw_captions": [["a caption"] * captions] * size}
@@ -83,7 +74,7 @@ def evaluation(videos: int, captions: int) -> Callable[[], object]:
 
 
 def ranking(videos: int, captions: int) -> Callable[[], object]:
-    """The ranks of a matrix, in both directions."""
+    """Return a function that computes the ranks of a matrix in both directions."""
     sims, masks = random_similarities(videos, captions)
     return lambda: (t2v_ranks(sims, masks), v2t_ranks(sims, masks))
 
@@ -92,63 +83,47 @@ WORK = {"training step": training_step, "evaluation": evaluation, "ranking": ran
 
 
 def measure(name: str, sizes: dict[str, int]) -> dict[str, float]:
-    """Seconds, the median of some repetitions after one that is not timed, and the most bytes of this process."""
+    """Return the median of the seconds of some repetitions after a warm-up, and the peak memory of this process in bytes."""
     work = WORK[name](**sizes)
     work()
     seconds = []
     for _ in range(REPETITIONS):
-        started = time.perf_counter()
+        start = time.perf_counter()
         work()
-        seconds.append(time.perf_counter() - started)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {"seconds": statistics.median(seconds), "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": statistics.median(seconds), "bytes": peak_memory()}
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
-    """The slope of a line through the logarithms."""
+    """Return the slope of a line through the logarithms."""
     return round(float(np.polyfit(np.log(sizes), np.log(costs), 1)[0]), 3) + 0.0  # no -0
 
 
-def run(path: Path | None) -> None:
-    """Measure, print, and write the figures to `path` if there is one.
+def run() -> dict:
+    """Measure, print, and return the figures.
 
     Raises:
         InputError: a process failed.
     """
-    found = []
-    shown = bar(total=sum(len(values) for *_, values in AXES))
+    figures = []
+    progress = bar(total=sum(len(values) for *_, values in AXES))
     for name, fixed, axis, values in AXES:
         points = []
         for value in values:
-            shown.set_postfix_str(f"{name}, {value} {axis}")
-            points.append({axis: value} | in_a_process(name, fixed | {axis: value}))
-            shown.update()
+            progress.set_postfix_str(f"{name}, {value} {axis}")
+            points.append({axis: value} | call_in_process(measure, name, fixed | {axis: value}))
+            progress.update()
         exponents = {cost: exponent(values, [point[cost] for point in points]) for cost in ("seconds", "bytes")}
-        found.append({"work": name, "axis": axis, "points": points, "exponents": exponents})
-        shown.write(table(name, fixed, axis, points, exponents), file=sys.stdout)
-    shown.close()
-    if path is not None:
-        write_json(path, {"figures": found})
+        figures.append({"work": name, "axis": axis, "points": points, "exponents": exponents})
+        progress.write(format_axis(name, fixed, axis, points, exponents), file=sys.stdout)
+    progress.close()
+    return {"figures": figures}
 
 
-def in_a_process(name: str, sizes: dict[str, int]) -> dict[str, float]:
-    """What `measure` finds in a process of its own, so that memory is that of one point."""
-    command = [sys.executable, __file__, json.dumps([name, sizes])]
-    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
-    if result.returncode:
-        raise InputError(f"{name} with {sizes}: ended with exit code {result.returncode}")
-    return json.loads(result.stdout)
-
-
-def table(name: str, fixed: dict[str, int], axis: str, points: list[dict], exponents: dict[str, float]) -> str:
-    """Some lines about the growth of one size."""
+def format_axis(name: str, fixed: dict[str, int], axis: str, points: list[dict], exponents: dict[str, float]) -> str:
+    """Return a few lines about the growth of one size."""
     others = ", ".join(f"{value} {key}" for key, value in fixed.items() if key != axis)
     lines = [f"{name}, {axis} ({others}; {NOTES[name]}):"]
     lines += [f"  {p[axis]:6}  {1000 * p['seconds']:10.1f} ms  {size_text(p['bytes']):>10}" for p in points]
     lines.append(f"  exponent {exponents['seconds']:8.2f}     {exponents['bytes']:10.2f}")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    explain_if_asked(__doc__)
-    print(json.dumps(measure(*json.loads(sys.argv[1]))))

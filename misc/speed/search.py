@@ -5,9 +5,7 @@ Experts are missing as often as in an archive of MSR-VTT's kind. Every side and 
 another, whose memory is that of an index, or of the embeddings, alone.
 """
 
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,21 +15,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from misc.searching import store as stores
-from misc.searching.about import About
+from misc.searching.building import tune_effort
 from misc.searching.faiss_store import FaissStore
-from misc.searching.patterns import pattern_of
-from misc.searching.probe import tune
-from misc.speed.parts import explain_if_asked
+from misc.searching.metadata import IndexMetadata
+from misc.searching.patterns import to_pattern
+from misc.speed.process import call_in_process
 from misc.speed.store import FRAMES
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
-from utils.errors import InputError
-from utils.files import write_json
 from utils.progress import bar, size_text
 
-ROOT = Path(__file__).resolve().parents[2]
 SIZES, DIM, K = (10_000, 100_000), 64, 10
 SHARES = [share for *_, share in FRAMES.values()]  # of the videos that have each expert
 LATENT, NOISE = 32, 1.0
@@ -74,7 +66,7 @@ def queries(size: int, dim: int, number: int, seed: int) -> TextEmbedding:
 def build(side: str, size: int, dim: int, folder: str) -> dict[str, float]:
     """Make the index of a side: videos a second, not counting that they are made up, and bytes on the disk."""
     names = list(FRAMES)
-    about = About(
+    about = IndexMetadata(
         collection="synthetic",
         checkpoint="none",
         sha256="0" * 64,
@@ -89,16 +81,16 @@ def build(side: str, size: int, dim: int, folder: str) -> dict[str, float]:
     for video in videos(size, dim):
         ids = [f"video{i}" for i in range(start, start + len(video.available))]
         begun = time.perf_counter()
-        stores.add(store, ids, [pattern_of(row) for row in video.available.tolist()], video)
+        store.add(ids, [to_pattern(row) for row in video.available.tolist()], video)
         seconds += time.perf_counter() - begun
         start += len(ids)
     begun = time.perf_counter()
-    store.settle()
+    store.optimize()
     store.commit()
     seconds += time.perf_counter() - begun
     if side != "flat":
         store.queries = queries(size, dim, 100, seed=0)
-        tune(store)
+        tune_effort(store)
         store.commit()
     return {"videos a second": size / seconds, "disk": store.size(), "effort": store.effort}
 
@@ -123,7 +115,7 @@ def ask(side: str, size: int, dim: int, folder: str) -> dict[str, object]:
 
 def _index(side: str, size: int, folder: str) -> Callable[[TextEmbedding], list[list[str]]]:
     store = FaissStore(Path(folder) / f"{side}-{size}")
-    return lambda text: [[video for video, _ in row] for row in stores.find(store, text, K)]
+    return lambda text: [[video for video, _ in row] for row in store.search(text, K)]
 
 
 def _brute_force(side: str, size: int, dim: int) -> Callable[[TextEmbedding], list[list[str]]]:
@@ -164,8 +156,8 @@ def _resident() -> int:
     return pages * 4096
 
 
-def run(folder: Path, path: Path | None, sizes: Sequence[int] = SIZES, dim: int = DIM) -> None:
-    """Measure, print, and write the figures to `path` if there is one.
+def run(folder: Path, sizes: Sequence[int] = SIZES, dim: int = DIM) -> dict:
+    """Measure, print, and return the figures.
 
     Raises:
         InputError: a process failed.
@@ -181,8 +173,8 @@ def run(folder: Path, path: Path | None, sizes: Sequence[int] = SIZES, dim: int 
         for side in SIDES:
             shown.set_postfix_str(f"{side}, {size} videos")
             with tempfile.TemporaryDirectory(dir=folder) as place:
-                built = {} if side in SIDES[:2] else _in_a_process("build", side, size, dim, place)
-                asked = _in_a_process("ask", side, size, dim, place)
+                built = {} if side in SIDES[:2] else call_in_process(build, side, size, dim, place)
+                asked = call_in_process(ask, side, size, dim, place)
             best = asked.pop("best")
             expected = expected or best
             shares = [len(set(a) & set(b)) / len(a) for a, b in zip(expected, best, strict=True)]
@@ -191,8 +183,7 @@ def run(folder: Path, path: Path | None, sizes: Sequence[int] = SIZES, dim: int 
             shown.update()
             shown.write(_line(found), file=sys.stdout)
     shown.close()
-    if path is not None:
-        write_json(path, {"dim": dim, "experts": len(SHARES), "threads": torch.get_num_threads(), "figures": figures})
+    return {"dim": dim, "experts": len(SHARES), "threads": torch.get_num_threads(), "figures": figures}
 
 
 def _line(found: dict) -> str:
@@ -201,18 +192,3 @@ def _line(found: dict) -> str:
     times = [f"{1000 * found[key]:,.1f} ms" for key in ("one query", f"{BATCH} queries")]
     memory = size_text(found["resident"])
     return ROW.format(f"{found['videos']:,}", found["side"], rate, *times, memory, disk, f"{found[f'recall@{K}']:.3f}")
-
-
-def _in_a_process(what: str, *arguments: object) -> dict:
-    """What one of the functions here returns in a process of its own."""
-    command = [sys.executable, __file__, json.dumps([what, *arguments])]
-    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
-    if result.returncode:
-        raise InputError(f"{what} {arguments}: ended with exit code {result.returncode}")
-    return json.loads(result.stdout)
-
-
-if __name__ == "__main__":
-    explain_if_asked(__doc__)
-    what, *arguments = json.loads(sys.argv[1])
-    print(json.dumps({"build": build, "ask": ask}[what](*arguments)))

@@ -1,11 +1,9 @@
-"""From typing `python train.py` until the first training step is done, with an archive of MSR-VTT's size and its caches.
+"""Start-up: from typing `python train.py` until the first training step is done, with an archive of MSR-VTT's size.
 
-Each start is a process of its own, which runs `train.py` as it is and ends after that step.
+The caches of the archive are there. Each start is a process of its own, which runs `train.py` and ends after that step.
 """
 
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,31 +11,28 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 import train
-from misc.speed.parts import explain_if_asked
+from misc.speed.process import call_in_process
 from misc.speed.store import CONFIG, make_archive
 from trainer import trainer
-from utils.errors import InputError
-from utils.files import write_json
 
-ROOT = Path(__file__).resolve().parents[2]
 REPETITIONS = 5
 
 
-def first_step(started: float, path: Path, arguments: list[str]) -> NoReturn:
-    """Run `train.py` until its first step is done, and write to `path` when each phase was over.
+def run_first_step(start: float, arguments: list[str]) -> dict[str, float]:
+    """Run `train.py` until its first step is done.
 
     Args:
-        started: `time.time()` when the process was asked for.
-        path: of a JSON file, name of a phase -> seconds since then.
+        start: `time.time()` when the process was requested.
         arguments: of `train.py`.
+
+    Returns:
+        name of a phase -> seconds from `start` until its end.
     """
-    over = {}
+    seconds = {}
 
     def note(phase: str) -> None:
-        over[phase] = time.time() - started
+        seconds[phase] = time.time() - start
 
     def noted(function: Callable, phase: str) -> Callable:
         def wrapper(*args: Any) -> Any:
@@ -54,48 +49,41 @@ def first_step(started: float, path: Path, arguments: list[str]) -> NoReturn:
 
     def end(*_: Any) -> NoReturn:
         note("first step")
-        write_json(path, over)
         sys.exit()
 
     note("imports")
     trainer.iter_until_interrupted, trainer.LossSum.add = batches, end
     train.seed_everything = noted(train.seed_everything, "config")
-    train.evaluation_loaders = noted(train.evaluation_loaders, "data")
-    train.build_optimizer = noted(train.build_optimizer, "model")
+    train.build_lr_scheduler = noted(train.build_lr_scheduler, "model")
+    train.build_evaluation_loaders = noted(train.build_evaluation_loaders, "data")
     sys.argv = ["train.py", *arguments]
-    train.main()
+    try:
+        train.main()
+    except SystemExit as stop:
+        if stop.code:
+            raise
+    return seconds
 
 
-def start(arguments: list[str]) -> dict[str, float]:
-    """The seconds of a start of `train.py` until the end of each phase.
+def measure(arguments: list[str]) -> dict[str, float]:
+    """Return the seconds of a start of `train.py` until the end of each phase.
 
     Raises:
         InputError: it failed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "phases.json"
-        command = [sys.executable, __file__, str(time.time()), path, *arguments, "--set", f"trainer.save_dir={folder}"]
-        result = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
-        if result.returncode or not path.exists():
-            raise InputError(f"train.py: ended with exit code {result.returncode}, before its first step was done")
-        return json.loads(path.read_text())
+        return call_in_process(run_first_step, time.time(), [*arguments, "--set", f"trainer.save_dir={folder}"])
 
 
-def run(folder: Path, num_videos: int, path: Path | None, repetitions: int = REPETITIONS) -> None:
-    """Generate what is not there, start once to make the caches, measure, print, and write the figures to `path`."""
+def run(folder: Path, num_videos: int, repetitions: int = REPETITIONS) -> dict:
+    """Generate the archive if necessary, start once to make its caches, measure, print, and return the figures."""
     data_dir = make_archive(folder, num_videos).resolve()
     arguments = ["--config", CONFIG, "--set", f"data_loader.args.data_dir={data_dir}"]
-    starts = [start(arguments) for _ in range(1 + repetitions)][1:]
-    median = {phase: statistics.median(found[phase] for found in starts) for phase in starts[0]}
+    starts = [measure(arguments) for _ in range(1 + repetitions)][1:]
+    median = {phase: statistics.median(seconds[phase] for seconds in starts) for phase in starts[0]}
     print(f"train.py {' '.join(arguments)}; median of {repetitions} starts:")
     before = 0.0
     for phase, after in median.items():
         print(f"  {phase:12} {after - before:6.2f} s, over after {after:6.2f} s")
         before = after
-    if path is not None:
-        write_json(path, {"videos": num_videos, "starts": starts, "median": median})
-
-
-if __name__ == "__main__":
-    explain_if_asked(__doc__)
-    first_step(float(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
+    return {"videos": num_videos, "starts": starts, "median": median}

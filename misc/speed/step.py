@@ -9,12 +9,10 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from base.arguments import model_arguments
 from base.device import select_device
 from misc.speed.plain_model import PlainCE, plain_loss
 from misc.speed.store import CONFIG, FRAMES
@@ -24,8 +22,8 @@ from model.model import CENet
 from model.net_vlad import NetVLAD
 from model.published import num_parameters
 from parse_config import ConfigParser
+from trainer.build import build_model, model_arguments
 from trainer.optim import build_optimizer
-from utils.files import write_json
 from utils.progress import bar
 
 VIDEOS, WORDS, TOKENS = 64, 30, 30
@@ -215,12 +213,11 @@ def kernels(step: Callable[[], None], device: torch.device) -> int | None:
     return sum(not name.startswith(("Memcpy", "Memset")) for name in names)
 
 
-def run(path: Path | None, device_index: int | None) -> None:
-    """Measure, print, and write everything to `path` if there is one; on a GPU in all precisions."""
+def run(device_index: int | None) -> dict:
+    """Measure, print, and return the figures; on a GPU in all precisions."""
     device = select_device(device_index)
-    found = [measure_precision(precision, device) for precision in (PRECISIONS if device.type == "cuda" else PRECISIONS[:1])]
-    if path is not None:
-        write_json(path, {"steps": found})
+    precisions = PRECISIONS if device.type == "cuda" else PRECISIONS[:1]
+    return {"steps": [measure_precision(precision, device) for precision in precisions]}
 
 
 def measure_precision(precision: str, device: torch.device) -> dict:
@@ -228,7 +225,7 @@ def measure_precision(precision: str, device: torch.device) -> dict:
     config = ConfigParser.from_file(CONFIG, training=True)
     arguments = model_arguments(config)
     torch.manual_seed(0)
-    ours = CENet(**{**config["arch"]["args"], **arguments}).to(device).train()
+    ours = build_model(config).to(device).train()
     plain = PlainCE(arguments["expert_dims"], arguments["text_dim"], arguments["vlad_clusters"]).to(device).train()
     plain.load_state_dict(ours.state_dict())
     sequences = arguments["vlad_clusters"].keys() - {"text"}

@@ -1,30 +1,24 @@
 """Start-up and memory with an archive of MSR-VTT's size: the feature store beside reading every file whole.
 
-The archive is generated, random numbers in the published layout. Each measurement is a process of its own: reading the
-files whole and averaging frames, as the 2019 release began; the store without its caches, which it makes; the store with
-them. Figures are of the whole process, imports included.
+The archive is generated: random numbers in the published layout. Each way is measured in a process of its own: reading the
+files whole and averaging frames, as the 2019 release does; the store without its caches, which it makes; the store with
+them. Figures are those of the whole process, imports included.
 """
 
 import pickle
-import resource
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from data_loader.datasets.msrvtt import LAYOUT
-from misc.speed.parts import explain_if_asked
-from utils.errors import InputError
+from misc.speed.process import call_in_process, peak_memory
 from utils.progress import bar, size_text
 
 CONFIG = "configs/msrvtt/train-full-ce.json"
 CAPTIONS, WORDS = 20, (5, 16, 768)
-# Expert -> the range of its numbers of frames, its dimension, and the share of videos that have it.
+# Expert -> the range of its number of frames, its dimension, and the share of videos that have it.
 FRAMES = {
     "audio": (5, 30, 128, 0.9),
     "face": (1, 5, 512, 0.7),
@@ -34,10 +28,12 @@ FRAMES = {
     "scene": (10, 30, 2208, 1.0),
     "speech": (5, 60, 300, 0.6),
 }
+Point = tuple[str, float, int]
+START = time.perf_counter()
 
 
 def write_archive(folder: Path, num_videos: int) -> None:
-    """An archive of random features in the layout of MSR-VTT, split in the proportions of the full split."""
+    """Write an archive of random features in the layout of MSR-VTT, split in the proportions of the full split."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     noise = rng.standard_normal(1 << 22, dtype=np.float32)
@@ -63,58 +59,53 @@ def write_archive(folder: Path, num_videos: int) -> None:
             pickle.dump(content, file)
     start = 0
     for part in ("full-train", "full-val", "full-test"):
-        size = LAYOUT.parts[part].size * num_videos // 10_000
-        (folder / LAYOUT.parts[part].ids).write_text("\n".join(names[start : start + size]))
+        size = LAYOUT.subsets[part].size * num_videos // 10_000
+        (folder / LAYOUT.subsets[part].ids).write_text("\n".join(names[start : start + size]))
         start += size
 
 
-def read_whole(data_dir: Path) -> None:
-    """Unpickle every file and average the frames that the config averages."""
-    kept = {}
+def read_whole(data_dir: str) -> list[Point]:
+    """Unpickle every file, and average the frames that the config averages."""
+    contents = {}
     averaged = [LAYOUT.experts[name].format(rgb_model_name="senet154") for name in ("face", "flow", "rgb", "scene")]
-    for path in sorted((data_dir / "symlinked-feats").iterdir()):
+    for path in sorted(Path(data_dir, "symlinked-feats").iterdir()):
         if path.suffix not in (".pickle", ".pkl", ".npy"):
             continue
-        with path.open("rb") as file:  # our own, no stranger's
+        with path.open("rb") as file:  # trusted: `write_archive` wrote it
             content = np.load(file, allow_pickle=True).item() if path.suffix == ".npy" else pickle.load(file)
         if path.name in averaged:
             content = {name: x.mean(axis=0) for name, x in content.items()}
-        kept[path.name] = content
-    print_figures("every file read")
+        contents[path.name] = content
+    return [measure("every file read")]
 
 
-def read_with_store(data_dir: Path) -> None:
-    """What train.py does until the first batch, and the batches of an epoch."""
+def read_with_store(data_dir: str) -> list[Point]:
+    """Do what train.py does until the first batch, and load the batches of an epoch."""
     import torch
 
-    from data_loader import data_loaders
     from parse_config import ConfigParser
-    from trainer.build import loader_arguments
-    from trainer.checkpoint_evaluation import evaluation_loaders
+    from trainer.build import build_evaluation_loaders, build_loaders
 
     device = torch.device("cpu")
     settings = [f"data_loader.args.data_dir={data_dir}", "data_loader.args.num_workers=0"]
     config = ConfigParser.from_file(CONFIG, settings, training=True)
-    loaders = config.init("data_loader", data_loaders, **loader_arguments(config, device))
-    evaluation_loaders(config, config.test_split(), device)
+    loaders = build_loaders(config, device)
+    build_evaluation_loaders(config, config.test_split(), device)
     batches = iter(loaders.train)
     next(batches)
-    print_figures("first batch")
-    num_batches = 1 + sum(1 for _ in batches)
-    print_figures(f"{num_batches} batches")
-    num_batches = sum(1 for _ in loaders.evaluation)
-    print_figures(f"{num_batches} validation batches")
+    points = [measure("first batch")]
+    points.append(measure(f"{1 + sum(1 for _ in batches)} batches"))
+    points.append(measure(f"{sum(1 for _ in loaders.evaluation)} validation batches"))
+    return points
 
 
-def print_figures(what: str) -> None:
-    """Seconds since this process began, and the most memory it has had."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = size_text(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
-    print(f"  {what:24} after {time.perf_counter() - STARTED:6.1f} s, at most {peak} in memory", flush=True)
+def measure(name: str) -> Point:
+    """Return a name, the seconds since this process began, and its peak memory in bytes."""
+    return name, time.perf_counter() - START, peak_memory()
 
 
 def make_archive(folder: Path, num_videos: int) -> Path:
-    """The archive in `folder`, which is written if it is not there."""
+    """Return the archive in `folder`, which is written if it is not there."""
     data_dir = folder / f"MSRVTT-{num_videos}"
     if not data_dir.exists():
         unfinished = data_dir.with_suffix(".unfinished")
@@ -124,27 +115,20 @@ def make_archive(folder: Path, num_videos: int) -> Path:
     return data_dir
 
 
-SIDES = {"whole": read_whole, "store": read_with_store}
-STARTED = time.perf_counter()
-
-
-def run(folder: Path, num_videos: int) -> None:
-    """Generate, and measure the sides one after the other."""
-    data_dir = make_archive(folder, num_videos)
+def run(folder: Path, num_videos: int) -> dict:
+    """Generate the archive if necessary, measure one way after the other, print, and return the figures."""
+    data_dir = make_archive(folder, num_videos).resolve()
     shutil.rmtree(data_dir / "cache", ignore_errors=True)
     sizes = [path.stat().st_size for path in (data_dir / "symlinked-feats").iterdir()]
-    print(f"{data_dir}: {num_videos} videos, {size_text(sum(sizes))}")
-    for title, side in (
-        ("files read whole", "whole"),
-        ("store, its caches to be made", "store"),
-        ("store, its caches there", "store"),
+    print(f"{data_dir}: {num_videos} videos, {size_text(sum(sizes))}", flush=True)
+    figures = {}
+    for title, read in (
+        ("files read whole", read_whole),
+        ("store without its caches", read_with_store),
+        ("store with its caches", read_with_store),
     ):
-        print(f"{title}:", flush=True)
-        result = subprocess.run([sys.executable, __file__, side, data_dir], check=False)
-        if result.returncode:
-            raise InputError(f"{title}: ended with exit code {result.returncode}")
-
-
-if __name__ == "__main__":
-    explain_if_asked(__doc__)
-    SIDES[sys.argv[1]](Path(sys.argv[2]))
+        figures[title] = call_in_process(read, str(data_dir))
+        print(f"{title}:")
+        for name, seconds, peak in figures[title]:
+            print(f"  {name:24} after {seconds:6.1f} s, at most {size_text(peak)} in memory", flush=True)
+    return {"videos": num_videos, "figures": figures}

@@ -51,7 +51,7 @@ def test_seeds_go_on_as_if_nothing_had_happened(run, interrupted, seed, epoch):
     part, out = interrupted(seed, epoch, *SEEDS, "--disable_workers")
     command = f"python train.py --config {CONFIG} --seeds 0,1 --resume auto --set data_loader.args.num_workers=0"
     left = ["0,1", "1"][seed]
-    assert f"seeds that are not done: {left}; no summary was written; go on with: {command}" in out
+    assert f"seeds that are not done: {left}; no summary was written; resume with: {command}" in out
     assert not (part / "summary.json").exists()
     done = {path: path.stat().st_mtime_ns for path in (part / "seed-0").iterdir()} if seed else {}
 

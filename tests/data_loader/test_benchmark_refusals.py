@@ -226,9 +226,9 @@ def test_marks_of_missing_experts_are_0_or_1(tmp_path, flags):
     assert "no_face_ind_retrieval.npy: found " in refusal(CASES["LSMDC"], benchmark, training=False)
 
 
-def test_features_of_two_videos_that_differ_in_their_suffix_alone(tmp_path):
+def test_features_of_two_videos_that_differ_only_in_their_suffix(tmp_path):
     benchmark = write_benchmark("DiDeMo", tmp_path)
     video = benchmark.ids["test"][0]
     content = benchmark.contents["ocr-feats.pkl"]
     benchmark.pickle("ocr-feats.pkl", {**content, f"{video}.mp4": np.ones((2, 300)), f"{video}.avi": np.ones((1, 300))})
-    assert "ocr-feats.pkl: names that differ behind their dot only" in refusal(CASES["DiDeMo test"], benchmark)
+    assert "ocr-feats.pkl: names that differ only after their dot" in refusal(CASES["DiDeMo test"], benchmark)

@@ -16,10 +16,10 @@ from data_loader.datasets.layout import Layout, Split, Subset
 LAYOUT = Layout(
     name="Sixth",
     folder="sixth",
-    parts={"train": Subset("a.txt", 7), "test": Subset("b.txt", 3)},
+    subsets={"train": Subset("a.txt", 7), "test": Subset("b.txt", 3)},
     splits={"test": Split("train", "test")},
     experts={"rgb": "rgb.npy"},
-    text={"w2v": "words-{part}.pkl"},
+    text={"w2v": "words-{subset}.pkl"},
 )
 """
 
@@ -27,7 +27,7 @@ LAYOUT = Layout(
 def test_a_sixth_dataset_is_one_file(tmp_path):
     shutil.copytree(ROOT / "data_loader", tmp_path / "data_loader")
     (tmp_path / "data_loader/datasets/sixth.py").write_text(SIXTH)
-    program = "from data_loader.datasets import layout_of; print(layout_of('Sixth').parts['test'].size)"
+    program = "from data_loader.datasets import layout_of; print(layout_of('Sixth').subsets['test'].size)"
     result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.stdout == "3\n", result.stderr
 
@@ -39,7 +39,9 @@ def test_names_are_known_in_any_case_and_others_are_ones_own():
 
 @pytest.mark.parametrize("layout", datasets.LAYOUTS.values(), ids=lambda layout: layout.name or "own")
 def test_declarations_are_whole(layout):
-    assert {part for split in layout.splits.values() for part in (split.train, split.evaluation)} <= layout.parts.keys()
+    assert {
+        subset for split in layout.splits.values() for subset in (split.train, split.evaluation)
+    } <= layout.subsets.keys()
     for split in layout.splits.values():
         assert {name.partition("-")[0] for name in split.experts} <= layout.experts.keys()
     if layout.name:

@@ -83,8 +83,8 @@ def write(folder, dataset, name, part):
         else:
             path.write_bytes(pickle.dumps(VALUES))
         videos = list(RULES)
-    if layout.parts[evaluation].ids:
-        (feats / layout.parts[evaluation].ids).write_text("".join(f"{video}\n" for video in videos))
+    if layout.subsets[evaluation].ids:
+        (feats / layout.subsets[evaluation].ids).write_text("".join(f"{video}\n" for video in videos))
     reader = Archive(folder, dataset, split, rgb_model_name="x")
     return reader, evaluation, expert, dict(zip(videos, reader.video_ids(evaluation, "w2v", 2), strict=True))
 

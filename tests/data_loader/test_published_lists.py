@@ -10,7 +10,7 @@ from conftest import shared
 
 from data_loader.archive import Archive
 from data_loader.datasets import LAYOUTS
-from data_loader.lists import read_list
+from data_loader.readers.index_files import read_video_list
 from utils.errors import InputError
 
 SPLITS = [(name, split) for name, layout in LAYOUTS.items() if layout.name not in ("", "LSMDC") for split in layout.splits]
@@ -46,7 +46,7 @@ def names_in(lists, dataset, file):
 
 
 def test_every_published_list_is_that_of_a_part(lists):
-    declared = {(name, part.ids) for name, layout in LAYOUTS.items() for part in layout.parts.values()}
+    declared = {(name, subset.ids) for name, layout in LAYOUTS.items() for subset in layout.subsets.values()}
     assert lists.keys() <= declared and len(lists) == 16
 
 
@@ -55,8 +55,8 @@ def test_a_split_has_the_names_of_its_lists(lists, unpacked, caplog, dataset, sp
     archive = unpacked(dataset, split)
     found = {part: archive.video_ids(part, "openai", 768) for part in (archive.split.train, archive.split.evaluation)}
     for part, ids in found.items():
-        assert ids == names_in(lists, dataset, archive.layout.parts[part].ids)
-        assert len(set(ids)) == len(ids) == archive.layout.parts[part].size
+        assert ids == names_in(lists, dataset, archive.layout.subsets[part].ids)
+        assert len(set(ids)) == len(ids) == archive.layout.subsets[part].size
     archive.warn_of_overlap(found[archive.split.evaluation])
     assert not caplog.records  # numbers as published, nothing is both trained on and tested on
 
@@ -108,4 +108,4 @@ def test_names_of_didemo_that_cannot_be_cut_are_refused(tmp_path, names, message
 
 def test_names_of_other_datasets_keep_their_dots(tmp_path):
     (tmp_path / "list.txt").write_text("\n".join(ODD))
-    assert read_list(tmp_path / "list.txt", str) == list(ODD)
+    assert read_video_list(tmp_path / "list.txt", str) == list(ODD)

@@ -14,8 +14,8 @@ import msgpack_numpy
 import numpy as np
 import pytest
 
-from data_loader import store
-from data_loader.encoding import CaptionEncoder, FeatureEncoder, TextEncoder
+from data_loader import conversion, store
+from data_loader.conversion import CaptionEncoder, FeatureEncoder, TextEncoder
 from data_loader.experts import Expert
 from data_loader.store import open_table
 from utils.errors import InputError
@@ -61,7 +61,7 @@ def assert_holds(table, expected):
 @pytest.mark.parametrize("dtypes", [("f2",), ("f4",), ("f8",), ("f2", "f4", "f8"), ("i4",)], ids="-".join)
 def test_a_table_gives_back_what_the_file_holds(tmp_path, rng, monkeypatch, suffix, dtypes):
     """In blocks of a few rows, and with items longer than a block."""
-    monkeypatch.setattr(store, "BLOCK_BYTES", 200)
+    monkeypatch.setattr(conversion, "BLOCK_BYTES", 200)
     content = {f"v{i}": (9 * rng.normal(size=(i % 5 + 20 * (i == 7), 6))).astype(dtypes[i % len(dtypes)]) for i in range(40)}
     content["missing"] = np.full((3, 6), np.nan, "f4")
     table = open_table(write(tmp_path / f"rgb{suffix}", content), FRAMES, tmp_path / "cache")
@@ -75,7 +75,7 @@ def test_a_table_gives_back_what_the_file_holds(tmp_path, rng, monkeypatch, suff
 
 
 def test_captions_and_texts_keep_their_order_and_their_number(tmp_path, rng, monkeypatch):
-    monkeypatch.setattr(store, "BLOCK_BYTES", 500)
+    monkeypatch.setattr(conversion, "BLOCK_BYTES", 500)
     content = {f"v{i}": [rng.normal(size=(k, 3)).astype("f4") for k in range(i % 4)] for i in range(30)}
     words = {name: [[f"é{name}"] * len(x) for x in captions] for name, captions in content.items()}
     words["v3"] = ["one string", ["a", "list"], []]
@@ -103,8 +103,8 @@ def test_the_first_rows_of_a_span(tmp_path):
 
 def conversions(monkeypatch):
     """A list that grows with each conversion."""
-    done, convert = [], store._convert
-    monkeypatch.setattr(store, "_convert", lambda *args: (done.append(args[0].name), convert(*args)))
+    done, convert = [], store.convert
+    monkeypatch.setattr(store, "convert", lambda *args: (done.append(args[0].name), convert(*args)))
     return done
 
 
@@ -185,7 +185,7 @@ def test_what_a_killed_conversion_left_goes_after_a_day(tmp_path):
 def test_of_several_that_want_a_cache_one_makes_it(tmp_path, monkeypatch):
     """The others wait; a log line says so, which here is what the first one waits for."""
     source = write(tmp_path / "rgb.pickle", {"a": np.ones((2, 6))})
-    original, conversions, goes_on = store._convert, [], threading.Event()
+    original, conversions, goes_on = store.convert, [], threading.Event()
 
     def convert(*arguments):
         conversions.append(arguments)
@@ -195,7 +195,7 @@ def test_of_several_that_want_a_cache_one_makes_it(tmp_path, monkeypatch):
         goes_on.set()
         original(*arguments)
 
-    monkeypatch.setattr(store, "_convert", convert)
+    monkeypatch.setattr(store, "convert", convert)
     monkeypatch.setattr("utils.files.logger.info", lambda *arguments: goes_on.set())
     others = []
     with ThreadPoolExecutor() as pool:
@@ -226,7 +226,7 @@ def test_a_full_disk_is_not_blamed_on_the_source(tmp_path, monkeypatch):
     def no_room(self):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store._Blocks, "flush", no_room)
+    monkeypatch.setattr(conversion._BlockWriter, "flush", no_room)
     with pytest.raises(InputError, match=r"rgb.pickle.vlad-6.h5: No space left on device \(the cache of .*cache_dir"):
         open_table(source, FRAMES, tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
@@ -292,11 +292,11 @@ def test_a_pickle_is_converted_item_by_item(tmp_path, monkeypatch):
 
     advanced = [0]
 
-    class Bar(store.SizeBar):
+    class Bar(conversion.SizeBar):
         def update(self, n=1):
             advanced[0] += n
 
-    monkeypatch.setattr(store, "SizeBar", Bar)
+    monkeypatch.setattr(conversion, "SizeBar", Bar)
     monkeypatch.setattr(FRAMES, "encode", watch)
     assert_holds(open_table(source, FRAMES, tmp_path), {name: [x] for name, x in content.items()})
     half = np.interp(0.5, position, range(100))

@@ -80,6 +80,66 @@ def test_a_training_below_a_low_limit_says_so(limits, refused):
     assert "data_loader.args.num_workers: 2 workers need about" in refused(train_command, "--config", CONFIG, *WORKERS)
 
 
+HANGS = """
+import time
+
+from torch.utils.data import DataLoader
+
+from data_loader.workers import initialize_worker, worker_context
+
+
+class Items:
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        time.sleep(1000 if index > 1 else 0)
+        return index
+
+
+loader = DataLoader(
+    Items(),
+    num_workers=1,
+    persistent_workers=True,
+    worker_init_fn=initialize_worker,
+    multiprocessing_context=worker_context(),
+)
+print(next(iter(loader)))
+"""
+
+CHILD = """
+import multiprocessing
+import time
+
+import data_loader.data_loaders
+
+
+def work():
+    time.sleep(2)
+    print("done", flush=True)
+
+
+multiprocessing.get_context("fork").Process(target=work).start()
+"""
+
+
+def run_program(text):
+    """Return what a program prints, which has to end."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", text]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_process_does_not_wait_for_a_worker_that_hangs():
+    ended = run_program(HANGS)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "tensor([0])\n", "")
+
+
+def test_other_children_of_a_process_that_imports_the_loader_live_on():
+    ended = run_program(CHILD)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+
+
 ENDS = {
     "files": "open files",
     "processes": "no further process or thread can be started",

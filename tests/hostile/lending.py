@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.pickle_stream import StreamingUnpickler, UnstreamableError
+from data_loader.readers.pickle_file import StreamingUnpickler, UnstreamableError
 from utils.safe_pickle import SafeUnpickler
 
 NUM_RANDOM = 600
@@ -263,9 +263,8 @@ def whole(data: bytes) -> Any:
 
 def streamed(data: bytes) -> dict:
     """Return the items as they were when they were handed over: a reader copies them then."""
-    found: dict[Any, Any] = {}
-    StreamingUnpickler(io.BytesIO(data), lambda key, value: found.__setitem__(key, (value, described(value)))).load()
-    return found
+    items = StreamingUnpickler(io.BytesIO(data)).iter_items()
+    return {key: (value, described(value)) for key, value in items}
 
 
 def arrays_in(value: Any) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""What TensorBoard is told of a run, read back from its event files."""
+"""TensorBoard events of a run, read back from its files."""
 
 import json
 from pathlib import Path
@@ -17,13 +17,10 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import backend_context, metadata
 
 import train as train_command
-from base.arguments import model_arguments
 from base.checkpoint import load_checkpoint
-from data_loader import data_loaders
 from logger.tensorboard import rank_bins
-from model import model
 from parse_config import ConfigParser
-from trainer.build import loader_arguments
+from trainer.build import build_loaders, build_model
 from trainer.evaluation import evaluate
 
 EVERYTHING = {"histograms": 0, "scalars": 0, "tensors": 0}
@@ -41,8 +38,8 @@ def evaluation_of(checkpoint):
     """What the validation after the epoch of a checkpoint came to, done again."""
     state = load_checkpoint(checkpoint)
     config = ConfigParser(state["config"], "checkpoint")
-    loaders = config.init("data_loader", data_loaders, **loader_arguments(config, torch.device("cpu")))
-    net = config.init("arch", model, **model_arguments(config))
+    loaders = build_loaders(config, torch.device("cpu"))
+    net = build_model(config)
     net.load_state_dict(state["state_dict"])
     return evaluate(net, loaders.evaluation, [], torch.device("cpu"))
 
@@ -123,7 +120,7 @@ def test_all_experts_are_in_one_chart(folder):
     assert list(chart.multiline.tag) == ["^moe_weights/"]
 
 
-def test_hparams_are_what_people_vary(folder, run):
+def test_hparams_are_the_keys_that_are_varied(folder, run):
     events = events_of(folder)
     found = hparams_of(events)
     expected = {
@@ -184,7 +181,7 @@ def test_the_leaky_similarity_marks_what_it_measures(run):
     assert not [x for kind in ("scalars", "histograms") for x in tags[kind] if x.startswith(("val_", "test_"))]
 
 
-def test_no_weights_without_experts_and_no_events_where_none_are_wanted(run):
+def test_no_weights_without_experts_and_no_events_if_disabled(run):
     folder, _ = train(run, "--set", "arch.args.use_ce=false", "--set", "arch.args.concat_mix_experts=true")
     tags = events_of(folder).Tags()
     assert not [tag for kind in ("scalars", "histograms") for tag in tags[kind] if "moe" in tag]

@@ -58,19 +58,19 @@ def test_a_page_names_the_archive_its_files_and_its_splits(name):
     text, layout = page(name).read_text(), LAYOUTS[name]
     assert f"{layout.download.size / 2**30:.1f} GiB" in text
     assert set(re.findall(r"\b[0-9a-f]{40}\b", text)) == set(layout.download.sha1)
-    for part in layout.parts.values():
+    for part in layout.subsets.values():
         assert part.ids is None or f"`{part.ids}`" in text
         assert all(f"`{file}`" in text for file in (part.caption_index, *part.missing.values()) if file)
     for key, split in layout.splits.items():
         cells = row(text, f"`{key}`")
-        assert [int(cells[1]), int(cells[3])] == [layout.parts[split.train].size, layout.parts[split.evaluation].size]
+        assert [int(cells[1]), int(cells[3])] == [layout.subsets[split.train].size, layout.subsets[split.evaluation].size]
     for expert, file in layout.experts.items():
         files = [file] if isinstance(file, str) else file.values()
         cells = row(text, f"`{expert}`")
         assert cells[5] == ", ".join(f"`{x}`" for x in files).replace("{", "<").replace("}", ">")
         assert int(cells[4]) == (128 if (name, expert) == ("LSMDC", "face") else EXPERTS[expert].dim)
     assert {x for x in EXPERTS if f"\n| `{x}` |" in text} == set(layout.experts)
-    assert "{part}" not in text and "{agg" not in text and "{rgb" not in text
+    assert "{subset}" not in text and "{agg" not in text and "{rgb" not in text
     assert f"configs/{FOLDERS[name]}/train-full-ce.json" in text and f"sync_experts.py --dataset {name}\n" in text
     for config in re.findall(r"configs/[\w/-]+\.json", text):
         assert (ROOT / config).is_file()

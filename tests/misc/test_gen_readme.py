@@ -46,7 +46,7 @@ def change(path, **about):
 def toy(workplace, monkeypatch):
     """A page with a table of one experiment and the ridge baseline, tested on its split `test`, and a run of three seeds."""
     rows = {"CE": "toy-train-ce", "other": "toy-train-other"}
-    table = tables.Table("README.md", rows, ridge="configs/toy/train-ce.json")
+    table = tables.ResultsTable("README.md", rows, ridge="configs/toy/train-ce.json")
     monkeypatch.setattr(tables, "TABLES", {"toy": table})
     config = Path("configs/toy/train-ce.json")
     change(config, test_split="test")
@@ -93,7 +93,7 @@ def test_passes_over_runs_that_are_not_done_or_have_one_seed(toy, run):
 def test_the_last_of_several_runs_within_a_second_counts(toy):
     for run_name in (f"{NEWER}-2", f"{NEWER}-10", f"{NEWER}-9"):
         write_run(TOY / run_name, [1, 2])
-    assert results.newest_run(TOY)[0].parent.parent.name == f"{NEWER}-10"
+    assert results.find_newest_run(TOY)[0].parent.parent.name == f"{NEWER}-10"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_refuses_seeds_that_are_no_fair_results_of_one_experiment(toy, refused, 
 )
 def test_refuses_a_run_with_another_config(workplace, run, refused, monkeypatch, options, message):
     train(run, "--seeds", "0,1", "--set", "trainer.save_period=2", *options)
-    monkeypatch.setattr(tables, "TABLES", {"toy": tables.Table("README.md", {"CE": "toy-train-ce"})})
+    monkeypatch.setattr(tables, "TABLES", {"toy": tables.ResultsTable("README.md", {"CE": "toy-train-ce"})})
     Path("README.md").write_text(PAGE)
     assert f"seed-0/config.json: {message}" in refused(gen_readme, "--tables", "toy")
 
@@ -162,7 +162,7 @@ def test_refuses_what_it_cannot_read_or_fill_in(toy, refused, tmp_path):
 
 
 def test_a_table_without_any_run_stays_while_others_are_filled_in(toy, run, monkeypatch):
-    table = tables.Table("README.md", {"CE": "toy-train-other"})
+    table = tables.ResultsTable("README.md", {"CE": "toy-train-other"})
     monkeypatch.setattr(tables, "TABLES", tables.TABLES | {"empty": table})
     kept = "<!-- results: empty -->\nfrom another machine\n<!-- end of results -->\n"
     Path("README.md").write_text(PAGE + kept)
@@ -180,7 +180,7 @@ def test_runs_of_train_give_the_mean_and_deviation_of_their_summary(workplace, r
     config = Path("configs/toy/train-ce.json")
     change(config, trainer=json.loads(config.read_text())["trainer"] | {"epochs": 1})
     folder, _ = train(run, "--seeds", "0,1", "--disable_workers")
-    monkeypatch.setattr(tables, "TABLES", {"toy": tables.Table("README.md", {"CE": "toy-train-ce"})})
+    monkeypatch.setattr(tables, "TABLES", {"toy": tables.ResultsTable("README.md", {"CE": "toy-train-ce"})})
     Path("README.md").write_text(PAGE)
     assert run(gen_readme, "--tables", "toy")[0] == 0
     summary = json.loads((folder / "summary.json").read_text())
@@ -190,10 +190,11 @@ def test_runs_of_train_give_the_mean_and_deviation_of_their_summary(workplace, r
             assert figure(row[column]) == [float(f"{mean[metric]:.1f}"), float(f"{std[metric]:.1f}")]
 
 
-def test_the_readme_is_what_runs_of_its_own_figures_give(workplace, run, monkeypatch):
+def test_the_pages_are_what_runs_of_their_own_figures_give(workplace, run, monkeypatch):
     """Three seeds at mean - std, mean and mean + std have that mean and that standard deviation."""
-    text = (ROOT / "README.md").read_text()
-    rows = tables_of(text)["stamps"]
+    pages = {table: Path(tables.TABLES[table].page) for table in ("stamps", "stamps-main")}
+    texts = {path: (ROOT / path).read_text() for path in pages.values()}
+    rows = tables_of(texts[pages["stamps"]])["stamps"]
     names = {column: metric for metric, column in tables.COLUMNS.items()}
     ridge = {f"{row['Task']}_metrics": row for row in rows if row["Model"] == "ridge baseline"}
     monkeypatch.setattr(
@@ -202,17 +203,19 @@ def test_the_readme_is_what_runs_of_its_own_figures_give(workplace, run, monkeyp
         lambda config, expert: {task: {names[c]: float(row[c]) for c in names} for task, row in ridge.items()},
     )
     shutil.copytree(ROOT / "configs/stamps", "configs/stamps")
-    Path("README.md").write_text(re.sub(r"(?<=results: stamps -->\n).*?(?=<!-- end)", "", text, flags=re.DOTALL))
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(re.sub(r"(?<=results: stamps)(|-main)( -->\n).*?(?=<!-- end)", r"\1\2", text, flags=re.DOTALL))
+        assert path.read_text() != text
     for label, experiment in tables.TABLES["stamps"].rows.items():
         seeds = []
         for sign in (-1, 0, 1):
             of_label = {row["Task"]: row for row in rows if row["Model"] == label}
             pairs = {task: {names[column]: figure(row[column]) for column in names} for task, row in of_label.items()}
             seeds.append({t: {name: mean + sign * std for name, (mean, std) in x.items()} for t, x in pairs.items()})
-        write_run(MODELS / experiment / OLDER, seeds, config=tables.config_of(experiment))
-    assert Path("README.md").read_text() != text
-    assert run(gen_readme, "--tables", "stamps")[0] == 0
-    assert Path("README.md").read_text() == text
+        write_run(MODELS / experiment / OLDER, seeds, config=tables.config_path(experiment))
+    assert run(gen_readme, "--tables", "stamps,stamps-main")[0] == 0
+    assert {path: path.read_text() for path in texts} == texts
 
 
 def test_every_experiment_has_a_config_of_its_name_and_a_block_on_its_page(monkeypatch):
@@ -220,4 +223,4 @@ def test_every_experiment_has_a_config_of_its_name_and_a_block_on_its_page(monke
     for name, table in tables.TABLES.items():
         assert Path(table.page).read_text().count(f"<!-- results: {name} -->\n") == 1
         for experiment in table.rows.values():
-            assert ConfigParser.from_file(tables.config_of(experiment))["name"] == experiment
+            assert ConfigParser.from_file(tables.config_path(experiment))["name"] == experiment

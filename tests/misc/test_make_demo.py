@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from data_loader.feature_files import read_file
+from data_loader.readers import read_file
 from misc import make_demo
 from misc.demo.clips import FAMILY, plan
 from misc.demo.video_files import read_video

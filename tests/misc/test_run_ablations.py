@@ -21,15 +21,15 @@ import train as train_command
 from base.runs import newest_first
 from misc import gen_readme, run_ablations
 from misc.reporting import tables
-from misc.reporting.evaluations import evaluation_of
-from misc.reporting.tables import ABLATION_COLUMNS, Table
+from misc.reporting.results import find_evaluation
+from misc.reporting.tables import ABLATION_COLUMNS, ResultsTable
 
 PAGE = "page.md"
 TABLES = {
-    "toy-designs": Table(
+    "toy-designs": ResultsTable(
         PAGE, {"CE | 2": "toy-train-ce", "RGB | 1": "toy-train-rgb"}, columns=ABLATION_COLUMNS, params=True, heading="A | B"
     ),
-    "toy-leak": Table(
+    "toy-leak": ResultsTable(
         PAGE,
         {"pairwise": "toy-train-ce", "paired-2019": "toy-train-ce-paired-2019"},
         heading="Trained with | Scored with",
@@ -160,7 +160,7 @@ def test_what_is_done_is_not_done_again_and_what_changed_is(suite, run):
     (ce,) = runs_of("toy-train-ce")
     os.utime(ce / "seed-1" / "trained_model.pth")  # written again, so what was scored was another
     code, out, _, commands = suite("--dry_run")
-    assert f"toy-train-rgb: to go on in {rgb}" in out and commands == []
+    assert f"toy-train-rgb: to resume in {rgb}" in out and commands == []
     assert "python train.py --config configs/toy/train-rgb.json --seeds 0,1 --resume auto" in out
     assert out.count(f"python test.py --resume {ce}/seed-1/trained_model.pth --similarity") == 2
     code, _, _, commands = suite()
@@ -203,13 +203,13 @@ def test_an_evaluation_counts_only_if_it_is_of_this_checkpoint_split_and_config(
         assert run(test_command, "--resume", best, *options)[0] == 0
     shutil.copy(best, "copy.pth")
     assert run(test_command, "--resume", "copy.pth")[0] == 0
-    assert evaluation_of(best, "pairwise") is None
+    assert find_evaluation(best, "pairwise") is None
     assert run(test_command, "--resume", best.resolve())[0] == 0  # by another name of the same file
-    path = evaluation_of(best, "pairwise")
+    path = find_evaluation(best, "pairwise")
     assert json.loads(path.read_text())["split"] == "test" and not json.loads(path.read_text())["leaky"]
-    assert json.loads(evaluation_of(best, "paired-2019").read_text())["leaky"]
+    assert json.loads(find_evaluation(best, "paired-2019").read_text())["leaky"]
     os.utime(path, (0, 0))
-    assert evaluation_of(best, "pairwise") is None
+    assert find_evaluation(best, "pairwise") is None
 
 
 def test_what_is_missing_is_left_out_and_a_leaky_run_is_no_result(suite, run, refused, monkeypatch):
@@ -234,7 +234,7 @@ def test_what_is_missing_is_left_out_and_a_leaky_run_is_no_result(suite, run, re
     assert run(gen_readme, "--tables", "toy-designs")[0] == 0
     (row, *_) = tables_of(Path(PAGE).read_text())["toy-designs"]
     assert row["Params"] == "-"
-    leaky = Table(PAGE, {"CE": "toy-train-ce-paired-2019"})
+    leaky = ResultsTable(PAGE, {"CE": "toy-train-ce-paired-2019"})
     monkeypatch.setattr(tables, "TABLES", {"toy-designs": leaky})
     assert "used the leaky similarity, which is no result" in refused(gen_readme, "--tables", "toy-designs")
 
@@ -270,7 +270,7 @@ def test_control_c_stops_the_trainings_and_they_go_on(workplace):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err.strip()) == (130, "interrupted")
-    assert "go on with: python misc/run_ablations.py --suite toy --seeds 0,1 --jobs 2" in out
+    assert "resume with: python misc/run_ablations.py --suite toy --seeds 0,1 --jobs 2" in out
     assert all("interrupted" in path.read_text() and "--resume auto" in path.read_text() for path in outputs)
     begun = {name: runs_of(name) for name in ("toy-train-ce", "toy-train-rgb")}
 

@@ -49,7 +49,7 @@ def ranks(out):
 
 def test_a_query_builds_the_index_and_prints_the_best(collection, search):
     out, err = search(QUERY, *RESUME, "-k", 3)
-    assert err.count("no index of Toy yet: it is built") == 1 and "data/Toy/index: 44 videos in " in err
+    assert err.count("no index of Toy yet: building it") == 1 and "data/Toy/index: 44 videos in " in err
     assert out.startswith("weights of the query: ") and ranks(out) == ["1", "2", "3"]
     assert '"word0' in out and ("lacks " in out or "audio" in out)
     for arguments in (["-k", 3, *RESUME, *QUERY.split()], ["query", QUERY, "-k", 3, *RESUME]):
@@ -119,11 +119,11 @@ def test_what_has_changed_or_is_gone_is_told_and_mended_by_add(collection, searc
         archive.lists[list_name] = [video for video in listed if video != gone]
     archive.write()
     versions.write_text(json.dumps({video: "two" if video == changed else "one" for video in archive.ids if video != gone}))
-    warning = f"2 videos in the index changed or vanished since, first '{changed}': misc/search.py add\n"
+    warning = f"2 videos in the index changed or are gone since, first '{changed}': misc/search.py add\n"
     assert warning in search(QUERY, *RESUME, *uri)[1]
     told = search("add", *RESUME, *uri)[1].splitlines()
     assert told[-1] == "1 video added"
-    assert f"1 video changed: '{changed}'" in told and f"1 video vanished: '{gone}'" in told
+    assert f"1 video changed: '{changed}'" in told and f"1 video gone: '{gone}'" in told
     out, err = search(QUERY, *RESUME, *uri, "-k", 44, "--json")
     assert err == ""
     search("build", *RESUME, *uri)
@@ -164,7 +164,7 @@ def test_the_index_can_be_elsewhere_and_of_another_kind(collection, search):
     assert "hnsw: recall@10 1.000" in err and Path("mine/index.json").exists()
     assert not Path("elsewhere/index").exists() and not Path("data/Toy").exists()
     _, err = search(QUERY, *place, "--index", "ivf")
-    assert err == "the index is hnsw: --index ivf counts where one is built\n"
+    assert err == "the index is hnsw: --index ivf only applies to a new index\n"
     search("build", *place, "--index", "flat")
     out, _ = search("info", *PLACE, "--index_dir", "mine")
     assert "mine: flat index" in out

@@ -135,7 +135,7 @@ def interrupt_after(monkeypatch, owner, name, calls):
 @pytest.mark.parametrize(
     ("owner", "name", "calls"),
     [
-        (tarfile.TarFile, "extractfile", 1),  # one file is written of two
+        (tarfile.TarFile, "makefile", 1),  # one file is written of two
         (Path, "replace", 1),  # nothing is moved to its place, after the archive itself
         (sync_experts, "write_json", 0),  # all is in place, but not recorded
     ],

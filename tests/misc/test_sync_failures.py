@@ -61,7 +61,7 @@ def test_goes_on_in_the_next_call(sync, sync_refused, server):
     server.faults = [{"stop": 100_000}] + [{"status": 503}] * (download.RETRIES + 1)
     err = sync_refused()
     assert f"{server.url}{FIRST}: answered 503 Service Unavailable at 100,000 bytes, expected {len(ARCHIVE):,} bytes" in err
-    assert f"{server.url}{SECOND}: answered 404 Not Found" in err and "goes on from there" in err
+    assert f"{server.url}{SECOND}: answered 404 Not Found" in err and "resumes from there" in err
     assert PART.read_bytes() == ARCHIVE[:100_000] and not TAR.exists()
     server.log.clear()
     assert sync()[0] == 0
@@ -77,7 +77,7 @@ def test_goes_on_after_an_interruption(sync, server, monkeypatch):
     with monkeypatch.context() as context:
         context.setattr(download.time, "sleep", interrupt)
         code, out, err = sync()
-    assert (code, err) == (130, "interrupted\n") and f"{PART} keeps 97.7 KiB, the same command goes on from there" in out
+    assert (code, err) == (130, "interrupted\n") and f"{PART} keeps 97.7 KiB, the same command resumes from there" in out
     assert PART.read_bytes() == ARCHIVE[:100_000]
     assert sync()[0] == 0
     assert server.log[1]["Range"] == "bytes=100000-"
@@ -184,7 +184,7 @@ def test_a_file_that_is_far_too_long_is_not_fetched(sync_refused, server, no_len
 def test_an_empty_answer_is_none(sync, sync_refused, server):
     server.files = dict.fromkeys((FIRST, SECOND), b"")
     err = sync_refused()
-    assert err.count("answered without a byte, expected about 293.4 KiB") == 2 and "nothing was fetched" in err
+    assert err.count("answered without a byte, expected about 293.4 KiB") == 2 and "nothing was downloaded" in err
     server.files[SECOND] = ARCHIVE
     assert sync()[0] == 0
     assert_synced()
@@ -224,7 +224,7 @@ def test_a_wrong_sha1_is_said_and_the_next_call_starts_anew(sync, sync_refused, 
     err = sync_refused()
     right, wrong = (hashlib.sha1(content).hexdigest() for content in (ARCHIVE, ARCHIVE[::-1]))
     assert f"{server.url}{FIRST}: found {len(ARCHIVE):,} bytes with the sha1 {wrong}, expected {'0' * 40} or {right}" in err
-    assert "starts anew" in err
+    assert "starts from the beginning" in err
     assert PART.read_bytes() == ARCHIVE[::-1] and not TAR.exists()
     server.files[FIRST] = ARCHIVE
     server.log.clear()
@@ -240,7 +240,7 @@ def test_a_page_instead_of_the_file_does_not_cost_the_part(sync_refused, server,
     server.always = {"headers": {"Content-Type": "text/html"}, "no_length": no_length}
     err = sync_refused()
     assert f"{FIRST}: found " in err and "expected an archive of about 293.4 KiB" in err
-    assert PART.read_bytes() == b"x" * 1000 and "goes on from there" in err
+    assert PART.read_bytes() == b"x" * 1000 and "resumes from there" in err
 
 
 def test_the_disk_is_full(sync, sync_refused, server):

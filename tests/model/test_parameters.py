@@ -10,11 +10,10 @@ from conftest import ROOT, shared
 from parity import Parity
 from variants import SWITCHES, make_batch, make_model, similarities
 
-from base.arguments import model_arguments
 from data_loader.datasets import is_published
-from model.model import CENet
 from model.published import summary, unused_parameters
 from parse_config import ConfigParser
+from trainer.build import build_model
 
 REASONING = {
     **dict.fromkeys(("g_reason_3", "f_reason_3"), 512 * 512 + 512),
@@ -52,7 +51,7 @@ def build(monkeypatch):
     def build(name):
         config = ConfigParser.from_file(f"configs/msrvtt/train-{name}.json", training=True)
         with torch.device("meta"):
-            return CENet(**{**config["arch"]["args"], **model_arguments(config)})
+            return build_model(config)
 
     return build
 

@@ -1,4 +1,4 @@
-"""Evaluation in batches against one pass over all videos at once."""
+"""Evaluation in batches, compared with one pass over all videos."""
 
 import functools
 import tempfile
@@ -12,15 +12,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from variants import TEXT_DIM, make_batch, make_model
 
-from base.arguments import model_arguments
-from data_loader import data_loaders
 from model import metric
-from model import model as models
 from model.metric import t2v_ranks, v2t_ranks
 from model.similarity import TextEmbedding
 from parse_config import ConfigParser
 from trainer import evaluation
-from trainer.build import loader_arguments
+from trainer.build import build_loaders, build_model
 from trainer.checkpoint_evaluation import evaluate_checkpoint
 from trainer.evaluation import TextStore, evaluate
 from utils.errors import InputError
@@ -41,9 +38,9 @@ def setup(archive):
         archive.write()
         options = ["experts.rgb.may_be_missing=true", f"data_loader.args.batch_size={batch_size}", *overrides]
         config = ConfigParser(CONFIG, "test", options)
-        loaders = config.init("data_loader", data_loaders, training=False, **loader_arguments(config, CPU))
+        loaders = build_loaders(config, CPU, training=False)
         torch.manual_seed(0)
-        return config.init("arch", models, **model_arguments(config)), loaders
+        return build_model(config), loaders
 
     return setup
 
@@ -88,7 +85,7 @@ VARIANTS = {
 
 @pytest.mark.parametrize("batch_size", [3, 64])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_memory_for_nothing_changes_nothing(setup, variant, batch_size):
+def test_no_memory_changes_no_rank(setup, variant, batch_size):
     """Caption by caption, video by video, and everything through files: the ranks are exactly the same."""
     model, loaders = setup(batch_size, *VARIANTS[variant])
     whole = evaluate(model, loaders.evaluation, ["t2v_metrics", "v2t_metrics"], CPU)
@@ -127,7 +124,7 @@ def test_captions_in_a_file_are_those_in_memory():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_captions_that_the_disk_has_no_room_for_are_one_line(monkeypatch):
+def test_a_full_disk_under_the_captions_is_one_line(monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryFile", functools.partial(Path("/dev/full").open, "wb"))
     with pytest.raises(InputError, match=rf"^{tempfile.gettempdir()}: No space left on device .96 Bytes were needed"):
         TextStore(0).append(texts(0, 3))
@@ -144,7 +141,7 @@ class Largest(TorchDispatchMode):
         return out
 
 
-def test_captions_are_embedded_in_chunks_that_memory_suffices_for():
+def test_captions_are_embedded_in_chunks_that_fit_into_memory():
     model, batch, max_bytes = make_model("ce"), make_batch(0, 3, 50, words=9), 20_000
     chunks = list(evaluation._chunk_captions(model, batch["text"], batch["word_mask"], max_bytes))
     for i, name in enumerate(("text", "word_mask")):
@@ -171,7 +168,7 @@ def test_no_tensor_grows_with_the_number_of_captions(mode):
     assert few <= many <= max(words, (1 << 20) // 4)
 
 
-def test_a_checkpoint_gives_its_tensors_away(setup):
+def test_the_tensors_of_a_checkpoint_are_dropped(setup):
     model, loaders = setup(10)
     state = {"state_dict": model.state_dict(), "optimizer": {}, "epoch": 3}
     config = {"metrics": ["t2v_metrics"], "evaluation_memory": 1}
@@ -201,15 +198,15 @@ def test_a_video_without_any_expert_scores_zero_and_breaks_nothing(setup):
     assert (found.sims[:, 3] == 0).all() and (found.sims[:, [0, 1, 2, 4]] != 0).all()
 
 
-def test_published_padding_is_to_fixed_lengths(setup):
+def test_published_padding_has_fixed_lengths(setup):
     model, loaders = setup(5, "arch.args.mask_padding=false", "data_loader.args.max_text_words=9")
     for batch in loaders.evaluation:
         assert batch["text"].shape[2] == 9 and batch["experts"]["audio"].shape[1] == 30
     assert evaluate(model, loaders.evaluation, ["t2v_metrics"], CPU).sims.shape == (20, 10)
 
 
-def test_nan_that_was_noted_without_waiting_is_refused(setup):
-    """As on a GPU, where nothing is refused while batches are embedded."""
+def test_nan_that_was_noted_on_a_gpu_is_refused(setup):
+    """On a GPU nothing is refused while batches are embedded."""
     model, loaders = setup(5)
     model.disable_nan_checks = True
     handle = model.text_units.register_forward_hook(lambda *_: model._nan_items.update(rgb=torch.tensor(2)))

@@ -38,8 +38,8 @@ def test_others_are_built_as_the_config_says(section):
 
 
 @pytest.mark.parametrize(("before", "after"), [(False, True), (True, False)])
-def test_goes_on_with_the_state_of_one_that_computed_otherwise(before, after):
-    """A checkpoint from before steps were fused, and the other way round."""
+def test_the_state_of_another_implementation_can_be_resumed(before, after):
+    """A checkpoint from before steps were fused, and the reverse."""
     args = {"lr": 0.1, "betas": [0.8, 0.9]}
     weight, optimizer = stepped({"type": "Adam", "args": args | {"fused": before}}, range(3))
     state = optimizer.state_dict()

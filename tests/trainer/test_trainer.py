@@ -40,7 +40,7 @@ def train(model, batches, **options):
     return train_steps(model, optimizer, batches, **options)
 
 
-def test_accumulated_gradients_are_averaged_and_those_left_at_the_end_among_themselves():
+def test_accumulated_gradients_are_averaged_also_those_left_at_the_end():
     model, batches = make_model(), [make_batch(seed) for seed in range(5)]
     reference = copy.deepcopy(model).train()
     losses = train(model, batches, accumulate=3)
@@ -74,7 +74,7 @@ def test_bf16_trains_in_bfloat16_with_float32_parameters_and_scores(mask_padding
     torch.testing.assert_close(dict(model.state_dict()), dict(exact.state_dict()), rtol=0.1, atol=0.05)
 
 
-def test_tf32_is_for_training_steps_alone():
+def test_tf32_is_used_only_in_training_steps():
     seen = []
     model, batches = make_model(), [make_batch(0), make_batch(1)]
     model.register_forward_pre_hook(lambda *_: seen.append(torch.get_float32_matmul_precision()))
@@ -84,7 +84,7 @@ def test_tf32_is_for_training_steps_alone():
     assert seen[2:] == ["highest", "highest"]
 
 
-def test_a_loss_that_is_no_number_names_step_lr_and_expert_and_its_step_is_not_taken():
+def test_a_nonfinite_loss_names_step_lr_and_expert_and_changes_no_weight():
     model, batches = make_model(), [make_batch(seed) for seed in range(3)]
     present = int(batches[1]["ind"]["rgb"].argmax())
     batches[1]["experts"]["rgb"][present, 0] = torch.inf
@@ -99,8 +99,8 @@ def test_a_loss_that_is_no_number_names_step_lr_and_expert_and_its_step_is_not_t
     assert all(torch.equal(found[name], x) for name, x in expected.items())
 
 
-def test_the_sum_of_losses_knows_the_first_that_was_no_number():
-    """As it is asked for at the end of an epoch on a GPU."""
+def test_the_sum_of_losses_keeps_the_first_nonfinite_step():
+    """It is read at the end of an epoch on a GPU."""
     losses = LossSum(CPU, 2.5)
     for step, loss in enumerate([1.0, 0.25]):
         losses.add(torch.tensor(loss), step)

@@ -16,7 +16,7 @@ from browsing import (
     needs_browser,
     playing,
 )
-from ranking import make_evaluation, write_clip
+from ranking import make_page_data, write_clip
 
 from utils.visualizer import Visualizer
 
@@ -38,10 +38,10 @@ def folder(tmp_path_factory):
     captions = [[f"a caption of {name}", f"{ATTACK} {v}", "Ünïcode \u2028 100% \udc80"] for v, name in enumerate(ODD_IDS)]
     page = Visualizer(str(folder / "clips"), folder=folder / "page", name=f"toy {ATTACK}", similarity="pairwise")
     for epoch in (1, 2):
-        evaluation = make_evaluation(num_videos=8, seed=epoch, ids=ODD_IDS, captions=captions, weighted=epoch > 1)
-        page.show(evaluation, epoch, "val")
+        data = make_page_data(num_videos=8, seed=epoch, ids=ODD_IDS, captions=captions, weighted=epoch > 1)
+        page.show(data, epoch, "val")
     many = Visualizer(num_samples=NUM_QUERIES, folder=folder / "many", name="many", similarity="paired-2019")
-    many.show(make_evaluation(num_videos=70), 1, "val")
+    many.show(make_page_data(num_videos=70), 1, "val")
     return folder
 
 

@@ -15,8 +15,8 @@ from hostile import lending
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils.pickle_memo import Placeholder, RefusedError, check_extent
-from utils.safe_pickle import SafeUnpickler
+from utils.pickle_globals import Placeholder, RefusedError
+from utils.safe_pickle import SafeUnpickler, check_extent
 
 MEBI = 1 << 20
 # Protocol and version of Python, 0 for that of today.

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from commands import assert_equal_weights, train
-from ranking import listed, make_evaluation, shown
+from ranking import listed, make_page_data, shown
 
 import test as test_command
 from utils.temporary import temporary_array
@@ -49,18 +49,18 @@ def first_five(scores):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_text_to_video_says_what_a_naive_ranking_says(seed):
-    evaluation = make_evaluation(seed=seed)
-    content = page_content(evaluation, {"video3": "videos/3.webm"}, 100)
-    texts = [(v, k) for v in range(8) for k in range(3) if evaluation.query_masks[v, k]]
+    data = make_page_data(seed=seed)
+    content = page_content(data, {"video3": "videos/3.webm"}, 100)
+    texts = [(v, k) for v in range(8) for k in range(3) if data.query_masks[v, k]]
     queries = content["t2v"]["queries"]
     assert len(queries) == len(texts) == 20 and content["t2v"]["candidates"] == 8
     for number, ((v, k), query) in enumerate(zip(texts, queries, strict=True)):
-        row = evaluation.sims[3 * v + k].tolist()
+        row = data.sims[3 * v + k].tolist()
         text, truth = content["texts"][query["text"]], content["videos"][query["truth"]]
         assert text["captions"] == [k] and content["videos"][text["video"]] == truth
-        assert text["weights"] == pytest.approx(evaluation.weights[number], abs=1e-4)
-        assert truth["id"] == f"video{v}" and truth["captions"] == evaluation.raw_captions[v]
-        assert truth["has"] == evaluation.available[v].tolist()
+        assert text["weights"] == pytest.approx(data.weights[number], abs=1e-4)
+        assert truth["id"] == f"video{v}" and truth["captions"] == data.captions[v]
+        assert truth["has"] == data.available[v].tolist()
         assert truth["address"] == ("videos/3.webm" if v == 3 else None)
         assert query["rank"] == place(row[v], row) and query["similarity"] == pytest.approx(row[v])
         best = [(content["videos"][i]["id"], similarity) for i, similarity in query["best"]]
@@ -69,9 +69,9 @@ def test_text_to_video_says_what_a_naive_ranking_says(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_video_to_text_says_what_a_naive_ranking_says(seed):
-    evaluation = make_evaluation(seed=seed)
-    content = page_content(evaluation, {}, 100)
-    texts = [(v, k) for v in range(8) for k in range(3) if evaluation.query_masks[v, k]]
+    data = make_page_data(seed=seed)
+    content = page_content(data, {}, 100)
+    texts = [(v, k) for v in range(8) for k in range(3) if data.query_masks[v, k]]
 
     def told(index):
         text = content["texts"][index]
@@ -79,7 +79,7 @@ def test_video_to_text_says_what_a_naive_ranking_says(seed):
 
     assert len(content["v2t"]["queries"]) == 8 and content["v2t"]["candidates"] == 20
     for v, query in enumerate(content["v2t"]["queries"]):
-        column = [float(evaluation.sims[3 * owner + k, v]) for owner, k in texts]
+        column = [float(data.sims[3 * owner + k, v]) for owner, k in texts]
         own, others = ([x for x, (owner, _) in zip(column, texts, strict=True) if (owner == v) is y] for y in (True, False))
         rank = 1 + sum(x > max(own) for x in others) + others.count(max(own)) / (own.count(max(own)) + 1)
         assert content["videos"][query["video"]]["id"] == f"video{v}"
@@ -90,13 +90,13 @@ def test_video_to_text_says_what_a_naive_ranking_says(seed):
 
 
 def test_histogram_and_metrics_are_of_all_queries_and_agree():
-    evaluation = make_evaluation(num_videos=120, num_captions=2)
-    content = page_content(evaluation, {}, 7)
+    data = make_page_data(num_videos=120, num_captions=2)
+    content = page_content(data, {}, 7)
     assert content["bins"] == ["1", "2–5", "6–10", "11–50", "> 50"]
     for direction, count in (("t2v", 180), ("v2t", 120)):
         part = content[direction]
         assert len(part["queries"]) == 7 and sum(part["histogram"]) == count
-        assert part["metrics"] == evaluation.metrics[f"{direction}_metrics"]
+        assert part["metrics"] == data.metrics[direction]
         reached = 100 * np.cumsum(part["histogram"])[:4] / count
         assert reached == pytest.approx([part["metrics"][name] for name in ("R1", "R5", "R10", "R50")])
         for query in part["queries"]:
@@ -105,34 +105,34 @@ def test_histogram_and_metrics_are_of_all_queries_and_agree():
 
 
 def test_averaged_captions_are_one_query_with_their_mean_weights():
-    evaluation = make_evaluation(averaged=True)
-    content = page_content(evaluation, {}, 100)
+    data = make_page_data(averaged=True)
+    content = page_content(data, {}, 100)
     assert len(content["t2v"]["queries"]) == 8 and content["v2t"]["candidates"] == 8
     query = content["t2v"]["queries"][1]
     text = content["texts"][query["text"]]
     assert text["captions"] == [0, 1, 2]
-    assert text["weights"] == pytest.approx(evaluation.weights[2:5].mean(axis=0), abs=1e-4)
+    assert text["weights"] == pytest.approx(data.weights[2:5].mean(axis=0), abs=1e-4)
 
 
 @pytest.mark.parametrize("averaged", [False, True])
 def test_similarities_in_a_file_make_the_same_page(averaged):
-    evaluation = make_evaluation(num_videos=30, averaged=averaged)
-    evaluation.sims = evaluation.sims.astype(np.float32)
-    stored = temporary_array(evaluation.sims.shape)
-    stored[:] = evaluation.sims
-    in_file = dataclasses.replace(evaluation, sims=stored)
-    assert page_content(in_file, {}, 7) == page_content(evaluation, {}, 7)
+    data = make_page_data(num_videos=30, averaged=averaged)
+    data = dataclasses.replace(data, sims=data.sims.astype(np.float32))
+    stored = temporary_array(data.sims.shape)
+    stored[:] = data.sims
+    in_file = dataclasses.replace(data, sims=stored)
+    assert page_content(in_file, {}, 7) == page_content(data, {}, 7)
 
 
 def test_a_model_without_weights_has_a_page_too():
-    content = page_content(make_evaluation(weighted=False), {}, 100)
+    content = page_content(make_page_data(weighted=False), {}, 100)
     assert {text["weights"] for text in content["texts"]} == {None}
 
 
 def test_one_direction_may_be_unmeasured_and_candidates_may_be_fewer_than_five():
-    evaluation = make_evaluation(num_videos=2)
-    del evaluation.metrics["v2t_metrics"]
-    content = page_content(evaluation, {}, 100)
+    data = make_page_data(num_videos=2)
+    del data.metrics["v2t"]
+    content = page_content(data, {}, 100)
     assert content["v2t"]["metrics"] is None and content["v2t"]["histogram"]
     assert [len(query["best"]) for query in content["t2v"]["queries"]] == [2] * 5
 
@@ -148,7 +148,7 @@ def test_every_epoch_shows_the_same_sample_and_no_random_state_moves():
     torch.manual_seed(3), np.random.seed(3), random.seed(3)
     samples = []
     for seed in (0, 1):
-        content = page_content(make_evaluation(num_videos=50, seed=seed), {}, 10)
+        content = page_content(make_page_data(num_videos=50, seed=seed), {}, 10)
         texts = [content["texts"][query["text"]] for query in content["t2v"]["queries"]]
         videos = [content["videos"][query["video"]]["id"] for query in content["v2t"]["queries"]]
         samples.append(([(content["videos"][text["video"]]["id"], text["captions"]) for text in texts], videos))
@@ -174,8 +174,8 @@ def test_clips_in_nfd_are_found_by_ids_in_nfc(visualizer, tmp_path):
     name, nfd = (unicodedata.normalize(form, "Käfer é") for form in ("NFC", "NFD"))
     (tmp_path / "clips").mkdir()
     (tmp_path / "clips" / f"{nfd}.webm").touch()
-    evaluation = make_evaluation(num_videos=2, ids=[name, "b"], captions=[["x"], ["y"]])
-    visualizer(tmp_path / "clips").show(evaluation, 1, "val")
+    data = make_page_data(num_videos=2, ids=[name, "b"], captions=[["x"], ["y"]])
+    visualizer(tmp_path / "clips").show(data, 1, "val")
     address = {video["id"]: video["address"] for video in shown(tmp_path / "page")["videos"]}[name]
     assert urllib.parse.unquote(address) == f"videos/{nfd}.webm"
 
@@ -187,8 +187,8 @@ def test_odd_names_are_quoted_in_addresses_and_harmless_in_the_data(visualizer, 
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     ids = [*ODD[:-1], "../clips/100%"]
-    evaluation = make_evaluation(num_videos=len(ids), ids=ids, captions=captions)
-    visualizer(tmp_path / "clips", name='<b>name</b> & "more"').show(evaluation, 1, "<i>split")
+    data = make_page_data(num_videos=len(ids), ids=ids, captions=captions)
+    visualizer(tmp_path / "clips", name='<b>name</b> & "more"').show(data, 1, "<i>split")
     text = (tmp_path / "page/data/1.js").read_text(encoding="ascii")  # so no U+2028 either
     assert "<" not in text
     videos = {video["id"]: video for video in shown(tmp_path / "page")["videos"]}
@@ -206,8 +206,8 @@ def test_odd_names_are_quoted_in_addresses_and_harmless_in_the_data(visualizer, 
 def test_without_clips_one_log_line_says_what_to_set(visualizer, tmp_path, caplog, folder):
     caplog.set_level(logging.INFO)
     page = visualizer(folder)
-    page.show(make_evaluation(), 1, "val")
-    page.show(make_evaluation(), 2, "val")
+    page.show(make_page_data(), 1, "val")
+    page.show(make_page_data(), 2, "val")
     (line,) = [record.message for record in caplog.records if "no clips" in record.message]
     assert "visualizer.args.src_video_dir" in line and (folder is None or "'nowhere'" in line)
     assert {video["address"] for video in shown(tmp_path / "page")["videos"]} == {None}
@@ -223,7 +223,7 @@ def test_the_link_to_the_clips_is_relative_follows_links_and_is_renewed(tmp_path
     for name in ("one", "one", "two"):
         folder = tmp_path / "data/saved/page"
         page = Visualizer(str(tmp_path / name), folder=folder, name="toy", similarity="pairwise")
-        page.show(make_evaluation(), 1, "val")
+        page.show(make_page_data(), 1, "val")
         assert (folder / "videos/video1.webm").read_text() == name
         assert not (folder / "videos").readlink().is_absolute()
 
@@ -231,10 +231,10 @@ def test_the_link_to_the_clips_is_relative_follows_links_and_is_renewed(tmp_path
 def test_epochs_are_added_and_a_resumed_run_keeps_the_earlier_ones(visualizer, tmp_path):
     page = visualizer(vis_vid_freq=2)
     for epoch in range(1, 6):
-        page.show_epoch(make_evaluation(seed=epoch), epoch, "val")
+        page.show_epoch(make_page_data(seed=epoch), epoch, "val")
     page = visualizer(vis_vid_freq=2)
-    page.show_epoch(make_evaluation(seed=7), 4, "val")  # done again
-    page.show(make_evaluation(seed=8), 3, "test")
+    page.show_epoch(make_page_data(seed=7), 4, "val")  # done again
+    page.show(make_page_data(seed=8), 3, "test")
     folder = tmp_path / "page"
     assert listed(folder) == [("val", 2), ("val", 4), ("test", 3)]
     options = re.findall(r'<option value="(\d)"( selected)?>(.*?)</option>', (folder / "index.html").read_text())
@@ -242,21 +242,21 @@ def test_epochs_are_added_and_a_resumed_run_keeps_the_earlier_ones(visualizer, t
     content = shown(folder, 2)
     assert (content["epoch"], content["split"]) == (4, "val")
     assert (content["num_videos"], content["num_captions"], content["leaky"]) == (8, 20, False)
-    expected = page_content(make_evaluation(seed=7), {}, 100)
+    expected = page_content(make_page_data(seed=7), {}, 100)
     assert content["t2v"]["histogram"] == expected["t2v"]["histogram"]
 
 
 def test_a_damaged_list_is_a_warning(visualizer, tmp_path, caplog):
-    visualizer().show(make_evaluation(), 1, "val")
+    visualizer().show(make_page_data(), 1, "val")
     (tmp_path / "page/data/evaluations.json").write_text('[{"number": 1}')
-    visualizer().show(make_evaluation(), 2, "val")
+    visualizer().show(make_page_data(), 2, "val")
     assert listed(tmp_path / "page") == [("val", 2)]
     assert "evaluations.json: damaged" in caplog.text
 
 
 def test_a_page_that_cannot_be_written_is_a_warning(visualizer, tmp_path, caplog):
     (tmp_path / "page").write_text("in the way")
-    visualizer().show(make_evaluation(), 1, "val")
+    visualizer().show(make_page_data(), 1, "val")
     assert "cannot be written" in caplog.text and caplog.records[-1].levelname == "WARNING"
 
 
@@ -265,18 +265,18 @@ def test_a_page_that_cannot_be_written_is_a_warning(visualizer, tmp_path, caplog
 )
 def test_a_page_says_by_which_rule_ties_were_ranked(tmp_path, v2t_ties, text):
     page = Visualizer(folder=tmp_path, name="toy 1", similarity="pairwise", v2t_ties=v2t_ties)
-    page.show(make_evaluation(), 1, "val")
+    page.show(make_page_data(), 1, "val")
     assert text in (tmp_path / "index.html").read_text()
 
 
 def test_a_leaky_similarity_is_marked(visualizer, tmp_path):
-    visualizer(similarity="paired-2019").show(make_evaluation(), 1, "val")
+    visualizer(similarity="paired-2019").show(make_page_data(), 1, "val")
     assert shown(tmp_path / "page")["leaky"] is True
 
 
 @pytest.mark.parametrize("moment", range(1, 8))
 def test_whenever_it_is_killed_the_page_refers_to_whole_files_alone(visualizer, tmp_path, monkeypatch, moment):
-    visualizer().show(make_evaluation(), 1, "val")
+    visualizer().show(make_page_data(), 1, "val")
     replaced, original = [], Path.replace
 
     def replace(self, target):
@@ -287,13 +287,13 @@ def test_whenever_it_is_killed_the_page_refers_to_whole_files_alone(visualizer, 
 
     monkeypatch.setattr(Path, "replace", replace)
     with pytest.raises(KeyboardInterrupt):
-        visualizer().show(make_evaluation(seed=1), 2, "val")
+        visualizer().show(make_page_data(seed=1), 2, "val")
     monkeypatch.undo()
     page = (tmp_path / "page/index.html").read_text()
     assert page.endswith("</html>\n")
     numbers = [int(number) for number in re.findall(r'<option value="(\d)"', page)]
     assert [shown(tmp_path / "page", number)["epoch"] for number in numbers] == [1]
-    visualizer().show(make_evaluation(seed=1), 2, "val")
+    visualizer().show(make_page_data(seed=1), 2, "val")
     assert listed(tmp_path / "page") == [("val", 1), ("val", 2)]
 
 

@@ -1,5 +1,6 @@
-"""The ranking page: what an evaluation retrieved, to look at in a browser."""
+"""The ranking page: the results of an evaluation, to look at in a browser."""
 
+from utils.visualizer.content import PageData
 from utils.visualizer.visualizer import Visualizer
 
-__all__ = ["Visualizer"]
+__all__ = ["PageData", "Visualizer"]

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from utils.names import normalize_name
 
-SUFFIXES = (".webm", ".mp4", ".m4v", ".ogv", ".mov", ".mkv", ".avi")  # what browsers play best comes first
+SUFFIXES = (".webm", ".mp4", ".m4v", ".ogv", ".mov", ".mkv", ".avi")  # in order of preference: browsers play the first best
 LINK = "videos"
 
 
 def find_videos(folder: Path) -> dict[str, str]:
-    """The video files below `folder` by the names that ids may have: relative to the folder, without folders, or either
-    without its suffix.
+    """Find the video files below `folder`.
 
-    Ids are only ever looked up here, so that none of them can name a file elsewhere. Where several files share a name, the
-    first by `SUFFIXES` and then by path has it.
+    A file is found by its path relative to the folder and by its file name, each with or without its suffix. Where several
+    files share a name, the first by `SUFFIXES` and then by path is returned. Ids are only ever looked up in the result, so
+    that no id can name a file elsewhere.
 
     Returns:
         name, in NFC -> address relative to the page, percent-quoted.
@@ -24,7 +24,7 @@ def find_videos(folder: Path) -> dict[str, str]:
     files = [path.relative_to(folder) for path in paths if path.suffix.lower() in SUFFIXES]
     files.sort(key=lambda path: (SUFFIXES.index(path.suffix.lower()), path))
     videos: dict[str, str] = {}
-    for names in (lambda p: (str(p), str(p.with_suffix(""))), lambda p: (p.name, p.stem)):  # whole paths win
+    for names in (lambda p: (str(p), str(p.with_suffix(""))), lambda p: (p.name, p.stem)):  # whole paths take precedence
         for path in files:
             for name in names(path):
                 videos.setdefault(normalize_name(name), f"{LINK}/{urllib.parse.quote(os.fsencode(path))}")
@@ -32,14 +32,14 @@ def find_videos(folder: Path) -> dict[str, str]:
 
 
 def link_videos(page: Path, folder: Path) -> None:
-    """Make `<page>/videos` a link to `folder`, a relative one where they have a parent but the root in common."""
-    here, there = page.resolve(), folder.resolve()
-    near = os.path.commonpath([here, there]) != here.anchor
-    target = os.path.relpath(there, here) if near else str(there)
+    """Make `<page>/videos` a link to `folder`, relative unless they share no parent but the root."""
+    source, target = page.resolve(), folder.resolve()
+    is_near = os.path.commonpath([source, target]) != source.anchor
+    address = os.path.relpath(target, source) if is_near else str(target)
     link = page / LINK
-    if link.is_symlink() and str(link.readlink()) == target:
+    if link.is_symlink() and str(link.readlink()) == address:
         return
     temporary = page / f".{LINK}.{os.getpid()}.tmp"
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
+    temporary.symlink_to(address)
     temporary.replace(link)

@@ -1,4 +1,4 @@
-"""Writing the ranking page of a run."""
+"""The ranking page of a run, written file by file."""
 
 import json
 import logging
@@ -6,18 +6,13 @@ import shlex
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 
-from base.experiment import Experiment
-from parse_config import ConfigParser
 from utils.files import atomic_write, write_json
-from utils.visualizer.content import page_content
+from utils.visualizer.content import PageData, page_content
 from utils.visualizer.videos import find_videos, link_videos
-
-if TYPE_CHECKING:  # the trainer imports this
-    from trainer.evaluation import Evaluation
 
 FOLDER = Path(__file__).parent
 ASSETS = ("page.css", "clips.js", "cards.js", "page.js")
@@ -27,21 +22,21 @@ logger = logging.getLogger(__name__)
 
 
 class Visualizer:
-    """Writes the ranking page of a run, to which each evaluation shown is added.
+    """Writer of the ranking page of a run, to which each evaluation shown is added.
 
-    The folder of the page holds `index.html`, its style and script, `data/<n>.js` for each evaluation, their list
-    `data/evaluations.json`, and `videos`, a link to the clips. Every file is there whole or not at all, and is written
-    before any that refers to it. A page that cannot be written is a warning: no training ends for it.
+    The folder of the page holds `index.html`, its styles and scripts, `data/<n>.js` for each evaluation, their list
+    `data/evaluations.json`, and `videos`, a link to the clips. Every file is written atomically, and before any that refers
+    to it. A page that cannot be written is a warning and does not end a training.
 
     Args:
-        src_video_dir: the folder of the clips, named by the ids of their videos (None: there are none).
-        vis_vid_freq: of the epochs of a training, each that is a multiple of this is shown.
-        num_samples: how many queries are shown in each direction.
-        folder: of the page; it need not be there.
-        name: what the page calls the run.
-        similarity: by which captions and videos were compared.
+        src_video_dir: the folder of the clips, named by the ids of their videos (None: no clips).
+        vis_vid_freq: during training, show the epochs that are a multiple of this.
+        num_samples: the number of queries to show in each direction.
+        folder: of the page; created if necessary.
+        name: the title of the page.
+        similarity: the name of the similarity of captions and videos.
         l2renorm: whether it divides by lengths instead of by the sum of weights.
-        v2t_ties: the rule for ties of `model.metric.v2t_ranks`.
+        v2t_ties: the rule for ties in video-to-text ranks, "expected" or "published".
     """
 
     def __init__(
@@ -60,32 +55,34 @@ class Visualizer:
         self.vis_vid_freq = vis_vid_freq
         self.num_samples = num_samples
         self.folder = folder
-        self.name = name
-        self.similarity = similarity
-        self.l2renorm = l2renorm
-        self.v2t_ties = v2t_ties
+        self.settings = {"name": name, "similarity": similarity, "l2renorm": l2renorm, "v2t_ties": v2t_ties}
         self._written = False
 
-    @classmethod
-    def of_run(cls, config: ConfigParser, experiment: Experiment) -> "Visualizer | None":
-        """The one that `config` asks for, or None."""
-        if "visualizer" not in config:
-            return None
-        score = {key: config["arch"]["args"][key] for key in ("similarity", "l2renorm")}
-        name, ties = f"{experiment.name} {experiment.run}", config.get("v2t_ties") or "expected"
-        return cls(**config["visualizer"]["args"], folder=experiment.web, name=name, v2t_ties=ties, **score)
-
-    def show_epoch(self, evaluation: "Evaluation", epoch: int, split: str) -> None:
-        """Show the evaluation after an epoch of training, if it is one of those to be shown."""
+    def show_epoch(self, data: PageData, epoch: int, split: str) -> None:
+        """Show the evaluation after an epoch of training, if `vis_vid_freq` selects the epoch."""
         if epoch % self.vis_vid_freq == 0:
             first = not self._written
-            self.show(evaluation, epoch, split)
+            self.show(data, epoch, split)
             if first:
                 self.announce()
 
-    def show(self, evaluation: "Evaluation", epoch: int, split: str) -> None:
-        """Show an evaluation."""
-        self._written |= self._write(evaluation, epoch, split)
+    def show(self, data: PageData, epoch: int, split: str) -> None:
+        """Add an evaluation to the page, which opens with it."""
+        similarity = self.settings["similarity"]
+        evaluation = {
+            "split": split,
+            "epoch": epoch,
+            "similarity": similarity,
+            "leaky": similarity == LEAKY,
+            "num_videos": len(data.video_ids),
+            "num_captions": sum(map(len, data.captions)),
+            **page_content(data, self._addresses, self.num_samples),
+        }
+        try:
+            self._write_files(evaluation)
+            self._written = True
+        except OSError as error:
+            logger.warning("page: %s cannot be written (%s)", error.filename or self.folder, error.strerror or error)
 
     def announce(self) -> None:
         """Log where the page is, if one was written."""
@@ -94,61 +91,33 @@ class Visualizer:
         serve = f"python -m http.server 9999 --directory {shlex.quote(str(self.folder))}"
         logger.info("page: %s (open it in a browser; over a network: %s)", self.folder / "index.html", serve)
 
-    def _write(self, evaluation: "Evaluation", epoch: int, split: str) -> bool:
-        """Write the page with an evaluation more, which it opens with: whether that went well."""
-        about = {
-            "split": split,
-            "epoch": epoch,
-            "similarity": self.similarity,
-            "leaky": self.similarity == LEAKY,
-            "num_videos": len(evaluation.video_ids),
-            "num_captions": sum(map(len, evaluation.raw_captions)),
-        }
-        content = {**about, **page_content(evaluation, self._addresses, self.num_samples)}
-        try:
-            self._write_files(about, content)
-        except OSError as error:
-            logger.warning("page: %s cannot be written (%s)", error.filename or self.folder, error.strerror or error)
-            return False
-        return True
-
-    def _write_files(self, about: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+    def _write_files(self, evaluation: Mapping[str, Any]) -> None:
         (self.folder / "data").mkdir(parents=True, exist_ok=True)
         if self._addresses:
             link_videos(self.folder, Path(self.src_video_dir))
         for name in ASSETS:
             write_bytes(self.folder / name, (FOLDER / name).read_bytes())
-        listed = self._listed()
-        same = [entry for entry in listed if (entry["split"], entry["epoch"]) == (about["split"], about["epoch"])]
-        number = same[0]["number"] if same else max((entry["number"] for entry in listed), default=0) + 1
-        write_bytes(self.folder / "data" / f"{number}.js", script("registerEvaluation", number, content))
-        latest = {"number": number, "split": about["split"], "epoch": about["epoch"]}
-        listed = [*(entry for entry in listed if entry not in same), latest]
-        write_json(self.folder / "data" / "evaluations.json", listed)
-        write_bytes(self.folder / "index.html", self._page(listed).encode("utf-8", "replace"))
-
-    def _page(self, evaluations: list[dict[str, Any]]) -> str:
-        """The page itself, which loads the evaluations one by one.
-
-        Args:
-            evaluations: {number, split, epoch}; it opens with the last.
-        """
-        return render(
+        entry = {"split": evaluation["split"], "epoch": evaluation["epoch"]}
+        entries = self._read_entries()
+        replaced = [other for other in entries if other | entry == other]
+        number = replaced[0]["number"] if replaced else max((other["number"] for other in entries), default=0) + 1
+        write_bytes(self.folder / "data" / f"{number}.js", script("registerEvaluation", number, evaluation))
+        entries = [*(other for other in entries if other not in replaced), {"number": number, **entry}]
+        write_json(self.folder / "data" / "evaluations.json", entries)
+        html = render(
             FOLDER / "index.html.j2",
-            name=self.name,
-            similarity=self.similarity,
-            l2renorm=self.l2renorm,
-            v2t_ties=self.v2t_ties,
-            evaluations=sorted(evaluations, key=lambda entry: (entry["epoch"], entry["number"])),
-            latest=evaluations[-1]["number"],
+            **self.settings,
+            evaluations=sorted(entries, key=lambda other: (other["epoch"], other["number"])),
+            latest=number,
         )
+        write_bytes(self.folder / "index.html", html.encode("utf-8", "replace"))
 
-    def _listed(self) -> list[dict[str, Any]]:
-        """The evaluations that the page shows already, in the order of writing: those of a run that was interrupted, too."""
+    def _read_entries(self) -> list[dict[str, Any]]:
+        """Return {number, split, epoch} of each evaluation of the page, in the order of writing."""
         path = self.folder / "data" / "evaluations.json"
         try:
-            listed = json.loads(path.read_text(encoding="utf-8"))
-            return [{key: entry[key] for key in ("number", "split", "epoch")} for entry in listed]
+            entries = json.loads(path.read_text(encoding="utf-8"))
+            return [{key: entry[key] for key in ("number", "split", "epoch")} for entry in entries]
         except FileNotFoundError:
             return []
         except (ValueError, KeyError, TypeError):
@@ -157,7 +126,7 @@ class Visualizer:
 
     @cached_property
     def _addresses(self) -> dict[str, str]:
-        """The clips there are; a log line says so once if there are none."""
+        """The addresses of the clips; a log line tells once that there are none."""
         key = "visualizer.args.src_video_dir"
         if self.src_video_dir is None:
             logger.info("page: no clips to play; set %s to the folder that holds them", key)
@@ -169,7 +138,7 @@ class Visualizer:
 
 
 def template(path: Path) -> jinja2.Template:
-    """The HTML template in a file; it may take its parts from those here."""
+    """Load an HTML template, which may include the parts in this folder."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([path.parent, FOLDER]),
         autoescape=True,
@@ -182,12 +151,12 @@ def template(path: Path) -> jinja2.Template:
 
 
 def render(path: Path, **context: object) -> str:
-    """What an HTML template makes of `context`."""
+    """Render an HTML template with `context`."""
     return template(path).render(context)
 
 
 def script(function: str, *arguments: object) -> bytes:
-    """A script that hands `arguments` to a function: a page that is opened as a file may load scripts, but no JSON."""
+    """Return a script that calls a function with `arguments`: a page opened as a file may load scripts, but no JSON."""
     text = ", ".join(json.dumps(x, separators=(",", ":"), allow_nan=False) for x in arguments)  # ASCII, so no U+2028 either
     return f"{function}({text});\n".replace("<", "\\u003c").encode()
 

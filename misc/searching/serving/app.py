@@ -18,11 +18,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from misc.searching.answers import Hit
+from misc.searching.result import CaptionHit, Hit, ResultView, SearchResult, highest_weight
 from misc.searching.searcher import Searcher
-from misc.searching.serving.clips import MEDIA_TYPES, Clips, open_file, query
-from misc.searching.serving.files import OpenFileResponse
-from misc.searching.serving.view import View, highest_weight
+from misc.searching.serving.files import MEDIA_TYPES, Clips, OpenFileResponse, encode_query, open_file
 from utils.errors import InputError, one_line
 from utils.names import match_name
 from utils.visualizer.visualizer import FOLDER, template
@@ -34,9 +32,9 @@ ASSETS = {
     "search.css": (HERE, "text/css"),
     "search.js": (HERE, "text/javascript"),
 }
-USUAL_K, MOST_K = 12, 96
-LONGEST_QUERY = 500  # characters
-MOST_WAITING = 32  # requests
+DEFAULT_K, MAX_K = 12, 96
+MAX_QUERY_LENGTH = 500  # characters
+MAX_WAITING = 32  # requests
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -51,204 +49,205 @@ logger = logging.getLogger(__name__)
 
 
 def make_app(searcher: Searcher, name: str, folder: Path, hosts: Sequence[str] = ("*",)) -> ASGIApp:
-    """The page of a collection.
+    """Return the search page of a collection.
 
     Args:
-        searcher: of it; used by one thread at a time.
-        name: of the collection.
-        folder: of the collection.
-        hosts: the names by which the server may be addressed, "*" for any.
+        searcher: searcher of the collection; it is used by one thread at a time.
+        name: name of the collection.
+        folder: folder of the collection.
+        hosts: host names by which the server may be addressed ("*": any).
     """
-    page = _Page(searcher, name, folder)
+    page = _SearchPage(searcher, name, folder)
     routes = {
         "/": page.show,
         "/api/search": page.api_search,
         "/api/video": page.api_video,
         "/clip": page.clip,
-        "/static/{name}": asset,
+        "/static/{name}": send_asset,
     }
     app = Starlette(
         routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in routes.items()],
-        exception_handlers={HTTPException: page.refuse, Exception: page.fail},
+        exception_handlers={HTTPException: page.show_error, Exception: page.show_failure},
     )
-    return _Headers(TrustedHostMiddleware(app, allowed_hosts=list(hosts), www_redirect=False))
+    return _HeaderMiddleware(TrustedHostMiddleware(app, allowed_hosts=list(hosts), www_redirect=False))
 
 
-class Refused(HTTPException):
-    """A request that says something that cannot be shown."""
+class RefusedError(HTTPException):
+    """A request that cannot be answered, with a message for the user."""
 
 
-class _Page:
+class _SearchPage:
     def __init__(self, searcher: Searcher, name: str, folder: Path):
         self._searcher, self._name = searcher, name
-        self._clips = Clips(folder, searcher.ids, searcher.clip_of)
-        self._known = frozenset(searcher.ids)
-        numbers = {"videos": len(self._known), "lacking": len(searcher.lacking)}
-        self._about = {"name": name, "longest": LONGEST_QUERY, **numbers}
+        self._clips = Clips(folder, searcher.ids, searcher.get_clip)
+        self._ids = frozenset(searcher.ids)
+        counts = {"videos": len(self._ids), "lacking": len(searcher.lacking)}
+        self._context = {"name": name, "max_query_length": MAX_QUERY_LENGTH, **counts}
         self._lock, self._waiting = asyncio.Lock(), 0
         self._template = template(HERE / "search.html.j2")
 
-    # What requests ask for
+    # Endpoints
 
     async def show(self, request: Request) -> Response:
-        """The page itself, with what the address asks for."""
-        words, video = request.query_params.get("q", ""), request.query_params.get("video")
-        if words.strip():
-            return await self._alone(lambda: self._render(**self._found(words, _number(request))))
-        if video is not None:
-            return await self._alone(lambda: self._render(**self._like(video, _number(request))))
-        asked = "q" in request.query_params
-        return await self._alone(lambda: self._render(view=self._view(), shelf=self._shelf(), empty=asked))
-
-    async def api_search(self, request: Request) -> Response:
-        """The answer to words, as JSON."""
-        words = request.query_params.get("q", "")
+        """Return the page with the results that the URL asks for."""
+        query, video = request.query_params.get("q", ""), request.query_params.get("video")
 
         def answer() -> Response:
-            found = dataclasses.asdict(self._search(words, _number(request)))
-            found["hits"] = [self._served(hit) for hit in found["hits"]]
-            return _json({"experts": self._searcher.experts, **found})
+            if query.strip():
+                return self._render(**self._search_context(query, _parse_k(request)))
+            if video is not None:
+                return self._render(**self._video_context(video, _parse_k(request)))
+            return self._render(view=self._view(), samples=self._sample_hits(), is_empty="q" in request.query_params)
 
-        return await self._alone(answer)
+        return await self._run_alone(answer)
+
+    async def api_search(self, request: Request) -> Response:
+        """Return the result of a query by words as JSON."""
+        query = request.query_params.get("q", "")
+
+        def answer() -> Response:
+            result = dataclasses.asdict(self._search(query, _parse_k(request)))
+            result["hits"] = [self._with_url(hit) for hit in result["hits"]]
+            return _json({"experts": self._searcher.experts, **result})
+
+        return await self._run_alone(answer)
 
     async def api_video(self, request: Request) -> Response:
-        """A video, the videos like it and the captions that fit it, as JSON."""
+        """Return a video, similar videos and captions that fit it as JSON."""
         video = request.query_params.get("id", "")
 
         def answer() -> Response:
-            hit, similar, captions = self._around(video, _number(request))
+            hit, similar, captions = self._search_by_video(video, _parse_k(request))
             return _json(
                 {
                     "experts": self._searcher.experts,
-                    "video": self._served(dataclasses.asdict(hit)),
-                    "similar": [self._served(dataclasses.asdict(other)) for other in similar],
+                    "video": self._with_url(dataclasses.asdict(hit)),
+                    "similar": [self._with_url(dataclasses.asdict(other)) for other in similar],
                     "captions": [dataclasses.asdict(caption) for caption in captions],
                 }
             )
 
-        return await self._alone(answer)
+        return await self._run_alone(answer)
 
     async def clip(self, request: Request) -> Response:
-        """The file of a video, or the part of it that is asked for."""
-        video = match_name(request.query_params.get("id", ""), self._known)
-        return await _sent(lambda: self._clips.open(video), "no such clip", lambda path: MEDIA_TYPES[path.suffix.lower()])
+        """Return the file of a video, or the requested range of it."""
+        video = match_name(request.query_params.get("id", ""), self._ids)
+        return await _send_file(lambda: self._clips.open(video), "no such clip")
 
     # Errors
 
-    async def refuse(self, request: Request, error: HTTPException) -> Response:
-        """An error that a request has made, in the form that it asks for."""
+    async def show_error(self, request: Request, error: HTTPException) -> Response:
+        """Return an error as JSON, text or page, depending on the URL."""
         path = request.url.path
         if path.startswith("/api/"):
             return _json({"error": error.detail}, error.status_code, error.headers)
         if path.startswith(("/clip", "/static/")):
             return PlainTextResponse(error.detail, error.status_code, error.headers)
-        detail = error.detail if isinstance(error, Refused) else f"{error.status_code}: {error.detail}"
-        words = request.query_params.get("q", "")[:LONGEST_QUERY]
-        return self._render(error.status_code, error.headers, view=self._view(words=words), error=detail)
+        detail = error.detail if isinstance(error, RefusedError) else f"{error.status_code}: {error.detail}"
+        query = request.query_params.get("q", "")[:MAX_QUERY_LENGTH]
+        return self._render(error.status_code, error.headers, view=self._view(query=query), error=detail)
 
-    async def fail(self, request: Request, error: Exception) -> Response:
-        """An error of our own, which the terminal tells of."""
-        return await self.refuse(request, Refused(500, "the search failed: the terminal that it runs in says why"))
+    async def show_failure(self, request: Request, error: Exception) -> Response:
+        """Return the response to an unexpected error, which the terminal shows."""
+        return await self.show_error(request, RefusedError(500, "the search failed: the terminal that it runs in says why"))
 
-    # What the searcher says; one thread at a time
+    # Searches, one thread at a time
 
-    async def _alone(self, answer: Callable[[], Response]) -> Response:
-        """`answer()` in a thread, when no other runs.
+    async def _run_alone(self, answer: Callable[[], Response]) -> Response:
+        """Return `answer()`, called in a thread when no other one runs.
 
         Raises:
-            Refused: the searcher refuses the input, or too many wait.
+            RefusedError: invalid input, an error of the file system, or too many waiting requests.
         """
-        if self._waiting >= MOST_WAITING:
-            raise Refused(503, f"busy: {self._waiting} searches wait, try again later", {"Retry-After": "2"})
+        if self._waiting >= MAX_WAITING:
+            raise RefusedError(503, f"busy: {self._waiting} searches wait, try again later", {"Retry-After": "2"})
         self._waiting += 1
         try:
             async with self._lock:
                 return await run_in_threadpool(answer)
         except InputError as error:
-            raise Refused(400, one_line(str(error))) from None
+            raise RefusedError(400, one_line(str(error))) from None
         except OSError as error:
-            raise Refused(500, f"{error.filename or 'file system'}: {error.strerror or error}") from None
+            raise RefusedError(500, f"{error.filename or 'file system'}: {error.strerror or error}") from None
         finally:
             self._waiting -= 1
 
-    def _search(self, words: str, k: int) -> Any:
-        if len(words) > LONGEST_QUERY:
-            raise Refused(400, f"query: {len(words)} characters, expected at most {LONGEST_QUERY}")
-        return self._searcher.search(words, k)
+    def _search(self, query: str, k: int) -> SearchResult:
+        if len(query) > MAX_QUERY_LENGTH:
+            raise RefusedError(400, f"query: {len(query)} characters, expected at most {MAX_QUERY_LENGTH}")
+        return self._searcher.search(query, k)
 
-    def _around(self, video: str, k: int) -> tuple[Hit, list[Hit], list[Any]]:
-        video = match_name(video, self._known)
-        if video not in self._known:
-            raise Refused(404, f"no video '{video[:LONGEST_QUERY]}' in {self._name}")
-        hit = self._searcher.hit_of(video)
+    def _search_by_video(self, video: str, k: int) -> tuple[Hit, list[Hit], list[CaptionHit]]:
+        video = match_name(video, self._ids)
+        if video not in self._ids:
+            raise RefusedError(404, f"no video '{video[:MAX_QUERY_LENGTH]}' in {self._name}")
+        hit = self._searcher.get_hit(video)
         return hit, self._searcher.similar(video, k).hits, self._searcher.v2t(video, k)
 
-    def _found(self, words: str, k: int) -> dict[str, Any]:
-        answer = self._search(words, k)
-        view = self._view(weights=answer.weights, words=words, highest=highest_weight([answer, *answer.hits]))
-        return {"view": view, "answer": answer, "more": self._more(len(answer.hits), k, q=words)}
+    # The content of the page
 
-    def _like(self, video: str, k: int) -> dict[str, Any]:
-        hit, similar, captions = self._around(video, k)
-        view = self._view(partner=hit.experts, highest=highest_weight(captions))
+    def _search_context(self, query: str, k: int) -> dict[str, Any]:
+        result = self._search(query, k)
+        view = self._view(weights=result.weights, query=query, max_weight=highest_weight([result, *result.hits]))
+        return {"view": view, "result": result, "more": _more_url(len(result.hits), k, q=query)}
+
+    def _video_context(self, video: str, k: int) -> dict[str, Any]:
+        hit, similar, captions = self._search_by_video(video, k)
         return {
-            "view": view,
+            "view": self._view(queried_experts=hit.experts, max_weight=highest_weight(captions)),
             "hit": hit,
-            "own": self._searcher.captions_of(hit.id),
+            "own_captions": self._searcher.get_captions(hit.id),
             "similar": similar,
             "captions": captions,
-            "more": self._more(len(similar), k, video=hit.id),
+            "more": _more_url(len(similar), k, video=hit.id),
         }
 
-    def _more(self, found: int, k: int, **asked: str) -> str | None:
-        """The address of a longer list, where it goes on; None if it is complete."""
-        return f"/?{query(**asked, k=min(2 * k, MOST_K))}#rank-{k + 1}" if found == k < MOST_K else None
-
-    def _shelf(self) -> list[Hit]:
-        """Some videos, from all over the collection."""
+    def _sample_hits(self) -> list[Hit]:
+        """Return some videos, spread over the collection."""
         ids = self._searcher.ids
-        return [self._searcher.hit_of(video) for video in ids[:: max(1, -(-len(ids) // USUAL_K))]]
+        return [self._searcher.get_hit(video) for video in ids[:: max(1, -(-len(ids) // DEFAULT_K))]]
 
-    def _served(self, hit: dict[str, Any]) -> dict[str, Any]:
-        return {**hit, "clip": self._clips.address(hit["id"])}
+    def _with_url(self, hit: dict[str, Any]) -> dict[str, Any]:
+        return {**hit, "clip": self._clips.url(hit["id"])}
 
-    def _view(self, **about: Any) -> View:
-        return View(self._searcher.experts, self._clips, **about)
+    def _view(self, **details: Any) -> ResultView:
+        return ResultView(self._searcher.experts, self._clips.url, _page_url, **details)
 
     def _render(self, status: int = 200, headers: Any = None, **content: Any) -> Response:
-        usual = {"answer": None, "hit": None, "shelf": None, "empty": False, "error": None, "more": None}
-        page = self._template.render(**{**self._about, **usual, **content})
+        defaults = dict.fromkeys(("result", "hit", "samples", "is_empty", "error", "more"))
+        page = self._template.render(**{**self._context, **defaults, **content})
         return Response(page.encode("utf-8", "replace"), status, headers, "text/html; charset=utf-8")
 
 
-async def asset(request: Request) -> Response:
-    """Style and scripts."""
+async def send_asset(request: Request) -> Response:
+    """Return a style sheet or script."""
     name = request.path_params["name"]
     if name not in ASSETS:
         raise HTTPException(404, "no such file")
     folder, media_type = ASSETS[name]
     path = (folder / name).resolve()
-    return await _sent(lambda: open_file(path), "no such file", lambda _: f"{media_type}; charset=utf-8")
+    return await _send_file(lambda: open_file(path), "no such file", f"{media_type}; charset=utf-8")
 
 
-async def _sent(find: Callable[[], BinaryIO | None], missing: str, media_type: Callable[[Path], str]) -> Response:
+async def _send_file(open_it: Callable[[], BinaryIO | None], not_found: str, media_type: str | None = None) -> Response:
     """Return a response with the content of a file.
 
     Raises:
-        HTTPException: `missing`, or the system cannot open it.
+        HTTPException: the file is not found, or cannot be opened.
     """
     try:
-        file = await run_in_threadpool(find)
+        file = await run_in_threadpool(open_it)
     except OSError as error:
         logger.warning("%s: %s", error.filename, error.strerror)
         raise HTTPException(503, f"it cannot be opened: {error.strerror}") from None
     if file is None:
-        raise HTTPException(404, missing)
-    return OpenFileResponse(file, Path(file.name), media_type(Path(file.name)))
+        raise HTTPException(404, not_found)
+    path = Path(file.name)
+    return OpenFileResponse(file, path, media_type or MEDIA_TYPES[path.suffix.lower()])
 
 
-class _Headers:
-    """Headers of every response, whatever has made it."""
+class _HeaderMiddleware:
+    """Middleware that adds headers to every response."""
 
     def __init__(self, app: ASGIApp):
         self._app = app
@@ -264,13 +263,23 @@ class _Headers:
         await self._app(scope, receive, send_with_headers)
 
 
-def _number(request: Request) -> int:
-    """How many results are asked for."""
-    text = request.query_params.get("k", str(USUAL_K))
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST_K):
-        raise Refused(400, f"k: '{text[:20]}', expected a number from 1 to {MOST_K}")
+def _page_url(**parameters: object) -> str:
+    return f"/?{encode_query(**parameters)}"
+
+
+def _more_url(number: int, k: int, **parameters: str) -> str | None:
+    """Return the URL of a longer list, from its next rank on; None if the list of `number` hits is complete."""
+    return f"{_page_url(**parameters, k=min(2 * k, MAX_K))}#rank-{k + 1}" if number == k < MAX_K else None
+
+
+def _parse_k(request: Request) -> int:
+    """Return the requested number of results."""
+    text = request.query_params.get("k", str(DEFAULT_K))
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_K):
+        raise RefusedError(400, f"k: '{text[:20]}', expected a number from 1 to {MAX_K}")
     return int(text)
 
 
 def _json(content: Any, status: int = 200, headers: Any = None) -> Response:
-    return Response(json.dumps(content, allow_nan=False), status, headers, "application/json")  # ASCII: lone surrogates, too
+    # ASCII, since captions may have lone surrogates, which JSONResponse cannot encode.
+    return Response(json.dumps(content, allow_nan=False), status, headers, "application/json")

@@ -1,9 +1,12 @@
-"""Responses with the content of files that may change or vanish while they are sent."""
+"""Video files and assets that the search page serves, which may change or vanish while they are sent."""
 
 import contextlib
+import errno
 import logging
 import os
-from collections.abc import AsyncIterator
+import stat
+import urllib.parse
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,21 +14,120 @@ import anyio
 from starlette.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
-UNFINISHED = "ASGI callable returned without completing response."  # as uvicorn says it
+from utils.visualizer.videos import LINK
+
+MEDIA_TYPES = {
+    ".webm": "video/webm",
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".ogv": "video/ogg",
+    ".mov": "video/quicktime",
+    ".mkv": "video/x-matroska",
+    ".avi": "video/x-msvideo",
+}
+# Errors of `open` that mean "there is no such file to serve".
+NOT_FOUND = {
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENXIO,
+}
+UNFINISHED = "ASGI callable returned without completing response."  # a message of uvicorn
 
 logger = logging.getLogger(__name__)
 
 
-class OpenFileResponse(FileResponse):
-    """A response with an open file, whole or in ranges, whatever happens to its name meanwhile.
+class Clips:
+    """The files of some videos. They are only looked up by id, so that no request can name another file.
 
-    The size is that of the start. Where the file is shorter by then, or cannot be read, the connection is closed before the
-    end, and a line says so: a client that counts bytes knows that some are missing.
+    The folder of the videos may itself be a link. A link in it that leads out of its target is refused.
 
     Args:
-        file: closed after the response.
-        path: of the file, for messages.
-        media_type: as the header says it.
+        folder: folder of the collection, `data/<Name>`.
+        ids: ids of the videos.
+        get_clip: returns the URL of a video's file, relative to `folder` (None: no file).
+    """
+
+    def __init__(self, folder: Path, ids: Iterable[str], get_clip: Callable[[str], str | None]):
+        self._root = (folder / LINK).resolve()
+        urls = {video: url for video in ids if (url := get_clip(video))}
+        self._paths = {video: folder / os.fsdecode(urllib.parse.unquote_to_bytes(url)) for video, url in urls.items()}
+        self._refused: set[str] = set()
+
+    def find(self, video: str) -> Path | None:
+        """Return the path of a video's file, without links (None: no file that may be served)."""
+        if video not in self._paths:
+            return None
+        try:
+            path = self._paths[video].resolve()
+        except (OSError, RuntimeError):  # circular links
+            return None
+        if not path.is_relative_to(self._root):
+            if video not in self._refused:
+                self._refused.add(video)
+                logger.warning("'%s': its file is outside of %s, it is not served", video, self._root)
+            return None
+        try:
+            is_playable = path.suffix.lower() in MEDIA_TYPES and path.is_file() and os.access(path, os.R_OK)
+        except OSError:  # for example, a parent folder that may not be entered
+            return None
+        return path if is_playable else None
+
+    def open(self, video: str) -> BinaryIO | None:
+        """Open the file of a video (None: no file that may be served).
+
+        Raises:
+            OSError: too many open files, or the disk cannot be read.
+        """
+        path = self.find(video)
+        return None if path is None else open_file(path)
+
+    def url(self, video: str) -> str | None:
+        """Return the URL at which the page serves the file of a video."""
+        return None if self.find(video) is None else f"/clip?{encode_query(id=video)}"
+
+
+def encode_query(**values: object) -> str:
+    """Return the query part of a URL."""
+    return urllib.parse.urlencode(values, errors="replace", quote_via=urllib.parse.quote)
+
+
+def open_file(path: Path) -> BinaryIO | None:
+    """Open a regular file (None: no such file, or it may not be read).
+
+    Raises:
+        OSError: too many open files, or the disk cannot be read.
+    """
+
+    def opener(name: str, flags: int) -> int:  # follows no link, and does not wait for the writer of a pipe
+        return os.open(name, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+    try:
+        file = open(path, "rb", opener=opener)  # noqa: SIM115
+    except OSError as error:
+        if error.errno in NOT_FOUND:
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    return None
+
+
+class OpenFileResponse(FileResponse):
+    """A response with an open file, complete or in ranges, regardless of what happens to its name meanwhile.
+
+    The size is that at the start. If the file becomes shorter or unreadable, the connection is closed early and a line is
+    logged: a client that counts bytes notices that some are missing.
+
+    Args:
+        file: open file, which is closed after the response.
+        path: its path, for messages.
+        media_type: content type.
     """
 
     def __init__(self, file: BinaryIO, path: Path, media_type: str):
@@ -37,24 +139,24 @@ class OpenFileResponse(FileResponse):
         with self._file:
             try:
                 await super().__call__(scope, receive, send)
-            except _CutShort as error:
+            except _TruncatedError as error:
                 logger.warning("%s: %s while it was sent, the connection is closed", self.path, error)
 
     @contextlib.asynccontextmanager
-    async def _open_file(self) -> AsyncIterator["_FileOfSize"]:
-        """Give the methods of starlette the open file."""
-        yield _FileOfSize(self._file, self.stat_result.st_size)
+    async def _open_file(self) -> AsyncIterator["_FixedSizeFile"]:
+        """Give starlette's methods the open file."""
+        yield _FixedSizeFile(self._file, self.stat_result.st_size)
 
 
-class _CutShort(Exception):
-    """A file has fewer bytes than were promised."""
+class _TruncatedError(Exception):
+    """A file has fewer bytes than announced."""
 
 
-class _FileOfSize:
-    """An open file that has `size` bytes, no more and no less.
+class _FixedSizeFile:
+    """The first `size` bytes of an open file.
 
     Raises:
-        _CutShort: it has less, or cannot be read.
+        _TruncatedError: the file is shorter, or cannot be read.
     """
 
     def __init__(self, file: BinaryIO, size: int):
@@ -64,21 +166,21 @@ class _FileOfSize:
         """Go to a position."""
         self._position = await self._file.seek(position)
 
-    async def read(self, number: int) -> bytes:
-        """Return the next bytes; fewer than `number` only at the end."""
-        number = min(number, self._size - self._position)
+    async def read(self, size: int) -> bytes:
+        """Return the next bytes; fewer than `size` only at the end."""
+        size = min(size, self._size - self._position)
         try:
-            content = await self._file.read(number)
+            content = await self._file.read(size)
         except OSError as error:
-            raise _CutShort(f"could not be read ({error.strerror})") from None
-        if len(content) < number:
-            raise _CutShort("became shorter")
-        self._position += number
+            raise _TruncatedError(f"could not be read ({error.strerror})") from None
+        if len(content) < size:
+            raise _TruncatedError("became shorter")
+        self._position += size
         return content
 
 
-def hide_unfinished() -> None:
-    """Keep uvicorn from adding a line without the file's name to the one about a connection that is closed early."""
+def hide_unfinished_responses() -> None:
+    """Drop uvicorn's message about a connection that is closed early: `OpenFileResponse` logs one with the file's name."""
     logging.getLogger("uvicorn.error").addFilter(_is_finished)
 
 

@@ -20,8 +20,8 @@ def publish(run, workplace):
     """Fill in a page from rows of 2019 and 2020: (exit code, standard error, rows of each table)."""
 
     def publish(rows_2019, rows_2020, titles=("A Benchmark",)):
-        page = Path("misc/published.md")
-        page.parent.mkdir(exist_ok=True)
+        page = Path("misc/docs/published-results.md")
+        page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text("".join(f"<!-- published: {title} -->\n<!-- end of published -->\n" for title in titles))
         Path("published.json").write_text(json.dumps({"release_2019": rows_2019, "release_2020": rows_2020}))
         code, _, err = run(gen_readme, "--published", "published.json")
@@ -43,8 +43,8 @@ def test_figures_of_both_releases_stand_in_one_row(publish):
         ["MoEE", "t2v", "-", "1.2<sub>(0.5)</sub>"],
     ]
     configs = [row["Config"] for row in rows]
-    assert configs[0] == configs[1] == "[train-full-ce](../configs/a-b/train-full-ce.json)"  # 2019 names it
-    assert configs[2] == "[train-renamed](../configs/a-b/train-renamed.json)"
+    assert configs[0] == configs[1] == "[train-full-ce](../../configs/a-b/train-full-ce.json)"  # 2019 names it
+    assert configs[2] == "[train-renamed](../../configs/a-b/train-renamed.json)"
 
 
 def test_rows_that_differ_in_what_they_are_of_do_not_meet(publish):
@@ -76,7 +76,7 @@ def test_refuses_published_results_that_it_does_not_understand(publish, refused)
         code, err, _ = publish([row], [])
         assert code == 2 and "error: published.json: release_2019.0" in err and message in err and err.count("\n") == 1
     code, err, _ = publish([ROW_2019 | {"section": "B"}], [])
-    assert code == 2 and "misc/published.md: 0 blocks '<!-- published: B -->'" in err
+    assert code == 2 and "misc/docs/published-results.md: 0 blocks '<!-- published: B -->'" in err
     Path("published.json").write_text("[")
     assert "error: published.json: Invalid JSON" in refused(gen_readme, "--published", "published.json")
     assert "error: nowhere.json: No such file" in refused(gen_readme, "--published", "nowhere.json")
@@ -92,7 +92,7 @@ def test_the_page_holds_the_published_figures_and_no_others(published_page):
     found = []
     for title, rows in tables(published_page).items():
         for row in rows:
-            link = re.fullmatch(r"\[(.*)\]\(\.\./configs/(.*)/(train-.*)\.json\)", row.pop("Config"))
+            link = re.fullmatch(r"\[(.*)\]\(\.\./\.\./configs/(.*)/(train-.*)\.json\)", row.pop("Config"))
             assert link[1] == link[3]
             section = title.removesuffix(", cumulative")
             about = {"section": section, **{key: x for key, x in row.items() if "<br>" not in key}}
@@ -112,13 +112,13 @@ def test_the_page_holds_the_published_figures_and_no_others(published_page):
 
 
 def test_the_page_is_what_the_published_file_gives(published_page, run, workplace):
-    Path("misc").mkdir()
+    Path("misc/docs").mkdir(parents=True)
     empty = re.sub(r"(<!-- published: .*? -->\n).*?(?=<!-- end)", r"\1", published_page, flags=re.DOTALL)
-    Path("misc/published.md").write_text(empty)
+    Path("misc/docs/published-results.md").write_text(empty)
     assert run(gen_readme, "--published", shared("results", "published.json"))[0] == 0
-    assert Path("misc/published.md").read_text() == published_page != empty
+    assert Path("misc/docs/published-results.md").read_text() == published_page != empty
 
 
 def test_every_row_of_the_page_links_to_a_config(published_page):
-    links = re.findall(r"\]\((\.\./configs/[^)]*)\)", published_page)
-    assert len(links) == 64 and all((ROOT / "misc" / link).resolve().is_file() for link in links)
+    links = re.findall(r"\]\((\.\./\.\./configs/[^)]*)\)", published_page)
+    assert len(links) == 64 and all((ROOT / "misc/docs" / link).resolve().is_file() for link in links)

@@ -13,13 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from searching import make_about, new_store, old_store
 
-from misc.searching import faiss_store, probe
-from misc.searching import store as stores
-from misc.searching.building import build, extend, shrink
+from misc.searching import building, faiss_store
+from misc.searching.building import add_videos, build_index, remove_videos, tune_effort
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.place import Place
-from misc.searching.probe import tune
+from misc.searching.vector_store import IndexLocation
 from model.similarity import TextEmbedding, VideoEmbedding
 from utils.errors import InputError
 
@@ -52,7 +50,7 @@ class Topics:
 
     def add(self, store, rows):
         video = VideoEmbedding([torch.from_numpy(self.vectors[rows])], torch.ones(len(rows), 1))
-        stores.add(store, [f"v{row}" for row in rows], ["1"] * len(rows), video)
+        store.add([f"v{row}" for row in rows], ["1"] * len(rows), video)
 
 
 def npy(array):
@@ -72,9 +70,9 @@ def names(rows):
 def built(folder, data, kind, rows=None):
     store = new_store(folder, make_about(["a"], [DIM], kind=kind))
     data.add(store, np.arange(len(data.vectors)) if rows is None else rows)
-    store.settle()
+    store.optimize()
     store.queries = data.texts
-    tune(store)
+    tune_effort(store)
     store.commit()
     store.close()
 
@@ -84,7 +82,7 @@ def assert_promise(store, data, rows, ks=KS):
     sims = data.queries @ data.vectors.T
     there = set(rows.tolist())
     for k in ks:
-        for row, hits in zip(sims, stores.find(store, data.texts, k), strict=True):
+        for row, hits in zip(sims, store.search(data.texts, k), strict=True):
             found = [int(video[1:]) for video, _ in hits]
             assert len(found) == min(k, len(rows)) == len(set(found)) and there.issuperset(found), k
             np.testing.assert_allclose([score for _, score in hits], row[found], atol=1e-5)
@@ -94,7 +92,7 @@ def assert_promise(store, data, rows, ks=KS):
 def recall(store, data, rows, k=10):
     """The share of the k best by brute force, where equal scores are equally good."""
     sims = np.sort(data.queries @ data.vectors[rows].T, axis=1)[:, -min(k, len(rows))]
-    found = stores.find(store, data.texts, k)
+    found = store.search(data.texts, k)
     return np.mean([np.mean([score >= least - 1e-5 for _, score in hits]) for least, hits in zip(sims, found, strict=True)])
 
 
@@ -102,7 +100,7 @@ def recall(store, data, rows, k=10):
 @pytest.mark.parametrize("how", ["by topic", "at random"])
 def test_what_is_left_after_removals_is_found(tmp_path, monkeypatch, caplog, kind, how):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(faiss_store, "SMALL", 300)
+    monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 300)
     data = Topics(2000, 50)
     built(tmp_path, data, kind)
     rows = np.arange(2000)
@@ -113,14 +111,14 @@ def test_what_is_left_after_removals_is_found(tmp_path, monkeypatch, caplog, kin
     rng = np.random.default_rng(1)
     for share in (0.1, 0.5, 0.9):
         gone = data.topic[rows] >= 50 * (1 - share) if how == "by topic" else rng.random(len(rows)) < share
-        shrink(Place("Toy", tmp_path), names(rows[gone]))
+        remove_videos(IndexLocation("Toy", tmp_path), names(rows[gone]))
         rows = rows[~gone]
         store = old_store(tmp_path)
         assert len(store.videos) == len(rows) > 0
         assert_promise(store, data, rows)
         assert recall(store, data, rows) >= 0.95, share
         store.close()
-    assert f"{kind} index of {len(rows)} videos, exact now" in caplog.text
+    assert f"{kind} index of {len(rows)} videos, now exact" in caplog.text
 
 
 @st.composite
@@ -144,20 +142,20 @@ def test_any_changes_leave_at_least_k(tmp_path_factory, kind, topics, copies, st
     data.vectors[: len(data.vectors) // copies] = data.vectors[-(len(data.vectors) // copies) :]  # the same video twice
     rows, fresh = np.arange(300), 300
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(faiss_store, "SMALL", 100)
+        patch.setattr(faiss_store, "MIN_APPROXIMATE", 100)
         built(folder, data, kind, rows)
         for settled, removed, share, added in steps:
             store = old_store(folder, writing=True)
             gone = np.zeros(len(rows), bool)
             if removed != "none":
                 gone = data.topic[rows] < share * topics if removed == "topics" else rng.random(len(rows)) < share
-            stores.remove(store, names(rows[gone]))
+            store.remove(names(rows[gone]))
             new = np.arange(fresh, min(fresh + added, 900))
             data.add(store, new)
             rows, fresh = np.concatenate([rows[~gone], new]), fresh + len(new)
             if settled:
-                store.settle()
-                tune(store)
+                store.optimize()
+                tune_effort(store)
                 assert not len(rows) or recall(store, data, rows) >= 0.95
             assert_promise(store, data, rows)  # before it is written, too
             store.commit()
@@ -171,12 +169,12 @@ def test_any_changes_leave_at_least_k(tmp_path_factory, kind, topics, copies, st
 def test_an_index_that_shrank_in_an_older_version_is_searched_exactly_and_says_so(tmp_path, monkeypatch, caplog, kind):
     """It has no queries in its manifest, and nothing was adapted when videos were removed."""
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(faiss_store, "SMALL", 200)
+    monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 200)
     data = Topics(2000, 40)
     built(tmp_path, data, kind)
     store = old_store(tmp_path, writing=True)
     rows = np.flatnonzero(data.topic < 20)
-    stores.remove(store, names(np.flatnonzero(data.topic >= 20)))
+    store.remove(names(np.flatnonzero(data.topic >= 20)))
     store.queries = None
     store.commit()
     store.close()
@@ -185,11 +183,11 @@ def test_an_index_that_shrank_in_an_older_version_is_searched_exactly_and_says_s
     assert content.pop("queries") is None and content["patterns"]["1"]["kind"] == kind
     path.write_text(json.dumps(content))
     store = old_store(tmp_path)
-    assert caplog.text.count("many videos were removed or added since it was built, it is searched exactly") == 1
+    assert caplog.text.count("many videos were removed or added since it was built: searching it exactly") == 1
     assert_promise(store, data, rows)
     assert recall(store, data, rows, 100) == 1
     store.close()
-    shrink(Place("Toy", tmp_path), names(rows[:1]))  # the next change gives it the structure of its kind again
+    remove_videos(IndexLocation("Toy", tmp_path), names(rows[:1]))  # this change restores the structure of its kind
     caplog.clear()
     store = old_store(tmp_path)
     assert not caplog.text and store._indexes["1"].kind == kind
@@ -198,13 +196,13 @@ def test_an_index_that_shrank_in_an_older_version_is_searched_exactly_and_says_s
 
 
 def test_cells_are_made_anew_when_an_index_has_grown(tmp_path, monkeypatch):
-    monkeypatch.setattr(faiss_store, "SMALL", 100)
+    monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 100)
     data = Topics(1000, 20)
     built(tmp_path, data, "ivf", np.arange(200))
     store = old_store(tmp_path, writing=True)
     cells = store._indexes["1"].index.nlist
     data.add(store, np.arange(200, 1000))
-    store.settle()
+    store.optimize()
     assert store._indexes["1"].index.nlist > 2 * cells
     assert_promise(store, data, np.arange(1000))
     store.close()
@@ -212,22 +210,22 @@ def test_cells_are_made_anew_when_an_index_has_grown(tmp_path, monkeypatch):
 
 def test_an_effort_that_finds_too_little_is_raised_to_exact_search(tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(faiss_store, "SMALL", 100)
-    monkeypatch.setattr(probe, "TARGET", 1.1)  # which no effort reaches
+    monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 100)
+    monkeypatch.setattr(building, "TARGET_RECALL", 1.1)  # which no effort reaches
     data = Topics(500, 5)
     built(tmp_path, data, "hnsw")
     store = old_store(tmp_path)
-    assert store.effort > probe.MAX_EFFORT
+    assert store.effort > building.MAX_EFFORT
     rows = np.arange(500)
     assert_promise(store, data, rows)
     assert recall(store, data, rows, 100) == 1
     store.close()
-    monkeypatch.setattr(probe, "TARGET", 0.5)
-    shrink(Place("Toy", tmp_path), ["v0"])
+    monkeypatch.setattr(building, "TARGET_RECALL", 0.5)
+    remove_videos(IndexLocation("Toy", tmp_path), ["v0"])
     assert old_store(tmp_path).effort == 1
-    monkeypatch.setattr(probe, "TARGET", 1.1)
-    shrink(Place("Toy", tmp_path), ["v1"])
-    assert "recall@10 1.000 (no effort up to 64 reaches 0.95: everything is searched, as with --index flat, before 1)" in (
+    monkeypatch.setattr(building, "TARGET_RECALL", 1.1)
+    remove_videos(IndexLocation("Toy", tmp_path), ["v1"])
+    assert "recall@10 1.000 (no effort up to 64 reaches 1.1: everything is searched, as with --index flat, before 1)" in (
         caplog.text
     )
 
@@ -250,27 +248,27 @@ def test_queries_that_are_damaged_are_refused(tmp_path, content):
 
 
 def test_queries_are_kept_and_chosen_where_an_older_version_has_kept_none(collection, monkeypatch):
-    monkeypatch.setattr(faiss_store, "SMALL", 5)
+    monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 5)
     embedder = Embedder(Path("model.pth"), torch.device("cpu"))
     videos = Collection("Toy", Path("data/Toy"), embedder.config, embedder.experts)
-    build(embedder, videos, Place("Toy"), "hnsw")
-    store = Place("Toy").open(writing=True)
+    build_index(embedder, videos, IndexLocation("Toy"), "hnsw")
+    store = IndexLocation("Toy").open(writing=True)
     kept = store.queries
     assert len(kept.weights) == 44
-    stores.remove(store, ["video0"])
+    store.remove(["video0"])
     store.queries = None
     store.commit()
     store.close()
-    assert Place("Toy").open().queries is None
-    assert extend(embedder, videos, Place("Toy"), None) == 1
-    store = Place("Toy").open()
+    assert IndexLocation("Toy").open().queries is None
+    assert add_videos(embedder, videos, IndexLocation("Toy"), None) == 1
+    store = IndexLocation("Toy").open()
     for one, other in zip([*kept.experts, kept.weights], [*store.queries.experts, store.queries.weights], strict=True):
         assert torch.equal(one, other)
 
 
 def test_one_of_many_equal_videos_is_as_good_as_another(tmp_path, monkeypatch):
     """So that copies of a video do not make an index look at everything."""
-    monkeypatch.setattr(faiss_store, "SMALL", 100)
+    monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 100)
     data = Topics(2000, 20)
     data.vectors[:] = data.vectors[:20].repeat(100, axis=0)
     built(tmp_path, data, "ivf")

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from searching import make_about, new_store, old_store
 from variants import SWITCHES, make_batch, make_model
 
-from misc.searching import store as stores
 from misc.searching.faiss_index import FaissIndex
-from misc.searching.patterns import as_query, merged
+from misc.searching.patterns import as_query, merge_candidates
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 
 EXACT = {"rtol": 0, "atol": 2e-6}
@@ -57,13 +56,13 @@ def check_exact(folder, case, l2renorm, k, milvus=False):
     half = len(ids) // 2
     for part in (slice(half), slice(half, None)):
         chosen = VideoEmbedding([x[part] for x in video.experts], video.available[part])
-        stores.add(store, ids[part], has[part], chosen)
+        store.add(ids[part], has[part], chosen)
     store.commit()
     store.close()
     store = old_store(folder, milvus)
     for queries in (text, as_query(video)):
         sims = pairwise_similarity(in_double(queries), in_double(video), l2renorm)
-        assert_best(stores.find(store, queries, k), sims, ids, k)
+        assert_best(store.search(queries, k), sims, ids, k)
     store.close()
 
 
@@ -96,9 +95,9 @@ def test_every_variant_of_the_model(tmp_path, variant, more):
     about = make_about(experts, dims, keep_missing=model.keep_missing_modalities, l2renorm=model.l2renorm)
     ids = [f"v{i}" for i in range(50)]
     store = new_store(tmp_path, about)
-    stores.add(store, ids, has, video)
+    store.add(ids, has, video)
     scale = max(1.0, float(sims.abs().max()))  # the plain concatenation has no length of 1
-    found = [[(name, score / scale) for name, score in row] for row in stores.find(store, text, 10)]
+    found = [[(name, score / scale) for name, score in row] for row in store.search(text, 10)]
     assert_best(found, sims / scale, ids, 10)
     store.close()
 
@@ -108,11 +107,11 @@ def test_many_equal_videos_come_in_their_order(tmp_path):
     video = VideoEmbedding([torch.ones(500, 3), torch.ones(500, 4)], torch.ones(500, 2))
     ids = [f"v{i}" for i in np.random.default_rng(0).permutation(500)]
     store = new_store(tmp_path, about)
-    stores.add(store, ids, ["11"] * 500, video)
+    store.add(ids, ["11"] * 500, video)
     for num_queries in (1, 30):  # FAISS has another way for many
         text = TextEmbedding([torch.ones(num_queries, 3), torch.ones(num_queries, 4)], torch.full((num_queries, 2), 0.5))
         for k in (1, 10, 200, 600):
-            for row in stores.find(store, text, k):
+            for row in store.search(text, k):
                 assert [video for video, _ in row] == ids[:k]
     store.close()
 
@@ -131,4 +130,4 @@ class Contrary:
 def test_all_that_are_as_good_as_the_last_are_looked_at():
     index = FaissIndex("flat", Contrary(np.array([1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 0, 0], np.float32)), range(12))
     scores, numbers = index.search(np.zeros((2, 3), np.float32), 2, effort=1)
-    assert [number for number, _ in merged([(scores, numbers)], 2)[1]] == [9, 0]
+    assert [number for number, _ in merge_candidates([(scores, numbers)], 2)[1]] == [9, 0]

@@ -9,7 +9,6 @@ import pytest
 from searching import make_about, new_store, old_store, part_of, random_texts, random_videos
 
 from misc.searching import faiss_store
-from misc.searching import store as stores
 from model.similarity import pairwise_similarity
 from utils.errors import InputError
 
@@ -22,8 +21,8 @@ TEXTS = random_texts(7, DIMS)
 def build(folder, videos=VIDEOS, about=ABOUT):
     store = new_store(folder, about)
     try:
-        stores.add(store, *videos)
-        store.settle()
+        store.add(*videos)
+        store.optimize()
         store.commit()
     finally:
         store.close()
@@ -31,7 +30,7 @@ def build(folder, videos=VIDEOS, about=ABOUT):
 
 def answers(folder, k=20):
     store = old_store(folder)
-    found = stores.find(store, TEXTS, k)
+    found = store.search(TEXTS, k)
     store.close()
     return found
 
@@ -46,8 +45,8 @@ def change(folder):
     """Remove a third, add ten, and one anew that has lost an expert."""
     store = old_store(folder, writing=True)
     try:
-        stores.remove(store, VIDEOS[0][:20])
-        stores.add(store, *part_of(VIDEOS, range(50, 60)))
+        store.remove(VIDEOS[0][:20])
+        store.add(*part_of(VIDEOS, range(50, 60)))
         store.commit()
     finally:
         store.close()
@@ -67,11 +66,11 @@ def test_a_video_that_is_added_again_is_as_it_is_now(tmp_path):
     ids, _, embedding = part_of(VIDEOS, [3])
     other = part_of(random_videos(60, DIMS, seed=5), [4])
     store = old_store(tmp_path, writing=True)
-    stores.add(store, ids, other[1], other[2])
+    store.add(ids, other[1], other[2])
     store.commit()
     assert len(store.videos) == 60
     sims = pairwise_similarity(TEXTS, other[2])[:, 0]
-    for row, score in zip(stores.find(store, TEXTS, 60), sims, strict=True):
+    for row, score in zip(store.search(TEXTS, 60), sims, strict=True):
         assert dict(row)["v3"] == pytest.approx(float(score), abs=1e-6)
     store.close()
 
@@ -79,7 +78,7 @@ def test_a_video_that_is_added_again_is_as_it_is_now(tmp_path):
 def test_all_can_be_removed(tmp_path):
     build(tmp_path)
     store = old_store(tmp_path, writing=True)
-    stores.remove(store, VIDEOS[0])
+    store.remove(VIDEOS[0])
     store.commit()
     store.close()
     assert answers(tmp_path) == [[]] * 7
@@ -88,24 +87,24 @@ def test_all_can_be_removed(tmp_path):
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
 def test_approximate_indexes_find_most_and_can_be_changed(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(faiss_store, "SMALL", 200)
+    monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 200)
     videos = random_videos(2500, DIMS, share=0.75)
     build(tmp_path, part_of(videos, range(2000)), make_about(["a", "b", "c"], DIMS, kind=kind))
     store = old_store(tmp_path, writing=True)
     kinds = {pattern: index.kind for pattern, index in store._indexes.items()}
     assert kinds["111"] == kind and kinds["001"] == "flat"  # 750 and 80
     for gone, new in ((range(0), range(0)), (range(0, 2000, 3), range(2000, 2500))):
-        stores.remove(store, [f"v{i}" for i in gone])
-        stores.add(store, *part_of(videos, new))
+        store.remove([f"v{i}" for i in gone])
+        store.add(*part_of(videos, new))
         store.commit()
         reopened = old_store(tmp_path)
         there = sorted(int(video[1:]) for video in reopened.videos.ids)
         sims = pairwise_similarity(TEXTS, part_of(videos, there)[2])
         expected = [{f"v{there[i]}" for i in row} for row in sims.topk(10).indices.tolist()]
-        usual = [{video for video, _ in row} for row in stores.find(reopened, TEXTS, 10)]
+        usual = [{video for video, _ in row} for row in reopened.search(TEXTS, 10)]
         assert not any(found & {f"v{i}" for i in gone} for found in usual)
         reopened.effort = 64
-        best = [{video for video, _ in row} for row in stores.find(reopened, TEXTS, 10)]
+        best = [{video for video, _ in row} for row in reopened.search(TEXTS, 10)]
         recalls = [np.mean([len(a & b) / 10 for a, b in zip(expected, found, strict=True)]) for found in (usual, best)]
         assert recalls[0] >= 0.6 and recalls[1] >= 0.98
         reopened.close()
@@ -114,7 +113,7 @@ def test_approximate_indexes_find_most_and_can_be_changed(tmp_path, monkeypatch,
 
 def test_an_effort_is_kept(tmp_path):
     store = new_store(tmp_path, ABOUT)
-    stores.add(store, *VIDEOS)
+    store.add(*VIDEOS)
     store.effort = 4
     store.commit()
     store.close()

@@ -7,7 +7,6 @@ import pytest
 from conftest import ROOT
 from searching import make_about, new_store, old_store, part_of, random_texts, random_videos
 
-from misc.searching import store as stores
 from misc.searching.milvus_store import MilvusStore
 from model.similarity import pairwise_similarity
 from utils.errors import InputError
@@ -23,7 +22,7 @@ TEXTS = random_texts(3, DIMS)
 def fill(folder, videos, about=ABOUT):
     store = new_store(folder, about, milvus=True)
     try:
-        stores.add(store, *videos)
+        store.add(*videos)
         store.commit()
     finally:
         store.close()
@@ -35,7 +34,7 @@ def assert_holds(folder, numbers):
     assert sorted(store.videos.ids) == sorted(f"v{i}" for i in numbers)
     ids, _, video = part_of(VIDEOS, numbers)
     sims = pairwise_similarity(TEXTS, video)
-    for row, hits in zip(sims, stores.find(store, TEXTS, 100), strict=True):
+    for row, hits in zip(sims, store.search(TEXTS, 100), strict=True):
         assert dict(hits) == pytest.approx({name: float(x) for name, x in zip(ids, row, strict=True)}, abs=1e-6)
     store.close()
 
@@ -44,8 +43,8 @@ def test_videos_are_added_and_removed(tmp_path):
     fill(tmp_path, part_of(VIDEOS, range(50)))
     assert MilvusStore.exists(str(tmp_path / "milvus.db"), "Toy")
     store = old_store(tmp_path, milvus=True, writing=True)
-    stores.remove(store, VIDEOS[0][:20])
-    stores.add(store, *part_of(VIDEOS, range(45, 60)))
+    store.remove(VIDEOS[0][:20])
+    store.add(*part_of(VIDEOS, range(45, 60)))
     store.commit()
     store.close()
     assert_holds(tmp_path, range(20, 60))
@@ -54,13 +53,13 @@ def test_videos_are_added_and_removed(tmp_path):
 def test_a_build_that_is_killed_leaves_the_old_index(tmp_path):
     fill(tmp_path, part_of(VIDEOS, range(30)))
     store = new_store(tmp_path, ABOUT, milvus=True)
-    stores.add(store, *part_of(VIDEOS, range(40, 60)))
+    store.add(*part_of(VIDEOS, range(40, 60)))
     store.close()
     assert_holds(tmp_path, range(30))
     fill(tmp_path, part_of(VIDEOS, range(50, 60)))
     assert_holds(tmp_path, range(50, 60))
     store = old_store(tmp_path, milvus=True)
-    assert {generation for generation, _ in store._all()} == {2}  # nothing is left over
+    assert {generation for generation, _ in store._list_tables()} == {2}  # nothing is left over
     store.close()
 
 
@@ -70,7 +69,7 @@ def test_approximate_kinds(tmp_path, kind):
     videos, texts = random_videos(300, dims), random_texts(3, dims)
     fill(tmp_path, videos, make_about(["a", "b"], dims, kind=kind))
     store = old_store(tmp_path, milvus=True)
-    found = stores.find(store, texts, 10)
+    found = store.search(texts, 10)
     best = [{f"v{i}" for i in row} for row in pairwise_similarity(texts, videos[2]).topk(10).indices.tolist()]
     assert all(len(a & {name for name, _ in b}) >= 9 for a, b in zip(best, found, strict=True))
     store.close()
@@ -87,7 +86,7 @@ def test_all_vectors_are_read_where_milvus_finds_fewer_than_asked_for(tmp_path, 
     monkeypatch.setattr(store._client, "search", lambda *args, **options: [hits[:3] for hits in search(*args, **options)])
     sims = pairwise_similarity(texts, videos[2])
     for k in (1, 10, 1000):
-        for row, hits in zip(sims, stores.find(store, texts, k), strict=True):
+        for row, hits in zip(sims, store.search(texts, k), strict=True):
             best = row.topk(k)
             assert [video for video, _ in hits] == [f"v{i}" for i in best.indices.tolist()]
             assert [score for _, score in hits] == pytest.approx(best.values.tolist(), abs=1e-6)
@@ -98,11 +97,12 @@ def test_videos_that_came_or_went_after_it_was_opened_are_passed_over(tmp_path):
     """What another process changes in Milvus counts at once; a search that is open knows its own videos only."""
     fill(tmp_path, part_of(VIDEOS, range(40)))
     reader = old_store(tmp_path, milvus=True)
-    stores.remove(writer := old_store(tmp_path, milvus=True, writing=True), VIDEOS[0][:10])
-    stores.add(writer, *part_of(VIDEOS, range(40, 60)))
+    writer = old_store(tmp_path, milvus=True, writing=True)
+    writer.remove(VIDEOS[0][:10])
+    writer.add(*part_of(VIDEOS, range(40, 60)))
     writer.commit()
     without = [i for i in range(10) if "1" not in VIDEOS[1][i]]  # they are not searched for: all score 0
-    for hits in stores.find(reader, TEXTS, 60):
+    for hits in reader.search(TEXTS, 60):
         assert sorted(video for video, _ in hits) == sorted(f"v{i}" for i in [*without, *range(10, 40)])
     reader.close()
     writer.close()
@@ -112,12 +112,12 @@ def test_what_is_not_there_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no index, expected one: misc/search.py build"):
         old_store(tmp_path, milvus=True)
     for uri in ("x.txt", "nowhere/x.db"):
-        with pytest.raises(InputError, match="expected a server .*, or a file .db in a folder that is there"):
+        with pytest.raises(InputError, match="expected a server .*, or a file .db in an existing folder"):
             MilvusStore(uri, "Toy", tmp_path)
     fill(tmp_path, VIDEOS)
     store = old_store(tmp_path, milvus=True, writing=True)
     with pytest.raises(InputError, match="more than 65535 bytes"):
-        stores.add(store, ["v" * 70_000], ["11"], part_of(VIDEOS, [0])[2])
+        store.add(["v" * 70_000], ["11"], part_of(VIDEOS, [0])[2])
     store.close()
 
 
@@ -131,7 +131,7 @@ def test_two_collections_share_a_file(tmp_path):
     uri = str(tmp_path / "milvus.db")
     for name, numbers in (("My-Videos", range(5)), ("My.Videos", range(5, 12)), ("映画", range(3))):
         store = MilvusStore(uri, name, tmp_path, ABOUT)
-        stores.add(store, *part_of(VIDEOS, numbers))
+        store.add(*part_of(VIDEOS, numbers))
         store.commit()
         store.close()
     for name, number in (("My-Videos", 5), ("My.Videos", 7), ("映画", 3)):

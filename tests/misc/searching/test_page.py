@@ -15,8 +15,8 @@ from ranking import write_clip
 from search_pages import EXPERTS, StubSearcher, fetch, fetch_json, serving, until
 
 pytest.importorskip("starlette")
-from misc.searching.serving.app import LONGEST_QUERY, MOST_K, MOST_WAITING, make_app  # noqa: E402
-from misc.searching.serving.command import LOCAL  # noqa: E402
+from misc.searching.commands import LOCAL_HOSTS  # noqa: E402
+from misc.searching.serving.app import MAX_K, MAX_QUERY_LENGTH, MAX_WAITING, make_app  # noqa: E402
 
 WITHOUT_CLIP = ["../outside", "leads out", "a folder", "a pipe", "a circle", "not a video"]
 IDS = [*ODD_IDS, "leads out", "leads within", "a folder", "a pipe", "a circle", "not a video"]
@@ -54,7 +54,7 @@ def searcher(folder):
 
 @pytest.fixture
 def port(searcher, folder):
-    with serving(make_app(searcher, "Odd", folder, LOCAL)) as port:
+    with serving(make_app(searcher, "Odd", folder, LOCAL_HOSTS)) as port:
         yield port
 
 
@@ -86,13 +86,16 @@ def test_k_out_of_bounds_is_refused(port, searcher, k):
     status, found = fetch_json(port, "/api/search", q="bird", k=k)
     assert status == 400 and found["error"].startswith("k: ") and "\n" not in found["error"]
     response, body = fetch(port, f"/?q=bird&k={urllib.parse.quote(k)}")
-    assert response.status == 400 and f"from 1 to {MOST_K}" in text_of(body)
+    assert response.status == 400 and f"from 1 to {MAX_K}" in text_of(body)
     assert not searcher.asked
 
 
 def test_queries_that_cannot_be_answered_have_clear_messages(port, searcher):
     cases = {
-        f"q={'x' * (LONGEST_QUERY + 1)}": (400, f"{LONGEST_QUERY + 1} characters, expected at most {LONGEST_QUERY}"),
+        f"q={'x' * (MAX_QUERY_LENGTH + 1)}": (
+            400,
+            f"{MAX_QUERY_LENGTH + 1} characters, expected at most {MAX_QUERY_LENGTH}",
+        ),
         "q=%3F": (400, "no word that the text encoder knows"),
         "video=no%20such": (404, "no video 'no such' in Odd"),
         "video=": (404, "no video ''"),
@@ -112,7 +115,7 @@ def test_queries_that_cannot_be_answered_have_clear_messages(port, searcher):
 
 
 def test_a_query_of_the_longest_length_is_answered(port):
-    assert fetch_json(port, "/api/search", q="é" * LONGEST_QUERY)[0] == 200
+    assert fetch_json(port, "/api/search", q="é" * MAX_QUERY_LENGTH)[0] == 200
 
 
 def test_an_empty_index_and_no_other_video_are_said(folder):
@@ -278,9 +281,9 @@ def test_ids_captions_words_and_queries_never_become_markup(port):
 
 def test_searches_wait_for_each_other_and_clips_for_none(port, searcher):
     searcher.wait.clear()
-    with concurrent.futures.ThreadPoolExecutor(MOST_WAITING + 8) as pool:
+    with concurrent.futures.ThreadPoolExecutor(MAX_WAITING + 8) as pool:
         try:
-            waiting = [pool.submit(fetch_json, port, "/api/search", q=f"bird {i}") for i in range(MOST_WAITING)]
+            waiting = [pool.submit(fetch_json, port, "/api/search", q=f"bird {i}") for i in range(MAX_WAITING)]
             until(lambda: searcher.asked)
             responses = [pool.submit(fetch, port, clip_path("plain")) for _ in range(4)]
             assert all(response.result(20)[0].status == 200 for response in responses)

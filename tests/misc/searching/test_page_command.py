@@ -16,14 +16,14 @@ from ranking import write_clip
 from search_pages import fetch, fetch_json, serving
 
 import misc.search as search_command
-from misc.searching.place import Place
 from misc.searching.searcher import Searcher
+from misc.searching.vector_store import IndexLocation
 
 pytest.importorskip("starlette")
 uvicorn = pytest.importorskip("uvicorn")
 
 RESUME = ["--resume", "model.pth", "--name", "Toy"]
-PLACE = Place("Toy")
+LOCATION = IndexLocation("Toy")
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def indexed(collection, call):
 
 @pytest.fixture
 def searcher(indexed):
-    searcher = Searcher.open(PLACE, Path("model.pth"))
+    searcher = Searcher.open(LOCATION, Path("model.pth"))
     yield searcher
     searcher.close()
 
@@ -45,7 +45,7 @@ def searcher(indexed):
 def port(searcher):
     from misc.searching.serving.app import make_app
 
-    with serving(make_app(Searcher.open(PLACE, Path("model.pth")), "Toy", PLACE.folder)) as port:
+    with serving(make_app(Searcher.open(LOCATION, Path("model.pth")), "Toy", LOCATION.folder)) as port:
         yield port
 
 

@@ -4,18 +4,17 @@ import dataclasses
 
 import pytest
 
-from misc.searching.answers import Hit
-from misc.searching.serving.view import BEFORE, MOST_WORDS, ExpertRow, View, highest_weight, tokens
+from misc.searching.result import MAX_WORDS, WORDS_BEFORE, ExpertRow, Hit, ResultView, highest_weight, tokenize
 
 HIT = Hit(1, "video", 0.5, {"a": 0.25, "b": 0.75, "c": 0.0}, ["a", "b"], [], {}, None)
 
 
-def view(**about):
-    return View(["a", "b", "c"], None, **about)
+def view(**details):
+    return ResultView(["a", "b", "c"], None, None, **details)
 
 
 def test_rows_are_in_the_order_of_the_querys_weights():
-    rows = view(weights={"a": 0.2, "b": 0.6, "c": 0.2}, highest=0.75).rows(HIT.weights, HIT.experts)
+    rows = view(weights={"a": 0.2, "b": 0.6, "c": 0.2}, max_weight=0.75).expert_rows(HIT.weights, HIT.experts)
     assert rows == [
         ExpertRow("b", "present", "75\u00a0%", 100.0),
         ExpertRow("a", "present", "25\u00a0%", 33.33),
@@ -25,13 +24,13 @@ def test_rows_are_in_the_order_of_the_querys_weights():
 
 def test_a_missing_expert_that_counts_has_a_bar_all_the_same():
     """As in the ablations that fill missing experts with zeros."""
-    rows = view(highest=0.5).rows({"a": 0.5, "b": 0.25, "c": 0.25}, ["a", "b"])
+    rows = view(max_weight=0.5).expert_rows({"a": 0.5, "b": 0.25, "c": 0.25}, ["a", "b"])
     assert rows[2] == ExpertRow("c", "missing", "25\u00a0%", 50.0)
 
 
 def test_without_weights_there_are_no_bars_and_a_partner_says_what_is_shared():
-    rows = view(partner=["a", "c"]).rows(None, HIT.experts)
-    assert [(row.state, row.figure, row.length) for row in rows] == [
+    rows = view(queried_experts=["a", "c"]).expert_rows(None, HIT.experts)
+    assert [(row.state, row.percentage, row.bar) for row in rows] == [
         ("present", "", None),
         ("unshared", "", None),
         ("missing", "", None),
@@ -40,26 +39,26 @@ def test_without_weights_there_are_no_bars_and_a_partner_says_what_is_shared():
 
 @pytest.mark.parametrize(
     ("number", "place", "start"),
-    [(5, 2, 0), (MOST_WORDS, MOST_WORDS - 1, 0), (90, 50, 50 - BEFORE), (90, 89, 90 - MOST_WORDS), (90, None, 0)],
+    [(5, 2, 0), (MAX_WORDS, MAX_WORDS - 1, 0), (90, 50, 50 - WORDS_BEFORE), (90, 89, 90 - MAX_WORDS), (90, None, 0)],
 )
 def test_long_speech_is_shown_from_near_the_first_word_of_the_query(number, place, start):
     words = [f"w{i}" for i in range(number)]
     asked = "nothing" if place is None else f"the {words[place].upper()}!"
-    (found,) = view(words=asked).found_words(dataclasses.replace(HIT, words={"speech": words}))
-    assert [word for word, _ in found.shown] == words[start : start + MOST_WORDS]
-    assert [word for word, match in found.shown if match] == ([] if place is None else [words[place]])
-    assert (found.more_before, found.more_behind) == (start > 0, start + MOST_WORDS < number)
+    (found,) = view(query=asked).recognized_words(dataclasses.replace(HIT, words={"speech": words}))
+    assert [word for word, _ in found.words] == words[start : start + MAX_WORDS]
+    assert [word for word, match in found.words if match] == ([] if place is None else [words[place]])
+    assert (found.more_before, found.more_after) == (start > 0, start + MAX_WORDS < number)
 
 
 def test_words_that_say_nothing_are_not_marked_beside_others():
     hit = dataclasses.replace(HIT, words={"speech": ["the", "sale", "of", "a", "town"]})
     for asked, marked in (("the Sale and a sign", ["sale"]), ("of the", ["the", "of"])):
-        assert [word for word, match in view(words=asked).found_words(hit)[0].shown if match] == marked
+        assert [word for word, match in view(query=asked).recognized_words(hit)[0].words if match] == marked
 
 
 def test_words_are_compared_without_regard_to_case_width_and_marks():
-    assert tokens("ＳＡＬＥ: Straße, 50%-off!") == ["sale", "strasse", "50", "off"]
-    assert tokens("?! …") == []
+    assert tokenize("ＳＡＬＥ: Straße, 50%-off!") == ["sale", "strasse", "50", "off"]
+    assert tokenize("?! …") == []
 
 
 def test_the_longest_bar_is_that_of_the_highest_weight():

@@ -9,22 +9,22 @@ import torch
 from searching import StubEncoder, write_checkpoint
 
 import test as test_command
-from misc.searching.building import build, extend, shrink
+from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.place import Place
 from misc.searching.searcher import Searcher
+from misc.searching.vector_store import IndexLocation
 from utils.errors import InputError
 
-PLACE = Place("Toy")
+LOCATION = IndexLocation("Toy")
 CPU = torch.device("cpu")
 
 
-def opened(checkpoint, kind="flat", place=PLACE):
+def opened(checkpoint, kind="flat", location=LOCATION):
     """A searcher with a new index."""
     embedder = Embedder(checkpoint, CPU)
-    build(embedder, Collection(place.name, place.folder, embedder.config, embedder.experts), place, kind)
-    return Searcher.open(place, checkpoint)
+    build_index(embedder, Collection(location.name, location.folder, embedder.config, embedder.experts), location, kind)
+    return Searcher.open(location, checkpoint)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_scores_are_those_of_an_evaluation_in_both_directions(evaluated, config,
         np.testing.assert_allclose([hit.similarity for hit in hits], np.sort(column)[::-1][:7], atol=2e-6)
         best = captions[int(column.argmax())]
         assert (hits[0].video, hits[0].id) == (best[0], "#".join(best))
-        assert hits[0].caption == searcher.captions_of(best[0])[int(best[1])]
+        assert hits[0].caption == searcher.get_captions(best[0])[int(best[1])]
 
 
 def test_captions_go_by_their_place_in_the_file(evaluated, collection, config):
@@ -111,14 +111,14 @@ def test_weights_are_those_that_apply_to_a_video(collection):
     assert lacking > 10
     (hit,) = [hit for hit in answer.hits if hit.id == "video0"]
     assert hit.words == {"ocr": ["SALE", "50%"]} and hit.clip is None
-    assert searcher.words_of("video1") == {}
+    assert searcher.get_hit("video1").words == {}
 
 
 def test_videos_like_one_share_experts_with_it(collection):
     searcher = opened(collection[1])
     embedder = Embedder(collection[1], CPU)
-    loaded = Collection("Toy", PLACE.folder, embedder.config, embedder.experts)
-    parts = [embedder.videos(batch) for batch in loaded.batches(loaded.ids, 7)]
+    loaded = Collection("Toy", LOCATION.folder, embedder.config, embedder.experts)
+    parts = [embedder.embed_videos(batch) for batch in loaded.load_videos(loaded.ids, 7)]
     experts = [torch.cat(x) for x in zip(*(part.experts for part in parts), strict=True)]
     available = torch.cat([part.available for part in parts])
     for number in (0, 5, 11):
@@ -137,36 +137,36 @@ def test_what_is_added_and_removed_is_as_in_a_new_index(collection):
     lists.write_text("\n".join(archive.ids[:30]))
     opened(checkpoint).close()
     embedder = Embedder(checkpoint, CPU)
-    shrink(PLACE, archive.ids[5:10])
+    remove_videos(LOCATION, archive.ids[5:10])
     lists.write_text("\n".join(archive.ids))
-    grown = Collection("Toy", PLACE.folder, embedder.config, embedder.experts)
-    assert Searcher.open(PLACE, checkpoint).lacking == [*archive.ids[5:10], *archive.ids[30:]]
-    assert extend(embedder, grown, PLACE, None) == 19
-    assert extend(embedder, grown, PLACE, None) == 0
-    changed = Searcher.open(PLACE, checkpoint)
-    other = opened(checkpoint, place=Place("Toy", index_dir=Path("other")))
+    grown = Collection("Toy", LOCATION.folder, embedder.config, embedder.experts)
+    assert Searcher.open(LOCATION, checkpoint).lacking == [*archive.ids[5:10], *archive.ids[30:]]
+    assert add_videos(embedder, grown, LOCATION, None) == 19
+    assert add_videos(embedder, grown, LOCATION, None) == 0
+    changed = Searcher.open(LOCATION, checkpoint)
+    other = opened(checkpoint, location=IndexLocation("Toy", index_dir=Path("other")))
     one, two = (x.search("a red bird", 44).hits for x in (changed, other))
     assert [hit.id for hit in one] == [hit.id for hit in two]
     np.testing.assert_allclose([hit.similarity for hit in one], [hit.similarity for hit in two], atol=1e-6)
     with pytest.raises(InputError, match="no video 'nobody' in it"):
-        extend(embedder, grown, PLACE, ["nobody"])
+        add_videos(embedder, grown, LOCATION, ["nobody"])
     with pytest.raises(InputError, match="no video 'nobody' in it"):
-        shrink(PLACE, ["nobody"])
-    assert len(Searcher.open(PLACE, checkpoint).ids) == 44
+        remove_videos(LOCATION, ["nobody"])
+    assert len(Searcher.open(LOCATION, checkpoint).ids) == 44
 
 
 def test_another_checkpoint_is_refused(collection, config):
     archive, checkpoint = collection
     opened(checkpoint).close()
     same = write_checkpoint("copy.pth", config)
-    Searcher.open(PLACE, same).close()
+    Searcher.open(LOCATION, same).close()
     for number, options in enumerate(({"seed": 1}, {"keep_missing_modalities": True}, {"mask_padding": False})):
         other = write_checkpoint(f"other{number}.pth", config, **options)
         with pytest.raises(InputError, match=r"data/Toy/index: built with model.pth \(weights .*\), found other"):
-            Searcher.open(PLACE, other)
+            Searcher.open(LOCATION, other)
         embedder = Embedder(other, CPU)
         with pytest.raises(InputError, match="data/Toy/index: built with model.pth"):
-            extend(embedder, Collection("Toy", PLACE.folder, embedder.config, embedder.experts), PLACE, None)
+            add_videos(embedder, Collection("Toy", LOCATION.folder, embedder.config, embedder.experts), LOCATION, None)
 
 
 def test_the_score_of_2019_is_refused(collection, config):
@@ -196,7 +196,7 @@ def test_features_of_another_dimension_are_refused(collection):
     archive.dump("rgb.pickle", archive.features["rgb"])
     with pytest.raises(InputError, match="rgb.pickle: 'video3' has dimension 13, expected 12"):
         opened(checkpoint)
-    assert not PLACE.has_index()
+    assert not LOCATION.has_index()
 
 
 def test_a_collection_without_captions_or_lists(collection):
@@ -218,7 +218,7 @@ def test_a_video_without_captions_is_found(collection):
     archive.dump("raw-captions.pkl", archive.raw)
     searcher = opened(checkpoint, "hnsw")
     assert {hit.id for hit in searcher.search("a red bird", 44).hits} == set(archive.ids)
-    assert searcher.captions_of("video1") == []
+    assert searcher.get_captions("video1") == []
     assert {hit.video for hit in searcher.v2t("video1", 1000)} == set(archive.ids) - {"video1", "video2"}
 
 
@@ -240,18 +240,18 @@ def test_queries_that_say_nothing_are_refused(collection):
 def test_encoders_that_do_not_fit_are_refused(collection):
     checkpoint = collection[1]
     opened(checkpoint).close()
-    searcher = Searcher.open(PLACE, checkpoint, encoder="other")
+    searcher = Searcher.open(LOCATION, checkpoint, encoder="other")
     with pytest.raises(InputError, match="'other': word vectors 'elsewhere' of dimension 12, expected 'toy' of 10"):
         searcher.search("a bird")
     path = Path("data/Toy/extraction.json")
     for content in ("[]", "{}", '{"text": 1}', '{"text": {"encoder": 3}}'):
         path.write_text(content)
         with pytest.raises(InputError, match=r"extraction.json: text.encoder: not found"):
-            Searcher.open(PLACE, checkpoint).search("a bird")
+            Searcher.open(LOCATION, checkpoint).search("a bird")
     path.unlink()
     with pytest.raises(InputError, match="no extraction.json .*, expected --encoder SPEC, one with .* 'toy'"):
-        Searcher.open(PLACE, checkpoint).search("a bird")
-    assert Searcher.open(PLACE, checkpoint, encoder="stub").search("a bird").hits
+        Searcher.open(LOCATION, checkpoint).search("a bird")
+    assert Searcher.open(LOCATION, checkpoint, encoder="stub").search("a bird").hits
 
 
 def test_recognised_words_that_are_none_are_refused(collection):
@@ -259,7 +259,7 @@ def test_recognised_words_that_are_none_are_refused(collection):
     for content in ([], {"video0": "SALE"}, {"video0": [1]}):
         (collection[0].folder / "ocr-words.json").write_text(json.dumps(content))
         with pytest.raises(InputError, match="ocr-words.json: expected an object"):
-            searcher.words_of("video0")
+            searcher.get_hit("video0")
 
 
 def test_long_queries_are_cut_as_captions_are(collection):

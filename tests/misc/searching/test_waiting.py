@@ -17,13 +17,12 @@ from conftest import ROOT
 from search_pages import until
 from searching import make_about
 
-from misc.searching.building import build, extend, shrink
+from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.locking import locked
-from misc.searching.place import Place
+from misc.searching.vector_store import IndexLocation, lock_index
 
-PLACE = Place("Toy")
+LOCATION = IndexLocation("Toy")
 RESUME = ["--resume", "model.pth", "--name", "Toy"]
 INDEX = Path("data/Toy/index")
 
@@ -48,7 +47,7 @@ def waiting(caplog, work):
             errors.append(error)
 
     thread = threading.Thread(target=run)
-    with locked(INDEX):
+    with lock_index(INDEX):
         caplog.clear()
         thread.start()
         until(lambda: f"{INDEX}: waits for another process, which has begun" in caplog.text or errors)
@@ -59,7 +58,7 @@ def waiting(caplog, work):
 
 
 def videos():
-    store = PLACE.open()
+    store = LOCATION.open()
     found = store.videos.ids
     store.close()
     return found
@@ -67,18 +66,18 @@ def videos():
 
 def test_a_change_waits_and_is_made_of_what_is_there_then(parts, caplog):
     embedder, collection = parts
-    build(embedder, collection, PLACE, "flat")
+    build_index(embedder, collection, LOCATION, "flat")
     everything, before = videos(), Path(shutil.copytree(INDEX, "before"))
-    shrink(PLACE, ["video0"])
+    remove_videos(LOCATION, ["video0"])
     after = Path(shutil.copytree(INDEX, "after"))
-    with waiting(caplog, lambda: shrink(PLACE, ["video1"])):
+    with waiting(caplog, lambda: remove_videos(LOCATION, ["video1"])):
         put(before)
     assert set(videos()) == set(everything) - {"video1"}
     added = []
-    with waiting(caplog, lambda: added.append(extend(embedder, collection, PLACE, None))):
+    with waiting(caplog, lambda: added.append(add_videos(embedder, collection, LOCATION, None))):
         put(after)
     assert added == [1] and set(videos()) == set(everything)
-    with waiting(caplog, lambda: added.append(extend(embedder, collection, PLACE, None))):
+    with waiting(caplog, lambda: added.append(add_videos(embedder, collection, LOCATION, None))):
         put(before)
     assert added == [1, 0]
 
@@ -108,26 +107,26 @@ def put(folder):
 )
 def test_what_another_process_has_built_is_not_built_again(parts, caplog, kind, missing_only, change, built):
     embedder, collection = parts
-    build(embedder, collection, PLACE, "flat")
+    build_index(embedder, collection, LOCATION, "flat")
     if change == "lacks one":
-        shrink(PLACE, ["video0"])
+        remove_videos(LOCATION, ["video0"])
     there = Path(shutil.copytree(INDEX, "there"))
     for path in there.glob("111.*.faiss"):
         if change == "damaged":
             path.write_bytes(b"damaged")
     shutil.rmtree(INDEX)
-    with waiting(caplog, lambda: build(embedder, collection, PLACE, kind, missing_only)):
+    with waiting(caplog, lambda: build_index(embedder, collection, LOCATION, kind, missing_only)):
         if change != "none":
             put(there)
     assert ("patterns of experts" in caplog.text) == built
-    assert ("the other process has built it: it is used as it is" in caplog.text) != built
+    assert ("another process has built it: using that index" in caplog.text) != built
     assert len(videos()) == len(collection.ids)
 
 
 def test_a_build_that_has_not_waited_is_done(parts, caplog):
     caplog.set_level(logging.INFO)
     for _ in range(2):
-        build(*parts, PLACE, "flat")
+        build_index(*parts, LOCATION, "flat")
     assert caplog.text.count("patterns of experts") == 2
 
 
@@ -169,22 +168,22 @@ def test_two_first_searches_build_one_index(collection):
     search = ["--video", "video3", *RESUME, "--json"]
     INDEX.mkdir(parents=True)
     with contextlib.ExitStack() as stack:
-        with locked(INDEX):
+        with lock_index(INDEX):
             processes = [stack.enter_context(started(*search)) for _ in range(2)]
         results = [(*process.communicate(), process.returncode, first) for process, first in processes]
     assert [code for _, _, code, _ in results] == [0, 0], results
     assert results[0][0] == results[1][0] != ""
-    assert all(first == ["no index of Toy yet: it is built\n"] for *_, first in results)
+    assert all(first == ["no index of Toy yet: building it\n"] for *_, first in results)
     rest = sorted((err for _, err, *_ in results), key=len)
     assert sum("44 videos in" in err for err in rest) == 1
-    assert sum("the other process has built it: it is used as it is" in err for err in rest) == 1
+    assert sum("another process has built it: using that index" in err for err in rest) == 1
 
 
 @pytest.mark.slow
 def test_waiting_can_be_interrupted(parts):
-    build(*parts, PLACE, "flat")
+    build_index(*parts, LOCATION, "flat")
     before = videos()
-    with locked(INDEX), started("remove", "--name", "Toy", "video0") as (process, _):
+    with lock_index(INDEX), started("remove", "--name", "Toy", "video0") as (process, _):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
         assert (process.returncode, out, err.splitlines()[-1]) == (130, "", "interrupted") and "Traceback" not in err

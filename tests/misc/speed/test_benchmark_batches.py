@@ -1,6 +1,5 @@
 """The benchmark of batches, on an archive of a hundred videos."""
 
-import json
 import re
 
 import numpy as np
@@ -19,11 +18,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_both_kinds_of_batches_are_measured(folder, capsys):
-    path = folder / "batches.json"
-    batches.run(folder, 100, path, repetitions=3)
+    found = batches.run(folder, 100, repetitions=3)
     lines = capsys.readouterr().out.splitlines()
     sides = ["reading", "plain loops", "ours", "copy"]
-    found = json.loads(path.read_text())
     assert list(found) == ["training", "evaluation"]
     for kind, head, rows in (("training", lines[1], lines[2:7]), ("evaluation", lines[7], lines[8:])):
         measured = found[kind]
@@ -44,4 +41,4 @@ def test_another_batch_is_an_error(folder, monkeypatch, change):
 
     monkeypatch.setattr(batches, "plain_collate", changed)
     with pytest.raises(InputError, match="another batch than that of the plain loops"):
-        batches.run(folder, 100, None, repetitions=1)
+        batches.run(folder, 100, repetitions=1)

@@ -15,9 +15,8 @@ def test_a_process_of_its_own_is_measured(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(store, "CAPTIONS", 4)
     monkeypatch.setattr(evaluation, "CAPTIONS", 4)
     store.write_archive(tmp_path / "MSRVTT-100" / "symlinked-feats", 100)
-    evaluation.run(tmp_path, 100, tmp_path / "evaluation.json")
+    found = evaluation.run(tmp_path, 100)
     lines = capsys.readouterr().out.splitlines()[1:]
-    found = json.loads((tmp_path / "evaluation.json").read_text())
     assert [re.split(r"  +", line.strip())[0] for line in lines] == ["1 captions a video", "4 captions a video"]
     assert [figures["captions_a_video"] for figures in found["figures"]] == [1, 4]
     for figures in found["figures"]:
@@ -32,32 +31,31 @@ def test_a_process_that_fails_is_an_error(tmp_path, capfd):
     assert "absent.pth: no such checkpoint" in capfd.readouterr().err
 
 
-def test_the_command_line_chooses_a_part(call, tmp_path, monkeypatch):
-    told = []
-    monkeypatch.setattr(store, "run", lambda *args: told.append(("store", *args)))
-    monkeypatch.setattr(metrics, "run", lambda *args: told.append(("metrics", *args)))
-    for part in (evaluation, batches, startup):
+def test_the_command_line_chooses_a_part_and_writes_its_figures(call, tmp_path, monkeypatch):
+    calls = []
+    for part in (store, metrics, evaluation, batches, startup):
         name = part.__name__.rpartition(".")[2]
-        monkeypatch.setattr(part, "run", lambda *args, name=name: told.append((name, *args)))
+        monkeypatch.setattr(part, "run", lambda *args, name=name: calls.append((name, *args)) or {"part": name})
     path = tmp_path / "x.json"
     for options in (
         ["--folder", tmp_path, "--videos", 1000],
         ["--metrics", "--json", path],
-        ["--evaluation", "--json", path, "--folder", tmp_path],
+        ["--evaluation", "--folder", tmp_path],
         ["--batches", "--folder", tmp_path, "--videos", 2000],
         ["--startup", "--json", path, "--folder", tmp_path],
     ):
+        path.unlink(missing_ok=True)
         assert call(benchmark, *options)[0] == 0
-    assert told == [
+        written = json.loads(path.read_text()) if path.exists() else None
+        assert written == ({"part": calls[-1][0]} if "--json" in options else None)
+    assert calls == [
         ("store", tmp_path, 1000),
-        ("metrics", path),
-        ("evaluation", tmp_path, 10_000, path),
-        ("batches", tmp_path, 2000, None),
-        ("startup", tmp_path, 10_000, path),
+        ("metrics",),
+        ("evaluation", tmp_path, 10_000),
+        ("batches", tmp_path, 2000),
+        ("startup", tmp_path, 10_000),
     ]
     code, _, err = call(benchmark, "--videos", 999)
     assert code == 2 and "--videos 999: expected at least 1000" in err
-    code, _, err = call(benchmark, "--json", path)
-    assert code == 2 and "--json: --store prints its figures alone" in err
     code, _, err = call(benchmark, "--device", 0)
     assert code == 2 and "--device: --store is measured on the CPU" in err

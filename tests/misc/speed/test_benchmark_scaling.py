@@ -7,6 +7,7 @@ import pytest
 
 from misc import benchmark
 from misc.speed import scaling
+from misc.speed.process import call_in_process
 from utils.errors import InputError
 
 
@@ -19,11 +20,12 @@ def test_the_exponent_is_that_of_the_growth():
 def test_each_point_is_measured_and_written(call, tmp_path, monkeypatch):
     asked = []
 
-    def in_a_process(name, sizes):
+    def call_in_process(function, name, sizes):
+        assert function is scaling.measure
         asked.append((name, sizes))
         return {"seconds": np.prod(list(sizes.values())).item() ** 2.0, "bytes": 5 << 20}
 
-    monkeypatch.setattr(scaling, "in_a_process", in_a_process)
+    monkeypatch.setattr(scaling, "call_in_process", call_in_process)
     path = tmp_path / "scaling.json"
     code, out, _ = call(benchmark, "--scaling", "--json", path)
     figures = json.loads(path.read_text())["figures"]
@@ -42,11 +44,11 @@ def test_each_point_is_measured_and_written(call, tmp_path, monkeypatch):
         ("ranking", {"videos": 10, "captions": 3}),
     ],
 )
-def test_a_point_is_a_process_of_its_own(monkeypatch, name, sizes):
-    measured = scaling.in_a_process(name, sizes)
+def test_a_point_is_measured_in_a_process_of_its_own(name, sizes):
+    measured = call_in_process(scaling.measure, name, sizes)
     assert measured["seconds"] > 0 and 50 << 20 < measured["bytes"] < 4 << 30
 
 
 def test_a_process_that_fails_is_an_error():
-    with pytest.raises(InputError, match="ranking with .*: ended with exit code 1"):
-        scaling.in_a_process("ranking", {"videos": -1, "captions": 2})
+    with pytest.raises(InputError, match="measure .*ranking.*: ended with exit code 1"):
+        call_in_process(scaling.measure, "ranking", {"videos": -1, "captions": 2})

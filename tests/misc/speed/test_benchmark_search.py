@@ -22,14 +22,14 @@ def test_exact_sides_find_the_same(tmp_path, monkeypatch):
 def test_every_side_is_measured_and_written(call, tmp_path, monkeypatch):
     asked = []
 
-    def in_a_process(what, side, size, dim, folder):
-        asked.append((what, side, size, dim))
-        if what == "build":
+    def call_in_process(function, side, size, dim, folder):
+        asked.append((function.__name__, side, size, dim))
+        if function is search.build:
             return {"videos a second": 1000.0, "disk": 1 << 20, "effort": 1}
         best = [["a", "b"], ["c", "d"]] if side != "ivf" else [["a", "x"], ["c", "d"]]
         return {"one query": 0.002, f"{search.BATCH} queries": 0.1, "resident": 3 << 20, "best": best}
 
-    monkeypatch.setattr(search, "_in_a_process", in_a_process)
+    monkeypatch.setattr(search, "call_in_process", call_in_process)
     path = tmp_path / "search.json"
     arguments = ["--sizes", 100, 200, "--dim", 8, "--folder", tmp_path, "--json", path]
     code, out, _ = call(benchmark, "--search", *arguments)
@@ -48,4 +48,4 @@ def test_sizes_are_for_search_alone(call):
 
 @pytest.mark.slow
 def test_a_side_in_a_process_of_its_own(tmp_path):
-    assert len(search._in_a_process("ask", "plain matrix", 100, 4, str(tmp_path))["best"]) == search.BATCH
+    assert len(search.call_in_process(search.ask, "plain matrix", 100, 4, str(tmp_path))["best"]) == search.BATCH

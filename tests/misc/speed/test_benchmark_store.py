@@ -1,7 +1,5 @@
 """The benchmark of the store, on an archive of a hundred videos."""
 
-import re
-
 import pytest
 from conftest import ROOT
 
@@ -25,13 +23,30 @@ def test_the_archive_is_split_as_the_full_one(data_dir):
 
 
 @pytest.mark.parametrize(
-    ("side", "measured"),
-    [("whole", ["every file read"]), ("store", ["first batch", "1 batches", "1 validation batches"])],
+    ("read", "measured"),
+    [
+        (store.read_whole, ["every file read"]),
+        (store.read_with_store, ["first batch", "1 batches", "1 validation batches"]),
+    ],
 )
-def test_both_sides_read_it_and_say_how_long_it_took(data_dir, monkeypatch, capsys, side, measured):
+def test_both_ways_read_it_and_are_measured(data_dir, monkeypatch, read, measured):
     monkeypatch.chdir(ROOT)
-    store.SIDES[side](data_dir)
-    found = re.findall(
-        r"^  (.+?) +after +\d+\.\d s, at most [\d.]+ [MG]iB in memory$", capsys.readouterr().out, re.MULTILINE
-    )
-    assert found == measured
+    names, seconds, peaks = zip(*read(data_dir), strict=True)
+    assert list(names) == measured and seconds[0] > 0 and list(seconds) == sorted(seconds)
+    assert peaks[0] > 50 << 20 and list(peaks) == sorted(peaks)
+
+
+def test_three_starts_are_printed(tmp_path, monkeypatch, capsys):
+    (tmp_path / "MSRVTT-1000/symlinked-feats").mkdir(parents=True)
+    monkeypatch.setattr(store, "call_in_process", lambda read, folder: [[read.__name__, 1.5, 3 << 20]])
+    figures = store.run(tmp_path, 1000)["figures"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:] == [
+        "files read whole:",
+        f"  {'read_whole':24} after    1.5 s, at most 3.0 MiB in memory",
+        "store without its caches:",
+        f"  {'read_with_store':24} after    1.5 s, at most 3.0 MiB in memory",
+        "store with its caches:",
+        f"  {'read_with_store':24} after    1.5 s, at most 3.0 MiB in memory",
+    ]
+    assert list(figures) == [line.removesuffix(":") for line in lines[1::2]]

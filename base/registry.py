@@ -1,0 +1,188 @@
+"""Models, losses and metrics by the names that configs give them, and the arguments that these classes take.
+
+Names are looked up in the modules of the package `model` and nowhere else: the config in a stranger's checkpoint can neither
+import a module nor call anything that is not a model, a loss or a metric of this project.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import inspect
+import json
+import pkgutil
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Annotated, Any, get_origin
+
+import pydantic
+import torch
+
+from utils.errors import InputError
+
+PACKAGE = "model"
+# Methods of a model that training, evaluation and search call.
+MODEL_METHODS = ("forward", "embed_text", "embed_video", "score")
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What a section of a config may name.
+
+    Attributes:
+        noun: for messages.
+        home: the module that is searched first; the others of the package follow.
+        accepts: whether a public object of this name is one.
+        supplied: arguments that the project passes to the class; a config does not set them.
+    """
+
+    noun: str
+    home: str
+    accepts: Callable[[str, Any], bool]
+    supplied: tuple[str, ...] = ()
+
+
+def _is_module_class(value: Any) -> bool:
+    return inspect.isclass(value) and issubclass(value, torch.nn.Module)
+
+
+KINDS = {
+    "arch": Kind(
+        "model",
+        "model",
+        lambda _, value: _is_module_class(value) and all(hasattr(value, method) for method in MODEL_METHODS),
+        ("expert_dims", "text_dim", "disable_nan_checks"),
+    ),
+    "loss": Kind("loss", "loss", lambda name, value: _is_module_class(value) and name.endswith("Loss")),
+    "metrics": Kind("metric", "metric", lambda name, value: inspect.isfunction(value) and name.endswith("_metrics")),
+}
+
+
+def find(section: str, name: str, path: str | None = None) -> Any:
+    """Return the class or function that a section of a config names.
+
+    Args:
+        section: one of `KINDS`.
+        name: of the class or function.
+        path: the key of the config that holds the name (default: `<section>.type`).
+
+    Raises:
+        InputError: an unknown name, or one that two modules define.
+    """
+    kind = KINDS[section]
+    home = importlib.import_module(f"{PACKAGE}.{kind.home}")
+    if name in (candidates := _candidates(home, kind)):
+        return candidates[name]
+    modules = [home, *_other_modules(kind.home)]
+    found = {module.__name__: _candidates(module, kind) for module in modules}
+    owners = [module for module, candidates in found.items() if name in candidates]
+    path = path or f"{section}.type"
+    if len(owners) > 1:
+        raise InputError(f"{path}: '{name}' is defined in {' and '.join(owners)}, expected one definition")
+    if not owners:
+        known = [other for candidates in found.values() for other in candidates]
+        raise InputError(f"{path}: found {name!r}, expected a {kind.noun} of the package {PACKAGE}, {suggest(name, known)}")
+    return found[owners[0]][name]
+
+
+def _other_modules(home: str) -> Iterator[ModuleType]:
+    package = importlib.import_module(PACKAGE)
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name != home:
+            yield importlib.import_module(f"{PACKAGE}.{module.name}")
+
+
+def _candidates(module: ModuleType, kind: Kind) -> dict[str, Any]:
+    """Return the public objects of a kind that a module defines itself, by name."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__ and kind.accepts(name, value)
+    }
+
+
+def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
+    """Return the named parameters of a class's constructor; `**kwargs` stands for those of its parent."""
+    found: dict[str, inspect.Parameter] = {}
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        _, *parameters = inspect.signature(base.__init__, eval_str=True).parameters.values()
+        for parameter in parameters:
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                found.setdefault(parameter.name, parameter)
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return found
+
+
+def complete_arguments(section: str, cls: type, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the `args` of a section against the constructor of its class, and fill in the defaults.
+
+    Types are those of the annotations, without conversions; pydantic's annotations, such as `Annotated[int, Field(gt=0)]`,
+    narrow them. A parameter without an annotation takes values of the type of its default.
+
+    Returns:
+        All arguments that JSON can hold and that are not None.
+
+    Raises:
+        InputError: an unknown key, a missing value, or a value of another type.
+    """
+    supplied = KINDS[section].supplied
+    known = {name: parameter for name, parameter in parameters_of(cls).items() if name not in supplied}
+    if unknown := [name for name in args if name not in known]:
+        raise InputError(unknown_key(f"{section}.args.{unknown[0]}", f" of {cls.__name__}", unknown[0], list(known)))
+    completed = {}
+    for name, parameter in known.items():
+        if name in args:
+            _check_value((section, "args", name), parameter, args[name])
+            completed[name] = args[name]
+        elif parameter.default is parameter.empty:
+            raise InputError(f"{section}.args.{name}: missing, expected a value")
+        elif (default := _as_json(parameter.default)) is not None:
+            completed[name] = default
+    return completed
+
+
+def _check_value(path: Sequence[str], parameter: inspect.Parameter, value: Any) -> None:
+    kind: Any = parameter.annotation
+    if kind is parameter.empty:
+        kind = type(parameter.default) if isinstance(parameter.default, bool | int | float | str) else Any
+    if get_origin(kind) is tuple:
+        kind = Annotated[kind, pydantic.Strict(False)]  # a list of JSON
+    config = pydantic.ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+    try:
+        pydantic.TypeAdapter(kind, config=config).validate_python(value)
+    except pydantic.ValidationError as error:
+        raise InputError(explain(error, path)) from None
+
+
+def _as_json(value: Any) -> Any:
+    """Return `value` as JSON would give it back, None if it cannot hold it."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        return None
+
+
+def explain(error: pydantic.ValidationError, path: Sequence[str | int] = ()) -> str:
+    """Return one line on the first of pydantic's errors, below the key at `path`, and the number of the others."""
+    problem, *others = error.errors()
+    key = ".".join(map(str, (*path, *problem["loc"]))).encode("unicode_escape").decode()
+    more = f" (and {len(others)} more)" if others else ""
+    if problem["type"] == "missing":
+        return f"{key}: missing, expected a value{more}"
+    if problem["type"] == "model_type":
+        return f"{key}: found {problem['input']!r}, expected an object{more}"
+    found = "an object" if isinstance(problem["input"], dict) else repr(problem["input"])
+    return f"{key}: found {found}, {problem['msg'][0].lower()}{problem['msg'][1:]}{more}"
+
+
+def unknown_key(path: str, owner: str, name: str, known: Collection[str]) -> str:
+    """Return one line on a key that its section, or the class `owner`, does not have."""
+    return f"{path.encode('unicode_escape').decode()}: unknown key{owner}, {suggest(name, known)}"
+
+
+def suggest(name: str, known: Collection[str]) -> str:
+    """Return a question for the nearest of the `known` names, or the list of all of them."""
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean '{nearest[0]}'?" if nearest else f"expected one of {', '.join(known) or 'none'}"

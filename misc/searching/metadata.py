@@ -1,0 +1,204 @@
+"""Metadata of an index: the model that embedded its videos, and the videos themselves."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+import pydantic
+from pydantic import Field
+
+from base.schema import PositiveInt, Section
+from misc.searching.patterns import to_pattern
+from utils.errors import InputError, one_line
+
+MAX_JSON_BYTES = 1 << 30  # enough for the list of ten million videos
+REBUILD = "rebuild the index: misc/search.py build"
+Kind = Literal["flat", "ivf", "hnsw"]
+Model = TypeVar("Model", bound=pydantic.BaseModel)
+
+
+class IndexMetadata(Section):
+    """The model that embedded the videos of an index, as it is stored in the index.
+
+    Attributes:
+        collection: name of the collection.
+        checkpoint: path of the checkpoint.
+        sha256: digest of the checkpoint's weights and of the parts of its config that say how they are used.
+        experts: names of the M experts.
+        dims: dimensions of the M' embeddings of a video (1 in the Concat variants, else M).
+        keep_missing: whether missing experts count as present.
+        l2renorm: whether scores are divided by the lengths of both embeddings.
+        kind: kind of the index.
+    """
+
+    collection: str
+    checkpoint: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    experts: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    dims: Annotated[list[PositiveInt], Field(min_length=1, max_length=1000)]
+    keep_missing: bool
+    l2renorm: bool
+    kind: Kind
+
+    @pydantic.model_validator(mode="after")
+    def _check_dims(self) -> "IndexMetadata":
+        if len(self.dims) not in (1, len(self.experts)):
+            raise ValueError(f"{len(self.dims)} dims for {len(self.experts)} experts")
+        return self
+
+    @property
+    def is_concat(self) -> bool:
+        """Whether all experts share one embedding."""
+        return len(self.dims) < len(self.experts)
+
+    def pattern(self, available: str) -> str:
+        """Return the pattern of a video whose available experts are `available`, a 0 or 1 for each of the M experts."""
+        if self.keep_missing:
+            return "1" * len(self.dims)
+        return to_pattern(["1" in available]) if self.is_concat else available
+
+    def check_checkpoint(self, sha256: str, checkpoint: Path, source: str) -> None:
+        """Check that a checkpoint is the one that the index was built with.
+
+        Raises:
+            InputError: another checkpoint; `source` names the index.
+        """
+        if sha256 != self.sha256:
+            raise InputError(
+                f"{source}: built with {self.checkpoint} (weights {self.sha256[:12]}), found {checkpoint} ({sha256[:12]}), "
+                f"expected the same weights, or {REBUILD}"
+            )
+
+
+class VideoColumns(Section):
+    """The videos of an index as they are stored: ids, numbers, available experts and versions, in columns."""
+
+    next: int
+    ids: list[str]
+    numbers: list[int]
+    available: list[str]
+    versions: list[str] = []
+
+
+class IndexedVideos:
+    """The videos of an index, in the order in which they were added. A number is never used for a second video.
+
+    Args:
+        metadata: the metadata of the index.
+        columns: the stored videos (None: no video).
+        source: where they were stored, for error messages.
+
+    Attributes:
+        available: id -> a 0 or 1 for each expert.
+        numbers: id -> number, ascending.
+        versions: id -> version of the video's features ("": unknown).
+        next: the next number.
+
+    Raises:
+        InputError: inconsistent columns.
+    """
+
+    def __init__(self, metadata: IndexMetadata, columns: VideoColumns | None = None, source: str = ""):
+        self._metadata = metadata
+        columns = columns or VideoColumns(next=0, ids=[], numbers=[], available=[])
+        length, num_experts = len(columns.ids), len(metadata.experts)
+        versions = columns.versions or [""] * length
+        numbers = np.array(columns.numbers, dtype=object)
+        if len(set(columns.ids)) < length or {len(columns.numbers), len(columns.available), len(versions)} != {length}:
+            raise InputError(f"{source}: damaged: a repeated video, or columns of different lengths; {REBUILD}")
+        if any(len(x) != num_experts or set(x) - {"0", "1"} for x in set(columns.available)):
+            raise InputError(f"{source}: damaged: available: expected {num_experts} times 0 or 1; {REBUILD}")
+        if length and (numbers[0] < 0 or (np.diff(numbers) <= 0).any() or numbers[-1] >= min(columns.next, 1 << 62)):
+            raise InputError(f"{source}: damaged: numbers: expected ascending numbers below {columns.next}; {REBUILD}")
+        self.next = columns.next
+        self.numbers = dict(zip(columns.ids, columns.numbers, strict=True))
+        self.available = {video: sys.intern(x) for video, x in zip(columns.ids, columns.available, strict=True)}
+        self.versions = dict(zip(columns.ids, versions, strict=True))
+        self._by_number: dict[int, str] | None = None
+        self._by_pattern: dict[str, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __contains__(self, video: str) -> bool:
+        return video in self.numbers
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all videos, in order."""
+        return list(self.numbers)
+
+    @property
+    def columns(self) -> VideoColumns:
+        """The videos as they are to be stored."""
+        columns = {name: list(getattr(self, name).values()) for name in ("numbers", "available", "versions")}
+        return VideoColumns(next=self.next, ids=self.ids, **columns)
+
+    def id_of(self, number: int) -> str:
+        """Return the id of the video with a number."""
+        if self._by_number is None:
+            self._by_number = {number: video for video, number in self.numbers.items()}
+        return self._by_number[number]
+
+    def pattern(self, video: str) -> str:
+        """Return the pattern of a video."""
+        return self._metadata.pattern(self.available[video])
+
+    def by_pattern(self) -> dict[str, np.ndarray]:
+        """Return the numbers of the videos of each pattern, ascending."""
+        if self._by_pattern is None:
+            groups: dict[str, list[int]] = {}
+            patterns = {available: self._metadata.pattern(available) for available in set(self.available.values())}
+            for number, available in zip(self.numbers.values(), self.available.values(), strict=True):
+                groups.setdefault(patterns[available], []).append(number)
+            self._by_pattern = {pattern: np.array(numbers, dtype=np.int64) for pattern, numbers in groups.items()}
+        return self._by_pattern
+
+    def add(self, videos: Sequence[str], available: Sequence[str], versions: Sequence[str] | None = None) -> list[int]:
+        """Add new videos and return their numbers."""
+        numbers = list(range(self.next, self.next + len(videos)))
+        self.next += len(videos)
+        self.numbers.update(zip(videos, numbers, strict=True))
+        self.available.update(zip(videos, map(sys.intern, available), strict=True))
+        self.versions.update(zip(videos, versions or [""] * len(videos), strict=True))
+        self._by_number = self._by_pattern = None
+        return numbers
+
+    def remove(self, videos: Iterable[str]) -> None:
+        """Remove videos."""
+        for video in videos:
+            del self.numbers[video], self.available[video], self.versions[video]
+        self._by_number = self._by_pattern = None
+
+
+def validate(model: type[Model], content: Any, source: str) -> Model:
+    """Return the content of `source` as an instance of a pydantic model.
+
+    Raises:
+        InputError: the content does not fit the model.
+    """
+    try:
+        return model.model_validate(content)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "content"
+        raise InputError(f"{source}: damaged: {key}: {one_line(first['msg'])}; {REBUILD}") from None
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        InputError: the file cannot be read, is too large or is not JSON.
+    """
+    try:
+        if (size := path.stat().st_size) > MAX_JSON_BYTES:
+            raise InputError(f"{path}: {size} bytes, expected at most {MAX_JSON_BYTES}")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: damaged, expected JSON ({one_line(str(error))})") from None

@@ -1,0 +1,254 @@
+"""Results of a search, and how they are shown: as text, as a page in a folder, and by the search page."""
+
+import dataclasses
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from utils.errors import one_line
+from utils.visualizer.visualizer import FOLDER, render, script, write_bytes
+
+HERE = Path(__file__).parent
+PAGE_ASSETS = (FOLDER / "page.css", FOLDER / "clips.js", FOLDER / "cards.js", HERE / "results.js")
+INDENT = " " * 14
+# Words that are not marked where a video has others of the query.
+STOP_WORDS = """
+a about all am an and any are as at be been but by can do does for from had has have he her his i if in into is it its
+me my no not of off on or our out she so some than that the their them then there these they this those to up us was
+we were what when where which who whose will with you your
+"""
+MAX_WORDS = 24  # recognized words per expert and hit
+WORDS_BEFORE = 6  # words shown before the first one of the query
+
+
+@dataclasses.dataclass(frozen=True)
+class Hit:
+    """A video that was found.
+
+    Attributes:
+        rank: rank, from 1 (0: not ranked).
+        id: id of the video.
+        similarity: similarity to the query (None: no query).
+        weights: weights of the query's experts as they apply to this video, w_i a_i / sum w a (None in the Concat variants,
+            and for a query by video).
+        experts: experts that the video has.
+        captions: some of its captions.
+        words: expert -> words that it recognized.
+        clip: URL of its file, relative to the folder of the collection (None: no file).
+    """
+
+    rank: int
+    id: str
+    similarity: float | None
+    weights: dict[str, float] | None
+    experts: list[str]
+    captions: list[str]
+    words: dict[str, list[str]]
+    clip: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchResult:
+    """The videos that were found, best first.
+
+    Attributes:
+        query: the words, or the name of the video.
+        weights: weights of the query's experts, with sum 1 (None as in `Hit`).
+        hits: the videos.
+    """
+
+    query: str
+    weights: dict[str, float] | None
+    hits: list[Hit]
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionHit:
+    """A caption that was found.
+
+    Attributes:
+        rank: rank, from 1.
+        video: id of its video.
+        id: `<video>#<n>`, where n is its position among the captions of the video in the file, from 0.
+        caption: its text ("": unknown).
+        similarity: similarity to the queried video.
+        weights: weights of the caption's experts as they apply to that video (None in the Concat variants).
+    """
+
+    rank: int
+    video: str
+    id: str
+    caption: str
+    similarity: float
+    weights: dict[str, float] | None
+
+
+def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
+    """Return lines with rank, similarity and id of each video, its experts and their weights, its words and captions."""
+    lines = []
+    if result.weights is not None:
+        lines.append(f"weights of the query: {_percentages(result.weights, experts)}")
+    for hit in result.hits:
+        lines.append(f"{hit.rank:4}  {hit.similarity:6.3f}  {one_line(hit.id)}")
+        present = ", ".join(hit.experts) if hit.weights is None else _percentages(hit.weights, hit.experts)
+        missing = ", ".join(name for name in experts if name not in hit.experts)
+        lacks = f" (lacks {missing})" if missing and hit.experts else ""
+        lines.append(f"{INDENT}{present or 'no expert'}{lacks}")
+        lines += [f"{INDENT}{expert}: {one_line(' '.join(words))}" for expert, words in hit.words.items()]
+        lines += [f'{INDENT}"{one_line(caption)}"' for caption in hit.captions]
+    return lines
+
+
+def format_captions(captions: Sequence[CaptionHit]) -> list[str]:
+    """Return lines with the captions that fit a video."""
+    lines = ["captions:"] if captions else []
+    for hit in captions:
+        text = f'"{one_line(hit.caption)}"' if hit.caption else "(text not known)"
+        lines.append(f"{hit.rank:4}  {hit.similarity:6.3f}  {text} of {one_line(hit.video)}")
+    return lines
+
+
+def _percentages(weights: Mapping[str, float], experts: Sequence[str]) -> str:
+    return ", ".join(f"{name} {weights[name]:.0%}" for name in sorted(experts, key=lambda name: -weights[name]))
+
+
+def write_page(
+    folder: Path,
+    result: SearchResult,
+    captions: Sequence[CaptionHit],
+    experts: Sequence[str],
+    keep_missing: bool,
+    query_hit: Hit | None = None,
+    **details: object,
+) -> Path:
+    """Write `index.html` and its assets to a folder and return the path of the page.
+
+    Args:
+        captions: captions that fit the queried video.
+        experts: experts of the model.
+        keep_missing: whether missing experts count.
+        query_hit: the queried video (None: the query was words, or a file).
+        details: variables of the template: `name` of the collection, number of `videos`, `checkpoint`.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+
+    def tile(hit: Hit) -> dict[str, object]:
+        has = [int(name in hit.experts) for name in experts]
+        counts = [1] * len(has) if keep_missing else has
+        words = [f"{expert}: {' '.join(words)}" for expert, words in hit.words.items()]
+        content = {"video": {"id": hit.id, "address": hit.clip, "has": has, "counts": counts}}
+        content["text"] = " / ".join([*words, *hit.captions[:1]])
+        if hit.weights is not None:
+            content["weights"] = list(hit.weights.values())
+        return content if hit.similarity is None else {**content, "similarity": hit.similarity}
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in PAGE_ASSETS:
+        write_bytes(folder / path.name, path.read_bytes())
+    asked = None if query_hit is None else tile(query_hit)
+    content = {"experts": list(experts), "asked": asked, "hits": [tile(hit) for hit in result.hits]}
+    write_bytes(folder / "data.js", script("registerResults", content))
+    query = result.query if query_hit is None else f"Videos like {query_hit.id}"
+    html = render(HERE / "results.html.j2", query=query, captions=captions, **details)
+    write_bytes(folder / "index.html", html.encode("utf-8", "replace"))
+    return folder / "index.html"
+
+
+class ExpertRow(NamedTuple):
+    """An expert of a hit on the search page.
+
+    Attributes:
+        name: name of the expert.
+        state: "present", "missing", or "unshared" if the queried video lacks it.
+        percentage: its weight ("": none).
+        bar: length of its bar, in percent of the longest (None: no bar).
+    """
+
+    name: str
+    state: str
+    percentage: str
+    bar: float | None
+
+
+class RecognizedWords(NamedTuple):
+    """Words that an expert recognized, each with whether the query has it, and whether others precede or follow them."""
+
+    expert: str
+    words: list[tuple[str, bool]]
+    more_before: bool
+    more_after: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class ResultView:
+    """The terms of the search page's template.
+
+    Attributes:
+        experts: experts of the model.
+        clip_url: returns the URL of a video's file (None: no file).
+        page_url: returns the URL of another view of the page, given its parameters.
+        weights: weights of the query (None: none).
+        query: words of the query.
+        queried_experts: experts of the queried video (None: the query was words).
+        max_weight: weight with the longest bar.
+    """
+
+    experts: Sequence[str]
+    clip_url: Callable[[str], str | None]
+    page_url: Callable[..., str]
+    weights: Mapping[str, float] | None = None
+    query: str = ""
+    queried_experts: Sequence[str] | None = None
+    max_weight: float = 1.0
+
+    @property
+    def sorted_experts(self) -> list[str]:
+        """The experts in the order of all lists: by their weight for the query."""
+        return sorted(self.experts, key=lambda name: -self.weights[name]) if self.weights else list(self.experts)
+
+    def expert_rows(self, weights: Mapping[str, float] | None, present: Sequence[str]) -> list[ExpertRow]:
+        """Return the experts of a video.
+
+        Args:
+            weights: weights as they apply to the video.
+            present: experts that the video has.
+        """
+        rows = []
+        for name in self.sorted_experts:
+            state = "missing"
+            if name in present:
+                state = "present" if self.queried_experts is None or name in self.queried_experts else "unshared"
+            weight = None if weights is None else weights[name]
+            if weight is None or (not weight and state == "missing"):
+                rows.append(ExpertRow(name, state, "", None))
+            else:
+                percentage = f"{100 * weight:.0f}\u00a0%"
+                rows.append(ExpertRow(name, state, percentage, round(100 * weight / self.max_weight, 2)))
+        return rows
+
+    def recognized_words(self, hit: Hit) -> list[RecognizedWords]:
+        """Return the words that were recognized in a video, starting near the first one of the query."""
+        query_words = set(tokenize(self.query))
+        marked_words = query_words.difference(STOP_WORDS.split()) or query_words
+        recognized = []
+        for expert, words in hit.words.items():
+            marked = [(word, not marked_words.isdisjoint(tokenize(word))) for word in words]
+            first = next((i for i, (_, is_marked) in enumerate(marked) if is_marked), 0)
+            start = max(0, min(first - WORDS_BEFORE, len(marked) - MAX_WORDS))
+            end = start + MAX_WORDS
+            recognized.append(RecognizedWords(expert, marked[start:end], start > 0, end < len(marked)))
+        return recognized
+
+
+def highest_weight(hits: Sequence[SearchResult | Hit | CaptionHit]) -> float:
+    """Return the highest of all weights, 1 if there is none."""
+    return max((weight for hit in hits for weight in (hit.weights or {}).values()), default=1.0) or 1.0
+
+
+def tokenize(text: str) -> list[str]:
+    """Return the words of a text, without case, character width and punctuation."""
+    return re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())

@@ -1,0 +1,197 @@
+"""The interface of an index, which FAISS files in a folder or Milvus hold, and its location."""
+
+import abc
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from misc.searching.metadata import IndexedVideos, IndexMetadata
+from misc.searching.patterns import is_empty, merge_candidates, query_vectors, video_vectors
+from model.similarity import TextEmbedding, VideoEmbedding
+from utils.errors import InputError
+from utils.files import wait_for_lock
+
+LOCK = ".lock"
+
+
+class VectorStore(abc.ABC):
+    """The vectors of videos by pattern. Changes take effect with `commit`.
+
+    Attributes:
+        metadata: the model that embedded the videos.
+        videos: the videos.
+        source: where the index is, for messages.
+        effort: how much more than usual an approximate index searches; above `MAX_EFFORT` it searches everything.
+        waited: whether it was opened after waiting for another process that was changing it.
+        queries: the queries by which the effort is chosen (None: unknown).
+        keeps_queries: whether the queries are stored with the index.
+    """
+
+    metadata: IndexMetadata
+    videos: IndexedVideos
+    keeps_queries: bool
+
+    def __init__(self, source: str):
+        self.source, self.effort, self.waited = source, 1, False
+        self.queries: TextEmbedding | None = None
+        self._resources = contextlib.ExitStack()
+
+    def search(self, queries: TextEmbedding, k: int, exact: bool = False) -> list[list[tuple[str, float]]]:
+        """Return the ids and scores of the best k videos for each of T queries.
+
+        Scores are those of `model.similarity.pairwise_similarity`. Videos with equal scores are in the order of the index.
+
+        Args:
+            exact: whether to search all vectors of an approximate index.
+        """
+        num_queries = len(queries.weights)
+        candidates = [(np.zeros((num_queries, 0), np.float32), np.zeros((num_queries, 0), np.int64))]
+        for pattern, numbers in self.videos.by_pattern().items():
+            if is_empty(pattern):
+                first = np.tile(numbers[:k], (num_queries, 1))
+                candidates.append((np.zeros(first.shape, np.float32), first))
+            else:
+                vectors = query_vectors(queries, pattern, self.metadata.l2renorm)
+                candidates.append(self._search_pattern(pattern, vectors, min(k, len(numbers)), exact))
+        best = merge_candidates(candidates, k)
+        return [[(self.videos.id_of(number), score) for number, score in row] for row in best]
+
+    def add(
+        self,
+        videos: Sequence[str],
+        available: Sequence[str],
+        embedding: VideoEmbedding,
+        versions: Sequence[str] | None = None,
+    ) -> None:
+        """Add N embedded videos, which replace videos of the same ids.
+
+        Args:
+            available: a 0 or 1 for each of the M experts, per video.
+            versions: the version of the features, per video.
+        """
+        self.remove(video for video in videos if video in self.videos)
+        numbers = self.videos.add(videos, available, versions)
+        rows_by_pattern: dict[str, list[int]] = {}
+        for row, bits in enumerate(available):
+            rows_by_pattern.setdefault(self.metadata.pattern(bits), []).append(row)
+        for pattern, rows in rows_by_pattern.items():
+            subset = VideoEmbedding([x[rows] for x in embedding.experts], embedding.available[rows])
+            vectors = None if is_empty(pattern) else video_vectors(subset, pattern, self.metadata.l2renorm)
+            self._insert(pattern, [videos[row] for row in rows], [numbers[row] for row in rows], vectors)
+
+    def remove(self, videos: Iterable[str]) -> None:
+        """Remove videos."""
+        ids_by_pattern: dict[str, list[str]] = {}
+        for video in videos:
+            ids_by_pattern.setdefault(self.videos.pattern(video), []).append(video)
+        for pattern, ids in ids_by_pattern.items():
+            numbers = [self.videos.numbers[video] for video in ids]
+            self.videos.remove(ids)
+            self._delete(pattern, ids, numbers)
+
+    def close(self) -> None:
+        """Release files, locks and connections."""
+        self._resources.close()
+
+    @abc.abstractmethod
+    def optimize(self) -> None:
+        """Give large patterns the structure of the index's kind, again where too much has changed since it was made."""
+
+    @abc.abstractmethod
+    def commit(self) -> None:
+        """Write all changes."""
+
+    @abc.abstractmethod
+    def size(self) -> int | None:
+        """Return its bytes on disk (None: unknown)."""
+
+    @abc.abstractmethod
+    def _search_pattern(self, pattern: str, queries: np.ndarray, k: int, exact: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores (T, n) and numbers (T, n) of the best videos of a non-empty pattern for query vectors (T, dim).
+
+        There are at least k for each query if the pattern has as many (number -1 fills up rows): where an approximate index
+        finds fewer, all vectors are searched. An exact search includes all videos that score as high as the k-th.
+        """
+
+    @abc.abstractmethod
+    def _insert(self, pattern: str, videos: Sequence[str], numbers: Sequence[int], vectors: np.ndarray | None) -> None:
+        """Insert the vectors (N, dim) of videos of a pattern, None for the empty one."""
+
+    @abc.abstractmethod
+    def _delete(self, pattern: str, videos: Sequence[str], numbers: Sequence[int]) -> None:
+        """Delete the vectors of videos of a pattern, which `videos` no longer has."""
+
+
+@contextlib.contextmanager
+def lock_index(folder: Path) -> Iterator[bool]:
+    """Let one process at a time change the index of a folder, which is created; others log a line and wait.
+
+    Yields:
+        whether this process has waited.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with wait_for_lock(folder / LOCK, str(folder)) as waited:
+        yield waited
+
+
+@dataclasses.dataclass(frozen=True)
+class IndexLocation:
+    """The location of a collection and its index.
+
+    Attributes:
+        name: name of the collection.
+        data_dir: folder of the collection (None: `data/<name>`).
+        index_dir: folder of the index (None: `<data_dir>/index`).
+        uri: Milvus server or local file of Milvus (None: FAISS files in the folder).
+    """
+
+    name: str
+    data_dir: Path | None = None
+    index_dir: Path | None = None
+    uri: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the collection."""
+        return self.data_dir or Path("data") / self.name
+
+    @property
+    def index_folder(self) -> Path:
+        """The folder of the index; for Milvus, the folder of the lock."""
+        return self.index_dir or self.folder / "index"
+
+    def has_index(self) -> bool:
+        """Return whether there is an index.
+
+        Raises:
+            InputError: Milvus cannot be reached.
+        """
+        if self.uri is None:
+            from misc.searching.faiss_store import FaissStore
+
+            return FaissStore.exists(self.index_folder)
+        from misc.searching.milvus_store import MilvusStore
+
+        return MilvusStore.exists(self.uri, self.name)
+
+    def open(self, metadata: IndexMetadata | None = None, writing: bool = False) -> VectorStore:
+        """Open the index; with `metadata`, a new one that replaces the existing one when it is committed.
+
+        Raises:
+            InputError: no index, a damaged one, or one of another collection.
+        """
+        if self.uri is None:
+            from misc.searching.faiss_store import FaissStore
+
+            store = FaissStore(self.index_folder, metadata, writing)
+        else:
+            from misc.searching.milvus_store import MilvusStore
+
+            store = MilvusStore(self.uri, self.name, self.index_folder, metadata, writing)
+        if store.metadata.collection != self.name:
+            store.close()
+            raise InputError(f"{store.source}: an index of {store.metadata.collection}, expected one of {self.name}")
+        return store

@@ -1,0 +1,46 @@
+"""Functions in processes of their own, so that their time and memory are not those of each other."""
+
+import contextlib
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from utils.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes of `ru_maxrss`
+
+
+def call_in_process(function: Callable, *arguments: Any) -> Any:
+    """Return the result of a function of a module in a new process in the folder of the project.
+
+    Arguments and result have to be JSON. The standard output of the function is dropped.
+
+    Raises:
+        InputError: the process failed.
+    """
+    call = json.dumps([function.__module__, function.__name__, arguments])
+    command = [sys.executable, "-c", "from misc.speed import process; process.run_call()", call]
+    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    if result.returncode:
+        raise InputError(f"{function.__name__} {arguments}: ended with exit code {result.returncode}")
+    return json.loads(result.stdout)
+
+
+def run_call() -> None:
+    """Run the call in the command line of this process, and print its result."""
+    module, name, arguments = json.loads(sys.argv[1])
+    with Path(os.devnull).open("w") as devnull, contextlib.redirect_stdout(devnull):
+        result = getattr(importlib.import_module(module), name)(*arguments)
+    print(json.dumps(result))
+
+
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT

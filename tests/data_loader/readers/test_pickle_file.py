@@ -1,0 +1,99 @@
+"""Reading a pickled dict item by item gives what reading it whole does; what is refused is tested with feature files."""
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_loader.readers.pickle_file import StreamingUnpickler, UnstreamableError
+from utils.safe_pickle import KEPT_BYTES, SafeUnpickler
+
+PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+arrays = st.builds(
+    lambda rows, cols, dtype: np.arange(rows * cols).reshape(rows, cols).astype(dtype),
+    st.integers(0, 40),
+    st.sampled_from([1, 3, 64]),
+    st.sampled_from(["f2", "f4", "f8", "i4"]),
+)
+leaves = st.one_of(
+    arrays, st.text(max_size=3), st.text("ab", min_size=KEPT_BYTES + 1, max_size=KEPT_BYTES + 3), st.integers()
+)
+values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("xy"), inner, max_size=3))
+contents = st.dictionaries(st.text(max_size=5) | st.integers(), values, max_size=5)
+
+
+def same(x, y):
+    if isinstance(x, np.ndarray):
+        return isinstance(y, np.ndarray) and x.dtype == y.dtype and np.array_equal(x, y)
+    if isinstance(x, list):
+        return isinstance(y, list) and len(x) == len(y) and all(map(same, x, y))
+    if isinstance(x, dict):
+        return isinstance(y, dict) and list(x) == list(y) and all(same(x[key], y[key]) for key in x)
+    return type(x) is type(y) and x == y
+
+
+def streamed(data):
+    return dict(StreamingUnpickler(io.BytesIO(data)).iter_items())
+
+
+@settings(deadline=None, max_examples=200)
+@given(contents, st.sampled_from(PROTOCOLS), st.booleans())
+def test_items_are_those_of_the_whole(content, protocol, as_numpy):
+    data = pickle.dumps(np.array(content, dtype=object) if as_numpy else content, protocol)
+    assert same(streamed(data), content)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_many_items_and_long_lists(protocol):
+    """Pickles set items, and append to lists, by the thousand."""
+    content = {f"v{i}": [np.full((3, 200), i, "f4")] * (i % 3) for i in range(2500)}
+    content = {name: [x.copy() for x in value] for name, value in content.items()}
+    content["long"] = [np.full(300, k, "f4") for k in range(2100)]
+    content["words"] = [["a", "dog"], [], ["a"]] * 800
+    content["texts"] = ["a", "b", "c"] * 700
+    content["text"] = "b"
+    content["next"] = ["a"]
+    assert same(streamed(pickle.dumps(content, protocol)), content)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_items_are_handed_over_before_the_next_is_read(protocol):
+    """So that the first item is gone before the last is there."""
+    content = {f"v{i}": np.full((1000, 8), i, "f4") for i in range(50)}
+    data = pickle.dumps(content, protocol)
+    file = io.BytesIO(data)
+    places = [file.tell() / len(data) for _ in StreamingUnpickler(file).iter_items()]
+    expected = (np.arange(50) + 1) / 50
+    assert np.abs(places - expected).max() < 0.1  # a pickle is written in frames
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_is_done_is_not_held(protocol):
+    """Of a hundred arrays no more than a few are alive at a time."""
+    content = {f"v{i}": [np.full((100, 8), i, "f4"), np.full((100, 8), -i, "f4")] for i in range(100)}
+    unpickler = StreamingUnpickler(io.BytesIO(pickle.dumps(content, protocol)))
+    seen = [key for key, _ in unpickler.iter_items()]
+    held = [x for x in unpickler.memo.values() if isinstance(x, np.ndarray | list | bytes | str)]
+    assert len(seen) == 100
+    assert all(not isinstance(x, np.ndarray | list) and len(x) < KEPT_BYTES for x in held)
+
+
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_items_that_share_a_large_array_have_to_be_read_whole(protocol):
+    shared = np.zeros((100, 8))
+    data = pickle.dumps({"a": shared, "b": shared}, protocol)
+    with pytest.raises(UnstreamableError):
+        streamed(data)
+    small = np.zeros(0)
+    content = {"a": small, "b": small}
+    assert same(streamed(pickle.dumps(content, protocol)), content)
+    assert same(SafeUnpickler(io.BytesIO(data)).load(), {"a": shared, "b": shared})
+
+
+@pytest.mark.parametrize("content", [[1, 2], "text", None, [{"a": 1}], ({"a": 1}, {"b": 2}), np.zeros(3), [{}, {}]])
+def test_what_is_no_dict_has_to_be_read_whole(content):
+    with pytest.raises(UnstreamableError):
+        streamed(pickle.dumps(content))

@@ -1,0 +1,40 @@
+"""Imports go down only: commands, trainer, then model, data_loader and logger, then base, then utils."""
+
+import ast
+
+import pytest
+from conftest import ROOT
+
+BASE = {"base", "parse_config", "utils"}
+ALLOWED = {
+    "utils": {"utils"},
+    "base": {"base", "utils"},
+    "parse_config": BASE,
+    "model": BASE | {"model"},
+    "data_loader": BASE | {"data_loader"},
+    "logger": BASE | {"logger"},
+    "trainer": BASE | {"model", "data_loader", "logger", "trainer"},
+}
+PROJECT = {*ALLOWED, "misc", "figs", "train", "test"}
+FILES = [
+    path.relative_to(ROOT).as_posix()
+    for layer in ALLOWED
+    for path in (sorted((ROOT / layer).rglob("*.py")) or [ROOT / f"{layer}.py"])
+]
+
+
+def imported(tree):
+    """Return the top-level packages of this project that a module imports anywhere, for type checking too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import"
+            yield node.module.partition(".")[0]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_module_imports_its_own_layer_and_those_below(name):
+    layer = name.partition("/")[0].removesuffix(".py")
+    upward = set(imported(ast.parse((ROOT / name).read_text()))) & PROJECT - ALLOWED[layer]
+    assert not upward, f"{name} imports {', '.join(sorted(upward))}, expected only {', '.join(sorted(ALLOWED[layer]))}"

@@ -1,0 +1,102 @@
+"""Commands of this project, run in parallel, each with its share of the cores and its output in a file."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from utils.interrupts import defer_signals
+from utils.progress import bar
+
+ROOT = Path(__file__).resolve().parents[1]
+POLL_SECONDS = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A command.
+
+    Attributes:
+        name: how messages name it.
+        arguments: the script, relative to the project, and its arguments.
+        output: the file for its standard output and standard error.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    output: Path
+
+
+def count_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def run_jobs(jobs: Sequence[Job], parallel: int) -> list[str]:
+    """Run `jobs`, `parallel` at a time, and report each that is done; a failure does not stop the others.
+
+    An interruption is passed on to the running jobs, whose end is then waited for.
+
+    Returns:
+        A line for each failure.
+    """
+    waiting, running, failures = list(jobs), {}, []
+    progress = bar(total=len(jobs))
+    try:
+        while waiting or running:
+            while waiting and len(running) < parallel:
+                with defer_signals():  # or a process could be started and not be known here
+                    job = waiting.pop(0)
+                    running[job] = _start(job, max(1, count_cores() // parallel))
+                progress.set_postfix_str(", ".join(job.name for job in running))
+            time.sleep(POLL_SECONDS)
+            for job, process in list(running.items()):
+                if (code := process.poll()) is None:
+                    continue
+                del running[job]
+                progress.update()
+                if code:
+                    failures.append(_describe_failure(job, code))
+                num_done = len(jobs) - len(waiting) - len(running)
+                progress.write(f"{num_done}/{len(jobs)} {job.name}: {'failed' if code else 'done'}", sys.stdout)
+    finally:
+        _stop(list(running.values()))
+        progress.close()
+    return failures
+
+
+def _start(job: Job, threads: int) -> subprocess.Popen:
+    """Start a job in a new session, so that Ctrl-C in the terminal reaches it only through `_stop`."""
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    script, *arguments = job.arguments
+    with job.output.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-u", str(ROOT / script), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={"OMP_NUM_THREADS": str(threads), **os.environ},
+            start_new_session=True,
+        )
+
+
+def _stop(processes: Sequence[subprocess.Popen]) -> None:
+    """Interrupt processes and wait for their end; a second interruption kills them."""
+    try:
+        for process in processes:
+            process.send_signal(signal.SIGINT)
+        for process in processes:
+            process.wait()
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def _describe_failure(job: Job, code: int) -> str:
+    """Return a line about a job that failed, with the last line of its output."""
+    lines = job.output.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]
+    return f"{job.name}: exit code {code}, {lines[-1]}; all of it: {job.output}"

@@ -1,0 +1,234 @@
+"""The classes and functions that a pickle may refer to, each replaced by one that does no harm.
+
+A pickle makes an array in two steps: a call returns an empty one, and a state then gives it shape, dtype and content. Here a
+placeholder stands for the empty array, and its state is turned into a new array that owns its memory. No array uses the
+memory of another object, and a pickle can neither change nor free what an array holds.
+"""
+
+import math
+import pickle
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+_KEYS = (str, bytes, int, float, complex, np.generic, type(None))
+_DTYPE_CODE = re.compile(r"[<>=|]?[a-zA-Z?]\d{0,9}")
+
+
+class RefusedError(pickle.UnpicklingError):
+    """A pickle asks for something that is not allowed."""
+
+
+def _refuse_call(*args: Any) -> None:
+    raise RefusedError("an array made by a call")
+
+
+class Allowed:
+    """Something that a pickle may refer to, and call if it stands for a function."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Callable | None = None):
+        self.call = call or _refuse_call
+
+
+class Placeholder:
+    """An object that a pickle makes first and describes by a state later, once.
+
+    Nothing is known of it until then. The result of `build` takes its place on the stack and in the memo.
+
+    Attributes:
+        copied: large content of the state that `build` has copied.
+    """
+
+    copied: bytes | bytearray | str | None = None
+
+    def __init__(self) -> None:
+        self.memo_keys: list[int] = []
+        self.is_built = False
+
+    def build(self, state: Any) -> Any:
+        """Return the object that `state` describes."""
+        raise NotImplementedError
+
+
+class PickledDType(Placeholder):
+    """A dtype before its state: a code of one item. Its state adds the byte order, and nothing else is accepted.
+
+    Args:
+        code: `f4`, say.
+        align, copy: as `numpy.dtype` takes them; without effect.
+    """
+
+    def __init__(self, code: str, align: bool = False, copy: bool = False):
+        super().__init__()
+        if not isinstance(code, str) or not _DTYPE_CODE.fullmatch(code):
+            raise RefusedError("an array of records")
+        self._code = code
+
+    def build(self, state: tuple) -> np.dtype:
+        """Return the dtype with the byte order of `state`.
+
+        Raises:
+            RefusedError: it is a dtype of records, dates or items without size.
+        """
+        if type(state) is not tuple or len(state) < 2 or any(part is not None for part in state[2:5]):
+            raise RefusedError("an array of records")
+        if type(state[1]) is not str:
+            raise RefusedError("an array without a byte order")
+        dtype = np.dtype(self._code)
+        if dtype.kind not in "biufcSUO" or not dtype.itemsize:
+            raise RefusedError(f"an array of {dtype}")
+        return dtype.newbyteorder(state[1])
+
+
+class PickledArray(Placeholder):
+    """An array before its state."""
+
+    def build(self, state: tuple) -> np.ndarray:
+        """Return the array of `state`: (version, shape, dtype, whether columns come first, content)."""
+        version, shape, dtype, fortran, content = state
+        if version != 1:
+            raise RefusedError("an array of an unknown version of numpy")
+        if isinstance(dtype, np.dtype) and dtype.hasobject:
+            return _array_from_list(content, shape)
+        array = array_from_bytes(_bytes_of_python2(content), dtype, shape, "F" if fortran else "C")
+        self.copied = content
+        return array
+
+
+def array_from_bytes(content: Any, dtype: Any, shape: Any, order: str = "C", axes: Any = None) -> np.ndarray:
+    """Return an array in native byte order that owns a copy of `content`.
+
+    Args:
+        order: in which items lie in `content`: "C", "F", or "K" for the order of `axes`.
+        axes: a permutation of the axes of `shape`, only for the order "K".
+
+    Raises:
+        RefusedError: `content` is neither bytes nor bytearray, or dtype, shape and order do not fit it.
+    """
+    if type(content) not in (bytes, bytearray):
+        raise RefusedError(f"an array whose content is of type {type(content).__name__}")
+    if not isinstance(dtype, np.dtype) or dtype.hasobject or not dtype.itemsize:
+        raise RefusedError("an array of bytes without a dtype of numbers or texts")
+    if len(content) != _num_items(shape) * dtype.itemsize:
+        raise RefusedError(f"an array of {len(content)} bytes, more or fewer than its shape says")
+    if order not in ("C", "F", "K") or (order == "K") != (axes is not None):
+        raise RefusedError("an array of items in an unknown order")
+    if order == "K":
+        items = np.ndarray(shape, dtype, content).transpose(axes)
+    else:
+        items = np.ndarray(shape, dtype, content, order=order)
+    return items.copy("K") if dtype.isnative else items.astype(dtype.newbyteorder("="), order="K", copy=True)
+
+
+def _bytes_of_python2(content: Any) -> Any:
+    """Return `content` as bytes where it is a byte string of Python 2, which is read as text."""
+    return content.encode("latin1") if type(content) is str else content
+
+
+def _scalar(dtype: Any, content: Any) -> np.generic:
+    """Return a number or text of numpy."""
+    return array_from_bytes(_bytes_of_python2(content), dtype, ())[()]
+
+
+def _array_from_list(content: Any, shape: Any) -> np.ndarray:
+    """Return an array of the objects in a list, which may change later without an effect on the array.
+
+    The last axis changes fastest in the list, also where columns come first in the array that was pickled.
+    """
+    if type(content) is not list or len(content) != _num_items(shape):
+        raise RefusedError("an array of other objects than its shape says")
+    return np.fromiter(content, object, len(content)).reshape(shape).copy()
+
+
+def _num_items(shape: Any) -> int:
+    """Return how many items an array of `shape` has."""
+    if type(shape) is not tuple or any(type(n) is not int or n < 0 for n in shape):
+        raise RefusedError("an array of an invalid shape")
+    return math.prod(shape)
+
+
+_NDARRAY = Allowed()
+
+
+def _reconstruct(subtype: Any, shape: Any, dtype: Any) -> PickledArray:
+    """Return a placeholder for an array, which must be of no other type."""
+    if subtype is not _NDARRAY:
+        raise RefusedError("an array that is no numpy.ndarray")
+    return PickledArray()
+
+
+def check_keys(keys: Iterable) -> None:
+    """Refuse other keys than texts and numbers: to hash nested tuples may take forever, or overflow the stack."""
+    if not all(isinstance(key, _KEYS) for key in keys):
+        raise RefusedError("a dict or set with other keys than texts and numbers")
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    """Return bytes, which Python 2 and old protocols pickle as text in latin1."""
+    if type(text) is not str or type(encoding) is not str or encoding != "latin1":
+        raise RefusedError("bytes of something else than a text in latin1")
+    return text.encode("latin1")
+
+
+def _ordered_dict(pairs: Any = ()) -> OrderedDict:
+    """Return an OrderedDict of keys and values, as Python 2 pickles it."""
+    if not isinstance(pairs, list | tuple) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
+        raise RefusedError("an OrderedDict of other things than keys and values")
+    check_keys(key for key, _ in pairs)
+    return OrderedDict(pairs)
+
+
+def _set_maker(kind: type) -> Callable:
+    """Return a function that makes a set of the items of a list, as protocols before 4 pickle it."""
+
+    def make(items: Any = ()) -> Any:
+        check_keys(items if isinstance(items, list | tuple) else (items,))
+        return kind(items)
+
+    return make
+
+
+def _bytes_maker(kind: type) -> Callable:
+    """Return a function that makes bytes of bytes or text in latin1, but not of a number, which would be their length."""
+
+    def make(text: Any = "", encoding: str = "latin1") -> Any:
+        if isinstance(text, bytes):
+            return kind(text)
+        if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+            raise RefusedError(f"{kind.__name__} of a {type(text).__name__}")
+        return kind(text.encode("latin1"))
+
+    return make
+
+
+def _complex(real: float, imaginary: float) -> complex:
+    if type(real) is not float or type(imaginary) is not float:
+        raise RefusedError("a complex number of other things than two floats")
+    return complex(real, imaginary)
+
+
+_BUILTINS = {
+    "set": _set_maker(set),
+    "frozenset": _set_maker(frozenset),
+    "bytes": _bytes_maker(bytes),
+    "bytearray": _bytes_maker(bytearray),
+    "complex": _complex,
+}
+_NUMPY = {
+    ("multiarray", "_reconstruct"): Allowed(_reconstruct),
+    ("multiarray", "scalar"): Allowed(_scalar),
+    ("numeric", "_frombuffer"): Allowed(array_from_bytes),
+}
+ALLOWED: Mapping[tuple[str, str], Allowed] = {
+    **{(f"numpy.{core}.{module}", name): value for core in ("core", "_core") for (module, name), value in _NUMPY.items()},
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): Allowed(PickledDType),
+    ("_codecs", "encode"): Allowed(_encode),
+    ("collections", "OrderedDict"): Allowed(_ordered_dict),
+    **{(module, name): Allowed(call) for module in ("builtins", "__builtin__") for name, call in _BUILTINS.items()},
+}
