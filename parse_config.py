@@ -1,4 +1,4 @@
-"""Configs: reading, inheritance, command-line overrides, and building the objects that they name."""
+"""Configs: a JSON file or the config in a checkpoint, with overrides from the command line."""
 
 import argparse
 import copy
@@ -16,32 +16,32 @@ from utils.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# What the checkpoints of the 2019 release were trained with.
+# The behavior that the checkpoints of the 2019 release were trained with.
 PUBLISHED_2019_OVERRIDES = ("arch.args.gate_order=sequential", "arch.args.mask_padding=false")
 
-# Where results, caches and links go. What a config file or the command line says of them is what its user wants; what a
-# checkpoint says of them may be what a stranger wants.
+# Keys of paths that are written to or linked from a page. In a config file or on the command line they are the user's
+# choice; in a checkpoint they may be a stranger's.
 OUTPUT_PATH_KEYS = ("trainer.save_dir", "tester.save_dir", "data_loader.args.cache_dir", "visualizer.args.src_video_dir")
 
-# Where features are read, and their caches written unless `cache_dir` says another place.
+# Key of the folder with the features, which also holds their caches unless `cache_dir` is set.
 DATA_DIR = "data_loader.args.data_dir"
 
 
 class ConfigParser:
-    """A validated config, read as a mapping.
+    """A validated config, read like a mapping.
 
     Args:
-        config: its content, with every key spelled out or defaults left out.
-        source: what error messages call it.
-        overrides: `key.path=value` strings, the value in JSON or a bare string.
-        training: whether it has to have what a training needs.
-        file: the file it once came from (None: `source`), recorded with results.
+        config: the content; defaults may be left out.
+        source: name of the config in error messages.
+        overrides: `key.path=value` strings, where the value is JSON or a bare string.
+        training: whether the sections that a training needs are required.
+        file: the file that the config came from originally (None: `source`), recorded with results.
 
     Attributes:
-        cache_refusal: why no cache of the features may be made, as `from_arguments` finds (None: it may).
+        cache_refusal: why caches of the features may not be created, set by `from_arguments` (None: they may).
 
     Raises:
-        InputError: naming the source and the key.
+        InputError: names the source and the key.
     """
 
     cache_refusal: str | None = None
@@ -64,25 +64,25 @@ class ConfigParser:
 
     @classmethod
     def from_file(cls, path: str | Path, overrides: Sequence[str] = (), training: bool = False) -> "ConfigParser":
-        """Read a JSON config and those it inherits from (paths relative to the working directory)."""
+        """Read a JSON config and the files that it inherits from (paths relative to the working directory)."""
         return cls(read_config(Path(path)), str(path), overrides, training)
 
     @classmethod
     def from_arguments(
         cls, args: argparse.Namespace, state: dict | None = None, training: bool = False, writes: bool = True
     ) -> "ConfigParser":
-        """Return the config that the command line means: `--config`, or the one in checkpoint `state`, with `--set`.
+        """Return the config of a command line: `--config`, or the one in the checkpoint `state`, with the `--set` overrides.
 
-        A checkpoint of the 2019 release is evaluated as that release did.
+        A checkpoint of the 2019 release gets the behavior of that release.
 
         Args:
             args: the command line.
             state: the content of a checkpoint.
-            training: as of the class.
-            writes: whether the command writes where its config says.
+            training: see the class.
+            writes: whether the command writes to paths in the config.
 
         Raises:
-            InputError: no config, or a checkpoint that says to write outside of the working folder.
+            InputError: no config, or a checkpoint with an output path outside the working folder.
         """
         overrides = [*(PUBLISHED_2019_OVERRIDES if state and state.get("published") else ()), *args.set]
         if args.config:
@@ -96,13 +96,12 @@ class ConfigParser:
         for key, path in config.paths_outside_cwd(args.resume).items():
             if not _is_given(key, given):
                 raise InputError(
-                    f"{config.source}: {key} is '{path}', outside of the working folder; if you want that, say so with "
-                    f"--set {key}={path}"
+                    f"{config.source}: {key} is '{path}', outside the working folder; to allow it, add --set {key}={path}"
                 )
         if (path := config.data_dir_outside_cwd()) is not None and not _is_given(DATA_DIR, given):
             config.cache_refusal = (
-                f"{config.source}: {DATA_DIR} is '{path}', outside of the working folder; if caches may be made there, say "
-                f"so with --set {DATA_DIR}={path}, or choose a place by data_loader.args.cache_dir"
+                f"{config.source}: {DATA_DIR} is '{path}', outside the working folder; to allow caches there, add "
+                f"--set {DATA_DIR}={path}, or set data_loader.args.cache_dir to another folder"
             )
         return config
 
@@ -113,58 +112,61 @@ class ConfigParser:
         return key in self._config
 
     def get(self, key: str) -> Any:
-        """A section, or None if the config does not have it."""
+        """Return a section, None if the config does not have it."""
         return self._config.get(key)
 
     def with_overrides(self, overrides: Sequence[str]) -> "ConfigParser":
-        """This config with further overrides."""
+        """Return a copy with further overrides."""
         updated = ConfigParser(self.as_dict(), self.source, overrides, file=self.file)
         updated.cache_refusal = self.cache_refusal
         return updated
 
     def test_split(self) -> str:
-        """The split to test on what this config trains: its `test_split`, that of its `eval_config`, or its own.
+        """Return the split on which the model is tested: `test_split`, that of `eval_config`, or the split of the config.
 
         Raises:
-            InputError: the `eval_config` is of another dataset.
+            InputError: `eval_config` has another dataset.
         """
-        own = self["data_loader"]["args"]
+        args = self["data_loader"]["args"]
         if "test_split" in self or "eval_config" not in self or self["eval_mode"] != "test_run":
-            return self.get("test_split") or own["split_name"]
-        other = ConfigParser.from_file(self["eval_config"])["data_loader"]["args"]
-        place = f"{self['eval_config']}: data_loader.args"
-        if own["dataset_name"] != other["dataset_name"]:
-            raise InputError(f"{place}.dataset_name is '{other['dataset_name']}', expected '{own['dataset_name']}'")
-        if own["data_dir"] != other["data_dir"]:
-            logger.warning("%s.data_dir is '%s', '%s' is used all the same", place, other["data_dir"], own["data_dir"])
-        return other["split_name"]
+            return self.get("test_split") or args["split_name"]
+        eval_args = ConfigParser.from_file(self["eval_config"])["data_loader"]["args"]
+        section = f"{self['eval_config']}: data_loader.args"
+        if args["dataset_name"] != eval_args["dataset_name"]:
+            raise InputError(f"{section}.dataset_name is '{eval_args['dataset_name']}', expected '{args['dataset_name']}'")
+        if args["data_dir"] != eval_args["data_dir"]:
+            logger.warning("%s.data_dir is '%s', but '%s' is used", section, eval_args["data_dir"], args["data_dir"])
+        return eval_args["split_name"]
 
     def with_test_split(self) -> "ConfigParser":
-        """This config as a training keeps it, saying on which split the best model is tested."""
+        """Return a copy with `test_split`, which a training saves with its model."""
         return self.with_overrides([f"test_split={self.test_split()}"])
 
     def paths_outside_cwd(self, checkpoint: Path) -> dict[str, str]:
-        """Of the paths that are written to, or shown on a page, those outside of the working folder, by their keys.
+        """Return the output paths outside the working folder, by key.
 
-        Not the folder of all runs, if `checkpoint` lies in it: somebody chose that.
+        The `save_dir` that holds `checkpoint` is not among them: somebody chose it.
         """
         paths = {key: path for key, path in leaves(self._config).items() if key in OUTPUT_PATH_KEYS}
-        results = [Path(path, "models").resolve() for key, path in paths.items() if key.endswith(".save_dir")]
-        chosen = [path.parent for path in results if checkpoint.resolve().is_relative_to(path)]
-        inside = [key for key, path in paths.items() if _is_in_working_folder(path) or Path(path).resolve() in chosen]
-        return {key: path for key, path in paths.items() if key not in inside}
+        models = [Path(path, "models").resolve() for key, path in paths.items() if key.endswith(".save_dir")]
+        chosen = [folder.parent for folder in models if checkpoint.resolve().is_relative_to(folder)]
+        return {
+            key: path
+            for key, path in paths.items()
+            if not _is_in_working_folder(path) and Path(path).resolve() not in chosen
+        }
 
     def data_dir_outside_cwd(self) -> str | None:
-        """Return the folder of the features if caches are made in it and it is outside of the working folder."""
+        """Return the folder of the features if caches would be created in it and it is outside the working folder."""
         data = self["data_loader"]["args"]
         return None if "cache_dir" in data or _is_in_working_folder(data["data_dir"]) else data["data_dir"]
 
     def as_dict(self) -> dict:
-        """A copy of the content, defaults included."""
+        """Return a copy of the content, including defaults."""
         return copy.deepcopy(self._config)
 
     def _default_name(self) -> str:
-        """<dataset>-<config stem>, as in the published links, where a `config.json` lies in <that>/<time>."""
+        """Return <dataset>-<config stem>, as in the published links, where `config.json` is in the folder <that>/<time>."""
         dataset, path = Path(self["data_loader"]["args"]["data_dir"]).name.lower(), Path(self.source)
         stem = path.resolve().parent.parent.name if path.name == "config.json" else path.stem
         name = stem if stem.startswith(f"{dataset}-") else f"{dataset}-{stem}"
@@ -172,7 +174,7 @@ class ConfigParser:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """The seeds of `--seeds` ("0,1,2")."""
+    """Return the seeds of `--seeds`, such as "0,1,2"."""
     seeds = [int(seed) if seed.isdecimal() else -1 for seed in text.split(",")]
     if not all(0 <= seed < 2**64 for seed in seeds) or len(set(seeds)) < len(seeds):
         raise InputError(f"--seeds {text}: expected different whole numbers, separated by commas")
@@ -180,17 +182,17 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def leaves(section: Mapping, prefix: str = "") -> dict[str, Any]:
-    """Path -> value of every key that holds no further ones."""
-    found = {}
+    """Return the value of each key that is not a section, by its dotted path."""
+    values = {}
     for key, value in section.items():
-        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found
+        values |= leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return values
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that every command on a config has."""
+    """Add the arguments that every command on a config has."""
     parser.add_argument("--config", metavar="FILE", type=Path, help="JSON config (default: the one in the checkpoint)")
-    parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, help="checkpoint to go on from, or to evaluate")
+    parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, help="checkpoint to resume from, or to evaluate")
     parser.add_argument("--device", metavar="N", type=int, help="index of the GPU to use (default: the CPU)")
     parser.add_argument(
         "--set",
@@ -202,12 +204,12 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _is_in_working_folder(path: str) -> bool:
-    """Return whether a path lies in the working folder. Links in it are its user's, `data` perhaps, and not followed."""
+    """Return whether a path is in the working folder; links in it, such as `data`, are the user's and not followed."""
     return Path(os.path.abspath(path)).is_relative_to(Path.cwd())  # noqa: PTH100
 
 
 def _is_given(key: str, given: Sequence[str]) -> bool:
-    """Return whether one of the keys that the command line overrides is `key`, or a section that holds it."""
+    """Return whether the `given` keys contain `key` or a section that holds it."""
     return any(f"{key}.".startswith(f"{parent}.") for parent in given)
 
 

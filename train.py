@@ -37,6 +37,7 @@ from trainer.distributed import (
 )
 from trainer.next_steps import next_steps, resume_seeds_command
 from trainer.ranking_page import page_data
+from utils.allocator import keep_freed_memory
 from utils.errors import InputError, cli_command
 
 logger = logging.getLogger(__name__)
@@ -183,6 +184,7 @@ def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Exper
 @distributed_main
 def main() -> None:
     """Train with one seed or several."""
+    keep_freed_memory()
     args, config, seeds, run, start = broadcast_from_main(prepare)
     save_dir = config["trainer"]["save_dir"]
 

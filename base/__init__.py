@@ -1,1 +1,1 @@
-"""What an experiment stands on: its config's schema, its folders, its device, its checkpoints and its monitor."""
+"""Config schema, run folders, checkpoints, device and monitor: what every command on an experiment uses."""

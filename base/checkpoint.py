@@ -1,4 +1,4 @@
-"""Checkpoints: written whole, the last few kept, read without executing anything."""
+"""Checkpoints: written atomically, the last few kept, read without executing anything."""
 
 import logging
 import math
@@ -20,7 +20,7 @@ from utils.pickle_globals import RefusedError
 
 logger = logging.getLogger(__name__)
 
-KEPT = 3
+MAX_PERIODIC = 3
 BEST = "trained_model.pth"
 INTERRUPTED = "interrupted.pth"
 MAX_VALUE = sys.float_info.max
@@ -31,48 +31,48 @@ def save_checkpoint(path: Path, state: dict[str, Any], verify: bool = False) -> 
     """Write `state` to `path`, atomically, and return `path`.
 
     Args:
-        verify: read the file back before it takes its place.
+        verify: read the file back before it replaces an earlier one.
 
     Raises:
         OSError: the disk is full, for example.
-        InputError: what was written cannot be read back; a file that was there before stays.
+        InputError: the written file cannot be read back; an earlier file is kept.
     """
     with atomic_write(path) as file:
         try:
             torch.save(state, file)
-        except RuntimeError as error:  # what torch makes of a file that takes no more
+        except RuntimeError as error:  # torch wraps the error of a full disk
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
         if verify:
             file.flush()
-            _read_back(Path(file.name), path)
+            _verify(Path(file.name), path)
     return path
 
 
-def _read_back(written: Path, path: Path) -> None:
-    """Raise an `InputError` if the file `written`, which is to become `path`, is not a checkpoint that can be loaded."""
+def _verify(written: Path, path: Path) -> None:
+    """Raise an `InputError` if the file `written`, which will be renamed to `path`, cannot be loaded."""
     try:
         load_checkpoint(written)
     except InputError as error:
         reason = str(error).removeprefix(f"{written}: ")
         raise InputError(
-            f"{path}: not saved, for it could not be loaded again ({reason}); the training stops here, before more is lost: "
-            "if the disk is sound, train with another optimizer or lr_scheduler"
+            f"{path}: not saved, because it could not be loaded again ({reason}); the training stops here, before more is "
+            "lost: if the disk is sound, train with another optimizer or lr_scheduler"
         ) from None
 
 
 def save_periodic(folder: Path, state: dict[str, Any], verify: bool = False) -> Path:
-    """Write the checkpoint of an epoch, as `save_checkpoint` does, and delete all but the last three."""
+    """Write the checkpoint of an epoch, see `save_checkpoint`, and delete all but the last `MAX_PERIODIC`."""
     path = save_checkpoint(folder / f"checkpoint-epoch{state['epoch']}.pth", state, verify)
-    for old in periodic_checkpoints(folder, state["epoch"])[:-KEPT]:
+    for old in periodic_checkpoints(folder, state["epoch"])[:-MAX_PERIODIC]:
         old.unlink()
     return path
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of ours, or of the 2019 release (then `published` is true), to the CPU.
+    """Read a checkpoint of this project, or of the 2019 release (`published` is true), to the CPU.
 
     Raises:
-        InputError: it is missing, damaged, or no such checkpoint.
+        InputError: the file is missing, damaged or not a checkpoint.
     """
     path = Path(path)
     if not path.is_file():
@@ -92,31 +92,31 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         seconds = begun.get("seconds", 1.0) if isinstance(begun, dict) else None
         numbers = all(isinstance(x, float) and math.isfinite(x) for x in (loss, seconds))
         if not isinstance(step, int) or step < 0 or not numbers or seconds <= 0:
-            raise InputError(f"{path}: begun is {begun}, expected the steps that are done, their losses and their seconds")
+            raise InputError(f"{path}: begun is {begun}, expected the number of steps done, their losses and their seconds")
     if state["epoch"] < 1:
         raise InputError(f"{path}: epoch is {state['epoch']}, expected 1 or later")
     values = state.get("values", {})
     if not isinstance(values, dict) or not all(isinstance(x, int | float) and abs(x) <= MAX_VALUE for x in values.values()):
-        raise InputError(f"{path}: values hold other things than numbers")
-    made = state.get("environment", {})
-    if not isinstance(made, dict) or not all(isinstance(x, str | int) for pair in made.items() for x in pair):
-        raise InputError(f"{path}: environment is {made}, expected names and values")
+        raise InputError(f"{path}: values holds something else than numbers, expected numbers by name")
+    environment = state.get("environment", {})
+    if not isinstance(environment, dict) or not all(isinstance(x, str | int) for pair in environment.items() for x in pair):
+        raise InputError(f"{path}: environment is {environment}, expected names and values")
     return state
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint of today's format."""
+    """Read a checkpoint of the current format."""
     try:
         check(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols: the file is read or refused
-            # Mapped: the optimiser, two thirds of it, takes no memory where nobody asks for it.
+            warnings.simplefilter("ignore")  # about pickle protocols: the file is read or refused
+            # Memory-mapped: the optimizer, two thirds of the file, takes no memory unless it is used.
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except RefusedError as error:
         raise InputError(f"{path}: refused, it holds {error}; expected tensors and plain values") from None
     except pickle.UnpicklingError:
         raise InputError(f"{path}: refused, it is damaged or holds other things than tensors and plain values") from None
-    except zipfile.BadZipFile as error:  # which says what of it
+    except zipfile.BadZipFile as error:  # its message names the defect
         raise InputError(f"{path}: damaged, or no checkpoint ({error})") from None
     except Exception as error:  # a damaged file can fail anywhere inside the decoder
         raise InputError(f"{path}: damaged, or no checkpoint ({type(error).__name__})") from None
@@ -126,17 +126,17 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def periodic_checkpoints(folder: Path, epoch: float = math.inf) -> list[Path]:
-    """The periodic checkpoints in a folder by epoch; those after `epoch`, left by a run that went back, come first."""
+    """Return the periodic checkpoints of a folder by epoch; those after `epoch`, from before a run went back, come first."""
     epochs = _epochs(folder)
     return sorted(epochs, key=lambda path: (epochs[path] <= epoch, epochs[path]))
 
 
 def latest_epoch(folder: Path) -> int:
-    """That of the last periodic checkpoint in a folder, 0 if there is none."""
+    """Return the epoch of the last periodic checkpoint in a folder, 0 without any."""
     return max(_epochs(folder).values(), default=0)
 
 
 def _epochs(folder: Path) -> dict[Path, int]:
-    """The periodic checkpoints in a folder, and their epochs."""
-    found = {path: re.fullmatch(r"checkpoint-epoch(\d+)\.pth", path.name) for path in folder.iterdir()}
-    return {path: int(match[1]) for path, match in found.items() if match}
+    """Return the epoch of each periodic checkpoint in a folder."""
+    matches = {path: re.fullmatch(r"checkpoint-epoch(\d+)\.pth", path.name) for path in folder.iterdir()}
+    return {path: int(match[1]) for path, match in matches.items() if match}

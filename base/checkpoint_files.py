@@ -1,7 +1,7 @@
-"""Checkpoints of today's format from strangers: looked at before torch reads them.
+"""Checking checkpoints of today's format, which may be hostile, before torch reads them.
 
-A zip of records as they are, one of which is a pickle. Torch executes nothing of it either, but unpacks records of any size,
-and hashes what overflows the stack of the interpreter.
+A file is a zip of uncompressed records, one of which is a pickle. Torch executes nothing of it, but it unpacks records of
+any size, and hashes objects that overflow the stack of the interpreter.
 """
 
 import zipfile
@@ -15,16 +15,16 @@ from utils.safe_pickle import SafeUnpickler, check_extent
 
 
 class _Tensor:
-    """Stands for a tensor or a storage: whatever it is made of, and without content."""
+    """A placeholder for a tensor or a storage, without content."""
 
     def __init__(self, *args: Any):
         pass
 
 
 def _counter(counts: Any) -> _Tensor:
-    """Return a placeholder for the `collections.Counter` of epochs that MultiStepLR keeps its milestones in.
+    """Return a placeholder for a `collections.Counter`, in which MultiStepLR stores its milestones.
 
-    It is opaque, so that no later opcode can change what was checked here.
+    Later opcodes cannot change a placeholder, so that what is checked here remains true.
 
     Raises:
         RefusedError: other keys or values than whole numbers.
@@ -34,42 +34,42 @@ def _counter(counts: Any) -> _Tensor:
     return _Tensor()
 
 
-_MADE = Allowed(_Tensor)
-# The types of what describes a storage.
-_STORAGE = [str, Allowed, str, str, int]
+_TENSOR = Allowed(_Tensor)
+# The types in the description of a storage.
+_STORAGE_TYPES = [str, Allowed, str, str, int]
 CHUNK_BYTES = 1 << 20
 
 
 class _Unpickler(SafeUnpickler):
-    """Reads a checkpoint without its tensors."""
+    """An unpickler of a checkpoint without its tensors."""
 
     allowed = {
         **SafeUnpickler.allowed,
-        ("torch._utils", "_rebuild_tensor_v2"): _MADE,
-        ("torch._utils", "_rebuild_parameter"): _MADE,
+        ("torch._utils", "_rebuild_tensor_v2"): _TENSOR,
+        ("torch._utils", "_rebuild_parameter"): _TENSOR,
         ("collections", "Counter"): Allowed(_counter),
-        **{("torch", storage.__name__): _MADE for storage in torch._storage_classes},
+        **{("torch", storage.__name__): _TENSOR for storage in torch._storage_classes},
     }
 
     def persistent_load(self, description: Any) -> Any:
-        """Stands for a storage: ("storage", type, key, location, number of elements)."""
-        if type(description) is not tuple or [type(part) for part in description] != _STORAGE:
+        """Return a placeholder for a storage: ("storage", type, key, location, number of elements)."""
+        if type(description) is not tuple or [type(part) for part in description] != _STORAGE_TYPES:
             raise RefusedError("a storage with another description than texts and a number")  # torch hashes them
         return _Tensor()
 
 
 def check(path: Path) -> None:
-    """Look through a checkpoint, and compare each record with the sum that was written with it: torch does not.
+    """Check the objects in a checkpoint, and the checksum of each record, which torch ignores.
 
     Raises:
-        RefusedError: it holds other things than tensors, containers and plain values, or is packed.
-        BadZipFile: a record is not what was written.
-        Exception: whatever else goes wrong in a damaged file.
+        RefusedError: other objects than tensors, containers and plain values, or compressed records.
+        BadZipFile: a record is damaged.
+        Exception: any other error of a decoder in a damaged file.
     """
     with zipfile.ZipFile(path) as file:
         entries = file.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise RefusedError("packed records")
+            raise RefusedError("compressed records")
         if sum(entry.file_size for entry in entries) > path.stat().st_size:
             raise RefusedError("records that overlap")
         for entry in entries:

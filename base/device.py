@@ -1,4 +1,4 @@
-"""The choice of a device, and random states."""
+"""Devices, random number generators, and the environment of a run."""
 
 import logging
 import platform
@@ -14,10 +14,10 @@ logger = logging.getLogger(__name__)
 
 
 def select_device(index: int | None, disable_gpu: bool = False) -> torch.device:
-    """The GPU of this index, or the CPU if none is asked for, allowed or there; one log line says which.
+    """Return the GPU of this index, or the CPU if none is requested, allowed or present, and log which.
 
     Raises:
-        InputError: there are GPUs, but not that many.
+        InputError: no GPU of this index.
     """
     count = torch.cuda.device_count()
     if index is None or disable_gpu or not count:
@@ -31,7 +31,7 @@ def select_device(index: int | None, disable_gpu: bool = False) -> torch.device:
 
 
 def environment(device: torch.device, processes: int) -> dict[str, Any]:
-    """What figures may depend on beside seed and config: versions, the device, threads and processes, for their record."""
+    """Return what results may depend on beside seed and config: versions, device, threads and processes."""
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -50,7 +50,7 @@ def seed_everything(seed: int) -> None:
 
 
 def get_rng_state() -> dict[str, Any]:
-    """The states of all generators, in types that a safe checkpoint may hold."""
+    """Return the states of all generators, in types that `torch.load(weights_only=True)` reads."""
     kind, keys, *rest = np.random.get_state()
     return {
         "python": random.getstate(),
@@ -61,7 +61,7 @@ def get_rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(states: dict[str, Any]) -> None:
-    """Continue from `random_states`; those of GPUs only where there are as many."""
+    """Restore the states of `get_rng_state`; those of GPUs only if there are as many GPUs as then."""
     version, keys, gauss = states["python"]
     random.setstate((version, tuple(keys), gauss))
     np.random.set_state(tuple(states["numpy"]))

@@ -15,7 +15,7 @@ from utils.files import locked
 logger = logging.getLogger(__name__)
 
 KINDS = ("models", "log", "web")
-# What lies in the models' folder beside checkpoints: the config, and results, which come last; of several seeds a summary.
+# Files beside the checkpoints: the config, the metrics, which are written last, and the summary of several seeds.
 CONFIG, METRICS, SUMMARY = "config.json", "metrics.json", "summary.json"
 
 
@@ -35,25 +35,25 @@ class Experiment:
 
     @classmethod
     def create(cls, save_dir: str | Path, name: str, kinds: Sequence[str] = KINDS) -> "Experiment":
-        """A run with the time as its name, in folders that did not exist before.
+        """Create a run that is named after the current time, with new folders.
 
         Args:
-            kinds: the folders to make.
+            kinds: the folders to create.
         """
         timestamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         experiment = cls(Path(save_dir), name, timestamp)
         try:
             experiment.log.parent.mkdir(parents=True, exist_ok=True)
             attempts = itertools.count(1)
-            while not _made(experiment.log):  # another run of this second
+            while not _create_folder(experiment.log):  # another run started in this second
                 experiment = dataclasses.replace(experiment, run=f"{timestamp}-{next(attempts)}")
             return experiment.with_folders(kinds)
         except OSError as error:
-            raise InputError(f"{error.filename}: cannot be made ({error.strerror})") from None
+            raise InputError(f"{error.filename}: cannot be created ({error.strerror})") from None
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Path) -> "Experiment | None":
-        """The run that a checkpoint lies in, or None if it lies elsewhere."""
+        """Return the run whose folder holds a checkpoint, None if it is in no such folder."""
         parents = checkpoint.resolve().parents
         seed = parents[0].name if parents[0].name.startswith("seed-") else None
         folder = parents[1] if seed else parents[0]
@@ -65,17 +65,17 @@ class Experiment:
         return cls(save_dir, folder.parent.name, run)
 
     def with_seed(self, seed: int) -> "Experiment":
-        """The part of this run with one of several seeds."""
+        """Return the part of the run for one of several seeds."""
         return dataclasses.replace(self, run=f"{self.run}/seed-{seed}")
 
     def with_folders(self, kinds: Sequence[str] = KINDS) -> "Experiment":
-        """This run, its folders made."""
+        """Create the folders of the run, and return the run."""
         for kind in kinds:
             self.folder(kind).mkdir(parents=True, exist_ok=True)
         return self
 
     def folder(self, kind: str) -> Path:
-        """The folder of one of `KINDS`."""
+        """Return the folder of one of `KINDS`."""
         return self.save_dir / kind / self.name / self.run
 
     @property
@@ -94,8 +94,8 @@ class Experiment:
         return self.folder("web")
 
 
-def _made(folder: Path) -> bool:
-    """Whether the last part of `folder` was made just now, and not there before."""
+def _create_folder(folder: Path) -> bool:
+    """Return whether `folder` could be created, False if it exists already."""
     try:
         folder.mkdir()
     except FileExistsError:
@@ -104,13 +104,13 @@ def _made(folder: Path) -> bool:
 
 
 def confirm_purge(save_dir: str | Path, name: str, agreed: bool) -> list[Path]:
-    """The folders of all runs of the experiment `name`, which somebody agrees to delete.
+    """Return the folders with all runs of the experiment `name`, after the user has agreed to delete them.
 
     Args:
         agreed: do not ask.
 
     Raises:
-        InputError: a folder is a link or not right inside `save_dir`, or the answer is no.
+        InputError: a folder is a link or not directly inside `save_dir`, or the answer is no.
     """
     folders = []
     for kind in KINDS:
@@ -122,29 +122,29 @@ def confirm_purge(save_dir: str | Path, name: str, agreed: bool) -> list[Path]:
             folders.append(folder)
     if folders and not agreed:
         if not sys.stdin.isatty():
-            raise InputError("--purge_exp_dir: nobody to ask, expected --yes")
+            raise InputError("--purge_exp_dir: no terminal to ask on, expected --yes")
         if input(f"delete {', '.join(map(str, folders))}? [y/N] ").strip().lower() not in ("y", "yes"):
-            raise InputError("--purge_exp_dir: not agreed, nothing is deleted")
+            raise InputError("--purge_exp_dir: declined, nothing is deleted")
     return folders
 
 
 def purge_runs(save_dir: str | Path, name: str, agreed: bool, keep: str | None = None) -> None:
     """Delete all runs of the experiment `name`, and nothing else; links inside its folders are removed, not followed.
 
-    A run that another process is training stays too, with a warning.
+    A run that another process is training is kept too, with a warning.
 
     Args:
         agreed: delete without asking.
-        keep: a run that stays.
+        keep: the name of a run to keep.
 
     Raises:
-        InputError: as `confirm_purge`.
+        InputError: see `confirm_purge`.
     """
     folders = confirm_purge(save_dir, name, agreed)
     kept = {keep}
     for run in Path(save_dir, KINDS[0], name).glob("*"):
         if run.name != keep and not run.is_symlink() and run.is_dir() and _in_use(run):
-            logger.warning("%s: another process is training there, it is not deleted", run)
+            logger.warning("%s: another process is training there, not deleted", run)
             kept.add(run.name)
     for folder in folders:
         for path in folder.iterdir():
@@ -157,7 +157,7 @@ def purge_runs(save_dir: str | Path, name: str, agreed: bool, keep: str | None =
 
 
 def _in_use(run: Path) -> bool:
-    """Whether a process trains in the folder of a run, or in that of one of its seeds."""
+    """Return whether a process is training in the folder of a run or of one of its seeds."""
     try:
         for folder in (run, *run.glob("seed-*/")):
             with locked(folder, "in use"):

@@ -1,7 +1,10 @@
-"""Checkpoints of the 2019 release: the file format of torch before 1.6, read without executing what it says.
+"""Reading checkpoints of the 2019 release, in the file format of torch before 1.6, without executing anything.
 
-Five pickles (a magic number, a version, a description of the machine, the content, the keys of the storages), and behind
-them each storage as its number of elements and its bytes. The content refers to storages by key.
+A file has five pickles (a magic number, a version, a description of the machine, the content, the keys of the storages) and
+then each storage, as its number of elements and its bytes. The content refers to storages by key.
+
+`torch.load(weights_only=True)` is not used: small files make it overflow the stack or never return, and it returns
+uninitialized memory for a storage that is not in the list of keys.
 """
 
 import os
@@ -32,27 +35,29 @@ DTYPES = {
 
 
 def is_legacy(path: Path) -> bool:
-    """Whether a file begins as torch before 1.6 wrote them."""
+    """Return whether a file begins like those of torch before 1.6."""
     with path.open("rb") as file:
         try:
             magic = SafeUnpickler(file).load()
-        except Exception:  # whatever another kind of file makes of it
+        except Exception:  # other kinds of files can fail anywhere
             return False
     return type(magic) is int and magic == MAGIC
 
 
 def read_legacy(path: Path) -> dict[str, Any]:
-    """A checkpoint of the 2019 release in today's terms, on the CPU, with `published` true.
+    """Return a checkpoint of the 2019 release with the keys of today's, on the CPU, and with `published` true.
 
     Raises:
-        InputError: it is damaged, or holds other things than a checkpoint of that release.
+        InputError: a damaged file, or one with other objects than a checkpoint of that release.
     """
     try:
         with path.open("rb") as file:
             content = _read(file)
         config = _config_of(content)
     except RefusedError as error:
-        raise InputError(f"{path}: refused, it holds {error}; expected what a checkpoint of the 2019 release does") from None
+        raise InputError(
+            f"{path}: refused, it holds {error}; expected only what checkpoints of the 2019 release hold"
+        ) from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except Exception as error:  # a damaged file can fail anywhere inside the decoder
@@ -71,14 +76,14 @@ def read_legacy(path: Path) -> dict[str, Any]:
 
 
 class _Record(Placeholder):
-    """An object of a class of the release: its constructor's arguments or its attributes, and no code."""
+    """An object of a class of the release, without its code: its constructor's arguments or its attributes."""
 
     def __init__(self, *args: Any):
         super().__init__()
         self.state: Any = args
 
     def build(self, state: Any) -> Any:
-        """Keep the attributes."""
+        """Store the attributes."""
         self.state = state
         return self
 
@@ -93,7 +98,11 @@ _DTYPE_OF = {storage: np.dtype(DTYPES[name]) for name, storage in _STORAGES.item
 
 
 class _Unpickler(SafeUnpickler):
-    """Reads the content: tensors as views of storages that are filled later."""
+    """An unpickler of the content, with tensors as views of storages that are filled later.
+
+    Args:
+        size: the size of the file, which the storages may not exceed.
+    """
 
     allowed = {
         **SafeUnpickler.allowed,
@@ -108,28 +117,28 @@ class _Unpickler(SafeUnpickler):
 
     def __init__(self, file: BinaryIO, size: int):
         super().__init__(file)
-        self.bytes_left = size
+        self.remaining_bytes = size
         self.storages: dict[str, np.ndarray] = {}
 
     def persistent_load(self, description: Any) -> torch.Tensor:
-        """The storage of ("storage", type, key, location, number of elements, None)."""
+        """Return the storage of a description: ("storage", type, key, location, number of elements, None)."""
         kind, storage, key, _, count, view = description
-        # The hash and the text of other objects may take for ever, or more stack than there is.
+        # To hash or print other objects may take forever, or overflow the stack.
         if type(kind) is not str or kind != "storage" or type(storage) is not Allowed or storage not in _DTYPE_OF:
             raise RefusedError("a reference to a module or something else that is not a storage")
         if type(key) is not str or type(count) is not int or view is not None:
-            raise RefusedError("a reference to a part of a storage, or to one without a text for its key")
+            raise RefusedError("a reference to a part of a storage, or to one whose key is not text")
         if key not in self.storages:
             dtype = _DTYPE_OF[storage]
-            self.bytes_left -= count * dtype.itemsize
-            if count < 0 or self.bytes_left < 0:
+            self.remaining_bytes -= count * dtype.itemsize
+            if count < 0 or self.remaining_bytes < 0:
                 raise InputError("damaged, its storages are larger than the file")
             self.storages[key] = np.empty(count, dtype)
         return torch.from_numpy(self.storages[key])
 
 
 def _read(file: BinaryIO) -> Any:
-    """The content of a file, its storages filled."""
+    """Return the content of a file, with its storages filled."""
     magic, version, machine = (SafeUnpickler(file).load() for _ in range(3))
     if type(version) is not int:
         raise RefusedError("a version that is not a number")
@@ -139,7 +148,7 @@ def _read(file: BinaryIO) -> Any:
     content = unpickler.load()
     for key in SafeUnpickler(file).load():
         if type(key) is not str:
-            raise RefusedError("a storage without a text for its key")
+            raise RefusedError("a storage whose key is not text")
         storage = unpickler.storages[key]
         count = int.from_bytes(file.read(8), "little")
         raw = file.read(storage.nbytes)
@@ -148,12 +157,12 @@ def _read(file: BinaryIO) -> Any:
         storage[:] = np.frombuffer(raw, storage.dtype.newbyteorder("<"))
         del unpickler.storages[key]
     if unpickler.storages:
-        raise InputError(f"damaged, {len(unpickler.storages)} of its storages are not there")
+        raise InputError(f"damaged, {len(unpickler.storages)} of its storages are missing")
     return content
 
 
 def _config_of(content: Any) -> dict | None:
-    """The config in a checkpoint of the release, or None if it is none."""
+    """Return the config in a checkpoint of the release, or None for other content."""
     if not isinstance(content, Mapping) or not {"arch", "epoch", "state_dict", "config"} <= content.keys():
         return None
     config = content["config"].state if isinstance(content["config"], _ConfigParser) else content["config"]
@@ -166,7 +175,7 @@ def _config_of(content: Any) -> dict | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return `value` with dicts for mappings and text for paths."""
+    """Return `value` with dicts for mappings, lists for tuples and text for paths."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

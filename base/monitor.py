@@ -1,19 +1,19 @@
-"""Watching one value to know the best epoch and when to stop."""
+"""Selection of the best epoch and early stopping."""
 
 import math
 from collections.abc import Mapping
 
 
 class Monitor:
-    """The best value so far of what `trainer.monitor` names.
+    """The best value so far of the metric that `trainer.monitor` names.
 
     Args:
         spec: "off", or "max <name>" or "min <name>".
-        early_stop: how many epochs without improvement end the training (None: any number is fine).
+        early_stop: stop after that many epochs without improvement (None: never).
 
     Attributes:
         best: the best value (None before the first).
-        epochs_since_best: epochs that did not improve on it.
+        epochs_since_best: epochs without improvement.
     """
 
     def __init__(self, spec: str, early_stop: int | None = None):
@@ -23,7 +23,7 @@ class Monitor:
         self.epochs_since_best = 0
 
     def update(self, values: Mapping[str, float]) -> bool:
-        """Whether `values` are the best so far; without a monitored name the latest always are."""
+        """Return whether `values` are the best so far; without a monitored name the latest always are."""
         if self.mode == "off":
             return True
         value = values[self.name]
@@ -36,5 +36,5 @@ class Monitor:
 
     @property
     def stalled(self) -> bool:
-        """Whether it is time to stop."""
+        """Return whether training should stop early."""
         return self.epochs_since_best >= self.early_stop

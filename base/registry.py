@@ -11,8 +11,8 @@ import inspect
 import json
 import pkgutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from types import ModuleType
-from typing import Annotated, Any, get_origin
+from types import ModuleType, UnionType
+from typing import Annotated, Any, Union, get_origin
 
 import pydantic
 import torch
@@ -80,7 +80,7 @@ def find(section: str, name: str, path: str | None = None) -> Any:
         raise InputError(f"{path}: '{name}' is defined in {' and '.join(owners)}, expected one definition")
     if not owners:
         known = [other for candidates in found.values() for other in candidates]
-        raise InputError(f"{path}: found {name!r}, expected a {kind.noun} of the package {PACKAGE}, {suggest(name, known)}")
+        raise InputError(f"{path}: found {name!r}, no {kind.noun} of that name in {PACKAGE}/, {suggest(name, known)}")
     return found[owners[0]][name]
 
 
@@ -153,7 +153,11 @@ def _check_value(path: Sequence[str], parameter: inspect.Parameter, value: Any) 
     try:
         pydantic.TypeAdapter(kind, config=config).validate_python(value)
     except pydantic.ValidationError as error:
-        raise InputError(explain(error, path)) from None
+        if get_origin(kind) not in (Union, UnionType):
+            raise InputError(explain(error, path)) from None
+        # Each alternative has failed, and has put its name into the path of its error.
+        expected = " or ".join(dict.fromkeys(_expectation(problem) for problem in error.errors()))
+        raise InputError(f"{'.'.join(path)}: found {value!r}, {expected}") from None
 
 
 def _as_json(value: Any) -> Any:
@@ -174,7 +178,12 @@ def explain(error: pydantic.ValidationError, path: Sequence[str | int] = ()) -> 
     if problem["type"] == "model_type":
         return f"{key}: found {problem['input']!r}, expected an object{more}"
     found = "an object" if isinstance(problem["input"], dict) else repr(problem["input"])
-    return f"{key}: found {found}, {problem['msg'][0].lower()}{problem['msg'][1:]}{more}"
+    return f"{key}: found {found}, {_expectation(problem)}{more}"
+
+
+def _expectation(problem: Mapping[str, Any]) -> str:
+    """Return the message of one of pydantic's errors, such as "input should be a valid integer"."""
+    return problem["msg"][0].lower() + problem["msg"][1:]
 
 
 def unknown_key(path: str, owner: str, name: str, known: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""The runs of an experiment: which is not finished, and from where one goes on."""
+"""Runs of an experiment: finding unfinished ones, and the checkpoint to resume from."""
 
 import contextlib
 import dataclasses
@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class ResumePoint:
-    """Where a training goes on.
+    """A checkpoint to resume from.
 
     Attributes:
-        state: the content of a checkpoint.
+        state: its content.
         path: its file.
-        same_run: whether it goes on in the run that the checkpoint is of, or begins another.
+        same_run: whether the run of the checkpoint continues, or another one starts.
     """
 
     state: dict[str, Any]
@@ -35,54 +35,54 @@ class ResumePoint:
     same_run: bool
 
     def __reduce__(self) -> tuple:
-        """Another process is told of the file, and reads it for itself."""
-        return _read_start, (self.path, self.same_run)
+        """Send only the path to another process, which reads the file itself."""
+        return _read_resume_point, (self.path, self.same_run)
 
     @classmethod
     def newest(cls, models: Path) -> Self | None:
-        """Going on with the run that wrote to `models`, from what was saved last and can be read; None before the first.
+        """Return the newest readable checkpoint of the run that wrote to `models`, None before the first.
 
         Raises:
-            InputError: nothing can be read.
+            InputError: there are checkpoints, but none is readable.
         """
         if not models.is_dir():
             return None
-        periodic, starts = periodic_checkpoints(models), []
+        periodic, points = periodic_checkpoints(models), []
         for path in (models / INTERRUPTED, models / BEST, *reversed(periodic)):
-            if not path.exists() or path in periodic and starts and starts[-1].path in periodic:
-                continue  # older than one that could be read
+            if not path.exists() or path in periodic and points and points[-1].path in periodic:
+                continue  # older than a readable one
             try:
-                starts.append(cls(load_checkpoint(path), path, same_run=True))
+                points.append(cls(load_checkpoint(path), path, same_run=True))
             except InputError as error:
-                logger.warning("%s; skipped, what was saved before it is taken", error)
-        if not starts and (periodic or (models / BEST).exists()):
-            raise InputError(f"{models}: no checkpoint can be read, expected one to go on from; --resume auto needs it")
-        return max(starts, key=cls.progress, default=None)
+                logger.warning("%s; skipped, an earlier checkpoint is used", error)
+        if not points and (periodic or (models / BEST).exists()):
+            raise InputError(f"{models}: no checkpoint can be read, expected one to resume from; --resume auto needs it")
+        return max(points, key=cls.progress, default=None)
 
     def progress(self) -> tuple[int, float]:
-        """The last epoch of which something is done, and the number of its steps that are done, inf for all of it."""
-        begun = self.state.get("begun")
-        return self.state["epoch"], math.inf if begun is None else begun["step"]
+        """Return the last epoch that was started, and the number of its finished steps (inf for a whole epoch)."""
+        partial_epoch = self.state.get("begun")
+        return self.state["epoch"], math.inf if partial_epoch is None else partial_epoch["step"]
 
 
-def _read_start(path: Path, same_run: bool) -> ResumePoint:
+def _read_resume_point(path: Path, same_run: bool) -> ResumePoint:
     return ResumePoint(load_checkpoint(path), path, same_run)
 
 
-def newest_first(experiment: Path) -> list[Path]:
-    """The folders of the runs of an experiment, `<time>` or `<time>-<n>`."""
+def list_runs(experiment: Path) -> list[Path]:
+    """Return the folders of the runs of an experiment, `<time>` or `<time>-<n>`, newest first."""
     runs = [path for path in experiment.glob("*") if path.is_dir()]
     return sorted(runs, key=lambda run: (run.name[:19], len(run.name), run.name), reverse=True)
 
 
-def seeds_of(run: Path) -> dict[int, Path]:
-    """Seed -> folder of the parts of a run with several seeds."""
-    found = {path.name.removeprefix("seed-"): path for path in run.glob("seed-*")}
-    return dict(sorted((int(seed), path) for seed, path in found.items() if seed.isdecimal()))
+def seed_folders(run: Path) -> dict[int, Path]:
+    """Return the folder of each seed of a run with several seeds."""
+    folders = {path.name.removeprefix("seed-"): path for path in run.glob("seed-*")}
+    return dict(sorted((int(seed), path) for seed, path in folders.items() if seed.isdecimal()))
 
 
-def config_of_run(models: Path) -> dict[str, Any] | None:
-    """The config of the run that wrote to `models`; None where none can be read."""
+def read_run_config(models: Path) -> dict[str, Any] | None:
+    """Return the config of the run that wrote to `models`, None if it cannot be read."""
     try:
         return json.loads((models / CONFIG).read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -90,68 +90,70 @@ def config_of_run(models: Path) -> dict[str, Any] | None:
 
 
 def find_unfinished_run(config: dict[str, Any], seeds: Sequence[int] | None) -> Experiment | None:
-    """The newest run of an experiment that is not finished, if there is one with this config.
+    """Return the newest unfinished run with a config, if there is one.
 
     Args:
-        config: whole, with the name of the experiment and the folder of all of them.
-        seeds: those that it is for, some of which it began with (None: the run is for the config's seed alone).
+        config: complete, with the name of the experiment and `trainer.save_dir`.
+        seeds: of the run, which may have started only some of them (None: one run with the seed of the config).
     """
     save_dir = Path(config["trainer"]["save_dir"])
-    for run in newest_first(save_dir / "models" / config["name"]):
+    for run in list_runs(save_dir / "models" / config["name"]):
         if seeds is None:
-            same, end = config_of_run(run) == config, METRICS
+            matches, last_file = read_run_config(run) == config, METRICS
         else:
-            begun = _begun(run)
-            same, end = bool(begun) and begun.keys() <= set(seeds) and _have_config(begun, config), SUMMARY
-        if same and not (run / end).exists():
+            started = _started_seeds(run)
+            matches = bool(started) and started.keys() <= set(seeds) and _have_config(started, config)
+            last_file = SUMMARY
+        if matches and not (run / last_file).exists():
             return Experiment(save_dir, config["name"], run.name)
     return None
 
 
 def find_complete_run(config: dict[str, Any], seeds: Sequence[int]) -> Path | None:
-    """The newest run of an experiment with several seeds, if it is finished and has this config and these seeds."""
-    runs = newest_first(Path(config["trainer"]["save_dir"], "models", config["name"]))
-    newest = next((run for run in runs if _begun(run)), None)
+    """Return the newest run with several seeds if it is complete and has this config and these seeds."""
+    runs = list_runs(Path(config["trainer"]["save_dir"], "models", config["name"]))
+    newest = next((run for run in runs if _started_seeds(run)), None)
     if newest is None or not (newest / SUMMARY).exists():
         return None
-    begun = _begun(newest)
-    return newest if begun.keys() == set(seeds) and _have_config(begun, config) else None
+    started = _started_seeds(newest)
+    return newest if started.keys() == set(seeds) and _have_config(started, config) else None
 
 
-def _begun(run: Path) -> dict[int, Path]:
-    """`seeds_of` a run that have got as far as a config."""
-    return {seed: part for seed, part in seeds_of(run).items() if (part / CONFIG).exists()}
+def _started_seeds(run: Path) -> dict[int, Path]:
+    """Return the `seed_folders` of a run that have a config."""
+    return {seed: folder for seed, folder in seed_folders(run).items() if (folder / CONFIG).exists()}
 
 
-def _have_config(parts: dict[int, Path], config: dict[str, Any]) -> bool:
-    """Whether the parts of a run have a config, but for the seed."""
-    return all(config_of_run(part) == config | {"seed": seed} for seed, part in parts.items())
+def _have_config(folders: dict[int, Path], config: dict[str, Any]) -> bool:
+    """Return whether the folder of each seed has `config` with that seed."""
+    return all(read_run_config(folder) == config | {"seed": seed} for seed, folder in folders.items())
 
 
 def resolve_resume(
     resume: Path | None, state: dict[str, Any] | None, config: dict[str, Any], seeds: Sequence[int] | None
 ) -> tuple[Experiment | None, ResumePoint | None]:
-    """The run in which to go on (None: in a new one), and the checkpoint to go on from, if it is not one a seed.
+    """Return the run to continue (None: start a new one), and the checkpoint to resume from unless each seed has its own.
 
     Args:
-        resume: a checkpoint, whose content is `state`, `AUTO`, or None.
-        config, seeds: of the run that is wanted.
+        resume: a checkpoint, whose content is `state`, or `AUTO`, or None.
+        state: the content of the checkpoint.
+        config, seeds: of the requested run.
     """
     if resume is None:
         return None, None
     if resume != AUTO:
-        found = Experiment.of_checkpoint(resume) if state["config"] == config else None
-        return found, ResumePoint(state, resume, same_run=found is not None)
-    found = find_unfinished_run(config, seeds)
-    print(f"goes on in {found.models}" if found else "no unfinished run of this config: a new one")
-    return found, ResumePoint.newest(found.models) if found and seeds is None else None
+        run = Experiment.of_checkpoint(resume) if state["config"] == config else None
+        return run, ResumePoint(state, resume, same_run=run is not None)
+    run = find_unfinished_run(config, seeds)
+    print(f"resuming {run.models}" if run else "no unfinished run of this config: starting a new one")
+    return run, ResumePoint.newest(run.models) if run and seeds is None else None
 
 
 def read_final_metrics(models: Path) -> dict[str, Any] | None:
-    """The content of the `metrics.json` that ends a run of one seed; None if there is none yet.
+    """Return the content of the `metrics.json` that completes a run of one seed, None if the run is not complete.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     path = models / METRICS
     if not path.exists():
@@ -163,21 +165,25 @@ def read_final_metrics(models: Path) -> dict[str, Any] | None:
 
 
 def resume_state(models: Path | None) -> tuple[dict[str, Any] | None, ResumePoint | None]:
-    """How a run of one seed ended that wrote to `models`, and, if it did not, where to go on; each may be None."""
+    """Return the final metrics of the run of one seed that wrote to `models`, or the checkpoint to resume it from.
+
+    Both are None for a run that has not saved anything.
+    """
     if models is None:
         return None, None
-    done = read_final_metrics(models)
-    return done, ResumePoint.newest(models) if done is None else None
+    metrics = read_final_metrics(models)
+    return metrics, ResumePoint.newest(models) if metrics is None else None
 
 
 def load_best(models: Path, monitor: str) -> tuple[Path, dict[str, Any]]:
-    """The best model of the run that wrote to `models`, and its file; if that is lost, the best checkpoint that is left.
+    """Return the path and the content of the best checkpoint of a run, of the best readable one if that file is lost.
 
     Args:
+        models: the folder of the run.
         monitor: the `trainer.monitor` of the run.
 
     Raises:
-        InputError: nothing can be read.
+        InputError: no checkpoint can be read.
     """
     best = models / BEST
     try:
@@ -191,7 +197,8 @@ def load_best(models: Path, monitor: str) -> tuple[Path, dict[str, Any]]:
         except InputError as error:
             logger.warning("%s; skipped", error)
             continue
-        if (watched.mode == "off" or watched.name in state.get("values", {})) and watched.update(state.get("values", {})):
+        values = state.get("values", {})
+        if (watched.mode == "off" or watched.name in values) and watched.update(values):
             found = path, state
     if found is None:
         raise InputError(f"{lost}; no other checkpoint of the run can be read")
@@ -201,7 +208,7 @@ def load_best(models: Path, monitor: str) -> tuple[Path, dict[str, Any]]:
 
 @contextlib.contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Keep other trainings out of a folder.
+    """Lock the folder of a run against other trainings.
 
     Raises:
         InputError: another process is training there.

@@ -20,7 +20,7 @@ from data_loader.readers import read_items
 from data_loader.readers.pickle_file import UnstreamableError
 from utils.errors import InputError
 from utils.files import atomic_write, remove_abandoned
-from utils.progress import SizeBar, size_text
+from utils.progress import byte_bar, size_text
 
 BLOCK_BYTES = 64 << 20
 
@@ -193,7 +193,7 @@ def convert(source: Path, encoder: Encoder, cache: Path, origin: str) -> None:
     start = time.perf_counter()
     remove_abandoned(cache)
     stream, float16 = True, True
-    with SizeBar(f"converting {source.name}", source.stat().st_size) as bar:
+    with byte_bar(f"converting {source.name}", source.stat().st_size) as bar:
         while True:
             bar.reset()
             try:

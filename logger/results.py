@@ -46,9 +46,15 @@ def epoch_line(split: str, epochs: int, values: Mapping[str, float], metrics: Ma
         f"{speed:.{1 if speed >= 1 else 3}f} steps/s"
     )
     for direction, measured in metrics.items():
-        figures = " ".join(f"{METRIC_LABELS[name]} {measured[name]:{form}}" for name, form in EPOCH_METRICS.items())
-        line += f"; {split} {direction.removesuffix('_metrics')} {figures}"
+        line += f"; {split} {direction.removesuffix('_metrics')} {_epoch_values(measured)}"
     return line
+
+
+def _epoch_values(values: Mapping[str, float]) -> str:
+    """Return the main values of a metric, or all of one that does not measure ranks."""
+    if EPOCH_METRICS.keys() <= values.keys():
+        return " ".join(f"{METRIC_LABELS[name]} {values[name]:{form}}" for name, form in EPOCH_METRICS.items())
+    return " ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
 def format_table(
@@ -63,14 +69,16 @@ def format_table(
         spread: standard deviations, shown in brackets.
         videos: number of candidate videos, shown in the corner, with the R@1 of chance if there are fewer than `MIN_VIDEOS`.
     """
-    names = list(next(iter(results.values())))
+    names = list(dict.fromkeys(name for values in results.values() for name in values))
     corner = "" if videos is None else count_text(videos, "video")
     if videos is not None and videos < MIN_VIDEOS:
         corner += f", chance R@1 {chance_recall(1, videos):.1f}"
     cells = [[corner, *(METRIC_LABELS.get(name, name) for name in names)]]
     for direction, values in results.items():
-        deviations = {name: f" ({spread[direction][name]:.1f})" if spread else "" for name in names}
-        cells.append([direction.removesuffix("_metrics"), *(f"{values[name]:.1f}{deviations[name]}" for name in names)])
+        texts = {
+            name: f"{value:.1f}" + (f" ({spread[direction][name]:.1f})" if spread else "") for name, value in values.items()
+        }
+        cells.append([direction.removesuffix("_metrics"), *(texts.get(name, "-") for name in names)])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
 

@@ -1,4 +1,4 @@
-"""Measure the speed of this implementation, each part beside something plain: see `misc/speed/`."""
+"""Measure the speed of this implementation, each part compared with a plain one: see `misc/speed/`."""
 
 import argparse
 import sys

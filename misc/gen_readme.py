@@ -6,7 +6,6 @@ They are in marked blocks, `<!-- results: NAME -->` ... `<!-- end of results -->
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -44,11 +43,6 @@ def render_results_blocks(names: str | None, models: Path) -> dict[Path, dict[st
     return blocks
 
 
-def write_blocks(blocks: Mapping[Path, Mapping[str, str]]) -> None:
-    """Fill in blocks by page: all of them, or none if there is an error."""
-    markdown_blocks.write_pages({path: markdown_blocks.fill_blocks(path, content) for path, content in blocks.items()})
-
-
 @cli_command
 def main() -> None:
     """Render all requested blocks, then write them."""
@@ -74,7 +68,7 @@ def main() -> None:
             if layout.download:
                 page = archives.page_path(layout.folder.lower())
                 blocks[page] = blocks.get(page, {}) | archives.render_blocks(layout)
-    write_blocks(blocks)
+    markdown_blocks.write_blocks(blocks)
 
 
 if __name__ == "__main__":

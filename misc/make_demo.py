@@ -1,7 +1,7 @@
-"""Make the Demo data set: short video clips, what seven experts see and hear in them, and captions.
+"""Make the Demo dataset: short video clips, features of seven experts, and captions.
 
-The clips are drawn, with sounds, and written as WebM files to `<data_dir>/videos`. The experts look at the decoded files;
-only ocr and speech take the words that are written or spoken, as a recogniser would give them out. The parts: `misc/demo/`.
+The clips are drawn, with sounds, and written as WebM files to `<data_dir>/videos`. Features are extracted from the decoded
+files; only ocr and speech use the written or spoken words directly, in place of a recognizer. The code is in `misc/demo/`.
 """
 
 import argparse
@@ -22,30 +22,32 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from misc.demo import captions, experts, narration
-from misc.demo.clips import Clip, plan
-from misc.demo.drawing import FRAMES, RATE, frames
-from misc.demo.sounds import SAMPLE_RATE, samples
-from misc.demo.video_files import read_video, write_video
+from misc.demo import caption_grammar, experts, narration
+from misc.demo.clips import Clip, plan_clips
+from misc.demo.drawing import FRAMES, RATE, draw_frames
+from misc.demo.sounds import SAMPLE_RATE, synthesize_sound
+from misc.demo.video_files import read_clip, write_clip
 from misc.demo.word_vectors import word_vectors
-from misc.extractors import statistics
+from misc.extractors import image_statistics
 from utils.errors import InputError, cli_command
 from utils.files import atomic_write, write_json
 from utils.progress import bar
 
-PARTS = ("videos", "symlinked-feats")
+FOLDERS = ("videos", "symlinked-feats")
 MADE, CAPTIONS = "made.json", "captions.csv"
 SPLITS = {"train": 600, "val": 100, "test": 300}
 WORD_DIM = 64
 
 
 def make_clip(clip: Clip, path: Path, narrate: bool) -> dict[str, np.ndarray | None]:
-    """Write the file of a clip, whose narrator is heard after its sound, and return what the experts see and hear in it."""
-    sound = samples(clip, FRAMES / RATE)
+    """Write the file of a clip, with the narrator after its sound, and return expert -> features (None: nothing for it)."""
+    sound = synthesize_sound(clip, FRAMES / RATE)
     if narrate and clip.topic:
-        sound = np.concatenate([[] if sound is None else sound, narration.spoken(clip, SAMPLE_RATE)]).astype(np.float32)
-    write_video(path, frames(clip), RATE, sound, SAMPLE_RATE)
-    images, sound = read_video(path, SAMPLE_RATE)
+        sound = np.concatenate([[] if sound is None else sound, narration.synthesize_speech(clip, SAMPLE_RATE)]).astype(
+            np.float32
+        )
+    write_clip(path, draw_frames(clip), RATE, sound, SAMPLE_RATE)
+    images, sound = read_clip(path, SAMPLE_RATE)
     return {
         "rgb": experts.rgb(images),
         "scene": experts.scene(images),
@@ -56,47 +58,47 @@ def make_clip(clip: Clip, path: Path, narrate: bool) -> dict[str, np.ndarray | N
 
 
 def make_clips(clips: Mapping[str, Clip], folder: Path, workers: int, narrate: bool) -> dict[str, dict[str, np.ndarray]]:
-    """Write the files of all clips to `folder`: expert -> name -> features, for those that have it."""
+    """Write the files of all clips to `folder`, and return expert -> name -> features, for clips that have it."""
     folder.mkdir(parents=True, exist_ok=True)
     features: dict[str, dict[str, np.ndarray]] = {}
     paths = [folder / f"{name}.webm" for name in clips]
     with concurrent.futures.ProcessPoolExecutor(workers) as pool:
-        made = pool.map(make_clip, clips.values(), paths, itertools.repeat(narrate), chunksize=8)
-        for name, seen in bar(zip(clips, made, strict=True), "clips", total=len(clips)):
-            for expert, values in seen.items():
+        results = pool.map(make_clip, clips.values(), paths, itertools.repeat(narrate), chunksize=8)
+        for name, found in bar(zip(clips, results, strict=True), "clips", total=len(clips)):
+            for expert, values in found.items():
                 if values is not None:
                     features.setdefault(expert, {})[name] = values
     return features
 
 
-def standardised(features: dict[str, np.ndarray], train: set[str]) -> dict[str, np.ndarray]:
-    """Features with mean 0 and deviation 1 over the frames of the training clips, in float16."""
-    seen = np.concatenate([np.atleast_2d(x) for name, x in features.items() if name in train])
-    mean, deviation = seen.mean(axis=0), seen.std(axis=0) + 1e-3
+def standardize(features: dict[str, np.ndarray], train: set[str]) -> dict[str, np.ndarray]:
+    """Return features with mean 0 and deviation 1 over the frames of the training clips, in float16."""
+    frames = np.concatenate([np.atleast_2d(x) for name, x in features.items() if name in train])
+    mean, deviation = frames.mean(axis=0), frames.std(axis=0) + 1e-3
     return {name: ((x - mean) / deviation).clip(-8, 8).astype(np.float16) for name, x in features.items()}
 
 
-def make(folder: Path, splits: Mapping[str, int], seed: int, workers: int, narrate: bool = False) -> dict[str, int]:
-    """Write `<folder>/videos` and the archive `<folder>/symlinked-feats`: how many clips have each expert."""
+def make_dataset(folder: Path, splits: Mapping[str, int], seed: int, workers: int, narrate: bool = False) -> dict[str, int]:
+    """Write `<folder>/videos` and the archive `<folder>/symlinked-feats`, and return the number of clips per expert."""
     names = [f"clip{i:04d}" for i in range(sum(splits.values()))]
-    clips = dict(zip(names, plan(len(names), seed), strict=True))
+    clips = dict(zip(names, plan_clips(len(names), seed), strict=True))
     train = set(names[: splits["train"]])
-    raw = {name: captions.captions(clip) for name, clip in clips.items()}
-    read = {name: [clip.word.lower()] if clip.word else [] for name, clip in clips.items()}
-    heard = {
-        name: narration.said(clip).replace(".", "").split() if narrate else captions.spoken(clip)
+    raw = {name: caption_grammar.make_captions(clip) for name, clip in clips.items()}
+    written = {name: [clip.word.lower()] if clip.word else [] for name, clip in clips.items()}
+    spoken = {
+        name: narration.narration_text(clip).replace(".", "").split() if narrate else caption_grammar.narrator_words(clip)
         for name, clip in clips.items()
     }
-    vectors = word_vectors([[*sum(raw[name], []), *read[name], *heard[name]] for name in sorted(train)], WORD_DIM)
+    vectors = word_vectors([[*sum(raw[name], []), *written[name], *spoken[name]] for name in sorted(train)], WORD_DIM)
     unknown = np.zeros(WORD_DIM)
     text = {
-        name: [np.stack([vectors.get(word, unknown) for word in words]).astype(np.float16) for words in said]
-        for name, said in raw.items()
+        name: [np.stack([vectors.get(word, unknown) for word in words]).astype(np.float16) for words in captions]
+        for name, captions in raw.items()
     }
     features = make_clips(clips, folder / "videos", workers, narrate)
-    features = {expert: standardised(values, train) for expert, values in features.items()}
-    for expert, texts in (("ocr", read), ("speech", heard)):
-        found = {name: experts.words(words, vectors) for name, words in texts.items()}
+    features = {expert: standardize(values, train) for expert, values in features.items()}
+    for expert, texts in (("ocr", written), ("speech", spoken)):
+        found = {name: experts.word_features(words, vectors) for name, words in texts.items()}
         features[expert] = {name: x.astype(np.float16) for name, x in found.items() if x is not None}
 
     archive = folder / "symlinked-feats"
@@ -106,7 +108,9 @@ def make(folder: Path, splits: Mapping[str, int], seed: int, workers: int, narra
         with atomic_write(archive / file_name) as file:
             pickle.dump(content, file)
     table = io.StringIO(newline="")
-    csv.writer(table).writerows([("video", "caption"), *((name, " ".join(x)) for name, said in raw.items() for x in said)])
+    csv.writer(table).writerows(
+        [("video", "caption"), *((name, " ".join(x)) for name, captions in raw.items() for x in captions)]
+    )
     with atomic_write(folder / CAPTIONS) as file:
         file.write(table.getvalue().encode())
     start = 0
@@ -117,56 +121,54 @@ def make(folder: Path, splits: Mapping[str, int], seed: int, workers: int, narra
     return {expert: len(values) for expert, values in sorted(features.items())}
 
 
-def recipe(seed: int, splits: Mapping[str, int], narrate: bool) -> dict[str, Any]:
-    """What the data set depends on: the same recipe, the same files."""
-    sources = sorted([Path(__file__), Path(statistics.__file__), *Path(captions.__file__).parent.glob("*.py")])
+def make_recipe(seed: int, splits: Mapping[str, int], narrate: bool) -> dict[str, Any]:
+    """Return everything that the files of the dataset depend on."""
+    sources = sorted([Path(__file__), Path(image_statistics.__file__), *Path(experts.__file__).parent.glob("*.py")])
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     return {"seed": seed, "splits": dict(splits), "narrate": narrate, "sources": digest}
 
 
-def sizes(folder: Path) -> dict[str, int]:
-    """Path, relative to `folder`, -> bytes of every file of the data set."""
-    paths = [*sorted(path for part in PARTS for path in (folder / part).glob("*")), *folder.glob(CAPTIONS)]
+def file_sizes(folder: Path) -> dict[str, int]:
+    """Return path, relative to `folder` -> bytes, for every file of the dataset."""
+    paths = [*sorted(path for name in FOLDERS for path in (folder / name).glob("*")), *folder.glob(CAPTIONS)]
     return {str(path.relative_to(folder)): path.stat().st_size for path in paths}
 
 
-def is_made(folder: Path, wanted: Mapping[str, Any]) -> bool:
-    """Whether all files of the recipe `wanted` are there as they were written; a line names the first that is not."""
+def is_up_to_date(folder: Path, recipe: Mapping[str, Any]) -> bool:
+    """Return whether all files of a recipe exist unchanged; print the first one that does not."""
     try:
         made = json.loads((folder / MADE).read_bytes())
         files = dict(made["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    found = sizes(folder)
+    found = file_sizes(folder)
     changed = [name for name, size in files.items() if found.get(name) != size]
-    if made["recipe"] == wanted and changed:
-        print(f"{folder / changed[0]}: missing or changed, the data set is made again")
-    return made["recipe"] == wanted and not changed
+    if made["recipe"] == recipe and changed:
+        print(f"{folder / changed[0]}: missing or changed, the dataset is made again")
+    return made["recipe"] == recipe and not changed
 
 
 @cli_command
 def main() -> None:
-    """Make the data set unless it is there."""
+    """Make the dataset unless it is up to date."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", type=Path, default=Path("data/Demo"), help="where to write it (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: %(default)s)")
+    parser.add_argument("--data_dir", type=Path, default=Path("data/Demo"), help="output folder (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: %(default)s)")
-    parser.add_argument(
-        "--narrate", action="store_true", help="let narrators be heard, by espeak-ng, for experts that listen"
-    )
+    parser.add_argument("--narrate", action="store_true", help="add audible narrators by espeak-ng, for speech recognition")
     parser.add_argument("--force", action="store_true", help="make it again")
     args = parser.parse_args()
     if args.seed < 0:
-        raise InputError(f"--seed {args.seed}: expected a number from 0 on")
+        raise InputError(f"--seed {args.seed}: expected a number from 0")
     if args.workers < 1:
-        raise InputError(f"--workers {args.workers}: expected a number from 1 on")
-    done, wanted = args.data_dir / MADE, recipe(args.seed, SPLITS, args.narrate)
-    if not args.force and is_made(args.data_dir, wanted):
-        print(f"{args.data_dir}: there already (--force makes it again)")
+        raise InputError(f"--workers {args.workers}: expected a number from 1")
+    done, recipe = args.data_dir / MADE, make_recipe(args.seed, SPLITS, args.narrate)
+    if not args.force and is_up_to_date(args.data_dir, recipe):
+        print(f"{args.data_dir}: up to date (--force makes it again)")
         return
-    done.unlink(missing_ok=True)  # written last: without it the files may not be all there
-    counts = make(args.data_dir, SPLITS, args.seed, args.workers, args.narrate)
-    write_json(done, {"recipe": wanted, "files": sizes(args.data_dir)})
+    done.unlink(missing_ok=True)  # written last: without it, files may be missing
+    counts = make_dataset(args.data_dir, SPLITS, args.seed, args.workers, args.narrate)
+    write_json(done, {"recipe": recipe, "files": file_sizes(args.data_dir)})
     print(f"{args.data_dir}: {', '.join(f'{count} {split}' for split, count in SPLITS.items())} clips; experts:")
     print(", ".join(f"{expert} {count}" for expert, count in counts.items()))
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from base.checkpoint import BEST
 from base.runs import find_complete_run, find_unfinished_run
 from misc import gen_readme
-from misc.reporting import tables
+from misc.reporting import markdown_blocks, tables
 from misc.reporting.results import find_evaluation
 from model.similarity import SIMILARITIES
 from parse_config import ConfigParser, parse_seeds
@@ -39,13 +39,7 @@ def output_folder(config: Mapping[str, Any]) -> Path:
 
 
 def plan_trainings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> list[Job]:
-    """Return the trainings of a suite that are not complete, and print a line about each experiment.
-
-    Args:
-        suite: a key of `tables.suites()`.
-        seeds: of each experiment.
-        device: arguments of every command.
-    """
+    """Return the trainings of a suite that are not complete, and print a line about each experiment."""
     jobs = []
     for experiment in tables.list_experiments(suite):
         config = read_config(experiment)
@@ -69,11 +63,7 @@ def plan_trainings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> l
 def plan_scorings(suite: str, seeds: Sequence[int], device: Sequence[str], planned: bool = False) -> list[Job]:
     """Return the missing scorings of the study of the leak: every checkpoint of complete runs, with every similarity.
 
-    Args:
-        suite: a key of `tables.suites()`.
-        seeds: of each experiment.
-        device: arguments of every command.
-        planned: include runs that are still to be trained, whose folder is not known yet.
+    With `planned`, runs that are still to be trained are included; their folder is not known yet.
     """
     jobs = []
     leak_tables = [table for table in map(tables.TABLES.get, tables.suites()[suite]) if table.leak]
@@ -122,7 +112,8 @@ def run_suite(args: argparse.Namespace, seeds: Sequence[int]) -> list[str]:
     failures = run_jobs(jobs, args.jobs)
     failures += run_jobs(plan_scorings(args.suite, seeds, device), args.jobs)
     if not failures:
-        gen_readme.write_blocks(gen_readme.render_results_blocks(",".join(tables.suites()[args.suite]), gen_readme.MODELS))
+        names = ",".join(tables.suites()[args.suite])
+        markdown_blocks.write_blocks(gen_readme.render_results_blocks(names, gen_readme.MODELS))
     return failures
 
 

@@ -9,7 +9,6 @@ one line describes, and 130 after Ctrl-C.
 """
 
 import argparse
-import dataclasses
 import json
 import shutil
 import sys
@@ -32,36 +31,24 @@ DATA = Path("data")
 UNPACKED_RATIO = 2
 
 
-@dataclasses.dataclass(frozen=True)
 class RemoteArchive:
-    """The archive of a dataset: its addresses, and its state on this machine."""
+    """The archive of a dataset: its addresses, and its state on this machine.
 
-    layout: Layout
+    Attributes:
+        layout: the declaration of the dataset.
+        path, part: the archive and the partial download of it on this machine.
+        record: the record of its unpacking, written last.
+        features: the folder that the data loaders read.
+        size: its approximate number of bytes.
+    """
 
-    @property
-    def path(self) -> Path:
-        """The archive on this machine."""
-        return DATA / "features" / f"{self.layout.folder}-experts.tar.gz"
-
-    @property
-    def part(self) -> Path:
-        """The partial download."""
-        return self.path.with_name(f"{self.path.name}.part")
-
-    @property
-    def record(self) -> Path:
-        """The record of its unpacking, written last."""
-        return DATA / self.layout.folder / "synced.json"
-
-    @property
-    def features(self) -> Path:
-        """The folder that the data loaders read."""
-        return DATA / self.layout.folder / "symlinked-feats"
-
-    @property
-    def size(self) -> int:
-        """The approximate number of bytes."""
-        return self.layout.download.size
+    def __init__(self, layout: Layout):
+        self.layout = layout
+        self.path = DATA / "features" / f"{layout.folder}-experts.tar.gz"
+        self.part = self.path.with_name(f"{self.path.name}.part")
+        self.record = DATA / layout.folder / "synced.json"
+        self.features = DATA / layout.folder / "symlinked-feats"
+        self.size = layout.download.size
 
     @property
     def missing_bytes(self) -> int:
@@ -150,12 +137,11 @@ def download(archive: RemoteArchive, root_url: str) -> str:
                 problems.append(str(error))
                 continue
             sha1 = compute_sha1(archive.part)
-            is_right = sha1 in archive.layout.download.sha1
-            if is_right:
+            if sha1 in archive.layout.download.sha1:
                 archive.part.replace(archive.path)
-            forget_version(archive.part)
-            if is_right:
+                forget_version(archive.part)
                 return sha1
+            forget_version(archive.part)
             found = f"{archive.part.stat().st_size:,} bytes with the sha1 {sha1}"
             problems.append(f"{url}: found {found}, expected {' or '.join(archive.layout.download.sha1)}")
     except KeyboardInterrupt:

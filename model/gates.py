@@ -1,125 +1,91 @@
-"""The gates of Collaborative Experts (Liu et al., BMVC 2019, section 3; Miech et al., 2018, for the gated units)."""
+"""The gates of Collaborative Experts (Liu et al., BMVC 2019, section 3) and gated units (Miech et al., 2018).
 
-from collections.abc import Sequence
+A unit computes M experts at once where `num_experts` is M: N embeddings of M experts, of D dims each, are (N, M * D), and
+the parameters of the experts lie one below the other, see `PerExpert`.
+"""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.linear import JointLinear
-from model.stacked import BlockLinear, Stacked, normalize_each
+from model.per_expert import ExpertLinear, PerExpert
 
 
-class ContextGating(nn.Module):
-    """x * sigmoid(BN(W x + b)). Videos without the expert enter the statistics, see `Modulation`."""
-
-    def __init__(self, dim: int):
-        super().__init__()
-        self.fc = nn.Linear(dim, dim)
-        self.batch_norm = nn.BatchNorm1d(dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Gate `x` (N, d) to (N, d)."""
-        return x * torch.sigmoid(self.batch_norm(self.fc(x)))
-
-
-class GatedEmbeddingUnit(nn.Module):
-    """Linear -> ContextGating -> L2-normalise."""
-
-    def __init__(self, in_dim: int, out_dim: int):
-        super().__init__()
-        self.fc = nn.Linear(in_dim, out_dim)
-        self.cg = ContextGating(out_dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Embed `x` (N, in) on the unit sphere of dimension out: (N, out)."""
-        return F.normalize(self.cg(self.fc(x)), dim=-1)
+def normalize(x: Tensor, num_experts: int = 1) -> Tensor:
+    """Divide each of the M embeddings in every row of `x`, (N, M * D), by its length."""
+    return F.normalize(x.unflatten(1, (num_experts, -1)), dim=2).flatten(1)
 
 
 class ReduceDim(nn.Module):
-    """Linear -> L2-normalise: the projection of an expert to the shared dimension."""
+    """The projection of an expert to the shared dimension: a linear layer, then L2 normalization."""
 
-    def __init__(self, in_dim: int, out_dim: int):
+    def __init__(self, in_dim: int, dim: int):
         super().__init__()
-        self.fc = nn.Linear(in_dim, out_dim)
+        self.fc = nn.Linear(in_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Project `x` (N, in) to (N, out), of unit length."""
-        return F.normalize(self.fc(x), dim=-1)
+        """Project `x`, (N, in_dim), to unit vectors (N, D)."""
+        return normalize(self.fc(x))
 
 
-class ContextGatings(nn.Module):
-    """ContextGating of M experts side by side; `layers` are the W of each."""
+class ContextGating(nn.Module):
+    """Context gating: x * sigmoid(BN(W x + b))."""
 
-    def __init__(self, layers: Sequence[nn.Linear]):
+    def __init__(self, dim: int, num_experts: int = 1):
         super().__init__()
-        self.fc = BlockLinear(layers)
-        self.batch_norm = nn.BatchNorm1d(sum(self.fc.dims))
+        self.fc = ExpertLinear(dim, num_experts)
+        self.batch_norm = nn.BatchNorm1d(num_experts * dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Gate `x` (N, sum of d_i)."""
+        """Gate `x`, (N, M * D), elementwise."""
         return x * torch.sigmoid(self.batch_norm(self.fc(x)))
 
 
-class GatedEmbeddingUnits(Stacked):
-    """A GatedEmbeddingUnit for each of M experts, all of one input: their linear layers are one product."""
+class NormalizedContextGating(nn.Module):
+    """Context gating, then L2 normalization: each expert is modulated by itself only (CE - CG)."""
 
-    def __init__(self, in_dim: int, dims: Sequence[int]):
-        super().__init__(dims)
-        layers = [(nn.Linear(in_dim, d), nn.Linear(d, d)) for d in dims]
-        self.fc = JointLinear([layer for layer, _ in layers])
-        self.cg = ContextGatings([layer for _, layer in layers])
+    def __init__(self, dim: int, num_experts: int = 1):
+        super().__init__()
+        self.num_experts = num_experts
+        self.cg = ContextGating(dim, num_experts)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """Embed `x` (N, in) on the unit sphere of each expert: [(N, d_i)] * M."""
-        return normalize_each(self.cg(self.fc(x)), self.dims)
+    def forward(self, x: Tensor) -> Tensor:
+        """Gate `x`, (N, M * D), to unit vectors (N, M * D)."""
+        return normalize(self.cg(x), self.num_experts)
 
 
-class NormalizedContextGatings(Stacked):
-    """ContextGating -> L2-normalise: each expert is modulated by itself alone (CE - CG)."""
+class GatedEmbeddingUnit(nn.Module):
+    """A gated embedding unit (Miech et al., 2018): a linear layer, context gating, then L2 normalization."""
 
-    def __init__(self, dims: Sequence[int]):
-        super().__init__(dims)
-        self.cg = ContextGatings([nn.Linear(d, d) for d in dims])
+    def __init__(self, in_dim: int, dim: int, num_experts: int = 1):
+        super().__init__()
+        self.num_experts = num_experts
+        self.fc = nn.Linear(in_dim, num_experts * dim)
+        self.cg = ContextGating(dim, num_experts)
 
-    def forward(self, experts: list[Tensor]) -> list[Tensor]:
-        """Gate M `experts` (N, d_i): [(N, d_i)] * M, of unit length."""
-        return normalize_each(self.cg(torch.cat(experts, dim=1)), self.dims)
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed `x`, (N, in_dim), for each expert: unit vectors (N, M * D)."""
+        return normalize(self.cg(self.fc(x)), self.num_experts)
 
 
 class Modulation(nn.Module):
-    """normalise(x * sigmoid(BN1(gate) + BN2(W x + b))): an expert modulated by what the others say of it.
+    """The modulation of an expert by its gate: normalize(x * sigmoid(BN1(gate) + BN2(W x + b))).
 
     Videos without the expert enter the statistics of both batch norms (as the projection of zeros), as they did in the 2019
     release: its checkpoints depend on it.
     """
 
-    def __init__(self, dim: int):
+    def __init__(self, dim: int, num_experts: int = 1):
         super().__init__()
-        self.fc = nn.Linear(dim, dim)
-        self.batch_norm_gate = nn.BatchNorm1d(dim)
-        self.batch_norm_self = nn.BatchNorm1d(dim)
-
-    def forward(self, x: Tensor, gate: Tensor) -> Tensor:
-        """Modulate `x` (N, d) by `gate` (N, d): (N, d), of unit length."""
-        attention = self.batch_norm_gate(gate) + self.batch_norm_self(self.fc(x))
-        return F.normalize(x * torch.sigmoid(attention), dim=-1)
-
-
-class Modulations(Stacked):
-    """A Modulation for each of M experts, all at once."""
-
-    def __init__(self, num_experts: int, dim: int):
-        super().__init__([dim] * num_experts)
-        self.fc = BlockLinear([nn.Linear(dim, dim) for _ in range(num_experts)])
+        self.num_experts = num_experts
+        self.fc = ExpertLinear(dim, num_experts)
         self.batch_norm_gate = nn.BatchNorm1d(num_experts * dim)
         self.batch_norm_self = nn.BatchNorm1d(num_experts * dim)
 
-    def forward(self, x: Tensor, gate: Tensor) -> list[Tensor]:
-        """Modulate `x` (N, M, D) by `gate` (N, M, D): [(N, D)] * M, of unit length."""
-        x = x.flatten(1)  # (N, M * D)
-        attention = self.batch_norm_gate(gate.flatten(1)) + self.batch_norm_self(self.fc(x))
-        return normalize_each(x * torch.sigmoid(attention), self.dims)
+    def forward(self, x: Tensor, gate: Tensor) -> Tensor:
+        """Modulate `x`, (N, M * D), by `gate`, (N, M * D), to unit vectors (N, M * D)."""
+        attention = self.batch_norm_gate(gate) + self.batch_norm_self(self.fc(x))
+        return normalize(x * torch.sigmoid(attention), self.num_experts)
 
 
 class CollaborativeGating(nn.Module):
@@ -146,7 +112,7 @@ class CollaborativeGating(nn.Module):
         if order == "sequential":
             self.modulation = nn.ModuleList(Modulation(dim) for _ in range(num_experts))
         else:
-            self.modulation = Modulations(num_experts, dim)
+            self.modulation = PerExpert(num_experts, Modulation, dim)
         self.register_buffer("different", 1 - torch.eye(num_experts), persistent=False)  # i != j: (M, M)
 
     def forward(self, experts: list[Tensor], available: Tensor) -> list[Tensor]:
@@ -157,7 +123,8 @@ class CollaborativeGating(nn.Module):
         others = F.linear(x, w_other)  # W_b x_j: (V, M, D)
         partners = available[:, :, None] * available[:, None] * self.different.to(available.dtype)  # (V, M, M)
         if self.order == "parallel":
-            return self.modulation(x, self._gate(own, others, partners))
+            gate = self._gate(own, others, partners)  # (V, M, D)
+            return self.modulation(x.flatten(1), gate.flatten(1))
         gated = []
         for i, modulate in enumerate(self.modulation):
             gate = self._gate(own[:, i : i + 1], others, partners[:, i : i + 1]).squeeze(1)

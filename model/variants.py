@@ -1,37 +1,52 @@
-"""The variants of the model, and which switches and dimensions go together."""
+"""The variants of the model: which switches and dimensions go together, and how Concat joins the experts."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+
+from torch import Tensor
 
 from utils.errors import InputError
 
-# Of these switches at most one is true.
+# At most one of these switches is true.
 VARIANTS = ("use_ce", "mimic_ce_dims", "concat_experts", "concat_mix_experts")
+# The order in which the Concat variants join the experts: published checkpoints depend on it. Others follow by name.
+CONCAT_ORDER = ("face", "flow", "scene", "audio", "speech", "ocr", "rgb")
 
 
 def check_variant(
-    chosen: list[str],
+    switches: Mapping[str, bool],
     expert_dims: Mapping[str, tuple[int, int]],
     vlad_clusters: Mapping[str, int],
     pooled_text: int,
-    randomised: set[str],
+    noisy: set[str],
 ) -> None:
-    """Refuse switches (those that are true) and dimensions that do not go together, naming them."""
+    """Check that the arguments of `CENet` go together.
+
+    Args:
+        switches: the value of each of `VARIANTS`.
+        expert_dims, vlad_clusters: as for `CENet`.
+        pooled_text: dimension of a pooled caption.
+        noisy: experts to replace by noise.
+
+    Raises:
+        InputError: naming the arguments that do not.
+    """
+    chosen = [name for name in VARIANTS if switches[name]]
     if not expert_dims:
         raise InputError("CENet: no expert, expected at least one")
     if len(chosen) > 1:
         raise InputError(f"CENet: {' and '.join(chosen)} are both true, expected at most one of {', '.join(VARIANTS)}")
-    if chosen == ["use_ce"] and len(expert_dims) == 1:
+    if switches["use_ce"] and len(expert_dims) == 1:
         raise InputError(f"CENet: use_ce with one expert ({min(expert_dims)}), expected at least two (or mimic_ce_dims)")
     shared = {dim for _, dim in expert_dims.values()}
-    if chosen and chosen[0] in ("use_ce", "mimic_ce_dims") and len(shared) > 1:
+    if (switches["use_ce"] or switches["mimic_ce_dims"]) and len(shared) > 1:
         raise InputError(f"CENet: embeddings of {sorted(shared)} dims with {chosen[0]}, expected one shared dim")
     total = sum(dim for dim, _ in expert_dims.values())
-    if chosen == ["concat_experts"] and pooled_text != total:
+    if switches["concat_experts"] and pooled_text != total:
         raise InputError(
             f"CENet: concat_experts compares text of {pooled_text} dims (text_dim x text clusters) with experts of "
-            f"{total} dims in all, expected equal ones"
+            f"{total} dims in all, expected the same"
         )
-    if unknown := sorted(randomised - expert_dims.keys()):
+    if unknown := sorted(noisy - expert_dims.keys()):
         raise InputError(f"CENet: randomise_feats names '{unknown[0]}', expected one of {', '.join(sorted(expert_dims))}")
     for name, (dim, _) in expert_dims.items():
         if dim % vlad_clusters.get(name, 1):
@@ -40,7 +55,22 @@ def check_variant(
             )
 
 
-def check_choice(key: str, value: str, known: Collection[str]) -> None:
-    """Refuse a value that is not one of the known ones."""
-    if value not in known:
-        raise InputError(f"CENet: {key} is '{value}', expected one of {', '.join(known)}")
+def check_choice(key: str, value: str, choices: Collection[str]) -> None:
+    """Raise an `InputError` if `value` is not one of `choices`."""
+    if value not in choices:
+        raise InputError(f"CENet: {key} is '{value}', expected one of {', '.join(choices)}")
+
+
+def concat_order(modalities: Sequence[str]) -> list[int]:
+    """Return the indices of `modalities` in the order in which the Concat variants join them."""
+    names = [name for name in CONCAT_ORDER if name in modalities]
+    names += [name for name in modalities if name not in CONCAT_ORDER]
+    return [modalities.index(name) for name in names]
+
+
+def concat_availability(available: Tensor, similarity: str) -> Tensor:
+    """Return the availability (B, 1) of the joined experts, from that of each, `available` of (B, M).
+
+    Under the leaky score the 2019 release masked the joint text by the first expert in alphabetical order.
+    """
+    return available[:, :1] if similarity == "paired-2019" else available.amax(dim=1, keepdim=True)

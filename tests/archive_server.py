@@ -1,4 +1,4 @@
-"""Archives, and a server of files on this machine with everything that can go wrong."""
+"""Archives, and a local server of files with many kinds of failures."""
 
 import collections
 import hashlib
@@ -28,7 +28,7 @@ LOGGED = ("Range", "If-Range", "Accept-Encoding")
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as `server.faults` say, one a request, and then `server.always`."""
+    """Answers with one of `server.faults` per request, then with `server.always`."""
 
     def do_GET(self):
         server = self.server
@@ -73,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `files`, with what goes wrong with the next requests, and a log of them."""
+    """Server of `files` with the failures of the next requests, and a log of the requests."""
 
     daemon_threads = False
 

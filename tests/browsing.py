@@ -14,7 +14,7 @@ ARGUMENTS = (
 ATTACK = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
 ODD_IDS = ["plain", "\"quoted\" 'id'", "100%", "what?#1", "żółw 映画", "folder/clip", ATTACK.replace("/", ""), "../outside"]
 
-# Of every text that is seen: the contrast to what is behind it, and what it is.
+# The contrast of each visible text to its background, and the class or tag of its element.
 CONTRASTS = """() => {
   const channels = (color) => color.match(/[\\d.]+/g).map(Number);
   const luminance = ([r, g, b]) => [r, g, b].map((x) => x / 255)
@@ -44,9 +44,9 @@ def browser():
 
 @pytest.fixture
 def visit(browser):
-    """Open an address in a fresh window: a page that may neither complain on the console nor ask for anything elsewhere.
+    """Open an address in a new window; the page may neither log to the console nor request anything elsewhere.
 
-    It is there when `ready` is; `within` is how the addresses begin that it may ask for (None: its folder).
+    It is loaded when `ready` exists; `within` is the prefix of the addresses that it may request (None: its folder).
     """
     contexts, complaints = [], []
 
@@ -77,7 +77,7 @@ def playing(page, player):
 
 
 def assert_plays_when_pointed_at_and_chosen(page):
-    """The first clip of a page, by then with controls."""
+    """Assert that the first clip of a page plays, and return its player, which has controls then."""
     clip = page.locator(".clip").first
     player = clip.locator("video").element_handle()
     assert player.evaluate("x => x.muted && x.loop && x.preload === 'metadata' && !x.controls")
@@ -93,20 +93,20 @@ def assert_plays_when_pointed_at_and_chosen(page):
 
 
 def accessible(page):
-    """Role and name of all that a screen reader finds."""
+    """Return role and name of all nodes for a screen reader."""
     nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
     return [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
 
 
 def assert_headings_nest(page):
-    """There is one first heading, and none skips a level."""
+    """Assert that there is one first heading, and that no heading skips a level."""
     levels = [int(level) for level in page.locator("h1,h2,h3").evaluate_all("all => all.map(x => x.tagName[1])")]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
 
 
 def assert_fits_and_can_be_read(page, scheme, width, texts=100):
-    """It is no wider than the window, and its texts, at least so many, stand out from a background of the scheme."""
+    """Assert that a page fits the window, and that its texts, at least so many, contrast with a background of the scheme."""
     contrasts = page.evaluate(CONTRASTS)
     assert len(contrasts) > texts
     assert not [found for found in contrasts if found[0] < 4.5]

@@ -1,4 +1,4 @@
-"""Small video files for tests, in any container and codec that PyAV writes, and what is wrong with some of them."""
+"""Small video files for tests, in any container and codec that PyAV writes."""
 
 import io
 import shutil
@@ -15,11 +15,11 @@ from scipy.signal import resample_poly
 
 
 def flat(number, height=48, width=64):
-    """Frames of one colour each, which tells their number: (number, height, width, 3)."""
-    return np.stack([np.full((height, width, 3), number_of_colour(i), np.uint8) for i in range(number)])
+    """Return frames of one color each, by which they can be told apart: (number, height, width, 3)."""
+    return np.stack([np.full((height, width, 3), color_value(i), np.uint8) for i in range(number)])
 
 
-def number_of_colour(i):
+def color_value(i):
     return 20 + 8 * (i % 28)
 
 
@@ -28,7 +28,7 @@ def sine(seconds, rate, hertz):
 
 
 def spoken(text, sample_rate=16000):
-    """A sentence as espeak-ng says it, a test that wants one is skipped without it."""
+    """Return a sentence spoken by espeak-ng; skip the test if it is not installed."""
     if shutil.which("espeak-ng") is None:
         pytest.skip("espeak-ng is not installed")
     said = subprocess.run(["espeak-ng", "-v", "en-us+f2", "-s", "150", "--stdout", text], check=True, capture_output=True)
@@ -54,10 +54,10 @@ def write(
     """Write a file.
 
     Args:
-        frames: those of the video track (none: no such track).
-        sound: samples of a track (None: no such track), (S,) mono or (S, 2) stereo.
-        form: of the container (None: by the suffix of `path`).
-        packet: samples in a packet of sound.
+        frames: of the video track (empty: no video track).
+        sound: samples, (S,) mono or (S, 2) stereo (None: no sound track).
+        form: format of the container (None: by the suffix of `path`).
+        packet: samples per packet of sound.
         picture: a cover, which players show beside the sound.
     """
     with av.open(str(path), "w", format=form, container_options=options or {}) as out:

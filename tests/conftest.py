@@ -16,7 +16,7 @@ import torch
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 THREADS = torch.get_num_threads()
 
-pytest_plugins = ["syncing", "searching", "browsing", "films"]
+pytest_plugins = ["syncing", "searching", "browsing", "films", "extracting"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -1,4 +1,4 @@
-"""Two short films as ffmpeg makes them, odd files with clean copies of their content, and damage to some packets."""
+"""Two short films made by ffmpeg, conversions with clean copies, and damage to some packets."""
 
 import functools
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from odd_videos import SAME, SAMPLING, ffmpeg
+from odd_videos import SAME, SAMPLING, ffmpeg, load_extractor
 
-from misc.extractors.extractor import SAMPLE_RATE, Media, Setting, build
-from misc.extractors.video import read_video
+from misc.video_reading.media import SAMPLE_RATE, Media
+from misc.video_reading.reader import read_video
 
 H264 = ("-c:v", "libx264", "-g", 25, "-bf", 2, "-pix_fmt", "yuv420p")
 PLAIN = (*H264, "-c:a", "aac")
@@ -27,7 +27,7 @@ JOIN = "[{0}:v][{0}:a][{1}:v][{1}:a]concat=n=2:v=1:a=1"
 
 @pytest.fixture(scope="session")
 def films(tmp_path_factory):
-    """A folder with `a.mp4` (4 s), `b.mp4` (3 s), and clean copies of one after the other: `ab.mp4`, `ba.mp4`, `aa.mp4`."""
+    """Return a folder with `a.mp4` (4 s), `b.mp4` (3 s), and clean concatenations: `ab.mp4`, `ba.mp4`, `aa.mp4`."""
     folder = tmp_path_factory.mktemp("films")
     sources = {
         "a": ("testsrc2=s=96x64:r=25:d=4", "0.4*sin(2*PI*(300+200*t)*t)*gt(sin(9*t),-0.5)"),
@@ -45,14 +45,14 @@ def films(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def long_film(films):
-    """A film of 12 s, three times those of `a.mp4`."""
+    """Return a film of 12 s, three times `a.mp4`."""
     path = films / "long.mp4"
     ffmpeg("-stream_loop", 2, "-i", films / "a.mp4", "-c", "copy", path)
     return path
 
 
 def convert(source: Path, path: Path, *options) -> Path:
-    """Write a file in the codecs of its suffix, those of `source` where there are none in `CODECS`."""
+    """Write a file in the codecs for its suffix, or in those of `source` for other suffixes."""
     ffmpeg("-i", source, *CODECS.get(path.suffix[1:], ("-c", "copy")), *options, path)
     return path
 
@@ -70,15 +70,10 @@ def damage(path: Path, kind: str, numbers, size: int | None = 4) -> Path:
     return path
 
 
-@functools.cache
-def _extractor(expert: str):
-    return build(expert, {}, Setting("cpu", None))
-
-
 def seen_and_heard(path: Path) -> tuple[Media, dict[str, np.ndarray]]:
-    """Return what is read of a file, and its mean features for each of three experts that need no network."""
+    """Return the media of a file and its mean features for three experts without a network."""
     media = read_video(path, SAMPLING)
-    found = {expert: _extractor(expert)(media) for expert in ("scene", "flow", "audio")}
+    found = {expert: load_extractor(expert)(media) for expert in ("scene", "flow", "audio")}
     return media, {expert: x.features.mean(axis=0) for expert, x in found.items() if x is not None}
 
 
@@ -86,12 +81,12 @@ _clean = functools.cache(seen_and_heard)
 
 
 def _cosine(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the cosine of two vectors, 1 for two zeros: nothing moves."""
+    """Return the cosine of two vectors, 1 for two zeros, which mean no motion."""
     return float(x @ y / np.linalg.norm(x) / np.linalg.norm(y)) if x.any() or y.any() else 1.0
 
 
 def assert_like(path: Path, clean: Path, seconds=0.25) -> Media:
-    """Check that a file has the features of a clean copy and lasts as long, up to some seconds; return its media."""
+    """Check that a file has the features and the length (within `seconds`) of a clean copy; return its media."""
     (odd, found), (expected, features) = seen_and_heard(path), _clean(clean)
     assert found.keys() == features.keys()
     alike = {name: _cosine(x, features[name]) for name, x in found.items()}

@@ -1,4 +1,4 @@
-"""Files with changed bytes: valid ones of every kind that is read, their mutations, and what readers make of them."""
+"""Valid files of every kind, their random mutations, and how they are read."""
 
 import gzip
 import io
@@ -27,7 +27,7 @@ INTERESTING = (0, 1, 0x7F, 0x80, 0xFF)
 
 
 def mutated(data: bytes, rng: np.random.Generator) -> bytes:
-    """`data` with one to four changes: bytes flipped, replaced, cut, inserted, repeated or moved."""
+    """Return `data` with one to four changes: bytes flipped, replaced, cut, inserted, repeated or moved."""
     changed = bytearray(data)
     for _ in range(rng.integers(1, 5)):
         at, size = int(rng.integers(0, len(changed) + 1)), int(rng.integers(1, 9))
@@ -53,7 +53,7 @@ def mutated(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def _contents() -> list[dict]:
-    """An expert, captions and texts of a few videos."""
+    """Return an expert, captions and texts of a few videos."""
     rng = np.random.default_rng(0)
     frames = {f"v{i}": rng.normal(size=(i, 3)).astype(["f2", "f4", "f8"][i % 3]) for i in range(4)}
     return [
@@ -87,7 +87,7 @@ def _checkpoint(**options) -> bytes:
 def _cache(folder: Path) -> bytes:
     source = folder / "x.pickle"
     source.write_bytes(pickle.dumps(_contents()[0]))
-    os.utime(source, ns=(10**18, 10**18))  # a cache knows the time of its source
+    os.utime(source, ns=(10**18, 10**18))  # a cache stores the time of its source
     features(source)
     (cache,) = (folder / "cache").iterdir()
     return cache.read_bytes()
@@ -145,7 +145,7 @@ def _read_tar(folder: Path, data: bytes) -> None:
 
 
 def kinds(folder: Path) -> dict[str, tuple[list[bytes], Callable[[Path, bytes], None]]]:
-    """Kind of file -> valid files of it, and what reads one."""
+    """Return, per kind of file, valid files and a function that reads one."""
     contents = _contents()
     pickles = [pickle.dumps(content, protocol) for content in contents for protocol in (0, 2, 4, 5)]
     arrays = [np.array(content, dtype=object) for content in contents] + [np.ones((2, 3, 3), "f4")]
@@ -164,7 +164,7 @@ def kinds(folder: Path) -> dict[str, tuple[list[bytes], Callable[[Path, bytes], 
 
 
 def read_mutations(kind: str, folder: Path, seeds: range) -> list[str]:
-    """Read a mutated file for each seed: whatever else happens than a valid result or an `InputError`."""
+    """Read a mutated file for each seed, and return the errors other than `InputError`."""
     valid, read = kinds(folder)[kind]
     problems = []
     for seed in seeds:
@@ -179,5 +179,5 @@ def read_mutations(kind: str, folder: Path, seeds: range) -> list[str]:
 
 
 def in_parts(number: int, size: int) -> list[range]:
-    """`range(number)` in pieces."""
+    """Split `range(number)` into parts."""
     return [range(start, min(start + size, number)) for start in range(0, number, size)]

@@ -1,4 +1,4 @@
-"""The gradients of a model by the names of its state dict, where stacked layers are layers of their own."""
+"""The gradients of a model by the names of its state dict, where each expert has its own."""
 
 import copy
 

@@ -1,16 +1,17 @@
-"""What the tests of models by name share: videos of noise, words as vectors, and what no hub can be asked for."""
+"""Helpers for tests of models by name: videos of noise, a toy text encoder, and errors without a hub."""
 
 import re
 
 import numpy as np
 import pytest
 
-from misc.extractors.extractor import SAMPLE_RATE, Media, Setting
+from misc.extractors.extractor import ExtractorContext
+from misc.video_reading.media import SAMPLE_RATE, Media
 from utils.errors import InputError
 
 
 class Letters:
-    """A text encoder that makes each word (its length, 1)."""
+    """A text encoder that encodes each word as (its length, 1)."""
 
     spec, feat, dim = "letters", "letters", 2
 
@@ -18,18 +19,18 @@ class Letters:
         return [np.array([[len(word), 1] for word in text.split()], np.float32).reshape(-1, 2) for text in texts]
 
 
-SETTING = Setting("cpu", Letters())
+CONTEXT = ExtractorContext("cpu", Letters())
 
 
 def video(frames=5, height=40, width=56, seconds=None):
-    """Frames of noise; with `seconds`, as much sound."""
+    """Return media with frames of noise; with `seconds`, also sound."""
     rng = np.random.default_rng(0)
     sound = None if seconds is None else rng.uniform(-0.5, 0.5, round(seconds * SAMPLE_RATE)).astype(np.float32)
     return Media(rng.integers(0, 256, (frames, height, width, 3), np.uint8), np.arange(frames, dtype=float), sound)
 
 
 def check_features(extractor, dim, expected, **size):
-    """Shapes, what the library itself makes of frames, and that no frame's features depend on the others'."""
+    """Check shapes, equality with the library itself, and that the features of a frame do not depend on the others."""
     media = video(21, **size)
     extractor._frames = 40  # more than a batch
     found = extractor(media).features
@@ -43,13 +44,13 @@ def check_features(extractor, dim, expected, **size):
     assert extractor(video(0)) is None
 
 
-def refused(make, *said):
-    """`make` is refused in one line, which says this; it reaches no hub."""
+def refused(make, *patterns):
+    """Check that `make` raises a one-line InputError that matches all patterns, without a hub."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("misc.extractors.hub._reachable", lambda hub: False)
+        patch.setattr("misc.extractors.pretrained.hub._reachable", lambda hub: False)
         with pytest.raises(InputError) as caught:
             make()
     line = str(caught.value)
     assert "\n" not in line and len(line) < 600
-    for words in said:
-        assert re.search(words, line), line
+    for pattern in patterns:
+        assert re.search(pattern, line), line

@@ -1,4 +1,4 @@
-"""Video files as ffmpeg makes them, and how alike the features of two files are."""
+"""Video files made by ffmpeg, and the similarity of the features of two files."""
 
 import functools
 import shutil
@@ -7,15 +7,16 @@ import subprocess
 import numpy as np
 import pytest
 
-from misc.extractors.extractor import Setting, build
-from misc.extractors.video import Sampling, read_video
+from misc.extractors.extractor import ExtractorContext, build_extractor
+from misc.video_reading.media import Sampling
+from misc.video_reading.reader import read_video
 
-SAMPLING = Sampling(rate=8, most=160, side=480, most_seconds=600)
-SAME = 0.97  # cosine of the features of two files of the same content, at least
+SAMPLING = Sampling(rate=8, max_frames=160, max_side=480, max_seconds=600)
+SAME = 0.97  # minimum cosine of the features of two files with the same content
 
 
 def ffmpeg(*arguments):
-    """Run ffmpeg; the test that asks for it is skipped where it is missing."""
+    """Run ffmpeg; skip the test if it is not installed."""
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed")
     command = ["ffmpeg", "-v", "error", "-nostdin", "-y", *map(str, arguments)]
@@ -24,13 +25,14 @@ def ffmpeg(*arguments):
 
 
 @functools.cache
-def _extractor(expert):
-    return build(expert, {}, Setting("cpu", None))  # audio and scene need no words
+def load_extractor(expert):
+    """Return an extractor that recognizes no words."""
+    return build_extractor(expert, {}, ExtractorContext("cpu", None))
 
 
 def features(media, expert):
-    """Return the mean features of media that were read, (D,)."""
-    return _extractor(expert)(media).features.mean(axis=0)
+    """Return the mean features of media, (D,)."""
+    return load_extractor(expert)(media).features.mean(axis=0)
 
 
 def similarity(path, clean, expert):

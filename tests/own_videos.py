@@ -1,4 +1,4 @@
-"""Running the commands on one's own videos, each in a process of its own."""
+"""Commands for custom videos, each run in a new process."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from conftest import ROOT
 
 
 def run(folder, script, *arguments):
-    """What a command prints, which has to end well."""
+    """Return the output of a command, which must succeed."""
     done = subprocess.run(
         [sys.executable, ROOT / script, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=900
     )

@@ -1,4 +1,4 @@
-"""Everything that a file is read by, to its end."""
+"""All readers of files, each of which reads a file to its end."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from utils.unpack import unpack
 
 
 def table(path: Path, encoder: Encoder) -> None:
-    """Convert a file, demand all of its items, and read them."""
+    """Convert a file and read all of its items."""
     opened = open_table(path, encoder, path.parent / "cache")
     for span in range(len(opened.lengths)):
         opened.read(span)
@@ -25,27 +25,27 @@ def table(path: Path, encoder: Encoder) -> None:
 
 
 def features(path: Path) -> None:
-    """As an expert of dimension 3."""
+    """Read an expert of dimension 3."""
     table(path, FeatureEncoder(Expert(3, aggregation="vlad")))
 
 
 def pooled(path: Path) -> None:
-    """The same, averaged over time."""
+    """Read an expert of dimension 3, averaged over time."""
     table(path, FeatureEncoder(Expert(3)))
 
 
 def captions(path: Path) -> None:
-    """As word vectors of dimension 3."""
+    """Read word vectors of dimension 3."""
     table(path, CaptionEncoder(3))
 
 
 def texts(path: Path) -> None:
-    """As captions in words."""
+    """Read captions as text."""
     table(path, TextEncoder())
 
 
 def index(path: Path) -> None:
-    """As a small file that is read whole."""
+    """Read a small file as a whole."""
     read_file(path)
 
 
@@ -53,15 +53,15 @@ READERS = {"features": features, "pooled": pooled, "captions": captions, "texts"
 
 
 def load_state(path: Path) -> None:
-    """A checkpoint, for a model of one weight "w" if it is ours."""
+    """Read a checkpoint, for a model of one weight "w" unless it is of the release."""
     state = load_checkpoint(path)
     ConfigParser(state["config"], f"config in {path}")
     model = torch.nn.Module()
     model.w = torch.nn.Parameter(torch.zeros(3))
-    if not state.get("published"):  # the names of its weights are those of the release
+    if not state.get("published"):  # its weights have other names
         load_weights(model, state, path)
 
 
 def unpacked(path: Path) -> None:
-    """An archive, into the folder "data" beside it."""
+    """Unpack an archive into the folder "data" beside it."""
     unpack(path, path.parent / "data", "MSVD/symlinked-feats")

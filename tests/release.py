@@ -1,4 +1,4 @@
-"""Writes checkpoints as the 2019 release did: its names, its unused modules, its classes, torch's old format."""
+"""Writing checkpoints as the 2019 release did: its names, its unused modules, its classes, torch's old format."""
 
 import argparse
 import collections
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-# What a CENet calls a weight -> what the release called it. Typed here once more, the other way round.
+# Weights in CENet -> in the release. `model.published` has the opposite direction; it is not used here.
 NAMES = (
     (r"text_pooling\.(.+)", r"text_pooling.\1"),
     (r"moe_fc\.(.+)", r"ce.moe_fc.\1"),
@@ -26,7 +26,7 @@ NAMES = (
 
 
 class ConfigParser:
-    """The release pickled its config as an object of this class, with paths and the command line in it."""
+    """The class of a config in checkpoints of the release, with paths and the command line in it."""
 
     def __init__(self, config: dict):
         self._config = collections.OrderedDict(config)
@@ -38,7 +38,7 @@ ConfigParser.__module__ = "parse_config"
 
 
 def published_state_dict(model: torch.nn.Module, shared_dim: int) -> collections.OrderedDict:
-    """The weights of a CE under the names of the release, with the modules that it never used."""
+    """Return the weights of a CE under the names of the release, with the modules that it never used."""
     weights = collections.OrderedDict()
     for name, value in model.state_dict().items():
         if match := re.fullmatch(r"pooling\.(\d+)\.(.+)", name):

@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from base.checkpoint import save_checkpoint
+from misc.searching.collection import Collection
+from misc.searching.embedding import Embedder
 from misc.searching.faiss_store import FaissStore
 from misc.searching.metadata import IndexMetadata
 from misc.searching.milvus_store import MilvusStore
+from misc.searching.searcher import Searcher
 from model.similarity import TextEmbedding, VideoEmbedding
 from parse_config import ConfigParser
 from trainer.build import build_model
@@ -34,6 +37,13 @@ def old_store(folder, milvus=False, **options):
     """The index that is there."""
     place = (str(folder / "milvus.db"), "Toy", folder)
     return MilvusStore(*place, **options) if milvus else FaissStore(folder / "index", **options)
+
+
+def open_searcher(location, checkpoint, encoder=None, config=None):
+    """A searcher of the index that is there."""
+    embedder = Embedder(checkpoint, config=config)
+    collection = Collection(location.name, location.folder, embedder.config, embedder.experts)
+    return Searcher(embedder, collection, location.open(), encoder)
 
 
 def random_videos(number, dims, seed=0, share=0.6):
@@ -81,7 +91,7 @@ class StubEncoder:
 def stub_encoder(monkeypatch):
     """Text encoder "stub", and "other" with word vectors that do not fit."""
     encoders = {"stub": StubEncoder(), "other": StubEncoder("other", "elsewhere", 12)}
-    monkeypatch.setattr("misc.extractors.text.text_encoder", lambda spec, device="cpu": encoders[spec])
+    monkeypatch.setattr("misc.extractors.text_encoders.build_text_encoder", lambda spec, device="cpu": encoders[spec])
 
 
 def write_checkpoint(path, config, seed=0, **switches):

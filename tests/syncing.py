@@ -31,13 +31,13 @@ ARCHIVE = packed(
 
 
 def expect(monkeypatch, archive, size=None):
-    """Have `archive` be the published one."""
+    """Make `archive` the published one."""
     published = Download(size or len(archive), ("0" * 40, hashlib.sha1(archive).hexdigest()))
     monkeypatch.setitem(LAYOUTS, "MSVD", dataclasses.replace(LAYOUTS["MSVD"], download=published))
 
 
 def assert_synced():
-    """All of the archive is in place, and nothing else besides the archive itself."""
+    """Assert that all of the archive is in place, and nothing else besides the archive itself."""
     assert RGB.read_bytes() == FEATURES
     assert RGB.with_name("link.pickle").is_symlink() and RGB.with_name("link.pickle").read_bytes() == b"ocr"
     files = {str(path) for path in Path("data").rglob("*") if not path.is_dir()}
@@ -46,7 +46,7 @@ def assert_synced():
 
 
 def everything():
-    """All files and folders, with their content."""
+    """Return all files and folders with their content."""
     return {str(path): path.read_bytes() if path.is_file() else None for path in Path().rglob("*")}
 
 
@@ -87,7 +87,7 @@ def sync(server, call):
 
 @pytest.fixture
 def sync_refused(sync):
-    """Run the command, which has to fail: its one line on standard error. Nothing is unpacked."""
+    """Run the command, which has to fail without unpacking anything; return its line on standard error."""
 
     def sync_refused(*arguments):
         code, _, err = sync(*arguments)
@@ -100,7 +100,7 @@ def sync_refused(sync):
 
 
 def part_of_another(length, **notes):
-    """The first bytes of another file, and what was noted of it."""
+    """Write the first bytes of another file, and the notes on its version."""
     PART.parent.mkdir(parents=True, exist_ok=True)
     PART.write_bytes(b"x" * length)
     if notes:

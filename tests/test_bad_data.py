@@ -1,4 +1,4 @@
-"""Bad data in an archive: what is refused names the file and the item, what is handled is told, and no number is wrong."""
+"""Invalid data in an archive: refusals name the file and the item, exceptions are logged, and no number is wrong."""
 
 import re
 
@@ -17,14 +17,14 @@ VIDEO = "video3"
 
 
 def ragged(*lengths):
-    """An object array of rows of different lengths."""
+    """Return an array of objects with rows of different lengths."""
     rows = np.empty(len(lengths), dtype=object)
     rows[:] = [np.ones(length) for length in lengths]
     return rows
 
 
 def frames(value, at=(2, 5), dtype="f4"):
-    """Three frames of ones, with one other number that is not the first."""
+    """Return three frames of ones, with one other number that is not the first."""
     x = np.ones((3, 12), dtype)
     x[at] = value
     return x
@@ -51,7 +51,7 @@ def options(*overrides):
         ([[1.0] * 12, [1.0] * 11], "rows of different lengths"),
     ],
 )
-def test_one_bad_expert_among_good_ones_is_refused_by_name(workplace, refused, aggregation, value, message):
+def test_one_invalid_expert_among_valid_ones_is_refused_by_name(workplace, refused, aggregation, value, message):
     workplace.features["rgb"][VIDEO] = value
     workplace.dump("rgb.pickle", workplace.features["rgb"])
     err = refused(train_command, *options(f"experts.rgb.aggregation={aggregation}", "arch.args.vlad_clusters.rgb=2"))
@@ -60,7 +60,7 @@ def test_one_bad_expert_among_good_ones_is_refused_by_name(workplace, refused, a
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_frames_that_overflow_when_they_are_averaged_are_refused(workplace, refused, dtype):
-    """Each is finite, their sum is not."""
+    """Each number is finite, but their sum is not."""
     workplace.features["rgb"][VIDEO] = np.full((4, 12), 3e38, dtype)
     workplace.dump("rgb.pickle", workplace.features["rgb"])
     assert re.search(f"rgb.pickle: the average of '{VIDEO}' holds NaN or inf", refused(train_command, *options()))
@@ -68,8 +68,8 @@ def test_frames_that_overflow_when_they_are_averaged_are_refused(workplace, refu
 
 @pytest.mark.parametrize("others", ["f2", "f4"])
 @pytest.mark.parametrize("value", [1e5, 70000, -1e38, 1e-30])
-def test_numbers_that_are_no_half_floats_are_kept_as_they_are(workplace, value, others):
-    """The store keeps half floats where all are: one array that is not, the last of the file, must not become inf or 0."""
+def test_numbers_that_do_not_fit_float16_are_stored_exactly(workplace, value, others):
+    """The store uses float16 if all arrays do: another one, the last of the file, must not become inf or 0."""
     content = {name: np.ones((2, 12), others) for name in workplace.ids}
     content["last"] = np.full((1, 12), value, "i8" if isinstance(value, int) else "f4")
     workplace.dump("rgb.pickle", content)
@@ -77,14 +77,14 @@ def test_numbers_that_are_no_half_floats_are_kept_as_they_are(workplace, value, 
     np.testing.assert_array_equal(found, np.float32(content["last"]))
 
 
-def test_a_bad_item_of_nobodys_split_is_no_obstacle(workplace, run):
-    """Published files hold the videos of all splits, and more."""
+def test_an_invalid_item_that_no_split_uses_is_ignored(workplace, run):
+    """Published files hold the videos of all splits, and others."""
     workplace.dump("rgb.pickle", {**workplace.features["rgb"], "unused": frames(np.nan), "other": np.ones((1, 5))})
     train(run)
 
 
 @pytest.mark.parametrize("expert", ["audio", "scene"])
-def test_an_expert_of_no_training_video_is_told_and_harms_nothing(workplace, run, expert):
+def test_an_expert_that_all_training_videos_lack_is_logged(workplace, run, expert):
     for video in workplace.lists["train_list.txt"]:
         workplace.features[expert].pop(video, None)
     workplace.dump(f"{expert}.pickle", workplace.features[expert])
@@ -95,7 +95,7 @@ def test_an_expert_of_no_training_video_is_told_and_harms_nothing(workplace, run
     assert code == 0 and f"{expert}.pickle: none of the 24 videos has this expert" in err + log + out
 
 
-def test_arrays_of_no_length_are_missing_experts_and_no_captions(workplace, run):
+def test_empty_arrays_are_missing_experts_and_empty_captions(workplace, run):
     workplace.features["audio"] = {video: np.zeros((0, 8)) for video in workplace.ids}
     workplace.features["audio"][VIDEO] = np.ones((2, 8))
     workplace.text[VIDEO].append(np.zeros((0, 10)))
@@ -110,7 +110,7 @@ def test_videos_without_a_word_are_refused_by_name(workplace, refused):
     assert f"text-toy.pickle: no caption of video '{VIDEO}' has a word" in refused(train_command, *options())
 
 
-def test_a_name_of_a_list_that_no_file_knows_is_refused(workplace, refused):
+def test_a_name_in_a_list_that_is_in_no_file_is_refused(workplace, refused):
     (workplace.folder / "train_list.txt").write_text("\n".join([*workplace.lists["train_list.txt"], "stranger"]))
     assert re.search(r"rgb.pickle: 1 of 25 videos are missing, first 'stranger'", refused(train_command, *options()))
 
@@ -122,7 +122,7 @@ def test_a_name_that_is_there_twice_is_refused(workplace, refused):
 
 @pytest.mark.parametrize("file", ["rgb", "text-toy"])
 def test_an_item_that_is_there_twice_is_refused(workplace, refused, file):
-    """As a text and as bytes, for example: which of both is meant nobody knows."""
+    """A name may be there as text and as bytes, for example: it is not known which of them is meant."""
     content = workplace.features["rgb"] if file == "rgb" else workplace.text
     workplace.dump(f"{file}.pickle", {**content, VIDEO.encode(): content["video4"]})
     assert f"{file}.pickle: '{VIDEO}' is there twice" in refused(train_command, *options())
@@ -132,7 +132,7 @@ def test_an_item_that_is_there_twice_is_refused(workplace, refused, file):
     ("value", "message"),
     [(np.nan, "NaN or inf"), (np.inf, "NaN or inf"), (np.float32(3e38), "numbers whose squares overflow")],
 )
-def test_a_bad_word_vector_is_refused_by_video_and_caption(workplace, refused, value, message):
+def test_an_invalid_word_vector_is_refused_by_video_and_caption(workplace, refused, value, message):
     captions = workplace.text[VIDEO]
     captions[1] = captions[1].astype(np.float32)
     captions[1][-1, 3] = value
@@ -158,7 +158,7 @@ def test_arrays_by_row_name_the_row(tmp_path, file, change, message):
 
 
 @pytest.mark.parametrize("flags", [ragged(*range(1, 9)), [[0, 1], [1]], {"a": 1}, "flags", None, [None] * 8])
-def test_marks_of_missing_experts_that_are_none_are_refused(tmp_path, flags):
+def test_invalid_flags_of_missing_experts_are_refused(tmp_path, flags):
     benchmark = write_benchmark("LSMDC", tmp_path)
     content = np.empty((), dtype=object)
     content[()] = flags

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT, shared
-from zsvision.zs_utils import load_json_config
 
+from base.config_files import read_config
 from data_loader.datasets import LAYOUTS
 from data_loader.experts import resolve_experts
 from parse_config import ConfigParser
@@ -228,7 +228,7 @@ def test_no_config_repeats_what_it_does_not_change(path, tmp_path):
     own = json.loads(path.read_text())
     parent = tmp_path / "parent.json"
     parent.write_text(json.dumps({key: own.pop(key) for key in ("inherit_from",) if key in own}))
-    inherited = dict(leaves(load_json_config(parent)))
+    inherited = dict(leaves(read_config(parent)))
     assert [key for key, value in leaves(own) if key in inherited and inherited[key] == value] == []
 
 
@@ -257,7 +257,7 @@ def test_the_demo_has_all_ablations_of_the_published_suite():
 
 def test_the_clusters_of_the_demos_concat_fit_its_dims():
     path = Path("configs/demo/train-full-concat-ablation.json")
-    config = load_json_config(path)
+    config = read_config(path)
     clusters, experts = config["arch"]["args"]["vlad_clusters"], config["experts"]
     total = sum(x["dim"] * clusters.get(name, 1) for name, x in experts.items() if isinstance(x, dict))
     told = f"experts of {total} dims in all, words of {experts['text_dim']}"

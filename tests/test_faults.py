@@ -123,7 +123,7 @@ def test_a_checkpoint_that_cannot_be_read_costs_one_epoch(run, monkeypatch):
     monkeypatch.setattr(train_command.Trainer, "_state", spoil)
     code, _, err = run(train_command, "--config", CONFIG)
     assert code == 2 and err.startswith("error: ") and err.count("\n") == 1
-    assert "not saved, for it could not be loaded again" in err and "class pathlib." in err
+    assert "not saved, because it could not be loaded again" in err and "class pathlib." in err
     assert epochs == [1] and not list(Path("data/saved").rglob("*.pth*"))
 
 

@@ -1,4 +1,4 @@
-"""Mutated files of every kind: a valid result or one clear line, and nothing else. The slow test prints how many it read."""
+"""Mutated files of every kind give a valid result or one clear line. The slow test prints how many it reads."""
 
 import os
 
@@ -8,11 +8,11 @@ from isolated import MIB, outcome
 
 KINDS = ["pickle", "npy", "hdf5", "msgpack", "checkpoint", "legacy checkpoint", "config", "cache", "archive"]
 FEW, AT_ONCE = 20, 250
-MANY = int(os.environ.get("FUZZ_INPUTS", "150"))  # of each kind; misc/docs/reliability.md tells of 1,500
+MANY = int(os.environ.get("FUZZ_INPUTS", "150"))  # of each kind; misc/docs/reliability.md reports 1,500
 
 
 def problems_of(kind, folder, seeds):
-    """What goes wrong with these seeds, read in a process of their own; those that crash it one by one."""
+    """Return the problems with these seeds, read in another process; if it crashes, one by one."""
     found = outcome(read_mutations, kind, folder, seeds, seconds=400)
     if found.kind in ("crashed", "hung") and len(seeds) > 1:
         half = len(seeds) // 2

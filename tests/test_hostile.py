@@ -27,7 +27,7 @@ from parse_config import ConfigParser
 from trainer.build import build_loaders, build_model
 
 MOST = 500 * MIB
-EVERY_READER = "EVERY_READER" in os.environ  # or each file by one of those that may be given it, in turn
+EVERY_READER = "EVERY_READER" in os.environ  # otherwise each file by one of its readers, in turn
 COMMAND = "touch pwned"
 # What runs of a command with any of these: a file that the commands write, wherever the file would.
 CANARIES = (Path("pwned"), Path("../pwned"), Path("/tmp/pwned"))
@@ -61,14 +61,14 @@ NUMBER = sum(len(names) for _, names, _, _ in FILES.values()) + len(CONFIGS) + l
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A working directory inside of the temporary one."""
+    """Return a working directory inside of the temporary one."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
 
 
 def problems_of(name, read, path):
-    """What is wrong with how a reader takes a file."""
+    """Return what is wrong with the way in which a reader refuses a file."""
     found = outcome(read, path)
     wrong = []
     if found.kind != "refused":
@@ -99,7 +99,7 @@ def problems_of_kind(place, kind, names):
 
 @pytest.mark.parametrize("kind", FILES)
 def test_a_few_hostile_files(place, kind):
-    """Of each kind every 17th, without those of gigabytes."""
+    """Every 17th file of a kind is read, except those of gigabytes."""
     names = [name for name in list(FILES[kind][1])[::17] if "GiB" not in name]
     assert problems_of_kind(place, kind, names) == []
 
@@ -114,7 +114,7 @@ def test_every_hostile_file(place, kind, capsys):
 
 
 def _used(path):
-    """All that a training does with its config before the first epoch."""
+    """Do everything that a training does with its config before the first epoch."""
     config = ConfigParser.from_file(path, training=True).with_test_split()
     build_loaders(config, torch.device("cpu"))
     build_model(config)
@@ -139,7 +139,7 @@ def test_hostile_lists(workplace, name):
 
 
 def one_line(*arguments):
-    """What a command says that has to refuse its input, in a process of its own."""
+    """Return the message of a command that has to refuse its input, in another process."""
     result = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=300)
     assert result.returncode == 2, result.stderr
     assert result.stderr.startswith("error: ") and result.stderr[:-1].isprintable()
@@ -199,8 +199,8 @@ def hung(seconds=60):
     time.sleep(seconds)
 
 
-def test_the_process_apart_tells_what_became_of_a_call():
-    """So that the tests above can fail."""
+def test_the_outcome_of_a_call_in_another_process_is_known():
+    """This shows that the tests above can fail."""
     assert outcome(int, "3").kind == "returned"
     assert outcome(int, "x").kind == "raised"
     assert outcome(lambda: bytearray(300 * MIB) and None).growth > 250 * MIB

@@ -9,7 +9,7 @@ from own_videos import run
 from data_loader.readers import read_file
 from misc import make_demo
 from misc.demo import narration
-from misc.demo.clips import plan
+from misc.demo.clips import plan_clips
 
 SPLITS = {"train": 64, "val": 12, "test": 24}
 FILLER = {"with", "that", "then", "have", "into"}
@@ -23,7 +23,7 @@ def clips():
     if shutil.which(narration.PROGRAM) is None:
         pytest.skip(f"{narration.PROGRAM} is not installed")
     number = sum(SPLITS.values())
-    return {f"clip{i:04d}": clip for i, clip in enumerate(plan(number, 0))}
+    return {f"clip{i:04d}": clip for i, clip in enumerate(plan_clips(number, 0))}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def extracted(clips, tmp_path_factory):
     """A folder in which the experts of narrated clips were extracted as `data/Films`."""
     folder = tmp_path_factory.mktemp("own")
     made = folder / "made"
-    make_demo.make(made, SPLITS, 0, 2, narrate=True)
+    make_demo.make_dataset(made, SPLITS, 0, 2, narrate=True)
     captions = ("--captions", made / "captions.csv", "--splits", made / "symlinked-feats")
     run(folder, "misc/extract_experts.py", "--videos", made / "videos", *captions, "--name", "Films")
     return folder
@@ -56,7 +56,8 @@ def test_ocr_reads_the_signs_and_nothing_where_there_is_none(clips, extracted):
 
 def test_speech_hears_the_narrators_and_nothing_in_bells_and_rain(clips, extracted):
     heard = words(extracted, "speech")
-    told = {video: narration.said(clip).replace(".", "").lower().split() for video, clip in clips.items() if clip.topic}
+    narrated = {video: narration.narration_text(clip) for video, clip in clips.items() if clip.topic}
+    told = {video: text.replace(".", "").lower().split() for video, text in narrated.items()}
     content = [(video, word) for video, said in told.items() for word in set(said) - FILLER if len(word) > 3]
     assert sum(word in heard.get(video, ()) for video, word in content) >= 0.25 * len(content)
     assert sum(video in heard for video in told) >= 0.9 * len(told)

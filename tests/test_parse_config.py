@@ -69,6 +69,19 @@ def test_a_config_inherits_and_says_what_differs(write, config):
     assert read["name"] == "toy-child"
 
 
+def test_the_args_of_another_type_are_not_inherited(write, config):
+    write("base.json", config)
+    child = {"inherit_from": "base.json", "optimizer": {"type": "SGD", "args": {"momentum": 0.5}}, "loss": {"args": {}}}
+    read = ConfigParser.from_file(write("child.json", child))
+    assert read["optimizer"] == {"type": "SGD", "args": {"momentum": 0.5}}  # not the learning rate of Adam
+    assert read["loss"] == {**config["loss"], "type": "MaxMarginRankingLoss"}
+    write("middle.json", {"inherit_from": "base.json", "lr_scheduler": {"type": "ExponentialLR", "args": {"gamma": 0.5}}})
+    read = ConfigParser.from_file(write("child.json", {"inherit_from": "middle.json", "lr_scheduler": {"type": "StepLR"}}))
+    assert read["lr_scheduler"] == {"type": "StepLR", "args": {}}
+    read = ConfigParser.from_file(write("child.json", {"inherit_from": "middle.json"}))
+    assert read["lr_scheduler"] == {"type": "ExponentialLR", "args": {"gamma": 0.5}}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

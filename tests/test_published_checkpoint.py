@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import shared
+from searching import open_searcher
 
 import test as test_command
 import train as train_command
 from misc.searching.building import build_index
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.searcher import Searcher
 from misc.searching.vector_store import IndexLocation
 
 FEATS = Path("data/Parity/symlinked-feats")
@@ -98,7 +98,7 @@ def test_a_search_returns_the_recorded_similarities(parity):
     embedder = Embedder(checkpoint, torch.device("cpu"), Path("eval.json"))
     place = IndexLocation("Parity")
     build_index(embedder, Collection("Parity", place.folder, embedder.config, embedder.experts), place, "flat")
-    searcher = Searcher.open(place, checkpoint, config=Path("eval.json"))
+    searcher = open_searcher(place, checkpoint, config=Path("eval.json"))
     sims = parity["sims_missing_pairwise"]  # (captions, videos)
     for video, column in enumerate(sims.T):
         hits = searcher.v2t(f"video{video}", len(column))

@@ -13,7 +13,7 @@ import pytest
 from own_videos import run
 
 from data_loader.readers import read_file
-from misc.demo.video_files import read_video, write_video
+from misc.demo.video_files import read_clip, write_clip
 
 CLIPS = ("bigbuckbunny", "bikes", "carphone_pristine")
 CAPTIONS = Path(__file__).with_name("footage.csv")
@@ -34,14 +34,14 @@ def cut(path, folder):
     """Write the pieces of a second of a film, whole seconds alone, of at most 640 pixels."""
     with av.open(str(path)) as file:
         rate = round(float(file.streams.video[0].average_rate))
-    frames, sound = read_video(path, SAMPLE_RATE)
+    frames, sound = read_clip(path, SAMPLE_RATE)
     step = -(-frames.shape[2] // 640)
     frames = frames[:, ::step, ::step]
     frames = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
     for k in range(len(frames) // rate):
         heard = None if sound is None else np.ascontiguousarray(sound[k * SAMPLE_RATE : (k + 1) * SAMPLE_RATE])
         piece = list(np.ascontiguousarray(frames[k * rate : (k + 1) * rate]))
-        write_video(folder / f"{path.stem}-{k:02d}.webm", piece, rate, heard, SAMPLE_RATE)
+        write_clip(folder / f"{path.stem}-{k:02d}.webm", piece, rate, heard, SAMPLE_RATE)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from base.registry import find
 from model.metric import NotFiniteError, summarize, t2v_ranks, v2t_ranks
 from model.model import CENet
 from model.similarity import TextEmbedding, VideoEmbedding
@@ -171,7 +172,7 @@ def evaluate(
     Args:
         model: on `device`; left in evaluation mode.
         batches: of a split, as `data_loader.dataset.Collate` makes them; with several processes, the share of this one.
-        metrics: "t2v_metrics", "v2t_metrics" or both.
+        metrics: names of functions of the package `model`, such as "t2v_metrics".
         memory: MiB, see `base.schema.Config.evaluation_memory`.
         v2t_ties: rule for ties of `model.metric.v2t_ranks`.
 
@@ -210,7 +211,10 @@ def evaluate(
         first = error.row * captions_per_row
         source = _find_nonfinite_source(model.modalities, texts, video, ids, range(first, first + captions_per_row))
         raise InputError(f"{error}, of '{ids[first // mask.shape[1]]}'; it comes from {source}") from None
-    values = {name: summarize(ranks[name.removesuffix("_metrics")]) for name in metrics}
+    values = {}
+    for name in metrics:
+        task = name.removesuffix("_metrics")
+        values[name] = summarize(ranks[task]) if task in ranks else find("metrics", name)(sims, query_masks)
     weights = None if model.is_concat else texts.weights[mask.flatten()].cpu().numpy()
     available = torch.cat(available).cpu().numpy()
     return Evaluation(values, ranks, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
@@ -273,7 +277,7 @@ def _compute_similarities(
     for chunk in np.array_split(np.arange(num_videos), _num_chunks(num_videos, chunk_bytes // video_bytes)):
         described = range(chunk[0], chunk[-1] + 1)
         text = texts.read(described.start * num_captions, described.stop * num_captions, device=mask.device)
-        scores = model.score(text, video, mask[described.start : described.stop], described)
+        scores = model.score(text, video, mask[described.start : described.stop], described.start)
         sims[row : row + len(scores)] = scores.cpu().numpy()
         row += len(scores)
     return sims

@@ -18,6 +18,7 @@ from base.runs import ResumePoint
 from data_loader.data_loaders import ExpertDataLoader
 from logger.results import epoch_line, label_leaky
 from logger.tensorboard import RunEvents
+from model.earlier import convert_optimizer_state
 from model.model import CENet
 from model.published import load_weights
 from parse_config import ConfigParser
@@ -207,7 +208,8 @@ class Trainer:
             logger.warning("optimizer or lr_scheduler differ from those of %s: both start afresh", path)
         try:
             if same_optimization:
-                load_optimizer(self.optimizer, state["optimizer"], str(path))
+                saved = convert_optimizer_state(state["optimizer"], self.model)
+                load_optimizer(self.optimizer, saved, str(path))
             if same_optimization and self.lr_scheduler is not None:
                 self.lr_scheduler.load_state_dict(state["lr_scheduler"])
             set_rng_state(state["random"])

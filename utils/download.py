@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from utils.errors import InputError
 from utils.files import lock, write_json
-from utils.progress import SizeBar, size_text
+from utils.progress import byte_bar, size_text
 
 TIMEOUT = (10, 60)  # seconds to connect, and to wait for the next bytes
 RETRIES = 4  # in a row without any new bytes
@@ -114,7 +114,7 @@ def fetch(url: str, part: Path, approximate_size: int) -> None:
 def compute_sha1(path: Path) -> str:
     """Return the sha1 of a file, with a progress bar."""
     digest = hashlib.sha1(usedforsecurity=False)
-    with path.open("rb") as file, SizeBar(f"checking {path.name}", path.stat().st_size) as bar:
+    with path.open("rb") as file, byte_bar(f"checking {path.name}", path.stat().st_size) as bar:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
             bar.update(len(chunk))
@@ -178,7 +178,7 @@ def _receive(session: requests.Session, url: str, file: BinaryIO, start: int, ap
             file.truncate()
             write_json(_version_file(part), dataclasses.asdict(version))
         # Not decoded: some servers declare a .tar.gz as a tar in the encoding gzip.
-        with SizeBar(part.name, version.size, start) as bar:
+        with byte_bar(part.name, version.size, start) as bar:
             while chunk := response.raw.read1(CHUNK, decode_content=False):
                 file.write(chunk)
                 bar.update(len(chunk))

@@ -1,4 +1,4 @@
-"""Errors that a user can mend, and how a command reports them."""
+"""Errors that a user can fix, and how a command reports them."""
 
 import errno
 import functools
@@ -9,25 +9,25 @@ from collections.abc import Callable, Sequence
 
 from utils.interrupts import Terminated, sigterm_raised
 
-# What torch says of a CPU and of a GPU that have no more, and of more than can be counted in bytes.
+# In messages of torch about the memory of a CPU, of a GPU, and about sizes that overflow.
 OUT_OF_MEMORY = ("allocate memory", "out of memory", "Storage size calculation overflowed")
-# What a worker that reads data says when it cannot hand a batch over.
+# In the message of a data loading worker that cannot pass on a batch.
 NO_ROOM = "no room in the memory that processes share"
 TRACEBACK = "\nOriginal Traceback (most recent call last)"
-WITHOUT_WORKERS = "or do without workers (data_loader.args.num_workers=0)"
+WITHOUT_WORKERS = "or use no workers (data_loader.args.num_workers=0)"
 
 
 class InputError(Exception):
-    """Bad input: one line that says which file, key or item, what was found and what was expected."""
+    """Invalid input: one line with the file, key or item, what was found and what was expected."""
 
 
 def one_line(text: str) -> str:
-    """`text` without line ends, and with nothing that a terminal would obey."""
+    """Return `text` as one line of printable characters."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
 
 
 def _message(error: Exception) -> str:
-    """Return the message of an error in one line, without the traceback that torch puts into that of a worker."""
+    """Return the message of an error as one line, without the traceback that torch adds to the error of a worker."""
     text = str(error)
     if TRACEBACK in text:
         last = text.strip().rpartition("\n")[2]
@@ -36,26 +36,26 @@ def _message(error: Exception) -> str:
 
 
 def _worker_reason(error: Exception) -> str | None:
-    """Return one line on an error by which torch or Python say what workers lack, or that one has ended; None for others."""
-    what, told = one_line(str(error)), _message(error)
-    if "Too many open files" in what:
+    """Return one line about an error of data loading workers, or None for other errors."""
+    text = one_line(str(error))
+    if "Too many open files" in text:
         return f"too many open files; raise the limit (ulimit -n), {WITHOUT_WORKERS}"
-    if NO_ROOM in what:
-        more = "give it more (docker run --shm-size)"
-        return f"/dev/shm: {NO_ROOM}, which workers hand batches over in; {more}, {WITHOUT_WORKERS}"
-    if isinstance(error, BlockingIOError) or "start new thread" in what:
+    if NO_ROOM in text:
+        more = "make it larger (docker run --shm-size)"
+        return f"/dev/shm: {NO_ROOM}, in which workers pass on batches; {more}, {WITHOUT_WORKERS}"
+    if isinstance(error, BlockingIOError) or "start new thread" in text:
         return f"no further process or thread can be started; raise the limit (ulimit -u), {WITHOUT_WORKERS}"
-    if "DataLoader worker" in what or "Pin memory thread" in what:
-        return f"a process that reads data has ended, perhaps for lack of memory, open files or processes ({told})"
+    if "DataLoader worker" in text or "Pin memory thread" in text:
+        return f"a data loading worker has ended, perhaps for lack of memory, open files or processes ({_message(error)})"
     return None
 
 
 def _ignore(*_: object) -> None:
-    """Take no notice of an error that cannot be raised, as where torch cleans up after workers that it could not start."""
+    """Ignore an error in a destructor, such as those of torch after workers that could not be started."""
 
 
 def counts_text(counts: Counter[str]) -> str:
-    """Return what was counted as text, the most frequent first, such as "3 .jpg, 1 .srt"."""
+    """Return counts as text, the highest first, such as "3 .jpg, 1 .srt"."""
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
@@ -65,15 +65,15 @@ def count_text(number: int, noun: str) -> str:
 
 
 def first_names(names: Sequence[str], limit: int = 3) -> str:
-    """Return the first of some names as text, such as "'a', 'b', 'c' and 4 more", without what a terminal would obey."""
+    """Return the first of some names as printable text, such as "'a', 'b', 'c' and 4 more"."""
     shown = ", ".join(repr(name) for name in names[:limit])
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
 def cli_command(main: Callable[[], None]) -> Callable[[], None]:
-    """Make `main` a command: bad input is one line on standard error and exit code 2.
+    """Decorate the main function of a command: invalid input is one line on standard error and exit code 2.
 
-    An interruption is exit code 130, and SIGTERM 143.
+    Ctrl-C gives exit code 130, and SIGTERM 143.
     """
 
     @functools.wraps(main)
@@ -84,9 +84,9 @@ def cli_command(main: Callable[[], None]) -> Callable[[], None]:
         except InputError as error:
             print(f"error: {_message(error)}", file=sys.stderr)
             sys.exit(2)
-        except BrokenPipeError:  # whoever reads the output has read enough, as `head` does
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
-            sys.exit(141)  # as a shell says of a command that SIGPIPE ended
+        except BrokenPipeError:  # the reader of the output has closed it, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would fail again when it flushes
+            sys.exit(141)  # the exit code of SIGPIPE in a shell
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.EAGAIN) and not error.filename:
                 reason = _worker_reason(error)

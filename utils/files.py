@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writing files atomically, locking, and reading files of limited size."""
 
 import contextlib
 import fcntl
@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """Write to a temporary file beside `path` that takes its place when the block ends well, and vanishes when not."""
-    writer = f"{os.getpid()}-{secrets.token_hex(4)}"  # another container may have a process of this number
+    """Write to a temporary file beside `path`, which replaces it when the block ends, and is deleted if the block fails."""
+    writer = f"{os.getpid()}-{secrets.token_hex(4)}"  # another container may have a process with this id
     temporary = path.with_name(TEMPORARY.format(name=path.name, writer=writer))
     try:
         with temporary.open("xb") as file:
@@ -39,10 +39,10 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 
 def lock(file: int | BinaryIO, refusal: str) -> None:
-    """Keep other processes from locking an open file or folder until it is closed, or the process ends, however it does.
+    """Lock an open file or folder until it is closed or the process ends.
 
     Raises:
-        InputError: one of them has locked it; `refusal` says so.
+        InputError: another process has locked it; the message is `refusal`.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -54,10 +54,10 @@ def lock(file: int | BinaryIO, refusal: str) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path, refusal: str) -> Iterator[None]:
-    """Within the block other processes cannot lock `folder`.
+    """Lock `folder` within the block.
 
     Raises:
-        InputError: one of them has; `refusal` says so.
+        InputError: another process has locked it; the message is `refusal`.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -69,13 +69,14 @@ def locked(folder: Path, refusal: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def wait_for_lock(path: Path, work: str) -> Iterator[bool]:
-    """Let one process after the other do something in a folder, or with what a lock file stands for.
-
-    A process that has to wait logs a line that names the `work`. The block gets whether it has waited: then the other one
-    may have done the work already.
+    """Lock a folder or a lock file within the block, and wait while another process has locked it.
 
     Args:
-        path: the folder, or the lock file, which is made.
+        path: the folder, or the lock file, which is created.
+        work: what the block does, for the log line of a process that waits.
+
+    Yields:
+        whether this process has waited: the other one may have done the work already.
     """
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     waited = False
@@ -95,8 +96,8 @@ def read_limited(path: Path, max_bytes: int) -> bytes:
     """Return the content of a regular file of limited size.
 
     Raises:
-        ValueError: a pipe, a device, or more bytes.
-        OSError: it cannot be read.
+        ValueError: a pipe, a device, or a larger file.
+        OSError: the file cannot be read.
     """
     if not path.is_file() and not path.is_dir() and path.exists():
         raise ValueError("no file, but a pipe or a device")
@@ -108,14 +109,14 @@ def read_limited(path: Path, max_bytes: int) -> bytes:
 
 
 def remove_abandoned(path: Path) -> None:
-    """Delete the temporary files of writes of `path` that were killed: nobody has written them for a day."""
+    """Delete temporary files that killed processes left beside `path`: those that have not changed for a day."""
     for temporary in path.parent.glob(TEMPORARY.format(name=glob.escape(path.name), writer="*")):
         if time.time() - temporary.stat().st_mtime > ABANDONED_SECONDS:
             temporary.unlink(missing_ok=True)
 
 
 def remove_temporary(folder: Path) -> None:
-    """Delete what writes that were killed left below a folder in which nobody else writes."""
+    """Delete all temporary files below a folder that no other process writes to."""
     for temporary in folder.rglob(TEMPORARY.format(name="*", writer="*")):
         temporary.unlink(missing_ok=True)
 

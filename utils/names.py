@@ -1,14 +1,14 @@
-"""Names of videos, which come from file systems, lists and command lines in more than one Unicode form."""
+"""Names of videos, which file systems, lists and command lines write in different Unicode forms."""
 
 import unicodedata
 from collections.abc import Container
 
 
 def normalize_name(name: str) -> str:
-    """Return a name in NFC, the form that ids are written in: macOS gives names of files in NFD."""
+    """Return a name in NFC, the form of ids: file names on macOS are in NFD."""
     return unicodedata.normalize("NFC", name)
 
 
 def match_name(name: str, known: Container[str]) -> str:
-    """Return a name as `known` has it: unchanged if it is there, else in NFC, whether or not that is there."""
+    """Return a name unchanged if it is in `known`, else in NFC."""
     return name if name in known else normalize_name(name)

@@ -123,16 +123,6 @@ class SafeUnpickler(pickle._Unpickler):
             raise EOFError(f"{size} bytes are promised, there are fewer")
         return self._file.read(size)
 
-    def count_objects(self, number: int) -> None:
-        """Count objects that take memory.
-
-        Raises:
-            RefusedError: there are too many.
-        """
-        self._num_objects += number
-        if self._num_objects > self._max_objects:
-            raise RefusedError("more containers than a file of its size has")
-
     def load_bytearray8(self) -> None:
         self.append(bytearray(self.read(struct.unpack("<Q", self.read(8))[0])))
 
@@ -201,12 +191,13 @@ class SafeUnpickler(pickle._Unpickler):
         self.append(value)
 
     def load_append(self) -> None:
-        self._extend([self.stack.pop()])
+        item = self.stack.pop()
+        if type(self.stack[-1]) is not list:
+            raise RefusedError("items for something that is not a list")
+        self.stack[-1].append(item)
 
     def load_appends(self) -> None:
-        self._extend(self.pop_mark())
-
-    def _extend(self, items: list) -> None:
+        items = self.pop_mark()
         if type(self.stack[-1]) is not list:
             raise RefusedError("items for something that is not a list")
         self.stack[-1].extend(items)
@@ -257,10 +248,12 @@ _SIZES = {
 
 
 def _counted(load: Callable[[SafeUnpickler], None], size: int) -> Callable[[SafeUnpickler], None]:
-    """Return the function of an opcode, which counts the object that it makes first."""
+    """Return the function of an opcode, which first counts the object that it makes."""
 
     def counted(unpickler: SafeUnpickler) -> None:
-        unpickler.count_objects(size)
+        unpickler._num_objects += size
+        if unpickler._num_objects > unpickler._max_objects:
+            raise RefusedError("more containers than a file of its size has")
         load(unpickler)
 
     return counted

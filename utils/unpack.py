@@ -15,7 +15,7 @@ from tqdm.utils import CallbackIOWrapper
 
 from utils.errors import InputError
 from utils.files import locked
-from utils.progress import SizeBar
+from utils.progress import byte_bar
 
 # Errors of tarfile for broken archives; the last two are for names and sizes that no file can have.
 READ_ERRORS = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, OverflowError)
@@ -77,7 +77,7 @@ def _remove(stage: Path) -> None:
 
 
 def _extract(archive: Path, stage: Path) -> None:
-    with archive.open("rb") as file, SizeBar(f"unpacking {archive.name}", archive.stat().st_size) as bar:
+    with archive.open("rb") as file, byte_bar(f"unpacking {archive.name}", archive.stat().st_size) as bar:
         counted = CallbackIOWrapper(bar.update, file, "read")
         with _LimitedGzipFile(counted, archive) as content, tarfile.open(fileobj=content, mode="r:") as tar:
             for member in tar:

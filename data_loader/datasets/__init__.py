@@ -17,4 +17,4 @@ def layout_of(dataset_name: str) -> Layout:
 
 def is_published(dataset_name: str) -> bool:
     """Return whether a dataset is one of those in the published tables."""
-    return layout_of(dataset_name) is not LAYOUTS[""]
+    return layout_of(dataset_name).download is not None

@@ -49,11 +49,16 @@ class StreamingUnpickler(SafeUnpickler):
     def iter_items(self) -> Iterator[tuple[Any, Any]]:
         """Yield the items of the dict; see `iter_items`."""
         self._start()
+        read, dispatch, ready = self.read, self.dispatch, self._ready  # in a loop over millions of opcodes
         try:
             while True:
-                self._step()
-                yield from self._ready
-                self._ready.clear()
+                opcode = read(1)
+                if not opcode:
+                    raise EOFError
+                dispatch[opcode[0]](self)
+                if ready:
+                    yield from ready
+                    ready.clear()
         except pickle._Stop as stop:
             content = _unwrapped(stop.value)
         if content is not self._dict or content is None or self._partly_yielded is not None:
@@ -65,13 +70,6 @@ class StreamingUnpickler(SafeUnpickler):
         self.read, self.readinto, self.readline = self._unframer.read, self._unframer.readinto, self._unframer.readline
         self.metastack, self.stack = [], []
         self.append = self.stack.append
-
-    def _step(self) -> None:
-        """Read one opcode and execute it."""
-        opcode = self.read(1)
-        if not opcode:
-            raise EOFError
-        self.dispatch[opcode[0]](self)
 
     def _yield_item(self, key: Any, value: Any) -> None:
         self._ready.append((key, value))

@@ -1,6 +1,7 @@
-"""What the clips of the Demo data set show.
+"""The attributes of the clips of the Demo dataset.
 
-Clips come in families that differ from their first in one attribute each, so that a caption has to be understood whole.
+Clips come in families whose members differ from the first in one attribute each, so that a model has to understand the whole
+caption.
 """
 
 import dataclasses
@@ -8,7 +9,7 @@ import dataclasses
 import numpy as np
 
 SHAPES = ("disc", "square", "triangle", "star", "heart", "ring", "cross", "crescent")
-COLOURS = {
+COLORS = {
     "red": (214, 39, 40),
     "orange": (255, 136, 0),
     "yellow": (250, 218, 40),
@@ -33,11 +34,11 @@ TOPICS = ("cooking", "weather", "football", "history", "music", "space", "travel
 HAIRS = {"dark": (45, 30, 25), "blond": (240, 215, 110), "ginger": (190, 75, 20), "grey": (160, 160, 165)}
 SKINS = ((241, 205, 175), (214, 165, 125), (160, 112, 80))
 
-FAMILY = 4
-# Attribute -> its values and the share of clips that have it.
+FAMILY = 4  # clips per family
+# Attribute -> its values, and the share of clips that have it.
 ATTRIBUTES: dict[str, tuple[tuple, float]] = {
     "shape": (SHAPES, 1.0),
-    "colour": (tuple(COLOURS), 1.0),
+    "color": (tuple(COLORS), 1.0),
     "texture": (TEXTURES, 1.0),
     "size": (SIZES, 1.0),
     "motion": (MOTIONS, 1.0),
@@ -47,26 +48,26 @@ ATTRIBUTES: dict[str, tuple[tuple, float]] = {
     "topic": (TOPICS, 0.4),
     "hair": (tuple(HAIRS), 0.45),
 }
-PERSON = ("smiling", "glasses", "hat")  # of a clip that has hair to draw
+PERSON = ("smiling", "glasses", "hat")  # attributes of a clip with hair
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """What a clip shows and sounds like; None where it has no such thing.
+    """The attributes of a clip, None for absent ones.
 
     Attributes:
-        shape, colour, texture, size: of the object that moves.
+        shape, color, texture, size: of the moving object.
         motion: how it moves.
-        place: what is behind it.
-        sound: what is heard.
-        word: what is written on a sign.
-        topic: what a narrator talks about.
-        hair: of a person who is seen; `smiling`, `glasses` and `hat` describe the person, too.
+        place: the background.
+        sound: kind of sound.
+        word: the word on a sign.
+        topic: topic of a narrator.
+        hair: of a person; `smiling`, `glasses` and `hat` describe the person, too.
         seed: of everything that is not an attribute: positions, shades, wording.
     """
 
     shape: str
-    colour: str
+    color: str
     texture: str
     size: str
     motion: str
@@ -81,30 +82,29 @@ class Clip:
     seed: tuple[int, ...]
 
     def rng(self, use: int) -> np.random.Generator:
-        """A generator of its own for each use: drawing, sound, captions."""
+        """Return a separate generator for each use: drawing, sound, captions."""
         return np.random.default_rng((*self.seed, use))
 
 
-def plan(number: int, seed: int) -> list[Clip]:
-    """The first `number` clips, the members of a family one after the other."""
+def plan_clips(count: int, seed: int) -> list[Clip]:
+    """Return the first `count` clips, the members of a family one after the other."""
     rng = np.random.default_rng(seed)
     clips: list[Clip] = []
-    while len(clips) < number:
-        first = _draw(rng, (seed, len(clips)))
+    while len(clips) < count:
+        first = _draw_attributes(rng, (seed, len(clips)))
         clips.append(first)
         changed = rng.permutation([*ATTRIBUTES, *(PERSON if first.hair else ())])[: FAMILY - 1]
-        clips += [_differing(first, str(name), rng, (seed, len(clips) + k)) for k, name in enumerate(changed)]
-    return clips[:number]
+        clips += [_vary(first, str(name), rng, (seed, len(clips) + k)) for k, name in enumerate(changed)]
+    return clips[:count]
 
 
-def _draw(rng: np.random.Generator, seed: tuple[int, ...]) -> Clip:
-    """A clip with random attributes."""
+def _draw_attributes(rng: np.random.Generator, seed: tuple[int, ...]) -> Clip:
     values = {name: str(rng.choice(known)) if rng.random() < share else None for name, (known, share) in ATTRIBUTES.items()}
     return Clip(**values, **{name: bool(rng.random() < 0.5) for name in PERSON}, seed=seed)
 
 
-def _differing(clip: Clip, name: str, rng: np.random.Generator, seed: tuple[int, ...]) -> Clip:
-    """A clip that has another value of the attribute `name`, and all else as `clip`."""
+def _vary(clip: Clip, name: str, rng: np.random.Generator, seed: tuple[int, ...]) -> Clip:
+    """Return a clip with another value of one attribute and another seed."""
     if name in PERSON:
         return dataclasses.replace(clip, **{name: not getattr(clip, name)}, seed=seed)
     others = [value for value in ATTRIBUTES[name][0] if value != getattr(clip, name)]

@@ -1,9 +1,9 @@
-"""The frames of a clip, drawn at twice their size and reduced, which smooths edges."""
+"""Frames of a clip, drawn at twice their size and reduced to smooth edges."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from misc.demo.clips import COLOURS, HAIRS, SKINS, Clip
+from misc.demo.clips import COLORS, HAIRS, SKINS, Clip
 from misc.demo.places import PAINTERS
 
 WIDTH, HEIGHT, FRAMES, RATE = 160, 120, 16, 8
@@ -11,34 +11,33 @@ SCALE = 2
 RADII = {"small": 13, "large": 21}
 
 
-def frames(clip: Clip) -> list[np.ndarray]:
-    """The frames, (HEIGHT, WIDTH, 3) uint8 each."""
+def draw_frames(clip: Clip) -> list[np.ndarray]:
+    """Return the frames of a clip, (HEIGHT, WIDTH, 3) uint8 each."""
     rng = clip.rng(0)
-    behind = PAINTERS[clip.place](rng, (WIDTH * SCALE, HEIGHT * SCALE))
-    before = Image.new("RGBA", behind.size)
+    background = PAINTERS[clip.place](rng, (WIDTH * SCALE, HEIGHT * SCALE))
+    foreground = Image.new("RGBA", background.size)
     person_left = bool(rng.random() < 0.5)
     if clip.hair:
-        _draw_person(before, clip, rng, person_left)
+        _draw_person(foreground, clip, rng, person_left)
     if clip.word:
-        _draw_sign(before, clip.word, rng)
-    colour = _shade(COLOURS[clip.colour], rng)
-    path = _path(clip, rng)
-    drawn = []
-    for x, y, radius, angle in path:
-        frame = behind.copy()
-        _draw_object(frame, clip, colour, (x * SCALE, y * SCALE), radius * SCALE, angle)
-        frame.paste(before, mask=before)
-        drawn.append(np.asarray(frame.reduce(SCALE)))
-    return drawn
+        _draw_sign(foreground, clip.word, rng)
+    color = _shade(COLORS[clip.color], rng)
+    frames = []
+    for x, y, radius, angle in _trajectory(clip, rng):
+        frame = background.copy()
+        _draw_object(frame, clip, color, (x * SCALE, y * SCALE), radius * SCALE, angle)
+        frame.paste(foreground, mask=foreground)
+        frames.append(np.asarray(frame.reduce(SCALE)))
+    return frames
 
 
-def _shade(colour: tuple[int, int, int], rng: np.random.Generator) -> tuple[int, int, int]:
-    """A shade of a colour that still goes by its name."""
-    return tuple(int(x) for x in np.clip(np.array(colour) + rng.normal(scale=10, size=3), 0, 255))
+def _shade(color: tuple[int, int, int], rng: np.random.Generator) -> tuple[int, int, int]:
+    """Return a random shade of a color that still has its name."""
+    return tuple(int(x) for x in np.clip(np.array(color) + rng.normal(scale=10, size=3), 0, 255))
 
 
-def _path(clip: Clip, rng: np.random.Generator) -> np.ndarray:
-    """Centre, radius and angle of the object in each frame: (FRAMES, 4), pixels and radians."""
+def _trajectory(clip: Clip, rng: np.random.Generator) -> np.ndarray:
+    """Return center, radius and angle of the object in each frame: (FRAMES, 4), pixels and radians."""
     t = np.arange(FRAMES) / (FRAMES - 1)
     x0, y0 = rng.uniform(0.38, 0.62) * WIDTH, rng.uniform(0.4, 0.6) * HEIGHT
     x, y = np.full(FRAMES, x0), np.full(FRAMES, y0)
@@ -72,7 +71,7 @@ def _path(clip: Clip, rng: np.random.Generator) -> np.ndarray:
 
 
 def _outline(shape: str) -> np.ndarray:
-    """The corners of a shape of radius 1 around the origin: (N, 2)."""
+    """Return the corners of a shape of radius 1 around the origin: (N, 2)."""
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     round_ = np.stack([np.cos(turn), np.sin(turn)], axis=1)
     match shape:
@@ -103,21 +102,21 @@ def _outline(shape: str) -> np.ndarray:
 def _draw_object(
     frame: Image.Image,
     clip: Clip,
-    colour: tuple[int, int, int],
-    centre: tuple[float, float],
+    color: tuple[int, int, int],
+    center: tuple[float, float],
     radius: float,
     angle: float,
 ) -> None:
-    """Draw the object that moves, with an edge that sets it off from what is behind."""
+    """Draw the moving object, with an edge in contrast to the background."""
     turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    corners = [tuple(p) for p in _outline(clip.shape) @ turned.T * radius + centre]
+    corners = [tuple(p) for p in _outline(clip.shape) @ turned.T * radius + center]
     mask = Image.new("L", frame.size)
     ImageDraw.Draw(mask).polygon(corners, fill=255)
-    fill = Image.new("RGB", frame.size, colour)
-    _draw_texture(fill, clip.texture, colour, centre, radius, turned)
-    dark = sum(colour) < 240
+    fill = Image.new("RGB", frame.size, color)
+    _draw_texture(fill, clip.texture, color, center, radius, turned)
+    dark = sum(color) < 240
     edge = (235, 235, 235) if dark else (25, 25, 25)
-    hole = [tuple(p) for p in _outline("disc") * radius * 0.5 + centre]
+    hole = [tuple(p) for p in _outline("disc") * radius * 0.5 + center]
     if clip.shape == "ring":
         ImageDraw.Draw(mask).polygon(hole, fill=0)
     frame.paste(fill, mask=mask)
@@ -130,30 +129,30 @@ def _draw_object(
 def _draw_texture(
     fill: Image.Image,
     texture: str,
-    colour: tuple[int, int, int],
-    centre: tuple[float, float],
+    color: tuple[int, int, int],
+    center: tuple[float, float],
     radius: float,
     turned: np.ndarray,
 ) -> None:
-    """Stripes or dots, lighter or darker than the colour, that turn and grow with the object."""
+    """Draw stripes or dots, lighter or darker than the color, that rotate and grow with the object."""
     if texture == "plain":
         return
-    towards, share = (255, 0.45) if sum(colour) < 330 else (0, 0.4)
-    other = tuple(round((1 - share) * x + share * towards) for x in colour)
+    towards, share = (255, 0.45) if sum(color) < 330 else (0, 0.4)
+    other = tuple(round((1 - share) * x + share * towards) for x in color)
     pen = ImageDraw.Draw(fill)
     steps = np.arange(-1.2, 1.3, 0.6)
     if texture == "striped":
         for offset in steps:
-            ends = np.array([[offset, -1.3], [offset, 1.3]]) @ turned.T * radius + centre
+            ends = np.array([[offset, -1.3], [offset, 1.3]]) @ turned.T * radius + center
             pen.line([tuple(p) for p in ends], fill=other, width=max(2, round(0.26 * radius)))
         return
-    for spot in np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2) @ turned.T * radius + centre:
+    for spot in np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2) @ turned.T * radius + center:
         r = 0.16 * radius
         pen.ellipse([*(spot - r), *(spot + r)], fill=other)
 
 
 def _draw_sign(image: Image.Image, word: str, rng: np.random.Generator) -> None:
-    """A board with a word, near the top."""
+    """Draw a board with a word near the top."""
     pen = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=15 * SCALE)
     width = pen.textlength(word, font=font) + 12 * SCALE
@@ -165,7 +164,7 @@ def _draw_sign(image: Image.Image, word: str, rng: np.random.Generator) -> None:
 
 
 def _draw_person(image: Image.Image, clip: Clip, rng: np.random.Generator, left: bool) -> None:
-    """A head and shoulders in a lower corner."""
+    """Draw head and shoulders in a lower corner."""
     pen = ImageDraw.Draw(image)
     skin, hair = (*SKINS[rng.integers(len(SKINS))], 255), (*HAIRS[clip.hair], 255)
     x = rng.uniform(26, 32) * SCALE
@@ -190,6 +189,6 @@ def _draw_person(image: Image.Image, clip: Clip, rng: np.random.Generator, left:
         pen.arc([x - 0.45 * w, y + 0.48 * h, x + 0.45 * w, y + 1.0 * h], 195, 345, fill=ink, width=5)
     if clip.hat:
         brim, crown = y - 0.55 * h, y - 1.5 * h
-        colour = (*(int(v) for v in rng.choice([[150, 20, 50], [30, 60, 130], [30, 100, 70]])), 255)
-        pen.rounded_rectangle([x - 0.9 * w, crown, x + 0.9 * w, brim], radius=10, fill=colour)
-        pen.rounded_rectangle([x - 1.5 * w, brim - 7, x + 1.5 * w, brim + 7], radius=7, fill=colour)
+        color = (*(int(v) for v in rng.choice([[150, 20, 50], [30, 60, 130], [30, 100, 70]])), 255)
+        pen.rounded_rectangle([x - 0.9 * w, crown, x + 0.9 * w, brim], radius=10, fill=color)
+        pen.rounded_rectangle([x - 1.5 * w, brim - 7, x + 1.5 * w, brim + 7], radius=7, fill=color)

@@ -1,4 +1,4 @@
-"""Narrators who can be heard: sentences about a clip's topic, spoken by espeak-ng."""
+"""Audible narrators: sentences about the topic of a clip, spoken by espeak-ng."""
 
 import io
 import shutil
@@ -13,7 +13,7 @@ from utils.errors import InputError
 
 PROGRAM = "espeak-ng"
 VOICE = "en-us+f2"
-PACE = (140, 165)  # words a minute
+WORDS_PER_MINUTE = (140, 165)
 SENTENCES = 2
 TEXTS = {
     "cooking": (
@@ -79,25 +79,25 @@ TEXTS = {
 }
 
 
-def said(clip: Clip) -> str:
-    """What the narrator of a clip says, "" for a clip without one."""
+def narration_text(clip: Clip) -> str:
+    """Return the sentences of the narrator of a clip, "" for a clip without a narrator."""
     if clip.topic is None:
         return ""
     return ". ".join(map(str, clip.rng(4).choice(TEXTS[clip.topic], SENTENCES, replace=False)))
 
 
-def spoken(clip: Clip, sample_rate: int) -> np.ndarray:
-    """The narrator's voice, float32 samples from -1 to 1; none for a clip without one.
+def synthesize_speech(clip: Clip, sample_rate: int) -> np.ndarray:
+    """Return the voice of the narrator, float32 samples from -1 to 1; empty for a clip without a narrator.
 
     Raises:
-        InputError: espeak-ng is not there.
+        InputError: espeak-ng is not installed.
     """
-    text = said(clip)
+    text = narration_text(clip)
     if not text:
         return np.zeros(0, np.float32)
     if shutil.which(PROGRAM) is None:
         raise InputError(f"{PROGRAM}: not found, expected it to speak the narrations (Debian: apt-get install {PROGRAM})")
-    pace = clip.rng(5).integers(*PACE)
+    pace = clip.rng(5).integers(*WORDS_PER_MINUTE)
     command = [PROGRAM, "-v", VOICE, "-s", str(pace), "--stdout", text]
     spoken = subprocess.run(command, check=True, capture_output=True).stdout
     with wave.open(io.BytesIO(spoken)) as file:

@@ -1,4 +1,4 @@
-"""What is behind the object of a clip: eight places, each with shades and details that differ from clip to clip."""
+"""Backgrounds of clips: eight places, with shades and details that differ between clips."""
 
 from collections.abc import Callable
 
@@ -6,29 +6,29 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 Size = tuple[int, int]
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
 
-def _sky(rng: np.random.Generator, size: Size, top: Colour, bottom: Colour) -> Image.Image:
-    """A vertical gradient between two colours, slightly changed."""
+def _sky(rng: np.random.Generator, size: Size, top: Color, bottom: Color) -> Image.Image:
+    """Return a vertical gradient between two colors, slightly changed."""
     ends = np.array([top, bottom]) + rng.normal(scale=9, size=(2, 3))
     share = np.linspace(0, 1, size[1])[:, None]
     rows = np.clip(ends[0] * (1 - share) + ends[1] * share, 0, 255).astype(np.uint8)
     return Image.fromarray(np.repeat(rows[:, None], size[0], axis=1))
 
 
-def _shade(rng: np.random.Generator, colour: Colour) -> tuple[int, int, int]:
-    """A colour, slightly changed."""
-    return tuple(int(x) for x in np.clip(np.array(colour) + rng.normal(scale=9, size=3), 0, 255))
+def _shade(rng: np.random.Generator, color: Color) -> tuple[int, int, int]:
+    """Return a color, slightly changed."""
+    return tuple(int(x) for x in np.clip(np.array(color) + rng.normal(scale=9, size=3), 0, 255))
 
 
-def _hills(rng: np.random.Generator, image: Image.Image, base: float, height: float, colour: Colour) -> None:
-    """A wavy ground up to about `base` (share of the height from the top)."""
+def _hills(rng: np.random.Generator, image: Image.Image, base: float, height: float, color: Color) -> None:
+    """Draw a wavy ground up to about `base` (share of the height from the top)."""
     x = np.arange(0, image.width + 8, 8)
     waves = sum(np.sin(x * rng.uniform(0.006, 0.02) + rng.uniform(0, 6)) for _ in range(2)) / 2
     y = image.height * (base + height * waves)
     corners = [(0, image.height), *zip(x.tolist(), y.tolist(), strict=True), (image.width, image.height)]
-    ImageDraw.Draw(image).polygon(corners, fill=_shade(rng, colour))
+    ImageDraw.Draw(image).polygon(corners, fill=_shade(rng, color))
 
 
 def _meadow(rng: np.random.Generator, size: Size) -> Image.Image:

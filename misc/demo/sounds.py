@@ -1,4 +1,4 @@
-"""The sound of a clip: ten kinds, each with a pitch, a pace and a loudness that differ from clip to clip."""
+"""Sounds of clips: ten kinds, with pitch, tempo and loudness that differ between clips."""
 
 import numpy as np
 from scipy.signal import butter, sosfilt
@@ -8,8 +8,8 @@ from misc.demo.clips import Clip
 SAMPLE_RATE = 16000
 
 
-def samples(clip: Clip, seconds: float) -> np.ndarray | None:
-    """The samples, float32 from -1 to 1, or None for a clip without sound."""
+def synthesize_sound(clip: Clip, seconds: float) -> np.ndarray | None:
+    """Return the sound, float32 samples from -1 to 1; None for a clip without sound."""
     if clip.sound is None:
         return None
     rng = clip.rng(1)
@@ -20,9 +20,9 @@ def samples(clip: Clip, seconds: float) -> np.ndarray | None:
 
 
 def _wave(sound: str, t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A sound at any loudness; `t` in seconds."""
+    """Return a sound at any loudness; `t` in seconds."""
     pitch, pace, start = rng.uniform(0.85, 1.18), rng.uniform(0.8, 1.25), rng.uniform(0, 0.3)
-    beat = ((t + start) * pace) % 1  # seconds, about, since the last stroke
+    beat = ((t + start) * pace) % 1  # approximate seconds since the last beat
     match sound:
         case "bell":
             return sum(np.sin(2 * np.pi * 620 * pitch * k * t) * np.exp(-3 * k * beat) / k for k in (1, 2.4, 3.8, 5.2))
@@ -53,5 +53,5 @@ def _wave(sound: str, t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _noise(rng: np.random.Generator, t: np.ndarray, band: tuple[float, float]) -> np.ndarray:
-    """Noise between two frequencies in Hz."""
+    """Return noise between two frequencies in Hz."""
     return sosfilt(butter(4, band, "bandpass", fs=SAMPLE_RATE, output="sos"), rng.normal(size=len(t)))

@@ -1,4 +1,4 @@
-"""Video files: VP8 and Opus in WebM, which browsers play, written and read by PyAV."""
+"""WebM files with VP8 and Opus, which browsers play, written and read by PyAV."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from av.video.reformatter import VideoReformatter
 from utils.files import atomic_write
 
 
-def write_video(path: Path, frames: list[np.ndarray], rate: int, sound: np.ndarray | None, sample_rate: int) -> None:
-    """Write a file atomically, the same bytes for the same content.
+def write_clip(path: Path, frames: list[np.ndarray], rate: int, sound: np.ndarray | None, sample_rate: int) -> None:
+    """Write a file atomically, with the same bytes for the same content.
 
     Args:
         frames: (H, W, 3) uint8 each.
-        rate: frames a second.
+        rate: frames per second.
         sound: float32 samples from -1 to 1 (None: no sound track).
-        sample_rate: samples a second: 8000, 12000, 16000, 24000 or 48000.
+        sample_rate: in Hz: 8000, 12000, 16000, 24000 or 48000.
     """
     with atomic_write(path) as file, av.open(file, "w", format="webm", container_options={"fflags": "bitexact"}) as out:
         video = out.add_stream("libvpx", rate=rate)
@@ -38,9 +38,9 @@ def write_video(path: Path, frames: list[np.ndarray], rate: int, sound: np.ndarr
             out.mux(audio.encode(None))
 
 
-def read_video(path: Path, sample_rate: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """The frames (T, H, W, 3) uint8 of a file and its sound, float32 samples at `sample_rate` (None: no sound track)."""
-    reformatter = VideoReformatter()  # one for all frames: setting it up takes longer than converting a frame
+def read_clip(path: Path, sample_rate: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the frames (T, H, W, 3) uint8 and the sound of a file, float32 at `sample_rate` (None: no sound track)."""
+    reformatter = VideoReformatter()  # shared: creating it takes longer than converting a frame
     with av.open(path) as file:
         frames = np.stack([reformatter.reformat(x, format="rgb24").to_ndarray() for x in file.decode(video=0)])
     with av.open(path) as file:
@@ -48,5 +48,5 @@ def read_video(path: Path, sample_rate: int) -> tuple[np.ndarray, np.ndarray | N
             return frames, None
         resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
         decoded = [*file.decode(audio=0), None]
-        parts = [part.to_ndarray()[0] for frame in decoded for part in resampler.resample(frame)]
-    return frames, np.concatenate(parts)
+        samples = [x.to_ndarray()[0] for frame in decoded for x in resampler.resample(frame)]
+    return frames, np.concatenate(samples)

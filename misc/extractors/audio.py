@@ -1,55 +1,56 @@
-"""How a video sounds: energies of mel bands, means and deviations over windows."""
+"""Sound by the energies of mel bands: mean and standard deviation over windows."""
 
 import numpy as np
 from scipy.signal import stft
 
-from misc.extractors.extractor import SAMPLE_RATE, Found, Media, Setting
+from misc.extractors.extractor import ExpertOutput, ExtractorContext
+from misc.video_reading.media import SAMPLE_RATE, Media
 
-BANDS, LOWEST, HIGHEST = 64, 60, 7500  # Hz
+BANDS, MIN_HERTZ, MAX_HERTZ = 64, 60, 7500
 WINDOW, HOP = 400, 160  # samples
-FLOOR = 1e-6
-QUIET = 1e-3  # of the loudest sample: what is quieter is silence
-CENTRE, WIDTH = -8.0, 4.0  # about the mean and the deviation of the logarithms, which are scaled by them
+FLOOR = 1e-6  # energy
+QUIET = 1e-3  # amplitude of the loudest sample below which a video is silent
+LOG_MEAN, LOG_SCALE = -8.0, 4.0  # approximate mean and deviation of log energies, to normalize them
 
 
-class Extractor:
-    """Windows of `seconds`, or longer ones where there would be more than `most`: (T, 2 * BANDS); None for silence."""
+class AudioExtractor:
+    """Features (T, 2 * BANDS) of windows of `seconds`, or longer ones so that there are at most `most`; None for silence."""
 
     aggregation = "vlad"
 
-    def __init__(self, *, seconds: float = 0.5, most: int = 40, setting: Setting):
-        self._seconds, self._most = max(seconds, HOP / SAMPLE_RATE), most
+    def __init__(self, *, seconds: float = 0.5, most: int = 40, context: ExtractorContext):
+        self._seconds, self._max_windows = max(seconds, HOP / SAMPLE_RATE), most
         self._bands = mel_bands()
         self.dim = 2 * BANDS
 
-    def __call__(self, media: Media) -> Found | None:
-        """See `Extractor`."""
+    def __call__(self, media: Media) -> ExpertOutput | None:
+        """Return the features of the sound; see `Extractor`."""
         sound = media.sound
         if sound is None or len(sound) < WINDOW or np.abs(sound).max() < QUIET:
             return None
         _, _, spectrum = stft(sound, SAMPLE_RATE, nperseg=WINDOW, noverlap=WINDOW - HOP, boundary=None)
-        energies = (np.log(self._bands @ np.abs(spectrum) ** 2 + FLOOR) - CENTRE).T / WIDTH  # (frames, BANDS)
-        number = min(self._most, max(1, round(len(sound) / SAMPLE_RATE / self._seconds)), len(energies))
-        windows = [np.concatenate([part.mean(axis=0), part.std(axis=0)]) for part in np.array_split(energies, number)]
-        return Found(np.stack(windows).astype(np.float32))
+        energies = (np.log(self._bands @ np.abs(spectrum) ** 2 + FLOOR) - LOG_MEAN).T / LOG_SCALE  # (frames, BANDS)
+        count = min(self._max_windows, max(1, round(len(sound) / SAMPLE_RATE / self._seconds)), len(energies))
+        windows = [np.concatenate([x.mean(axis=0), x.std(axis=0)]) for x in np.array_split(energies, count)]
+        return ExpertOutput(np.stack(windows).astype(np.float32))
 
 
 def mel_bands() -> np.ndarray:
-    """The weights of frequencies in bands, triangles that are evenly spaced in mel: (BANDS, WINDOW / 2 + 1)."""
+    """Return the weights of frequencies in bands, triangles evenly spaced in mel: (BANDS, WINDOW / 2 + 1)."""
     frequencies = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)
-    edges = _hertz(np.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2))
+    edges = _mel_to_hertz(np.linspace(_hertz_to_mel(MIN_HERTZ), _hertz_to_mel(MAX_HERTZ), BANDS + 2))
     width = np.diff(edges)
     rising = (frequencies - edges[:-2, None]) / width[:-1, None]
     falling = (edges[2:, None] - frequencies) / width[1:, None]
     weights = np.minimum(rising, falling).clip(min=0)
     nearest = np.abs(frequencies - edges[1:-1, None]).argmin(axis=1)
-    weights[np.arange(BANDS), nearest] = np.maximum(weights[np.arange(BANDS), nearest], 0.1)  # narrow ones miss all
+    weights[np.arange(BANDS), nearest] = np.maximum(weights[np.arange(BANDS), nearest], 0.1)  # narrow bands contain none
     return weights
 
 
-def _mel(hertz: float) -> float:
+def _hertz_to_mel(hertz: float) -> float:
     return 2595 * np.log10(1 + hertz / 700)
 
 
-def _hertz(mel: np.ndarray) -> np.ndarray:
+def _mel_to_hertz(mel: np.ndarray) -> np.ndarray:
     return 700 * (10 ** (mel / 2595) - 1)

@@ -1,59 +1,61 @@
-"""Faces: found by MTCNN (Zhang et al., 2016; facenet-pytorch, with its weights), described by the rgb network."""
+"""Faces: detected by MTCNN (Zhang et al., 2016; facenet-pytorch includes its weights), described by the rgb network."""
 
 import numpy as np
 from PIL import Image
 
-from misc.extractors import frames as by_network
 from misc.extractors import rgb
-from misc.extractors.extractor import Found, Media, Setting
-from misc.extractors.text import import_or_explain
-from misc.extractors.torchvision_import import ensure_torchvision, suppressed_by_class
+from misc.extractors.extractor import ExpertOutput, ExtractorContext
+from misc.extractors.frame_extractor import encode_frames
+from misc.extractors.pretrained.torchvision_import import ensure_torchvision, replace_missing_nms
+from misc.optional_packages import require_package
+from misc.video_reading.media import Media
 
-SIGHT = 12  # pixels: what the first network of the detector looks at
-MARGIN = 0.3  # of a face's box, on each side: with its hair
+MIN_INPUT = 12  # pixels, the input of the first network of the detector
+MARGIN = 0.3  # share of the box of a face that is added on each side, to include the hair
 
 
-class Extractor:
-    """The faces in `frames` frames, the largest first in each, at most `most` in all: (faces, 1280); None without one.
+class FaceExtractor:
+    """Features (faces, 1280) of the faces in `frames` frames, the largest first in each frame; None without faces.
 
     Args:
-        smallest: pixels, of the side of a face.
-        surety: of the detector, from 0 to 1, that a face is one.
+        most: maximum faces per video.
+        smallest: minimum pixels of the side of a face.
+        surety: minimum confidence of the detector, from 0 to 1.
     """
 
     aggregation = "avg"
 
-    def __init__(self, *, frames: int = 6, most: int = 16, smallest: int = 20, surety: float = 0.95, setting: Setting):
+    def __init__(
+        self, *, frames: int = 6, most: int = 16, smallest: int = 20, surety: float = 0.95, context: ExtractorContext
+    ):
         ensure_torchvision()
-        library = import_or_explain("facenet_pytorch")
-        suppressed_by_class(library.models.utils.detect_face)
-        self._detector = library.MTCNN(keep_all=True, min_face_size=smallest, device=setting.device).eval()
-        self._frames, self._most, self._smallest, self._surety = frames, most, smallest, surety
-        self._network, self._device = rgb.network(setting.device), setting.device
+        library = require_package("facenet_pytorch")
+        replace_missing_nms(library.models.utils.detect_face)
+        self._detector = library.MTCNN(keep_all=True, min_face_size=smallest, device=context.device).eval()
+        self._frames, self._max_faces, self._min_size, self._min_confidence = frames, most, smallest, surety
+        self._network, self._device = rgb.load_network(context.device), context.device
         self.dim = 1280
 
-    def __call__(self, media: Media) -> Found | None:
-        """See `Extractor`."""
-        crops = [crop for frame in media.spread(self._frames) for crop in self._faces(frame)][: self._most]
-        if not crops:
-            return None
-        features = [by_network.features_of(crop[None], rgb.prepared, self._network, self._device) for crop in crops]
-        return Found(np.concatenate(features))
+    def __call__(self, media: Media) -> ExpertOutput | None:
+        """Return the features of the faces; see `Extractor`."""
+        crops = [crop for frame in media.select_frames(self._frames) for crop in self._crop_faces(frame)]
+        features = [encode_frames(crop[None], rgb.prepare, self._network, self._device) for crop in crops[: self._max_faces]]
+        return ExpertOutput(np.concatenate(features)) if features else None
 
-    def _faces(self, frame: np.ndarray) -> list[np.ndarray]:
-        """The faces of a frame, with what is around them."""
-        if min(frame.shape[:2]) < max(self._smallest, SIGHT):
+    def _crop_faces(self, frame: np.ndarray) -> list[np.ndarray]:
+        """Return the faces of a frame with a margin."""
+        if min(frame.shape[:2]) < max(self._min_size, MIN_INPUT):
             return []
-        boxes, sureties = self._detector.detect(Image.fromarray(frame))
+        boxes, confidences = self._detector.detect(Image.fromarray(frame))
         if boxes is None:
             return []
-        found = []
+        crops = []
         height, width = frame.shape[:2]
-        for (left, top, right, bottom), surety in zip(boxes, sureties, strict=True):
+        for (left, top, right, bottom), confidence in zip(boxes, confidences, strict=True):
             x, y = MARGIN * (right - left), MARGIN * (bottom - top)
             rows = slice(max(0, round(top - y)), min(height, round(bottom + y)))
             columns = slice(max(0, round(left - x)), min(width, round(right + x)))
             crop = frame[rows, columns]
-            if surety is not None and surety >= self._surety and crop.size:
-                found.append(crop)
-        return found
+            if confidence is not None and confidence >= self._min_confidence and crop.size:
+                crops.append(crop)
+        return crops

@@ -1,46 +1,47 @@
-"""Words that are seen: PP-OCR by rapidocr, whose models come inside the package."""
+"""Written words: PP-OCR in rapidocr, which includes its models."""
 
 import numpy as np
 
-from misc.extractors.extractor import Found, Media, Setting, described_by_words
-from misc.extractors.frames import image_of
-from misc.extractors.text import import_or_explain
+from misc.extractors.extractor import ExpertOutput, ExtractorContext, encode_words
+from misc.extractors.frame_extractor import to_image
+from misc.optional_packages import require_package
+from misc.video_reading.media import Media
 
-SIDE = 320  # pixels to which the shorter side of a smaller frame is enlarged
-LETTERS = 2  # fewer in a word are more often a stroke than a word
+MIN_SIDE = 320  # pixels to which the shorter side of a smaller frame is enlarged
+MIN_LETTERS = 2  # shorter words are usually strokes, not letters
 
 
-class Extractor:
-    """The words in `frames` frames, each once, as the text encoder has them: (tokens, dim); None where none is read.
+class OcrExtractor:
+    """Vectors (tokens, dim) of the distinct lines of words in `frames` frames; None without words.
 
     Args:
-        surety: of the recogniser, from 0 to 1, that a line is what it reads.
+        surety: minimum confidence of the recognizer for a line, from 0 to 1.
     """
 
     aggregation = "vlad"
 
-    def __init__(self, *, frames: int = 3, surety: float = 0.8, setting: Setting):
-        library = import_or_explain("rapidocr")
+    def __init__(self, *, frames: int = 3, surety: float = 0.8, context: ExtractorContext):
+        library = require_package("rapidocr")
         self._read = library.RapidOCR(
             params={
                 "Global.log_level": "error",
                 "Global.text_score": surety,
-                "Global.use_cls": False,  # videos are seldom upside down
+                "Global.use_cls": False,  # videos are rarely upside down
                 "Det.limit_type": "min",
-                "Det.limit_side_len": SIDE,
-                "EngineConfig.onnxruntime.intra_op_num_threads": 1,  # each process has a core
+                "Det.limit_side_len": MIN_SIDE,
+                "EngineConfig.onnxruntime.intra_op_num_threads": 1,  # there is a process per core
                 "EngineConfig.onnxruntime.inter_op_num_threads": 1,
             }
         )
-        self._frames, self._setting = frames, setting
-        self.dim = setting.text.dim
+        self._frames, self._context = frames, context
+        self.dim = context.text_encoder.dim
 
-    def __call__(self, media: Media) -> Found | None:
-        """See `Extractor`."""
+    def __call__(self, media: Media) -> ExpertOutput | None:
+        """Return the written words and their vectors; see `Extractor`."""
         lines: dict[str, str] = {}
-        for frame in media.spread(self._frames):
-            image = np.asarray(image_of(frame))  # of a strip the middle: enlarged it would be huge
-            for line in self._read(image[:, :, ::-1]).txts or ():  # it takes blue first
+        for frame in media.select_frames(self._frames):
+            image = np.asarray(to_image(frame))  # only the middle of a strip, which would be huge when enlarged
+            for line in self._read(image[:, :, ::-1]).txts or ():  # it expects BGR
                 lines.setdefault(line.casefold(), line)
-        words = [word for word in " ".join(lines.values()).split() if sum(map(str.isalnum, word)) >= LETTERS]
-        return described_by_words(words, self._setting)
+        words = [word for word in " ".join(lines.values()).split() if sum(map(str.isalnum, word)) >= MIN_LETTERS]
+        return encode_words(words, self._context)

@@ -1,33 +1,38 @@
-"""What a place looks like: its colours and edges and where they are, without a network."""
+"""Places by their colors and edges, without a network."""
 
 import numpy as np
 from PIL import Image
 
-from misc.extractors import statistics
-from misc.extractors.extractor import Found, Media, Setting
+from misc.extractors import image_statistics
+from misc.extractors.extractor import ExpertOutput, ExtractorContext
+from misc.video_reading.media import Media
 
 SIZE = 96  # pixels, the side of the square to which frames are squeezed
 CELLS = 6
-DIM = 3 * CELLS**2 + 28 + statistics.ORIENTATIONS * CELLS**2
+DIM = 3 * CELLS**2 + 28 + image_statistics.ORIENTATIONS * CELLS**2
 
 
-class Extractor:
-    """Mean colours of cells, shares of colours, and directions of edges of `frames` frames: (T, DIM)."""
+class SceneExtractor:
+    """Mean colors of cells, shares of colors, and directions of edges of `frames` frames: (T, DIM)."""
 
     aggregation = "avg"
 
-    def __init__(self, *, frames: int = 8, setting: Setting):
+    def __init__(self, *, frames: int = 8, context: ExtractorContext):
         self._frames = frames
         self.dim = DIM
 
-    def __call__(self, media: Media) -> Found | None:
-        """See `Extractor`."""
-        seen = [_described(frame) for frame in media.spread(self._frames)]
-        return Found(np.stack(seen).astype(np.float32)) if seen else None
+    def __call__(self, media: Media) -> ExpertOutput | None:
+        """Return the statistics of the frames; see `Extractor`."""
+        features = [_frame_statistics(frame) for frame in media.select_frames(self._frames)]
+        return ExpertOutput(np.stack(features).astype(np.float32)) if features else None
 
 
-def _described(frame: np.ndarray) -> np.ndarray:
-    """A frame's statistics, (DIM,), each of the three parts about as large as the others."""
+def _frame_statistics(frame: np.ndarray) -> np.ndarray:
+    """Return the statistics of a frame, (DIM,), each of the three groups normalized to length 1."""
     image = np.asarray(Image.fromarray(frame).resize((SIZE, SIZE), Image.Resampling.BOX))
-    parts = (statistics.grid(image, CELLS), statistics.colours(image), statistics.gradients(image.mean(axis=-1), CELLS))
-    return np.concatenate([part / max(np.linalg.norm(part), 1e-6) for part in parts])
+    groups = (
+        image_statistics.color_grid(image, CELLS),
+        image_statistics.color_histogram(image),
+        image_statistics.edge_histograms(image.mean(axis=-1), CELLS),
+    )
+    return np.concatenate([group / max(np.linalg.norm(group), 1e-6) for group in groups])

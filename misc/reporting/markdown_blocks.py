@@ -58,8 +58,9 @@ def fill_blocks(path: Path, blocks: Mapping[str, str]) -> str:
     return text
 
 
-def write_pages(texts: Mapping[Path, str]) -> None:
-    """Write the pages that changed, and print for each page whether it did."""
+def write_blocks(blocks: Mapping[Path, Mapping[str, str]]) -> None:
+    """Fill in blocks by page, all or none if there is an error, and print for each page whether it changed."""
+    texts = {path: fill_blocks(path, contents) for path, contents in blocks.items()}
     for path, text in texts.items():
         changed = path.read_text(encoding="utf-8") != text
         if changed:

@@ -9,7 +9,7 @@ import pydantic
 
 from base.checkpoint import BEST
 from base.experiment import CONFIG, METRICS, Experiment
-from base.runs import config_of_run, newest_first, read_final_metrics, seeds_of
+from base.runs import list_runs, read_final_metrics, read_run_config, seed_folders
 from data_loader.datasets import layout_of
 from misc.reporting import tables
 from misc.reporting.markdown_blocks import Cell, render
@@ -71,8 +71,8 @@ def first_problem(error: pydantic.ValidationError) -> str:
 
 def find_newest_run(experiment: Path) -> list[Path]:
     """Return the `metrics.json` per seed of the newest complete run with several seeds in a folder (none: [])."""
-    for run in newest_first(experiment):
-        paths = [folder / METRICS for folder in seeds_of(run).values()]
+    for run in list_runs(experiment):
+        paths = [folder / METRICS for folder in seed_folders(run).values()]
         missing = [path for path in paths if not path.exists()]
         if len(paths) > 1 and not missing:
             return paths
@@ -90,12 +90,12 @@ def find_evaluation(checkpoint: Path, similarity: str) -> Path | None:
         InputError: a file cannot be read.
     """
     experiment = Experiment.of_checkpoint(checkpoint)
-    config = config_of_run(checkpoint.parent)
+    config = read_run_config(checkpoint.parent)
     if experiment is None or config is None:
         return None
     config["arch"]["args"]["similarity"] = similarity
     paths = (experiment.save_dir / "log" / experiment.name).glob(f"*/{METRICS}")
-    times = {path: path.stat().st_mtime for path in paths if config_of_run(path.parent) == config}
+    times = {path: path.stat().st_mtime for path in paths if read_run_config(path.parent) == config}
     for path in sorted(times, key=times.get, reverse=True):
         metrics = read_final_metrics(path.parent)
         is_same = Path(metrics["checkpoint"]).resolve() == checkpoint.resolve() and metrics["split"] == config["test_split"]
@@ -125,11 +125,7 @@ def published_size(config: ConfigParser, split: str) -> int | None:
 def compute_cells(paths: Sequence[Path], table: ResultsTable, split: str, size: int | None) -> CellsByTask:
     """Return the cells of a row by task: mean and sample standard deviation over seeds per column, and parameters.
 
-    Args:
-        paths: the `metrics.json` of each seed.
-        table: the table of the row.
-        split: the split that has to be evaluated.
-        size: the number of videos that have to be evaluated (None: any).
+    Every `metrics.json` in `paths`, one per seed, has to be of `split` with `size` videos (None: any number).
 
     Raises:
         InputError: the files do not belong together, or are no fair results of `split` (except for the study of the leak).
@@ -170,10 +166,7 @@ def format_parameters(count: int | None) -> str | None:
 def make_rows(name: str, label: str, paths: Sequence[Path]) -> list[tuple[str, CellsByTask]]:
     """Return the rows of a run in table `name`: one, or in the study of the leak one per similarity.
 
-    Args:
-        name: of the table.
-        label: of the experiment.
-        paths: the `metrics.json` of each seed of the run.
+    `paths` are the `metrics.json` of its seeds, and `label` is that of its experiment.
 
     Raises:
         InputError: the run has another config, or `compute_cells` refuses it.

@@ -118,8 +118,8 @@ class Collection:
             InputError: not a video, or no record of how the collection was extracted.
         """
         # The extractors take a while to import.
-        from misc.extractors.settings import Settings
-        from misc.extractors.work import Task, Work
+        from misc.extraction.settings import Settings
+        from misc.extraction.worker import ExtractionTask, Worker
         from utils.jobs import count_cores
 
         record = self.folder / EXTRACTION
@@ -129,13 +129,14 @@ class Collection:
         settings = validate(Settings, content.get("settings") if isinstance(content, dict) else None, str(record))
         wanted = tuple(name for name in self.experts if name in settings.experts)
         settings = settings.model_copy(update={"experts": {name: settings.experts[name] for name in wanted}})
-        outcome = Work(settings.model_dump_json(), device, count_cores()).look(Task(path.name, path, wanted))
-        if outcome.failure is not None:
-            raise InputError(f"{path}: {outcome.failure}")
-        for warning in outcome.warnings:
+        worker = Worker(settings.model_dump_json(), device, count_cores())
+        result = worker.extract(ExtractionTask(path.name, path, wanted))
+        if result.failure is not None:
+            raise InputError(f"{path}: {result.failure}")
+        for warning in result.warnings:
             logger.warning("%s: %s", path, warning)
         row: dict[str, np.ndarray | None] = dict.fromkeys(self._model_experts)
-        for name, output in outcome.found.items():
+        for name, output in result.outputs.items():
             if output is not None:
                 expert = self._model_experts[name]
                 for features in FeatureEncoder(expert).encode(path, name, output.features):

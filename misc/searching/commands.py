@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 
 from base.device import select_device
-from misc.extractors.text import import_or_explain
+from misc.optional_packages import require_package
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
@@ -197,8 +197,8 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 def _serve(args: argparse.Namespace) -> None:
     """Serve the search page until Ctrl-C or SIGTERM."""
-    uvicorn = import_or_explain("uvicorn")
-    import_or_explain("starlette")
+    uvicorn = require_package("uvicorn")
+    require_package("starlette")
     from misc.searching.serving.app import make_app
     from misc.searching.serving.files import hide_unfinished_responses
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from misc.extractors.text import import_or_explain
+from misc.optional_packages import require_package
 from misc.searching.metadata import Kind
 from misc.searching.patterns import search_with_ties
 
@@ -28,7 +28,7 @@ class FaissIndex:
     """
 
     def __init__(self, kind: Kind, index: object, numbers: Sequence[int] = ()):
-        self.faiss = import_or_explain("faiss")
+        self.faiss = require_package("faiss")
         self.kind = kind
         self.index = index
         self._numbers = set(map(int, numbers))
@@ -37,7 +37,7 @@ class FaissIndex:
     @classmethod
     def empty(cls, dim: int) -> "FaissIndex":
         """Return an exact index without vectors."""
-        faiss = import_or_explain("faiss")
+        faiss = require_package("faiss")
         return cls("flat", faiss.IndexIDMap(faiss.IndexFlatIP(dim)))
 
     @property

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from base.schema import Section
-from misc.extractors.text import import_or_explain
+from misc.optional_packages import require_package
 from misc.searching.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, FaissIndex
 from misc.searching.metadata import REBUILD, IndexedVideos, IndexMetadata, Kind, VideoColumns, read_json, validate
 from misc.searching.patterns import is_empty, queries_from_rows, queries_to_rows, vector_dim
@@ -252,7 +252,7 @@ class FaissStore(VectorStore):
             InputError: a damaged file, or an index of another kind, dimension or set of videos.
         """
         path = self._verify(file)
-        faiss = import_or_explain("faiss")
+        faiss = require_package("faiss")
         try:
             index = faiss.read_index(str(path))
         except RuntimeError as error:

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from base.schema import Section
-from misc.extractors.text import import_or_explain
+from misc.optional_packages import require_package
 from misc.searching.faiss_index import CANDIDATES, EF_CONSTRUCTION, EF_SEARCH, HNSW_M, MAX_EFFORT, NPROBE
 from misc.searching.metadata import IndexedVideos, IndexMetadata, VideoColumns, validate
 from misc.searching.patterns import is_empty, search_with_ties, vector_dim
@@ -199,7 +199,7 @@ class MilvusStore(VectorStore):
 
     def _create_table(self, table: str, dim: int, kind: str, **fields: str) -> None:
         """Create a Milvus collection with an id, a vector, and further fields of the types that are named."""
-        types = import_or_explain("pymilvus", PACKAGES).DataType
+        types = require_package("pymilvus", PACKAGES).DataType
         schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field("id", types.VARCHAR, is_primary=True, max_length=MAX_ID_BYTES)
         schema.add_field("vector", types.FLOAT_VECTOR, dim=max(dim, MIN_DIM))
@@ -260,10 +260,10 @@ def connect(uri: str) -> Iterator[Any]:
     Raises:
         InputError: no such server or file, or a missing package.
     """
-    pymilvus = import_or_explain("pymilvus", PACKAGES)
+    pymilvus = require_package("pymilvus", PACKAGES)
     source = uri
     if "://" not in uri:
-        import_or_explain("milvus_lite", PACKAGES)
+        require_package("milvus_lite", PACKAGES)
         for name in ("grpc", "pymilvus", "milvus_lite"):  # they log what a local file lacks and a server has
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if not uri.endswith(".db") or not Path(uri).parent.is_dir():
@@ -278,7 +278,7 @@ def connect(uri: str) -> Iterator[Any]:
 @contextlib.contextmanager
 def explain_errors(source: str) -> Iterator[None]:
     """Turn errors of Milvus into an `InputError` of one line that begins with `source`."""
-    pymilvus = import_or_explain("pymilvus", PACKAGES)
+    pymilvus = require_package("pymilvus", PACKAGES)
     try:
         yield
     except pymilvus.MilvusException as error:

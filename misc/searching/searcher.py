@@ -2,17 +2,15 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Self
 
 import numpy as np
-import torch
 
-from misc.extractors import text as text_encoders
+from misc.extractors import text_encoders
 from misc.searching.collection import Collection
-from misc.searching.embedding import CPU, EmbeddedCaptions, Embedder
+from misc.searching.embedding import EmbeddedCaptions, Embedder
 from misc.searching.patterns import as_query
 from misc.searching.result import CaptionHit, Hit, SearchResult
-from misc.searching.vector_store import IndexLocation, VectorStore
+from misc.searching.vector_store import VectorStore
 from model.similarity import TextEmbedding, VideoEmbedding
 from utils.errors import InputError
 
@@ -39,24 +37,6 @@ class Searcher:
         self.metadata = store.metadata
         self._encoder_spec = encoder
         self._file: tuple[Path | None, VideoEmbedding | None] = (None, None)  # the last query by file
-
-    @classmethod
-    def open(
-        cls,
-        location: IndexLocation,
-        checkpoint: Path,
-        device: torch.device = CPU,
-        encoder: str | None = None,
-        config: Path | None = None,
-    ) -> Self:
-        """Return a searcher of an existing index.
-
-        Raises:
-            InputError: no index, one of another checkpoint, or damaged files.
-        """
-        embedder = Embedder(checkpoint, device, config)
-        collection = Collection(location.name, location.folder, embedder.config, embedder.experts)
-        return cls(embedder, collection, location.open(), encoder)
 
     @property
     def experts(self) -> list[str]:
@@ -158,7 +138,7 @@ class Searcher:
                 f"{self._collection.folder}: no extraction.json that names the text encoder, expected --encoder SPEC, "
                 f"one with the checkpoint's word vectors '{self._embedder.text_feat}'"
             )
-        encoder = text_encoders.text_encoder(spec, str(self._embedder.device))
+        encoder = text_encoders.build_text_encoder(spec, str(self._embedder.device))
         if (encoder.feat, encoder.dim) != (self._embedder.text_feat, self._embedder.text_dim):
             raise InputError(
                 f"text encoder '{spec}': word vectors '{encoder.feat}' of dimension {encoder.dim}, expected "

@@ -72,5 +72,5 @@ def run(folder: Path, num_videos: int) -> dict:
         measured = measure(checkpoint, [*settings, f"data_loader.args.num_test_captions={captions}"])
         figures.append({"captions_a_video": captions, **measured})
         size = size_text(measured["bytes"])
-        print(f"  {captions:2} captions a video  {measured['seconds']:7.1f} s, at most {size} in memory", flush=True)
+        print(f"  {captions:2} captions per video  {measured['seconds']:7.1f} s, at most {size} in memory", flush=True)
     return {"videos": num_videos, "evaluation_memory": memory, "threads": torch.get_num_threads(), "figures": figures}

@@ -16,7 +16,6 @@ from torch import Tensor
 from base.device import select_device
 from misc.speed.plain_model import PlainCE, plain_loss
 from misc.speed.store import CONFIG, FRAMES
-from model.linear import recycle_gradients
 from model.loss import MaxMarginRankingLoss
 from model.model import CENet
 from model.net_vlad import NetVLAD
@@ -116,7 +115,7 @@ def our_step(model: CENet, batch: dict, clock: Clock, precision: str) -> Callabl
 
     def step() -> None:
         clock.start()
-        recycle_gradients(model)
+        optimizer.zero_grad()
         with bf16(batch, precision):
             text = model.embed_text(batch["text"], batch["word_mask"])
             clock.mark("text layers")

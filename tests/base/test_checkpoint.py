@@ -182,13 +182,13 @@ def test_a_run_that_went_back_keeps_what_it_writes(tmp_path):
     ("changed", "message"),
     [
         ({"epoch": -5}, "epoch is -5, expected 1 or later"),
-        ({"values": {"loss": float("nan")}}, "values hold other things than numbers"),
-        ({"values": {"loss": torch.ones(1)}}, "values hold other things than numbers"),
-        ({"begun": {"step": 1}}, "begun is .*, expected the steps that are done, their losses and their seconds"),
-        ({"begun": {"step": 1, "loss": 0.5, "seconds": "x"}}, "begun is .*, expected the steps"),
-        ({"begun": {"step": 1, "loss": 0.5, "seconds": 0.0}}, "begun is .*, expected the steps"),
-        ({"begun": [1, 0.5]}, "begun is .*, expected the steps"),
-        ({"begun": {"step": -1, "loss": 0.0}}, "begun is .*, expected the steps"),
+        ({"values": {"loss": float("nan")}}, "values holds something else than numbers"),
+        ({"values": {"loss": torch.ones(1)}}, "values holds something else than numbers"),
+        ({"begun": {"step": 1}}, "begun is .*, expected the number of steps done, their losses and their seconds"),
+        ({"begun": {"step": 1, "loss": 0.5, "seconds": "x"}}, "begun is .*, expected the number of steps"),
+        ({"begun": {"step": 1, "loss": 0.5, "seconds": 0.0}}, "begun is .*, expected the number of steps"),
+        ({"begun": [1, 0.5]}, "begun is .*, expected the number of steps"),
+        ({"begun": {"step": -1, "loss": 0.0}}, "begun is .*, expected the number of steps"),
         ({"config_file": 3}, "config_file is int, expected str"),
         ({"environment": {"torch": torch.ones(1)}}, "environment is .*, expected names and values"),
         ({"environment": 3}, "environment is 3, expected names and values"),
@@ -206,8 +206,11 @@ def test_what_cannot_be_loaded_again_does_not_take_the_place_of_what_can(tmp_pat
     path = tmp_path / "x.pth"
     assert save_checkpoint(path, state_of(1), verify=True) == path
     before = path.read_bytes()
-    for extra, reason in ((Evil(), "refused, it holds the class"), (float("nan"), "values hold other things than numbers")):
-        with pytest.raises(InputError, match=rf"\A{path}: not saved, for it could not be loaded again \({reason}"):
+    for extra, reason in (
+        (Evil(), "refused, it holds the class"),
+        (float("nan"), "values holds something else than numbers"),
+    ):
+        with pytest.raises(InputError, match=rf"\A{path}: not saved, because it could not be loaded again \({reason}"):
             save_checkpoint(path, state_of(2, values={"loss": extra}), verify=True)
     assert names(tmp_path) == ["x.pth"] and path.read_bytes() == before
 

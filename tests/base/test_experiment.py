@@ -27,7 +27,7 @@ def test_runs_of_the_same_second_differ(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "log").write_text("a file")
-    with pytest.raises(InputError, match=r"log/toy-ce: cannot be made \(Not a directory\)"):
+    with pytest.raises(InputError, match=r"log/toy-ce: cannot be created \(Not a directory\)"):
         Experiment.create(tmp_path, "toy-ce")
 
 
@@ -127,7 +127,7 @@ def test_a_purge_through_a_linked_kind_or_absolute_name_is_refused(saved):
 
 @pytest.mark.parametrize(
     ("terminal", "answer", "message"),
-    [(False, None, "expected --yes"), (True, "", "not agreed"), (True, "no", "not agreed"), (True, " Y ", None)],
+    [(False, None, "expected --yes"), (True, "", "declined"), (True, "no", "declined"), (True, " Y ", None)],
 )
 def test_a_purge_needs_consent(saved, monkeypatch, terminal, answer, message):
     monkeypatch.setattr(sys.stdin, "isatty", lambda: terminal, raising=False)

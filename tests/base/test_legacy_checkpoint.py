@@ -1,4 +1,4 @@
-"""Checkpoints of the 2019 release: what is read, and what is refused."""
+"""Checkpoints of the 2019 release: valid ones are read, others are refused."""
 
 import collections
 import io
@@ -36,7 +36,7 @@ def test_the_parity_files_are_read_to_the_bit(name):
 
 
 class ConfigParser:
-    """As the release pickled its config: an object with paths and a namespace in it."""
+    """The class of a config in checkpoints of the release, with paths and a namespace in it."""
 
     def __init__(self, config):
         self._config = config
@@ -49,7 +49,7 @@ ConfigParser.__module__ = "parse_config"
 
 @pytest.fixture
 def release(monkeypatch):
-    """Pickling sees the release's classes."""
+    """Make the classes of the release known to pickle."""
     module = types.ModuleType("parse_config")
     module.ConfigParser = ConfigParser
     monkeypatch.setitem(sys.modules, "parse_config", module)
@@ -65,16 +65,16 @@ def state_of(**changes):
 
 
 def saved(path, content):
-    """By torch itself, which can still write the old format."""
+    """Write a checkpoint with torch, which can still write the old format."""
     with path.open("wb") as file:
         torch.save(content, file, _use_new_zipfile_serialization=False)
     return path
 
 
-def test_what_torch_writes_in_the_old_format_is_read(tmp_path, monkeypatch, release):
+def test_a_file_that_torch_writes_in_the_old_format_is_read(tmp_path, monkeypatch, release):
     content = state_of()
     content["state_dict"]._metadata = collections.OrderedDict({"": {"version": 1}})  # as that of a module has
-    content["config"].args = None  # a namespace of another module is none of the release
+    content["config"].args = None  # a namespace of another module is not one of the release
     state = load_checkpoint(saved(tmp_path / "x.pth", content))
     for name, expected in content["state_dict"].items():
         assert torch.equal(state["state_dict"][name], expected), name
@@ -100,7 +100,7 @@ def test_nothing_in_the_pickle_is_executed(tmp_path, monkeypatch, release, place
 
 
 def old_file(path, content, storages=(), version=VERSION, machine=None):
-    """An old file by hand: pickled content and raw storages."""
+    """Write a file of the old format from pickled content and raw storages."""
     parts = [MAGIC, version, {"little_endian": True} if machine is None else machine]
     raw = b"".join(pickle.dumps(x, protocol=2) for x in parts) + content
     raw += pickle.dumps([key for key, *_ in storages], protocol=2)
@@ -109,7 +109,7 @@ def old_file(path, content, storages=(), version=VERSION, machine=None):
 
 
 def content_with(storage, count, *, size=(2,), stride=(1,), offset=0, key="0", kind="storage"):
-    """A pickled checkpoint with one tensor of a storage that may be of any size."""
+    """Return the pickle of a checkpoint with one tensor of a storage of any size."""
 
     class Pickler(pickle._Pickler):
         def persistent_id(self, value):
@@ -139,8 +139,8 @@ def content_with(storage, count, *, size=(2,), stride=(1,), offset=0, key="0", k
 GOOD = struct.pack("<2f", 1, 2)
 
 
-def test_a_file_by_hand_is_read(tmp_path):
-    """So that the refusals below are for what they say."""
+def test_a_file_of_such_parts_is_read(tmp_path):
+    """This shows that the refusals below have the reason that they name."""
     path = old_file(tmp_path / "x.pth", content_with("FloatStorage", 2), [("0", 2, GOOD)])
     assert is_legacy(path)
     assert load_checkpoint(path)["state_dict"]["a"].tolist() == [1, 2]
@@ -151,7 +151,7 @@ def test_a_file_by_hand_is_read(tmp_path):
     [
         (content_with("FloatStorage", 2), [("0", 2, GOOD[:5])], {}, "storage 0 has 5 bytes, expected 8"),
         (content_with("FloatStorage", 2), [("0", 3, GOOD)], {}, "storage 0 has 8 bytes"),
-        (content_with("FloatStorage", 2), [], {}, "1 of its storages are not there"),
+        (content_with("FloatStorage", 2), [], {}, "1 of its storages are missing"),
         (content_with("FloatStorage", 2), [("1", 2, GOOD)], {}, "damaged"),
         (content_with("FloatStorage", 2**50), [("0", 2, GOOD)], {}, "larger than the file"),
         (content_with("FloatStorage", -1), [("0", 2, GOOD)], {}, "larger than the file"),
@@ -174,7 +174,7 @@ def test_a_damaged_file_is_refused_with_one_line(tmp_path, content, storages, op
     assert str(caught.value).startswith(f"{path}: ") and str(caught.value).isprintable()
 
 
-def test_other_files_are_not_taken_for_old_ones(tmp_path):
+def test_other_files_are_not_mistaken_for_the_old_format(tmp_path):
     torch.save({"a": 1}, tmp_path / "new.pth")
     (tmp_path / "text").write_text("hello")
     (tmp_path / "empty").write_bytes(b"")

@@ -9,7 +9,7 @@ import torch
 from commands import CONFIG, MODELS, assert_equal_weights, train
 
 import train as train_command
-from base.runs import ResumePoint, find_complete_run, find_unfinished_run, newest_first, run_lock, seeds_of
+from base.runs import ResumePoint, find_complete_run, find_unfinished_run, list_runs, run_lock, seed_folders
 from utils.errors import InputError
 
 SEEDS = ("--config", CONFIG, "--seeds", "0,1")
@@ -57,7 +57,7 @@ def test_seeds_go_on_as_if_nothing_had_happened(run, interrupted, seed, epoch):
 
     code, out, err = run(train_command, *command.split()[2:])
     assert code == 0, err
-    assert f"goes on in {part}" in out and (f"seed 0 is done: {part}/seed-0" in out) is (seed == 1)
+    assert f"resuming {part}" in out and (f"seed 0 is done: {part}/seed-0" in out) is (seed == 1)
     assert set(MODELS.glob("*")) == {whole, part}
     assert {path: path.stat().st_mtime_ns for path in done} == done
     assert out.count("/3: loss") == 4 - epoch + 3 * (1 - seed)  # what was left of this seed, and the seed after it
@@ -71,7 +71,7 @@ def test_nothing_to_go_on_with_begins_a_run(run, interrupted):
     finished, _ = train(run, "--seeds", "0,1", "--set", "trainer.epochs=1")
     other, _ = interrupted(1, 1, "--config", CONFIG, "--seeds", "0,1", "--set", "trainer.epochs=2")
     folder, out = train(run, "--seeds", "0,1", "--resume", "auto", "--set", "trainer.epochs=1")
-    assert "no unfinished run of this config: a new one" in out
+    assert "no unfinished run of this config: starting a new one" in out
     assert (folder / "summary.json").exists() and not (other / "summary.json").exists()
     assert folder not in (finished, other)
 
@@ -82,7 +82,7 @@ def test_a_single_run_goes_on_too(run, interrupted):
     shutil.copytree(part, part.with_name("2020-01-01_00-00-00"))  # an older one
     code, out, err = run(train_command, "--config", CONFIG, "--resume", "auto")
     assert code == 0, err
-    assert f"goes on in {part}" in out and "epoch 3/3" in out and "epoch 2/3" not in out
+    assert f"resuming {part}" in out and "epoch 3/3" in out and "epoch 2/3" not in out
     assert content(part) == content(whole)
     assert_equal_weights(whole / "trained_model.pth", part / "trained_model.pth")
 
@@ -100,7 +100,7 @@ def test_a_run_that_lacks_only_its_summary_gets_it(run):
 def test_refuses_what_cannot_go_on(run, refused):
     folder, _ = train(run, "--seeds", "0,1")
     checkpoint = folder / "seed-0" / "checkpoint-epoch1.pth"
-    assert "not with --seeds (but for 'auto')" in refused(train_command, "--resume", checkpoint, "--seeds", "0,1")
+    assert "not with --seeds (except 'auto')" in refused(train_command, "--resume", checkpoint, "--seeds", "0,1")
     assert "--purge_exp_dir" in refused(train_command, *SEEDS, "--resume", "auto", "--purge_exp_dir")
     assert "--config FILE: missing" in refused(train_command, "--resume", "auto")
     (folder / "summary.json").unlink()
@@ -120,7 +120,7 @@ def test_a_run_whose_config_cannot_be_read_is_not_gone_on_with(run, damaged):
     (folder / "metrics.json").unlink()
     (folder / "config.json").write_text(damaged, encoding="latin1")
     other, out = train(run, "--resume", "auto")
-    assert other != folder and "no unfinished run of this config: a new one" in out
+    assert other != folder and "no unfinished run of this config: starting a new one" in out
 
 
 def write(folder, **files):
@@ -178,10 +178,10 @@ def test_order_of_runs_and_seeds(tmp_path):
     names = ["2026-01-01_00-00-00", "2026-01-01_00-00-01", "2026-01-01_00-00-01-2", "2026-01-01_00-00-01-10"]
     for name in names:
         (tmp_path / name).mkdir()
-    assert [path.name for path in newest_first(tmp_path)] == names[::-1]
+    assert [path.name for path in list_runs(tmp_path)] == names[::-1]
     for name in ("seed-10", "seed-9", "seed-x"):
         (tmp_path / names[0] / name).mkdir()
-    assert list(seeds_of(tmp_path / names[0])) == [9, 10]
+    assert list(seed_folders(tmp_path / names[0])) == [9, 10]
 
 
 def test_the_latest_epoch_is_gone_on_from(run):

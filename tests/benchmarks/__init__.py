@@ -1,4 +1,4 @@
-"""Tiny archives in the layouts that the published datasets have, written from their specification alone.
+"""Tiny archives in the layouts of the published datasets, written from their specification.
 
     benchmark = write_benchmark("MSVD", tmp_path)
 

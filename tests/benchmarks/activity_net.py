@@ -1,4 +1,4 @@
-"""ActivityNet: the two validation sets caption many of the same videos, each in its own words."""
+"""ActivityNet: the two validation sets have other captions for many of the same videos."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from benchmarks.content import Content
 
 
 def write_activity_net(benchmark: Benchmark, num_train: int, num_val: int, num_test: int, seed: int) -> None:
-    """All its files; `num_test` videos are in val2."""
+    """Write all its files; `num_test` videos are in val2."""
     rng = np.random.default_rng(seed)
     both = min(num_val, num_test) // 2  # videos in val1 and val2
     number = num_train + num_val + num_test - both
@@ -34,12 +34,12 @@ def write_activity_net(benchmark: Benchmark, num_train: int, num_val: int, num_t
     speech = benchmark.add("speech", *content.intermittent("speech", 300, np.float64, 6))
     benchmark.pickle("stt_w2v.pickle", speech)
 
-    for part, videos in benchmark.ids.items():
+    for subset, videos in benchmark.ids.items():
         counts = {video: int(count) for video, count in zip(videos, rng.integers(2, 6, len(videos)), strict=True)}
         words = content.words(counts, long=videos[-1:])
         vectors = content.word_vectors(words, "openai", np.float32)
-        benchmark.captions[part] = Captions(words, {"openai": vectors})
-        benchmark.pickle(f"openai-{part}.pkl", shuffled(vectors, 4), protocol=3, python=3)
+        benchmark.captions[subset] = Captions(words, {"openai": vectors})
+        benchmark.pickle(f"openai-{subset}.pkl", shuffled(vectors, 4), protocol=3, python=3)
     train = benchmark.captions["train"].words
     for number in (1, 2):
         benchmark.pickle(f"raw-captions-train-val_{number}.pkl", {**train, **benchmark.captions[f"val{number}"].words})

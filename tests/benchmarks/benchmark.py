@@ -1,4 +1,4 @@
-"""What was written, for tests to compare with what is read."""
+"""The content of an archive, for tests to compare with what is read."""
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ from benchmarks.pickles import write_npy, write_pickle
 
 @dataclasses.dataclass
 class Captions:
-    """The captions of the videos of one part.
+    """The captions of the videos of one subset.
 
     Attributes:
         words: video -> captions as lists of words.
@@ -26,18 +26,18 @@ class Captions:
 
 @dataclasses.dataclass(repr=False)
 class Benchmark:
-    """An archive of our own making, in a published layout.
+    """A synthetic archive in a published layout.
 
     Attributes:
-        name: of the dataset.
-        folder: where its files are, `<root>/data/<folder>/symlinked-feats`.
-        ids: part -> its videos in their order, by the names that files of features give them.
-        features: expert -> video -> its array as written, before any aggregation; an absent one is not there. Another
+        name: the name of the dataset.
+        folder: the folder of its files, `<root>/data/<folder>/symlinked-feats`.
+        ids: subset -> its videos in their order, by the names that files of features give them.
+        features: expert -> video -> its array as written, before any aggregation, if the file has one. Another
             variant of an expert is named "<expert>-<variant>".
-        missing: expert -> the videos that miss it, whatever the form; of experts that some videos miss.
-        captions: part -> the captions of its videos.
-        caption_index: video -> which caption it is queried with, in the parts where it is one.
-        contents: file -> what was written there: an array, or what a pickle gives back.
+        missing: expert -> the videos that lack it, in any form.
+        captions: subset -> the captions of its videos.
+        caption_index: video -> the only caption it is evaluated with, in subsets with such an index.
+        contents: file -> its content: an array, or the object in a pickle.
     """
 
     name: str
@@ -51,17 +51,17 @@ class Benchmark:
 
     @property
     def data_dir(self) -> Path:
-        """The config's `data_loader.args.data_dir`."""
+        """Return the config's `data_loader.args.data_dir`."""
         return self.folder.parent
 
     def add(self, expert: str, features: Features, missing: Collection[str] = ()) -> Features:
-        """Keep what is written of an expert."""
+        """Store the features of an expert, and return them."""
         self.features[expert] = features
         self.missing[expert] = set(missing)
         return features
 
     def pickle(self, name: str, content: Any, protocol: int = 2, python: int = 2) -> None:
-        """Write `content` as Python 2 (or 3) pickled it."""
+        """Write `content` as Python 2 or 3 pickled it."""
         write_pickle(self.folder / name, content, protocol, python)
         self.contents[name] = content
 
@@ -71,12 +71,12 @@ class Benchmark:
         self.contents[name] = content
 
     def list(self, name: str, videos: Sequence[str]) -> None:
-        """Write names, one a line."""
+        """Write names, one per line."""
         (self.folder / name).write_text("".join(f"{video}\n" for video in videos))
         self.contents[name] = list(videos)
 
 
 def shuffled(content: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """The same mapping in another order: the order of a file means nothing."""
+    """Return a mapping in another order, as the order of a file has no meaning."""
     order = np.random.default_rng(seed).permutation(list(content)).tolist()
     return {video: content[video] for video in order}

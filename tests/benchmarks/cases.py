@@ -1,4 +1,4 @@
-"""The splits as the published configs read them."""
+"""The splits with the settings of the published configs."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,33 +14,33 @@ AVERAGES = {"face": "avg", "flow": "avg", "rgb": "avg", "scene": "max"}
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A split, and where its truth is.
+    """A split and its expected content.
 
     Attributes:
-        parts: to train on and to evaluate; each with its published number of videos.
-        args, experts: what the split's configs do not share with most.
-        variants: expert -> its name in the truth, if that is another.
+        subsets: for training and for evaluation, each with its published number of videos.
+        args, experts: the settings in which the split's configs differ from most.
+        variants: expert -> its name in `Benchmark.features`, if that is another.
     """
 
     dataset: str
     split: str
-    parts: Mapping[str, int]
+    subsets: Mapping[str, int]
     args: Mapping[str, Any]
     experts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     variants: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def section(self) -> dict[str, Any]:
-        """The config's `experts`."""
+        """Return the config's `experts`."""
         return {"modalities": SEVEN, "text_feat": "openai", "text_dim": 768, "face_dim": 512, **self.experts}
 
     @property
     def loader_args(self) -> dict[str, Any]:
-        """The config's `data_loader.args`, of which some are left to `loaders`."""
+        """Return the config's `data_loader.args`, except those that `loaders` adds."""
         return {"rgb_model_name": "senet154", "num_test_captions": 1, "feat_aggregation": AVERAGES, **self.args}
 
     def loaders(self, benchmark: Benchmark, **changed: Any) -> ExpertDataLoader:
-        """The loaders of what was written, with arguments changed."""
+        """Return the loaders of an archive, with changed arguments."""
         arguments = {
             "dataset_name": self.dataset,
             "data_dir": str(benchmark.data_dir),

@@ -1,4 +1,4 @@
-"""What is in the files: features, captions, and which features are missing, and how.
+"""The content of the files: features and captions, and the forms of missing features.
 
 Videos and captions share latent vectors, so that a model can learn to match them.
 """
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 LATENT_DIM = 5
-BLUR = 0.5  # of latents of variance 1: some captions fit another video better
+BLUR = 0.5  # latents have variance 1: some captions fit another video better
 TEXT_DIMS = {"w2v": 300, "openai": 768, "bertxl": 1024}
 WORDS = ("a", "man", "woman", "cat", "sings", "cooks", "runs", "in", "the", "café", "rain", "slowly")
 LONG_SEQUENCE = 55  # more frames than any config takes
 
-# How an expert that not every video has is stored. Each form comes at every eighth video: all of them in a part of eight.
+# The forms of an expert that some videos lack. Each form is that of every eighth video, so that eight videos have all forms.
 FORMS = ("frames", "empty", "NaN", "zeros", "frames", "absent", "empty rows", "frames")
 ROW_FORMS = tuple("frames" if form == "absent" else form for form in FORMS)
 MATRIX_FORMS = ("frames", "NaN", "zeros", "frames")
@@ -24,7 +24,7 @@ Missing = set[str]
 
 
 class Content:
-    """Makes the features and captions of the videos `ids`."""
+    """A generator of the features and captions of the videos `ids`."""
 
     def __init__(self, ids: Sequence[str], seed: int):
         self.rng = np.random.default_rng(seed)
@@ -33,19 +33,19 @@ class Content:
         self.maps = {}
 
     def rows(self, video: str, kind: str, dim: int, number: int) -> np.ndarray:
-        """(number, dim) float64: what is seen of a video's latents, with a blur and with noise."""
+        """Return (number, dim) float64: a linear map of a video's latents, with a blur and with noise."""
         if kind not in self.maps:
             self.maps[kind] = self.rng.normal(size=(LATENT_DIM, dim))
         seen = self.latents[video] + BLUR * self.rng.normal(size=LATENT_DIM)
         return seen @ self.maps[kind] + 0.1 * self.rng.normal(size=(number, dim))
 
-    def frames(self, name: str, dim: int, dtype: type, most: int = 4) -> Features:
-        """An expert that every video has, as a sequence of up to `most` frames."""
-        return {x: self.rows(x, name, dim, self.rng.integers(1, most + 1)).astype(dtype) for x in self.ids}
+    def frames(self, name: str, dim: int, dtype: type, max_frames: int = 4) -> Features:
+        """Return an expert that every video has, as a sequence of up to `max_frames` frames."""
+        return {x: self.rows(x, name, dim, self.rng.integers(1, max_frames + 1)).astype(dtype) for x in self.ids}
 
     def vectors(self, name: str, dim: int, dtype: type, with_row: bool = False) -> Features:
-        """An expert that every video has, averaged already: (dim,) or (1, dim)."""
-        frames = self.frames(name, dim, dtype, most=1)
+        """Return an expert that every video has, averaged over time: (dim,) or (1, dim)."""
+        frames = self.frames(name, dim, dtype, max_frames=1)
         return frames if with_row else {video: x[0] for video, x in frames.items()}
 
     def intermittent(
@@ -60,7 +60,7 @@ class Content:
         missing_forms: Sequence[str] = MISSING_FORMS,
         ids: Sequence[str] | None = None,
     ) -> tuple[Features, Missing]:
-        """An expert that some videos miss, in the forms by turns from `offset` on, and which videos miss it."""
+        """Return an expert that some videos lack, in one form after the other from `offset` on, and these videos."""
         features, missing = {}, set()
         for position, video in enumerate(ids or self.ids):
             form = forms[(position + offset) % len(forms)]
@@ -83,11 +83,11 @@ class Content:
                 missing.add(video)
         return features, missing
 
-    def words(self, counts: dict[str, int], long: Sequence[str], most: int = 8) -> dict[str, list[list[str]]]:
-        """`counts` captions a video as words; the first caption of the videos `long` has as many as any config cuts."""
+    def words(self, counts: dict[str, int], long: Sequence[str], max_words: int = 8) -> dict[str, list[list[str]]]:
+        """Return `counts` captions per video as words; the first of the videos `long` is longer than any config allows."""
         captions = {}
         for video, count in counts.items():
-            lengths = self.rng.integers(1, most + 1, size=count)
+            lengths = self.rng.integers(1, max_words + 1, size=count)
             if video in long:
                 lengths[0] = 105
             captions[video] = [self.rng.choice(WORDS, size=length).tolist() for length in lengths]
@@ -96,7 +96,7 @@ class Content:
     def word_vectors(
         self, words: dict[str, list[list[str]]], text_feat: str, dtype: type = np.float32
     ) -> dict[str, list[np.ndarray]]:
-        """Captions as word vectors, (words, dim) each."""
+        """Return captions as word vectors, (words, dim) each."""
         dim = TEXT_DIMS[text_feat]
         return {
             video: [self.rows(video, text_feat, dim, len(caption)).astype(dtype) for caption in captions]

@@ -1,4 +1,4 @@
-"""DiDeMo: names with the suffix of a video in the lists, without it in most files; several captions a video."""
+"""DiDeMo: names with the suffix of a video in the lists, without it in most files; several captions per video."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ SUFFIXES = (".mp4", ".avi", ".", ".m2ts", ".mpeg", ".null")  # as in the publish
 
 
 def write_didemo(benchmark: Benchmark, num_train: int, num_val: int, num_test: int, seed: int) -> None:
-    """All its files."""
+    """Write all its files."""
     rng = np.random.default_rng(seed)
     numbers = rng.integers(10**9, 10**10, size=num_train + num_val + num_test)
     ids = [f"{number % 10**8:08d}@N{number % 9:02d}_{number}_{number % 0xFFFFFF:08x}" for number in numbers.tolist()]
@@ -19,11 +19,11 @@ def write_didemo(benchmark: Benchmark, num_train: int, num_val: int, num_test: i
         "val": ids[num_train : num_train + num_val],
         "test": ids[num_train + num_val :],
     }
-    for part, videos in benchmark.ids.items():
-        benchmark.list(f"{part}_list.txt", [file_names[video] for video in videos])
+    for subset, videos in benchmark.ids.items():
+        benchmark.list(f"{subset}_list.txt", [file_names[video] for video in videos])
     content = Content(ids, seed)
 
-    # Two aggregations of flow, of which the config's `feat_aggregation` chooses one.
+    # Two aggregations of flow; the config's `feat_aggregation` selects one.
     flow = benchmark.add("flow", content.vectors("flow", 1024, np.float32))
     benchmark.pickle("i3d-i3d-avg.pickle", shuffled(flow, 1), protocol=3, python=3)
     flow = benchmark.add("flow-max", content.vectors("flow", 1024, np.float32, with_row=True))
@@ -41,10 +41,10 @@ def write_didemo(benchmark: Benchmark, num_train: int, num_val: int, num_test: i
     speech = benchmark.add("speech", *content.intermittent("speech", 300, np.float32, 6))
     benchmark.pickle("stt_w2v.pickle", speech, protocol=2)
 
-    # Of the first video of each part, one caption is longer than any config takes.
+    # One caption of the first video of each subset is longer than any config allows.
     counts = {video: int(count) for video, count in zip(ids, rng.integers(3, 6, len(ids)), strict=True)}
     words = content.words(counts, long=[videos[0] for videos in benchmark.ids.values()])
     vectors = content.word_vectors(words, "openai")
-    benchmark.captions = {part: Captions(words, {"openai": vectors}) for part in benchmark.ids}
+    benchmark.captions = {subset: Captions(words, {"openai": vectors}) for subset in benchmark.ids}
     benchmark.pickle("openai-feats.pkl", vectors, protocol=3, python=3)
     benchmark.pickle("raw-captions.pkl", shuffled(words, 3))

@@ -1,4 +1,4 @@
-"""LSMDC: arrays with a row a clip; clips to train on have no names, and some no caption."""
+"""LSMDC: arrays with a row per clip; training clips have no names, and some have no caption."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ NUM_CAPTIONLESS = 5
 
 
 def write_lsmdc(benchmark: Benchmark, num_train: int, num_val: int, num_test: int, seed: int) -> None:
-    """All its files: `num_train` clips with a caption and five without, `num_test` to test on; `num_val` is not used."""
+    """Write all its files: `num_train` training clips with a caption and five without, `num_test` test clips."""
     clips = [f"train-{row}" for row in range(num_train + NUM_CAPTIONLESS)]
     films = ("0001_American_Beauty", "3009_BATTLE_LOS_ANGELES")
     tests = [f"{films[row % 2]}/{films[row % 2]}_00.{row:02d}.51.926-00.{row:02d}.54.129.avi" for row in range(num_test)]
@@ -33,9 +33,9 @@ def write_lsmdc(benchmark: Benchmark, num_train: int, num_val: int, num_test: in
     for text, names in TEXT_FILES.items():
         for clip, empty in zip(captionless, [(0,), (0, TEXT_DIMS[text])] * 3, strict=False):
             vectors[text][clip] = [np.zeros(empty)]
-        for part, name in names.items():
-            benchmark.npy(name, _objects_of([vectors[text][clip][0] for clip in rows[part]]), python=2)
-    benchmark.captions = {part: Captions(words, vectors) for part in rows}
+        for subset, name in names.items():
+            benchmark.npy(name, _objects_of([vectors[text][clip][0] for clip in rows[subset]]), python=2)
+    benchmark.captions = {subset: Captions(words, vectors) for subset in rows}
     benchmark.pickle("raw-captions.pkl", {clip: words[clip] for clip in tests})
 
 
@@ -46,11 +46,11 @@ TEXT_FILES = {
 
 
 def _matrices(benchmark: Benchmark, content: Content, rows: dict[str, list[str]]) -> None:
-    """Experts of one vector a clip: (clips, dim)."""
+    """Write experts of one vector per clip: (clips, dim)."""
     forms = {"forms": MATRIX_FORMS, "vector": True}
     face, missing = {}, set()
-    for part, offset in (("train", 1), ("test", 2)):
-        features, absent = content.intermittent("face", 128, np.float32, offset, ids=rows[part], **forms)
+    for subset, offset in (("train", 1), ("test", 2)):
+        features, absent = content.intermittent("face", 128, np.float32, offset, ids=rows[subset], **forms)
         face.update(features)
         missing.update(absent)
     files = {
@@ -75,29 +75,29 @@ def _matrices(benchmark: Benchmark, content: Content, rows: dict[str, list[str]]
 
 
 def _objects(benchmark: Benchmark, content: Content, rows: dict[str, list[str]]) -> None:
-    """Experts of several vectors a clip: arrays of objects. Audio counts as present where it is empty or zeros."""
+    """Write experts of several vectors per clip: arrays of objects. Empty audio and zeros count as present."""
     audio, missing = content.intermittent("audio", 128, np.float32, 0, forms=ROW_FORMS, missing_forms=["NaN"])
     benchmark.add("audio", audio, missing)
     ocr, missing = content.intermittent("ocr", 300, np.float64, 2, forms=ROW_FORMS)
     benchmark.add("ocr", ocr, missing)
-    for part, name in (("train", "X_audio_train.npy"), ("test", "X_audio_retrieval.npy.tensor.npy")):
-        benchmark.npy(name, _objects_of([audio[clip] for clip in rows[part]]), python=2)
-    for part, name in (("train", "w2v-ocr-raw-train.npy"), ("test", "w2v-ocr-raw-val.npy")):
-        benchmark.npy(name, _objects_of([ocr[clip] for clip in rows[part]]))
+    for subset, name in (("train", "X_audio_train.npy"), ("test", "X_audio_retrieval.npy.tensor.npy")):
+        benchmark.npy(name, _objects_of([audio[clip] for clip in rows[subset]]), python=2)
+    for subset, name in (("train", "w2v-ocr-raw-train.npy"), ("test", "w2v-ocr-raw-val.npy")):
+        benchmark.npy(name, _objects_of([ocr[clip] for clip in rows[subset]]))
 
 
 def _mark_missing(benchmark: Benchmark, expert: str) -> None:
-    """The test clips that miss `expert`, which are those with a mark of 1, even if there are numbers in its row."""
+    """Write the flags of the test clips that lack `expert`, one of which has numbers in its row."""
     tests = benchmark.ids["test"]
-    unmarked = next(clip for clip in tests if clip in benchmark.missing[expert])  # its row alone says it
-    marked = next(clip for clip in tests if clip not in benchmark.missing[expert])  # the mark alone says it
+    unmarked = next(clip for clip in tests if clip in benchmark.missing[expert])  # only its row says so
+    marked = next(clip for clip in tests if clip not in benchmark.missing[expert])  # only the flag says so
     benchmark.missing[expert].add(marked)
     marks = [float(clip in benchmark.missing[expert] and clip != unmarked) for clip in tests]
     benchmark.npy(f"no_{expert}_ind_retrieval.npy", np.array(marks))
 
 
 def _objects_of(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """A 1-d array of objects, whatever their shapes."""
+    """Return a 1-d array of objects of any shapes."""
     objects = np.empty(len(arrays), dtype=object)
     for row, array in enumerate(arrays):
         objects[row] = array

@@ -7,7 +7,7 @@ from benchmarks.content import Content
 
 
 def write_msrvtt(benchmark: Benchmark, num_train: int, num_val: int, num_test: int, seed: int) -> None:
-    """All its files."""
+    """Write all its files."""
     rng = np.random.default_rng(seed)
     ids = [f"video{number}" for number in rng.choice(10_000, size=num_train + num_val + num_test, replace=False)]
     content = Content(ids, seed)
@@ -19,7 +19,7 @@ def write_msrvtt(benchmark: Benchmark, num_train: int, num_val: int, num_test: i
     counts = {video: 19 if video == short else 20 for video in ids}
     words = content.words(counts, long=[ids[0], ids[num_train + 1], short])
     vectors = {text: content.word_vectors(words, text, dtype) for text, dtype in TEXT_DTYPES.items()}
-    benchmark.captions = {part: Captions(words, vectors) for part in benchmark.ids}
+    benchmark.captions = {subset: Captions(words, vectors) for subset in benchmark.ids}
     benchmark.pickle("raw-captions.pkl", words)
     benchmark.pickle("w2v_MSRVTT.pickle", shuffled(vectors["w2v"], seed))
     benchmark.pickle("w2v_MSRVTT_openAIGPT.pickle", vectors["openai"], protocol=4, python=3)
@@ -34,14 +34,14 @@ TEXT_DTYPES = {"w2v": np.float64, "openai": np.float32, "bertxl": np.float16}
 
 
 def _lists(benchmark: Benchmark, ids: list[str], num_train: int, num_val: int, num_test: int) -> None:
-    """The lists of three splits; the first video of the full test set is tested on in each."""
+    """Write the lists of three splits; the first video of the full test set is in each test list."""
     full = {"train": ids[:num_train], "val": ids[num_train : num_train + num_val], "test": ids[num_train + num_val :]}
     others = [*full["val"], *full["test"][1:], *full["train"]]
     jsfusion_val = [*others[: num_test - 1], full["test"][0]]
     miech_test = [full["test"][0], *full["train"][: num_test - 1]]
-    for part, videos in full.items():
-        benchmark.ids[f"full-{part}"] = videos
-        benchmark.list(f"{part}_list_full.txt", videos)
+    for subset, videos in full.items():
+        benchmark.ids[f"full-{subset}"] = videos
+        benchmark.list(f"{subset}_list_full.txt", videos)
     benchmark.ids["jsfusion-val"] = jsfusion_val
     benchmark.ids["jsfusion-train"] = [x for x in reversed(ids) if x not in jsfusion_val]
     benchmark.ids["miech-test"] = miech_test
@@ -70,7 +70,7 @@ def _features(benchmark: Benchmark, content: Content) -> None:
 
 
 def _features_of_miech(benchmark: Benchmark, content: Content) -> None:
-    """Other features: of faces they have 128 dimensions; all but audio are pooled over time already."""
+    """Write other features: those of faces have 128 dimensions; all but audio are already averaged over time."""
     audio, missing = content.intermittent("audio-miech", 128, np.float32, 2)
     benchmark.pickle("audio_features.pickle", benchmark.add("audio-miech", audio, missing))
     face, missing = content.intermittent("face-miech", 128, np.float64, 3, vector=True)

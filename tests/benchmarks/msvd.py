@@ -1,4 +1,4 @@
-"""MSVD: dicts by video, but captions by YouTube id, up to 81 a video."""
+"""MSVD: dicts by video, but captions by YouTube id, up to 81 per video."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from benchmarks.content import WORDS, Content
 
 
 def write_msvd(benchmark: Benchmark, num_train: int, num_val: int, num_test: int, seed: int) -> None:
-    """All its files."""
+    """Write all its files."""
     rng = np.random.default_rng(seed)
     ids = [f"vid{number}" for number in rng.choice(np.arange(1, 1971), num_train + num_val + num_test, replace=False)]
     ids = {"train": ids[:num_train], "val": ids[num_train : num_train + num_val], "test": ids[num_train + num_val :]}
     benchmark.ids = ids
-    for part, videos in ids.items():
-        benchmark.list(f"{part}_list.txt", videos)
-    content = Content([video for part in ids.values() for video in part], seed)
+    for subset, videos in ids.items():
+        benchmark.list(f"{subset}_list.txt", videos)
+    content = Content([video for subset in ids.values() for video in subset], seed)
 
     face = benchmark.add("face", *content.intermittent("face", 512, np.float32, 0))
     benchmark.pickle("VGGFace2-ResNet50-face-raw.pickle", shuffled(face, 1), protocol=4, python=3)
@@ -27,28 +27,28 @@ def write_msvd(benchmark: Benchmark, num_train: int, num_val: int, num_test: int
     ocr = benchmark.add("ocr", *content.intermittent("ocr", 300, np.float32, 2))
     benchmark.pickle("MSVD_all_text_w2v.pkl", ocr)
 
-    # Names of other videos are there too, and the clips of one YouTube video differ in their times alone.
+    # There are names of other videos, too, and the clips of one YouTube video differ only in their times.
     youtube = {video: f"{_youtube_id(rng)}_{start}_{start + 10}" for start, video in enumerate(content.ids)}
     youtube[content.ids[1]] = youtube[content.ids[0]][:11] + "_88_99"
     benchmark.pickle("dict_youtube_mapping.pkl", shuffled({**youtube, "vid0": "-_klmnopqrs_0_7"}, 3), protocol=0)
     raw = {}
-    for part, videos in ids.items():
+    for subset, videos in ids.items():
         counts = {video: int(count) for video, count in zip(videos, rng.integers(1, 5, len(videos)), strict=True)}
-        if part == "test":
+        if subset == "test":
             counts[videos[2]] = 81
         words = content.words(counts, long=videos[:1])
         vectors = {
             "w2v": content.word_vectors(words, "w2v", np.float64),
             "openai": content.word_vectors(words, "openai", np.float32),
         }
-        benchmark.captions[part] = Captions(words, vectors)
+        benchmark.captions[subset] = Captions(words, vectors)
         by_id = {text: {youtube[video]: x for video, x in captions.items()} for text, captions in vectors.items()}
-        benchmark.pickle(f"w2v-caption-{part}.pkl", shuffled(by_id["w2v"], 4))
-        benchmark.pickle(f"openai-caption-{part}.pkl", by_id["openai"], protocol=3, python=3)
+        benchmark.pickle(f"w2v-caption-{subset}.pkl", shuffled(by_id["w2v"], 4))
+        benchmark.pickle(f"openai-caption-{subset}.pkl", by_id["openai"], protocol=3, python=3)
         raw.update({youtube[video]: captions for video, captions in words.items()})
     benchmark.pickle("raw-captions.pkl", {**raw, "-_klmnopqrs_0_7": [list(WORDS)]})
 
 
 def _youtube_id(rng: np.random.Generator) -> str:
-    """Eleven characters."""
+    """Return eleven characters."""
     return "".join(rng.choice(list("abcdefghijKLMNOPQRST0123456789-_"), size=11))

@@ -1,4 +1,4 @@
-"""Files as the Python and numpy of 2019 wrote them, which those of today no longer can."""
+"""Writing files as the Python and numpy of 2019 did, which today's cannot."""
 
 import pickle
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Python3Pickler(pickle._Pickler):
-    """Python 3 with numpy 1: numpy's functions are in `numpy.core`, and what is true of a dtype is a number."""
+    """A pickler as in Python 3 with numpy 1: numpy's functions are in `numpy.core`, and flags of a dtype are numbers."""
 
     dispatch = pickle._Pickler.dispatch.copy()
 
@@ -31,7 +31,7 @@ class Python3Pickler(pickle._Pickler):
 
 
 class Python2Pickler(Python3Pickler):
-    """Python 2: texts and the contents of arrays alike are byte strings, texts in latin1; protocols 0 to 2."""
+    """A pickler as in Python 2: text, in latin1, and the content of arrays are byte strings; protocols 0 to 2."""
 
     dispatch = Python3Pickler.dispatch.copy()
 
@@ -52,18 +52,18 @@ class Python2Pickler(Python3Pickler):
 
 
 def pickler(file: BinaryIO, protocol: int, python: int) -> pickle._Pickler:
-    """What Python 2 or 3 would pickle with."""
+    """Return a pickler as in Python 2 or 3."""
     return (Python2Pickler if python == 2 else Python3Pickler)(file, protocol)
 
 
 def write_pickle(path: Path, content: Any, protocol: int, python: int) -> None:
-    """`content` as Python 2 or 3 pickles it."""
+    """Write `content` as Python 2 or 3 pickled it."""
     with path.open("wb") as file:
         pickler(file, protocol, python).dump(content)
 
 
 def write_npy(path: Path, content: Any, python: int = 3) -> None:
-    """An array as `np.save` writes it; a dict becomes a 0-d array of one object."""
+    """Write an array as `np.save` does; a dict becomes a 0-d array of one object."""
     array = content if isinstance(content, np.ndarray) else np.array(content, dtype=object)
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))

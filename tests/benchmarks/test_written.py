@@ -1,4 +1,4 @@
-"""The archives of our own making are what they say they are, oddities included."""
+"""The synthetic archives have the content that they claim, and the peculiarities of the published ones."""
 
 import pickle
 import pickletools
@@ -28,7 +28,7 @@ def benchmark(request, tmp_path):
 
 
 def plainly_read(path):
-    """What Python and numpy read, with the encoding that files of Python 2 need."""
+    """Return the content that Python and numpy read, with the encoding that files of Python 2 need."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*align should be passed")  # as numpy wrote it in 2019
         if path.suffix == ".txt":
@@ -77,12 +77,12 @@ def test_pickles_are_of_several_protocols_and_of_both_pythons(benchmark):
         texts |= names & {"STRING", "SHORT_BINSTRING", "BINUNICODE", "SHORT_BINUNICODE"}
         if path.name.endswith(PYTHON2_FILES):
             assert python2
-        if python2:  # what Python 2 could not write is not there
+        if python2:  # nothing that Python 2 could not write
             assert not any("UNICODE" in name or "BINBYTES" in name for name in names)
             assert max(opcode.proto for opcode, _ in found) <= 2
             modules = {argument for opcode, argument in found if opcode.name == "GLOBAL"}
             assert modules <= {"numpy.core.multiarray _reconstruct", "numpy ndarray", "numpy dtype"}
-    if benchmark.name != "LSMDC":  # which has but one pickle
+    if benchmark.name != "LSMDC":  # which has only one pickle
         assert len(protocols) > 1 and len(texts) > 1
 
 
@@ -97,7 +97,7 @@ def test_files_of_python_2_need_latin1(tmp_path, name, file):
 
 
 def form_of(array):
-    """How a file says, or does not say, that an expert is there."""
+    """Return the form in which an array is present or missing."""
     if array is None:
         return "absent"
     if array.size == 0:
@@ -113,18 +113,18 @@ def test_experts_are_missing_in_every_form(benchmark):
     assert missing_experts == set(INTERMITTENT[benchmark.name])
     for name in missing_experts:
         features, missing = benchmark.features[name], benchmark.missing[name]
-        for part, ids in benchmark.ids.items():
+        for subset, ids in benchmark.ids.items():
             forms = {video: form_of(features.get(video)) for video in ids}
             by_form = {video for video, form in forms.items() if form != "frames"}
             if benchmark.name == "LSMDC" and name == "audio":
                 by_form = {video for video in by_form if forms[video] == "NaN"}
             marked = {video for video in ids if video in missing} - by_form
-            assert by_form <= missing and len(marked) == (benchmark.name == "LSMDC" and name != "audio" and part == "test")
+            assert by_form <= missing and len(marked) == (benchmark.name == "LSMDC" and name != "audio" and subset == "test")
             expected = {"frames", "NaN", "zeros", "empty 1-d", "empty 2-d", "absent"}
             if benchmark.name == "LSMDC":
                 expected -= {"empty 1-d", "empty 2-d", "absent"} if name == "face" else {"absent"}
-            if part in WITH_EVERY_FORM:
-                assert set(forms.values()) == expected, (name, part)
+            if subset in WITH_EVERY_FORM:
+                assert set(forms.values()) == expected, (name, subset)
     for name in set(benchmark.features) - missing_experts:
         assert {form_of(x) for x in benchmark.features[name].values()} == {"frames"}
 
@@ -137,27 +137,27 @@ def test_types_differ_and_sequences_are_longer_than_any_config_takes(benchmark):
         assert not lengths or (max(lengths) == LONG_SEQUENCE and min(lengths) < 5)
 
 
-def number_of_captions(benchmark, part):
-    return [len(benchmark.captions[part].words[video]) for video in benchmark.ids[part]]
+def number_of_captions(benchmark, subset):
+    return [len(benchmark.captions[subset].words[video]) for video in benchmark.ids[subset]]
 
 
 def test_captions_are_as_many_as_the_published_ones(tmp_path):
     msrvtt = write_benchmark("MSRVTT", tmp_path)
-    for part in ("full-test", "jsfusion-val", "miech-test"):
-        assert sorted(number_of_captions(msrvtt, part)) == [19, *[20] * 7]
+    for subset in ("full-test", "jsfusion-val", "miech-test"):
+        assert sorted(number_of_captions(msrvtt, subset)) == [19, *[20] * 7]
     assert set(msrvtt.caption_index) == set(msrvtt.ids["jsfusion-val"]) and 18 in msrvtt.caption_index.values()
     msvd = write_benchmark("MSVD", tmp_path)
     assert max(number_of_captions(msvd, "test")) == 81 and sorted(number_of_captions(msvd, "test"))[-2] < 5
     for name in ("DiDeMo", "ActivityNet"):
         benchmark = write_benchmark(name, tmp_path)
-        assert min(min(number_of_captions(benchmark, part)) for part in benchmark.ids) > 1
+        assert min(min(number_of_captions(benchmark, subset)) for subset in benchmark.ids) > 1
     lsmdc = write_benchmark("LSMDC", tmp_path, num_train=9)
     for name in ("w2v_LSMDC.npy", "openai-train.npy"):
         lengths = [len(x) for x in lsmdc.contents[name]]
         assert len(lengths) == 14 and lengths.count(0) == 5
 
 
-def test_names_are_as_odd_as_the_published_ones(tmp_path):
+def test_names_are_as_irregular_as_the_published_ones(tmp_path):
     msvd = write_benchmark("MSVD", tmp_path)
     youtube = msvd.contents["dict_youtube_mapping.pkl"]
     assert len(set(youtube.values())) == len(youtube) == 33
@@ -170,7 +170,7 @@ def test_names_are_as_odd_as_the_published_ones(tmp_path):
     assert not set(didemo.contents["vggish-audio-raw.pickle"]) & set(didemo.contents["i3d-i3d-avg.pickle"])
     net = write_benchmark("ActivityNet", tmp_path)
     both = set(net.ids["val1"]) & set(net.ids["val2"])
-    one, two = (net.captions[part].words for part in ("val1", "val2"))
+    one, two = (net.captions[subset].words for subset in ("val1", "val2"))
     assert len(both) == 4 and all(one[video] != two[video] for video in both)
     msrvtt = write_benchmark("MSRVTT", tmp_path)
     assert msrvtt.ids["full-test"] != sorted(msrvtt.ids["full-test"])

@@ -1,4 +1,4 @@
-"""What an archive says is there, what is missing, and what is refused."""
+"""The experts and captions in an archive: those that are read, missing or refused."""
 
 import dataclasses
 import logging
@@ -18,19 +18,19 @@ def opened(split="val"):
 
 
 def features_of(reader, expert, ids):
-    """The rgb of videos, None where it is missing."""
+    """Return the rgb features of videos, None where they are missing."""
     return list(reader.features("rgb", expert, "train", ids))
 
 
 def captions_of(reader, dim, ids, text_feat="toy"):
-    """The captions of videos, and their texts."""
+    """Return the captions of videos as vectors and as text."""
     captions = reader.captions(text_feat, dim, "train", ids)
     every = [[(v, k) for k in range(captions.count(v))] for v in range(len(ids))]
     return tuple([[get(v, k) for v, k in video] for video in every] for get in (captions.vectors, captions.text))
 
 
 def read_feature(archive, value, **fields):
-    """What is read of one video's `value` for an expert of dimension 3."""
+    """Return the features that are read of one video's `value` for an expert of dimension 3."""
     archive.features["rgb"] = {"video0": value}
     archive.write()
     (feature,) = features_of(opened(), Expert(**{"dim": 3, **fields}), ["video0"])
@@ -38,7 +38,7 @@ def read_feature(archive, value, **fields):
 
 
 def read_captions(archive, vectors, raw=None, dim=3):
-    """The captions of one video, and their texts."""
+    """Return the captions of one video as vectors and as text."""
     archive.text, archive.raw = {"video0": vectors}, {} if raw is None else {"video0": raw}
     archive.write()
     ((words,), (texts,)) = captions_of(opened(), dim, ["video0"])
@@ -46,7 +46,7 @@ def read_captions(archive, vectors, raw=None, dim=3):
 
 
 def one_line(caught):
-    """The message, which has to be one printable line."""
+    """Return the message of the refusal, which has to be one printable line."""
     assert str(caught.value).isprintable(), repr(str(caught.value))
     return str(caught.value)
 
@@ -88,12 +88,12 @@ def test_a_vector_may_have_one_row_or_none(archive, value):
 @pytest.mark.parametrize("name", EXPERTS)
 @pytest.mark.parametrize("aggregation", ["vlad", "avg"])
 def test_availability(archive, value, missing, aggregation, name):
-    """Zeros mean that an expert is missing, whichever it is: the original counts all-zero audio as missing too."""
+    """Any expert of zeros is missing: the original counts all-zero audio as missing, too."""
     expert = dataclasses.replace(EXPERTS[name], dim=3, aggregation=aggregation)
     assert (read_feature(archive, value, **dataclasses.asdict(expert)) is None) == missing
 
 
-def test_an_expert_that_may_not_be_missing_is_demanded_of_every_video(archive, caplog):
+def test_an_expert_that_may_not_be_missing_is_required_for_every_video(archive, caplog):
     archive.features["rgb"].update(video1=np.zeros((0, 12)), video2=np.zeros((2, 12)))
     del archive.features["rgb"]["video0"]
     archive.write()
@@ -150,7 +150,7 @@ def test_bad_split_lists_are_named(workplace, name, content, message):
     one_line(caught)
 
 
-def test_split_lists_are_lines_and_an_overlap_is_told(workplace, caplog):
+def test_split_lists_are_lines_and_an_overlap_is_logged(workplace, caplog):
     (workplace.folder / "train_list.txt").write_bytes("video1\r\n\n  vidéo 2 \nvideo3".encode())
     reader = opened("test")
     train, test = (reader.video_ids(part, "toy", 10) for part in (reader.split.train, reader.split.evaluation))
@@ -182,7 +182,7 @@ def test_captions_without_a_word_are_left_out_with_their_text(archive, caplog):
 
 @pytest.mark.parametrize("raw", [[["a"], ["b"]], []])
 def test_texts_that_differ_in_number_from_the_captions_are_left_out(archive, caplog, raw):
-    """No score depends on them, and a wrong text beside a video would mislead."""
+    """No score depends on them, and a wrong text beside a video would be misleading."""
     words, texts = read_captions(archive, [CAPTION], raw)
     assert len(words) == 1 and texts == [""]
     found = f"for 1 of 1 videos, first 'video0' has {len(raw)} of 1"

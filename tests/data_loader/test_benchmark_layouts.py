@@ -1,4 +1,4 @@
-"""The published layouts: every value of a batch is the one that the archive was written with."""
+"""The published layouts: each value of a batch is the one that was written to the archive."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from benchmarks.cases import CASES
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """The archive of a dataset, one for all tests that leave it as it is."""
+    """Return the archive of a dataset, shared by all tests that do not change it."""
     benchmarks = {}
 
     def written(name):
@@ -25,7 +25,7 @@ def case(request):
 
 
 def assert_experts_are(batch, ids, benchmark, case):
-    """Each expert of each video of a batch is what the archive says, aggregated by plain means."""
+    """Assert that each expert of each video of a batch is that of the archive, aggregated by a plain mean."""
     aggregation = {**dict.fromkeys(("audio", "ocr", "speech"), "vlad"), **case.loader_args["feat_aggregation"]}
     assert set(batch["experts"]) == set(batch["ind"]) == set(case.section["modalities"])
     for name, values in batch["experts"].items():
@@ -52,23 +52,23 @@ def assert_experts_are(batch, ids, benchmark, case):
                 np.testing.assert_allclose(values[b], array, rtol=1e-5, atol=1e-6, err_msg=where)
 
 
-def captions_of(benchmark, case, part, video, most):
-    """The captions that a video ought to have: (word vectors, text) each."""
-    captions = benchmark.captions[part]
+def captions_of(benchmark, case, subset, video, most):
+    """Return the expected captions of a video: (word vectors, text) each."""
+    captions = benchmark.captions[subset]
     vectors, words = captions.vectors[case.section["text_feat"]][video], captions.words[video]
-    if part == "jsfusion-val":
+    if subset == "jsfusion-val":
         index = benchmark.caption_index[video]
         vectors, words = [vectors[index]], [words[index]]
     if case.args.get("fuse_captions"):
         vectors, words = [np.concatenate(vectors)], [[word for caption in words for word in caption]]
     cut = [x[: case.args["max_text_words"]].astype(np.float32) for x in vectors]
-    if case.dataset == "LSMDC" and part == "train":  # whose texts are not in the archive
+    if case.dataset == "LSMDC" and subset == "train":  # whose texts are not in the archive
         words = [[]]
     return list(zip(cut, map(" ".join, words), strict=True))[:most]
 
 
 def assert_caption_is(vectors, mask, expected):
-    """Word vectors and their mask are those of a caption, and no more."""
+    """Assert that word vectors and their mask are those of a caption."""
     np.testing.assert_array_equal(mask, np.arange(len(mask)) < len(expected))
     np.testing.assert_array_equal(vectors[mask], expected)
     assert not vectors[~mask].any()
@@ -76,11 +76,11 @@ def assert_caption_is(vectors, mask, expected):
 
 def test_evaluation_batches_hold_what_the_archive_does(written, case):
     benchmark = written(case.dataset)
-    part = list(case.parts)[1]
+    subset = list(case.subsets)[1]
     most = case.loader_args["num_test_captions"]
-    expected = {video: captions_of(benchmark, case, part, video, most) for video in benchmark.ids[part]}
+    expected = {video: captions_of(benchmark, case, subset, video, most) for video in benchmark.ids[subset]}
     batches = list(case.loaders(benchmark, training=False).evaluation)
-    assert [video for batch in batches for video in batch["ids"]] == benchmark.ids[part]
+    assert [video for batch in batches for video in batch["ids"]] == benchmark.ids[subset]
     for batch in batches:
         assert_experts_are(batch, batch["ids"], benchmark, case)
         assert batch["text"].shape[:2] == (len(batch["ids"]), max(map(len, expected.values())))
@@ -94,12 +94,12 @@ def test_evaluation_batches_hold_what_the_archive_does(written, case):
 
 def test_training_batches_hold_every_video_with_one_of_its_captions(written, case):
     benchmark = written(case.dataset)
-    part = list(case.parts)[0]
-    videos = benchmark.ids[part]
+    subset = list(case.subsets)[0]
+    videos = benchmark.ids[subset]
     loaders = case.loaders(benchmark, batch_size=len(videos))
     (batch,) = loaders.train
     ids = batch["ids"]
-    if case.dataset == "LSMDC":  # they have no names in the archive but their row
+    if case.dataset == "LSMDC":  # in the archive they have only a row
         ids = [f"train-{int(name.removeprefix('train-'))}" for name in ids]
     assert sorted(ids) == sorted(videos) and ids != videos
     assert_experts_are(batch, ids, benchmark, case)
@@ -107,14 +107,14 @@ def test_training_batches_hold_every_video_with_one_of_its_captions(written, cas
     for b, video in enumerate(ids):
         mask = batch["word_mask"][b, 0]
         found = (batch["text"][b, 0][mask].numpy(), *batch["raw_captions"][b])
-        options = captions_of(benchmark, case, part, video, None)
+        options = captions_of(benchmark, case, subset, video, None)
         assert any(text == found[1] and np.array_equal(x, found[0]) for x, text in options), video
         assert mask.sum() == len(found[0]) and not batch["text"][b, 0][~mask].any()
 
 
 @pytest.mark.parametrize("mask_padding", [True, False])
 def test_sequences_of_lsmdc_that_are_padded_to_one_array_are_those_that_are_not(tmp_path, mask_padding):
-    """The published files of the test clips are such arrays, those of the clips to train on are not."""
+    """The published files of the test clips are such arrays, those of the training clips are not."""
     benchmark, case = write_benchmark("LSMDC", tmp_path), CASES["LSMDC"]
 
     def batches():
@@ -141,17 +141,17 @@ def test_training_can_be_restricted_to_the_first_caption(written):
     assert batch["raw_captions"] == [[" ".join(words[video][0])] for video in batch["ids"]]
 
 
-def test_numbers_of_videos_that_are_not_the_published_ones_are_told(written, case, caplog):
+def test_other_numbers_of_videos_than_the_published_ones_are_logged(written, case, caplog):
     benchmark = written(case.dataset)
     case.loaders(benchmark)
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    for part, published in case.parts.items():
-        found = len(benchmark.ids[part]) + 5 * (part == "train" and case.dataset == "LSMDC")
+    for subset, published in case.subsets.items():
+        found = len(benchmark.ids[subset]) + 5 * (subset == "train" and case.dataset == "LSMDC")
         (message,) = [text for text in warnings if str(published) in text.split()]
         assert str(found) in message.split()
 
 
-def test_the_published_number_of_videos_is_nothing_to_tell(tmp_path, caplog):
+def test_the_published_number_of_videos_is_not_logged(tmp_path, caplog):
     benchmark = write_benchmark("MSVD", tmp_path, num_val=100)
     CASES["MSVD dev"].loaders(benchmark)
     assert "train_list.txt: 16 videos" in caplog.text and "val_list.txt" not in caplog.text

@@ -1,4 +1,4 @@
-"""Archives in a published layout that lack something: the error names the file, and what is missing there."""
+"""Incomplete archives in a published layout: the error names the file and what is missing in it."""
 
 import dataclasses
 import re
@@ -10,7 +10,7 @@ from benchmarks.cases import CASES, SEVEN
 
 from utils.errors import InputError
 
-# What a split of the published layout can do without. Captions as words are for people alone.
+# The files that a split of the published layout does not need. Captions as words are only displayed.
 NOT_NEEDED = {
     "full-test": {
         *("raw-captions.pkl", "val_list_full.txt", "w2v_MSRVTT.pickle", "w2v_MSRVTT_transformer.pickle"),
@@ -27,7 +27,7 @@ NOT_NEEDED = {
     },
     "MSVD official": {
         *("raw-captions.pkl", "val_list.txt", "openai-caption-val.pkl"),
-        *(f"w2v-caption-{part}.pkl" for part in ("train", "val", "test")),
+        *(f"w2v-caption-{subset}.pkl" for subset in ("train", "val", "test")),
     },
     "DiDeMo val": {"raw-captions.pkl", "test_list.txt", "i3d-i3d-max.pickle"},
     "ActivityNet val2": {
@@ -48,7 +48,7 @@ BY_ROW = (
 
 
 def refusal(case, benchmark, **changed):
-    """The message, which has to be one line."""
+    """Return the message of the refusal, which has to be one line."""
     with pytest.raises(InputError) as caught:
         case.loaders(benchmark, **changed)
     assert str(caught.value).isprintable()
@@ -97,7 +97,7 @@ def test_without_captions_as_words_there_is_no_text(tmp_path, name):
 def test_videos_without_an_expert_that_all_have_are_named(tmp_path, name, file):
     case = CASES[name]
     benchmark = write_benchmark(case.dataset, tmp_path)
-    lost = benchmark.ids[list(case.parts)[1]][4:6]
+    lost = benchmark.ids[list(case.subsets)[1]][4:6]
     content = {video: x for video, x in benchmark.contents[file].items() if video not in lost}
     (benchmark.npy if file.endswith(".npy") else benchmark.pickle)(file, content)
     message = refusal(case, benchmark, training=False)
@@ -106,7 +106,7 @@ def test_videos_without_an_expert_that_all_have_are_named(tmp_path, name, file):
 
 @pytest.mark.parametrize("value", [np.zeros((2, 2048), "f4"), np.full((2, 2048), np.nan, "f4"), np.zeros((0, 2048))])
 def test_an_expert_that_all_have_may_be_unusable_in_some(tmp_path, caplog, value):
-    """A published archive runs unchanged, and says so; but not if the config wants it of every video."""
+    """A published archive is read with a warning, unless the config requires the expert for every video."""
     case = CASES["MSVD official"]
     benchmark = write_benchmark(case.dataset, tmp_path)
     file = "senet154-imagenet-raw-nocrop.pickle"
@@ -157,7 +157,7 @@ def test_experts_and_captions_that_a_dataset_does_not_have_are_refused(tmp_path,
     case = CASES[name]
     case = dataclasses.replace(case, experts={**case.experts, **experts})
     message = refusal(case, write_benchmark(case.dataset, tmp_path))
-    assert all(part in message for part in named), message
+    assert all(subset in message for subset in named), message
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_files_named_after_a_network_need_its_name(tmp_path, name):
         (lambda index, short: index.update({short: "1"}), "'{short}' is '1'"),
     ],
 )
-def test_the_one_caption_of_a_video_has_to_be_there(tmp_path, change, message):
+def test_the_only_caption_of_a_video_has_to_exist(tmp_path, change, message):
     benchmark = write_benchmark("MSRVTT", tmp_path)
     short = benchmark.ids["jsfusion-val"][-1]  # it has 19 captions
     change(benchmark.caption_index, short)
@@ -211,7 +211,7 @@ def test_a_video_needs_a_youtube_id_and_captions_that_go_by_it(tmp_path, file):
     assert message.startswith(str(benchmark.folder / file)) and f"'{video}'" in message
 
 
-def test_an_array_by_row_is_no_dict(tmp_path):
+def test_an_array_by_row_is_refused_in_place_of_a_dict(tmp_path):
     benchmark = write_benchmark("MSVD", tmp_path)
     rows = np.stack([benchmark.features["scene"][video] for video in benchmark.ids["test"]])
     benchmark.pickle("densenet161-scene-max.pickle", rows, protocol=4, python=3)
@@ -220,7 +220,7 @@ def test_an_array_by_row_is_no_dict(tmp_path):
 
 
 @pytest.mark.parametrize("flags", [np.arange(8), np.full(8, np.nan), np.full(8, 2)])
-def test_marks_of_missing_experts_are_0_or_1(tmp_path, flags):
+def test_flags_of_missing_experts_are_0_or_1(tmp_path, flags):
     benchmark = write_benchmark("LSMDC", tmp_path)
     benchmark.npy("no_face_ind_retrieval.npy", flags)
     assert "no_face_ind_retrieval.npy: found " in refusal(CASES["LSMDC"], benchmark, training=False)

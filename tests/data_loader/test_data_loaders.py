@@ -17,7 +17,7 @@ from utils.errors import InputError
 
 @pytest.fixture
 def make(workplace, config):
-    """The loaders of the toy archive, with arguments changed."""
+    """Return a function that makes the loaders of the toy archive with changed arguments."""
 
     def make(**changed):
         section = config["experts"]
@@ -38,7 +38,7 @@ def epoch_of(loaders, epoch):
 
 
 def assert_equal(found, expected):
-    """Batches, or parts of them, are the same."""
+    """Assert that two batches, or parts of them, are the same."""
     assert type(found) is type(expected)
     if isinstance(found, torch.Tensor):
         torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
@@ -61,13 +61,13 @@ def test_every_argument_of_a_config_is_taken_with_the_same_default():
 
 
 @pytest.mark.parametrize("num_workers", [1, 3])
-def test_batches_depend_on_seed_and_epoch_alone(make, workplace, monkeypatch, num_workers):
+def test_batches_depend_only_on_seed_and_epoch(make, workplace, monkeypatch, num_workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)  # or there may be fewer workers
     ours, workers, other_seed = make(), make(num_workers=num_workers), make(seed=1)
     assert workers.train.num_workers == workers.evaluation.num_workers == num_workers
     first, second = epoch_of(ours, 1), epoch_of(ours, 2)
     assert len(first) == len(workplace.lists["train_list.txt"]) // 8 == 3
-    with_workers = (epoch_of(workers, 2), epoch_of(workers, 1))  # in the other order, as after a resumption
+    with_workers = (epoch_of(workers, 2), epoch_of(workers, 1))  # in the other order, as after resuming
     evaluations = (list(workers.evaluation), list(ours.evaluation))
     for found, expected in ((epoch_of(ours, 1), first), (with_workers[0], second), (with_workers[1], first), evaluations):
         for one, two in zip(found, expected, strict=True):
@@ -113,7 +113,7 @@ def test_evaluation_holds_each_video_once_in_order_with_all_captions(make, workp
             assert not batch["text"][b][~batch["word_mask"][b]].any()
 
 
-def test_captions_are_restricted_for_each_side_alone(make, workplace):
+def test_captions_are_restricted_separately_for_training_and_evaluation(make, workplace):
     loaders = make(restrict_train_captions=1)
     first = {name: " ".join(words[0]) for name, words in workplace.raw.items()}
     for epoch in range(5):
@@ -142,7 +142,7 @@ def test_switches_of_the_config_reach_the_batches(make, workplace):
         assert batch["experts"]["audio"].shape[1] == batch["frame_masks"]["audio"].shape[1] == 7
 
 
-def test_what_is_there_is_logged(make, workplace, caplog):
+def test_the_numbers_of_videos_captions_and_experts_are_logged(make, workplace, caplog):
     caplog.set_level(logging.INFO)
     make()
     for split, ids in (("train", workplace.lists["train_list.txt"]), ("val", workplace.lists["val_list.txt"])):
@@ -168,12 +168,12 @@ def test_data_that_do_not_fit_the_config_are_refused(make, changed, message):
         make(**changed)
     assert "\n" not in str(caught.value)
     assert len(make(batch_size=24).train) == 1  # all of them are enough
-    if "batch_size" in changed:  # a limit of training alone
+    if "batch_size" in changed:  # this limit is only for training
         make(training=False, **changed)
 
 
 def test_evaluation_batches_are_small_where_their_words_are_many(make, monkeypatch):
-    """Ten videos with two captions of up to 30 words of 10 numbers of 4 bytes, three times over, for a while."""
+    """Ten videos have two captions of up to 30 words of 10 numbers of 4 bytes, of which there are three copies."""
     a_video = 3 * 2 * 30 * 10 * 4
     whole = list(make().evaluation)
     assert [len(batch["ids"]) for batch in whole] == [8, 2]

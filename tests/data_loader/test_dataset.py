@@ -13,7 +13,7 @@ WORDS, FRAMES = 4, 3
 
 @pytest.fixture
 def ids(archive):
-    """Videos with and without experts, with one caption and several, of one word and of too many."""
+    """Return videos with and without experts, with one caption or several, of one word or too many."""
     names = archive.ids[:5]
     rng = np.random.default_rng(1)
     sizes = {"video0": (1,), "video1": (2, WORDS + 3), "video2": (1, 3, 2), "video3": (WORDS,), "video4": (2, 2)}
@@ -81,7 +81,7 @@ def test_a_batch_equals_the_loop(archive, ids, experts, chosen, pad_to_max):
 
 
 def test_a_batch_without_any_frames_still_has_a_masked_one(ids, experts):
-    """Not a tensor of no frames, over which nothing can be pooled."""
+    """A tensor without frames could not be pooled."""
     dataset = dataset_of(ids, experts)
     batch = Collate(dataset, 3)([dataset[2], dataset[4]])
     assert batch["experts"]["audio"].shape == (2, 1, 8)
@@ -138,10 +138,10 @@ def test_an_epoch_is_full_batches_of_different_videos_in_a_new_order(num_videos,
         keys = [key for batch in batches for key in batch]
         assert len({index for index, _ in keys}) == len(keys)
         assert all(0 <= draw < 1 for _, draw in keys)
-        assert keys == [key for batch in sampler for key in batch]  # the epoch alone decides
+        assert keys == [key for batch in sampler for key in batch]  # only the epoch decides
         epochs.append(keys)
     assert len({tuple(keys) for keys in epochs}) == len(epochs)
-    assert {index for keys in epochs for index, _ in keys} == set(range(num_videos))  # no video is left out for ever
+    assert {index for keys in epochs for index, _ in keys} == set(range(num_videos))  # no video is left out forever
     other = EpochBatchSampler(num_videos, batch_size, seed=4)
     other.epoch = 1
     assert [key for batch in other for key in batch] != epochs[0]

@@ -1,4 +1,4 @@
-"""What a new dataset takes, and what the declared ones have to have."""
+"""A new dataset in one file, and the declarations of the known ones."""
 
 import shutil
 import subprocess
@@ -32,13 +32,13 @@ def test_a_sixth_dataset_is_one_file(tmp_path):
     assert result.stdout == "3\n", result.stderr
 
 
-def test_names_are_known_in_any_case_and_others_are_ones_own():
+def test_names_are_known_in_any_case_and_unknown_ones_are_your_own():
     assert datasets.layout_of("msvd") is datasets.LAYOUTS["MSVD"]
     assert datasets.layout_of("Stamps") is datasets.LAYOUTS[""]
 
 
 @pytest.mark.parametrize("layout", datasets.LAYOUTS.values(), ids=lambda layout: layout.name or "own")
-def test_declarations_are_whole(layout):
+def test_declarations_are_complete(layout):
     assert {
         subset for split in layout.splits.values() for subset in (split.train, split.evaluation)
     } <= layout.subsets.keys()

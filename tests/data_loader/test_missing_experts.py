@@ -1,4 +1,4 @@
-"""The rules of misc/docs/missing-experts.md: each cell of its table is what the reader does with such an item."""
+"""The rules of misc/docs/missing-experts.md: each cell of its table says what the archive does with such an item."""
 
 import dataclasses
 import pickle
@@ -27,13 +27,13 @@ VALUES = {
     "NaN after the first number": np.array([[1.0, 2.0, 3.0], [4.0, np.nan, 6.0]]),
 }
 OCCASIONAL, CONSTANT = ("audio", "face", "ocr", "speech"), ("flow", "rgb", "scene")
-BY_NAME = {  # dataset -> split, its part to evaluate
+BY_NAME = {  # dataset -> split, its subset to evaluate
     "MSRVTT": ("full-val", "full-val"),
     "MSVD": ("dev", "val"),
     "DiDeMo": ("val", "val"),
     "ActivityNet": ("val1", "val1"),
 }
-COLUMNS = {  # column -> datasets, experts, the part (None: each of them)
+COLUMNS = {  # column -> datasets, experts, the subset (None: each of them)
     "own": (("Toy",), tuple(EXPERTS), None),
     "occasional": (tuple(BY_NAME), OCCASIONAL, None),
     "constant": (tuple(BY_NAME), CONSTANT, None),
@@ -44,26 +44,28 @@ COLUMNS = {  # column -> datasets, experts, the part (None: each of them)
 
 
 def cases():
-    """Column, dataset, expert and part: all for which the table says something."""
+    """Yield column, dataset, expert and subset for all that the table covers."""
     for column, (datasets, experts, only) in COLUMNS.items():
         for dataset in datasets:
             known = experts if dataset == "Toy" else [name for name in experts if name in layout_of(dataset).experts]
             for name in known:
-                parts = [only] if only else ["train", "test"] if dataset == "LSMDC" else ["evaluation"]
-                yield from (pytest.param(column, dataset, name, part, id=f"{dataset}-{name}-{part}") for part in parts)
+                subsets = [only] if only else ["train", "test"] if dataset == "LSMDC" else ["evaluation"]
+                yield from (
+                    pytest.param(column, dataset, name, subset, id=f"{dataset}-{name}-{subset}") for subset in subsets
+                )
 
 
 def objects(values):
-    """Return an array of objects, whatever their shapes."""
+    """Return a 1-d array of objects of any shapes."""
     array = np.empty(len(values), dtype=object)
     for row, value in enumerate(values):
         array[row] = value
     return array
 
 
-def write(folder, dataset, name, part):
-    """Write an archive whose videos are named by the rows of the table, and return its reader, part and expert."""
-    split, evaluation = BY_NAME.get(dataset, ("val", part if dataset == "LSMDC" else "val"))
+def write(folder, dataset, name, subset):
+    """Write an archive whose videos are named by the rows of the table, and return its reader, subset and expert."""
+    split, evaluation = BY_NAME.get(dataset, ("val", subset if dataset == "LSMDC" else "val"))
     layout, expert = layout_of(dataset), dataclasses.replace(EXPERTS[name], dim=DIM, embed_dim=None)
     feats = folder / "symlinked-feats"
     feats.mkdir()
@@ -89,14 +91,14 @@ def write(folder, dataset, name, part):
     return reader, evaluation, expert, dict(zip(videos, reader.video_ids(evaluation, "w2v", 2), strict=True))
 
 
-def outcome(reader, part, name, expert, form, ids, caplog):
+def outcome(reader, subset, name, expert, form, ids, caplog):
     """Read one item beside a good one, and return the word that the table has for what happens."""
     caplog.clear()
     video = ids[form]
     try:
-        features = reader.features(name, expert, part, [ids["other numbers"], video])
+        features = reader.features(name, expert, subset, [ids["other numbers"], video])
     except InputError as error:
-        names = (video, str(list(ids).index(form)))  # rows have a number only
+        names = (video, str(list(ids).index(form)))  # rows have only a number
         assert any(f"'{x}'" in str(error) for x in names) and str(reader.folder) in str(error)
         return "refused"
     warned = any(f"'{video}'" in record.getMessage() for record in caplog.records)
@@ -112,9 +114,9 @@ def outcome(reader, part, name, expert, form, ids, caplog):
     return "present"
 
 
-@pytest.mark.parametrize(("column", "dataset", "name", "part"), list(cases()))
-def test_each_cell_of_the_table_is_what_the_reader_does(tmp_path, caplog, column, dataset, name, part):
-    reader, part, expert, ids = write(tmp_path, dataset, name, part)
+@pytest.mark.parametrize(("column", "dataset", "name", "subset"), list(cases()))
+def test_each_cell_of_the_table_is_what_the_reader_does(tmp_path, caplog, column, dataset, name, subset):
+    reader, subset, expert, ids = write(tmp_path, dataset, name, subset)
     by_expert = {"audio present, others warned": "present" if name == "audio" else "warned"}
     found, strict, expected = {}, {}, {}
     for form, cells in RULES.items():
@@ -123,9 +125,9 @@ def test_each_cell_of_the_table_is_what_the_reader_does(tmp_path, caplog, column
             assert cell == "-"
             continue
         expected[form] = by_expert.get(cell, cell)
-        found[form] = outcome(reader, part, name, expert, form, ids, caplog)
+        found[form] = outcome(reader, subset, name, expert, form, ids, caplog)
         needed = dataclasses.replace(expert, may_be_missing=False)
-        strict[form] = outcome(reader, part, name, needed, form, ids, caplog)
+        strict[form] = outcome(reader, subset, name, needed, form, ids, caplog)
     assert found == expected
     assert strict == {form: "present" if cell == "present" else "refused" for form, cell in expected.items()}
 

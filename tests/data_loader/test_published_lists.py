@@ -1,4 +1,4 @@
-"""The published split lists, read by the real code: names, numbers and what two lists share."""
+"""The published split lists: their names, their sizes, and the names that two of them share."""
 
 import hashlib
 import itertools
@@ -18,14 +18,14 @@ SPLITS = [(name, split) for name, layout in LAYOUTS.items() if layout.name not i
 
 @pytest.fixture
 def lists():
-    """(dataset, file) -> what is known of each published list."""
+    """Return the expected properties of each published list, by (dataset, file)."""
     content = json.loads(shared("splits", "splits.json").read_text())
     return {(entry["dataset"], entry["list"]): entry for entry in content["lists"] if entry.get("copy")}
 
 
 @pytest.fixture
 def unpacked(tmp_path, lists):
-    """Open a split of a dataset whose archive holds its published lists only."""
+    """Open a split of a dataset whose archive holds only its published lists."""
     for (dataset, file), entry in lists.items():
         folder = tmp_path / dataset / "symlinked-feats"
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def unpacked(tmp_path, lists):
 
 
 def names_in(lists, dataset, file):
-    """Return the names of a list by a plain reading, and check that it is the published one."""
+    """Return the names in a list, which are read without our code, and check that it is the published one."""
     entry = lists[dataset, file]
     content = shared("splits", *entry["copy"].split("/")).read_bytes()
     assert (hashlib.sha1(content).hexdigest(), len(content)) == (entry["sha1"], entry["bytes"])
@@ -45,7 +45,7 @@ def names_in(lists, dataset, file):
     return [name[: name.index(".")] for name in names] if dataset == "DiDeMo" else names
 
 
-def test_every_published_list_is_that_of_a_part(lists):
+def test_every_published_list_is_that_of_a_subset(lists):
     declared = {(name, subset.ids) for name, layout in LAYOUTS.items() for subset in layout.subsets.values()}
     assert lists.keys() <= declared and len(lists) == 16
 
@@ -53,12 +53,12 @@ def test_every_published_list_is_that_of_a_part(lists):
 @pytest.mark.parametrize(("dataset", "split"), SPLITS)
 def test_a_split_has_the_names_of_its_lists(lists, unpacked, caplog, dataset, split):
     archive = unpacked(dataset, split)
-    found = {part: archive.video_ids(part, "openai", 768) for part in (archive.split.train, archive.split.evaluation)}
-    for part, ids in found.items():
-        assert ids == names_in(lists, dataset, archive.layout.subsets[part].ids)
-        assert len(set(ids)) == len(ids) == archive.layout.subsets[part].size
+    found = {subset: archive.video_ids(subset, "openai", 768) for subset in (archive.split.train, archive.split.evaluation)}
+    for subset, ids in found.items():
+        assert ids == names_in(lists, dataset, archive.layout.subsets[subset].ids)
+        assert len(set(ids)) == len(ids) == archive.layout.subsets[subset].size
     archive.warn_of_overlap(found[archive.split.evaluation])
-    assert not caplog.records  # numbers as published, nothing is both trained on and tested on
+    assert not caplog.records  # numbers as published, no video is used for both training and test
 
 
 def test_cut_names_of_didemo_are_unique_over_all_lists(lists):

@@ -1,4 +1,4 @@
-"""The cache of a feature file: what it gives back, when it is made anew, and what a read leaves in memory."""
+"""The cache of a feature file: its content, when it is made again, and how much memory a read takes."""
 
 import multiprocessing
 import os
@@ -13,6 +13,7 @@ import msgpack
 import msgpack_numpy
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from data_loader import conversion, store
 from data_loader.conversion import CaptionEncoder, FeatureEncoder, TextEncoder
@@ -29,7 +30,7 @@ def rng():
 
 
 def write(path, content):
-    """A feature file in the format of its suffix."""
+    """Write a feature file in the format of its suffix."""
     if path.suffix == ".npy":
         np.save(path, np.array(content, dtype=object), allow_pickle=True)
     elif path.suffix == ".h5":
@@ -44,7 +45,7 @@ def write(path, content):
 
 
 def items_of(table):
-    """Name -> the spans of an item."""
+    """Return, per name, the sequences of an item."""
     return {name: [table.read(s) for s in range(table.first[i], table.first[i + 1])] for i, name in enumerate(table.names)}
 
 
@@ -60,7 +61,7 @@ def assert_holds(table, expected):
 @pytest.mark.parametrize("suffix", [".pickle", ".pkl", ".npy", ".h5", ".mp"])
 @pytest.mark.parametrize("dtypes", [("f2",), ("f4",), ("f8",), ("f2", "f4", "f8"), ("i4",)], ids="-".join)
 def test_a_table_gives_back_what_the_file_holds(tmp_path, rng, monkeypatch, suffix, dtypes):
-    """In blocks of a few rows, and with items longer than a block."""
+    """Blocks have a few rows, and some items are longer than a block."""
     monkeypatch.setattr(conversion, "BLOCK_BYTES", 200)
     content = {f"v{i}": (9 * rng.normal(size=(i % 5 + 20 * (i == 7), 6))).astype(dtypes[i % len(dtypes)]) for i in range(40)}
     content["missing"] = np.full((3, 6), np.nan, "f4")
@@ -87,14 +88,14 @@ def test_captions_and_texts_keep_their_order_and_their_number(tmp_path, rng, mon
 
 
 @pytest.mark.parametrize("suffix", [".pickle", ".npy"])
-def test_items_that_share_an_array_are_read_whole(tmp_path, suffix):
+def test_a_file_whose_items_share_an_array_is_read_as_a_whole(tmp_path, suffix):
     """Such a pickle cannot be read item by item."""
     shared = np.arange(3000.0).reshape(500, 6)
     table = open_table(write(tmp_path / f"rgb{suffix}", {"a": shared, "b": shared[:1], "c": shared}), FRAMES, tmp_path)
     assert_holds(table, {"a": [shared], "b": [shared[:1]], "c": [shared]})
 
 
-def test_the_first_rows_of_a_span(tmp_path):
+def test_the_first_rows_of_a_sequence(tmp_path):
     x = np.arange(30.0).reshape(5, 6) + 1
     table = open_table(write(tmp_path / "rgb.pickle", {"a": x}), FRAMES, tmp_path)
     for limit in (0, 1, 4, 5, 9):
@@ -102,13 +103,13 @@ def test_the_first_rows_of_a_span(tmp_path):
 
 
 def conversions(monkeypatch):
-    """A list that grows with each conversion."""
+    """Return a list that grows with each conversion."""
     done, convert = [], store.convert
     monkeypatch.setattr(store, "convert", lambda *args: (done.append(args[0].name), convert(*args)))
     return done
 
 
-def test_a_cache_is_made_once_and_anew_when_the_source_or_what_is_kept_changes(tmp_path, monkeypatch):
+def test_a_cache_is_made_once_and_again_when_its_source_or_settings_change(tmp_path, monkeypatch):
     done = conversions(monkeypatch)
     source, cache = write(tmp_path / "rgb.pickle", {"a": np.ones((2, 6))}), tmp_path / "cache"
     for _ in range(3):
@@ -134,7 +135,7 @@ def test_a_cache_is_made_once_and_anew_when_the_source_or_what_is_kept_changes(t
 
 
 @pytest.mark.parametrize("damage", [lambda x: x[: len(x) // 2], lambda x: b"", lambda x: b"not HDF5 at all" * 100])
-def test_a_damaged_cache_is_made_anew(tmp_path, damage):
+def test_a_damaged_cache_is_made_again(tmp_path, damage):
     content = {f"v{i}": np.full((3, 6), i + 1.0) for i in range(50)}
     source = write(tmp_path / "rgb.pickle", content)
     open_table(source, FRAMES, tmp_path / "cache")
@@ -143,8 +144,8 @@ def test_a_damaged_cache_is_made_anew(tmp_path, damage):
     assert_holds(open_table(source, FRAMES, tmp_path / "cache"), {name: [x] for name, x in content.items()})
 
 
-def test_a_cache_with_a_damaged_index_is_made_anew(tmp_path, caplog):
-    """What says whose cache it is may be whole while the rest is not."""
+def test_a_cache_with_a_damaged_index_is_made_again(tmp_path, caplog):
+    """The description of its source may be intact while the rest is damaged."""
     content = {f"v{i}": np.full((3, 6), i + 1.0) for i in range(50)}
     source = write(tmp_path / "rgb.pickle", content)
     open_table(source, FRAMES, tmp_path / "cache")
@@ -164,7 +165,7 @@ def test_a_cache_with_a_damaged_index_is_made_anew(tmp_path, caplog):
     assert_holds(open_table(source, FRAMES, tmp_path / "cache"), {name: [x] for name, x in content.items()})
 
 
-def test_the_cache_of_a_file_without_items_is_whole(tmp_path, caplog):
+def test_the_cache_of_a_file_without_items_is_valid(tmp_path, caplog):
     source = write(tmp_path / "speech.pickle", {})
     for _ in range(2):
         assert len(open_table(source, FRAMES, tmp_path / "cache")) == 0
@@ -172,7 +173,7 @@ def test_the_cache_of_a_file_without_items_is_whole(tmp_path, caplog):
     assert "damaged" not in caplog.text
 
 
-def test_what_a_killed_conversion_left_goes_after_a_day(tmp_path):
+def test_files_of_a_killed_conversion_are_deleted_after_a_day(tmp_path):
     source = write(tmp_path / "rgb.pickle", {"a": np.ones((2, 6))})
     old, young = (tmp_path / f".rgb.pickle.vlad-6.h5.{pid}.tmp" for pid in (1, 2))
     for path in (old, young):
@@ -182,8 +183,8 @@ def test_what_a_killed_conversion_left_goes_after_a_day(tmp_path):
     assert not old.exists() and young.exists()
 
 
-def test_of_several_that_want_a_cache_one_makes_it(tmp_path, monkeypatch):
-    """The others wait; a log line says so, which here is what the first one waits for."""
+def test_one_of_several_processes_makes_a_cache(tmp_path, monkeypatch):
+    """The others wait and log a line, for which the first one waits here."""
     source = write(tmp_path / "rgb.pickle", {"a": np.ones((2, 6))})
     original, conversions, goes_on = store.convert, [], threading.Event()
 
@@ -244,7 +245,7 @@ def read_elsewhere(table, queue):
 
 
 def test_a_table_can_be_sent_to_another_process(tmp_path):
-    """As a loader's worker that is spawned: the mapping is made anew there, nothing is copied."""
+    """A spawned worker maps the cache again, and nothing is copied."""
     content = {"a": np.arange(6.0).reshape(1, 6), "b": np.ones((2, 6))}
     table = open_table(write(tmp_path / "rgb.pickle", content), FRAMES, tmp_path)
     context = multiprocessing.get_context("spawn")
@@ -264,7 +265,7 @@ def resident_bytes():
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="/proc is absent")
 def test_reading_everything_leaves_little_in_memory(tmp_path, rng, monkeypatch):
-    """The file is 128 MiB of noise; what stays is bounded by RESIDENT_BYTES, not by the file."""
+    """The file has 128 MiB of noise; the memory is bounded by RESIDENT_BYTES, not by the file."""
     monkeypatch.setattr(store, "RESIDENT_BYTES", 16 << 20)
     wide = FeatureEncoder(Expert(1 << 14, aggregation="vlad"))
     content = {f"v{i}": rng.random((16, 1 << 14), dtype="f4") for i in range(128)}
@@ -278,7 +279,7 @@ def test_reading_everything_leaves_little_in_memory(tmp_path, rng, monkeypatch):
 
 
 def test_a_pickle_is_converted_item_by_item(tmp_path, monkeypatch):
-    """Half of the items are there when half of the file was read."""
+    """Half of the items are converted when half of the file is read."""
     source = tmp_path / "rgb.pickle"
     content = {f"v{i}": np.full((1000, 6), i + 1, "f2") for i in range(100)}
     with source.open("wb") as file:
@@ -292,11 +293,11 @@ def test_a_pickle_is_converted_item_by_item(tmp_path, monkeypatch):
 
     advanced = [0]
 
-    class Bar(conversion.SizeBar):
+    class Bar(tqdm):
         def update(self, n=1):
             advanced[0] += n
 
-    monkeypatch.setattr(conversion, "SizeBar", Bar)
+    monkeypatch.setattr(conversion, "byte_bar", lambda *_: Bar(disable=True))
     monkeypatch.setattr(FRAMES, "encode", watch)
     assert_holds(open_table(source, FRAMES, tmp_path), {name: [x] for name, x in content.items()})
     half = np.interp(0.5, position, range(100))
@@ -304,7 +305,7 @@ def test_a_pickle_is_converted_item_by_item(tmp_path, monkeypatch):
 
 
 def test_times_of_files_are_nanoseconds(tmp_path):
-    """A change within a second is seen."""
+    """A change within a second is noticed."""
     source = write(tmp_path / "rgb.pickle", {"a": np.ones((1, 6))})
     open_table(source, FRAMES, tmp_path)
     now = time.time_ns()

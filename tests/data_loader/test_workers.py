@@ -1,4 +1,4 @@
-"""Workers that have too little of something, or end: one line, and nobody waits for them."""
+"""Workers that run out of a resource, hang or end: the main process ends with one line, and does not wait for them."""
 
 import gc
 import os
@@ -21,7 +21,7 @@ INFINITE = resource.RLIM_INFINITY
 
 @pytest.fixture
 def limits(monkeypatch):
-    """Pretend limits of open files (soft, hard), of which 20 are open; a list with the last ones."""
+    """Return a list of fake limits of open files (soft, hard), the current one last; 20 files are open."""
     found = [(1024, 4096)]
     monkeypatch.setattr(workers, "_num_open_files", lambda: 20)
     monkeypatch.setattr(resource, "getrlimit", lambda _: found[-1])
@@ -75,7 +75,7 @@ def test_the_number_of_open_files(tmp_path):
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="two workers need two cores")
-def test_a_training_below_a_low_limit_says_so(limits, refused):
+def test_a_training_below_a_low_limit_ends_with_a_message(limits, refused):
     limits[:] = [(64, 64)]
     assert "data_loader.args.num_workers: 2 workers need about" in refused(train_command, "--config", CONFIG, *WORKERS)
 
@@ -124,7 +124,7 @@ multiprocessing.get_context("fork").Process(target=work).start()
 
 
 def run_program(text):
-    """Return what a program prints, which has to end."""
+    """Run a program, which has to end."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", text]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
@@ -144,13 +144,13 @@ ENDS = {
     "files": "open files",
     "processes": "no further process or thread can be started",
     "threads": "no further process or thread can be started",
-    "killed": "a process that reads data has ended",
+    "killed": "a data loading worker has ended",
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "fault"), [*(("train", fault) for fault in ENDS), ("test", "files")])
-def test_nobody_waits_for_a_worker_that_cannot_go_on(run, command, fault):
+def test_the_main_process_does_not_wait_for_a_worker_that_fails(run, command, fault):
     arguments = ["--config", CONFIG]
     if command == "test":
         arguments = ["--resume", train(run, "--train_single_epoch")[0] / "trained_model.pth"]

@@ -1,4 +1,4 @@
-"""Files .npy, .h5 and .mp that lead elsewhere, or that take more than there is."""
+"""Files .npy, .h5 and .mp that refer to other files, or that take more memory than there is."""
 
 import struct
 import zlib
@@ -12,13 +12,13 @@ GIB = 1 << 30
 
 
 def npy(header: str, content: bytes = b"", version: int = 1) -> bytes:
-    """A file .npy with any header."""
+    """Return a file .npy with any header."""
     text = header.encode() + b"\n"
     return b"\x93NUMPY" + struct.pack("<BB" + ("H" if version == 1 else "I"), version, 0, len(text)) + text + content
 
 
 def of(descr: str, shape: str, content: bytes = b"", **options) -> bytes:
-    """A file .npy with a dtype and a shape as they would stand in Python."""
+    """Return a file .npy with a dtype and a shape as text."""
     return npy(f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}", content, **options)
 
 
@@ -62,7 +62,7 @@ NPY = {
 
 
 def h5(fill):
-    """Writes a file .h5 that `fill` fills."""
+    """Return a function that writes a file .h5 with the content that `fill` adds."""
 
     def write(path: Path, command: str) -> None:
         outside = path.parent / "outside.h5"
@@ -98,7 +98,7 @@ def _chunk_of_zeros(size: int) -> bytes:
 
 
 def _zeros(file, outside):
-    """6 GiB of zeros in chunks of 64 MiB: 6 MiB."""
+    """Add 6 GiB of zeros in chunks of 64 MiB, which take 6 MiB in the file."""
     packed, rows = _chunk_of_zeros(64 << 20), 1 << 20
     data = file.create_dataset("v", (100 * rows, 16), "f4", chunks=(rows, 16), compression="gzip")
     for i in range(100):
@@ -106,7 +106,7 @@ def _zeros(file, outside):
 
 
 def _chunk_that_swells(file, outside):
-    """A chunk of 12 bytes, says its shape, which unpacks to 2 GiB."""
+    """Add a chunk of 12 bytes by its shape, which unpacks to 2 GiB."""
     data = file.create_dataset("v", (1, 3), "f4", chunks=(1, 3), compression="gzip")
     packer = zlib.compressobj(1)
     block = bytes(1 << 24)
@@ -182,14 +182,14 @@ H5 = {
 
 
 def _nd(dtype: bytes, shape: bytes, data: bytes, kind: bytes = b"\xc4\x00") -> bytes:
-    """An array as msgpack-numpy writes it, by bytes."""
+    """Return an array as msgpack-numpy encodes it."""
     fields = [(b"nd", b"\xc3"), (b"type", b"\xa9"[:0] + bytes([0xA0 + len(dtype)]) + dtype), (b"kind", kind)]
     fields += [(b"shape", shape), (b"data", data)]
     return b"\x85" + b"".join(b"\xc4" + bytes([len(key)]) + key + value for key, value in fields)
 
 
 def mp(value: bytes, name: bytes = b"\xa1v") -> object:
-    """Writes a file .mp with a map of one item."""
+    """Return a function that writes a file .mp with a map of one item."""
     return _written(b"\x81" + name + value)
 
 

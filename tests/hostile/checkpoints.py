@@ -1,4 +1,4 @@
-"""Checkpoints, of today's format and of old ones, that execute what they say or take more than there is."""
+"""Checkpoints of today's and of old formats that execute code, or that take more memory than there is."""
 
 import io
 import os
@@ -21,7 +21,7 @@ STATE = {"arch": "CENet", "epoch": 1, "seed": 1, "state_dict": WEIGHTS, "config"
 
 
 def zipped(pickled: bytes, *, folder="archive", storages=(("0", bytes(12)),), compression=zipfile.ZIP_STORED) -> bytes:
-    """A checkpoint of today's format with this pickle."""
+    """Return a checkpoint of today's format with this pickle."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as file:
         file.writestr(f"{folder}/data.pkl", pickled)
@@ -33,7 +33,7 @@ def zipped(pickled: bytes, *, folder="archive", storages=(("0", bytes(12)),), co
 
 
 def old(content: bytes, version: bytes = pickle.dumps(VERSION, 2), keys: bytes = pickle.dumps([], 2)) -> bytes:
-    """A checkpoint of the format before torch 1.6 with these pickles for its content, version and keys of storages."""
+    """Return a checkpoint of the format before torch 1.6 with these pickles for content, version and keys of storages."""
     machine = {"little_endian": True, "protocol_version": 1001, "type_sizes": {}}
     return pickle.dumps(MAGIC, 2) + version + pickle.dumps(machine, 2) + content + keys
 
@@ -51,7 +51,7 @@ def _saved(**changes):
 
 
 def changed_state(key: str, value: bytes) -> bytes:
-    """A pickled state of which one value is made by opcodes."""
+    """Return the pickle of a state with one value given by opcodes."""
     rest = pickle.dumps({name: part for name, part in (STATE | {"state_dict": {}}).items() if name != key}, protocol=2)
     return b"\x80\x02" + rest[2:-1] + b"U" + bytes([len(key)]) + key.encode() + value + b"s."
 
@@ -59,17 +59,17 @@ def changed_state(key: str, value: bytes) -> bytes:
 def reference(
     *, kind: bytes = b"U\x07storage", storage: bytes = b"ctorch\nFloatStorage\n", key: bytes = b"U\x010", end: bytes
 ) -> bytes:
-    """A storage of 3 floats by opcodes."""
+    """Return the opcodes of a storage of 3 floats."""
     return b"(" + kind + storage + key + b"U\x03cpuK\x03" + end + b"tQ"
 
 
 def rebuilt(storage: bytes) -> bytes:
-    """A tensor of 3 floats of a storage by opcodes."""
+    """Return the opcodes of a tensor of 3 floats of a storage."""
     return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\x00K\x03\x85K\x01\x85\x89)tR"
 
 
 def tensor(count: int, size: int, stride: int = 1, offset: int = 0) -> bytes:
-    """A pickled state with a tensor of a storage "0" of `count` floats."""
+    """Return the pickle of a state with a tensor of a storage "0" of `count` floats."""
     storage = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu\x8a\x08"
     storage += struct.pack("<q", count) + b"tQ"
     numbers = [b"\x8a\x08" + struct.pack("<q", number) for number in (offset, size, stride)]
@@ -80,7 +80,7 @@ def tensor(count: int, size: int, stride: int = 1, offset: int = 0) -> bytes:
 
 
 def _zip_bomb(path: Path, command: str) -> None:
-    """2 GiB of zeros for a pickle: 2 MiB."""
+    """Write a pickle of 2 GiB of zeros, which takes 2 MiB."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         with file.open("archive/data.pkl", "w", force_zip64=True) as part:
             for _ in range(128):
@@ -90,7 +90,7 @@ def _zip_bomb(path: Path, command: str) -> None:
 
 
 def _overlapping(path: Path, command: str) -> None:
-    """A directory that names the bytes of one storage a thousand times."""
+    """Write a directory that refers to the bytes of one storage a thousand times."""
     content = zipped(pickle.dumps(STATE | {"state_dict": {}}, protocol=2), storages=[("0", bytes(MILLION))])
     with zipfile.ZipFile(io.BytesIO(content)) as file:
         (entry,) = [entry for entry in file.infolist() if entry.filename.endswith("data/0")]
@@ -112,7 +112,7 @@ def _overlapping(path: Path, command: str) -> None:
 
 
 def _tar(path: Path, command: str) -> None:
-    """The format before torch 0.1.10."""
+    """Write the format before torch 0.1.10."""
     with tarfile.open(path, "w") as tar:
         for name, content in (
             ("sys_info", pickle.dumps({"little_endian": True})),
@@ -145,7 +145,7 @@ def _nested(depth: int):
 
 
 def _promised_by_torch(call: bytes):
-    """A state whose weights a function that torch allows makes."""
+    """Return a function that writes a state whose weights are the result of a function that torch allows."""
     rest = pickle.dumps({**STATE, "state_dict": {}}, protocol=2)[2:-1]
     content = b"\x80\x02" + rest + b"X\x0a\x00\x00\x00state_dict}X\x01\x00\x00\x00w" + call + b"ss."
     return lambda path, command: path.write_bytes(zipped(content))
@@ -168,10 +168,10 @@ DOUBLED = b"](]q\x01" + b"](h\x01h\x01eq\x01" * 64 + b"e"  # 2**64 leaves; torch
 
 
 def _contents(end: bytes) -> dict[str, bytes]:
-    """States with parts that a reader hashes, compares, prints or walks through.
+    """Return states with parts that a reader hashes, compares, prints or visits.
 
     Args:
-        end: what ends a reference to a storage.
+        end: the opcodes at the end of a reference to a storage.
     """
     return {
         "storage of a kind of doubled lists": changed_state("values", reference(kind=DOUBLED, end=end)),
@@ -198,7 +198,7 @@ PARTS = {
     "versions of doubled lists": changed_state("environment", DOUBLED),
     "value of 600 digits": changed_state("values", b"}U\x01a\x8a\xff" + b"\x7f" * 255 + b"s"),
 }
-_SKIPPED = ("array under a million names", "sets", "marks")  # they are for the size of the file, as elsewhere
+_SKIPPED = ("array under a million names", "sets", "marks")  # their limit depends on the size of the file
 
 CHECKPOINTS = {
     **{

@@ -80,7 +80,7 @@ def again(key: int, count: int = 1) -> bytes:
 
 
 def items(*values: bytes) -> bytes:
-    """A dict with these values, each by opcodes that leave it on the stack."""
+    """Return the pickle of a dict with these values, each given by opcodes that leave it on the stack."""
     return b"\x80\x05}" + b"".join(text(f"v{i}") + value + SETITEM for i, value in enumerate(values)) + b"."
 
 
@@ -262,7 +262,7 @@ def whole(data: bytes) -> Any:
 
 
 def streamed(data: bytes) -> dict:
-    """Return the items as they were when they were handed over: a reader copies them then."""
+    """Return the items as they were when they were yielded: a reader copies them then."""
     items = StreamingUnpickler(io.BytesIO(data)).iter_items()
     return {key: (value, described(value)) for key, value in items}
 

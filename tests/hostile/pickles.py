@@ -1,4 +1,4 @@
-"""Pickles that execute what they say, or that take more than there is."""
+"""Pickles that execute code, or that take more memory than there is."""
 
 import builtins
 import collections
@@ -21,7 +21,7 @@ RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85
 
 
 class Call:
-    """Pickles as a call of `function`, followed, if there is one, by setting a state."""
+    """An object that is pickled as a call of `function`, followed by setting a state if there is one."""
 
     def __init__(self, function: Callable, *args, state=None):
         self.reduced = (function, args) if state is None else (function, args, state)
@@ -31,17 +31,17 @@ class Call:
 
 
 def python(command: str) -> str:
-    """A Python expression that runs a command."""
+    """Return a Python expression that runs a command."""
     return f"__import__('os').system({command!r})"
 
 
 def by_name(module: str, name: str) -> bytes:
-    """The opcodes of STACK_GLOBAL, which takes texts of any kind, with dots and line ends."""
+    """Return the opcodes of STACK_GLOBAL, which takes any text, also with dots and line ends."""
     return b"".join(b"\x8c" + bytes([len(text)]) + text for text in (module.encode(), name.encode())) + b"\x93"
 
 
 def array(dtype: bytes, shape: bytes, content: bytes) -> bytes:
-    """The opcodes of an array: its dtype as a code, its shape and content as opcodes."""
+    """Return the opcodes of an array: its dtype as a code, its shape and content as opcodes."""
     size = b"K\x3f" if dtype == b"O8" else b"K\x00"
     made = b"cnumpy\ndtype\nU" + bytes([len(dtype)]) + dtype + b"K\x00K\x01\x87R"
     state = b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff" + size + b"tb"
@@ -49,19 +49,19 @@ def array(dtype: bytes, shape: bytes, content: bytes) -> bytes:
 
 
 def of_video(value: bytes, key: bytes = b"X\x01\x00\x00\x00v") -> bytes:
-    """A pickled dict of one video, by opcodes."""
+    """Return the pickle of a dict with one video, whose value is given by opcodes."""
     return b"\x80\x02}" + key + value + b"s."
 
 
 def doubled(opcode: bytes, times: int) -> bytes:
-    """A container that holds itself twice, so many times: few bytes, 2**times leaves. "laugh" is the last word's list."""
+    """Return the opcodes of a container that holds another twice, and so on: 2**times leaves in a few bytes."""
     start = b"X\x05\x00\x00\x00laugh\x85" if opcode == b"\x86" else b"]X\x05\x00\x00\x00laugha"
     twice = b"2\x86" if opcode == b"\x86" else b"q\x01](h\x01h\x01e"
     return start + twice * times
 
 
 def dumped(make: Callable[[str], object], protocol: int) -> Callable[[str], bytes]:
-    """A pickle of what `make` makes of a command."""
+    """Return a function that pickles the object that `make` makes of a command."""
     return lambda command: pickle.dumps({"v": make(command)}, protocol)
 
 
@@ -102,14 +102,14 @@ OPCODES: dict[str, Callable[[str], bytes]] = {
     "state of a function": lambda command: of_video(RECONSTRUCT[:36] + b"N}U\x0c__defaults__)s\x86b"),
     "function of code": lambda command: of_video(b"ctypes\nFunctionType\n)R"),
     "a codec": lambda command: of_video(b"c_codecs\nencode\nU\x02abU\x0bbase64_codec\x86R"),
-    # Crashes of the interpreter: hashing a tuple is recursive, without a limit.
+    # These crash the interpreter: hashing a tuple is recursive, without a limit.
     "nested tuples as a name": lambda command: of_video(b"N", b")" + b"\x85" * MILLION),
     "nested tuples in a set": lambda command: of_video(b"\x8f(" + b")" + b"\x85" * MILLION + b"\x90"),
     "nested tuples in a frozenset": lambda command: of_video(b"()" + b"\x85" * MILLION + b"\x91"),
     "nested tuples in OrderedDict": lambda command: of_video(
         b"ccollections\nOrderedDict\n]()" + b"\x85" * MILLION + b"N\x86e\x85R".replace(b"(", b"")
     ),
-    # Of no end: 2**64 leaves.
+    # These never end: 2**64 leaves.
     "doubled tuples as a name": lambda command: of_video(b"N", doubled(b"\x86", 64)),
     "doubled lists": lambda command: of_video(doubled(b"]", 64)),
     "text of doubled lists": lambda command: of_video(b"cbuiltins\nstr\n" + doubled(b"]", 64) + b"\x85R"),
@@ -136,7 +136,7 @@ OPCODES: dict[str, Callable[[str], bytes]] = {
         + b"".join(b"J" + struct.pack("<i", i) + b"h\x01" for i in range(MILLION))
         + b"u."
     ),
-    # Sizes that are promised.
+    # These promise large sizes.
     "index of the memo": lambda command: of_video(b"Nr\xff\xff\xff\x7fcos\nsystem\n"),
     "bytes of 2**62": lambda command: of_video(b"\x8e" + struct.pack("<Q", 2**62)),
     "bytes of 4 GiB": lambda command: of_video(b"B\xff\xff\xff\xff"),
@@ -149,7 +149,7 @@ OPCODES: dict[str, Callable[[str], bytes]] = {
     "texts of nothing": lambda command: of_video(array(b"S0", b"\x8a\x06" + b"\x00" * 5 + b"\x01" + b"\x85", b"C\x00")),
     "sets": lambda command: of_video(b"](" + b"\x8f" * (5 * MILLION) + b"e"),
     "marks": lambda command: of_video(b"]" + b"(" * (5 * MILLION)),
-    # numpy would read beyond the list, or follow addresses that the file brought.
+    # numpy would read beyond the list, or follow addresses in the file.
     "more objects than there are": lambda command: of_video(array(b"O8", b"K\xc8\x85", b"](K\x01e")),
     "objects as bytes": lambda command: of_video(array(b"O8", b"K\x02\x85", b"U\x10" + b"A" * 16)),
     "objects of a negative shape": lambda command: of_video(array(b"O8", b"J\xff\xff\xff\xff\x85", b"]")),

@@ -1,4 +1,4 @@
-"""Archives that lead out of their folder, or that unpack to more than there is room for."""
+"""Archives with paths outside of their folder, or that unpack to more than the disk can take."""
 
 import gzip
 import io
@@ -36,7 +36,7 @@ def _zeros(file, size: int) -> None:
 
 
 def _raw(*blocks: bytes, zeros: int = 0):
-    """Headers as they are, and zeros behind them."""
+    """Return a function that writes raw headers, followed by zeros."""
 
     def write(path: Path) -> None:
         with gzip.open(path, "wb", compresslevel=1) as file:
@@ -54,7 +54,7 @@ def _header(name: str, kind: bytes, size: int) -> bytes:
 
 
 def _sparse() -> bytes:
-    """A file of a terabyte without a byte of data, as GNU tar writes it."""
+    """Return the header of a file of 4 GiB without any data, as GNU tar writes it."""
     block = bytearray(_header(f"{FEATS}/sparse", b"S", 0))
     block[483:495] = b"%011o\0" % (1 << 32)  # the real size: 4 GiB
     block[386:398] = b"%011o\0" % (1 << 32)  # offset of the only, empty, piece
@@ -65,7 +65,7 @@ def _sparse() -> bytes:
 
 
 def _pax_sparse(path: Path) -> None:
-    """The same by a header in text."""
+    """Write the same with a header in text."""
     with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as tar:
         member = tarfile.TarInfo(f"{FEATS}/sparse")
         member.pax_headers = {"GNU.sparse.size": str(1 << 32), "GNU.sparse.map": f"{1 << 32},0"}

@@ -1,4 +1,4 @@
-"""Configs and lists of videos that nest, inherit, repeat or weigh without end."""
+"""Configs and lists of videos with unlimited nesting, inheritance, repetition or size."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ MILLION = 10**6
 
 
 def _with(**changes):
-    """A config with other values for some of its top level, or for paths "a.b" below."""
+    """Return a function that writes a config with changed values; "a__b" stands for "a.b"."""
 
     def write(path: Path, config: dict) -> None:
         content = json.loads(json.dumps(config))
@@ -28,7 +28,7 @@ def _text(text: str | bytes):
 
 
 def _nested(depth: int, opening: str = "[", closing: str = "]"):
-    """A value of the config that nests."""
+    """Return a function that writes a config with a nested value."""
 
     def write(path: Path, config: dict) -> None:
         text = json.dumps(config | {"optimizer": "HERE"})
@@ -38,7 +38,7 @@ def _nested(depth: int, opening: str = "[", closing: str = "]"):
 
 
 def _raw(section: str, text: str):
-    """A config with a value that is written as it is."""
+    """Return a function that writes a config with a value of raw text."""
 
     def write(path: Path, config: dict) -> None:
         path.write_text(json.dumps(config | {section: "HERE"}).replace('"HERE"', text))
@@ -65,7 +65,7 @@ def _itself(path: Path, config: dict) -> None:
 
 
 def _doubled(path: Path, config: dict) -> None:
-    """Each of 40 files inherits twice from the next."""
+    """Write 40 files, each of which inherits twice from the next."""
     names = [path.parent / f"level{i}.json" for i in range(40)]
     for name, following in zip(names, names[1:], strict=False):
         name.write_text(json.dumps({"inherit_from": f"{following},{following}"}))
@@ -74,7 +74,7 @@ def _doubled(path: Path, config: dict) -> None:
 
 
 def _chain(path: Path, config: dict) -> None:
-    """2000 files, each inherits from the next."""
+    """Write 2000 files, each of which inherits from the next."""
     names = [path.parent / f"link{i}.json" for i in range(2000)]
     for name, following in zip(names, names[1:], strict=False):
         name.write_text(json.dumps({"inherit_from": str(following)}))
@@ -83,7 +83,7 @@ def _chain(path: Path, config: dict) -> None:
 
 
 def _linked(path: Path, config: dict) -> None:
-    """A link of a harmless name that leads to another program's file."""
+    """Write a link with a harmless name to another program's file."""
     (path.parent / "harmless.json").symlink_to("/etc/passwd")
     path.write_text(json.dumps(config | {"inherit_from": str(path.parent / "harmless.json")}))
 

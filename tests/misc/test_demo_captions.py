@@ -6,13 +6,13 @@ import numpy as np
 from scipy.sparse.linalg import svds
 
 from data_loader.experts import EXPERTS
-from misc.demo import captions
-from misc.demo.clips import ATTRIBUTES, FAMILY, PERSON, plan
+from misc.demo import caption_grammar
+from misc.demo.clips import ATTRIBUTES, FAMILY, PERSON, plan_clips
 from misc.demo.word_vectors import word_vectors
 
 
 def test_members_of_a_family_differ_from_the_first_in_one_attribute_each():
-    clips = plan(200, 3)
+    clips = plan_clips(200, 3)
     for start in range(0, 200, FAMILY):
         first = dataclasses.asdict(clips[start])
         changed = []
@@ -25,7 +25,7 @@ def test_members_of_a_family_differ_from_the_first_in_one_attribute_each():
 
 
 def test_attributes_have_their_shares():
-    clips = plan(2000, 0)
+    clips = plan_clips(2000, 0)
     for name, (values, share) in ATTRIBUTES.items():
         found = [getattr(clip, name) for clip in clips]
         assert set(found) - {None} == set(values)
@@ -33,25 +33,25 @@ def test_attributes_have_their_shares():
 
 
 def test_captions_of_a_clip_differ_and_none_names_an_expert():
-    for clip in plan(300, 0):
-        said = captions.captions(clip)
-        assert len({" ".join(words) for words in said}) == len(said) == captions.CAPTIONS
+    for clip in plan_clips(300, 0):
+        said = caption_grammar.make_captions(clip)
+        assert len({" ".join(words) for words in said}) == len(said) == caption_grammar.CAPTIONS
         for words in said:
             assert all(word.isalpha() and word == word.lower() for word in words)
-            assert not set(words) & {*EXPERTS, "colour", "shape", "motion", "place", "sound", "texture", "scenery"}
+            assert not set(words) & {*EXPERTS, "color", "colour", "shape", "motion", "place", "sound", "texture", "scenery"}
 
 
 def test_captions_say_what_the_clip_shows_and_nothing_else():
     """Every word of a family of synonyms that is found belongs to the clip's own value."""
-    clips = plan(300, 1)
+    clips = plan_clips(300, 1)
     for clip in clips:
-        said = [" ".join(words) for words in captions.captions(clip)]
+        said = [" ".join(words) for words in caption_grammar.make_captions(clip)]
         for text in said:
-            assert any(f" {name}" in f" {text}" for name in captions.SHAPES[clip.shape])
-            assert any(phrase in text for pair in captions.MOTIONS[clip.motion] for phrase in pair)
-            for value, phrases in captions.SOUNDS.items():
+            assert any(f" {name}" in f" {text}" for name in caption_grammar.SHAPES[clip.shape])
+            assert any(phrase in text for pair in caption_grammar.MOTIONS[clip.motion] for phrase in pair)
+            for value, phrases in caption_grammar.SOUNDS.items():
                 assert value == clip.sound or not any(phrase in text for phrase in phrases)
-            for value, phrases in captions.PLACES.items():
+            for value, phrases in caption_grammar.PLACES.items():
                 assert value == clip.place or not any(phrase in text for phrase in phrases)
             assert ("glasses" not in text) or clip.glasses
             assert clip.hair or not any(word in text.split() for word in ("person", "viewer", "spectator"))
@@ -59,17 +59,17 @@ def test_captions_say_what_the_clip_shows_and_nothing_else():
 
 def test_captions_name_what_is_seen_read_and_heard_in_their_shares():
     """Of the clips that have it, some captions name it and some leave it out."""
-    clips = plan(400, 4)
-    named = {"word": [], "sound": [], "topic": [], "hair": [], "place": [], "colour": []}
+    clips = plan_clips(400, 4)
+    named = {"word": [], "sound": [], "topic": [], "hair": [], "place": [], "color": []}
     for clip in clips:
-        for text in (" ".join(words) for words in captions.captions(clip)):
+        for text in (" ".join(words) for words in caption_grammar.make_captions(clip)):
             phrases = {
                 "word": (clip.word or "").lower().split(),
-                "sound": captions.SOUNDS.get(clip.sound, ()),
-                "topic": [speaker.split("{")[0].strip() for speaker in captions.SPEAKERS],
+                "sound": caption_grammar.SOUNDS.get(clip.sound, ()),
+                "topic": [speaker.split("{")[0].strip() for speaker in caption_grammar.SPEAKERS],
                 "hair": ("person", "viewer", "spectator"),
-                "place": captions.PLACES[clip.place],
-                "colour": captions.COLOURS[clip.colour],
+                "place": caption_grammar.PLACES[clip.place],
+                "color": caption_grammar.COLORS[clip.color],
             }
             for name, found in named.items():
                 if getattr(clip, name) is not None:
@@ -79,11 +79,11 @@ def test_captions_name_what_is_seen_read_and_heard_in_their_shares():
 
 
 def test_narrators_speak_of_their_topic():
-    for clip in plan(100, 2):
-        words = captions.spoken(clip)
+    for clip in plan_clips(100, 2):
+        words = caption_grammar.narrator_words(clip)
         assert bool(words) == (clip.topic is not None)
         if words:
-            nouns, verbs = (x.split() for x in captions.SPEECHES[clip.topic])
+            nouns, verbs = (x.split() for x in caption_grammar.SPEECHES[clip.topic])
             assert len(set(words) & set(nouns)) == 4 and len(set(words) & set(verbs)) == 3
 
 

@@ -1,4 +1,4 @@
-"""What the experts of the Demo see in patterns whose motion, colour and pitch are known, and in clips that were drawn."""
+"""What the experts of the Demo see in patterns whose motion, color and pitch are known, and in clips that were drawn."""
 
 import dataclasses
 
@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from misc.demo import experts
-from misc.demo.clips import PLACES, SOUNDS, plan
-from misc.demo.drawing import FRAMES, RATE, frames
-from misc.demo.sounds import SAMPLE_RATE, samples
-from misc.demo.video_files import read_video, write_video
+from misc.demo.clips import PLACES, SOUNDS, plan_clips
+from misc.demo.drawing import FRAMES, RATE, draw_frames
+from misc.demo.sounds import SAMPLE_RATE, synthesize_sound
+from misc.demo.video_files import read_clip, write_clip
 
 ROWS, COLUMNS = np.mgrid[:120, :160]
 U, V, SPREAD, TURN = range(experts.ORIENTATIONS, experts.ORIENTATIONS + 4)  # columns of `flow`
 
 
-def film(position, radius=lambda t: 20.0, angle=lambda t: 0.0, colour=(200, 40, 40), behind=(90, 110, 130)):
+def film(position, radius=lambda t: 20.0, angle=lambda t: 0.0, color=(200, 40, 40), behind=(90, 110, 130)):
     """Eight frames of a soft square, at `position(t)` (x, y), turned by `angle(t)`."""
     images = []
     for t in range(8):
@@ -23,7 +23,7 @@ def film(position, radius=lambda t: 20.0, angle=lambda t: 0.0, colour=(200, 40, 
         c, s = np.cos(angle(t)), np.sin(angle(t))
         inside = np.maximum(np.abs(c * x + s * y), np.abs(c * y - s * x)) - radius(t)
         share = 1 / (1 + np.exp(inside.clip(-30, 30)))[..., None]
-        images.append((share * np.array(colour) + (1 - share) * np.array(behind)).astype(np.uint8))
+        images.append((share * np.array(color) + (1 - share) * np.array(behind)).astype(np.uint8))
     return np.stack(images)
 
 
@@ -49,20 +49,20 @@ def test_a_still_film_has_finite_features():
 
 
 def test_rgb_sees_what_moves_and_not_what_is_behind():
-    def seen(**colours):
-        return experts.rgb(film(lambda t: (50 + 9 * t, 60), **colours)).mean(axis=0)
+    def seen(**colors):
+        return experts.rgb(film(lambda t: (50 + 9 * t, 60), **colors)).mean(axis=0)
 
     red = seen()
-    other_place, blue = seen(behind=(60, 120, 90)), seen(colour=(40, 40, 200))
+    other_place, blue = seen(behind=(60, 120, 90)), seen(color=(40, 40, 200))
     assert np.linalg.norm(red - other_place) < 0.6 * np.linalg.norm(red - blue)
 
 
 def test_scene_sees_what_is_behind_and_not_what_moves():
-    def seen(**colours):
-        return experts.scene(film(lambda t: (30 + 14 * t, 60), **colours))
+    def seen(**colors):
+        return experts.scene(film(lambda t: (30 + 14 * t, 60), **colors))
 
     red = seen()
-    other_place, blue = seen(behind=(60, 120, 90)), seen(colour=(40, 40, 200))
+    other_place, blue = seen(behind=(60, 120, 90)), seen(color=(40, 40, 200))
     assert np.linalg.norm(red - blue) < 0.25 * np.linalg.norm(red - other_place)
 
 
@@ -77,16 +77,16 @@ def test_audio_is_loudest_at_the_pitch(pitch):
 
 def test_words_without_a_vector_are_left_out():
     vectors = {"stop": np.ones(3), "exit": np.zeros(3)}
-    assert np.array_equal(experts.words(["stop", "unknown", "exit"], vectors), [[1, 1, 1], [0, 0, 0]])
-    assert experts.words(["unknown"], vectors) is None and experts.words([], vectors) is None
+    assert np.array_equal(experts.word_features(["stop", "unknown", "exit"], vectors), [[1, 1, 1], [0, 0, 0]])
+    assert experts.word_features(["unknown"], vectors) is None and experts.word_features([], vectors) is None
 
 
 def test_faces_are_found_in_decoded_clips_where_they_were_drawn(tmp_path):
-    clips = [dataclasses.replace(clip, place=PLACES[i % len(PLACES)]) for i, clip in enumerate(plan(48, 5))]
+    clips = [dataclasses.replace(clip, place=PLACES[i % len(PLACES)]) for i, clip in enumerate(plan_clips(48, 5))]
     found = []
     for clip in clips:
-        write_video(tmp_path / "clip.webm", frames(clip), RATE, None, SAMPLE_RATE)
-        found.append(experts.face(read_video(tmp_path / "clip.webm", SAMPLE_RATE)[0]) is not None)
+        write_clip(tmp_path / "clip.webm", draw_frames(clip), RATE, None, SAMPLE_RATE)
+        found.append(experts.face(read_clip(tmp_path / "clip.webm", SAMPLE_RATE)[0]) is not None)
     drawn = np.array([clip.hair is not None for clip in clips])
     assert 10 < drawn.sum() < 38
     assert not (np.array(found) & ~drawn).any()
@@ -94,10 +94,10 @@ def test_faces_are_found_in_decoded_clips_where_they_were_drawn(tmp_path):
 
 
 def test_a_file_holds_what_was_drawn_and_played(tmp_path):
-    clip = next(clip for clip in plan(40, 0) if clip.sound)
-    drawn, played = frames(clip), samples(clip, FRAMES / RATE)
-    write_video(tmp_path / "clip.webm", drawn, RATE, played, SAMPLE_RATE)
-    images, sound = read_video(tmp_path / "clip.webm", SAMPLE_RATE)
+    clip = next(clip for clip in plan_clips(40, 0) if clip.sound)
+    drawn, played = draw_frames(clip), synthesize_sound(clip, FRAMES / RATE)
+    write_clip(tmp_path / "clip.webm", drawn, RATE, played, SAMPLE_RATE)
+    images, sound = read_clip(tmp_path / "clip.webm", SAMPLE_RATE)
     assert images.shape == (FRAMES, 120, 160, 3) and np.abs(images.astype(int) - np.stack(drawn)).mean() < 8
     assert abs(len(sound) - len(played)) < 1000
     before, after = experts.audio(played, SAMPLE_RATE).mean(axis=0), experts.audio(sound, SAMPLE_RATE).mean(axis=0)
@@ -106,10 +106,10 @@ def test_a_file_holds_what_was_drawn_and_played(tmp_path):
 
 @pytest.mark.parametrize("sound", SOUNDS)
 def test_sounds_are_told_apart_by_their_spectrum(sound):
-    clips = [clip for seed in range(3) for clip in plan(40, seed)]
+    clips = [clip for seed in range(3) for clip in plan_clips(40, seed)]
 
     def spectrum(name, clip):
-        return experts.audio(samples(dataclasses.replace(clip, sound=name), 2.0), SAMPLE_RATE).mean(axis=0)
+        return experts.audio(synthesize_sound(dataclasses.replace(clip, sound=name), 2.0), SAMPLE_RATE).mean(axis=0)
 
     centres = {name: np.mean([spectrum(name, clip) for clip in clips[:12]], axis=0) for name in SOUNDS}
     heard = [

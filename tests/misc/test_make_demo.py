@@ -11,8 +11,8 @@ from conftest import ROOT
 
 from data_loader.readers import read_file
 from misc import make_demo
-from misc.demo.clips import FAMILY, plan
-from misc.demo.video_files import read_video
+from misc.demo.clips import FAMILY, plan_clips
+from misc.demo.video_files import read_clip
 from parse_config import ConfigParser
 
 SMALL = {"train": 16, "val": 4, "test": 8}
@@ -27,13 +27,13 @@ def contents(folder):
 def made(tmp_path_factory):
     """A small data set of seed 0, made by one process."""
     folder = tmp_path_factory.mktemp("Demo")
-    make_demo.make(folder, SMALL, 0, 1)
+    make_demo.make_dataset(folder, SMALL, 0, 1)
     return folder
 
 
 def test_a_seed_gives_the_same_files_whatever_the_number_of_processes(made, tmp_path):
-    make_demo.make(tmp_path / "again", SMALL, 0, 3)
-    make_demo.make(tmp_path / "other", SMALL, 1, 3)
+    make_demo.make_dataset(tmp_path / "again", SMALL, 0, 3)
+    make_demo.make_dataset(tmp_path / "other", SMALL, 1, 3)
     assert contents(made) == contents(tmp_path / "again")
     other = contents(tmp_path / "other")
     assert all(content != other[path] for path, content in contents(made).items() if path.suffix != ".txt")
@@ -70,7 +70,7 @@ def test_ocr_and_speech_are_vectors_of_the_words_that_captions_use(made):
     raw, text = read_file(archive / "raw-captions.pkl"), read_file(archive / "text-demo.pickle")
     said = [(words, xs) for name in raw for words, xs in zip(raw[name], text[name], strict=True)]
     vectors = {word: x for words, xs in said for word, x in zip(words, xs, strict=True)}
-    clips = {f"clip{i:04d}": clip for i, clip in enumerate(plan(28, 0))}
+    clips = {f"clip{i:04d}": clip for i, clip in enumerate(plan_clips(28, 0))}
     ocr, speech = (read_file(archive / f"{expert}.pickle") for expert in ("ocr", "speech"))
     assert set(ocr) <= {name for name, clip in clips.items() if clip.word}
     assert set(speech) == {name for name, clip in clips.items() if clip.topic}
@@ -87,7 +87,7 @@ def test_families_stay_in_one_split():
 
 
 def test_clips_play(made):
-    frames, _ = read_video(made / "videos" / "clip0000.webm", 16000)
+    frames, _ = read_clip(made / "videos" / "clip0000.webm", 16000)
     assert frames.shape == (16, 120, 160, 3) and frames.std() > 10
 
 
@@ -98,7 +98,7 @@ def test_it_is_made_once_and_again_after_a_change(tmp_path, monkeypatch, call):
     assert call(make_demo, *arguments)[0] == 0
     before, times = contents(folder), {path: path.stat().st_mtime_ns for path in folder.rglob("*.webm")}
     code, out, _ = call(make_demo, *arguments)
-    assert code == 0 and "there already" in out
+    assert code == 0 and "up to date" in out
     assert times == {path: path.stat().st_mtime_ns for path in folder.rglob("*.webm")}
     (folder / "videos" / "clip0003.webm").unlink()
     (folder / "made.json").write_text("{")  # as of another version, or damaged
@@ -124,7 +124,7 @@ def test_one_that_is_interrupted_is_not_taken_for_whole(tmp_path, monkeypatch, c
     with monkeypatch.context() as interrupted:
         interrupted.setattr(make_demo, "make_clips", stop)
         assert call(make_demo, "--data_dir", tmp_path)[0] == 130
-    assert "there already" not in call(make_demo, "--data_dir", tmp_path)[1]
+    assert "up to date" not in call(make_demo, "--data_dir", tmp_path)[1]
 
 
 @pytest.mark.parametrize("arguments", [("--seed", -1), ("--workers", 0)])

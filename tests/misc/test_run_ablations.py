@@ -18,7 +18,7 @@ from markdown_tables import tables as tables_of
 
 import test as test_command
 import train as train_command
-from base.runs import newest_first
+from base.runs import list_runs
 from misc import gen_readme, run_ablations
 from misc.reporting import tables
 from misc.reporting.results import find_evaluation
@@ -81,7 +81,7 @@ def suite(run, monkeypatch):
 
 
 def runs_of(experiment):
-    return newest_first(MODELS.with_name(experiment))
+    return list_runs(MODELS.with_name(experiment))
 
 
 def check_leak_table(rows):
@@ -100,7 +100,7 @@ def check_leak_table(rows):
         for name, column in ABLATION_COLUMNS.items():
             values = [x[f"{row['Task']}_metrics"][name] for x in seeds]
             assert figure(row[column]) == [float(f"{np.mean(values):.1f}"), float(f"{np.std(values, ddof=1):.1f}")]
-    # What its own score gave at the end of the training is what the study says of it.
+    # With the similarity of the training, the study gives the metrics at the end of the training.
     for experiment, key in (("toy-train-ce", ("pairwise", False)), ("toy-train-ce-paired-2019", ("paired-2019", True))):
         (run,) = runs_of(experiment)
         for about in found[key]:
@@ -260,9 +260,9 @@ def test_control_c_stops_the_trainings_and_they_go_on(workplace):
     Path("driver.py").write_text(DRIVER.format(root=str(ROOT), tests=str(ROOT / "tests" / "misc")))
     environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
     command = [sys.executable, "-u", "driver.py", *SUITE, "--jobs", "2"]
-    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # even where CI ignores it
+    with_default_signal = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # even where CI ignores it
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
-    process = subprocess.Popen(command, **pipes, **heeding)
+    process = subprocess.Popen(command, **pipes, **with_default_signal)
     outputs = [Path(f"data/saved/log/toy-train-{name}/train.out") for name in ("ce", "rgb")]
     while not all(path.exists() and "epoch 3/" in path.read_text() for path in outputs):
         assert process.poll() is None

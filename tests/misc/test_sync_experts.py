@@ -15,7 +15,7 @@ from data_loader.datasets import LAYOUTS
 from data_loader.datasets.layout import Download
 from misc import sync_experts
 
-# What goes well.
+# Success.
 
 
 def test_fetches_checks_and_unpacks_once(sync, server):
@@ -121,7 +121,7 @@ def test_an_archive_that_is_refused_is_kept(sync_refused, server, monkeypatch):
 
 
 def interrupt_after(monkeypatch, owner, name, calls):
-    """Have Ctrl-C come with a call of a function after so many."""
+    """Raise KeyboardInterrupt in a call of a function, after a number of calls that succeed."""
     original, count = getattr(owner, name), iter(range(calls))
 
     def interrupted(*arguments, **options):
@@ -142,7 +142,7 @@ def interrupt_after(monkeypatch, owner, name, calls):
 )
 def test_an_interrupted_unpacking_is_repeated(sync, server, monkeypatch, owner, name, calls):
     if owner is Path:
-        calls += 1  # that of the notes of the download
+        calls += 1  # that of the version of the download
     with monkeypatch.context() as context:
         interrupt_after(context, owner, name, calls)
         code, _, err = sync()
@@ -223,7 +223,7 @@ def test_dry_run_of_what_is_there(sync, server):
     assert everything() == before and len(server.log) == 1
 
 
-# What is refused before anything is fetched.
+# Errors before the download.
 
 
 def test_too_little_disk(sync_refused, server, monkeypatch):
@@ -241,7 +241,7 @@ def test_too_little_disk(sync_refused, server, monkeypatch):
 def test_enough_disk_for_all_that_is_asked_for(sync, server, monkeypatch, arguments, needed):
     """Archives of one and two units take these and twice as much, or with purging the larger and twice as much.
 
-    What is fetched already counts.
+    Bytes that are downloaded already count.
     """
     unit = len(ARCHIVE)
     published = dataclasses.replace(LAYOUTS["DiDeMo"], download=Download(2 * unit, ("0" * 40,)))

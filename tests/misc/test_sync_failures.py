@@ -1,4 +1,4 @@
-"""The archives, from a server that truncates, drops, stalls, lies and throttles."""
+"""Downloads from a server that truncates, drops, stalls, lies and throttles."""
 
 import fcntl
 import hashlib
@@ -10,10 +10,10 @@ from syncing import ARCHIVE, FIRST, PART, SECOND, TAR, assert_synced, part_of_an
 
 from utils import download
 
-# What goes wrong on the way.
+# Failures after which the download succeeds.
 
 
-def test_goes_on_after_a_drop(sync, server):
+def test_resumes_after_a_drop(sync, server):
     server.faults = [{"stop": 100_000}]
     code, out, _ = sync()
     assert code == 0 and f"connection closed at 100,000 bytes, expected {len(ARCHIVE):,} bytes" in out
@@ -22,7 +22,7 @@ def test_goes_on_after_a_drop(sync, server):
     assert_synced()
 
 
-def test_goes_on_after_a_drop_that_does_not_show(sync, server):
+def test_resumes_after_a_drop_that_does_not_show(sync, server):
     """Without a Content-Length the connection just ends; the Content-Range of the answer says how long it should be."""
     server.faults = [{"stop": 100_000}, {"no_length": True, "stop": 50_000}]
     assert sync()[0] == 0
@@ -40,7 +40,7 @@ def test_a_weak_etag_is_no_version(sync, server):
     assert_synced()
 
 
-def test_goes_on_after_a_stall(sync, server, monkeypatch):
+def test_resumes_after_a_stall(sync, server, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT", (10, 0.2))
     server.faults = [{"stop": 100_000, "stall": True}]
     assert sync()[0] == 0
@@ -49,7 +49,7 @@ def test_goes_on_after_a_stall(sync, server, monkeypatch):
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
-def test_goes_on_while_that_brings_something(sync, server, status):
+def test_retries_while_that_brings_new_bytes(sync, server, status):
     """More drops than retries, as each brings some bytes, and an overloaded server between them."""
     server.faults = [{"stop": 30_000}, {"status": status}] * (download.RETRIES + 3)
     assert sync()[0] == 0
@@ -57,7 +57,7 @@ def test_goes_on_while_that_brings_something(sync, server, status):
     assert_synced()
 
 
-def test_goes_on_in_the_next_call(sync, sync_refused, server):
+def test_resumes_in_the_next_call(sync, sync_refused, server):
     server.faults = [{"stop": 100_000}] + [{"status": 503}] * (download.RETRIES + 1)
     err = sync_refused()
     assert f"{server.url}{FIRST}: answered 503 Service Unavailable at 100,000 bytes, expected {len(ARCHIVE):,} bytes" in err
@@ -69,7 +69,7 @@ def test_goes_on_in_the_next_call(sync, sync_refused, server):
     assert_synced()
 
 
-def test_goes_on_after_an_interruption(sync, server, monkeypatch):
+def test_resumes_after_an_interruption(sync, server, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -85,7 +85,7 @@ def test_goes_on_after_an_interruption(sync, server, monkeypatch):
 
 
 @pytest.mark.parametrize("fault", [{"no_ranges": True}, {"etag": '"another"'}])
-def test_starts_anew_where_the_server_cannot_go_on(sync, server, fault):
+def test_starts_from_the_beginning_where_the_server_cannot_resume(sync, server, fault):
     """It does not know ranges, or has another version of the file."""
     server.faults = [{"stop": 100_000}, fault]
     assert sync()[0] == 0
@@ -102,7 +102,7 @@ def test_an_answer_that_does_not_fit_is_not_added(sync, server, fault):
     assert_synced()
 
 
-def test_a_part_of_another_version_is_not_gone_on_with(sync, server):
+def test_a_part_of_another_version_is_not_resumed(sync, server):
     part_of_another(1000, validator='"old"', size=2000)
     assert sync()[0] == 0
     assert [request["Range"] for request in server.log] == ["bytes=1000-"]
@@ -110,7 +110,7 @@ def test_a_part_of_another_version_is_not_gone_on_with(sync, server):
 
 
 @pytest.mark.parametrize("size", [1000, 2 * len(ARCHIVE)])
-def test_a_part_of_another_size_is_not_gone_on_with(sync, server, size):
+def test_a_part_of_another_size_is_not_resumed(sync, server, size):
     """Where the server names no version, it shows from the size of the file: in a part of it (206) or none of it (416)."""
     server.always = {"no_etag": True}
     part_of_another(size, validator=None, size=3 * len(ARCHIVE))
@@ -120,7 +120,7 @@ def test_a_part_of_another_size_is_not_gone_on_with(sync, server, size):
 
 
 @pytest.mark.parametrize("notes", [{}, {"version": "of a later release"}])
-def test_a_part_of_unknown_version_is_not_gone_on_with(sync, server, notes):
+def test_a_part_of_unknown_version_is_not_resumed(sync, server, notes):
     part_of_another(1000, **notes)
     assert sync()[0] == 0
     assert [request["Range"] for request in server.log] == [None]
@@ -139,7 +139,7 @@ def test_a_part_that_is_whole_is_not_fetched_again(sync, server, size, ranges):
 @pytest.mark.parametrize(
     "fault", [{"status": 404}, {"status": 500}, {"headers": {"Content-Type": "text/html"}}, {"no_ranges": True, "lie": True}]
 )
-def test_the_second_address_is_asked_when_the_first_fails(sync, server, fault):
+def test_the_second_address_is_tried_when_the_first_fails(sync, server, fault):
     server.files[SECOND] = ARCHIVE
     if fault.pop("lie", None):
         server.files[FIRST] = ARCHIVE[::-1]
@@ -150,7 +150,7 @@ def test_the_second_address_is_asked_when_the_first_fails(sync, server, fault):
     assert_synced()
 
 
-def test_the_second_address_goes_on_with_the_part_of_the_first(sync, server):
+def test_the_second_address_resumes_the_part_of_the_first(sync, server):
     server.files[SECOND] = ARCHIVE
     server.faults = [{"stop": 100_000}, {"status": 404}]
     assert sync()[0] == 0
@@ -159,7 +159,7 @@ def test_the_second_address_goes_on_with_the_part_of_the_first(sync, server):
     assert_synced()
 
 
-# What cannot be helped.
+# Failures that are reported.
 
 
 def test_neither_address_has_it(sync_refused, server):
@@ -219,7 +219,7 @@ def test_a_file_shorter_than_announced(sync, sync_refused, server):
     assert_synced()
 
 
-def test_a_wrong_sha1_is_said_and_the_next_call_starts_anew(sync, sync_refused, server):
+def test_a_wrong_sha1_is_reported_and_the_next_call_starts_from_the_beginning(sync, sync_refused, server):
     server.files[FIRST] = ARCHIVE[::-1]
     err = sync_refused()
     right, wrong = (hashlib.sha1(content).hexdigest() for content in (ARCHIVE, ARCHIVE[::-1]))
@@ -244,7 +244,7 @@ def test_a_page_instead_of_the_file_does_not_cost_the_part(sync_refused, server,
 
 
 def test_the_disk_is_full(sync, sync_refused, server):
-    """What came until then is kept; here the limit is that of a file."""
+    """The bytes received before are kept; a limit of the file size stands for the full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
     try:

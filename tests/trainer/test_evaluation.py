@@ -208,8 +208,8 @@ def test_published_padding_has_fixed_lengths(setup):
 def test_nan_that_was_noted_on_a_gpu_is_refused(setup):
     """On a GPU nothing is refused while batches are embedded."""
     model, loaders = setup(5)
-    model.disable_nan_checks = True
-    handle = model.text_units.register_forward_hook(lambda *_: model._nan_items.update(rgb=torch.tensor(2)))
+    model.inputs.check_nan = False
+    handle = model.text_units.register_forward_hook(lambda *_: model.inputs._nan_items.update(rgb=torch.tensor(2)))
     with pytest.raises(InputError, match="expert 'rgb', item 2 of the batch: NaN"):
         evaluate(model, loaders.evaluation, ["t2v_metrics"], CPU)
     handle.remove()

@@ -63,7 +63,7 @@ def test_bf16_trains_in_bfloat16_with_float32_parameters_and_scores(mask_padding
     batches = [make_batch(seed) for seed in range(4)]
     exact, model = make_model(mask_padding=mask_padding), make_model(mask_padding=mask_padding)
     seen = []
-    model.text_units.cg.fc.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    model.text_units.unit.cg.fc.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
     expected, found = train(exact, batches), train(model, batches, precision="bf16")
     assert seen == [torch.bfloat16] * 4
     assert found.dtype == torch.float32 and not torch.equal(found, expected)

@@ -14,7 +14,7 @@ from utils.interrupts import Terminated
 
 @pytest.fixture(autouse=True)
 def hook_as_before(monkeypatch):
-    """A command that ends for want of workers, in this process, takes no notice of what cannot be raised any more."""
+    """Restore the hook for errors in destructors, which a command that ends for lack of workers replaces."""
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
 
 
@@ -26,8 +26,8 @@ def hook_as_before(monkeypatch):
         (PermissionError(13, "Permission denied", "data/x"), 2, "error: data/x: Permission denied\n"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "error: not enough memory"),
         (RuntimeError("Storage size calculation overflowed with sizes=[3]"), 2, "error: not enough memory"),
-        (RuntimeError("DataLoader worker (pid 7) is killed"), 2, "error: a process that reads data has ended"),
-        (RuntimeError("Pin memory thread exited unexpectedly"), 2, "error: a process that reads data has ended"),
+        (RuntimeError("DataLoader worker (pid 7) is killed"), 2, "error: a data loading worker has ended"),
+        (RuntimeError("Pin memory thread exited unexpectedly"), 2, "error: a data loading worker has ended"),
         (RuntimeError("can't start new thread"), 2, "error: no further process or thread can be started"),
         (
             RuntimeError(f"{NO_ROOM} (Too many open files (24))"),
@@ -38,7 +38,7 @@ def hook_as_before(monkeypatch):
         (Terminated(), 143, "terminated\n"),
     ],
 )
-def test_what_a_person_can_mend_is_one_line(capsys, problem, code, line):
+def test_an_error_that_a_user_can_fix_is_one_line(capsys, problem, code, line):
     @cli_command
     def main():
         raise problem
@@ -56,9 +56,9 @@ def test_what_a_person_can_mend_is_one_line(capsys, problem, code, line):
         (OSError(5, "Input/output error", "a/b"), "error: file system: [Errno 5] Input/output error: 'a/b'\n"),
         (
             RuntimeError("half\nof it"),
-            "error: a process that reads data has ended, perhaps for lack of memory, open files or ",
+            "error: a data loading worker has ended, perhaps for lack of memory, open files or ",
         ),
-        (MemoryError("no"), "error: a process that reads data has ended, perhaps for lack of memory, open files or "),
+        (MemoryError("no"), "error: a data loading worker has ended, perhaps for lack of memory, open files or "),
     ],
 )
 def test_an_error_in_a_worker_is_one_line_without_a_traceback(capsys, problem, line):
@@ -78,7 +78,7 @@ def test_an_error_in_a_worker_is_one_line_without_a_traceback(capsys, problem, l
     assert stop.value.code == 2 and err.startswith(line) and err.count("\n") == 1 and "Traceback" not in err
 
 
-def test_a_reader_that_has_read_enough_ends_a_command_without_a_word():
+def test_a_command_whose_output_is_closed_ends_silently():
     """As `| head` does."""
     lines = "from utils.errors import cli_command; cli_command(lambda: print('line ' * 100_000))()"
     process = subprocess.Popen(
@@ -90,6 +90,6 @@ def test_a_reader_that_has_read_enough_ends_a_command_without_a_word():
     process.stderr.close()
 
 
-def test_a_defect_of_ours_keeps_its_traceback():
+def test_a_bug_keeps_its_traceback():
     with pytest.raises(RuntimeError, match="size of tensor"):
         cli_command(lambda: torch.ones(2) + torch.ones(3))()

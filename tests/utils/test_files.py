@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes: a file is complete or absent."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def test_an_interrupted_write_changes_nothing(tmp_path, error, old):
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == ([] if old is None else [("x.bin", old)])
 
 
-def test_a_write_that_ends_well_takes_the_place_of_the_old(tmp_path):
+def test_a_completed_write_replaces_the_old_file(tmp_path):
     path = tmp_path / "x.bin"
     path.write_bytes(b"a longer old content")
     with atomic_write(path) as file:
@@ -31,8 +31,8 @@ def test_a_write_that_ends_well_takes_the_place_of_the_old(tmp_path):
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x.bin", b"new")]
 
 
-def test_two_processes_of_one_number_do_not_share_a_temporary_file(tmp_path, monkeypatch):
-    """As in two containers on one disk, each of which counts from 1."""
+def test_two_processes_with_the_same_id_do_not_share_a_temporary_file(tmp_path, monkeypatch):
+    """Two containers that share a disk both count from 1."""
     monkeypatch.setattr("os.getpid", lambda: 1)
     path = tmp_path / "x.bin"
     with atomic_write(path) as one:
@@ -43,7 +43,7 @@ def test_two_processes_of_one_number_do_not_share_a_temporary_file(tmp_path, mon
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x.bin", b"one")]
 
 
-def test_what_killed_writes_left_goes_after_a_day(tmp_path):
+def test_files_of_killed_writes_are_deleted_after_a_day(tmp_path):
     path = tmp_path / "x.bin"
     with pytest.raises(ZeroDivisionError), atomic_write(path):
         (left,) = tmp_path.iterdir()
@@ -56,7 +56,7 @@ def test_what_killed_writes_left_goes_after_a_day(tmp_path):
     assert not left.exists()
 
 
-def test_json_is_written_whole(tmp_path):
+def test_json_is_written_atomically(tmp_path):
     path = tmp_path / "x.json"
     content = {"a": [1, 2.5, None, "café"], "b": {"c": True}}
     write_json(path, content)

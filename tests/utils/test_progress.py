@@ -3,7 +3,7 @@
 import io
 import re
 
-from utils.progress import SizeBar
+from utils.progress import byte_bar
 
 
 class Terminal(io.StringIO):
@@ -11,7 +11,7 @@ class Terminal(io.StringIO):
         return True
 
     def last(self):
-        """What is on its line."""
+        """Return the text on its line."""
         return self.getvalue().split("\r")[-1].rstrip()
 
 
@@ -24,37 +24,37 @@ def output(monkeypatch, kind):
 
 def test_shows_sizes_speed_and_the_time_left(monkeypatch):
     terminal = output(monkeypatch, Terminal)
-    with SizeBar("file", 4 * 2**30, 2**30) as bar:
+    with byte_bar("file", 4 * 2**30, 2**30) as bar:
         bar.start_t -= 100  # seconds ago
         bar.update(2**30)
         bar.refresh()
-        assert re.fullmatch(r"file:  50%\|.*\| 2.0 GiB of 4.0 GiB \[10\.\d MiB/s, 03:\d\d left\]", terminal.last())
+        assert re.fullmatch(r"file:  50%\|.*\| 2\.00G/4\.00G \[01:4\d<03:2\d, 10\.\dMB/s\]", terminal.last())
 
 
 def test_what_was_there_before_is_no_speed(monkeypatch):
     terminal = output(monkeypatch, Terminal)
-    with SizeBar("file", 2**30, 2**29):
-        assert " 50%|" in terminal.last() and terminal.last().endswith("| 512.0 MiB of 1.0 GiB [0 Bytes/s, ? left]")
+    with byte_bar("file", 2**30, 2**29):
+        assert " 50%|" in terminal.last() and terminal.last().endswith("| 512M/1.00G [00:00<?, ?B/s]")
 
 
 def test_an_unknown_size_shows_no_percentage(monkeypatch):
     terminal = output(monkeypatch, Terminal)
-    with SizeBar("file", None) as bar:
+    with byte_bar("file", None) as bar:
         bar.start_t -= 100
         bar.update(500 * 2**20)
         bar.refresh()
-        assert re.fullmatch(r"file: 500\.0 MiB \[[45]\.\d MiB/s\]", terminal.last())
+        assert re.fullmatch(r"file: 500MB \[01:4\d, [45]\.\d\dMB/s\]", terminal.last())
 
 
 def test_is_gone_afterwards(monkeypatch):
     terminal = output(monkeypatch, Terminal)
-    with SizeBar("file", 10) as bar:
+    with byte_bar("file", 10) as bar:
         bar.update(10)
     assert "file" in terminal.getvalue() and terminal.last() == ""
 
 
 def test_is_absent_where_there_is_no_terminal(monkeypatch, capsys):
     file = output(monkeypatch, io.StringIO)
-    with SizeBar("file", 10) as bar:
+    with byte_bar("file", 10) as bar:
         bar.update(10)
     assert file.getvalue() == "" and capsys.readouterr().err == ""

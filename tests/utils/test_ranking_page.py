@@ -18,6 +18,7 @@ from browsing import (
 )
 from ranking import make_page_data, write_clip
 
+from misc.reporting.tables import COLUMNS
 from utils.visualizer import Visualizer
 
 pytestmark = needs_browser
@@ -92,6 +93,11 @@ def test_it_loads_and_odd_captions_and_ids_stay_text(base, visit):
     wait_for_status(page, "8 of 24 queries")
     page.get_by_label("Search").fill("100%")
     wait_for_status(page, "10 of 24 queries")  # the three captions of that id, and a caption of each other
+
+
+def test_metrics_have_the_names_of_the_tables_of_results(base, visit):
+    page = visit(f"{base}/page/index.html")
+    assert page.locator("#metrics thead th").all_inner_texts() == [*COLUMNS.values(), "gmean"]
 
 
 def test_a_clip_plays_when_pointed_at_and_has_controls_when_chosen(base, visit):

@@ -1,4 +1,4 @@
-"""Arrays of pickles: those of every numpy and protocol are read, and none uses the memory of anything else."""
+"""Arrays in pickles: those of every numpy and protocol are read, and none uses the memory of another object."""
 
 import io
 import os
@@ -24,7 +24,7 @@ WRITERS = [*((protocol, 0) for protocol in range(6)), *((protocol, 3) for protoc
 
 
 def dumped(content, protocol, python):
-    """A pickle as Python 2 or 3 with numpy 1 writes it, or as the library of today does."""
+    """Return a pickle as Python 2 or 3 with numpy 1 wrote it, or as today's library does."""
     if not python:
         return pickle.dumps(content, protocol)
     file = io.BytesIO()
@@ -37,7 +37,7 @@ def read(data):
 
 
 def test_no_pickle_lends_memory():
-    """In a process that crashes, or gives other bytes, where freed memory is used."""
+    """The process crashes, or reads other bytes, where freed memory is used."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
@@ -55,7 +55,7 @@ def test_no_pickle_lends_memory():
 
 
 def test_programs_that_lend_nothing_are_read():
-    """So that the refusals are for what the programs do."""
+    """This shows that the refusals are for what the programs do."""
     for data, expected in (
         (lending.items(lending.MADE, lending.get(lending.A)), 2 * [(100,)]),
         (lending.items(lending.frombuffer(lending.content(24), lending.dtype(), lending.shape(2, 3), "F")), [(2, 3)]),
@@ -90,7 +90,7 @@ def test_programs_that_lend_nothing_are_read():
 )
 def test_refusals_say_what_the_pickle_does(name, message):
     if message is None:
-        assert isinstance(read(lending.PROGRAMS[name])["v0"], Placeholder)  # inert, and refused by those who get it
+        assert isinstance(read(lending.PROGRAMS[name])["v0"], Placeholder)  # it does nothing, and is refused later
         return
     with pytest.raises(RefusedError, match=message):
         read(lending.PROGRAMS[name])
@@ -102,7 +102,7 @@ layouts = st.sampled_from(["C", "F", "transposed", "every second"])
 
 @st.composite
 def arrays(draw):
-    """An array of any kind that is read, in any layout and byte order."""
+    """Draw an array of any type that is read, in any layout and byte order."""
     shape, layout = draw(shapes), draw(layouts)
     dtype = np.dtype(draw(st.sampled_from(["f2", "f4", "f8", "i1", "u2", "i8", "c8", "?", "U3", "S3", "O"])))
     if dtype.kind != "O":

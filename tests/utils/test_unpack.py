@@ -1,4 +1,4 @@
-"""Hostile, broken and unusual archives: what is refused changes nothing, inside of `data` or out."""
+"""Hostile, broken and unusual archives: one that is refused changes nothing inside of `data` or outside."""
 
 import gzip
 import os
@@ -279,7 +279,7 @@ def test_what_a_killed_process_left_is_not_taken_over(unpacked):
 
 
 def test_two_do_not_unpack_to_one_folder(refused):
-    with locked(Path("data"), "not told"):
+    with locked(Path("data"), "unused message"):
         assert "another process is unpacking to data" in refused(GOOD)
 
 

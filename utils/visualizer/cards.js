@@ -1,10 +1,10 @@
 "use strict";
 
-/* A card for each query, built from templates: data become text, never markup. */
+/* A card per query, built from templates: data are inserted as text, never as markup. */
 
 const UNKNOWN = "(text not known)";
 
-/** The card of a query of `evaluation`, in one of the directions "t2v" and "v2t". */
+/** Make the card of a query of `evaluation` in a direction, "t2v" or "v2t". */
 function makeCard(evaluation, direction, query) {
   const card = fromTemplate("card");
   const [rank, among] = card.querySelector(".rank").children;
@@ -66,7 +66,7 @@ function fillVideoQuery(card, evaluation, query) {
   }
 }
 
-/** A closed list of captions. */
+/** Make a collapsed list of captions. */
 function makeCaptions(title, captions) {
   const details = document.createElement("details");
   const list = document.createElement("ul");
@@ -78,11 +78,11 @@ function makeCaptions(title, captions) {
 }
 
 /**
- * A video or a text of a card.
+ * Make the tile of a video or a text of a card.
  *
- * `weights` are those of the text and `has` tells the experts of the video, of the two that are compared; `counts` tells
- * the experts whose weights count; bars are drawn against the `highest` weight of the card. A `reference` is what the
- * candidates beside it are to be compared with.
+ * `weights` are those of the text and `has` the experts of the video, of the two that are compared; `counts` are the
+ * experts whose weights count; bars are relative to the `highest` weight of the card. A `reference` is what the candidates
+ * beside it are compared with.
  */
 function makeTile(evaluation, { place, video, name, text, similarity, weights, has, counts, highest, right, reference }) {
   const tile = fromTemplate("tile");
@@ -120,7 +120,7 @@ function fillOrRemove(element, text) {
   }
 }
 
-/** An expert of a tile: whether the video has it, and the text's weight of it if it has one. */
+/** Make the row of an expert: whether the video has it, and its weight in the text, if any. */
 function makeExpert(expert, present, weight, highest) {
   const row = fromTemplate("expert");
   const [spoken, mark, name, bar, figure] = row.children;

@@ -1,7 +1,7 @@
 "use strict";
 
-/* Clips that load when they come near the window, play without sound when somebody points at them or focuses them, and with
-   sound and controls when they are chosen. */
+/* Clips that load when they come near the window, play muted while the pointer or the focus is on them, and with sound and
+   controls when they are clicked. */
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -11,17 +11,17 @@ const nearby = new IntersectionObserver((entries) => {
     if (isIntersecting && !player.hasAttribute("src")) {
       player.src = player.dataset.address;
     } else if (!isIntersecting) {
-      unload(player); // browsers keep only some dozens of players at once
+      unload(player); // browsers limit the number of players to a few dozen
     }
   }
 }, { rootMargin: "400px" });
 
-/** What a template holds, ready to be filled. */
+/** Return a copy of the content of a template. */
 function fromTemplate(name) {
   return document.getElementById(`${name}-template`).content.firstElementChild.cloneNode(true);
 }
 
-/** The clip of a video, or a placeholder. */
+/** Make the clip of a video, or a placeholder. */
 function makeClip({ id, address }) {
   if (address === null) {
     return makePlaceholder(id, "no clip");
@@ -41,7 +41,7 @@ function makeClip({ id, address }) {
   button.addEventListener("blur", stop);
   button.addEventListener("click", () => {
     player.controls = true;
-    player.muted = false; // browsers allow sound that a click or a key has asked for
+    player.muted = false; // browsers allow sound after a click or a key
     player.tabIndex = 0;
     player.focus();
     button.remove();
@@ -64,18 +64,18 @@ function makePlaceholder(id, reason) {
   return placeholder;
 }
 
-/** Let no clip be heard but the one that was started, or given sound, last. */
+/** Pause the other clips with sound when one is started or unmuted. */
 function pauseOthers({ target }) {
   if (!target.muted && !target.paused) {
-    const heard = [...document.querySelectorAll("video")].filter((player) => player !== target && !player.muted);
-    heard.forEach((player) => player.pause());
+    const audible = [...document.querySelectorAll("video")].filter((player) => player !== target && !player.muted);
+    audible.forEach((player) => player.pause());
   }
 }
 
 document.addEventListener("play", pauseOthers, true);
 document.addEventListener("volumechange", pauseOthers, true);
 
-/** Forget the clips in `container`, which is about to go. */
+/** Unload the clips in `container`, which is about to be removed. */
 function dropClips(container) {
   nearby.disconnect();
   container.querySelectorAll("video").forEach(unload);

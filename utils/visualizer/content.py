@@ -54,18 +54,21 @@ def page_content(data: PageData, addresses: Mapping[str, str], num_samples: int)
         num_samples: the number of queries in each direction.
 
     Returns:
-        bins: the names of the ranges of ranks.
-        experts: their names.
+        bins, experts: names of the ranges of ranks and of the experts.
         videos: {id, address (or None), has (0 or 1 for each expert), captions}.
         texts: {video, captions (positions in the captions of that video), weights (of each expert, or None)}.
         t2v, v2t: {metrics (or None), histogram, candidates, queries}. A query has its `rank` (1-based), its `bin`, `truth`
             (the right candidate, the best of them in v2t), `similarity`, and `best`, up to five pairs of candidate and
             similarity.
     """
-    return _ContentBuilder(data, addresses, num_samples).build()
+    content = _Content(data, addresses, num_samples)
+    t2v, v2t = content.text_to_video(), content.video_to_text()
+    texts = [content.text(t) for t in content.text_numbers]  # first, as it numbers further videos
+    videos = [content.video(v) for v in content.video_numbers]
+    return {"bins": BINS, "experts": data.experts, "videos": videos, "texts": texts, "t2v": t2v, "v2t": v2t}
 
 
-class _ContentBuilder:
+class _Content:
     def __init__(self, data: PageData, addresses: Mapping[str, str], num_samples: int):
         self.data = data
         self.addresses = addresses
@@ -75,12 +78,6 @@ class _ContentBuilder:
         self.is_averaged = len(data.sims) == data.sims.shape[1]  # also right for one caption per video
         self.weights = _text_weights(data)
         self.video_numbers, self.text_numbers = _Numbering(), _Numbering()
-
-    def build(self) -> dict[str, Any]:
-        t2v, v2t = self.text_to_video(), self.video_to_text()
-        texts = [self.text(t) for t in self.text_numbers.items]  # first, as it numbers further videos
-        videos = [self.video(v) for v in self.video_numbers.items]
-        return {"bins": BINS, "experts": self.data.experts, "videos": videos, "texts": texts, "t2v": t2v, "v2t": v2t}
 
     def text_to_video(self) -> dict[str, Any]:
         queries = []
@@ -139,18 +136,11 @@ class _ContentBuilder:
         return {"id": name, "address": address, "has": has, "captions": self.data.captions[video]}
 
 
-class _Numbering:
-    """Consecutive numbers for items, in the order of first use: `numbering[item]`."""
+class _Numbering(dict):
+    """Item -> number, in the order of first use: `numbering[item]`."""
 
-    def __init__(self):
-        self._numbers: dict[int, int] = {}
-
-    def __getitem__(self, item: int) -> int:
-        return self._numbers.setdefault(int(item), len(self._numbers))
-
-    @property
-    def items(self) -> list[int]:
-        return list(self._numbers)
+    def __missing__(self, item: int) -> int:
+        return self.setdefault(item, len(self))
 
 
 def best_first(scores: np.ndarray, count: int) -> list[int]:

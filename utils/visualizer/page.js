@@ -1,6 +1,6 @@
 "use strict";
 
-/* What is shown, and the controls that choose it. All of that choice stands in the address, behind the "#". */
+/* The list of queries and the controls that filter it. The state of the controls is kept in the fragment of the address. */
 
 const PAGE_SIZE = 10;
 const SEARCH_DELAY = 120; // milliseconds after the last key
@@ -13,7 +13,7 @@ const METRICS = {
   MeanR: "MnR",
   "geometric_mean_R1-R5-R10": "gmean",
 };
-const SKIP = "#results"; // the link to the queries, no choice
+const SKIP = "#results"; // the link to the queries, which is no state
 const DIRECTIONS = { t2v: "text to video", v2t: "video to text" };
 const SORTS = {
   worst: (a, b) => b.query.rank - a.query.rank,
@@ -23,7 +23,7 @@ const SORTS = {
 
 const find = (selector) => document.querySelector(selector);
 const controls = find("#controls");
-const evaluations = new Map(); // number -> what data/<number>.js holds
+const evaluations = new Map(); // number -> content of data/<number>.js
 const shown = { number: null, direction: "t2v", sort: "worst", bins: new Set(), search: "", page: 1 };
 let matching = [];
 
@@ -31,13 +31,13 @@ let matching = [];
 function registerEvaluation(number, evaluation) {
   for (const direction of Object.keys(DIRECTIONS)) {
     const part = evaluation[direction];
-    part.entries = part.queries.map((query) => ({ query, text: searched(evaluation, direction, query) }));
+    part.entries = part.queries.map((query) => ({ query, text: searchText(evaluation, direction, query) }));
   }
   evaluations.set(number, evaluation);
 }
 
-/** The text that a search looks at: the video's id, and the captions of the query. */
-function searched(evaluation, direction, query) {
+/** Return the text to search in: the id of the video and the captions of the query. */
+function searchText(evaluation, direction, query) {
   const video = evaluation.videos[direction === "t2v" ? query.truth : query.video];
   const chosen = direction === "t2v" ? evaluation.texts[query.text].captions : video.captions.keys();
   const captions = Array.from(chosen, (k) => video.captions[k]);
@@ -46,14 +46,14 @@ function searched(evaluation, direction, query) {
 
 const fold = (text) => text.normalize("NFKC").toLowerCase();
 
-/** Show what the address says. */
+/** Show the state in the address. */
 function start() {
   readAddress();
   showControls();
   show();
 }
 
-/** Load an evaluation if it is not there yet. */
+/** Load an evaluation unless it is loaded. */
 function load(number) {
   return new Promise((resolve, reject) => {
     if (evaluations.has(number)) {
@@ -68,7 +68,7 @@ function load(number) {
   });
 }
 
-/** Show what `shown` says, evaluation included. */
+/** Show the state in `shown`. */
 async function show() {
   const { number } = shown;
   find("#status").textContent = evaluations.has(number) ? find("#status").textContent : "Loading …";
@@ -91,7 +91,7 @@ function showControls() {
   find("#search").value = shown.search;
 }
 
-/** What is said of all queries. */
+/** Show metrics and histogram of all queries. */
 function showOverview() {
   const evaluation = evaluations.get(shown.number);
   const count = (number, word) => `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
@@ -126,7 +126,7 @@ function showHistogram(counts, bins) {
   const highest = Math.max(...counts);
   find("#histogram-direction").textContent = DIRECTIONS[shown.direction];
   const group = find("#histogram");
-  while (group.children.length < bins.length) { // made once, lest a press moves the focus
+  while (group.children.length < bins.length) { // created once, or a click would move the focus
     const bar = fromTemplate("bar");
     const bin = group.children.length;
     bar.addEventListener("click", () => change({ bins: shown.bins.symmetricDifference(new Set([bin])) }));
@@ -144,7 +144,7 @@ function showHistogram(counts, bins) {
   }
 }
 
-/** Search, filter and sort; then show one page. */
+/** Search, filter and sort, then show one page. */
 function showQueries() {
   const { entries, histogram } = evaluations.get(shown.number)[shown.direction];
   const wanted = fold(shown.search.trim());
@@ -177,7 +177,7 @@ function showPage() {
   replaceAddress();
 }
 
-/** Put `shown` into the address. */
+/** Write `shown` to the address. */
 function replaceAddress() {
   const { number, direction, sort, bins, search, page } = shown;
   const ranks = [...bins].sort().join(".");
@@ -185,10 +185,10 @@ function replaceAddress() {
   history.replaceState(null, "", `#${values}`);
 }
 
-/** Take `shown` from the address, as far as it says something that can be shown. */
+/** Read `shown` from the address; invalid values are replaced by defaults. */
 function readAddress() {
   const values = new URLSearchParams(location.hash.slice(1));
-  const known = (name, allowed, usual) => (allowed.includes(values.get(name)) ? values.get(name) : usual);
+  const known = (name, allowed, otherwise) => (allowed.includes(values.get(name)) ? values.get(name) : otherwise);
   const numbers = [...find("#evaluation").options].map((option) => option.value);
   shown.number = Number(known("evaluation", numbers, find("#evaluation option[selected]").value));
   shown.direction = known("direction", Object.keys(DIRECTIONS), "t2v");
@@ -198,13 +198,13 @@ function readAddress() {
   shown.page = Math.trunc(Number(values.get("page"))) || 1;
 }
 
-/** Show something else, from its first page on. */
-function change(what) {
-  Object.assign(shown, { page: 1 }, what);
+/** Change the state, and show its first page. */
+function change(values) {
+  Object.assign(shown, { page: 1 }, values);
   show();
 }
 
-/** Turn the pages with a button. The focus moves only from where it cannot stay: a disabled button, or the list's end. */
+/** Turn the pages with a button. The focus moves only if it cannot stay: on a disabled button, or at the end of the list. */
 function turn(step, button) {
   shown.page += step;
   showPage();
@@ -213,10 +213,10 @@ function turn(step, button) {
   }
 }
 
-let waiting = 0;
+let timer = 0;
 find("#search").addEventListener("input", (event) => {
-  clearTimeout(waiting);
-  waiting = setTimeout(() => change({ search: event.target.value }), SEARCH_DELAY);
+  clearTimeout(timer);
+  timer = setTimeout(() => change({ search: event.target.value }), SEARCH_DELAY);
 });
 find("#sort").addEventListener("change", (event) => change({ sort: event.target.value }));
 find("#evaluation").addEventListener("change", (event) => change({ number: Number(event.target.value) }));

@@ -1,4 +1,4 @@
-"""Reading a pickled dict item by item gives what reading it whole does; what is refused is tested with feature files."""
+"""Reading a pickled dict item by item gives the same as reading it as a whole; refusals are tested in `test_readers.py`."""
 
 import io
 import pickle
@@ -41,7 +41,7 @@ def streamed(data):
 
 @settings(deadline=None, max_examples=200)
 @given(contents, st.sampled_from(PROTOCOLS), st.booleans())
-def test_items_are_those_of_the_whole(content, protocol, as_numpy):
+def test_items_are_those_of_the_whole_dict(content, protocol, as_numpy):
     data = pickle.dumps(np.array(content, dtype=object) if as_numpy else content, protocol)
     assert same(streamed(data), content)
 
@@ -60,8 +60,8 @@ def test_many_items_and_long_lists(protocol):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_items_are_handed_over_before_the_next_is_read(protocol):
-    """So that the first item is gone before the last is there."""
+def test_each_item_is_yielded_before_the_next_is_read(protocol):
+    """The first item can be deleted before the last is read."""
     content = {f"v{i}": np.full((1000, 8), i, "f4") for i in range(50)}
     data = pickle.dumps(content, protocol)
     file = io.BytesIO(data)
@@ -71,8 +71,8 @@ def test_items_are_handed_over_before_the_next_is_read(protocol):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_what_is_done_is_not_held(protocol):
-    """Of a hundred arrays no more than a few are alive at a time."""
+def test_yielded_items_are_not_kept(protocol):
+    """No more than a few of a hundred arrays are alive at a time."""
     content = {f"v{i}": [np.full((100, 8), i, "f4"), np.full((100, 8), -i, "f4")] for i in range(100)}
     unpickler = StreamingUnpickler(io.BytesIO(pickle.dumps(content, protocol)))
     seen = [key for key, _ in unpickler.iter_items()]
@@ -82,7 +82,7 @@ def test_what_is_done_is_not_held(protocol):
 
 
 @pytest.mark.parametrize("protocol", [2, 5])
-def test_items_that_share_a_large_array_have_to_be_read_whole(protocol):
+def test_a_pickle_whose_items_share_a_large_array_has_to_be_read_as_a_whole(protocol):
     shared = np.zeros((100, 8))
     data = pickle.dumps({"a": shared, "b": shared}, protocol)
     with pytest.raises(UnstreamableError):
@@ -94,6 +94,6 @@ def test_items_that_share_a_large_array_have_to_be_read_whole(protocol):
 
 
 @pytest.mark.parametrize("content", [[1, 2], "text", None, [{"a": 1}], ({"a": 1}, {"b": 2}), np.zeros(3), [{}, {}]])
-def test_what_is_no_dict_has_to_be_read_whole(content):
+def test_a_pickle_of_another_object_than_a_dict_has_to_be_read_as_a_whole(content):
     with pytest.raises(UnstreamableError):
         streamed(pickle.dumps(content))

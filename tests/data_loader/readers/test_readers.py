@@ -1,4 +1,4 @@
-"""Feature files: what is written is what is read, and nothing that a file says is executed."""
+"""Feature files: the content that was written is read, and nothing in a file is executed."""
 
 import builtins
 import os
@@ -29,7 +29,7 @@ ARRAYS = {
 
 
 class Reduction:
-    """Pickles as a call of `function`, followed, if there is one, by setting a state."""
+    """An object that is pickled as a call of `function`, followed by setting a state if there is one."""
 
     def __init__(self, function, *args, state=None):
         self.reduced = (function, args) if state is None else (function, args, state)
@@ -39,7 +39,7 @@ class Reduction:
 
 
 def python2_pickle(key, array, core):
-    """{key: array} for a 2-d array, byte by byte as Python 2 and its numpy wrote it: every text a byte string."""
+    """Return the pickle of {key: array} for a 2-d array as Python 2 and its numpy wrote it, with text as byte strings."""
     data = array.tobytes()
     return b"".join(
         [
@@ -54,13 +54,13 @@ def python2_pickle(key, array, core):
 
 
 def by_stack_global(module, name):
-    """A reference that old protocols cannot make: texts of any kind, with dots and line ends."""
+    """Return a reference that old protocols cannot make: any text, also with dots and line ends."""
     texts = [b"\x8c" + bytes([len(text)]) + text for text in (module.encode(), name.encode())]
     return b"\x80\x04" + b"".join(texts) + b"\x93."
 
 
 def refusal(path):
-    """The message of the refusal of `path`, which names the file and is one line; item by item it is refused too."""
+    """Return the message of the refusal of `path`, which names the file in one line; it is refused item by item, too."""
     with pytest.raises((InputError, UnstreamableError)):
         dict(read_items(path)[1])
     with pytest.raises(InputError) as caught:
@@ -136,7 +136,7 @@ def _write_h5(path, content):
     ids=["pickle", "npy", "hdf5", "msgpack"],
 )
 def test_arrays_of_every_kind_of_file_own_their_bytes(tmp_path, write):
-    """So that nothing that happens to the file, or to what else was read of it, changes them."""
+    """They do not change with the file, or with other objects from it."""
     write(tmp_path, np.arange(1200.0).reshape(3, 400))
     (path,) = tmp_path.iterdir()
     read = read_file(path)
@@ -202,7 +202,7 @@ ADDRESSES = b"A" * 8
 
 
 def dtype_like(code, *state):
-    """A dtype that claims to be something else: order, sub-array, names, fields, size, alignment, flags."""
+    """Return a dtype that claims to be another: order, sub-array, names, fields, size, alignment, flags."""
     return Reduction(np.dtype, code, False, True, state=(3, "|", *state))
 
 
@@ -211,7 +211,7 @@ def array_of(dtype):
 
 
 def object_array(shape, objects):
-    """An array of objects as bytes of a pickle: `shape` and `objects` as opcodes."""
+    """Return the pickle of an array of objects, with `shape` and `objects` as opcodes."""
     dtype = b"cnumpy\ndtype\nU\x02O8K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x3ftb"
     array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
     return b"\x80\x02}U\x01v" + array + b"(K\x01" + shape + dtype + b"\x89" + objects + b"tbs."
@@ -221,7 +221,7 @@ def object_array(shape, objects):
 @pytest.mark.parametrize(
     ("shape", "objects"),
     [
-        (b"K\xc8\x85", b"](K\x01e"),  # 200 of which one is there
+        (b"K\xc8\x85", b"](K\x01e"),  # 200, of which one is in the list
         (b"K\x01\x85", b"](K\x01K\x02e"),
         (b")", b"]"),  # 0-d
         (b"K\x02\x85", b"U\x10" + b"A" * 16),
@@ -230,7 +230,7 @@ def object_array(shape, objects):
     ],
 )
 def test_arrays_of_more_or_fewer_objects_than_their_shape_are_refused(tmp_path, suffix, shape, objects):
-    """numpy reads as many as the shape says: memory beyond the list, as if it held objects."""
+    """numpy reads as many as the shape says, also memory beyond the list."""
     path = tmp_path / f"evil{suffix}"
     content = object_array(shape, objects)
     if suffix == ".npy":
@@ -241,7 +241,7 @@ def test_arrays_of_more_or_fewer_objects_than_their_shape_are_refused(tmp_path, 
 
 
 def test_arrays_of_as_many_objects_as_their_shape_are_read(tmp_path):
-    """So that the refusals above are for what they say."""
+    """This shows that the refusals above have the reason that they name."""
     (tmp_path / "x.pickle").write_bytes(object_array(b"K\x01\x85", b"](K\x07e"))
     assert read_file(tmp_path / "x.pickle")["v"].tolist() == [7]
 
@@ -259,7 +259,7 @@ def test_arrays_of_as_many_objects_as_their_shape_are_read(tmp_path):
     ids=["ndarray", "dtype without its flags", "field of objects", "field outside"],
 )
 def test_arrays_whose_bytes_would_be_used_as_addresses_are_refused(tmp_path, content):
-    """Looking at an element of such an array follows a pointer of the file's choice: a crash, or code that it brought."""
+    """To read an element of such an array follows a pointer that is in the file: a crash, or code in the file."""
     path = tmp_path / "evil.pickle"
     path.write_bytes(pickle.dumps(content, 2))
     message = refusal(path)
@@ -267,7 +267,7 @@ def test_arrays_whose_bytes_would_be_used_as_addresses_are_refused(tmp_path, con
 
 
 def test_a_pickle_cannot_change_the_functions_that_read_later_ones(tmp_path):
-    """The opcode BUILD sets attributes of whatever is on the stack, also of a function that find_class returned."""
+    """The opcode BUILD sets attributes of any object on the stack, also of a function that find_class returned."""
     path = tmp_path / "evil.pickle"
     before = numeric._frombuffer.__defaults__
     name = b"__defaults__"

@@ -13,21 +13,22 @@ from scipy.ndimage import gaussian_filter
 
 from misc.extractors import rgb
 from misc.extractors.audio import BANDS, mel_bands
-from misc.extractors.extractor import EXTRACTORS, SAMPLE_RATE, Media, Setting, build, described_by_words
-from misc.extractors.text import text_encoder
-from misc.extractors.torchvision_import import batched_nms
+from misc.extractors.extractor import EXTRACTORS, ExtractorContext, build_extractor, encode_words
+from misc.extractors.pretrained.torchvision_import import batched_nms
+from misc.extractors.text_encoders import build_text_encoder
+from misc.video_reading.media import SAMPLE_RATE, Media
 from utils.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def setting():
-    return Setting("cpu", text_encoder("minilm"))
+def context():
+    return ExtractorContext("cpu", build_text_encoder("minilm"))
 
 
 @pytest.fixture(scope="module")
-def extractor(setting):
+def extractor(context):
     """Extractors by name, each loaded once."""
-    return functools.cache(lambda name: build(name, {}, setting))
+    return functools.cache(lambda name: build_extractor(name, {}, context))
 
 
 def seen(*frames, rate=8.0):
@@ -87,24 +88,24 @@ def test_nothing_is_heard_in_silence(extractor, name):
         ("face", {"surety": [1]}, "'surety' is .1., expected"),
     ],
 )
-def test_options_that_are_no_such_numbers(setting, name, options, message):
+def test_options_that_are_no_such_numbers(context, name, options, message):
     with pytest.raises(InputError, match=f"extractor '{name}': option {message}"):
-        build(name, options, setting)
+        build_extractor(name, options, context)
 
 
-def test_windows_of_no_length(setting):
-    assert len(build("audio", {"seconds": 0}, setting)(heard(sine(1, SAMPLE_RATE, 500))).features) == 40
+def test_windows_of_no_length(context):
+    assert len(build_extractor("audio", {"seconds": 0}, context)(heard(sine(1, SAMPLE_RATE, 500))).features) == 40
 
 
-def test_unknown_extractors_and_options(setting):
+def test_unknown_extractors_and_options(context):
     with pytest.raises(InputError, match="extractor 'rgp': unknown, expected one of audio, face,"):
-        build("rgp", {}, setting)
+        build_extractor("rgp", {}, context)
     with pytest.raises(InputError, match="extractor 'timm:': unknown"):
-        build("timm:", {}, setting)
+        build_extractor("timm:", {}, context)
     with pytest.raises(InputError, match="extractor 'scene': no option 'frame', expected some of frames"):
-        build("scene", {"frame": 3}, setting)
-    with pytest.raises(InputError, match="no option 'setting'"):
-        build("scene", {"setting": 3}, setting)
+        build_extractor("scene", {"frame": 3}, context)
+    with pytest.raises(InputError, match="no option 'context'"):
+        build_extractor("scene", {"context": 3}, context)
 
 
 # ---- flow -------------------------------------------------------------------------------------------------------------
@@ -243,11 +244,11 @@ def page(*lines, size=32, width=480, height=160):
     return np.asarray(image)
 
 
-def test_ocr_reads_each_word_once_in_its_order(extractor, setting):
+def test_ocr_reads_each_word_once_in_its_order(extractor, context):
     frames = [*[page("Summer SALE")] * 3, *[page("summer sale", "OPEN DAILY")] * 3, *[page("THE END")] * 3]
     found = extractor("ocr")(seen(*frames))
     assert found.words == ["Summer", "SALE", "OPEN", "DAILY", "THE", "END"]
-    np.testing.assert_allclose(found.features, setting.text(["Summer SALE OPEN DAILY THE END"])[0], atol=1e-5)
+    np.testing.assert_allclose(found.features, context.text_encoder(["Summer SALE OPEN DAILY THE END"])[0], atol=1e-5)
 
 
 def test_ocr_reads_nothing_where_there_is_nothing(extractor):
@@ -255,15 +256,15 @@ def test_ocr_reads_nothing_where_there_is_nothing(extractor):
     assert extractor("ocr")(seen(noise(0, smooth=6), noise(1, smooth=1))) is None
 
 
-def test_words_without_vectors_are_nothing(setting):
-    assert described_by_words([], setting) is None
-    assert described_by_words([" "], setting) is None
+def test_words_without_vectors_are_nothing(context):
+    assert encode_words([], context) is None
+    assert encode_words([" "], context) is None
 
 
-def test_speech_hears_what_is_said(extractor, setting):
+def test_speech_hears_what_is_said(extractor, context):
     found = extractor("speech")(heard(spoken("the football team has won the game")))
     assert len({"football", "team", "won", "game"} & set(found.words)) >= 3, found.words
-    np.testing.assert_allclose(found.features, setting.text([" ".join(found.words)])[0], atol=1e-5)
+    np.testing.assert_allclose(found.features, context.text_encoder([" ".join(found.words)])[0], atol=1e-5)
     assert all(word.isprintable() and not set(word) & set("<>()[]") for word in found.words)
 
 
@@ -326,7 +327,7 @@ def test_crops_of_faces(extractor, monkeypatch):
     expected = np.concatenate([extractor("rgb")(seen(crop)).features for crop in crops])
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert len(face(seen(*[frame] * 20)).features) == 12  # of six frames
-    monkeypatch.setattr(face, "_most", 5)
+    monkeypatch.setattr(face, "_max_faces", 5)
     assert len(face(seen(*[frame] * 20)).features) == 5
 
 

@@ -14,9 +14,9 @@ from browsing import needs_browser
 from conftest import ROOT
 from ranking import write_clip
 from search_pages import fetch, fetch_json, serving
+from searching import open_searcher
 
 import misc.search as search_command
-from misc.searching.searcher import Searcher
 from misc.searching.vector_store import IndexLocation
 
 pytest.importorskip("starlette")
@@ -36,7 +36,7 @@ def indexed(collection, call):
 
 @pytest.fixture
 def searcher(indexed):
-    searcher = Searcher.open(LOCATION, Path("model.pth"))
+    searcher = open_searcher(LOCATION, Path("model.pth"))
     yield searcher
     searcher.close()
 
@@ -45,7 +45,7 @@ def searcher(indexed):
 def port(searcher):
     from misc.searching.serving.app import make_app
 
-    with serving(make_app(Searcher.open(LOCATION, Path("model.pth")), "Toy", LOCATION.folder)) as port:
+    with serving(make_app(open_searcher(LOCATION, Path("model.pth")), "Toy", LOCATION.folder)) as port:
         yield port
 
 

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from searching import StubEncoder, write_checkpoint
+from searching import StubEncoder, open_searcher, write_checkpoint
 
 import test as test_command
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.searcher import Searcher
 from misc.searching.vector_store import IndexLocation
 from utils.errors import InputError
 
@@ -24,7 +23,7 @@ def opened(checkpoint, kind="flat", location=LOCATION):
     """A searcher with a new index."""
     embedder = Embedder(checkpoint, CPU)
     build_index(embedder, Collection(location.name, location.folder, embedder.config, embedder.experts), location, kind)
-    return Searcher.open(location, checkpoint)
+    return open_searcher(location, checkpoint)
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def evaluated(collection, call, monkeypatch):
             video, _, k = text.partition("#")
             return archive.text[video][int(k)].astype(np.float32)
 
-    monkeypatch.setattr("misc.extractors.text.text_encoder", lambda spec, device="cpu": Captions())
+    monkeypatch.setattr("misc.extractors.text_encoders.build_text_encoder", lambda spec, device="cpu": Captions())
 
     def evaluated(checkpoint, *arguments):
         code, _, err = call(test_command, "--resume", checkpoint, "--split", "test", "--save_sims", "sims.npz", *arguments)
@@ -140,10 +139,10 @@ def test_what_is_added_and_removed_is_as_in_a_new_index(collection):
     remove_videos(LOCATION, archive.ids[5:10])
     lists.write_text("\n".join(archive.ids))
     grown = Collection("Toy", LOCATION.folder, embedder.config, embedder.experts)
-    assert Searcher.open(LOCATION, checkpoint).lacking == [*archive.ids[5:10], *archive.ids[30:]]
+    assert open_searcher(LOCATION, checkpoint).lacking == [*archive.ids[5:10], *archive.ids[30:]]
     assert add_videos(embedder, grown, LOCATION, None) == 19
     assert add_videos(embedder, grown, LOCATION, None) == 0
-    changed = Searcher.open(LOCATION, checkpoint)
+    changed = open_searcher(LOCATION, checkpoint)
     other = opened(checkpoint, location=IndexLocation("Toy", index_dir=Path("other")))
     one, two = (x.search("a red bird", 44).hits for x in (changed, other))
     assert [hit.id for hit in one] == [hit.id for hit in two]
@@ -152,18 +151,18 @@ def test_what_is_added_and_removed_is_as_in_a_new_index(collection):
         add_videos(embedder, grown, LOCATION, ["nobody"])
     with pytest.raises(InputError, match="no video 'nobody' in it"):
         remove_videos(LOCATION, ["nobody"])
-    assert len(Searcher.open(LOCATION, checkpoint).ids) == 44
+    assert len(open_searcher(LOCATION, checkpoint).ids) == 44
 
 
 def test_another_checkpoint_is_refused(collection, config):
     archive, checkpoint = collection
     opened(checkpoint).close()
     same = write_checkpoint("copy.pth", config)
-    Searcher.open(LOCATION, same).close()
+    open_searcher(LOCATION, same).close()
     for number, options in enumerate(({"seed": 1}, {"keep_missing_modalities": True}, {"mask_padding": False})):
         other = write_checkpoint(f"other{number}.pth", config, **options)
         with pytest.raises(InputError, match=r"data/Toy/index: built with model.pth \(weights .*\), found other"):
-            Searcher.open(LOCATION, other)
+            open_searcher(LOCATION, other)
         embedder = Embedder(other, CPU)
         with pytest.raises(InputError, match="data/Toy/index: built with model.pth"):
             add_videos(embedder, Collection("Toy", LOCATION.folder, embedder.config, embedder.experts), LOCATION, None)
@@ -240,18 +239,18 @@ def test_queries_that_say_nothing_are_refused(collection):
 def test_encoders_that_do_not_fit_are_refused(collection):
     checkpoint = collection[1]
     opened(checkpoint).close()
-    searcher = Searcher.open(LOCATION, checkpoint, encoder="other")
+    searcher = open_searcher(LOCATION, checkpoint, encoder="other")
     with pytest.raises(InputError, match="'other': word vectors 'elsewhere' of dimension 12, expected 'toy' of 10"):
         searcher.search("a bird")
     path = Path("data/Toy/extraction.json")
     for content in ("[]", "{}", '{"text": 1}', '{"text": {"encoder": 3}}'):
         path.write_text(content)
         with pytest.raises(InputError, match=r"extraction.json: text.encoder: not found"):
-            Searcher.open(LOCATION, checkpoint).search("a bird")
+            open_searcher(LOCATION, checkpoint).search("a bird")
     path.unlink()
     with pytest.raises(InputError, match="no extraction.json .*, expected --encoder SPEC, one with .* 'toy'"):
-        Searcher.open(LOCATION, checkpoint).search("a bird")
-    assert Searcher.open(LOCATION, checkpoint, encoder="stub").search("a bird").hits
+        open_searcher(LOCATION, checkpoint).search("a bird")
+    assert open_searcher(LOCATION, checkpoint, encoder="stub").search("a bird").hits
 
 
 def test_recognised_words_that_are_none_are_refused(collection):

@@ -17,10 +17,10 @@ def test_a_process_of_its_own_is_measured(tmp_path, monkeypatch, capsys):
     store.write_archive(tmp_path / "MSRVTT-100" / "symlinked-feats", 100)
     found = evaluation.run(tmp_path, 100)
     lines = capsys.readouterr().out.splitlines()[1:]
-    assert [re.split(r"  +", line.strip())[0] for line in lines] == ["1 captions a video", "4 captions a video"]
+    assert [re.split(r"  +", line.strip())[0] for line in lines] == ["1 captions per video", "4 captions per video"]
     assert [figures["captions_a_video"] for figures in found["figures"]] == [1, 4]
     for figures in found["figures"]:
-        assert 500 << 20 < figures["bytes"] < 3 << 30 and figures["seconds"] > 1  # the weights alone are 409 MiB
+        assert 500 << 20 < figures["bytes"] < 3 << 30 and figures["seconds"] > 1  # the weights take 409 MiB
     first, *_ = tmp_path.glob("saved/log/*/*/metrics.json")
     assert json.loads(first.read_text())["videos"] == 29
 

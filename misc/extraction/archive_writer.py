@@ -1,0 +1,125 @@
+"""The feature archive of a collection: features, captions, words and lists in the layout of a custom dataset."""
+
+import contextlib
+import itertools
+import json
+import pickle
+from collections.abc import Container, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from misc.collection_files import ALL, VERSIONS, WORDS
+from misc.extraction.caption_files import SPLITS
+from misc.extraction.shards import Shards
+from misc.extractors.text_encoders import TextEncoder
+from utils.files import atomic_write, write_json
+from utils.names import match_name
+from utils.progress import bar
+
+RAW_CAPTIONS = "raw-captions.pkl"
+MAP = b"\xdf"  # the beginning of a msgpack map, followed by the number of its entries in four bytes
+CHUNK = 1024  # videos whose captions are encoded before they are written
+
+
+def write_experts(
+    folder: Path, ids: Sequence[str], shards: Shards, names: Sequence[str]
+) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """Write `<expert>.mp` and, for experts that recognize words, `<expert>-words.json`.
+
+    Files of experts that no video has are deleted.
+
+    Returns:
+        expert -> number of videos that have it; video -> warnings, for videos that have some.
+    """
+    warnings: dict[str, list[str]] = {}
+    counts = dict.fromkeys(names, 0)
+    words: dict[str, dict[str, list[str]]] = {}
+    versions: dict[str, str] = {}
+    paths = {name: folder / f"{name}.mp" for name in names}
+    with contextlib.ExitStack() as stack:
+        files = {name: stack.enter_context(atomic_write(path)) for name, path in paths.items()}
+        for file in files.values():
+            file.write(MAP + bytes(4))
+        for video in bar(ids, "collecting features"):
+            shard = shards.read(video)
+            versions[video] = shard.version(names)
+            if shard.warnings:
+                warnings[video] = shard.warnings
+            for name in names:
+                if (output := shard.outputs[name]) is not None:
+                    counts[name] += 1
+                    _write_entry(files[name], video, output.features)
+                    if output.words is not None:
+                        words.setdefault(name, {})[video] = output.words
+        for name, file in files.items():
+            file.seek(len(MAP))
+            file.write(counts[name].to_bytes(4, "big"))
+    write_json(folder / VERSIONS, versions)
+    for name, path in paths.items():
+        words_path = folder / f"{name}{WORDS}"
+        if name in words:
+            write_json(words_path, words[name])
+        else:
+            words_path.unlink(missing_ok=True)
+        if not counts[name]:
+            path.unlink()
+    return counts, warnings
+
+
+def remove_experts(folder: Path, names: Sequence[str]) -> None:
+    """Delete the files of experts that are not extracted anymore, which may be of other videos."""
+    for name in names:
+        for path in (folder / f"{name}.mp", folder / f"{name}{WORDS}"):
+            path.unlink(missing_ok=True)
+
+
+def read_existing_splits(folder: Path, ids: Container[str]) -> dict[str, list[str]]:
+    """Return the splits of an existing archive, without videos that do not exist anymore."""
+    paths = {split: folder / f"{split}_list.txt" for split in SPLITS}
+    return {
+        split: [video for line in path.read_text(encoding="utf-8").splitlines() if (video := match_name(line, ids)) in ids]
+        for split, path in paths.items()
+        if path.exists()
+    }
+
+
+def write_captions(folder: Path, captions: Mapping[str, list[str]], encoder: TextEncoder) -> None:
+    """Write the captions as text and, in `text-<feat>.mp`, as word vectors."""
+    items = iter(bar(captions.items(), "encoding captions"))
+    with atomic_write(folder / f"text-{encoder.feat}.mp") as file:
+        file.write(msgpack.Packer().pack_map_header(len(captions)))
+        while chunk := list(itertools.islice(items, CHUNK)):
+            vectors = iter(encoder([text for _, texts in chunk for text in texts]))
+            for video, texts in chunk:
+                _write_entry(file, video, [next(vectors).astype(np.float16) for _ in texts])
+    with atomic_write(folder / RAW_CAPTIONS) as file:
+        pickle.dump({video: [text.split() for text in texts] for video, texts in captions.items()}, file)
+
+
+def write_lists(folder: Path, ids: Sequence[str], splits: Mapping[str, Sequence[str]]) -> None:
+    """Write the list of all videos and one per split."""
+    for name, videos in {ALL: ids, **{f"{split}_list.txt": videos for split, videos in splits.items()}}.items():
+        with atomic_write(folder / name) as file:
+            file.write("".join(f"{video}\n" for video in videos).encode())
+
+
+def _write_entry(file: Any, name: str, value: np.ndarray | list[np.ndarray]) -> None:
+    """Write an entry of a map in the format of msgpack-numpy."""
+    file.write(msgpack.packb(name, unicode_errors="surrogateescape"))
+    file.write(msgpack.packb([_to_msgpack(x) for x in value] if isinstance(value, list) else _to_msgpack(value)))
+
+
+def _to_msgpack(x: np.ndarray) -> dict[bytes, object]:
+    return {b"nd": True, b"type": x.dtype.str, b"kind": b"", b"shape": x.shape, b"data": x.tobytes()}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a file that an extraction wrote; an empty one if it is missing or damaged."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,99 @@
+"""The folder of videos that an extraction reads: ids, files and failures."""
+
+import mimetypes
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from misc.collection_files import FAILURES
+from misc.extraction.settings import Settings
+from misc.extraction.shards import Shards
+from misc.video_reading.formats import kind_of_other_file
+from utils.errors import InputError, counts_text
+from utils.files import write_json
+from utils.names import normalize_name
+from utils.visualizer.videos import SUFFIXES
+
+VANISHED = "it has vanished"
+
+
+class VideoFolder:
+    """A folder of videos and the features that were extracted from them.
+
+    Args:
+        videos: the folder.
+        data_dir: the folder of the collection, for features.
+        exclude: files that are not videos.
+
+    Attributes:
+        files: id -> file, for files with a valid name. Ids are in NFC, in whatever form the file system has them.
+        ids: path below the folder, in NFC -> id.
+        failures: id -> file name and reason of each file that cannot be used.
+        skipped: suffix -> number of files that are certainly not videos.
+    """
+
+    def __init__(self, videos: Path, data_dir: Path, settings: Settings, exclude: Sequence[Path]):
+        self.videos, self.data_dir, self.settings = videos, data_dir, settings
+        self.archive = data_dir / "symlinked-feats"
+        self.shards = Shards(data_dir / "extracted")
+        self.files: dict[str, Path] = {}
+        self.ids: dict[str, str] = {}
+        self.failures: dict[str, dict[str, str]] = {}
+        self.skipped: Counter[str] = Counter()
+        excluded = {normalize_name(str(path.resolve())) for path in exclude}
+        for path in sorted(list_files(videos), key=_preference):
+            if normalize_name(str(path.resolve())) in excluded:
+                continue
+            if kind := kind_of_other_file(path):
+                self.skipped[kind] += 1
+                continue
+            relative = path.relative_to(videos)
+            video = normalize_name(relative.with_suffix("").as_posix())
+            if not video.isprintable() or video != video.strip():
+                self.fail(str(relative), path, "its name has characters that cannot be printed, or spaces at an end")
+            elif video in self.files:
+                other = self.files[video]
+                same_form = other.with_suffix("") == path.with_suffix("")
+                difference = "in its suffix" if same_form else "in the Unicode form of its letters, or its suffix"
+                self.fail(str(relative), path, f"its name differs from that of {other.name} only {difference}")
+            else:
+                self.files[video] = path
+                self.ids[normalize_name(relative.as_posix())] = video
+        if not self.files:
+            others = f"; skipped: {counts_text(self.skipped)}" if self.skipped else ""
+            raise InputError(f"{videos}: no video files, expected some (links to folders are not followed{others})")
+        self.files = dict(sorted(self.files.items()))
+
+    def fail(self, video: str, path: Path, reason: str) -> None:
+        """Note that a file cannot be used."""
+        self.failures[video.encode("utf-8", "backslashreplace").decode()] = {
+            "file": path.name if path.name.isprintable() else ascii(path.name)[1:-1],
+            "reason": reason,
+        }
+
+    def missing_experts(self, video: str) -> tuple[str, ...] | None:
+        """Return the experts still to be extracted from a video; None if its file has vanished, which is noted."""
+        try:
+            return self.shards.missing_experts(video, self.files[video], self.settings)
+        except FileNotFoundError:
+            self.fail(video, self.files[video], VANISHED)
+            return None
+
+    def write_failures(self) -> None:
+        """Write failures.json."""
+        write_json(self.data_dir / FAILURES, dict(sorted(self.failures.items())))
+
+
+def list_files(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder by name, without hidden ones."""
+    for path in sorted(folder.rglob("*")):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts) and path.is_file():
+            yield path
+
+
+def _preference(path: Path) -> int:
+    """Return a key that sorts, of files with the same name, the one that a page would play first, and non-videos last."""
+    if path.suffix.lower() in SUFFIXES:
+        return SUFFIXES.index(path.suffix.lower())
+    kind, _ = mimetypes.MimeTypes().guess_type(path.name)
+    return len(SUFFIXES) + int(kind is not None and not kind.startswith("video/"))

@@ -1,0 +1,124 @@
+"""The work of one process of an extraction: it loads the extractors once and runs them on one video after the other."""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from misc.extraction.settings import Settings
+from misc.extractors.extractor import ExpertOutput, Extractor, ExtractorContext, build_extractor
+from misc.extractors.text_encoders import build_text_encoder
+from misc.video_reading.media import VideoError
+from misc.video_reading.reader import read_video
+from utils.errors import one_line
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtractionTask:
+    """A video and the experts to extract from it.
+
+    Attributes:
+        id: id of the video.
+        path: its file.
+        experts: names of the experts.
+    """
+
+    id: str
+    path: Path
+    experts: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtractionResult:
+    """The output of all experts for a video, or the reason why there is none.
+
+    Attributes:
+        outputs: expert -> output, None if the video has nothing for it.
+        seconds: time of decoding ("decode") and of each expert.
+        failure: why the video cannot be used; None if it can.
+        warnings: one line per part of the video that cannot be used.
+    """
+
+    task: ExtractionTask
+    outputs: dict[str, ExpertOutput | None] = dataclasses.field(default_factory=dict)
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    failure: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Worker:
+    """A description of a worker that is sent to processes; each of them loads what it needs once.
+
+    Attributes:
+        settings: the config as JSON, which is hashable.
+        device: where networks run.
+        threads: threads per process.
+    """
+
+    settings: str
+    device: str
+    threads: int
+
+    def extract(self, task: ExtractionTask) -> ExtractionResult:
+        """Decode a video once and run all experts of the task."""
+        experts, settings = _load(self)
+        seconds: dict[str, float] = {}
+        outputs: dict[str, ExpertOutput | None] = {}
+        step = "decode"
+        try:
+            started = time.perf_counter()
+            media = read_video(task.path, settings.sampling)
+            for name in task.experts:
+                seconds[step] = time.perf_counter() - started
+                step, started = name, time.perf_counter()
+                outputs[name] = _to_stored(experts[name], experts[name](media))
+            seconds[step] = time.perf_counter() - started
+        except VideoError as error:
+            return ExtractionResult(task, failure=str(error))
+        except OSError as error:
+            return ExtractionResult(task, failure=f"cannot be read ({error.strerror or error})")
+        except Exception as error:  # a library may raise anything for one video; the other videos continue
+            return ExtractionResult(task, failure=f"{step}: {type(error).__name__}: {one_line(str(error))}")
+        return ExtractionResult(task, outputs, seconds, warnings=media.warnings)
+
+    def describe_experts(self, names: Sequence[str]) -> dict[str, dict]:
+        """Return the dimension of each expert and how its features are aggregated.
+
+        Raises:
+            InputError: an extractor cannot be built.
+        """
+        threads = torch.get_num_threads()
+        experts, _ = _load(self)
+        torch.set_num_threads(threads)  # this process continues with other work
+        return {name: {"dim": experts[name].dim, "aggregation": experts[name].aggregation} for name in names}
+
+
+@functools.lru_cache(maxsize=1)
+def _load(worker: Worker) -> tuple[dict[str, Extractor], Settings]:
+    torch.set_num_threads(worker.threads)
+    settings = Settings.model_validate_json(worker.settings)
+    context = ExtractorContext(worker.device, build_text_encoder(settings.text, worker.device))
+    experts = {name: build_extractor(x.extractor, x.options, context) for name, x in settings.experts.items()}
+    return experts, settings
+
+
+def _to_stored(expert: Extractor, output: ExpertOutput | None) -> ExpertOutput | None:
+    """Return features in float16, or float32 if that overflows; None if all are zero.
+
+    Training treats features that are all zero, such as the flow of a still picture, as missing.
+
+    Raises:
+        ValueError: the features have another shape, or are not finite.
+    """
+    if output is None or not len(output.features):
+        return None
+    x = np.asarray(output.features, np.float32)
+    if x.ndim != 2 or x.shape[1] != expert.dim or not np.isfinite(x).all():
+        raise ValueError(f"features of shape {x.shape} or not finite, expected (T, {expert.dim})")
+    stored = x.astype(np.float16) if np.abs(x).max() < np.finfo(np.float16).max else x
+    return ExpertOutput(stored, output.words) if stored.any() else None

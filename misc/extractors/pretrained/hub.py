@@ -1,0 +1,83 @@
+"""Loading of models by name from a hub or from disk, with errors within seconds if they are not available.
+
+No code that comes with a model is ever run, and no pickle that could run code is loaded.
+"""
+
+import contextlib
+import functools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from utils.errors import InputError, one_line
+
+REACH_SECONDS = 5
+MAX_REASON = 300  # characters
+
+
+@contextlib.contextmanager
+def explain_load_errors(spec: str, source: str, is_local: bool = False) -> Iterator[None]:
+    """Convert any error of loading and trying a model within the block to one line; no request is repeated.
+
+    Args:
+        spec: the model in the config.
+        source: description of what is loaded, a hub name or a path.
+        is_local: the model is on disk, so that no hub is asked.
+
+    Raises:
+        InputError: the model is not available, or cannot be used.
+    """
+    from huggingface_hub import constants  # only installed for extraction
+
+    offline, log_level = constants.HF_HUB_OFFLINE, logging.root.manager.disable
+    is_unreachable = not is_local and not _reachable(constants.ENDPOINT)
+    constants.HF_HUB_OFFLINE = offline or is_local or is_unreachable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    except (InputError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # libraries raise many kinds for broken files
+        reason = one_line(str(error) or type(error).__name__)[:MAX_REASON]
+        hub = f"; {constants.ENDPOINT} cannot be reached" if is_unreachable else ""
+        raise InputError(f"model '{spec}': looked for {source}, found none that can be used ({reason}{hub})") from None
+    finally:
+        constants.HF_HUB_OFFLINE = offline
+        logging.disable(log_level)
+
+
+@functools.cache
+def _reachable(hub: str) -> bool:
+    """Return whether the hub answers. The library of the hub would notice that it does not in 20 to 50 seconds."""
+    from huggingface_hub import get_session
+
+    try:
+        get_session().head(hub, timeout=REACH_SECONDS)
+    except Exception:  # of the client, of a proxy, or of the offline mode
+        return False
+    return True
+
+
+def describe_source(name: str | Path) -> str:
+    """Return the description for a message of a name that may be a folder or a model on the hub."""
+    return f"folder '{name}'" if Path(name).is_dir() else f"'{name}' on the hub (there is no such folder)"
+
+
+def load_pretrained(cls: Any, source: str | Path) -> tuple[torch.nn.Module, bool]:
+    """Return a model of `transformers` for evaluation, and whether its pooler has weights (some are published without).
+
+    Args:
+        cls: the class with `from_pretrained`.
+        source: name on the hub, or a folder.
+
+    Raises:
+        ValueError: other weights are missing, which would be random.
+    """
+    model, info = cls.from_pretrained(source, trust_remote_code=False, dtype=torch.float32, output_loading_info=True)
+    missing = sorted(info["missing_keys"])
+    if other := [key for key in missing if "pooler" not in key.split(".")]:
+        raise ValueError(f"it has no weights for '{other[0]}'")
+    return model.eval(), not missing

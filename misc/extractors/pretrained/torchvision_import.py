@@ -1,0 +1,58 @@
+"""Import of torchvision where its compiled part does not fit the installed PyTorch.
+
+That is so for the wheel from PyPI beside a CPU build of PyTorch: importing it fails, and so do transformers, timm and
+facenet-pytorch, which need only what torchvision implements in Python.
+"""
+
+import importlib
+from types import ModuleType
+
+import torch
+
+# Operators whose declarations torchvision needs.
+OPERATORS = ("nms", "qnms")
+_libraries: list[torch.library.Library] = []  # declarations last as long as these
+
+
+def ensure_torchvision() -> None:
+    """Make `import torchvision` succeed, if it is installed; call it before importing packages that need it."""
+    try:
+        importlib.import_module("torchvision")
+    except ModuleNotFoundError:
+        return
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name in OPERATORS:
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _libraries.append(library)
+        importlib.import_module("torchvision")
+
+
+def replace_missing_nms(module: ModuleType) -> None:
+    """Replace torchvision's `batched_nms` in a module that imported it, if its compiled operator is missing."""
+    if not importlib.import_module("torchvision.extension")._has_ops():
+        module.batched_nms = batched_nms
+
+
+def batched_nms(boxes: torch.Tensor, scores: torch.Tensor, classes: torch.Tensor, max_overlap: float) -> torch.Tensor:
+    """Return the boxes that do not overlap with a better one of their class by more than `max_overlap` (IoU).
+
+    Args:
+        boxes: (N, 4), left, top, right, bottom.
+        scores, classes: (N,).
+
+    Returns:
+        Their indices, the best first.
+    """
+    order = scores.argsort(descending=True, stable=True)
+    boxes, classes = boxes[order], classes[order]
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+    kept, left = [], torch.arange(len(boxes), device=boxes.device)
+    while len(left):
+        best, left = left[0], left[1:]
+        kept.append(best)
+        size = torch.minimum(boxes[best, 2:], boxes[left, 2:]) - torch.maximum(boxes[best, :2], boxes[left, :2])
+        common = size.clamp(min=0).prod(dim=1)
+        overlap = common / (areas[best] + areas[left] - common)
+        left = left[(overlap <= max_overlap) | (classes[left] != classes[best])]
+    return order[torch.stack(kept)] if kept else order

