@@ -75,7 +75,7 @@ def train(
     with contextlib.ExitStack() as stack:
         if is_main_process():
             stack.enter_context(run_lock(experiment.models))
-            events = stack.enter_context(RunEvents(experiment.log, config, model.modalities, trainer.start_epoch))
+            events = stack.enter_context(RunEvents(experiment.log, config.as_dict(), model.modalities, trainer.start_epoch))
             log_to(experiment.log)
             trainer.write_to(experiment, events)
         trainer.train()
@@ -85,7 +85,7 @@ def train(
         evaluation = evaluate_checkpoint(model, config, test_loaders, best, path, device)
         if evaluation is None:
             return None
-        events.test(evaluation.metrics, best["epoch"])
+        events.add_test(evaluation.metrics, best["epoch"])
         if trainer.visualizer is not None:
             trainer.visualizer.show(page_data(evaluation), best["epoch"], config["test_split"])
         metrics = report(config, model, evaluation, config["test_split"], best, path, experiment.models)

@@ -1,1 +1,1 @@
-"""What a run tells people and programs: log lines, TensorBoard events, tables and metrics files."""
+"""Output of a run: log lines, TensorBoard events, tables and metrics files."""

@@ -1,4 +1,4 @@
-"""Log lines to the terminal and to `info.log`."""
+"""Log lines on the terminal and in `info.log`."""
 
 import contextlib
 import io
@@ -14,10 +14,10 @@ logger = logging.getLogger(__name__)
 
 
 class _Terminal(logging.StreamHandler):
-    """Log lines to standard output; where that takes no more a line on standard error says so, and nothing ends for it."""
+    """A handler for standard output; if it cannot be written, a line on standard error says so and the program continues."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Say so once."""
+        """Report a write error once."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
@@ -25,17 +25,17 @@ class _Terminal(logging.StreamHandler):
         reason = error.strerror or error
         with contextlib.suppress(OSError):
             print(f"warning: standard output: cannot be written ({reason}), no further line is printed", file=sys.stderr)
-        with contextlib.suppress(io.UnsupportedOperation):  # what is left of the line has to go somewhere
+        with contextlib.suppress(io.UnsupportedOperation):  # discard the rest of the line and all others
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
 class _File(logging.FileHandler):
-    """Log lines to a file; where that takes no more a warning says so, and nothing ends for it."""
+    """A handler for a file; if it cannot be written, a warning says so and the program continues."""
 
     full = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Say so once."""
+        """Report a write error once."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
@@ -45,29 +45,33 @@ class _File(logging.FileHandler):
             logger.warning("%s: cannot be written (%s), no further line is kept", self.baseFilename, reason)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, unless one before could not be written."""
+        """Write a line, unless an earlier one could not be written."""
         if not self.full:
             super().emit(record)
 
     def close(self) -> None:
-        """Close the file, and leave what it did not take."""
+        """Close the file, and discard lines that cannot be written."""
         with contextlib.suppress(OSError):
             super().close()
 
 
 def start_logging(verbosity: int = 2) -> None:
-    """Send log lines to standard output, bare, and keep them for `log_to`; replaces an earlier set-up."""
+    """Print log lines to standard output and keep them for `log_to`; this replaces an earlier setup.
+
+    Args:
+        verbosity: 0 for warnings only, 1 for infos too, 2 for everything.
+    """
     terminal = _Terminal(sys.stdout)
     terminal.setFormatter(logging.Formatter("%(message)s"))
     kept = logging.handlers.MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1, flushOnClose=False)
     logging.basicConfig(level=logging.INFO, handlers=[terminal, kept], force=True)
     logging.getLogger().setLevel(LEVELS[verbosity])
-    logging.getLogger("h5py").setLevel(logging.WARNING)  # its debug lines are of no use to anybody here
+    logging.getLogger("h5py").setLevel(logging.WARNING)  # its debug lines are of no use here
     logging.captureWarnings(True)
 
 
 def log_to(folder: Path) -> None:
-    """Send all log lines since `start_logging`, and those to come, to `<folder>/info.log` too, with times."""
+    """Write all log lines since `start_logging`, and all later ones, to `<folder>/info.log` too, with times."""
     file = _File(folder / "info.log", encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()

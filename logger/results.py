@@ -9,36 +9,51 @@ from base.experiment import SUMMARY
 from utils.errors import count_text
 from utils.files import write_json
 
-# Of fewer, one video more or less moves R@1 by more than 2.
+# With fewer videos, a single one changes R@1 by more than 2.
 MIN_VIDEOS = 50
+# Names of the metrics for people, by their keys in `metrics.json`.
+METRIC_LABELS = {
+    "R1": "R@1",
+    "R5": "R@5",
+    "R10": "R@10",
+    "R50": "R@50",
+    "MedR": "MdR",
+    "MeanR": "MnR",
+    "geometric_mean_R1-R5-R10": "gmean(R@1,R@5,R@10)",
+}
+# Metrics in the line of an epoch, and their formats.
+EPOCH_METRICS = {"R1": ".1f", "R5": ".1f", "R10": ".1f", "MedR": "g"}
 
 logger = logging.getLogger(__name__)
 
 
 def label_leaky(split: str, leaky: bool) -> str:
-    """The name of a split as it is printed, with a mark where the score was the leaky one."""
+    """Return the name of a split for people, marked if the similarity is the leaky one."""
     return f"{split} (LEAKY similarity paired-2019)" if leaky else split
 
 
 def epoch_line(split: str, epochs: int, values: Mapping[str, float], metrics: Mapping[str, Mapping[str, float]]) -> str:
-    """An epoch of `epochs` in a line.
+    """Return one line about an epoch of `epochs`.
 
     Args:
-        split: what was evaluated.
+        split: name of the split that was evaluated.
         values: epoch, loss, lr and steps_per_second.
-        metrics: of each direction ("t2v_metrics", ...).
+        metrics: direction ("t2v_metrics", ...) -> metrics by name.
     """
-    directions = "; ".join(f"{split} {name.removesuffix('_metrics')} {_epoch_values(m)}" for name, m in metrics.items())
-    return (
+    speed = values["steps_per_second"]
+    line = (
         f"epoch {values['epoch']}/{epochs}: loss {values['loss']:.4f}, lr {values['lr']:.2e}, "
-        f"{values['steps_per_second']:.{1 if values['steps_per_second'] >= 1 else 3}f} steps/s; {directions}"
+        f"{speed:.{1 if speed >= 1 else 3}f} steps/s"
     )
+    for direction, measured in metrics.items():
+        line += f"; {split} {direction.removesuffix('_metrics')} {_epoch_values(measured)}"
+    return line
 
 
 def _epoch_values(values: Mapping[str, float]) -> str:
     """Return the main values of a metric, or all of one that does not measure ranks."""
-    if "R1" in values and "MedR" in values:
-        return f"R@1 {values['R1']:.1f} R@5 {values['R5']:.1f} R@10 {values['R10']:.1f} MedR {values['MedR']:g}"
+    if EPOCH_METRICS.keys() <= values.keys():
+        return " ".join(f"{METRIC_LABELS[name]} {values[name]:{form}}" for name, form in EPOCH_METRICS.items())
     return " ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
@@ -51,19 +66,14 @@ def format_table(
 
     Args:
         results: the values.
-        spread: standard deviations, put in brackets.
-        videos: how many videos were ranked, put in the corner, with the R@1 of chance below `MIN_VIDEOS`.
+        spread: standard deviations, shown in brackets.
+        videos: number of candidate videos, shown in the corner, with the R@1 of chance if there are fewer than `MIN_VIDEOS`.
     """
     names = list(dict.fromkeys(name for values in results.values() for name in values))
     corner = "" if videos is None else count_text(videos, "video")
     if videos is not None and videos < MIN_VIDEOS:
         corner += f", chance R@1 {chance_recall(1, videos):.1f}"
-    cells = [
-        [
-            corner,
-            *(name.replace("geometric_mean_R1-R5-R10", "gmean(R1,R5,R10)") for name in names),
-        ]
-    ]
+    cells = [[corner, *(METRIC_LABELS.get(name, name) for name in names)]]
     for direction, values in results.items():
         texts = {
             name: f"{value:.1f}" + (f" ({spread[direction][name]:.1f})" if spread else "") for name, value in values.items()
@@ -74,17 +84,17 @@ def format_table(
 
 
 def chance_recall(k: int, videos: int) -> float:
-    """Return the R@k of a random order of `videos`, in percent."""
+    """Return R@k of a random order of `videos`, in percent."""
     return 100 * min(k, videos) / videos
 
 
 def warn_if_small(sizes: Mapping[str, int]) -> None:
-    """Warn of each split, by its name, that has too few videos for figures that mean something."""
+    """Log a warning for each split with too few videos for reliable metrics; `sizes` maps its name to their number."""
     for split, videos in sizes.items():
         if videos < MIN_VIDEOS:
             chance = ", ".join(f"R@{k} {chance_recall(k, videos):.1f}" for k in (1, 5, 10))
             logger.warning(
-                "split %s has only %s: a random order has %s, its figures mean little; expected %d or more",
+                "split %s has only %s: a random order has %s, its metrics are unreliable; expected %d or more",
                 split, count_text(videos, "video"), chance, MIN_VIDEOS,
             )  # fmt: skip
 
@@ -101,27 +111,27 @@ def write_metrics(
     checkpoint: str,
     **more: object,
 ) -> dict:
-    """Write the metrics of one evaluation and what they are of, atomically, and return the content."""
-    about = {"seed": seed, "epoch": epoch, "split": split, "leaky": leaky, "config": config, "checkpoint": checkpoint}
-    content = {**metrics, **about, **more}
+    """Write the metrics of one evaluation and their origin, atomically, and return the content."""
+    origin = {"seed": seed, "epoch": epoch, "split": split, "leaky": leaky, "config": config, "checkpoint": checkpoint}
+    content = {**metrics, **origin, **more}
     write_json(path, content)
     return content
 
 
 def report_seeds(folder: Path, runs: Sequence[Mapping]) -> None:
-    """Log mean (standard deviation) of every metric over `runs`, contents of `metrics.json`, and write `summary.json`."""
+    """Log mean and standard deviation of every metric over `runs`, contents of `metrics.json`; write `summary.json`."""
     directions = [key for key in runs[0] if key.endswith("_metrics")]
     values = {d: {name: [run[d][name] for run in runs] for name in runs[0][d]} for d in directions}
     mean = {d: {name: statistics.fmean(x) for name, x in by_name.items()} for d, by_name in values.items()}
     std = {d: {name: statistics.stdev(x) if len(x) > 1 else 0.0 for name, x in v.items()} for d, v in values.items()}
     shared = {key: runs[0][key] for key in ("split", "leaky", "config")}
-    ties = sorted({run.get("v2t_ties", "published") for run in runs})  # runs before December 2026 do not say
+    ties = sorted({run.get("v2t_ties", "published") for run in runs})  # not in runs from before December 2026
     if len(ties) > 1:
-        logger.warning("v2t_ties differ between seeds (%s): their v2t figures cannot be compared", ", ".join(ties))
-    environments: list[Mapping | None] = []  # of several machines, where a run went on elsewhere
+        logger.warning("v2t_ties differs between seeds (%s): their v2t metrics cannot be compared", ", ".join(ties))
+    environments: list[Mapping | None] = []  # several, if a run was resumed on another machine
     for run in runs:
-        if (made := run.get("environment")) not in environments:
-            environments.append(made)
+        if (environment := run.get("environment")) not in environments:
+            environments.append(environment)
     seeds = [run["seed"] for run in runs]
     content = {"mean": mean, "std": std, "seeds": seeds, **shared, "v2t_ties": ", ".join(ties), "environments": environments}
     write_json(folder / SUMMARY, content)

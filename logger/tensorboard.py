@@ -1,15 +1,15 @@
-"""What TensorBoard is told of a run, by names that are the same in every run, so that runs lie over each other.
+"""TensorBoard events of a run. Their names are the same in every run, so that runs can be compared in one chart.
 
-| name | |
+| name | content |
 | --- | --- |
-| `loss`, `lr`, `steps_per_second` | of an epoch of training |
-| `val_<metrics>/<name>` | each metric on the split that is watched |
-| `val_ranks/<task>` | histogram of the ranks of its queries |
-| `moe_weights/<expert>` | mean weight over its captions; all experts in one chart under "Custom scalars" |
+| `loss`, `lr`, `steps_per_second` | of each epoch of training |
+| `val_<metrics>/<name>` | each metric on the validation split |
+| `val_ranks/<task>` | histogram of the ranks of all queries |
+| `moe_weights/<expert>` | mean weight over all captions; all experts in one chart under "Custom scalars" |
 | `moe_weights_by_caption/<expert>` | histogram of these weights |
 | `test_<metrics>/<name>` | each metric of the best model on the test split, at its epoch |
 
-The leaky similarity puts `leaky_` before the names of metrics and ranks.
+With the leaky similarity, the names of metrics and ranks begin with `leaky_`.
 """
 
 import contextlib
@@ -20,53 +20,59 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
 import numpy as np
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from parse_config import ConfigParser, leaves
+from parse_config import leaves
 from utils.interrupts import defer_signals
 
-if TYPE_CHECKING:  # the trainer tells the events, not the other way round
-    from trainer.evaluation import Evaluation
-
-# The parts of a config that make a difference to a model, beside the names of its experts.
-VARIED = ("seed", "arch.", "data_loader.args.", "optimizer.", "lr_scheduler.", "loss.", "experts.", "trainer.epochs")
+# Keys, or beginnings of keys, of a config that are hyperparameters, in addition to the names of the experts.
+HYPERPARAMETERS = (
+    "seed",
+    "arch.",
+    "data_loader.args.",
+    "optimizer.",
+    "lr_scheduler.",
+    "loss.",
+    "experts.",
+    "trainer.epochs",
+)
 WEIGHT_BINS = np.linspace(0, 1, 51)
 
 logger = logging.getLogger(__name__)
 
 
 class RunEvents:
-    """The TensorBoard events of a run; closed when its `with` block ends. Nothing is written if the config says so.
+    """A writer of TensorBoard events, closed at the end of its `with` block; without `trainer.tensorboard` it does nothing.
 
-    Events that cannot be written are a warning, and no more are: no training ends for them.
+    If events cannot be written, a warning is logged, no further ones are written, and the training continues.
 
     Args:
-        folder: where the event file is made.
+        folder: of the event file.
         config: of the run.
-        modalities: names of the experts of its model.
-        start_epoch: the first to come; what earlier event files in the folder say of it and later ones is hidden.
+        modalities: names of the experts.
+        start_epoch: first epoch to come; events of earlier files for this epoch and later ones are hidden.
     """
 
-    def __init__(self, folder: Path, config: ConfigParser, modalities: Sequence[str], start_epoch: int):
+    def __init__(self, folder: Path, config: Mapping[str, Any], modalities: Sequence[str], start_epoch: int):
         self.leak = "leaky_" if config["arch"]["args"].get("similarity") == "paired-2019" else ""
         self.folder = folder
         self.writer: SummaryWriter | None = None
         self._thread_hook = threading.excepthook
         if not config["trainer"]["tensorboard"]:
             return
-        threading.excepthook = self._thread_failed
+        threading.excepthook = self._ignore_write_errors
         with self._tolerate_write_errors():
             self.writer = SummaryWriter(folder, purge_step=start_epoch)
-            self.writer.add_text("config", f"```json\n{json.dumps(config.as_dict(), indent=4)}\n```")
-            # A pattern and not this run's experts: TensorBoard merges equal charts of several runs.
+            self.writer.add_text("config", f"```json\n{json.dumps(config, indent=4)}\n```")
+            # A pattern, not the names of the experts: TensorBoard merges charts that are equal in several runs.
             self.writer.add_custom_scalars({"moe_weights": {"all experts": ["Multiline", ["^moe_weights/"]]}})
-            # Not `add_hparams`, which makes a run of its own, and whose list of keys hides those of other runs.
-            self.writer.file_writer.add_summary(hparams_pb(varied(config, modalities)))
+            # `add_hparams` would create a separate run, and its list of keys would hide those of other runs.
+            self.writer.file_writer.add_summary(hparams_pb(hyperparameters(config, modalities)))
 
     def __enter__(self) -> Self:
         return self
@@ -77,34 +83,39 @@ class RunEvents:
                 self.writer.close()
         threading.excepthook = self._thread_hook
 
-    def epoch(self, values: Mapping[str, float], evaluation: "Evaluation") -> None:
-        """Tell of one epoch.
+    def add_epoch(
+        self,
+        values: Mapping[str, float],
+        ranks: Mapping[str, np.ndarray],
+        num_candidates: Mapping[str, int],
+        expert_weights: Mapping[str, np.ndarray],
+    ) -> None:
+        """Write the events of one epoch and of the validation after it.
 
         Args:
-            values: by name, as `trainer.monitor` names them; `epoch` says which.
-            evaluation: after that epoch.
+            values: "epoch", and scalars by the names that `trainer.monitor` uses.
+            ranks: "t2v", "v2t" -> 0-based rank of each query.
+            num_candidates: "t2v", "v2t" -> number of candidates of each query.
+            expert_weights: expert -> its weight for each caption; empty in the Concat variants.
         """
         if self.writer is None:
             return
+        epoch = int(values["epoch"])
         with self._tolerate_write_errors():
-            self._tell(int(values["epoch"]), values, evaluation)
-
-    def _tell(self, epoch: int, values: Mapping[str, float], evaluation: "Evaluation") -> None:
-        for name, value in values.items():
-            if name != "epoch":
-                leak = self.leak if name.startswith("val_") else ""
-                self.writer.add_scalar(leak + name.replace("_metrics_", "_metrics/"), value, epoch)
-        for task, ranks in evaluation.ranks.items():
-            candidates = evaluation.sims.shape[1] if task == "t2v" else int(evaluation.query_masks.sum())
-            self.writer.add_histogram(f"{self.leak}val_ranks/{task}", 1 + ranks, epoch, bins=rank_bins(candidates))
-        if evaluation.weights is not None:
-            for name, weights in zip(evaluation.modalities, evaluation.weights.T, strict=True):
+            for name, value in values.items():
+                if name != "epoch":
+                    leak = self.leak if name.startswith("val_") else ""
+                    self.writer.add_scalar(leak + name.replace("_metrics_", "_metrics/"), value, epoch)
+            for task, of_queries in ranks.items():
+                bins = rank_bins(num_candidates[task])
+                self.writer.add_histogram(f"{self.leak}val_ranks/{task}", 1 + of_queries, epoch, bins=bins)
+            for name, weights in expert_weights.items():
                 self.writer.add_scalar(f"moe_weights/{name}", weights.mean(), epoch)
                 self.writer.add_histogram(f"moe_weights_by_caption/{name}", weights, epoch, bins=WEIGHT_BINS)
-        self.writer.flush()
+            self.writer.flush()
 
-    def test(self, metrics: Mapping[str, Mapping[str, float]], epoch: int) -> None:
-        """Tell of the test of the best model, which ends the run.
+    def add_test(self, metrics: Mapping[str, Mapping[str, float]], epoch: int) -> None:
+        """Write the metrics of the best model on the test split, and mark the run as successful.
 
         Args:
             metrics: "t2v_metrics", ... -> values by name.
@@ -121,35 +132,35 @@ class RunEvents:
 
     @contextlib.contextmanager
     def _tolerate_write_errors(self) -> Iterator[None]:
-        """Say of events that cannot be written which, and write no more."""
+        """Log a warning if events cannot be written, and stop writing."""
         try:
             yield
         except OSError as error:
             name, reason = os.fsdecode(error.filename or self.folder), error.strerror or error
-            logger.warning("TensorBoard: %s cannot be written (%s), no further event is", name, reason)
+            logger.warning("TensorBoard: %s cannot be written (%s), no further event is written", name, reason)
             writer, self.writer = self.writer, None
             if writer is not None:
                 with contextlib.suppress(OSError):
                     writer.file_writer.close()
 
-    def _thread_failed(self, failure: threading.ExceptHookArgs) -> None:
-        """Leave what goes wrong where events are written to `_tolerate_write_errors`: TensorBoard raises it there too."""
+    def _ignore_write_errors(self, failure: threading.ExceptHookArgs) -> None:
+        """Handle uncaught errors of threads, without the write errors, which TensorBoard raises in the main thread too."""
         writes = type(failure.thread).__module__.startswith("tensorboard.")
         if not (writes and isinstance(failure.exc_value, OSError)):
             self._thread_hook(failure)
 
 
-def varied(config: ConfigParser, modalities: Sequence[str]) -> dict[str, str | float | bool]:
-    """What TensorBoard's HPARAMS page compares runs by: the single values of `VARIED`, and the experts as one text."""
-    found = {key: value for key, value in leaves(config.as_dict()).items() if key.startswith(VARIED)}
-    found = {key: value for key, value in found.items() if isinstance(value, str | int | float)}
-    return {**found, "experts": " ".join(modalities)}
+def hyperparameters(config: Mapping[str, Any], modalities: Sequence[str]) -> dict[str, str | float | bool]:
+    """Return the hyperparameters that TensorBoard's HPARAMS page compares runs by; the experts are one string."""
+    values = {key: value for key, value in leaves(config).items() if key.startswith(HYPERPARAMETERS)}
+    values = {key: value for key, value in values.items() if isinstance(value, str | int | float)}
+    return {**values, "experts": " ".join(modalities)}
 
 
 def rank_bins(candidates: int) -> np.ndarray:
-    """Edges of bins of ranks from 1 to `candidates`: one for each rank to 50, then wider ones, each by a tenth.
+    """Return the edges of bins for ranks from 1 to `candidates`: one per rank up to 50, then each a tenth wider.
 
-    R@1, R@5, R@10 and R@50 can be read from them: 1 is alone, for ties may have a rank of 1.5, which is no hit.
+    R@1, R@5, R@10 and R@50 can be read from them. Rank 1 has its own bin: a tie may have rank 1.5, which is not a hit.
     """
     edges = [1, 1.5, *range(2, 52)]
     while edges[-1] <= candidates:

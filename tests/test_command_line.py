@@ -19,6 +19,7 @@ import test as test_command
 import train as train_command
 from base.checkpoint import load_checkpoint
 from model.metric import t2v_metrics, v2t_metrics
+from model.model import CENet
 from trainer import evaluation
 from utils.temporary import temporary_array
 
@@ -374,7 +375,7 @@ def test_a_compiled_model_trains_to_the_same_figures(run, monkeypatch):
         asked.append(net)
         torch.nn.Module.compile(net, backend="aot_eager")
 
-    monkeypatch.setattr(train_command.model.CENet, "compile", compiled)
+    monkeypatch.setattr(CENet, "compile", compiled)
     plain, _ = train(run)
     assert not asked
     folder, _ = train(run, "--set", "trainer.compile=true")

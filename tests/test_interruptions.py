@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in a training: what is saved, and going on as if nothing had happened."""
+"""Ctrl-C and SIGTERM in a training: what is saved, and resuming as if nothing had happened."""
 
 import json
 import os
@@ -15,14 +15,14 @@ from conftest import ROOT
 import test as test_command
 import train as train_command
 from trainer import trainer as trainer_module
-from trainer.step import LossSum
+from trainer.loop_helpers import LossSum
 
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 
 
 @pytest.fixture(autouse=True)
 def usual_handler():
-    """Ctrl-C is heeded even where CI ignores it."""
+    """Handle Ctrl-C even if CI ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -31,7 +31,7 @@ def usual_handler():
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
 @pytest.mark.parametrize("moment", ["step", "evaluation"])
-def test_a_signal_saves_the_epoch_in_its_midst(run, monkeypatch, number, code, word, accumulate, moment):
+def test_a_signal_saves_the_partial_epoch(run, monkeypatch, number, code, word, accumulate, moment):
     settings = ("--disable_workers", "--set", f"trainer.accumulate={accumulate}", "--set", "trainer.save_period=3")
     whole, _ = train(run, *settings)
     steps = []
@@ -39,19 +39,19 @@ def test_a_signal_saves_the_epoch_in_its_midst(run, monkeypatch, number, code, w
     with monkeypatch.context() as patched:
         add, evaluate = LossSum.add, trainer_module.evaluate
 
-        def noted(self, loss, step):
+        def record(self, loss, step):
             steps.append(step)
             if len(steps) == 4 and moment == "step":
                 os.kill(os.getpid(), number)
             add(self, loss, step)
 
-        def stopped(*args, **settings_of_run):
+        def interrupted(*args, **settings_of_run):
             if len(steps) == 6 and moment == "evaluation":
                 os.kill(os.getpid(), number)
             return evaluate(*args, **settings_of_run)
 
-        patched.setattr(LossSum, "add", noted)
-        patched.setattr(trainer_module, "evaluate", stopped)
+        patched.setattr(LossSum, "add", record)
+        patched.setattr(trainer_module, "evaluate", interrupted)
         ended, out, err = run(train_command, "--config", CONFIG, *settings)
     (part,) = set(MODELS.glob("*")) - before
     path = part / "interrupted.pth"
@@ -76,17 +76,17 @@ def test_a_signal_saves_the_epoch_in_its_midst(run, monkeypatch, number, code, w
 
 
 def test_resuming_before_the_first_evaluation_gives_no_warning(run, monkeypatch):
-    """The first step of the schedule is due then, while that of the optimizer was in the process before."""
+    """The first step of the schedule is due then, while that of the optimizer was in the previous process."""
     whole, _ = train(run, "--disable_workers")
     before = set(MODELS.glob("*"))
     evaluate = trainer_module.evaluate
 
-    def stopped(*args, **settings):
+    def interrupted(*args, **settings):
         os.kill(os.getpid(), signal.SIGINT)
         return evaluate(*args, **settings)
 
     with monkeypatch.context() as patched:
-        patched.setattr(trainer_module, "evaluate", stopped)
+        patched.setattr(trainer_module, "evaluate", interrupted)
         assert run(train_command, "--config", CONFIG, "--disable_workers")[0] == 130
     (part,) = set(MODELS.glob("*")) - before
     saved = torch.load(part / "interrupted.pth", weights_only=True)
@@ -97,7 +97,7 @@ def test_resuming_before_the_first_evaluation_gives_no_warning(run, monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["interrupted.pth", "checkpoint-epoch3.pth"])
-def test_what_cannot_be_read_is_named_and_the_one_before_is_taken(run, capsys, name):
+def test_a_checkpoint_that_cannot_be_read_is_named_and_the_previous_one_is_used(run, capsys, name):
     settings = ("--set", "trainer.epochs=4")
     whole, _ = train(run, *settings)
     part, _ = train(run, *settings)
@@ -113,8 +113,8 @@ def test_what_cannot_be_read_is_named_and_the_one_before_is_taken(run, capsys, n
     assert_equal_weights(whole / "checkpoint-epoch4.pth", part / "checkpoint-epoch4.pth")
 
 
-def test_a_checkpoint_that_was_due_when_the_best_one_was_written_is_made_up_for(run):
-    """Killed in its midst; and what is left of it goes."""
+def test_a_periodic_checkpoint_that_was_missed_is_saved_later(run):
+    """Killed while it was written; its temporary file is deleted."""
     settings = ("--set", "trainer.monitor=max epoch", "--set", "trainer.epochs=2")
     part, _ = train(run, *settings)
     expected = {path.name for path in part.iterdir()}
@@ -127,7 +127,7 @@ def test_a_checkpoint_that_was_due_when_the_best_one_was_written_is_made_up_for(
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"half"), lambda path: path.unlink()])
-def test_where_the_best_model_is_lost_the_best_that_is_left_is_tested(run, damage):
+def test_if_the_best_model_is_lost_the_best_other_checkpoint_is_tested(run, damage):
     settings = ("--set", "trainer.monitor=min epoch")
     part, _ = train(run, *settings)
     for name in ("metrics.json", "checkpoint-epoch3.pth"):
@@ -141,7 +141,7 @@ def test_where_the_best_model_is_lost_the_best_that_is_left_is_tested(run, damag
     assert json.loads((part / "metrics.json").read_text())["checkpoint"] == str(left)
 
 
-def test_where_nothing_can_be_read_nothing_is_begun_anew_over_it(refused, run):
+def test_if_no_checkpoint_can_be_read_the_run_is_not_restarted(refused, run):
     part, _ = train(run)
     (part / "metrics.json").unlink()
     for path in part.glob("*.pth"):
@@ -150,8 +150,8 @@ def test_where_nothing_can_be_read_nothing_is_begun_anew_over_it(refused, run):
     assert all(path.read_bytes() == b"half" for path in part.glob("*.pth"))
 
 
-def test_a_second_signal_ends_at_once(run, monkeypatch):
-    """Even where the first one waits for a step that does not end."""
+def test_a_second_signal_ends_immediately(run, monkeypatch):
+    """Even if the first one waits for a step that does not end."""
     add = LossSum.add
 
     def impatient(self, loss, step):
@@ -167,8 +167,9 @@ def test_a_second_signal_ends_at_once(run, monkeypatch):
 
 @pytest.mark.slow
 def test_a_signal_ends_a_training_that_waits_for_data(workplace):
-    """A worker reads from a disk that does not answer; one signal is enough, and what is done is saved."""
-    command = [sys.executable, ROOT / "tests" / "hanging.py", "--config", CONFIG, "--set", "data_loader.args.num_workers=1"]
+    """A worker reads from a disk that does not respond; one signal is enough, and the partial epoch is saved."""
+    command = [sys.executable, ROOT / "tests" / "hanging_worker.py", "--config", CONFIG]
+    command += ["--set", "data_loader.args.num_workers=1"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, **pipes)
     while "hangs" not in (line := process.stdout.readline()):

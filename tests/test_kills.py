@@ -1,4 +1,4 @@
-"""Trainings that are killed again and again end with the weights and metrics of one that was left alone."""
+"""Trainings that are killed repeatedly end with the weights and metrics of one that ran without interruption."""
 
 import json
 import random
@@ -15,19 +15,19 @@ from ranking import listed, shown
 
 ARGUMENTS = ["--config", CONFIG, "--resume", "auto", "--set", "trainer.epochs=4", "--disable_workers"]
 PAGE = ["--set", 'visualizer={"type": "Visualizer", "args": {}}']
-MOST_ATTEMPTS = 60
+MAX_ATTEMPTS = 60
 
 
-class Nursery:
-    """The program of that name."""
+class KillServer:
+    """A process that runs `kill_server.py`."""
 
     def __init__(self):
-        command = [sys.executable, ROOT / "tests" / "nursery.py"]
+        command = [sys.executable, ROOT / "tests" / "kill_server.py"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.kills = 0
 
     def train(self, arguments, death=None):
-        """The exit code of a training, negative for a signal that killed it, the number of events, and what it printed."""
+        """Return the exit code of a training (negative: killed by a signal), the number of events, and its output."""
         output = Path("output.txt")
         output.unlink(missing_ok=True)
         print(json.dumps([str(Path.cwd()), arguments, str(output), death]), file=self.process.stdin, flush=True)
@@ -37,20 +37,20 @@ class Nursery:
 
 
 @pytest.fixture(scope="module")
-def nursery():
-    nursery = Nursery()
-    yield nursery
-    nursery.process.stdin.close()
-    nursery.process.stdout.close()
-    nursery.process.wait(timeout=60)
-    print(f"\n{nursery.kills} kills survived")
+def server():
+    server = KillServer()
+    yield server
+    server.process.stdin.close()
+    server.process.stdout.close()
+    server.process.wait(timeout=60)
+    print(f"\n{server.kills} kills survived")
 
 
 @pytest.fixture
-def whole(workplace, nursery):
-    """The folder of a training that was left alone, out of the way, its seconds and its events; the caches are gone."""
+def whole(workplace, server):
+    """Return the moved folder of an uninterrupted training, its seconds and its events; its caches are deleted."""
     started = time.perf_counter()
-    code, events, out = nursery.train([*ARGUMENTS, *PAGE])
+    code, events, out = server.train([*ARGUMENTS, *PAGE])
     seconds = time.perf_counter() - started
     assert code == 0, out
     Path("data/saved").rename("whole")
@@ -60,7 +60,7 @@ def whole(workplace, nursery):
 
 
 def results(saved):
-    """Of the run that is finished: its folder, metrics without names of folders, and what its page shows."""
+    """Return the folder of the finished run, its metrics without names of folders, and the content of its page."""
     (path,) = (saved / MODELS.relative_to("data/saved")).glob("*/metrics.json")
     metrics = json.loads(path.read_text())
     del metrics["checkpoint"], metrics["validation"]["steps_per_second"]
@@ -69,7 +69,7 @@ def results(saved):
 
 
 def assert_like(whole):
-    """The finished run, and nothing else that goes for one, is as the one that was left alone."""
+    """Assert that there is one finished run, with the results of the uninterrupted one."""
     expected, found = results(whole), results(Path("data/saved"))
     assert found[1:] == expected[1:]
     assert sorted(x.name for x in found[0].glob("[!.]*")) == sorted(x.name for x in expected[0].glob("[!.]*"))
@@ -77,17 +77,17 @@ def assert_like(whole):
         assert_equal_weights(expected[0] / name, found[0] / name)
 
 
-def survive(nursery, death):
-    """Train and be killed, until the training is done.
+def survive(server, death):
+    """Train and kill, until the training is done.
 
     Args:
-        death: when, in attempt n; later and later, or there would be no end.
+        death: attempt -> when it is killed; later in each attempt, or the training would never end.
     """
-    for attempt in range(MOST_ATTEMPTS):
-        code, _, out = nursery.train([*ARGUMENTS, *PAGE], death(attempt))
-        # Python itself tells of one, and goes on, when Ctrl-C comes in a callback of its own before the training has begun.
+    for attempt in range(MAX_ATTEMPTS):
+        code, _, out = server.train([*ARGUMENTS, *PAGE], death(attempt))
+        # Python prints a traceback and continues if Ctrl-C comes in one of its own callbacks, before the training starts.
         assert "Traceback" not in out or (code == 0 and "Exception ignored in" in out), out
-        if code == 0 or list(MODELS.glob("*/metrics.json")):  # they come last
+        if code == 0 or list(MODELS.glob("*/metrics.json")):  # written last
             return
         assert code in (-signal.SIGKILL, -signal.SIGTERM, 130, 143), out
     raise AssertionError("no end")
@@ -95,27 +95,27 @@ def survive(nursery, death):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-def test_while_files_are_written(whole, nursery, seed):
-    """Caches, configs, checkpoints, pages and metrics: half written, or just in their place."""
+def test_while_files_are_written(whole, server, seed):
+    """Caches, configs, checkpoints, pages and metrics: half written, or just renamed."""
     saved, _, events = whole
     assert events > 30
     rng = random.Random(seed)
-    survive(nursery, lambda attempt: {"event": rng.randrange(3 + 2 * attempt)})
+    survive(server, lambda attempt: {"event": rng.randrange(3 + 2 * attempt)})
     assert_like(saved)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_at_any_moment(whole, nursery, number):
+def test_at_any_moment(whole, server, number):
     saved, seconds, _ = whole
     rng = random.Random(number)
-    survive(nursery, lambda attempt: {"seconds": rng.uniform(0.2, 0.5 + attempt / 10) * seconds, "signal": number})
+    survive(server, lambda attempt: {"seconds": rng.uniform(0.2, 0.5 + attempt / 10) * seconds, "signal": number})
     assert_like(saved)
 
 
 @pytest.mark.slow
-def test_there_were_enough(nursery):
-    """Of the tests above; alone this one has nothing to count."""
-    if nursery.kills == 0:
+def test_there_were_enough(server):
+    """Count the kills of the tests above."""
+    if server.kills == 0:
         pytest.skip("none of the other tests of this file ran")
-    assert nursery.kills >= 50
+    assert server.kills >= 50

@@ -1,17 +1,18 @@
-"""Several processes that train one model together, started by torchrun; in one process alone nothing here does anything.
+"""The processes of a distributed training, started by torchrun. With a single process, nothing here has any effect.
 
-Process 0, the main one, decides, prints and writes. The folders of data and of runs are the same for all processes. What
-they compute together is in `trainer.replica`.
+Process 0, the main one, decides, prints and writes. All processes see the same folders of data and runs. The computation
+that they share is in `trainer.data_parallel`.
 """
 
 import contextlib
-import ctypes
 import functools
 import io
 import itertools
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -24,72 +25,67 @@ from utils.errors import InputError
 
 T = TypeVar("T")
 
-# For so long a process waits for another, which may be converting an archive for all of them.
+# How long a process waits for another one, which may be converting an archive for all of them.
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 CPU = torch.device("cpu")
-PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 def get_rank() -> int:
-    """The number of this process, from 0."""
+    """Return the number of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def get_world_size() -> int:
-    """The number of processes."""
+    """Return the number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that decides, prints and writes."""
+    """Return whether this is the process that decides, prints and writes."""
     return get_rank() == 0
 
 
 def local_gpu_index(first: int | None) -> int | None:
-    """The index of this process's GPU, where that of the first process of a machine is `first` (None: no GPU)."""
+    """Return the index of this process's GPU, given that of the first process on the machine (None: no GPU)."""
     return first if first is None or get_world_size() == 1 else first + int(os.environ["LOCAL_RANK"])
 
 
 def launch_command() -> list[str]:
-    """The words that start a command as this one was."""
+    """Return the words that start a command with as many processes as this one."""
     if get_world_size() == 1:
         return ["python"]
     return ["torchrun", "--standalone", "--nproc_per_node", os.environ["LOCAL_WORLD_SIZE"]]
 
 
 def check_distributed_config(config: Mapping) -> None:
-    """Refuse what several processes cannot do as one would.
+    """Check that several processes would compute the same as one.
 
     Raises:
-        InputError: noise for experts, or fewer videos in a batch than processes.
+        InputError: noise instead of experts, or fewer videos in a batch than processes.
     """
     count = get_world_size()
     if count > 1 and (noise := config["arch"]["args"].get("randomise_feats")):
         raise InputError(
-            f"arch.args.randomise_feats: found '{noise}', expected none with {count} "
-            "processes, whose noise would not be that of one"
+            f"arch.args.randomise_feats: found '{noise}', expected none with {count} processes: "
+            "their noise would differ from that of one process"
         )
-    if (batch_size := config["data_loader"]["args"]["batch_size"]) < get_world_size():
-        raise InputError(
-            f"data_loader.args.batch_size: {batch_size}, expected a video for each of {get_world_size()} processes"
-        )
+    if (batch_size := config["data_loader"]["args"]["batch_size"]) < count:
+        raise InputError(f"data_loader.args.batch_size: {batch_size}, expected a video for each of {count} processes")
 
 
 class ProcessLostError(InputError):
-    """Another process has ended, or is not heard of."""
+    """An error because another process has ended or does not respond."""
 
-    def __init__(self, what: str):
-        number, count = os.environ.get("RANK", get_rank()), os.environ.get("WORLD_SIZE", get_world_size())
-        super().__init__(
-            f"process {number} of {count} {what}; a training goes on from its last checkpoint with --resume auto"
-        )
+    def __init__(self, reason: str):
+        rank, count = os.environ.get("RANK", get_rank()), os.environ.get("WORLD_SIZE", get_world_size())
+        super().__init__(f"process {rank} of {count} {reason}; --resume auto continues from the last checkpoint")
 
 
 def distributed_main(main: Callable[[], None]) -> Callable[[], None]:
-    """Make `main`, where torchrun started it in several processes, a part of what they do together.
+    """Decorate the `main` of a command so that torchrun can start it in several processes.
 
-    Only the main process prints to standard output. Where one fails all end, and of all their errors one, the first, gets
-    out of here, to be told; the other processes exit with code 2 without a word, or with 130 when interrupted.
+    Only the main process prints to standard output. When one process fails, all end. Only the first error is raised to be
+    reported; the other processes exit silently with code 2, or 130 if they were interrupted.
     """
 
     @functools.wraps(main)
@@ -97,53 +93,54 @@ def distributed_main(main: Callable[[], None]) -> Callable[[], None]:
         if not dist.is_torchelastic_launched() or os.environ["WORLD_SIZE"] == "1":
             main()
             return
-        store, number, count = next(dist.rendezvous("env://"))
-        signal.signal(signal.SIGTERM, functools.partial(_end, store))
-        _end_with_launcher()
+        store, rank, count = next(dist.rendezvous("env://"))
+        signal.signal(signal.SIGTERM, functools.partial(_exit_on_sigterm, store))
+        threading.Thread(target=_watch_launcher, args=(os.getppid(),), daemon=True).start()
         try:
             with wrap_communication_errors():
                 backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
-                dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=COLLECTIVE_TIMEOUT)
-            with (
-                Path(os.devnull).open("w") as nowhere,
-                contextlib.redirect_stdout(sys.stdout if is_main_process() else nowhere),
-            ):
-                main()
+                dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=COLLECTIVE_TIMEOUT)
+                with (
+                    Path(os.devnull).open("w") as devnull,
+                    contextlib.redirect_stdout(sys.stdout if is_main_process() else devnull),
+                ):
+                    main()
             dist.destroy_process_group()
         except BaseException as error:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # see `_end`
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # see `_exit_on_sigterm`
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            if not _first_to_fail(store):
+            if not _is_first_failure(store):
                 sys.exit(130 if isinstance(error, KeyboardInterrupt) else 2)
             raise
 
     return wrapper
 
 
-def _end_with_launcher() -> None:
-    """Let Linux send SIGTERM when torchrun is killed and can end nobody."""
-    with contextlib.suppress(OSError, AttributeError):  # another system
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _watch_launcher(launcher: int) -> None:
+    """Send this process SIGTERM when its parent `launcher` has ended: a torchrun that is killed ends no process."""
+    while os.getppid() == launcher:
+        time.sleep(1)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
 
 
-def _end(store: dist.Store, number: int, _: object) -> None:
-    """End at once: torchrun ends a process, and its workers with it, when another process has ended.
+def _exit_on_sigterm(store: dist.Store, number: int, _: object) -> None:
+    """Exit at once: torchrun sends SIGTERM to a process, and to its data workers, when another process has ended.
 
-    Nothing is raised here, for torch raises too when a worker ends, wherever the process is then, and so here.
+    Nothing is raised: torch has a handler of SIGCHLD that raises when a worker ends, at any point of the program, even here.
     """
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     finally:
         try:
-            if _first_to_fail(store):
-                line = f"error: {ProcessLostError('was told to end (SIGTERM), as when another has ended')}\n"
+            if _is_first_failure(store):
+                line = f"error: {ProcessLostError('received SIGTERM, as when another process has ended')}\n"
                 os.write(sys.stderr.fileno(), line.encode())
         finally:
             os._exit(128 + number)
 
 
-def _first_to_fail(store: dist.Store) -> bool:
-    """Whether no other process was here before; so it is too where the store has ended, which torchrun keeps."""
+def _is_first_failure(store: dist.Store) -> bool:
+    """Return whether no other process has called this before, or torchrun, which keeps the store, has ended."""
     try:
         return store.add("failed", 1) == 1
     except RuntimeError:
@@ -152,74 +149,73 @@ def _first_to_fail(store: dist.Store) -> bool:
 
 @contextlib.contextmanager
 def wrap_communication_errors() -> Iterator[None]:
-    """Say in one line what goes wrong between processes.
+    """Report in one line an error in the communication between processes.
 
     Raises:
-        LostError: another process has ended, or has not answered for too long.
+        ProcessLostError: another process has ended, or has not responded for too long.
     """
     try:
         yield
     except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
         line = str(error).partition("\n")[0]
-        words = line.rpartition("] ")[2].partition(". ")[0]  # not where in the library, nor its advice
-        late = "timed out" in words.lower()
-        what = f"has not heard of another for {COLLECTIVE_TIMEOUT}" if late else "has lost another, which ended"
-        raise ProcessLostError(f"{what} ({words})") from None
+        reason = line.rpartition("] ")[2].partition(". ")[0]  # without the place in the source and the advice
+        late = "timed out" in reason.lower()
+        event = f"got no response from another process for {COLLECTIVE_TIMEOUT}" if late else "lost another process"
+        raise ProcessLostError(f"{event} ({reason})") from None
 
 
-def broadcast_from_main(decide: Callable[[], T]) -> T:
-    """What the main process decides, in all of them."""
+def broadcast_from_main(compute: Callable[[], T]) -> T:
+    """Return in all processes what `compute` returns in the main process; it is not called in the others."""
     if get_world_size() == 1:
-        return decide()
-    decided = [decide() if is_main_process() else None]
-    with wrap_communication_errors():
-        dist.broadcast_object_list(decided, src=0, device=CPU)
-    return decided[0]
+        return compute()
+    values = [compute() if is_main_process() else None]
+    dist.broadcast_object_list(values, src=0, device=CPU)
+    return values[0]
 
 
-def main_process_first(build: Callable[[], T]) -> T:
-    """What `build` makes in each process, in the main one before the others, which find what it left on the disk."""
-    built = build() if is_main_process() else None
+def main_process_first(compute: Callable[[], T]) -> T:
+    """Return what `compute` returns in this process; the others wait for the main process and its files."""
+    value = compute() if is_main_process() else None
     broadcast_from_main(lambda: None)
-    return built if is_main_process() else build()
+    return value if is_main_process() else compute()
 
 
-def gather_round_robin(parts: Iterable[T], device: torch.device) -> Iterator[T]:
-    """What the processes make one after the other, a part of each in turn, in the main one; in the others nothing.
+def gather_round_robin(items: Iterable[T], device: torch.device) -> Iterator[T]:
+    """Yield in the main process the items of all processes, one of each in turn; yield nothing in the others.
 
     Args:
-        parts: those of this process. The main one has as many as any, or one more.
-        device: where the tensors in a part are to be.
+        items: of this process. The main process has as many as any other, or one more.
+        device: where the tensors in the items are moved to.
     """
     if not is_main_process():
-        for part in itertools.chain(parts, [None]):
-            _send(part)
+        for item in itertools.chain(items, [None]):
+            _send(item)
         return
-    sources = [iter(parts), *(_received(number, device) for number in range(1, get_world_size()))]
+    sources = [iter(items), *(_receive(rank, device) for rank in range(1, get_world_size()))]
     while sources:
         for source in list(sources):
-            part = next(source, None)
-            if part is None:
+            item = next(source, None)
+            if item is None:
                 sources.remove(source)
             else:
-                yield part
+                yield item
 
 
-def _send(part: Any) -> None:
-    """Send anything to the main process."""
+def _send(item: Any) -> None:
+    """Send any object to the main process."""
     content = io.BytesIO()
-    torch.save(part, content)  # a storage of which there are several views goes once
-    with wrap_communication_errors():
-        dist.send_object_list([content.getvalue()], dst=0, device=CPU)
+    torch.save(item, content)  # unlike pickle, writes a storage with several views once
+    dist.send_object_list([content.getvalue()], dst=0, device=CPU)
 
 
-def _received(source: int, device: torch.device) -> Iterator[Any]:
-    """What a process sends, until it sends None."""
+def _receive(source: int, device: torch.device) -> Iterator[Any]:
+    """Yield the objects that process `source` sends, until it sends None."""
     while True:
         content = [b""]
-        with wrap_communication_errors():
-            dist.recv_object_list(content, src=source, device=CPU)
-        part = torch.load(io.BytesIO(content[0]), map_location=device, weights_only=False)
-        if part is None:
+        dist.recv_object_list(content, src=source, device=CPU)
+        item = torch.load(io.BytesIO(content[0]), map_location=device, weights_only=False)
+        if item is None:
             return
-        yield part
+        yield item

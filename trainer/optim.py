@@ -1,23 +1,25 @@
-"""The optimiser that a config names, and its state in a checkpoint."""
+"""The optimizer of a config, its state in a checkpoint, and the steps of its schedule."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from utils.errors import InputError
 
-# One pass over the memory of parameters, gradients and moments in a step, on CPUs and GPUs.
+# Classes whose `fused` step passes only once over the memory of parameters, gradients and moments, on CPUs and GPUs.
 FUSED = ("Adam", "AdamW", "SGD")
-# The arguments of an optimiser that say how it computes, not what.
+# Arguments of an optimizer that select its implementation, not its equations.
 IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable")
 
 
 def build_optimizer(section: Mapping[str, Any], parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimiser of section `optimizer` of a config, fused where its class can be and the section does not say how.
+    """Return the optimizer of section `optimizer` of a config, fused where possible unless the section says otherwise.
 
-    The numbers of a fused step differ from those of another in rounding alone.
+    The numbers of a fused step differ from those of another one only by rounding.
     """
     args = dict(section["args"])
     if section["type"] in FUSED and not args.keys() & set(IMPLEMENTATION):
@@ -26,25 +28,36 @@ def build_optimizer(section: Mapping[str, Any], parameters: Iterable[nn.Paramete
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], source: str) -> None:
-    """Take the state of a checkpoint, but compute as `optimizer` does, however the one in the checkpoint did.
+    """Load the state of a checkpoint, but keep the implementation of `optimizer`.
 
     Args:
-        source: what error messages call the checkpoint.
+        source: name of the checkpoint in error messages.
 
     Raises:
-        InputError: it has another number of parameters.
-        KeyError, ValueError, TypeError: it does not fit for another reason.
+        InputError: another number of parameters.
+        KeyError, ValueError, TypeError: the state does not fit for another reason.
     """
-    found, expected = (
+    num_saved, num_expected = (
         sum(len(group["params"]) for group in groups) for groups in (state["param_groups"], optimizer.param_groups)
     )
-    if found != expected:
+    if num_saved != num_expected:
         raise InputError(
-            f"{source}: its optimiser has {found} parameters, expected {expected}; a checkpoint from before the layers of "
-            "all experts were stacked can be evaluated, but not trained on"
+            f"{source}: its optimizer has {num_saved} parameters, expected {num_expected}; a checkpoint from before the "
+            "layers of all experts were stacked can be evaluated, but its training cannot be resumed"
         )
     groups = [
-        saved | {key: own[key] for key in IMPLEMENTATION if key in own}
-        for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=True)
+        saved | {key: current[key] for key in IMPLEMENTATION if key in current}
+        for saved, current in zip(state["param_groups"], optimizer.param_groups, strict=True)
     ]
     optimizer.load_state_dict({**state, "param_groups": groups})
+
+
+def step_schedule(lr_scheduler: LRScheduler | None, value: float | None) -> None:
+    """Let the schedule take its step after an epoch with this monitored value (None: nothing is monitored)."""
+    if isinstance(lr_scheduler, ReduceLROnPlateau):
+        lr_scheduler.step(value)
+    elif lr_scheduler is not None:
+        with warnings.catch_warnings():
+            # Wrong if the optimizer took its steps in the process that was interrupted before this evaluation.
+            warnings.filterwarnings("ignore", r"Detected call of `lr_scheduler\.step\(\)` before", UserWarning)
+            lr_scheduler.step()

@@ -3,25 +3,14 @@
 import contextlib
 import functools
 import logging
-import sys
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from tqdm import tqdm
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 
-from base.checkpoint import (
-    BEST,
-    INTERRUPTED,
-    latest_epoch,
-    load_checkpoint,
-    save_checkpoint,
-    save_periodic,
-)
 from base.device import environment, get_rng_state, set_rng_state
 from base.experiment import CONFIG, KINDS, Experiment
 from base.monitor import Monitor
@@ -33,44 +22,100 @@ from model.earlier import convert_optimizer_state
 from model.model import CENet
 from model.published import load_weights
 from parse_config import ConfigParser
-from trainer.distributed import ProcessLostError, broadcast_from_main, get_world_size
-from trainer.evaluation import Evaluation, evaluate, evaluation_settings
+from trainer.data_parallel import wrap_for_training
+from trainer.distributed import broadcast_from_main, get_world_size
+from trainer.evaluation import Evaluation, evaluate, evaluation_settings, to_device
+from trainer.loop_helpers import LossSum, accumulated_steps, iter_until_interrupted, matmul_precision, nonfinite_loss_error
 from trainer.next_steps import resume_hint
-from trainer.optim import load_optimizer
+from trainer.optim import load_optimizer, step_schedule
 from trainer.ranking_page import build_visualizer, page_data
-from trainer.replica import replica
-from trainer.step import LossSum, TrainingSteps
+from trainer.saver import CheckpointSaver
 from utils.errors import InputError, count_text
 from utils.files import remove_temporary, write_json
 from utils.interrupts import InterruptHandler, defer_signals
 from utils.visualizer import Visualizer
 
+# What `CENet.forward` takes of a batch.
+MODEL_INPUTS = ("text", "experts", "ind", "word_mask", "frame_masks")
+
 logger = logging.getLogger(__name__)
 
 
+def train_one_epoch(
+    model: nn.Module,
+    criterion: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loader: Collection[Mapping],
+    device: torch.device,
+    losses: LossSum,
+    *,
+    precision: str = "fp32",
+    accumulate: int = 1,
+    interrupts: InterruptHandler | None = None,
+    description: str = "training",
+) -> None:
+    """Train on the batches of an epoch, or on the rest of them, until `interrupts` notes an interrupt.
+
+    Args:
+        model: a `CENet` or `DataParallelCENet` on `device`.
+        criterion: loss of a (B, B) similarity matrix.
+        loader: batches from step `losses.count` on; its length is that of the whole epoch.
+        losses: takes the loss of each step.
+        precision: "fp32"; "tf32", with which GPUs multiply float32 matrices with a mantissa of 10 bits; "bf16", with which
+            layers multiply bfloat16, on CPUs too. Parameters, batch-norm statistics, similarities and losses are float32.
+        accumulate: number of batches whose gradients are averaged for one step of the optimizer. The negatives of a caption
+            and the batch-norm statistics are still those of its own batch, so that this is not the same as a larger batch.
+        description: of the progress bar.
+
+    Raises:
+        InputError: NaN in an expert that is present, or a loss of NaN or inf. On a CPU it is raised before the step of the
+            optimizer, on a GPU, which is not waited for, at the end of the epoch.
+    """
+    model.train()
+    num_steps, lr = len(loader), optimizer.param_groups[0]["lr"]
+    interrupts = interrupts or InterruptHandler()
+    with matmul_precision(precision):
+        for step, batch in iter_until_interrupted(loader, losses.count, accumulate, interrupts, description):
+            group = accumulated_steps(step, num_steps, accumulate)
+            if step == group[0]:
+                optimizer.zero_grad(set_to_none=True)
+            inputs = to_device({key: batch[key] for key in MODEL_INPUTS}, device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+                sims = model(**inputs)["cross_view_conf_matrix"]  # (B, B)
+            loss = criterion(sims)
+            if device.type == "cpu" and not torch.isfinite(loss):
+                raise nonfinite_loss_error(model, inputs, step, num_steps, lr)
+            (loss / len(group)).backward()
+            if step == group[-1]:
+                optimizer.step()
+            losses.add(loss.detach(), step)
+    model.raise_if_nan()
+    if (first := losses.first_nonfinite()) is not None:
+        raise nonfinite_loss_error(model, inputs, first, num_steps, lr)
+
+
 class Trainer:
-    """Trains a model and keeps its checkpoints.
+    """Trains a model, evaluates it after each epoch, and keeps its checkpoints.
 
     Args:
         model: on `device`.
-        loss: of a (B, B) similarity.
-        optimizer, lr_scheduler: of the model's parameters; the schedule (or None) takes a step an epoch.
-        config: of the run; its `trainer` section says how long, what to save and what to watch.
+        criterion: loss of a (B, B) similarity matrix.
+        optimizer, lr_scheduler: of the parameters of `model`; the schedule (or None) takes one step per epoch.
+        config: of the run; section `trainer` holds the number of epochs, what to save and which value to monitor.
         loaders: batches to train on and to evaluate on.
         device: where the model runs.
 
     Attributes:
-        experiment, events: where everything is written, set by `write_to` (None: by another process).
-        visualizer: of the ranking page (None: the config asks for none).
+        experiment, events: the folders and the TensorBoard events to write to, set by `write_to` in the main process.
+        visualizer: of the ranking page (None: not in the config).
         start_epoch: the first epoch to train.
-        begun: what is done of it, as `_save_interrupted` saved it (None: nothing).
-        saved: the checkpoint to go on from after an interruption, if there is one.
+        partial_epoch: steps, sum of losses and seconds of the part of `start_epoch` that is done (None: nothing is).
     """
 
     def __init__(
         self,
         model: CENet,
-        loss: torch.nn.Module,
+        criterion: nn.Module,
         optimizer: torch.optim.Optimizer,
         lr_scheduler: LRScheduler | None,
         config: ConfigParser,
@@ -78,6 +123,7 @@ class Trainer:
         device: torch.device,
     ):
         self.model = model
+        self.criterion = criterion
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.config = config
@@ -88,50 +134,44 @@ class Trainer:
             logger.warning("trainer.precision: tf32 is for GPUs, on a CPU it is fp32")
         if self.options["compile"]:
             model.compile()
-        precision, accumulate = self.options["precision"], self.options["accumulate"]
-        self.steps = TrainingSteps(replica(model, optimizer), loss, optimizer, device, precision, accumulate)
+        self.trained_model = wrap_for_training(model, optimizer)
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
+        self.saver = CheckpointSaver(self.options)
+        self.interrupts = InterruptHandler()
         self.experiment: Experiment | None = None
         self.events: RunEvents | None = None
         self.visualizer: Visualizer | None = None
         self.start_epoch = 1
         self.partial_epoch: dict[str, float] | None = None
-        self.saved: Path | None = None
-        self._verified = False
-        self.interruptions = InterruptHandler()
 
     def write_to(self, experiment: Experiment, events: RunEvents) -> None:
-        """Write everything to the folders of `experiment`, the config to begin with, and tell `events`."""
+        """Write the config to the folders of `experiment` now, and everything else to them and to `events` later."""
         self.experiment, self.events = experiment, events
         self.visualizer = build_visualizer(self.config, experiment)
         write_json(experiment.models / CONFIG, self.config.as_dict())
         for kind in KINDS:
             remove_temporary(experiment.folder(kind))
-        self._save_what_was_due()
-
-    def _save_what_was_due(self) -> None:
-        """Save the last epoch's checkpoint, if the process was killed when it had saved that epoch as the best model."""
-        done, models = self.start_epoch - 1, self.experiment.models
-        from_best = self.saved is not None and self.saved.resolve() == (models / BEST).resolve()
-        if from_best and self._is_due(done) and latest_epoch(models) < done:
-            self.saved = save_periodic(models, load_checkpoint(self.saved))
+        self.saver.folder = experiment.models
+        self.saver.save_missed(self.start_epoch - 1)
 
     def train(self) -> None:
         """Train from `start_epoch` on, evaluating and saving after each epoch."""
         if self.start_epoch > self.options["epochs"]:
             logger.info("nothing left to train: epoch %d of %d is done", self.start_epoch - 1, self.options["epochs"])
         try:
-            with (
-                self.interruptions if get_world_size() == 1 else contextlib.nullcontext()
-            ):  # several end together, or not at all
+            # With several processes, an interrupt ends all of them at once: they could not agree on a step to stop at.
+            with self.interrupts if get_world_size() == 1 else contextlib.nullcontext():
                 self._train_epochs()
-            self.interruptions.raise_if_interrupted()
+            self.interrupts.raise_if_interrupted()
         except KeyboardInterrupt:
-            logger.info(resume_hint(self.saved, self.config, self.device))
+            logger.info(resume_hint(self.saver.last, self.config, self.device))
             raise
 
     def _train_epochs(self) -> None:
-        """The epochs; each is reported before it is saved, so that one that was killed in between is reported again."""
+        """Train, evaluate, report and save each epoch.
+
+        An epoch is reported before it is saved: if the process is killed in between, the epoch is reported again.
+        """
         for epoch in range(self.start_epoch, self.options["epochs"] + 1):
             if self.monitor.stalled:
                 since_best = count_text(self.monitor.epochs_since_best, "epoch")
@@ -140,172 +180,110 @@ class Trainer:
             values = self._train_epoch(epoch)
             evaluation = self._evaluate(epoch)
             metrics = broadcast_from_main(functools.partial(getattr, evaluation, "metrics"))
-            for metric, measured in metrics.items():
-                values |= {f"val_{metric}_{name}": value for name, value in measured.items()}
-            self._step_schedule(values)
-            best = epoch > self.options["skip_first_n_saves"] and self.monitor.update(values)
+            values |= {f"val_{key}_{name}": value for key, by_name in metrics.items() for name, value in by_name.items()}
+            step_schedule(self.lr_scheduler, values.get(self.monitor.name))
+            is_best = epoch > self.options["skip_first_n_saves"] and self.monitor.update(values)
             if self.experiment is None:
                 continue
             with defer_signals():
                 split = label_leaky(self.loaders.split_name, self.model.similarity == "paired-2019")
-                logger.info(epoch_line(split, self.options["epochs"], values, evaluation.metrics))
-                self.events.epoch(values, evaluation)
+                logger.info(epoch_line(split, self.options["epochs"], values, metrics))
+                self.events.add_epoch(values, evaluation.ranks, evaluation.num_candidates, evaluation.expert_weights)
                 if self.visualizer is not None:
                     self.visualizer.show_epoch(page_data(evaluation), epoch, self.loaders.split_name)
-                self._save(epoch, values, best)
+                self.saver.save(self._state(epoch) | {"values": values}, is_best, is_last=self.monitor.stalled)
 
     def resume(self, start: ResumePoint) -> None:
-        """Continue from a checkpoint; in another run than its own what is best is found anew.
+        """Continue from a checkpoint. In another run than that of the checkpoint, the search for the best epoch restarts.
 
-        An optimiser or schedule that the config changes starts afresh.
+        An optimizer or schedule that the config changes starts afresh.
 
         Raises:
             InputError: weights of another model, a damaged state, or nothing left to train in another run.
         """
         state, path = start.state, start.path
         load_weights(self.model, state, path)
-        same_optimisation = all(state["config"].get(key) == self.config.get(key) for key in ("optimizer", "lr_scheduler"))
-        if not same_optimisation:
+        same_optimization = all(state["config"].get(key) == self.config.get(key) for key in ("optimizer", "lr_scheduler"))
+        if not same_optimization:
             logger.warning("optimizer or lr_scheduler differ from those of %s: both start afresh", path)
         try:
-            if same_optimisation:
+            if same_optimization:
                 saved = convert_optimizer_state(state["optimizer"], self.model)
                 load_optimizer(self.optimizer, saved, str(path))
-            if same_optimisation and self.lr_scheduler is not None:
+            if same_optimization and self.lr_scheduler is not None:
                 self.lr_scheduler.load_state_dict(state["lr_scheduler"])
             set_rng_state(state["random"])
             if start.same_run:
                 self.monitor.best, self.monitor.epochs_since_best = state["monitor_best"], state["epochs_since_best"]
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
             raise InputError(f"{path}: damaged, it cannot be resumed ({type(error).__name__}: {error})") from None
-        begun = state.get("begun")
-        self.start_epoch = state["epoch"] + (begun is None)
-        self.partial_epoch = begun if start.same_run else None
-        self.saved = path
+        partial_epoch = state.get("begun")
+        self.start_epoch = state["epoch"] if partial_epoch is not None else state["epoch"] + 1
+        self.partial_epoch = partial_epoch if start.same_run else None
+        self.saver.last = path
         if not start.same_run and self.start_epoch > self.options["epochs"]:
             raise InputError(f"{path}: epoch {state['epoch']} is the last of trainer.epochs, expected more for another run")
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
-        """Pass over the training videos, or the rest of them, and return its mean loss, steps per second and learning rate.
+        """Train one epoch, or the rest of it, and return its mean loss, steps per second and learning rate.
 
-        An interruption ends it between two steps.
+        Raises:
+            KeyboardInterrupt: the epoch was interrupted between two steps; it is saved.
         """
-        self.model.train()
-        begun, self.partial_epoch = self.partial_epoch or {"step": 0, "loss": 0.0, "seconds": 0.0}, None
-        done, losses = begun["step"], LossSum(self.device, begun["loss"])
-        steps, first = len(self.loaders.train), done
-        self.loaders.sampler.epoch, self.loaders.sampler.first = epoch, first
+        done, self.partial_epoch = self.partial_epoch or {"step": 0, "loss": 0.0, "seconds": 0.0}, None
+        losses = LossSum(self.device, done["loss"], done["step"])
+        self.loaders.sampler.epoch, self.loaders.sampler.first = epoch, done["step"]
         started = time.perf_counter()
-        try:
-            for loss in self.steps.train_batches(self._iter_batches(epoch, first), steps, first):
-                losses.add(loss, done)
-                done += 1
-                if self.interruptions.interrupted and self.steps.is_optimizer_step(done, steps):
-                    break
-            self.model.raise_if_nan()
-            if (bad := losses.bad_step()) is not None:
-                raise self.steps.failure(self.steps.last, bad, steps)
-        except ProcessLostError:
-            raise
-        except InputError as error:
-            raise InputError(f"epoch {epoch}, {error}; the last checkpoint: {self.saved or 'none'}") from None
-        seconds, timed = time.perf_counter() - started, done - first
-        if "seconds" in begun:  # not in checkpoints of earlier versions
-            seconds, timed = seconds + begun["seconds"], done
-        total = losses.total.item()
-        self.partial_epoch = {"step": done, "loss": total, "seconds": seconds}
-        if self.interruptions.interrupted:
+        with self.saver.named_in_errors(f"epoch {epoch}, "):
+            train_one_epoch(
+                self.trained_model,
+                self.criterion,
+                self.optimizer,
+                self.loaders.train,
+                self.device,
+                losses,
+                precision=self.options["precision"],
+                accumulate=self.options["accumulate"],
+                interrupts=self.interrupts,
+                description=f"epoch {epoch}",
+            )
+        seconds, timed_steps = time.perf_counter() - started, losses.count - done["step"]
+        if "seconds" in done:  # not in checkpoints of earlier versions
+            seconds, timed_steps = seconds + done["seconds"], losses.count
+        self.partial_epoch = {"step": losses.count, "loss": losses.total.item(), "seconds": seconds}
+        if self.interrupts.interrupted:
             self._save_interrupted(epoch)
-            self.interruptions.raise_if_interrupted()
+            self.interrupts.raise_if_interrupted()
         return {
             "epoch": epoch,
-            "loss": total / steps,
-            "steps_per_second": timed / seconds,
+            "loss": self.partial_epoch["loss"] / len(self.loaders.train),
+            "steps_per_second": timed_steps / seconds,
             "lr": self.optimizer.param_groups[0]["lr"],
         }
 
-    def _iter_batches(self, epoch: int, first: int) -> Iterator[Mapping]:
-        """The batches of an epoch from `first` on; they end where one is waited for when an interruption comes.
-
-        Not where batches are accumulated to one step of the optimiser: those that are left of it are waited for.
-        """
-        steps = len(self.loaders.train)
-        source = iter(self.loaders.train)
-        bar = {"desc": f"epoch {epoch}", "initial": first, "total": steps, "leave": False}
-        with tqdm(disable=not sys.stdout.isatty(), **bar) as shown:
-            for done in range(first, steps):
-                between = self.steps.is_optimizer_step(done, steps)
-                try:
-                    with self.interruptions.interrupt_immediately() if between else contextlib.nullcontext():
-                        batch = next(source)
-                except KeyboardInterrupt:
-                    if between and self.interruptions.interrupted:
-                        return
-                    raise
-                yield batch
-                shown.update()
-
-    def _evaluate(self, epoch: int) -> Evaluation:
-        """The evaluation after an epoch; the epoch is not lost when it is interrupted."""
-        settings = evaluation_settings(self.config)
+    def _evaluate(self, epoch: int) -> Evaluation | None:
+        """Evaluate after an epoch, whose training is saved if this is interrupted."""
+        steps, lr = len(self.loaders.train), self.optimizer.param_groups[0]["lr"]
+        hint = f"; learning rate {lr:g} may be too high"
         try:
-            with self.interruptions.interrupt_immediately():
+            with (
+                self.saver.named_in_errors(f"epoch {epoch}, after step {steps} of {steps}: ", hint),
+                self.interrupts.interrupt_immediately(),
+            ):
+                settings = evaluation_settings(self.config)
                 evaluation = evaluate(self.model, self.loaders.evaluation, device=self.device, **settings)
         except KeyboardInterrupt:
             self._save_interrupted(epoch)
             raise
-        except ProcessLostError:
-            raise
-        except InputError as error:
-            steps, lr = len(self.loaders.train), self.optimizer.param_groups[0]["lr"]
-            raise InputError(
-                f"epoch {epoch}, after step {steps} of {steps}: {error}; learning rate {lr:g} may be too high; "
-                f"the last checkpoint: {self.saved or 'none'}"
-            ) from None
         self.partial_epoch = None
         return evaluation
 
-    def _step_schedule(self, values: dict[str, float]) -> None:
-        """Step the schedule after an epoch with these values."""
-        if isinstance(self.lr_scheduler, ReduceLROnPlateau):
-            self.lr_scheduler.step(values[self.monitor.name])
-        elif self.lr_scheduler is not None:
-            with warnings.catch_warnings():
-                # Wrong if the process that was interrupted before this evaluation took the optimizer's steps.
-                warnings.filterwarnings("ignore", r"Detected call of `lr_scheduler\.step\(\)` before", UserWarning)
-                self.lr_scheduler.step()
-
-    def _save(self, epoch: int, values: dict[str, float], best: bool) -> None:
-        """Save the epoch's checkpoint if it is due, or the last, and the best model."""
-        if epoch <= self.options["skip_first_n_saves"]:
-            return
-        state, models = self._state(epoch) | {"values": values}, self.experiment.models
-        if best:
-            self._write(save_checkpoint, models / BEST, state)
-        if self._is_due(epoch) or self.monitor.stalled:
-            self._write(save_periodic, models, state)
-        if self.saved is not None and self.saved.name != INTERRUPTED:
-            (models / INTERRUPTED).unlink(missing_ok=True)
-
-    def _is_due(self, epoch: int) -> bool:
-        """Whether an epoch has a checkpoint of its own, whatever it comes to."""
-        return epoch % self.options["save_period"] == 0 or epoch == self.options["epochs"]
-
     def _save_interrupted(self, epoch: int) -> None:
-        """Save an epoch in its midst, or before its evaluation."""
-        if self.experiment is None:
-            return
-        self._write(
-            save_checkpoint, self.experiment.models / INTERRUPTED, self._state(epoch) | {"begun": self.partial_epoch}
-        )
-
-    def _write(self, save: Callable[..., Path], place: Path, state: dict[str, Any]) -> None:
-        """Save a checkpoint, and read the first one back, so that what cannot be loaded costs one epoch and not all."""
-        self.saved = save(place, state, verify=not self._verified)
-        self._verified = True
+        """Save an epoch before its end or its evaluation."""
+        self.saver.save_interrupted(self._state(epoch) | {"begun": self.partial_epoch})
 
     def _state(self, epoch: int) -> dict[str, Any]:
-        """What a checkpoint holds, but for what an evaluation found."""
+        """Return the content of a checkpoint, without the results of an evaluation."""
         return {
             "arch": self.config["arch"]["type"],
             "epoch": epoch,

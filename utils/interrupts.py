@@ -1,7 +1,4 @@
-"""Ctrl-C, SIGTERM and other signals that somebody handles, where they can be borne.
-
-SIGHUP, which tells of the end of a terminal, is as SIGTERM.
-"""
+"""Handling of Ctrl-C, SIGTERM and SIGHUP (the end of a terminal, treated like SIGTERM)."""
 
 import contextlib
 import signal
@@ -10,17 +7,17 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Self
 
-# Ctrl-C; the end that `trainer.distributed` handles; the end of a worker, which torch raises an error for.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
-ENDS = (signal.SIGTERM, signal.SIGHUP)
+TERMINATION_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+# Signals with handlers in Python: Ctrl-C, termination, and the end of a child, for which torch's data loader has a handler.
+DEFERRED_SIGNALS = (signal.SIGINT, *TERMINATION_SIGNALS, signal.SIGCHLD)
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: as Ctrl-C, but for the exit code."""
+    """The exception for SIGTERM: like that for Ctrl-C, but with another exit code."""
 
 
-def terminate(number: int, frame: FrameType | None) -> None:
-    """What SIGTERM does in a command: files that are being written vanish, and children are ended.
+def raise_terminated(number: int, frame: FrameType | None) -> None:
+    """Handle a termination signal in a command by an exception, so that temporary files are deleted and children end.
 
     Raises:
         Terminated: always.
@@ -30,99 +27,99 @@ def terminate(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def sigterm_raised() -> Iterator[None]:
-    """Within the block SIGTERM, if it would end the process without a word, is raised as `Terminated`."""
-    usual, numbers = signal.SIG_DFL, []
+    """Raise `Terminated` on termination signals within the block, unless they have another handler than the default."""
+    default, numbers = signal.SIG_DFL, []
     if threading.current_thread() is threading.main_thread():
-        numbers = [number for number in ENDS if signal.getsignal(number) == usual]
+        numbers = [number for number in TERMINATION_SIGNALS if signal.getsignal(number) == default]
     for number in numbers:
-        signal.signal(number, terminate)
+        signal.signal(number, raise_terminated)
     try:
         yield
     finally:
         for number in numbers:
-            signal.signal(number, usual)
+            signal.signal(number, default)
 
 
 def ignore_termination_signals(*_: object) -> None:
-    """Ignore Ctrl-C and SIGTERM, which reach all processes of a group: in a process that its parent ends."""
-    for number in (signal.SIGINT, *ENDS):
+    """Ignore Ctrl-C and termination signals, for a process that its parent ends: they reach all processes of a group."""
+    for number in (signal.SIGINT, *TERMINATION_SIGNALS):
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
 def defer_signals() -> Iterator[None]:
-    """Put off an interruption until the block ends: libraries with threads and locks may not survive one in their midst.
+    """Defer signals that have handlers in Python to the end of the block.
 
-    So are other signals with a handler in Python, lest what the block writes is cut off.
+    The block is for writes that must be complete, and for libraries with threads and locks that an exception may break.
 
     Raises:
-        KeyboardInterrupt: behind the block, if Ctrl-C came within (or SIGTERM, in a command).
+        KeyboardInterrupt: at the end of the block, if Ctrl-C (or in a command, SIGTERM) was received within.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handlers = {number: signal.getsignal(number) for number in SIGNALS if callable(signal.getsignal(number))}
-    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in DEFERRED_SIGNALS if callable(signal.getsignal(number))}
+    received: list[int] = []
     for number in handlers:
-        signal.signal(number, lambda number, _: came.append(number))
+        signal.signal(number, lambda number, _: received.append(number))
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in dict.fromkeys(came):
+        for number in dict.fromkeys(received):
             handlers[number](number, None)
 
 
 class InterruptHandler:
-    """Ctrl-C and SIGTERM, noted for a while instead of raised; a second one is raised at once.
+    """A context that notes Ctrl-C and termination signals instead of raising them; a second one is raised immediately.
 
-    As a context it takes them over, if they would be raised otherwise. Whatever came is raised by `raise_if_interrupted`.
+    It replaces only the usual handlers, not others. `raise_if_interrupted` raises what was noted.
 
     Attributes:
-        came: whether one came.
+        interrupted: whether a signal was received.
     """
 
     def __init__(self) -> None:
         self.interrupted = False
-        self._raised_at_once = False
-        self._usual: dict[int, object] = {}
+        self._immediate = False
+        self._previous: dict[int, object] = {}
         self._number = signal.SIGINT
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            usual_ones = {signal.SIGINT: signal.default_int_handler} | dict.fromkeys(ENDS, terminate)
-            for number, usual in usual_ones.items():
-                if signal.getsignal(number) is usual:
-                    self._usual[number] = usual
+            handlers = {signal.SIGINT: signal.default_int_handler} | dict.fromkeys(TERMINATION_SIGNALS, raise_terminated)
+            for number, handler in handlers.items():
+                if signal.getsignal(number) is handler:
+                    self._previous[number] = handler
                     signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, usual in self._usual.items():
-            signal.signal(number, usual)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def raise_if_interrupted(self) -> None:
-        """Raise if one came.
+        """Raise the signal that was noted, if any.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C came; `Terminated`, SIGTERM.
+            KeyboardInterrupt: Ctrl-C was received; `Terminated`, a termination signal.
         """
         if self.interrupted:
-            raise Terminated if self._number in ENDS else KeyboardInterrupt
+            raise Terminated if self._number in TERMINATION_SIGNALS else KeyboardInterrupt
 
     @contextlib.contextmanager
     def interrupt_immediately(self) -> Iterator[None]:
-        """Within the block what comes is raised where it comes, and so is what came before."""
-        self._raised_at_once = True
+        """Raise signals within the block when they are received, and one that was noted earlier at the start."""
+        self._immediate = True
         try:
             self.raise_if_interrupted()
             yield
         finally:
-            self._raised_at_once = False
+            self._immediate = False
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        again = self.interrupted
+        is_second = self.interrupted
         self.interrupted, self._number = True, number
-        if again or self._raised_at_once:
+        if is_second or self._immediate:
             self.raise_if_interrupted()

@@ -20,8 +20,9 @@ from model.loss import MaxMarginRankingLoss
 from model.metric import t2v_ranks, v2t_ranks
 from model.model import CENet
 from trainer.evaluation import evaluate
+from trainer.loop_helpers import LossSum
 from trainer.optim import build_optimizer
-from trainer.step import TrainingSteps
+from trainer.trainer import train_one_epoch
 from utils.progress import bar, size_text
 
 EXPERT_DIM, SHARED_DIM, TEXT_DIM, TEXT_CLUSTERS = 1024, 768, 768, 28
@@ -58,8 +59,8 @@ def training_step(batch: int, experts: int) -> Callable[[], object]:
     model, dims = build_ce(experts)
     optimizer = build_optimizer({"type": "Adam", "args": {"lr": 1e-6}}, model.parameters())
     inputs = random_batch(dims, TEXT_DIM, set(), batch)
-    steps = TrainingSteps(model.train(), MaxMarginRankingLoss(), optimizer, torch.device("cpu"))
-    return lambda: list(steps.train_batches([inputs], 1))
+    criterion, cpu = MaxMarginRankingLoss(), torch.device("cpu")
+    return lambda: train_one_epoch(model, criterion, optimizer, [inputs], cpu, LossSum(cpu))
 
 
 def evaluation(videos: int, captions: int) -> Callable[[], object]:

@@ -7,14 +7,14 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import train
 from misc.speed.process import call_in_process
 from misc.speed.store import CONFIG, make_archive
-from trainer.step import TrainingSteps
+from trainer import trainer
 
 REPETITIONS = 5
 
@@ -42,15 +42,17 @@ def run_first_step(start: float, arguments: list[str]) -> dict[str, float]:
 
         return wrapper
 
-    def train_first_batch(steps: TrainingSteps, batches: Iterable, number: int, first: int) -> NoReturn:
-        batch = next(iter(batches))
-        note("first batch")
-        next(train_batches(steps, [batch], number, first))
+    def batches(*args: Any, original: Callable = trainer.iter_until_interrupted) -> Iterator:
+        for step_and_batch in original(*args):
+            note("first batch")
+            yield step_and_batch
+
+    def end(*_: Any) -> NoReturn:
         note("first step")
         sys.exit()
 
     note("imports")
-    train_batches, TrainingSteps.train_batches = TrainingSteps.train_batches, train_first_batch
+    trainer.iter_until_interrupted, trainer.LossSum.add = batches, end
     train.seed_everything = noted(train.seed_everything, "config")
     train.build_lr_scheduler = noted(train.build_lr_scheduler, "model")
     train.build_evaluation_loaders = noted(train.build_evaluation_loaders, "data")

@@ -155,7 +155,7 @@ def test_the_main_process_does_not_wait_for_a_worker_that_fails(run, command, fa
     if command == "test":
         arguments = ["--resume", train(run, "--train_single_epoch")[0] / "trained_model.pth"]
     ended = subprocess.run(
-        [sys.executable, ROOT / "tests" / "starved.py", *arguments, *WORKERS],
+        [sys.executable, ROOT / "tests" / "starved_command.py", *arguments, *WORKERS],
         env=os.environ | {"PYTHONPATH": str(ROOT), "FAULT": fault, "COMMAND": command},
         capture_output=True,
         text=True,

@@ -35,7 +35,7 @@ def test_lines_reach_terminal_and_file_once_and_in_order(tmp_path, capsys):
     assert [line.split()[2:] for line in lines] == [["INFO", "early"], ["WARNING", "late"]]
 
 
-def test_quiet_runs_say_warnings_alone(tmp_path, capsys):
+def test_quiet_runs_print_only_warnings(tmp_path, capsys):
     start_logging(verbosity=0)
     log_to(tmp_path)
     logging.getLogger("a").info("hidden")
@@ -44,7 +44,7 @@ def test_quiet_runs_say_warnings_alone(tmp_path, capsys):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_under_the_log_is_told_once(tmp_path, capsys):
+def test_a_full_disk_under_the_log_is_reported_once(tmp_path, capsys):
     (tmp_path / "info.log").symlink_to("/dev/full")
     start_logging()
     log_to(tmp_path)
@@ -56,7 +56,7 @@ def test_a_full_disk_under_the_log_is_told_once(tmp_path, capsys):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_under_the_output_is_told_once_and_ends_nothing():
+def test_a_full_disk_under_the_output_is_reported_once_and_ends_nothing():
     lines = """
 import logging
 from logger.logging_setup import start_logging
@@ -67,5 +67,5 @@ print("three")
 """
     with Path("/dev/full").open("wb") as full:
         ended = subprocess.run([sys.executable, "-c", lines], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
-    told = "warning: standard output: cannot be written (No space left on device), no further line is printed\n"
-    assert (ended.returncode, ended.stderr) == (0, told)
+    warning = "warning: standard output: cannot be written (No space left on device), no further line is printed\n"
+    assert (ended.returncode, ended.stderr) == (0, warning)

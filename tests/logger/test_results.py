@@ -1,4 +1,4 @@
-"""Tables for people."""
+"""Lines and tables of results."""
 
 import logging
 import re
@@ -10,10 +10,10 @@ import test as test_command
 from logger.results import epoch_line, format_table, warn_if_small
 
 
-def test_a_row_a_direction_and_a_column_a_metric():
+def test_a_row_per_direction_and_a_column_per_metric():
     values = {"t2v_metrics": {"R1": 12.34, "MedR": 5.0}, "v2t_metrics": {"R1": 1.0, "MedR": 106.5}}
     rows = [line.split() for line in format_table(values).splitlines()]
-    assert rows == [["R1", "MedR"], ["t2v", "12.3", "5.0"], ["v2t", "1.0", "106.5"]]
+    assert rows == [["R@1", "MdR"], ["t2v", "12.3", "5.0"], ["v2t", "1.0", "106.5"]]
     assert len({len(line) for line in format_table(values).splitlines()}) == 1  # aligned
     spread = {"t2v_metrics": {"R1": 0.5, "MedR": 0.0}, "v2t_metrics": {"R1": 0.25, "MedR": 3.0}}
     assert "12.3 (0.5)" in format_table(values, spread) and "106.5 (3.0)" in format_table(values, spread)
@@ -23,7 +23,7 @@ def test_the_corner_of_a_table_says_how_many_videos_were_ranked():
     values = {"t2v_metrics": {"R1": 50.0}}
     for videos, corner in [(1, "1 video, chance R@1 100.0"), (10, "10 videos, chance R@1 10.0"), (50, "50 videos")]:
         head = format_table(values, videos=videos).splitlines()[0]
-        assert re.split("  +", head) == [corner, "R1"]
+        assert re.split("  +", head) == [corner, "R@1"]
     assert len({len(line) for line in format_table(values, videos=10_000).splitlines()}) == 1
 
 
@@ -36,10 +36,10 @@ def test_a_small_split_is_named_with_its_chance_level(caplog):
     assert third.startswith("split one has only 1 video: ")
 
 
-@pytest.mark.parametrize(("rate", "told"), [(31.94, "31.9 steps/s"), (1.0, "1.0 steps/s"), (0.033, "0.033 steps/s")])
-def test_a_slow_training_is_not_told_to_stand_still(rate, told):
+@pytest.mark.parametrize(("rate", "text"), [(31.94, "31.9 steps/s"), (1.0, "1.0 steps/s"), (0.033, "0.033 steps/s")])
+def test_the_speed_of_a_slow_training_is_not_zero(rate, text):
     values = {"epoch": 1, "loss": 0.5, "lr": 0.1, "steps_per_second": rate}
-    assert told in epoch_line("val", 3, values, {})
+    assert text in epoch_line("val", 3, values, {})
 
 
 def test_the_commands_warn_of_each_small_split_once_and_count_its_videos(run):

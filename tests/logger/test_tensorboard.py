@@ -1,4 +1,4 @@
-"""What TensorBoard is told of a run, read back from its event files."""
+"""TensorBoard events of a run, read back from its files."""
 
 import json
 from pathlib import Path
@@ -120,7 +120,7 @@ def test_all_experts_are_in_one_chart(folder):
     assert list(chart.multiline.tag) == ["^moe_weights/"]
 
 
-def test_hparams_are_what_people_vary(folder, run):
+def test_hparams_are_the_keys_that_are_varied(folder, run):
     events = events_of(folder)
     found = hparams_of(events)
     expected = {
@@ -181,7 +181,7 @@ def test_the_leaky_similarity_marks_what_it_measures(run):
     assert not [x for kind in ("scalars", "histograms") for x in tags[kind] if x.startswith(("val_", "test_"))]
 
 
-def test_no_weights_without_experts_and_no_events_where_none_are_wanted(run):
+def test_no_weights_without_experts_and_no_events_if_disabled(run):
     folder, _ = train(run, "--set", "arch.args.use_ce=false", "--set", "arch.args.concat_mix_experts=true")
     tags = events_of(folder).Tags()
     assert not [tag for kind in ("scalars", "histograms") for tag in tags[kind] if "moe" in tag]

@@ -1,4 +1,4 @@
-"""What training sees of its batches does not depend on who collated them, or on how far they were padded."""
+"""Training does not depend on which worker collates the batches, or how far they are padded."""
 
 import copy
 import os
@@ -6,14 +6,11 @@ import os
 import pytest
 import torch
 from conftest import CONFIG
+from training import CPU, train_steps
 
-from model.loss import MaxMarginRankingLoss
 from parse_config import ConfigParser
 from trainer.build import build_loaders, build_model, loader_arguments
 from trainer.evaluation import to_device
-from trainer.step import TrainingSteps
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -31,17 +28,12 @@ def train(archive, monkeypatch):
         torch.manual_seed(1)
         model = build_model(config).train()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        steps = TrainingSteps(model, MaxMarginRankingLoss(), optimizer, CPU)
-        losses, widths = [], set()
-
-        def noted(batches):
-            for batch in batches:
-                widths.add(batch["text"].shape[2])
-                yield batch
-
+        widths = set()
+        model.text_pooling.register_forward_pre_hook(lambda _, inputs: widths.add(inputs[0].shape[1]))
+        losses = []
         for loaders.sampler.epoch in (1, 2):
-            losses += steps.train_batches(noted(loaders.train), len(loaders.train))
-        return {"losses": torch.stack(losses), **model.state_dict()}, widths
+            losses.append(train_steps(model, optimizer, loaders.train))
+        return {"losses": torch.cat(losses), **model.state_dict()}, widths
 
     return train
 
@@ -53,23 +45,23 @@ def test_batches_captions_and_noise_are_the_same_with_any_number_of_workers(trai
     assert not torch.equal(other["losses"], expected["losses"])
 
 
-def test_padding_further_than_the_longest_changes_nothing(train):
+def test_padding_beyond_the_longest_changes_nothing(train):
     (expected, widths), (found, further) = train(), train(pad_to_max=True)
     assert max(widths) < 30 and further == {30}
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_padding_that_is_pooled_is_to_fixed_lengths_even_in_training(train):
+def test_pooled_padding_has_fixed_lengths_in_training_too(train):
     assert train(0, "arch.args.mask_padding=false", "data_loader.args.max_text_words=13")[1] == {13}
 
 
 @pytest.mark.parametrize(("device", "pinned"), [("cpu", False), ("cuda", True), ("cuda:1", True)])
-def test_memory_is_pinned_for_a_gpu_alone(config, device, pinned):
+def test_memory_is_pinned_only_for_a_gpu(config, device, pinned):
     found = loader_arguments(ConfigParser(config, "test"), torch.device(device))
     assert found["pin_memory"] is pinned
 
 
-def test_what_is_pinned_is_moved_without_waiting(monkeypatch):
+def test_pinned_tensors_are_moved_without_waiting(monkeypatch):
     asked = []
     monkeypatch.setattr(torch.Tensor, "to", lambda x, *args, **options: asked.append((args, options)) or x)
     tensor = torch.ones(2)

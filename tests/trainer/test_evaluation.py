@@ -1,4 +1,4 @@
-"""Evaluation in batches against one pass over all videos at once."""
+"""Evaluation in batches, compared with one pass over all videos."""
 
 import functools
 import tempfile
@@ -85,7 +85,7 @@ VARIANTS = {
 
 @pytest.mark.parametrize("batch_size", [3, 64])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_memory_for_nothing_changes_nothing(setup, variant, batch_size):
+def test_no_memory_changes_no_rank(setup, variant, batch_size):
     """Caption by caption, video by video, and everything through files: the ranks are exactly the same."""
     model, loaders = setup(batch_size, *VARIANTS[variant])
     whole = evaluate(model, loaders.evaluation, ["t2v_metrics", "v2t_metrics"], CPU)
@@ -124,7 +124,7 @@ def test_captions_in_a_file_are_those_in_memory():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_captions_that_the_disk_has_no_room_for_are_one_line(monkeypatch):
+def test_a_full_disk_under_the_captions_is_one_line(monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryFile", functools.partial(Path("/dev/full").open, "wb"))
     with pytest.raises(InputError, match=rf"^{tempfile.gettempdir()}: No space left on device .96 Bytes were needed"):
         TextStore(0).append(texts(0, 3))
@@ -141,7 +141,7 @@ class Largest(TorchDispatchMode):
         return out
 
 
-def test_captions_are_embedded_in_chunks_that_memory_suffices_for():
+def test_captions_are_embedded_in_chunks_that_fit_into_memory():
     model, batch, max_bytes = make_model("ce"), make_batch(0, 3, 50, words=9), 20_000
     chunks = list(evaluation._chunk_captions(model, batch["text"], batch["word_mask"], max_bytes))
     for i, name in enumerate(("text", "word_mask")):
@@ -168,7 +168,7 @@ def test_no_tensor_grows_with_the_number_of_captions(mode):
     assert few <= many <= max(words, (1 << 20) // 4)
 
 
-def test_a_checkpoint_gives_its_tensors_away(setup):
+def test_the_tensors_of_a_checkpoint_are_dropped(setup):
     model, loaders = setup(10)
     state = {"state_dict": model.state_dict(), "optimizer": {}, "epoch": 3}
     config = {"metrics": ["t2v_metrics"], "evaluation_memory": 1}
@@ -198,15 +198,15 @@ def test_a_video_without_any_expert_scores_zero_and_breaks_nothing(setup):
     assert (found.sims[:, 3] == 0).all() and (found.sims[:, [0, 1, 2, 4]] != 0).all()
 
 
-def test_published_padding_is_to_fixed_lengths(setup):
+def test_published_padding_has_fixed_lengths(setup):
     model, loaders = setup(5, "arch.args.mask_padding=false", "data_loader.args.max_text_words=9")
     for batch in loaders.evaluation:
         assert batch["text"].shape[2] == 9 and batch["experts"]["audio"].shape[1] == 30
     assert evaluate(model, loaders.evaluation, ["t2v_metrics"], CPU).sims.shape == (20, 10)
 
 
-def test_nan_that_was_noted_without_waiting_is_refused(setup):
-    """As on a GPU, where nothing is refused while batches are embedded."""
+def test_nan_that_was_noted_on_a_gpu_is_refused(setup):
+    """On a GPU nothing is refused while batches are embedded."""
     model, loaders = setup(5)
     model.inputs.check_nan = False
     handle = model.text_units.register_forward_hook(lambda *_: model.inputs._nan_items.update(rgb=torch.tensor(2)))

@@ -1,4 +1,4 @@
-"""The optimiser of a config."""
+"""The optimizer of a config."""
 
 import pytest
 import torch
@@ -38,8 +38,8 @@ def test_others_are_built_as_the_config_says(section):
 
 
 @pytest.mark.parametrize(("before", "after"), [(False, True), (True, False)])
-def test_goes_on_with_the_state_of_one_that_computed_otherwise(before, after):
-    """A checkpoint from before steps were fused, and the other way round."""
+def test_the_state_of_another_implementation_can_be_resumed(before, after):
+    """A checkpoint from before steps were fused, and the reverse."""
     args = {"lr": 0.1, "betas": [0.8, 0.9]}
     weight, optimizer = stepped({"type": "Adam", "args": args | {"fused": before}}, range(3))
     state = optimizer.state_dict()
@@ -56,5 +56,5 @@ def test_the_state_of_another_number_of_parameters_is_refused():
     weights = [torch.nn.Parameter(torch.zeros(2)) for _ in range(3)]
     section = {"type": "Adam", "args": {}}
     state = build_optimizer(section, weights).state_dict()
-    with pytest.raises(InputError, match=r"^old.pth: its optimiser has 3 parameters, expected 2; .* can be evaluated"):
+    with pytest.raises(InputError, match=r"^old.pth: its optimizer has 3 parameters, expected 2; .* can be evaluated"):
         load_optimizer(build_optimizer(section, weights[:2]), state, "old.pth")

@@ -14,6 +14,7 @@ from model.loss import MaxMarginRankingLoss
 from parse_config import ConfigParser
 from trainer import Trainer
 from trainer.build import build_loaders, build_lr_scheduler, build_model, build_optimizer
+from trainer.optim import step_schedule
 from utils.errors import InputError
 
 EPOCHS, CPU = 4, torch.device("cpu")
@@ -75,7 +76,7 @@ def train(trainer, epochs):
     for epoch in epochs:
         values = trainer._train_epoch(epoch)
         trainer.partial_epoch = None
-        trainer._step_schedule(values)
+        step_schedule(trainer.lr_scheduler, values.get(trainer.monitor.name))
     return trainer._state(epoch)
 
 
@@ -95,7 +96,7 @@ def test_every_class_of_torch_is_trained_or_refused_here():
         ("Adam", "OneCycleLR"),
     ],
 )
-def test_what_is_saved_is_resumed_exactly(loaders, tmp_path, optimizer, schedule):
+def test_a_saved_state_is_resumed_exactly(loaders, tmp_path, optimizer, schedule):
     config = config_of({"type": optimizer, "args": OPTIMIZERS[optimizer]}, {"type": schedule, "args": SCHEDULES[schedule]})
     trainer = build(config, loaders)
     path = save_checkpoint(tmp_path / "x.pth", train(trainer, range(1, 3)), verify=True)
@@ -113,7 +114,7 @@ def test_what_is_saved_is_resumed_exactly(loaders, tmp_path, optimizer, schedule
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_what_cannot_be_trained_with_is_refused_with_the_reason(config, name):
+def test_unusable_classes_are_refused_with_the_reason(config, name):
     section = "optimizer" if name in torch_classes("optimizer") else "lr_scheduler"
     config[section] = {"type": name, "args": {}}
     with pytest.raises(InputError, match=rf"\A{section}.type: {name} cannot be used, it") as caught:
@@ -147,7 +148,7 @@ def test_arguments_of_schedules_that_torch_does_not_check(config, changes, messa
     ("args", "found"),
     [({"mode": "max"}, "found 'max', expected 'min', since"), ({}, "found 'min', the default, expected 'max'")],
 )
-def test_a_plateau_mode_that_does_not_fit_the_monitor_is_told_once(config, args, found):
+def test_a_plateau_mode_that_does_not_fit_the_monitor_is_one_line(config, args, found):
     config["trainer"]["monitor"] = "min loss" if args else "max val_t2v_metrics_R1"
     config["lr_scheduler"] = {"type": "ReduceLROnPlateau", "args": args}
     with pytest.raises(InputError, match=f"lr_scheduler.args.mode: {found}"):

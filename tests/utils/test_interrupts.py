@@ -1,4 +1,4 @@
-"""An interruption waits for the end of a block, and is not lost."""
+"""Signals are deferred to the end of a block, and not lost."""
 
 import os
 import signal
@@ -9,23 +9,23 @@ from utils.interrupts import InterruptHandler, Terminated, defer_signals, sigter
 
 
 @pytest.fixture(autouse=True)
-def usual_handler():
+def default_handler():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-def test_an_interruption_waits():
+def test_ctrl_c_is_deferred():
     done = []
     with pytest.raises(KeyboardInterrupt), defer_signals():
         os.kill(os.getpid(), signal.SIGINT)
         done.append("the rest of the block")
     assert done
-    with pytest.raises(KeyboardInterrupt):  # as before
+    with pytest.raises(KeyboardInterrupt):  # the handler is restored
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_without_one_nothing_is_raised_and_errors_pass():
+def test_without_signals_nothing_is_raised_and_errors_pass():
     with defer_signals():
         pass
     with pytest.raises(ZeroDivisionError), defer_signals():
@@ -33,40 +33,40 @@ def test_without_one_nothing_is_raised_and_errors_pass():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_who_ignores_interruptions_goes_on_ignoring_them():
+def test_ignored_signals_stay_ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with defer_signals():
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def test_other_signals_wait_for_their_handlers_too():
-    came = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+def test_other_signals_with_handlers_are_deferred():
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     try:
         with pytest.raises(ZeroDivisionError), defer_signals():
             os.kill(os.getpid(), signal.SIGTERM)
-            assert not came
+            assert not received
             1 / 0  # noqa: B018
-        assert came == [signal.SIGTERM]
+        assert received == [signal.SIGTERM]
         os.kill(os.getpid(), signal.SIGTERM)
-        assert len(came) == 2
+        assert len(received) == 2
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_the_end_of_a_terminal_is_as_sigterm():
-    """SIGHUP, but not where `nohup` ignores it."""
+def test_sighup_is_treated_like_sigterm():
+    """Unless `nohup` ignores it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         with pytest.raises(Terminated), sigterm_raised():
             os.kill(os.getpid(), signal.SIGHUP)
         with sigterm_raised():
-            with InterruptHandler() as interruptions:
+            with InterruptHandler() as interrupts:
                 os.kill(os.getpid(), signal.SIGHUP)
-            assert interruptions.interrupted
+            assert interrupts.interrupted
             with pytest.raises(Terminated):
-                interruptions.raise_if_interrupted()
+                interrupts.raise_if_interrupted()
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with sigterm_raised():

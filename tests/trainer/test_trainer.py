@@ -1,13 +1,14 @@
-"""A pass over training batches: accumulated gradients and precisions."""
+"""An epoch of training: accumulated gradients, precisions, and losses that are not finite."""
 
 import copy
 
 import pytest
 import torch
+from training import CPU, train_steps
 
 from model.loss import MaxMarginRankingLoss
 from model.model import CENet
-from trainer.step import LossSum, TrainingSteps
+from trainer.loop_helpers import LossSum
 from utils.errors import InputError
 
 DIMS = {"audio": (6, 8), "face": (5, 8), "rgb": (7, 8)}
@@ -36,11 +37,10 @@ def make_batch(seed):
 def train(model, batches, **options):
     """The losses, with a step of gradient descent wherever the optimiser takes one."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    steps = TrainingSteps(model.train(), MaxMarginRankingLoss(), optimizer, torch.device("cpu"), **options)
-    return torch.stack(list(steps.train_batches(batches, len(batches))))
+    return train_steps(model, optimizer, batches, **options)
 
 
-def test_accumulated_gradients_are_averaged_and_those_left_at_the_end_among_themselves():
+def test_accumulated_gradients_are_averaged_also_those_left_at_the_end():
     model, batches = make_model(), [make_batch(seed) for seed in range(5)]
     reference = copy.deepcopy(model).train()
     losses = train(model, batches, accumulate=3)
@@ -74,7 +74,7 @@ def test_bf16_trains_in_bfloat16_with_float32_parameters_and_scores(mask_padding
     torch.testing.assert_close(dict(model.state_dict()), dict(exact.state_dict()), rtol=0.1, atol=0.05)
 
 
-def test_tf32_is_for_training_steps_alone():
+def test_tf32_is_used_only_in_training_steps():
     seen = []
     model, batches = make_model(), [make_batch(0), make_batch(1)]
     model.register_forward_pre_hook(lambda *_: seen.append(torch.get_float32_matmul_precision()))
@@ -84,7 +84,7 @@ def test_tf32_is_for_training_steps_alone():
     assert seen[2:] == ["highest", "highest"]
 
 
-def test_a_loss_that_is_no_number_names_step_lr_and_expert_and_its_step_is_not_taken():
+def test_a_nonfinite_loss_names_step_lr_and_expert_and_changes_no_weight():
     model, batches = make_model(), [make_batch(seed) for seed in range(3)]
     present = int(batches[1]["ind"]["rgb"].argmax())
     batches[1]["experts"]["rgb"][present, 0] = torch.inf
@@ -99,12 +99,12 @@ def test_a_loss_that_is_no_number_names_step_lr_and_expert_and_its_step_is_not_t
     assert all(torch.equal(found[name], x) for name, x in expected.items())
 
 
-def test_the_sum_of_losses_knows_the_first_that_was_no_number():
-    """As it is asked for at the end of an epoch on a GPU."""
-    losses = LossSum(torch.device("cpu"), 2.5)
+def test_the_sum_of_losses_keeps_the_first_nonfinite_step():
+    """It is read at the end of an epoch on a GPU."""
+    losses = LossSum(CPU, 2.5)
     for step, loss in enumerate([1.0, 0.25]):
         losses.add(torch.tensor(loss), step)
-    assert losses.bad_step() is None and losses.total.item() == 3.75
+    assert losses.first_nonfinite() is None and losses.total.item() == 3.75
     for step, loss in enumerate([1.0, torch.inf, torch.nan, 1.0], 2):
         losses.add(torch.tensor(loss), step)
-    assert losses.bad_step() == 3
+    assert losses.first_nonfinite() == 3

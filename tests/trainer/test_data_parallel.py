@@ -1,19 +1,18 @@
-"""Two processes against one with the same batches."""
+"""Two processes compared with one, on the same batches."""
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
 from gradients import gradients
+from training import CPU, train_steps
 from variants import SWITCHES, make_batch, make_model
 
-from model.loss import MaxMarginRankingLoss
+from trainer.data_parallel import wrap_for_training
 from trainer.evaluation import evaluate
-from trainer.replica import replica
-from trainer.step import TrainingSteps
 
-CPU = torch.device("cpu")
 PROCESSES = 2
 BATCH_SIZES = (8, 7, 6, 5)  # 4 + 4, 4 + 3, ...
 OPTIONS = {
@@ -23,27 +22,26 @@ OPTIONS = {
 METRICS = ["t2v_metrics", "v2t_metrics"]
 
 
-def part_of(batch, rank, trimmed):
-    """What a process gets of a batch, padded to the longest of its own."""
-    number = len(batch["text"])
-    rows = torch.arange(number).tensor_split(PROCESSES)[rank]
-    part = {key: x[rows] for key, x in batch.items() if key in ("text", "word_mask")}
-    part |= {key: {name: x[rows] for name, x in batch[key].items()} for key in ("experts", "ind", "frame_masks")}
+def share_of(batch, rank, trimmed):
+    """Return the share of a process in a batch; if `trimmed`, it is padded to the longest item of the share."""
+    rows = torch.arange(len(batch["text"])).tensor_split(PROCESSES)[rank]
+    share = {key: x[rows] for key, x in batch.items() if key in ("text", "word_mask")}
+    share |= {key: {name: x[rows] for name, x in batch[key].items()} for key in ("experts", "ind", "frame_masks")}
     if trimmed:
-        words = max(1, int(part["word_mask"].sum(-1).max()))
-        part |= {"text": part["text"][:, :, :words], "word_mask": part["word_mask"][:, :, :words]}
-        for name, mask in part["frame_masks"].items():
+        words = max(1, int(share["word_mask"].sum(-1).max()))
+        share |= {"text": share["text"][:, :, :words], "word_mask": share["word_mask"][:, :, :words]}
+        for name, mask in share["frame_masks"].items():
             frames = max(1, int(mask.sum(-1).max()))
-            part["frame_masks"][name], part["experts"][name] = mask[:, :frames], part["experts"][name][:, :frames]
-    return part
+            share["frame_masks"][name], share["experts"][name] = mask[:, :frames], share["experts"][name][:, :frames]
+    return share
 
 
 def make_batches(dtype):
-    """Batches of several sizes.
+    """Make batches of several sizes.
 
     In the first, the second process has no audio; in the second, speech is one token; in the third, a caption has no words.
     """
-    batches = [make_batch(seed, number, 1) for seed, number in enumerate(BATCH_SIZES)]
+    batches = [make_batch(seed, size, 1) for seed, size in enumerate(BATCH_SIZES)]
     for batch, name, rows in ((batches[0], "audio", slice(4, 8)), (batches[1], "speech", slice(0, 7))):
         batch["ind"][name][rows], batch["experts"][name][rows], batch["frame_masks"][name][rows] = 0, torch.nan, False
     batches[1]["ind"]["speech"][2], batches[1]["experts"]["speech"][2] = 1, 1.0
@@ -57,22 +55,21 @@ def make_batches(dtype):
 
 
 def train(variant, dtype, rank=None, accumulate=3, precision="fp32"):
-    """Train on the share of a process, or on everything: losses, last gradients and the state dict."""
+    """Train on the share of a process (None: on everything); return losses, last gradients and state dict."""
     base = variant if variant in SWITCHES else "ce"
     model = make_model(base, **OPTIONS[variant]).to(dtype).train()
     batches = make_batches(dtype)
     if rank is not None:
-        batches = [part_of(batch, rank, trimmed=model.mask_padding) for batch in batches]
+        batches = [share_of(batch, rank, trimmed=model.mask_padding) for batch in batches]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
-    trained = replica(model, optimizer)
+    trained = wrap_for_training(model, optimizer)
     assert (trained is model) == (rank is None)
-    steps = TrainingSteps(trained, MaxMarginRankingLoss(), optimizer, CPU, precision, accumulate)
-    losses = torch.stack(list(steps.train_batches(batches, len(batches))))
+    losses = train_steps(trained, optimizer, batches, precision=precision, accumulate=accumulate)
     return {"losses": losses, "gradients": gradients(model), "state": dict(copy.deepcopy(model).state_dict())}
 
 
-def embedded(variant, num_batches, memory, rank=None):
-    """The evaluation of so many batches, or of the share of a process."""
+def evaluate_share(variant, num_batches, memory, rank=None):
+    """Evaluate the share of a process in a number of batches (None: all of them)."""
     batches = [make_batch(seed, 4 - seed, 2) for seed in range(num_batches)]
     for seed, batch in enumerate(batches):
         batch["ids"] = [f"{seed}-{i}" for i in range(4 - seed)]
@@ -81,30 +78,30 @@ def embedded(variant, num_batches, memory, rank=None):
     share = batches if rank is None else batches[rank::PROCESSES]
     evaluation = evaluate(make_model(variant), share, METRICS, CPU, memory)
     if evaluation is not None:
-        evaluation.sims = evaluation.sims[0 : len(evaluation.sims)]  # it may be in a file
+        evaluation.sims = np.array(evaluation.sims)  # it may be in a file
     return evaluation
 
 
 EVALUATIONS = [("ce", 3, 1024), ("ce", 2, 0), ("moee", 1, 1024), ("concat", 3, 0)]
 
 
-def process(rank, folder):
-    """What each process does, with the results in a file of its own."""
+def run_process(rank, folder):
+    """Run in each process, and save the results to a file."""
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=PROCESSES)
     torch.set_num_threads(1)
     found = {(name, dtype): train(name, dtype, rank) for name in OPTIONS for dtype in (torch.float32, torch.float64)}
     found["bf16"] = train("ce", torch.float32, rank, accumulate=1, precision="bf16")
     for case in EVALUATIONS:
-        found[case] = embedded(*case, rank=rank)
+        found[case] = evaluate_share(*case, rank=rank)
     torch.save(found, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """The results of all processes."""
+    """Return the results of all processes."""
     folder = tmp_path_factory.mktemp("processes")
-    torch.multiprocessing.spawn(process, (folder,), PROCESSES)
+    torch.multiprocessing.spawn(run_process, (folder,), PROCESSES)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(PROCESSES)]
 
 
@@ -137,7 +134,7 @@ def one_thread():
 @pytest.mark.parametrize("case", EVALUATIONS)
 @pytest.mark.usefixtures("one_thread")
 def test_the_main_process_has_the_whole_evaluation(found, case):
-    expected, main = embedded(*case), found[0][case]
+    expected, main = evaluate_share(*case), found[0][case]
     assert found[1][case] is None
     assert main.metrics == expected.metrics
     for name in ("sims", "query_masks", "available", *([] if expected.weights is None else ["weights"])):

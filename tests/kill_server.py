@@ -1,9 +1,9 @@
-"""Trainings that are killed, in processes of their own that need not import everything again.
+"""A program that runs and kills trainings in forked processes, which need not import everything again.
 
-A program, started by `test_kills.py`. Each line of its standard input is a JSON list: the folder to work in, the arguments
-of `train.py`, the file that takes what it prints, and when it is to be killed: {"seconds": s, "signal": n}, or
-{"event": n}, or null. An event is the end of a write to a file before it is on the disk (then only half of it is there), or
-its taking the place of another. For each line it prints how the process ended and how many events there were.
+It is started by `test_kills.py`. Each line of its standard input is a JSON list: the working directory, the arguments of
+`train.py`, a file for its output, and when it is killed: {"seconds": s, "signal": n}, {"event": n} or null (never). An event
+is the end of a write before it has reached the disk (half of the file is lost then), or the renaming of a file. For each
+line, the program prints the exit code of the training and the number of events.
 """
 
 import json
@@ -21,7 +21,7 @@ import train
 
 
 def watch_files(fatal: int | None, counter: int) -> None:
-    """Count the events of this process, a byte each to the file `counter`, and die with the event number `fatal`."""
+    """Write a byte to the file `counter` for each event of this process, and kill it at event number `fatal`."""
     fsync, replace = os.fsync, os.replace
     seen = 0
 
@@ -31,22 +31,22 @@ def watch_files(fatal: int | None, counter: int) -> None:
         os.write(counter, b".")
         return seen - 1 == fatal
 
-    def half_written(descriptor: int) -> None:
+    def truncate_and_sync(descriptor: int) -> None:
         if event():
             os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
         fsync(descriptor)
 
-    def replaced(*paths: Path) -> None:
+    def replace_file(*paths: Path) -> None:
         replace(*paths)
         if event():
             os.kill(os.getpid(), signal.SIGKILL)
 
-    os.fsync, os.replace = half_written, replaced
+    os.fsync, os.replace = truncate_and_sync, replace_file
 
 
 def run(arguments: list[str], output: str, fatal: int | None, counter: int) -> None:
-    """Be `train.py`: no return."""
+    """Run `train.py` and exit."""
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
@@ -65,7 +65,7 @@ def run(arguments: list[str], output: str, fatal: int | None, counter: int) -> N
 
 
 def main() -> None:
-    """Serve."""
+    """Run one training for each line of standard input."""
     for line in sys.stdin:
         folder, arguments, output, death = json.loads(line)
         events, counter = os.pipe()

@@ -1,0 +1,28 @@
+"""Training on batches, for tests."""
+
+import torch
+
+from model.loss import MaxMarginRankingLoss
+from trainer.loop_helpers import LossSum
+from trainer.trainer import train_one_epoch
+
+CPU = torch.device("cpu")
+
+
+class Losses(LossSum):
+    """Keeps each loss."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.all = []
+
+    def add(self, loss, step):
+        super().add(loss, step)
+        self.all.append(loss)
+
+
+def train_steps(model, optimizer, batches, **options):
+    """Train one epoch on `batches` and return the loss of each."""
+    losses = Losses(CPU)
+    train_one_epoch(model, MaxMarginRankingLoss(), optimizer, batches, CPU, losses, **options)
+    return torch.stack(losses.all)

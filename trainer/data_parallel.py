@@ -1,0 +1,135 @@
+"""Data-parallel training of one model, with the same numbers as in one process up to rounding.
+
+Each process has a copy of the model and embeds its share of every batch. The embeddings of all processes are gathered with
+gradients, so that each process computes the loss of the whole batch with all its negatives. Batch norms take their
+statistics from the whole batch. The gradients are averaged over the processes before each step of the optimizer.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# The function that the documentation of `torch.distributed.nn.functional.all_gather`, which is deprecated, refers to.
+from torch.distributed._functional_collectives import all_gather_single_autograd
+
+from model.model import CENet
+from model.net_vlad import MaskedBatchNorm1d
+from model.similarity import TextEmbedding, VideoEmbedding
+from trainer.distributed import get_world_size
+
+
+def wrap_for_training(model: CENet, optimizer: torch.optim.Optimizer) -> nn.Module:
+    """Return the module to train: `model` in one process, `DataParallelCENet` in several.
+
+    With several processes, `optimizer` averages the gradients of all of them before each of its steps. If gradients are
+    accumulated over batches, they are exchanged only once.
+    """
+    if get_world_size() == 1:
+        return model
+    optimizer.register_step_pre_hook(lambda *_: _average_gradients(model))
+    return DataParallelCENet(model)
+
+
+class DataParallelCENet(nn.Module):
+    """One of several copies of a model, which embeds part of a batch and scores the whole batch.
+
+    The batch norms of `model` are replaced by `SyncMaskedBatchNorm1d`.
+    """
+
+    def __init__(self, model: CENet):
+        super().__init__()
+        self.model = model
+        self.modalities = model.modalities
+        self.embed_text, self.embed_video, self.raise_if_nan = model.embed_text, model.embed_video, model.raise_if_nan
+        for parent in list(model.modules()):
+            for name, module in parent.named_children():
+                if isinstance(module, nn.BatchNorm1d):
+                    setattr(parent, name, SyncMaskedBatchNorm1d.from_batch_norm(module))
+
+    def forward(
+        self,
+        text: Tensor,
+        experts: Mapping[str, Tensor],
+        ind: Mapping[str, Tensor],
+        raw_captions: list | None = None,
+        word_mask: Tensor | None = None,
+        frame_masks: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the similarities of the captions and videos of all processes, in their order; see `CENet.forward`."""
+        words = self.model.embed_text(text, word_mask)
+        video = self.model.embed_video(experts, ind, frame_masks)
+        mask = torch.ones(text.shape[:2], device=text.device) if word_mask is None else word_mask.any(dim=-1).float()
+        *embeddings, weights, available, mask = _gather_rows(
+            [*words.experts, *video.experts, words.weights, video.available, mask], len(text)
+        )
+        words = TextEmbedding(embeddings[: len(words.experts)], weights)
+        video = VideoEmbedding(embeddings[len(words.experts) :], available)
+        return {"cross_view_conf_matrix": self.model.score(words, video, mask.bool())}
+
+
+class SyncMaskedBatchNorm1d(MaskedBatchNorm1d):
+    """Batch normalization by the mean and variance of the tokens of all processes, any number in each.
+
+    Counts, means and variances are gathered with gradients and combined by the law of total variance. Outputs, gradients
+    and running statistics are those of one process with all tokens. (`nn.SyncBatchNorm` works on GPUs only.)
+    """
+
+    @classmethod
+    def from_batch_norm(cls, norm: nn.BatchNorm1d) -> "SyncMaskedBatchNorm1d":
+        """Return a synchronized layer with the parameters and buffers of `norm`, not copies of them."""
+        synced = cls(norm.num_features, norm.eps, norm.momentum)
+        for name, parameter in norm.named_parameters():
+            setattr(synced, name, parameter)
+        for name, buffer in norm.named_buffers():
+            setattr(synced, name, buffer)
+        return synced.train(norm.training)
+
+    def forward(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Normalize `tokens` (N, C), where `valid` (N,) is true for the tokens that count (None: all)."""
+        if valid is None:
+            valid = torch.ones(len(tokens), dtype=torch.bool, device=tokens.device)
+        return super().forward(tokens, valid)
+
+    def statistics(self, tokens: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return count, mean (C,) and variance (C,) of the tokens of all processes."""
+        count, mean, var = super().statistics(tokens, weight)
+        gathered = _all_gather(torch.cat([count[None], mean, var]))  # (R, 1 + 2C)
+        counts, means, variances = gathered.split([1, self.num_features, self.num_features], dim=1)
+        count = counts.sum()
+        shares = counts / count.clamp(min=1)  # (R, 1)
+        mean = (shares * means).sum(dim=0)
+        return count, mean, (shares * (variances + (means - mean).square())).sum(dim=0)
+
+
+def _all_gather(x: Tensor) -> Tensor:
+    """Return the tensors of all R processes, of the same shape, stacked: (R, ...).
+
+    The gradient of `x` is the sum of the gradients of all processes: that of the sum of their losses.
+    """
+    return all_gather_single_autograd(x.unsqueeze(0), 0, dist.group.WORLD)
+
+
+def _gather_rows(tensors: Sequence[Tensor], count: int) -> list[Tensor]:
+    """Concatenate each of `tensors` with those of the other processes, whose number of videos may differ.
+
+    Args:
+        tensors: each has `count` rows or a multiple.
+        count: number of videos in this process.
+    """
+    counts = _all_gather(torch.tensor(count)).tolist()  # on the CPU, so as not to wait for a GPU
+    rows = torch.cat([x.reshape(count, -1) for x in tensors], dim=1)
+    gathered = _all_gather(F.pad(rows, (0, 0, 0, max(counts) - count)))  # (R, largest count, sum of widths)
+    rows = torch.cat([x[:n] for x, n in zip(gathered, counts, strict=True)])
+    columns = rows.split([x.numel() // count for x in tensors], dim=1)
+    return [x.reshape(-1, *like.shape[1:]).to(like.dtype) for x, like in zip(columns, tensors, strict=True)]
+
+
+def _average_gradients(model: nn.Module) -> None:
+    """Replace the gradients by their mean over all R processes, each of which has the loss of the whole batch."""
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    for work in [dist.all_reduce(x, async_op=True) for x in gradients]:
+        work.wait()
+    torch._foreach_div_(gradients, get_world_size())

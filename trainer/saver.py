@@ -1,0 +1,75 @@
+"""Which checkpoints of a run are written, and when."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from base.checkpoint import BEST, INTERRUPTED, latest_epoch, load_checkpoint, save_checkpoint, save_periodic
+from utils.errors import InputError
+
+
+class CheckpointSaver:
+    """Writer of the checkpoints of a run: periodic ones, the best model, and an epoch that was interrupted.
+
+    Args:
+        options: section `trainer` of the config.
+
+    Attributes:
+        folder: where they are written; nothing is written before it is set.
+        last: the checkpoint that was written last, or that the training was resumed from.
+    """
+
+    def __init__(self, options: Mapping[str, Any]):
+        self.options = options
+        self.folder: Path | None = None
+        self.last: Path | None = None
+        self._verified = False
+
+    def save(self, state: dict[str, Any], is_best: bool, is_last: bool) -> None:
+        """Save `state` after an epoch as the best model, as a periodic checkpoint, as both or not at all.
+
+        Args:
+            is_last: whether the training stops early after this epoch.
+        """
+        if state["epoch"] <= self.options["skip_first_n_saves"]:
+            return
+        if is_best:
+            self._write(save_checkpoint, self.folder / BEST, state)
+        if is_last or self._is_due(state["epoch"]):
+            self._write(save_periodic, self.folder, state)
+        if self.last is not None and self.last.name != INTERRUPTED:
+            (self.folder / INTERRUPTED).unlink(missing_ok=True)
+
+    def save_interrupted(self, state: dict[str, Any]) -> None:
+        """Save `state` in the middle of an epoch, or before its evaluation."""
+        if self.folder is not None:
+            self._write(save_checkpoint, self.folder / INTERRUPTED, state)
+
+    def save_missed(self, epoch: int) -> None:
+        """Save the checkpoint of the last `epoch` if the process was killed between saving it as the best and this one."""
+        from_best = self.last is not None and self.last.resolve() == (self.folder / BEST).resolve()
+        if from_best and self._is_due(epoch) and latest_epoch(self.folder) < epoch:
+            self.last = save_periodic(self.folder, load_checkpoint(self.last))
+
+    @contextlib.contextmanager
+    def named_in_errors(self, moment: str, hint: str = "") -> Iterator[None]:
+        """Add to an `InputError` the moment of the training and the last checkpoint.
+
+        Args:
+            moment: prefix of the message.
+            hint: appended to the message.
+        """
+        try:
+            yield
+        except InputError as error:
+            raise InputError(f"{moment}{error}{hint}; the last checkpoint: {self.last or 'none'}") from None
+
+    def _is_due(self, epoch: int) -> bool:
+        """Return whether an epoch has a periodic checkpoint."""
+        return epoch % self.options["save_period"] == 0 or epoch == self.options["epochs"]
+
+    def _write(self, save: Callable[..., Path], path: Path, state: dict[str, Any]) -> None:
+        """Save a checkpoint; read the first one back, so that an unreadable one costs one epoch and not the training."""
+        self.last = save(path, state, verify=not self._verified)
+        self._verified = True
