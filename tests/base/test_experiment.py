@@ -96,7 +96,7 @@ def test_a_purge_leaves_a_run_that_is_being_trained(saved, caplog, seed):
         purge_runs(saved, "toy-ce", agreed=True)
     for kind in KINDS:
         assert [path.name for path in (saved / kind / "toy-ce").iterdir()] == [first]
-    assert f"{first}: another process is training there, it is not deleted" in caplog.text
+    assert f"{first}: another process is training there, not deleted" in caplog.text
     purge_runs(saved, "toy-ce", agreed=True)
     assert not list(saved.glob("*/toy-ce"))
 
