@@ -97,10 +97,10 @@ def unused_parameters(model: CENet) -> dict[str, int]:
 
 
 def summary(model: CENet, published: bool) -> str:
-    """Return one line: how many parameters `model` has, and how many the published tables count for such a model.
+    """Return one line: how many parameters `model` has, and how many the 2019 release counts for such a model.
 
-    They count the unused modules of the release too. With one expert they print 14.5M, and so it is here; the released
-    config builds 262,656 fewer, without the first layer of the video's gated embedding unit.
+    The release, and so the published tables, count its unused modules too. With one expert they print 14.5M, and so it is
+    here; the released config builds 262,656 fewer, without the first layer of the video's gated embedding unit.
 
     Args:
         model: whose parameters are counted.
@@ -110,10 +110,10 @@ def summary(model: CENet, published: bool) -> str:
     if not published:
         return f"parameters: {own:,}"
     if not unused:
-        return f"parameters: {own:,} (published count: the same)"
+        return f"parameters: {own:,} (the 2019 release counts the same)"
     total = sum(unused.values())
     names = ", ".join(f"{name} {n:,}" for name, n in unused.items())
-    return f"parameters: {own:,} (published count: {own + total:,}, with {total:,} that no forward pass used: {names})"
+    return f"parameters: {own:,} (the 2019 release counts {own + total:,}, with {total:,} that no forward pass used: {names})"
 
 
 def _unused_modules(model: CENet) -> dict[str, nn.Module]:

@@ -97,4 +97,4 @@ def test_a_dataset(project):
         (features / f"{old}.pickle").rename(features / f"{new}.pickle")
     log, metrics, _ = train(project, config)
     assert "Cooking, val: 10 videos, 20 captions" in log and metrics["split"] == "val"
-    assert "published count" not in log
+    assert "2019 release counts" not in log

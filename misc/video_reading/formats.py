@@ -28,6 +28,7 @@ SUFFIXES = {
 TRUNCATED = 0.1  # the share of a file that may be missing
 SLACK = 0.1  # seconds that may be missing in addition
 HEAD = 1 << 14  # bytes in which an AVI file describes its streams
+ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # of an AVI file that was written through a pipe
 # Formats whose headers say how long a file is. For others, FFmpeg estimates the length from the last time or the size.
 WITH_LENGTH = {"asf", "avi", "flv", "gif", "ivf", "matroska", "mov", "mxf", "nut", "rm", "wtv"}
@@ -99,6 +100,9 @@ def find_truncation(path: Path, form: str, length: float, start: float, end: flo
         start, end: seconds when the first packet begins and the last one ends.
     """
     names = set(form.split(","))
+    if "asf" in names and (expected := _asf_size(path)):  # FFmpeg ignores the length of a file of another size
+        size = path.stat().st_size
+        return f"cut off: it has {size} of {expected} bytes" if size < (1 - TRUNCATED) * expected else None
     if not names & WITH_LENGTH or ("avi" in names and _riff_size(path) is None):
         return None
     if start > TRUNCATED * length + SLACK:  # times begin late
@@ -153,3 +157,16 @@ def _riff_size(path: Path) -> int | None:
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8)[4:], "little")
     return None if size in UNKNOWN_SIZES else size + 8
+
+
+def _asf_size(path: Path) -> int | None:
+    """Return the bytes that an ASF file (WMV) has according to its header; None if it was written without knowing them.
+
+    Source: File Properties Object of Microsoft's ASF specification, 3.2.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    at = head.find(ASF_FILE_PROPERTIES)
+    if at < 0 or len(head) < at + 92 or head[at + 88] & 1:  # the flag of a broadcast
+        return None
+    return int.from_bytes(head[at + 40 : at + 48], "little") or None

@@ -45,7 +45,7 @@ def test_the_speed_of_a_slow_training_is_not_zero(rate, text):
 def test_the_commands_warn_of_each_small_split_once_and_count_its_videos(run):
     folder, out = train(run, "--train_single_epoch", "--set", "test_split=test")
     assert out.count("split val has only 10 videos") == out.count("split test has only 10 videos") == 1
-    assert out.count("10 videos, chance R@1 10.0  ") == 1 and "published count" not in out
+    assert out.count("10 videos, chance R@1 10.0  ") == 1 and "2019 release counts" not in out
     code, out, _ = run(test_command, "--resume", folder / "trained_model.pth", "--split", "val")
     assert code == 0 and out.count("split val has only 10 videos") == 1 and "split test" not in out
-    assert out.count("10 videos, chance R@1 10.0  ") == 1 and "published count" not in out
+    assert out.count("10 videos, chance R@1 10.0  ") == 1 and "2019 release counts" not in out
