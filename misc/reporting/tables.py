@@ -4,7 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-COLUMNS = {"R1": "R@1", "R5": "R@5", "R10": "R@10", "R50": "R@50", "MedR": "MdR", "MeanR": "MnR"}
+from logger.results import METRIC_LABELS
+
+COLUMNS = {name: METRIC_LABELS[name] for name in ("R1", "R5", "R10", "R50", "MedR", "MeanR")}
 ABLATION_COLUMNS = {name: COLUMNS[name] for name in ("R1", "R5", "R10", "MedR")}  # the published ones
 TASKS = ("t2v", "v2t")
 
