@@ -113,7 +113,8 @@ def summary(model: CENet, published: bool) -> str:
         return f"parameters: {own:,} (the 2019 release counts the same)"
     total = sum(unused.values())
     names = ", ".join(f"{name} {n:,}" for name, n in unused.items())
-    return f"parameters: {own:,} (the 2019 release counts {own + total:,}, with {total:,} that no forward pass used: {names})"
+    release = f"the 2019 release counts {own + total:,}, with {total:,} that no forward pass used: {names}"
+    return f"parameters: {own:,} ({release})"
 
 
 def _unused_modules(model: CENet) -> dict[str, nn.Module]:
