@@ -13,7 +13,7 @@ import misc.search as search_command
 import train as train_command
 from model.earlier import convert_optimizer_state
 from model.loss import MaxMarginRankingLoss
-from trainer.optim import build_optimizer, load_optimizer
+from trainer.optim import instantiate_optimizer, load_optimizer
 
 FIXTURES = Path(__file__).parent / "fixtures" / "november_2026"
 
@@ -51,7 +51,7 @@ def test_an_interrupted_training_resumes_to_the_weights_that_it_had(run):
 def test_the_state_of_an_optimizer_leads_to_the_weights_that_it_led_to(path):
     saved = torch.load(path, weights_only=True)
     model = make_model(path.stem.rpartition("-")[0], seed=7).train()
-    optimizer = build_optimizer(saved["section"], model.parameters())
+    optimizer = instantiate_optimizer(saved["section"], model.parameters())
     model.load_state_dict(saved["state_dict"])
     load_optimizer(optimizer, convert_optimizer_state(saved["optimizer"], model), str(path))
     for step in (2, 3):

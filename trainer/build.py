@@ -85,7 +85,7 @@ def build_optimizer(config: ConfigParser, parameters: Iterable[nn.Parameter]) ->
         InputError: arguments that torch refuses.
     """
     with _blame(config), _torch_errors("optimizer", config["optimizer"]):
-        return optim.build_optimizer(config["optimizer"], parameters)
+        return optim.instantiate_optimizer(config["optimizer"], parameters)
 
 
 def build_lr_scheduler(config: ConfigParser, optimizer: torch.optim.Optimizer) -> LRScheduler | None:

@@ -16,7 +16,7 @@ FUSED = ("Adam", "AdamW", "SGD")
 IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable")
 
 
-def build_optimizer(section: Mapping[str, Any], parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def instantiate_optimizer(section: Mapping[str, Any], parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """Return the optimizer of section `optimizer` of a config, fused where possible unless the section says otherwise.
 
     The numbers of a fused step differ from those of another one only by rounding.
@@ -42,8 +42,8 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], s
     )
     if num_saved != num_expected:
         raise InputError(
-            f"{source}: its optimizer has {num_saved} parameters, expected {num_expected}; a checkpoint from before the "
-            "layers of all experts were stacked can be evaluated, but its training cannot be resumed"
+            f"{source}: its optimizer has {num_saved} parameters, expected {num_expected}; a checkpoint of "
+            "another model or of an early version can be evaluated at most, its training cannot be resumed"
         )
     groups = [
         saved | {key: current[key] for key in IMPLEMENTATION if key in current}

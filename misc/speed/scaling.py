@@ -21,7 +21,7 @@ from model.metric import t2v_ranks, v2t_ranks
 from model.model import CENet
 from trainer.evaluation import evaluate
 from trainer.loop_helpers import LossSum
-from trainer.optim import build_optimizer
+from trainer.optim import instantiate_optimizer
 from trainer.trainer import train_one_epoch
 from utils.progress import bar, size_text
 
@@ -57,7 +57,7 @@ def build_ce(experts: int) -> tuple[CENet, dict[str, int]]:
 def training_step(batch: int, experts: int) -> Callable[[], object]:
     """Return a function that takes a training step."""
     model, dims = build_ce(experts)
-    optimizer = build_optimizer({"type": "Adam", "args": {"lr": 1e-6}}, model.parameters())
+    optimizer = instantiate_optimizer({"type": "Adam", "args": {"lr": 1e-6}}, model.parameters())
     inputs = random_batch(dims, TEXT_DIM, set(), batch)
     criterion, cpu = MaxMarginRankingLoss(), torch.device("cpu")
     return lambda: train_one_epoch(model, criterion, optimizer, [inputs], cpu, LossSum(cpu))

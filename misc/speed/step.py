@@ -24,7 +24,7 @@ from model.net_vlad import NetVLAD
 from model.published import num_parameters
 from parse_config import ConfigParser
 from trainer.build import build_model, model_arguments
-from trainer.optim import build_optimizer
+from trainer.optim import instantiate_optimizer
 from utils.allocator import keep_freed_memory
 from utils.progress import bar
 
@@ -112,7 +112,7 @@ def plain_step(model: PlainCE, batch: dict, precision: str) -> Callable[[], None
 
 def our_step(model: CENet, batch: dict, clock: Clock, precision: str) -> Callable[[], None]:
     """Return a step as `trainer.trainer.train_one_epoch` takes it, its parts timed."""
-    optimizer = build_optimizer({"type": "Adam", "args": {"lr": LR}}, model.parameters())
+    optimizer = instantiate_optimizer({"type": "Adam", "args": {"lr": LR}}, model.parameters())
     criterion = MaxMarginRankingLoss()
     model.text_pooling.register_forward_hook(lambda *_: clock.mark("text pooling"))
 

@@ -123,7 +123,8 @@ def test_counting_leaves_the_model_and_the_random_state_alone():
 def test_the_summary_prints_both_counts(build):
     assert summary(build("full-ce"), published=True) == (
         "parameters: 107,207,399 (the 2019 release counts 107,736,807, with 529,408 that no forward pass used: "
-        "g_reason_3 262,656, f_reason_3 262,656, batch_norm_g1 1,024, batch_norm_g2 1,024, batch_norm_f1 1,024, batch_norm_f2 1,024)"
+        "g_reason_3 262,656, f_reason_3 262,656, batch_norm_g1 1,024, batch_norm_g2 1,024, batch_norm_f1 1,024, "
+        "batch_norm_f2 1,024)"
     )
     assert summary(build("full-moee"), published=True) == "parameters: 143,441,895 (the 2019 release counts the same)"
 

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from trainer.optim import build_optimizer, load_optimizer
+from trainer.optim import instantiate_optimizer, load_optimizer
 from utils.errors import InputError
 
 
 def stepped(section, steps, state=None):
     """A weight after some steps, and the optimiser."""
     weight = torch.nn.Parameter(torch.linspace(-1, 1, 7, dtype=torch.float64))
-    optimizer = build_optimizer(section, [weight])
+    optimizer = instantiate_optimizer(section, [weight])
     if state is not None:
         weight.data.copy_(state[0])
         load_optimizer(optimizer, state[1], "a.pth")
@@ -55,6 +55,6 @@ def test_the_state_of_another_number_of_parameters_is_refused():
     """As in checkpoints from before the layers of all experts were stacked."""
     weights = [torch.nn.Parameter(torch.zeros(2)) for _ in range(3)]
     section = {"type": "Adam", "args": {}}
-    state = build_optimizer(section, weights).state_dict()
+    state = instantiate_optimizer(section, weights).state_dict()
     with pytest.raises(InputError, match=r"^old.pth: its optimizer has 3 parameters, expected 2; .* can be evaluated"):
-        load_optimizer(build_optimizer(section, weights[:2]), state, "old.pth")
+        load_optimizer(instantiate_optimizer(section, weights[:2]), state, "old.pth")

@@ -12,7 +12,7 @@ from misc.speed import step
 from misc.speed.plain_model import PlainCE, plain_loss
 from model.loss import MaxMarginRankingLoss
 from model.model import CENet
-from trainer.optim import build_optimizer
+from trainer.optim import instantiate_optimizer
 
 DIMS = {"audio": 6, "face": 5, "ocr": 4, "rgb": 7}
 CLUSTERS = {"text": 3, "audio": 2, "ocr": 3}
@@ -61,7 +61,7 @@ def test_loss_gradients_and_statistics_are_those_of_the_plain_implementation(mod
 def test_so_are_the_weights_after_several_steps_of_adam(models):
     ours, plain = models
     before = copy.deepcopy(plain.state_dict())
-    optimizers = [build_optimizer({"type": "Adam", "args": {"lr": 0.01, "eps": 1e-3}}, ours.parameters())]
+    optimizers = [instantiate_optimizer({"type": "Adam", "args": {"lr": 0.01, "eps": 1e-3}}, ours.parameters())]
     optimizers.append(torch.optim.Adam(plain.parameters(), lr=0.01, eps=1e-3))
     for seed in range(4):
         inputs = batch(seed)
