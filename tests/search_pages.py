@@ -1,4 +1,4 @@
-"""A searcher whose answers are known beforehand, and the search page on a real server, for tests of the page."""
+"""A searcher with known results, and the search page on a real server."""
 
 import contextlib
 import http.client
@@ -16,7 +16,7 @@ WEIGHTS = dict(zip(EXPERTS, [0.1, 0.4, 0.3, 0.2], strict=True))
 
 
 class StubSearcher:
-    """Every query finds all videos in their order. Video i lacks expert i modulo 5, if there is one of that number.
+    """A searcher that finds all videos in their order for every query. Video i lacks expert i modulo 5, if there is one.
 
     Attributes:
         asked: the calls, as (method, argument, k).
@@ -67,7 +67,7 @@ class StubSearcher:
         return self._clips.get(video_id)
 
     def close(self):
-        """Nothing is open."""
+        """Do nothing."""
 
     def experts_of(self, video_id):
         return [name for i, name in enumerate(EXPERTS) if i != self.ids.index(video_id) % 5]
@@ -95,7 +95,7 @@ class StubSearcher:
 
 @contextlib.contextmanager
 def serving(app):
-    """The port of a server of `app`, in a thread of its own."""
+    """Run a server of `app` in a thread and yield its port."""
     import uvicorn
 
     from misc.searching.commands import bind_socket
@@ -118,7 +118,7 @@ def serving(app):
 
 
 def fetch(port, path, method="GET", **headers):
-    """A response and its body; the path goes as it stands, which clients of more sense would tidy."""
+    """Return a response and its body; unlike other clients this one does not normalize the path."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.putrequest(method, path, skip_host="Host" in headers)
@@ -132,16 +132,16 @@ def fetch(port, path, method="GET", **headers):
 
 
 def fetch_json(port, path, **values):
-    """Status and content of a JSON address."""
+    """Return status and content of a JSON response."""
     response, body = fetch(port, f"{path}?{urllib.parse.urlencode(values)}")
     assert response.headers["content-type"] == "application/json"
     return response.status, json.loads(body)
 
 
-def until(condition):
-    """Wait until something is so."""
+def wait_until(condition):
+    """Wait until a condition is true."""
     for _ in range(1000):
         if condition():
             return
         time.sleep(0.02)
-    raise AssertionError("it has not happened")
+    raise AssertionError("the condition is still false")

@@ -22,32 +22,35 @@ from trainer.build import build_model
 TEXT_DIM = 10
 
 
-def make_about(experts, dims, **more):
-    about = {"collection": "Toy", "checkpoint": "model.pth", "sha256": "0" * 64, "experts": experts, "dims": dims}
-    return IndexMetadata(**{**about, "keep_missing": False, "l2renorm": False, "kind": "flat", **more})
+def make_metadata(experts, dims, **more):
+    metadata = {"collection": "Toy", "checkpoint": "model.pth", "sha256": "0" * 64, "experts": experts, "dims": dims}
+    return IndexMetadata(**{**metadata, "keep_missing": False, "l2renorm": False, "kind": "flat", **more})
 
 
-def new_store(folder, about, milvus=False):
-    """An index without videos in `folder`."""
+def create_store(folder, metadata, milvus=False):
+    """Create an index without videos in `folder`."""
     folder.mkdir(exist_ok=True)
-    return MilvusStore(str(folder / "milvus.db"), "Toy", folder, about) if milvus else FaissStore(folder / "index", about)
+    return open_store(folder, milvus, metadata=metadata)
 
 
-def old_store(folder, milvus=False, **options):
-    """The index that is there."""
-    place = (str(folder / "milvus.db"), "Toy", folder)
-    return MilvusStore(*place, **options) if milvus else FaissStore(folder / "index", **options)
+def open_store(folder, milvus=False, **options):
+    """Open the existing index."""
+    return (
+        MilvusStore(str(folder / "milvus.db"), "Toy", folder, **options)
+        if milvus
+        else FaissStore(folder / "index", **options)
+    )
 
 
 def open_searcher(location, checkpoint, encoder=None, config=None):
-    """A searcher of the index that is there."""
+    """Return a searcher of an existing index."""
     embedder = Embedder(checkpoint, config=config)
     collection = Collection(location.name, location.folder, embedder.config, embedder.experts)
     return Searcher(embedder, collection, location.open(), encoder)
 
 
 def random_videos(number, dims, seed=0, share=0.6):
-    """Names, availability as it is kept, and random embeddings of length 1."""
+    """Return ids, availability as it is stored, and random embeddings of length 1."""
     rng = np.random.default_rng(seed)
     experts = [torch.from_numpy(rng.normal(size=(number, dim)).astype(np.float32)) for dim in dims]
     experts = [x / x.norm(dim=1, keepdim=True) for x in experts]
@@ -57,15 +60,15 @@ def random_videos(number, dims, seed=0, share=0.6):
 
 
 def random_texts(number, dims, seed=1):
-    """Random queries."""
+    """Return random queries."""
     rng = np.random.default_rng(seed)
     experts = [torch.from_numpy(rng.normal(size=(number, dim)).astype(np.float32)) for dim in dims]
     weights = torch.from_numpy(rng.normal(size=(number, len(dims))).astype(np.float32)).softmax(dim=1)
     return TextEmbedding(experts, weights)
 
 
-def part_of(videos, chosen):
-    """Some of what `random_videos` gives, by their numbers."""
+def select_videos(videos, chosen):
+    """Return some of the videos of `random_videos`, by their numbers."""
     ids, has, video = videos
     chosen = list(chosen)
     embedding = VideoEmbedding([x[chosen] for x in video.experts], video.available[chosen])
@@ -73,7 +76,7 @@ def part_of(videos, chosen):
 
 
 class StubEncoder:
-    """Words as vectors that depend on their letters alone; "?" is no word."""
+    """An encoder whose word vectors only depend on the letters; "?" is not a word."""
 
     def __init__(self, spec="stub", feat="toy", dim=TEXT_DIM):
         self.spec, self.feat, self.dim = spec, feat, dim
@@ -89,13 +92,13 @@ class StubEncoder:
 
 @pytest.fixture
 def stub_encoder(monkeypatch):
-    """Text encoder "stub", and "other" with word vectors that do not fit."""
+    """Install text encoders "stub", and "other", whose word vectors do not fit."""
     encoders = {"stub": StubEncoder(), "other": StubEncoder("other", "elsewhere", 12)}
     monkeypatch.setattr("misc.extractors.text_encoders.build_text_encoder", lambda spec, device="cpu": encoders[spec])
 
 
 def write_checkpoint(path, config, seed=0, **switches):
-    """A checkpoint of a random model, whose batch norms have seen other data than zeros."""
+    """Write a checkpoint of a random model with random batch norm statistics."""
     config = json.loads(json.dumps(config))
     config["arch"]["args"].update(switches)
     parsed = ConfigParser(config, "config", training=True)
@@ -112,7 +115,7 @@ def write_checkpoint(path, config, seed=0, **switches):
 
 @pytest.fixture
 def collection(workplace, config, stub_encoder):
-    """data/Toy with recognised words and extraction.json, and model.pth: (archive, checkpoint)."""
+    """data/Toy with recognized words and extraction.json, and model.pth: (archive, checkpoint)."""
     Path("data/Toy/extraction.json").write_text(json.dumps({"text": {"encoder": "stub", "feat": "toy", "dim": TEXT_DIM}}))
     (workplace.folder / "ocr-words.json").write_text(json.dumps({"video0": ["SALE", "50%"], "video1": []}))
     return workplace, write_checkpoint("model.pth", config)

@@ -6,7 +6,10 @@ import shutil
 import subprocess
 import sys
 
+import msgpack
+import msgpack_numpy
 import pytest
+from clips import flat, write
 from conftest import CONFIG, ROOT, Archive
 
 PAGE = ROOT / "misc/docs/extending.md"
@@ -98,3 +101,42 @@ def test_a_dataset(project):
     log, metrics, _ = train(project, config)
     assert "Cooking, val: 10 videos, 20 captions" in log and metrics["split"] == "val"
     assert "2019 release counts" not in log
+
+
+@pytest.fixture
+def clips(project):
+    """Return the arguments of an extraction of a few short clips with captions."""
+    folder = project / "clips"
+    folder.mkdir()
+    for i in range(6):
+        write(folder / f"clip{i}.mp4", flat(12)[i:], rate=10)
+    lines = "".join(f"clip{i}.mp4,a clip with the number {i}\n" for i in range(6))
+    (project / "captions.csv").write_text(f"video,caption\n{lines}")
+    return "--videos", "clips", "--captions", "captions.csv", "--name", "Own", "--workers", "1", "--split", "50/25/25"
+
+
+def extract(project, clips, config):
+    """Extract by a config, and return what is written of it and the features by file."""
+    run(project, "misc/extract_experts.py", *clips, "--config", config)
+    files = (project / "data/Own/symlinked-feats").glob("*.mp")
+    features = {path.stem: msgpack.unpackb(path.read_bytes(), object_hook=msgpack_numpy.decode) for path in files}
+    return json.loads((project / "data/Own/extraction.json").read_text()), features
+
+
+def test_an_expert(project, clips):
+    extraction, features = extract(project, clips, extend(project, "An expert"))
+    assert extraction["experts"]["brightness"] == {"dim": 6, "aggregation": "avg", "kind": "sequence"}
+    assert features["brightness"]["clip0"].shape == (4, 6)
+    _, metrics, _ = train(project, "configs/Own/train-full-ce.json", "--train_single_epoch")
+    assert metrics["split"] == "test"
+
+
+def test_a_text_encoder(project, clips):
+    extraction, features = extract(project, clips, extend(project, "A text encoder"))
+    assert extraction["text"] == {"encoder": "hashing:64", "feat": "hashing-64", "dim": 64}
+    (words,) = features["text-hashing-64"]["clip0"]
+    assert words.shape == (6, 64)
+    log, _, folder = train(project, "configs/Own/train-full-ce.json", "--train_single_epoch")
+    assert re.search(r"search: python misc/search.py 'what you look for' --resume \S+ --name Own\n", log)
+    query = ("misc/search.py", "number 3", "--resume", folder / "trained_model.pth", "--name", "Own")
+    assert "clip" in run(project, *query)

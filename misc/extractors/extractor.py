@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from misc.extractors.text_encoders import TextEncoder
+from misc.extractors.text_encoders import TextEncoder, find_class
 from misc.video_reading.media import Media
 from utils.errors import InputError
 
-# Name in the config -> class: one line and one file per extractor.
+# Name in the config -> class. Another extractor needs no line here, see `find_class`.
 EXTRACTORS = {
     "audio": "misc.extractors.audio:AudioExtractor",
     "face": "misc.extractors.face:FaceExtractor",
@@ -80,7 +80,7 @@ def build_extractor(spec: str, options: Mapping[str, Any], context: ExtractorCon
         InputError: the name or an option is unknown, or a package or model is missing.
     """
     family, _, name = spec.partition(":")
-    path = EXTRACTORS.get(spec) or (FAMILIES.get(family) if name else None)
+    path = EXTRACTORS.get(spec) or (FAMILIES.get(family) if name else find_class(spec, "Extractor"))
     if path is None:
         known = ", ".join([*EXTRACTORS, *(f"{family}:<name>" for family in FAMILIES)])
         raise InputError(f"extractor '{spec}': unknown, expected one of {known}")

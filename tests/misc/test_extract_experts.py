@@ -159,11 +159,11 @@ def test_experts_print_nothing(real):
     lines = [re.sub(r"\d+(\.\d+)?", "N", line) for line in out.splitlines() if " left" not in line]
     assert [line[:20] for line in lines] == [
         "N videos, N of them ",
-        "N videos in N s, N a",
+        "N videos in N s, N p",
         "data/Mine/symlinked-",
         "data/Mine/failures.j",
         "N videos with captio",
-        "too few for a traini",
+        "too few for training",
     ], out
     experts = {name for name in read_experts() if (ARCHIVE / f"{name}.mp").exists()}
     assert experts >= {"rgb", "scene", "audio"} and "flow" not in experts  # nothing moves in these clips

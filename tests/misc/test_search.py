@@ -20,7 +20,7 @@ QUERY = "a red bird sings"
 
 @pytest.fixture
 def search(call):
-    """Run a command that ends well: standard output and standard error."""
+    """Run a command that succeeds and return its standard output and standard error."""
 
     def search(*arguments):
         code, out, err = call(search_command, *arguments)
@@ -32,7 +32,7 @@ def search(call):
 
 @pytest.fixture
 def refuse(call):
-    """Run a command that has to refuse its input: its one line on standard error."""
+    """Run a command that refuses its input and return its error message."""
 
     def refuse(*arguments):
         code, _, err = call(search_command, *arguments)
@@ -106,8 +106,8 @@ def test_videos_are_added_and_removed(collection, search):
 
 
 @pytest.mark.parametrize("uri", [[], pytest.param(["--uri", "index.db"], marks=pytest.mark.slow)])
-def test_what_has_changed_or_is_gone_is_told_and_mended_by_add(collection, search, uri):
-    """As an extraction leaves it: versions.json says which videos have other features than before."""
+def test_changed_and_removed_videos_are_reported_and_updated_by_add(collection, search, uri):
+    """As after an extraction, versions.json says which videos have new features."""
     archive, _ = collection
     versions = Path("data/Toy/symlinked-feats/versions.json")
     versions.write_text(json.dumps(dict.fromkeys(archive.ids, "one")))
@@ -170,7 +170,7 @@ def test_the_index_can_be_elsewhere_and_of_another_kind(collection, search):
     assert "mine: flat index" in out
 
 
-def test_what_is_wrong_is_one_line(collection, refuse, config):
+def test_errors_are_one_line(collection, refuse, config):
     assert "index.json: not found, expected an index" in refuse("info", *PLACE)
     assert "index.json: not found, expected an index" in refuse("add", *RESUME)
     assert "query: expected some words, or --video ID" in refuse(*RESUME)
@@ -194,7 +194,7 @@ def test_what_is_wrong_is_one_line(collection, refuse, config):
     assert "faiss: damaged: 7 bytes" in refuse("bird", *RESUME)
 
 
-def test_every_command_explains_itself(call):
+def test_every_command_has_help(call):
     code, out, _ = call(search_command, "--help")
     assert code == 0 and all(f"\n  {name} " in out for name in COMMANDS)
     for name in COMMANDS:

@@ -1,1 +1,1 @@
-"""The search page: a small server of one collection."""
+"""Serve the search page of a collection."""

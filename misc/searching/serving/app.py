@@ -99,7 +99,7 @@ class _SearchPage:
                 return self._render(**self._video_context(video, _parse_k(request)))
             return self._render(view=self._view(), samples=self._sample_hits(), is_empty="q" in request.query_params)
 
-        return await self._run_alone(answer)
+        return await self._run_exclusively(answer)
 
     async def api_search(self, request: Request) -> Response:
         """Return the result of a query by words as JSON."""
@@ -110,7 +110,7 @@ class _SearchPage:
             result["hits"] = [self._with_url(hit) for hit in result["hits"]]
             return _json({"experts": self._searcher.experts, **result})
 
-        return await self._run_alone(answer)
+        return await self._run_exclusively(answer)
 
     async def api_video(self, request: Request) -> Response:
         """Return a video, similar videos and captions that fit it as JSON."""
@@ -127,7 +127,7 @@ class _SearchPage:
                 }
             )
 
-        return await self._run_alone(answer)
+        return await self._run_exclusively(answer)
 
     async def clip(self, request: Request) -> Response:
         """Return the file of a video, or the requested range of it."""
@@ -153,7 +153,7 @@ class _SearchPage:
 
     # Searches, one thread at a time
 
-    async def _run_alone(self, answer: Callable[[], Response]) -> Response:
+    async def _run_exclusively(self, answer: Callable[[], Response]) -> Response:
         """Return `answer()`, called in a thread when no other one runs.
 
         Raises:

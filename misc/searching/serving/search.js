@@ -1,6 +1,6 @@
 "use strict";
 
-/* The page comes ready from the server; here are its clips and its keys. */
+/* Clips and keyboard navigation of the search page, which the server renders. */
 
 const box = document.getElementById("query");
 const statusLine = document.getElementById("status");
@@ -15,7 +15,7 @@ subject?.addEventListener("error", () => {
   subject.replaceWith(makePlaceholder("", "the clip cannot be played"));
 });
 
-if (statusLine) { // what is there from the start is not read out, what changes is
+if (statusLine) { // screen readers announce changes only, not the initial text
   const text = statusLine.textContent;
   requestAnimationFrame(() => {
     statusLine.textContent = "";
@@ -31,9 +31,9 @@ document.getElementById("controls").addEventListener("submit", (event) => {
     document.body.setAttribute("aria-busy", "true");
   }
 });
-addEventListener("pageshow", () => document.body.removeAttribute("aria-busy")); // also on the way back
+addEventListener("pageshow", () => document.body.removeAttribute("aria-busy")); // also when going back
 
-/** What has the focus when a result is chosen. */
+/** Return the element of a tile that takes the focus. */
 const handle = (tile) => tile.querySelector(".clip button, .name a");
 
 function focusTile(tile) {
@@ -41,8 +41,8 @@ function focusTile(tile) {
   tile.scrollIntoView({ block: "nearest" });
 }
 
-/** The tile that an arrow leads to: the next one, or the one above or below. */
-function neighbour(tile, key) {
+/** Return the tile in the direction of an arrow key. */
+function neighbor(tile, key) {
   const at = tiles.indexOf(tile);
   if (key === "ArrowRight" || key === "ArrowLeft") {
     return tiles[at + (key === "ArrowRight" ? 1 : -1)];
@@ -71,7 +71,7 @@ addEventListener("keydown", (event) => {
     tile.querySelector(".name a").focus();
     return;
   }
-  if (!key.startsWith("Arrow") || target.matches("video")) { // a player has its own use of arrows
+  if (!key.startsWith("Arrow") || target.matches("video")) { // a player uses the arrows itself
     return;
   }
   if (target === box) {
@@ -81,7 +81,7 @@ addEventListener("keydown", (event) => {
     }
   } else if (tile) {
     event.preventDefault();
-    const next = neighbour(tile, key);
+    const next = neighbor(tile, key);
     if (next) {
       focusTile(next);
     } else if (key === "ArrowUp") {

@@ -229,7 +229,7 @@ def test_rgb_sees_what_is_alike(extractor):
     x = extractor("rgb")(seen(picture, picture[:, ::-1], other)).features
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     assert x[0] @ x[1] > x[0] @ x[2] + 0.1
-    turned = rgb.prepared(Image.fromarray(picture))
+    turned = rgb.prepare(Image.fromarray(picture))
     assert turned[0].mean() < turned[2].mean()
 
 

@@ -11,7 +11,7 @@ def prepare(image):
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
 
 
-def colours(images):
+def mean_colors(images):
     return images.mean(dim=(2, 3))
 
 
@@ -20,11 +20,11 @@ def test_features_come_in_the_order_of_frames_and_no_batch_is_larger():
 
     def network(images):
         sizes.append(len(images))
-        return colours(images)
+        return mean_colors(images)
 
-    found = encode_frames(frames, prepare, network, "cpu", batch=10)
+    found = encode_frames(frames, prepare, network, "cpu")
     np.testing.assert_allclose(found, frames.mean(axis=(1, 2)), rtol=1e-5)
-    assert sizes == [10, 10, 3]
+    assert sizes == [16, 7]
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 100_000), (100_000, 1), (30, 40)])
@@ -38,7 +38,7 @@ def test_of_a_strip_the_middle_is_taken(height, width):
 
 
 def test_at_most_so_many_frames_evenly_spread():
-    extractor = FrameExtractor("toy", prepare, colours, 2, "cpu")
+    extractor = FrameExtractor("toy", prepare, mean_colors, 2, "cpu")
     frames = np.broadcast_to(np.arange(9, dtype=np.uint8)[:, None, None, None], (9, 4, 4, 3))
     assert extractor(Media(frames, np.arange(9.0), None)).features[:, 0].tolist() == [2, 6]
     assert extractor.dim == 3
@@ -46,7 +46,7 @@ def test_at_most_so_many_frames_evenly_spread():
 
 @pytest.mark.parametrize("frames", [0, -1, 2.5, "8", True, None])
 def test_no_number_of_frames(frames):
-    refused(lambda: FrameExtractor("toy", prepare, colours, frames, "cpu"), "'toy'.*'frames' is .*expected")
+    refused(lambda: FrameExtractor("toy", prepare, mean_colors, frames, "cpu"), "'toy'.*'frames' is .*expected")
 
 
 def test_a_network_that_chooses_by_chance_is_refused():

@@ -45,7 +45,7 @@ def test_what_is_encoded_beside_does_not_matter(encoder):
 
 def test_a_long_text_is_cut(encoder):
     (x,) = encoder(["word " * 5000])
-    assert x.shape == (encoder._tokens.model_max_length - 2, 384)
+    assert x.shape == (encoder._tokenizer.model_max_length - 2, 384)
 
 
 @pytest.mark.parametrize("text", ["a \ud800 b", "\0", "a\0b", "\u202e", "\U0001f426 " * 3])

@@ -1,4 +1,4 @@
-"""Approximate indexes hold their promises in clustered collections that shrink and grow, compared with brute force."""
+"""Approximate indexes of clustered collections that shrink and grow, compared with brute force."""
 
 import io
 import json
@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from searching import make_about, new_store, old_store
+from searching import create_store, make_metadata, open_store
 
 from misc.searching import building, faiss_store
 from misc.searching.building import add_videos, build_index, remove_videos, tune_effort
@@ -68,7 +68,7 @@ def names(rows):
 
 
 def built(folder, data, kind, rows=None):
-    store = new_store(folder, make_about(["a"], [DIM], kind=kind))
+    store = create_store(folder, make_metadata(["a"], [DIM], kind=kind))
     data.add(store, np.arange(len(data.vectors)) if rows is None else rows)
     store.optimize()
     store.queries = data.texts
@@ -77,8 +77,8 @@ def built(folder, data, kind, rows=None):
     store.close()
 
 
-def assert_promise(store, data, rows, ks=KS):
-    """At least k different videos of these are found, if there are as many, with their scores, best first."""
+def assert_at_least_k(store, data, rows, ks=KS):
+    """Check that at least k different videos (or all) are found, with their scores, best first."""
     sims = data.queries @ data.vectors.T
     there = set(rows.tolist())
     for k in ks:
@@ -90,7 +90,7 @@ def assert_promise(store, data, rows, ks=KS):
 
 
 def recall(store, data, rows, k=10):
-    """The share of the k best by brute force, where equal scores are equally good."""
+    """Return the share of the k best videos by brute force; videos with equal scores are interchangeable."""
     sims = np.sort(data.queries @ data.vectors[rows].T, axis=1)[:, -min(k, len(rows))]
     found = store.search(data.texts, k)
     return np.mean([np.mean([score >= least - 1e-5 for _, score in hits]) for least, hits in zip(sims, found, strict=True)])
@@ -98,14 +98,14 @@ def recall(store, data, rows, k=10):
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
 @pytest.mark.parametrize("how", ["by topic", "at random"])
-def test_what_is_left_after_removals_is_found(tmp_path, monkeypatch, caplog, kind, how):
+def test_remaining_videos_are_found_after_removals(tmp_path, monkeypatch, caplog, kind, how):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 300)
     data = Topics(2000, 50)
     built(tmp_path, data, kind)
     rows = np.arange(2000)
-    store = old_store(tmp_path)
-    assert_promise(store, data, rows)
+    store = open_store(tmp_path)
+    assert_at_least_k(store, data, rows)
     assert recall(store, data, rows) >= 0.95
     store.close()
     rng = np.random.default_rng(1)
@@ -113,9 +113,9 @@ def test_what_is_left_after_removals_is_found(tmp_path, monkeypatch, caplog, kin
         gone = data.topic[rows] >= 50 * (1 - share) if how == "by topic" else rng.random(len(rows)) < share
         remove_videos(IndexLocation("Toy", tmp_path), names(rows[gone]))
         rows = rows[~gone]
-        store = old_store(tmp_path)
+        store = open_store(tmp_path)
         assert len(store.videos) == len(rows) > 0
-        assert_promise(store, data, rows)
+        assert_at_least_k(store, data, rows)
         assert recall(store, data, rows) >= 0.95, share
         store.close()
     assert f"{kind} index of {len(rows)} videos, now exact" in caplog.text
@@ -123,7 +123,7 @@ def test_what_is_left_after_removals_is_found(tmp_path, monkeypatch, caplog, kin
 
 @st.composite
 def changes(draw):
-    """Whether it is settled after the change, what is removed (of which topics, and each how often), and what is added."""
+    """Draw whether to optimize after the change, which videos to remove, their share, and the number of videos to add."""
     removed = draw(st.sampled_from(["topics", "random", "none"]))
     return draw(st.booleans()), removed, draw(st.floats(0, 1)), draw(st.integers(0, 150))
 
@@ -145,7 +145,7 @@ def test_any_changes_leave_at_least_k(tmp_path_factory, kind, topics, copies, st
         patch.setattr(faiss_store, "MIN_APPROXIMATE", 100)
         built(folder, data, kind, rows)
         for settled, removed, share, added in steps:
-            store = old_store(folder, writing=True)
+            store = open_store(folder, writing=True)
             gone = np.zeros(len(rows), bool)
             if removed != "none":
                 gone = data.topic[rows] < share * topics if removed == "topics" else rng.random(len(rows)) < share
@@ -157,22 +157,22 @@ def test_any_changes_leave_at_least_k(tmp_path_factory, kind, topics, copies, st
                 store.optimize()
                 tune_effort(store)
                 assert not len(rows) or recall(store, data, rows) >= 0.95
-            assert_promise(store, data, rows)  # before it is written, too
+            assert_at_least_k(store, data, rows)  # also before it is written
             store.commit()
             store.close()
-        store = old_store(folder)
-        assert_promise(store, data, rows)
+        store = open_store(folder)
+        assert_at_least_k(store, data, rows)
         store.close()
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
-def test_an_index_that_shrank_in_an_older_version_is_searched_exactly_and_says_so(tmp_path, monkeypatch, caplog, kind):
-    """It has no queries in its manifest, and nothing was adapted when videos were removed."""
+def test_an_outdated_index_of_an_earlier_version_is_searched_exactly_with_a_message(tmp_path, monkeypatch, caplog, kind):
+    """Its manifest has no queries, and it was not optimized when videos were removed."""
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 200)
     data = Topics(2000, 40)
     built(tmp_path, data, kind)
-    store = old_store(tmp_path, writing=True)
+    store = open_store(tmp_path, writing=True)
     rows = np.flatnonzero(data.topic < 20)
     store.remove(names(np.flatnonzero(data.topic >= 20)))
     store.queries = None
@@ -182,29 +182,29 @@ def test_an_index_that_shrank_in_an_older_version_is_searched_exactly_and_says_s
     content = json.loads(path.read_text())
     assert content.pop("queries") is None and content["patterns"]["1"]["kind"] == kind
     path.write_text(json.dumps(content))
-    store = old_store(tmp_path)
+    store = open_store(tmp_path)
     assert caplog.text.count("many videos were removed or added since it was built: searching it exactly") == 1
-    assert_promise(store, data, rows)
+    assert_at_least_k(store, data, rows)
     assert recall(store, data, rows, 100) == 1
     store.close()
     remove_videos(IndexLocation("Toy", tmp_path), names(rows[:1]))  # this change restores the structure of its kind
     caplog.clear()
-    store = old_store(tmp_path)
+    store = open_store(tmp_path)
     assert not caplog.text and store._indexes["1"].kind == kind
-    assert_promise(store, data, rows[1:])
+    assert_at_least_k(store, data, rows[1:])
     store.close()
 
 
-def test_cells_are_made_anew_when_an_index_has_grown(tmp_path, monkeypatch):
+def test_cells_are_rebuilt_when_an_index_has_grown(tmp_path, monkeypatch):
     monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 100)
     data = Topics(1000, 20)
     built(tmp_path, data, "ivf", np.arange(200))
-    store = old_store(tmp_path, writing=True)
+    store = open_store(tmp_path, writing=True)
     cells = store._indexes["1"].index.nlist
     data.add(store, np.arange(200, 1000))
     store.optimize()
     assert store._indexes["1"].index.nlist > 2 * cells
-    assert_promise(store, data, np.arange(1000))
+    assert_at_least_k(store, data, np.arange(1000))
     store.close()
 
 
@@ -214,15 +214,15 @@ def test_an_effort_that_finds_too_little_is_raised_to_exact_search(tmp_path, mon
     monkeypatch.setattr(building, "TARGET_RECALL", 1.1)  # which no effort reaches
     data = Topics(500, 5)
     built(tmp_path, data, "hnsw")
-    store = old_store(tmp_path)
+    store = open_store(tmp_path)
     assert store.effort > building.MAX_EFFORT
     rows = np.arange(500)
-    assert_promise(store, data, rows)
+    assert_at_least_k(store, data, rows)
     assert recall(store, data, rows, 100) == 1
     store.close()
     monkeypatch.setattr(building, "TARGET_RECALL", 0.5)
     remove_videos(IndexLocation("Toy", tmp_path), ["v0"])
-    assert old_store(tmp_path).effort == 1
+    assert open_store(tmp_path).effort == 1
     monkeypatch.setattr(building, "TARGET_RECALL", 1.1)
     remove_videos(IndexLocation("Toy", tmp_path), ["v1"])
     assert "recall@10 1.000 (no effort up to 64 reaches 1.1: everything is searched, as with --index flat, before 1)" in (
@@ -232,7 +232,7 @@ def test_an_effort_that_finds_too_little_is_raised_to_exact_search(tmp_path, mon
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY", npy(np.ones((3, 4))), npy(np.array([{}])), None])
 def test_queries_that_are_damaged_are_refused(tmp_path, content):
-    """With the sum that the manifest names, or without."""
+    """With the CRC-32 of the manifest, or another one."""
     data = Topics(50, 5)
     built(tmp_path, data, "hnsw")
     (path,) = (tmp_path / "index").glob("queries.*.npy")
@@ -244,10 +244,10 @@ def test_queries_that_are_damaged_are_refused(tmp_path, content):
         manifest["queries"] |= {"size": len(content), "crc": zlib.crc32(content)}
         (tmp_path / "index" / "index.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match=r"queries\.1\.npy: (damaged|found)"):
-        old_store(tmp_path)
+        open_store(tmp_path)
 
 
-def test_queries_are_kept_and_chosen_where_an_older_version_has_kept_none(collection, monkeypatch):
+def test_queries_are_stored_and_sampled_if_an_earlier_version_has_stored_none(collection, monkeypatch):
     monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 5)
     embedder = Embedder(Path("model.pth"), torch.device("cpu"))
     videos = Collection("Toy", Path("data/Toy"), embedder.config, embedder.experts)
@@ -267,12 +267,12 @@ def test_queries_are_kept_and_chosen_where_an_older_version_has_kept_none(collec
 
 
 def test_one_of_many_equal_videos_is_as_good_as_another(tmp_path, monkeypatch):
-    """So that copies of a video do not make an index look at everything."""
+    """Copies of a video do not make an index search everything."""
     monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 100)
     data = Topics(2000, 20)
     data.vectors[:] = data.vectors[:20].repeat(100, axis=0)
     built(tmp_path, data, "ivf")
-    store = old_store(tmp_path)
+    store = open_store(tmp_path)
     assert store.effort <= 4
-    assert_promise(store, data, np.arange(2000))
+    assert_at_least_k(store, data, np.arange(2000))
     store.close()

@@ -1,11 +1,11 @@
-"""What an index returns is what the model's score over all videos would."""
+"""Results of an index are those of the model's score over all videos."""
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from searching import make_about, new_store, old_store
+from searching import create_store, make_metadata, open_store
 from variants import SWITCHES, make_batch, make_model
 
 from misc.searching.faiss_index import FaissIndex
@@ -16,7 +16,7 @@ EXACT = {"rtol": 0, "atol": 2e-6}
 
 
 def assert_best(found, sims, ids, k):
-    """`found` for each query are the k best by `sims` (T, V), best first, with these similarities."""
+    """Check that `found` has the k best videos by `sims` (T, V) per query, best first, with these similarities."""
     for row, hits in zip(sims.numpy(), found, strict=True):
         number = {video: i for i, video in enumerate(ids)}
         places = [number[video] for video, _ in hits]
@@ -29,7 +29,7 @@ def assert_best(found, sims, ids, k):
 
 @st.composite
 def embedded(draw, most_videos=40):
-    """Texts and videos with random availability, some videos the same, some without any expert; weights may vanish."""
+    """Draw texts, and videos with random availability; some are equal or without any expert, and weights may vanish."""
     dims = draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))
     num_videos, num_texts = draw(st.integers(1, most_videos)), draw(st.integers(1, 4))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
@@ -51,15 +51,15 @@ def check_exact(folder, case, l2renorm, k, milvus=False):
     text, video, dims = case
     ids = [f"v{i}" for i in range(len(video.available))]
     has = ["".join(str(int(x)) for x in row) for row in video.available]
-    about = make_about([f"e{i}" for i in range(len(dims))], dims, l2renorm=l2renorm)
-    store = new_store(folder, about, milvus)
+    metadata = make_metadata([f"e{i}" for i in range(len(dims))], dims, l2renorm=l2renorm)
+    store = create_store(folder, metadata, milvus)
     half = len(ids) // 2
     for part in (slice(half), slice(half, None)):
         chosen = VideoEmbedding([x[part] for x in video.experts], video.available[part])
         store.add(ids[part], has[part], chosen)
     store.commit()
     store.close()
-    store = old_store(folder, milvus)
+    store = open_store(folder, milvus)
     for queries in (text, as_query(video)):
         sims = pairwise_similarity(in_double(queries), in_double(video), l2renorm)
         assert_best(store.search(queries, k), sims, ids, k)
@@ -92,23 +92,23 @@ def test_every_variant_of_the_model(tmp_path, variant, more):
     has = ["".join(str(int(batch["ind"][name][i])) for name in experts) for i in range(50)]
     assert len(set(has)) > 1 and ("0" * len(experts) in has or len(experts) > 1)
     dims = [x.shape[1] for x in video.experts]
-    about = make_about(experts, dims, keep_missing=model.keep_missing_modalities, l2renorm=model.l2renorm)
+    metadata = make_metadata(experts, dims, keep_missing=model.keep_missing_modalities, l2renorm=model.l2renorm)
     ids = [f"v{i}" for i in range(50)]
-    store = new_store(tmp_path, about)
+    store = create_store(tmp_path, metadata)
     store.add(ids, has, video)
-    scale = max(1.0, float(sims.abs().max()))  # the plain concatenation has no length of 1
+    scale = max(1.0, float(sims.abs().max()))  # the plain concatenation is not normalized
     found = [[(name, score / scale) for name, score in row] for row in store.search(text, 10)]
     assert_best(found, sims / scale, ids, 10)
     store.close()
 
 
-def test_many_equal_videos_come_in_their_order(tmp_path):
-    about = make_about(["a", "b"], [3, 4])
+def test_many_equal_videos_are_in_their_order(tmp_path):
+    metadata = make_metadata(["a", "b"], [3, 4])
     video = VideoEmbedding([torch.ones(500, 3), torch.ones(500, 4)], torch.ones(500, 2))
     ids = [f"v{i}" for i in np.random.default_rng(0).permutation(500)]
-    store = new_store(tmp_path, about)
+    store = create_store(tmp_path, metadata)
     store.add(ids, ["11"] * 500, video)
-    for num_queries in (1, 30):  # FAISS has another way for many
+    for num_queries in (1, 30):  # FAISS searches large batches in another way
         text = TextEmbedding([torch.ones(num_queries, 3), torch.ones(num_queries, 4)], torch.full((num_queries, 2), 0.5))
         for k in (1, 10, 200, 600):
             for row in store.search(text, k):
@@ -117,7 +117,7 @@ def test_many_equal_videos_come_in_their_order(tmp_path):
 
 
 class Contrary:
-    """An index that gives, of equally good vectors, those with the highest numbers first."""
+    """An index that returns vectors with equal scores in descending order of their numbers."""
 
     def __init__(self, scores):
         self._scores = scores
@@ -127,7 +127,7 @@ class Contrary:
         return np.tile(self._scores[order], (len(queries), 1)), np.tile(order, (len(queries), 1))
 
 
-def test_all_that_are_as_good_as_the_last_are_looked_at():
+def test_all_ties_with_the_last_are_considered():
     index = FaissIndex("flat", Contrary(np.array([1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 0, 0], np.float32)), range(12))
     scores, numbers = index.search(np.zeros((2, 3), np.float32), 2, effort=1)
     assert [number for number, _ in merge_candidates([(scores, numbers)], 2)[1]] == [9, 0]

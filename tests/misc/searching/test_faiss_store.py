@@ -1,4 +1,4 @@
-"""An index in a folder: changed, killed in the midst of a write, damaged."""
+"""An index in a folder: changed, killed during a write, damaged."""
 
 import json
 import os
@@ -6,20 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from searching import make_about, new_store, old_store, part_of, random_texts, random_videos
+from searching import create_store, make_metadata, open_store, random_texts, random_videos, select_videos
 
 from misc.searching import faiss_store
 from model.similarity import pairwise_similarity
 from utils.errors import InputError
 
 DIMS = [6, 4, 5]
-ABOUT = make_about(["a", "b", "c"], DIMS)
+METADATA = make_metadata(["a", "b", "c"], DIMS)
 VIDEOS = random_videos(60, DIMS)
 TEXTS = random_texts(7, DIMS)
 
 
-def build(folder, videos=VIDEOS, about=ABOUT):
-    store = new_store(folder, about)
+def build(folder, videos=VIDEOS, metadata=METADATA):
+    store = create_store(folder, metadata)
     try:
         store.add(*videos)
         store.optimize()
@@ -29,7 +29,7 @@ def build(folder, videos=VIDEOS, about=ABOUT):
 
 
 def answers(folder, k=20):
-    store = old_store(folder)
+    store = open_store(folder)
     found = store.search(TEXTS, k)
     store.close()
     return found
@@ -42,30 +42,30 @@ def assert_same(one, other):
 
 
 def change(folder):
-    """Remove a third, add ten, and one anew that has lost an expert."""
-    store = old_store(folder, writing=True)
+    """Remove a third of the videos and add ten."""
+    store = open_store(folder, writing=True)
     try:
         store.remove(VIDEOS[0][:20])
-        store.add(*part_of(VIDEOS, range(50, 60)))
+        store.add(*select_videos(VIDEOS, range(50, 60)))
         store.commit()
     finally:
         store.close()
 
 
-def test_what_is_added_and_removed_is_as_in_a_new_index(tmp_path):
-    build(tmp_path / "one", part_of(VIDEOS, range(50)))
+def test_an_updated_index_equals_a_new_one(tmp_path):
+    build(tmp_path / "one", select_videos(VIDEOS, range(50)))
     change(tmp_path / "one")
-    build(tmp_path / "other", part_of(VIDEOS, range(20, 60)))
+    build(tmp_path / "other", select_videos(VIDEOS, range(20, 60)))
     assert_same(answers(tmp_path / "one"), answers(tmp_path / "other"))
     names = {path.name.split(".")[0] for path in (tmp_path / "one" / "index").iterdir()}
-    assert names == {path.name.split(".")[0] for path in (tmp_path / "other" / "index").iterdir()}  # no file is left over
+    assert names == {path.name.split(".")[0] for path in (tmp_path / "other" / "index").iterdir()}  # no file remains
 
 
-def test_a_video_that_is_added_again_is_as_it_is_now(tmp_path):
+def test_a_video_that_is_added_again_is_replaced(tmp_path):
     build(tmp_path)
-    ids, _, embedding = part_of(VIDEOS, [3])
-    other = part_of(random_videos(60, DIMS, seed=5), [4])
-    store = old_store(tmp_path, writing=True)
+    ids, _, embedding = select_videos(VIDEOS, [3])
+    other = select_videos(random_videos(60, DIMS, seed=5), [4])
+    store = open_store(tmp_path, writing=True)
     store.add(ids, other[1], other[2])
     store.commit()
     assert len(store.videos) == 60
@@ -77,7 +77,7 @@ def test_a_video_that_is_added_again_is_as_it_is_now(tmp_path):
 
 def test_all_can_be_removed(tmp_path):
     build(tmp_path)
-    store = old_store(tmp_path, writing=True)
+    store = open_store(tmp_path, writing=True)
     store.remove(VIDEOS[0])
     store.commit()
     store.close()
@@ -86,20 +86,20 @@ def test_all_can_be_removed(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
-def test_approximate_indexes_find_most_and_can_be_changed(tmp_path, monkeypatch, kind):
+def test_approximate_indexes_find_most_videos_and_can_be_changed(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 200)
     videos = random_videos(2500, DIMS, share=0.75)
-    build(tmp_path, part_of(videos, range(2000)), make_about(["a", "b", "c"], DIMS, kind=kind))
-    store = old_store(tmp_path, writing=True)
+    build(tmp_path, select_videos(videos, range(2000)), make_metadata(["a", "b", "c"], DIMS, kind=kind))
+    store = open_store(tmp_path, writing=True)
     kinds = {pattern: index.kind for pattern, index in store._indexes.items()}
     assert kinds["111"] == kind and kinds["001"] == "flat"  # 750 and 80
     for gone, new in ((range(0), range(0)), (range(0, 2000, 3), range(2000, 2500))):
         store.remove([f"v{i}" for i in gone])
-        store.add(*part_of(videos, new))
+        store.add(*select_videos(videos, new))
         store.commit()
-        reopened = old_store(tmp_path)
+        reopened = open_store(tmp_path)
         there = sorted(int(video[1:]) for video in reopened.videos.ids)
-        sims = pairwise_similarity(TEXTS, part_of(videos, there)[2])
+        sims = pairwise_similarity(TEXTS, select_videos(videos, there)[2])
         expected = [{f"v{there[i]}" for i in row} for row in sims.topk(10).indices.tolist()]
         usual = [{video for video, _ in row} for row in reopened.search(TEXTS, 10)]
         assert not any(found & {f"v{i}" for i in gone} for found in usual)
@@ -112,21 +112,21 @@ def test_approximate_indexes_find_most_and_can_be_changed(tmp_path, monkeypatch,
 
 
 def test_an_effort_is_kept(tmp_path):
-    store = new_store(tmp_path, ABOUT)
+    store = create_store(tmp_path, METADATA)
     store.add(*VIDEOS)
     store.effort = 4
     store.commit()
     store.close()
-    assert old_store(tmp_path).effort == 4
+    assert open_store(tmp_path).effort == 4
 
 
 class Killed(BaseException):
-    """The process is gone: nothing that it would still do is done."""
+    """The process was killed: it does nothing more."""
 
 
 @pytest.fixture
-def killed_at(monkeypatch):
-    """Let the n-th event of a write (the end of a file, its taking its place, a file's deletion) be the last."""
+def kill_at(monkeypatch):
+    """Kill the process at the n-th event of a write: the end, the replacement or the deletion of a file."""
     state = {"left": -1, "dead": False}
 
     def event(function):
@@ -150,31 +150,31 @@ def killed_at(monkeypatch):
     return start
 
 
-def build_anew(folder):
-    build(folder, part_of(VIDEOS, range(20, 60)))
+def rebuild(folder):
+    build(folder, select_videos(VIDEOS, range(20, 60)))
 
 
-@pytest.mark.parametrize("work", [change, build_anew])
-def test_a_write_that_is_killed_leaves_the_old_index_or_the_new_one(tmp_path, killed_at, work):
-    build_anew(tmp_path / "new")
+@pytest.mark.parametrize("work", [change, rebuild])
+def test_a_write_that_is_killed_leaves_the_old_index_or_the_new_one(tmp_path, kill_at, work):
+    rebuild(tmp_path / "new")
     new = answers(tmp_path / "new")
     seen = []
     for number in range(1000):
         folder = tmp_path / str(number)
-        build(folder, part_of(VIDEOS, range(50)))
+        build(folder, select_videos(VIDEOS, range(50)))
         old = answers(folder)
-        killed_at(number)
+        kill_at(number)
         try:
             work(folder)
             ended = True
         except Killed:
             ended = False
-        killed_at(-1)
+        kill_at(-1)
         found = answers(folder)
         seen.append("old" if found == old else "new")
         if seen[-1] == "new":
             assert_same(found, new)
-        work_again = old_store(folder, writing=True)  # and what was left over goes
+        work_again = open_store(folder, writing=True)  # and removes what remains
         work_again.commit()
         work_again.close()
         named = json.loads((folder / "index" / "index.json").read_text())
@@ -186,7 +186,7 @@ def test_a_write_that_is_killed_leaves_the_old_index_or_the_new_one(tmp_path, ki
 
 
 def test_a_full_disk_leaves_the_old_index(tmp_path, monkeypatch):
-    build(tmp_path, part_of(VIDEOS, range(50)))
+    build(tmp_path, select_videos(VIDEOS, range(50)))
     before = answers(tmp_path)
 
     def full(descriptor):
@@ -201,14 +201,14 @@ def test_a_full_disk_leaves_the_old_index(tmp_path, monkeypatch):
 
 def test_it_can_be_read_while_it_is_changed(tmp_path):
     build(tmp_path)
-    store = old_store(tmp_path, writing=True)
+    store = open_store(tmp_path, writing=True)
     assert answers(tmp_path)
     store.close()
 
 
 def refusal(folder):
     with pytest.raises(InputError) as caught:
-        old_store(folder)
+        open_store(folder)
     text = str(caught.value)
     assert "\n" not in text and str(folder / "index") in text
     return text
@@ -257,7 +257,7 @@ def test_a_damaged_file_is_refused(tmp_path, damage):
         (lambda x: x["patterns"].update({"000": x["patterns"]["111"]}), "not those of videos"),
     ],
 )
-def test_a_manifest_that_is_none_is_refused(tmp_path, change, expected):
+def test_an_invalid_manifest_is_refused(tmp_path, change, expected):
     build(tmp_path)
     path = tmp_path / "index" / "index.json"
     content = json.loads(path.read_text())
@@ -268,7 +268,7 @@ def test_a_manifest_that_is_none_is_refused(tmp_path, change, expected):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"1" * 5000, b"[" * 100_000])
-def test_a_manifest_of_another_kind_is_refused(tmp_path, content):
+def test_a_manifest_that_is_not_an_object_is_refused(tmp_path, content):
     build(tmp_path)
     (tmp_path / "index" / "index.json").write_bytes(content)
     assert "index.json: " in refusal(tmp_path)

@@ -1,11 +1,11 @@
-"""The same index in Milvus, here in a local file: the client's code is that for a server."""
+"""The same index in Milvus, here in a local file; the code is that for a server."""
 
 import subprocess
 import sys
 
 import pytest
 from conftest import ROOT
-from searching import make_about, new_store, old_store, part_of, random_texts, random_videos
+from searching import create_store, make_metadata, open_store, random_texts, random_videos, select_videos
 
 from misc.searching.milvus_store import MilvusStore
 from model.similarity import pairwise_similarity
@@ -14,13 +14,13 @@ from utils.errors import InputError
 pytestmark = pytest.mark.slow
 
 DIMS = [6, 1]
-ABOUT = make_about(["a", "b"], DIMS)
+METADATA = make_metadata(["a", "b"], DIMS)
 VIDEOS = random_videos(60, DIMS)
 TEXTS = random_texts(3, DIMS)
 
 
-def fill(folder, videos, about=ABOUT):
-    store = new_store(folder, about, milvus=True)
+def fill(folder, videos, metadata=METADATA):
+    store = create_store(folder, metadata, milvus=True)
     try:
         store.add(*videos)
         store.commit()
@@ -29,10 +29,10 @@ def fill(folder, videos, about=ABOUT):
 
 
 def assert_holds(folder, numbers):
-    """The index is of these videos, and finds them as brute force does."""
-    store = old_store(folder, milvus=True)
+    """Check that the index has these videos and finds them as brute force does."""
+    store = open_store(folder, milvus=True)
     assert sorted(store.videos.ids) == sorted(f"v{i}" for i in numbers)
-    ids, _, video = part_of(VIDEOS, numbers)
+    ids, _, video = select_videos(VIDEOS, numbers)
     sims = pairwise_similarity(TEXTS, video)
     for row, hits in zip(sims, store.search(TEXTS, 100), strict=True):
         assert dict(hits) == pytest.approx({name: float(x) for name, x in zip(ids, row, strict=True)}, abs=1e-6)
@@ -40,26 +40,26 @@ def assert_holds(folder, numbers):
 
 
 def test_videos_are_added_and_removed(tmp_path):
-    fill(tmp_path, part_of(VIDEOS, range(50)))
+    fill(tmp_path, select_videos(VIDEOS, range(50)))
     assert MilvusStore.exists(str(tmp_path / "milvus.db"), "Toy")
-    store = old_store(tmp_path, milvus=True, writing=True)
+    store = open_store(tmp_path, milvus=True, writing=True)
     store.remove(VIDEOS[0][:20])
-    store.add(*part_of(VIDEOS, range(45, 60)))
+    store.add(*select_videos(VIDEOS, range(45, 60)))
     store.commit()
     store.close()
     assert_holds(tmp_path, range(20, 60))
 
 
 def test_a_build_that_is_killed_leaves_the_old_index(tmp_path):
-    fill(tmp_path, part_of(VIDEOS, range(30)))
-    store = new_store(tmp_path, ABOUT, milvus=True)
-    store.add(*part_of(VIDEOS, range(40, 60)))
+    fill(tmp_path, select_videos(VIDEOS, range(30)))
+    store = create_store(tmp_path, METADATA, milvus=True)
+    store.add(*select_videos(VIDEOS, range(40, 60)))
     store.close()
     assert_holds(tmp_path, range(30))
-    fill(tmp_path, part_of(VIDEOS, range(50, 60)))
+    fill(tmp_path, select_videos(VIDEOS, range(50, 60)))
     assert_holds(tmp_path, range(50, 60))
-    store = old_store(tmp_path, milvus=True)
-    assert {generation for generation, _ in store._list_tables()} == {2}  # nothing is left over
+    store = open_store(tmp_path, milvus=True)
+    assert {generation for generation, _ in store._list_tables()} == {2}  # no other generation remains
     store.close()
 
 
@@ -67,8 +67,8 @@ def test_a_build_that_is_killed_leaves_the_old_index(tmp_path):
 def test_approximate_kinds(tmp_path, kind):
     dims = [6, 4]
     videos, texts = random_videos(300, dims), random_texts(3, dims)
-    fill(tmp_path, videos, make_about(["a", "b"], dims, kind=kind))
-    store = old_store(tmp_path, milvus=True)
+    fill(tmp_path, videos, make_metadata(["a", "b"], dims, kind=kind))
+    store = open_store(tmp_path, milvus=True)
     found = store.search(texts, 10)
     best = [{f"v{i}" for i in row} for row in pairwise_similarity(texts, videos[2]).topk(10).indices.tolist()]
     assert all(len(a & {name for name, _ in b}) >= 9 for a, b in zip(best, found, strict=True))
@@ -77,11 +77,11 @@ def test_approximate_kinds(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw"])
 def test_all_vectors_are_read_where_milvus_finds_fewer_than_asked_for(tmp_path, monkeypatch, kind):
-    """As its servers may where most of the vectors in cells or a graph were deleted."""
+    """Servers may do so when most of the vectors in cells or a graph were deleted."""
     dims = [6]
     videos, texts = random_videos(1200, dims, share=1), random_texts(3, dims)
-    fill(tmp_path, videos, make_about(["a"], dims, kind=kind))
-    store = old_store(tmp_path, milvus=True)
+    fill(tmp_path, videos, make_metadata(["a"], dims, kind=kind))
+    store = open_store(tmp_path, milvus=True)
     search = store._client.search
     monkeypatch.setattr(store._client, "search", lambda *args, **options: [hits[:3] for hits in search(*args, **options)])
     sims = pairwise_similarity(texts, videos[2])
@@ -93,35 +93,35 @@ def test_all_vectors_are_read_where_milvus_finds_fewer_than_asked_for(tmp_path, 
     store.close()
 
 
-def test_videos_that_came_or_went_after_it_was_opened_are_passed_over(tmp_path):
-    """What another process changes in Milvus counts at once; a search that is open knows its own videos only."""
-    fill(tmp_path, part_of(VIDEOS, range(40)))
-    reader = old_store(tmp_path, milvus=True)
-    writer = old_store(tmp_path, milvus=True, writing=True)
+def test_videos_added_or_removed_after_opening_are_ignored(tmp_path):
+    """Changes of another process in Milvus take effect at once; an open store only knows the videos that it has read."""
+    fill(tmp_path, select_videos(VIDEOS, range(40)))
+    reader = open_store(tmp_path, milvus=True)
+    writer = open_store(tmp_path, milvus=True, writing=True)
     writer.remove(VIDEOS[0][:10])
-    writer.add(*part_of(VIDEOS, range(40, 60)))
+    writer.add(*select_videos(VIDEOS, range(40, 60)))
     writer.commit()
-    without = [i for i in range(10) if "1" not in VIDEOS[1][i]]  # they are not searched for: all score 0
+    without = [i for i in range(10) if "1" not in VIDEOS[1][i]]  # not searched: all score 0
     for hits in reader.search(TEXTS, 60):
         assert sorted(video for video, _ in hits) == sorted(f"v{i}" for i in [*without, *range(10, 40)])
     reader.close()
     writer.close()
 
 
-def test_what_is_not_there_is_one_line(tmp_path, monkeypatch):
+def test_a_missing_index_or_file_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no index, expected one: misc/search.py build"):
-        old_store(tmp_path, milvus=True)
+        open_store(tmp_path, milvus=True)
     for uri in ("x.txt", "nowhere/x.db"):
         with pytest.raises(InputError, match="expected a server .*, or a file .db in an existing folder"):
             MilvusStore(uri, "Toy", tmp_path)
     fill(tmp_path, VIDEOS)
-    store = old_store(tmp_path, milvus=True, writing=True)
+    store = open_store(tmp_path, milvus=True, writing=True)
     with pytest.raises(InputError, match="more than 65535 bytes"):
-        store.add(["v" * 70_000], ["11"], part_of(VIDEOS, [0])[2])
+        store.add(["v" * 70_000], ["11"], select_videos(VIDEOS, [0])[2])
     store.close()
 
 
-def test_a_package_that_is_not_there_is_one_line(tmp_path, monkeypatch):
+def test_a_missing_package_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pymilvus", None)
     with pytest.raises(InputError, match="'pymilvus': not installed, expected it: pip install pymilvus milvus-lite"):
         MilvusStore(str(tmp_path / "milvus.db"), "Toy", tmp_path)
@@ -130,8 +130,8 @@ def test_a_package_that_is_not_there_is_one_line(tmp_path, monkeypatch):
 def test_two_collections_share_a_file(tmp_path):
     uri = str(tmp_path / "milvus.db")
     for name, numbers in (("My-Videos", range(5)), ("My.Videos", range(5, 12)), ("映画", range(3))):
-        store = MilvusStore(uri, name, tmp_path, ABOUT)
-        store.add(*part_of(VIDEOS, numbers))
+        store = MilvusStore(uri, name, tmp_path, METADATA)
+        store.add(*select_videos(VIDEOS, numbers))
         store.commit()
         store.close()
     for name, number in (("My-Videos", 5), ("My.Videos", 7), ("映画", 3)):

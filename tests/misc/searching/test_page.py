@@ -1,4 +1,4 @@
-"""The search page over HTTP: what it answers, and what it refuses to serve."""
+"""The search page over HTTP: answers and refusals."""
 
 import concurrent.futures
 import dataclasses
@@ -12,7 +12,7 @@ import urllib.parse
 import pytest
 from browsing import ATTACK, ODD_IDS
 from ranking import write_clip
-from search_pages import EXPERTS, StubSearcher, fetch, fetch_json, serving, until
+from search_pages import EXPERTS, StubSearcher, fetch, fetch_json, serving, wait_until
 
 pytest.importorskip("starlette")
 from misc.searching.commands import LOCAL_HOSTS  # noqa: E402
@@ -62,8 +62,8 @@ def clip_path(video):
     return f"/clip?id={urllib.parse.quote(video, safe='')}"
 
 
-def text_of(body):
-    """What stands on a page, without markup."""
+def page_text(body):
+    """Return the text of a page."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body.decode())).split())
 
 
@@ -86,7 +86,7 @@ def test_k_out_of_bounds_is_refused(port, searcher, k):
     status, found = fetch_json(port, "/api/search", q="bird", k=k)
     assert status == 400 and found["error"].startswith("k: ") and "\n" not in found["error"]
     response, body = fetch(port, f"/?q=bird&k={urllib.parse.quote(k)}")
-    assert response.status == 400 and f"from 1 to {MAX_K}" in text_of(body)
+    assert response.status == 400 and f"from 1 to {MAX_K}" in page_text(body)
     assert not searcher.asked
 
 
@@ -106,40 +106,40 @@ def test_queries_that_cannot_be_answered_have_clear_messages(port, searcher):
     }
     for asked, (status, message) in cases.items():
         response, body = fetch(port, f"/?{asked}")
-        assert (response.status, message in text_of(body)) == (status, True), asked
+        assert (response.status, message in page_text(body)) == (status, True), asked
     assert fetch_json(port, "/api/search", q="") == (400, {"error": "query: empty, expected some words"})
     assert fetch_json(port, "/api/video", id="x" * 9000)[0] == 404
     assert fetch_json(port, "/api/nothing") == (404, {"error": "Not Found"})
     response, body = fetch(port, "/nothing/%3Cscript%3E")
-    assert response.status == 404 and "404: Not Found" in text_of(body)
+    assert response.status == 404 and "404: Not Found" in page_text(body)
 
 
 def test_a_query_of_the_longest_length_is_answered(port):
     assert fetch_json(port, "/api/search", q="é" * MAX_QUERY_LENGTH)[0] == 200
 
 
-def test_an_empty_index_and_no_other_video_are_said(folder):
+def test_an_empty_index_and_a_single_video_are_reported(folder):
     with serving(make_app(StubSearcher(folder, []), "Empty", folder)) as port:
-        assert "No results: no video is in the index" in text_of(fetch(port, "/?q=bird")[1])
-        assert "0 videos: the index is empty" in text_of(fetch(port, "/")[1])
+        assert "No results: no video is in the index" in page_text(fetch(port, "/?q=bird")[1])
+        assert "0 videos: the index is empty" in page_text(fetch(port, "/")[1])
     one = StubSearcher(folder, ["plain"])
     one.lacking = ["100%", "what?#1"]
     with serving(make_app(one, "One", folder)) as port:
-        assert "Not in the index, so never found: 2 more of the collection" in text_of(fetch(port, "/")[1])
-        text = text_of(fetch(port, "/?video=plain")[1])
+        assert "Not in the index, so never found: 2 more of the collection" in page_text(fetch(port, "/")[1])
+        text = page_text(fetch(port, "/?video=plain")[1])
         assert "There is no other video." in text and "The collection has no captions." in text
 
 
-def test_a_crash_is_told_without_its_insides_and_the_server_goes_on(port, capfd, caplog):
+def test_a_crash_is_reported_without_details_and_the_server_continues(port, capfd, caplog):
     assert fetch_json(port, "/api/search", q="crash")[0] == 500
     response, body = fetch(port, "/?q=crash")
-    assert response.status == 500 and "the terminal that it runs in says why" in text_of(body)
+    assert response.status == 500 and "the terminal that it runs in says why" in page_text(body)
     assert "ZeroDivision" not in body.decode() and response.headers["Content-Security-Policy"]
     assert "ZeroDivisionError" in caplog.text
     assert fetch_json(port, "/api/search", q="bird")[0] == 200
 
 
-def test_every_video_is_served_by_its_id_alone(port, folder):
+def test_every_video_is_served_by_its_id_only(port, folder):
     content = (folder / "outside.webm").read_bytes()
     for video in IDS:
         response, body = fetch(port, clip_path(video))
@@ -156,7 +156,7 @@ def test_an_id_may_be_asked_for_in_another_unicode_form(port):
     assert fetch(port, clip_path(other))[0].status == 200
     assert fetch_json(port, "/api/video", id=other) == fetch_json(port, "/api/video", id=video)
     pages = [fetch(port, f"/?video={urllib.parse.quote(form)}")[1] for form in (video, other)]
-    assert pages[0] == pages[1] and text_of(pages[0]).count(video)
+    assert pages[0] == pages[1] and page_text(pages[0]).count(video)
 
 
 FOREIGN = [
@@ -242,15 +242,15 @@ def test_requests_can_only_read(port, searcher, path):
         ("", 400),
     ],
 )
-def test_a_foreign_name_for_this_machine_is_refused(port, host, status):
-    """As a page of evil.example would use that rebinds its name to 127.0.0.1."""
+def test_another_host_name_for_this_machine_is_refused(port, host, status):
+    """A page of evil.example that rebinds its name to 127.0.0.1 would send it."""
     for path in ("/", "/api/search?q=bird", "/clip?id=plain", "/static/search.js"):
         response, _ = fetch(port, path, Host=host)
         assert response.status == status
         assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
-def test_every_response_forbids_what_is_foreign(port):
+def test_every_response_forbids_other_origins(port):
     for path in (
         "/",
         "/?q=crash",
@@ -284,10 +284,10 @@ def test_searches_wait_for_each_other_and_clips_for_none(port, searcher):
     with concurrent.futures.ThreadPoolExecutor(MAX_WAITING + 8) as pool:
         try:
             waiting = [pool.submit(fetch_json, port, "/api/search", q=f"bird {i}") for i in range(MAX_WAITING)]
-            until(lambda: searcher.asked)
+            wait_until(lambda: searcher.asked)
             responses = [pool.submit(fetch, port, clip_path("plain")) for _ in range(4)]
             assert all(response.result(20)[0].status == 200 for response in responses)
-            until(lambda: fetch_json(port, "/api/search", q="one more")[0] == 503)
+            wait_until(lambda: fetch_json(port, "/api/search", q="one more")[0] == 503)
             assert not any(future.done() for future in waiting)
         finally:
             searcher.wait.set()

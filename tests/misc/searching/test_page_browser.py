@@ -64,12 +64,12 @@ def names(page):
     return page.locator(".tile .name").all_text_contents()
 
 
-def spoken_experts(tile):
+def read_experts(tile):
     return tile.locator(".experts .unseen").all_text_contents()
 
 
 def load(page, selector="video"):
-    """The first such player, when it shows a picture."""
+    """Return the first such player once it shows a picture."""
     player = page.locator(selector).first.element_handle()
     page.wait_for_function("player => player.readyState >= 2 && player.videoWidth === 64", arg=player)
     return player
@@ -92,8 +92,8 @@ def test_a_search_shows_the_videos_in_the_searchers_order(look, searcher):
     assert names(page) == IDS[:24]
 
 
-def test_results_say_why_they_were_found(look, searcher):
-    """Weights as they apply to each video, experts that are missing, words of the query among those recognised."""
+def test_results_explain_why_they_were_found(look, searcher):
+    """Weights as they apply to each video, experts that are missing, recognized words of the query."""
     page = look("/?q=the+bird+SINGS")
     order = sorted(EXPERTS, key=lambda name: -WEIGHTS[name])
     hits = searcher.search("the bird SINGS", 12).hits
@@ -104,7 +104,7 @@ def test_results_say_why_they_were_found(look, searcher):
             f"{name}: weight {100 * hit.weights[name]:.0f}\u00a0%, present" if name in hit.experts else f"{name}: missing"
             for name in order
         ]
-        assert spoken_experts(tile) == spoken
+        assert read_experts(tile) == spoken
         widths = tile.locator(".bar rect").evaluate_all("all => all.map(x => x.getBoundingClientRect().width)")
         tracks = tile.locator(".bar").evaluate_all("all => all.map(x => x.getBoundingClientRect().width)")
         shares = [hit.weights[name] / highest for name in order if name in hit.experts]
@@ -135,14 +135,14 @@ def test_a_chosen_clip_is_heard_alone_and_keeps_its_pause(look):
     players = [clip.locator("video").element_handle() for clip in (one, two)]
     one.get_by_role("button").click()
     page.wait_for_function(heard, arg=players[0])
-    two.hover()  # a preview is silent, and leaves the other one alone
+    two.hover()  # a preview is silent and does not pause the other clip
     playing(page, players[1])
     assert players[1].evaluate("x => x.muted") and players[0].evaluate("x => !x.paused")
     two.get_by_role("button").press("Enter")
     page.wait_for_function(heard, arg=players[1])
     page.wait_for_function("x => x.paused && x.controls", arg=players[0])
     one.hover()
-    page.wait_for_timeout(100)  # nothing is to happen
+    page.wait_for_timeout(100)  # nothing should happen
     assert players[0].evaluate("x => x.paused") and players[1].evaluate("x => !x.paused")
     players[0].evaluate("x => x.play()")
     page.wait_for_function("x => x.paused", arg=players[1])
@@ -182,7 +182,7 @@ def test_a_video_leads_to_those_like_it_and_to_captions(look, searcher, video):
             f"{x}: {states[x in hit.experts] if x in has or x not in hit.experts else 'the other video lacks it'}"
             for x in EXPERTS
         ]
-        assert spoken_experts(tile) == expected
+        assert read_experts(tile) == expected
     fitting = searcher.v2t(video, 12)
     rows = page.locator(".captions > li")
     assert rows.count() == len(fitting) == 12
@@ -220,30 +220,30 @@ def test_hostile_queries_stay_text(look):
         assert page.locator("main script, main img").count() == 0
 
 
-def focused_tile(page):
+def focused_tile_index(page):
     return page.evaluate(f"[...document.querySelectorAll('.tile')].indexOf({FOCUS}.closest('.tile'))")
 
 
-def test_it_is_usable_with_the_keyboard_alone(look):
+def test_it_is_usable_with_only_the_keyboard(look):
     page = look("/?q=bird")
     page.keyboard.press("Tab")
     assert page.evaluate(f"{FOCUS}.textContent") == "Skip to the results"
     page.keyboard.press("/")
     assert page.evaluate(f"{FOCUS}.id") == "query"
-    page.keyboard.type("a / song")  # what was there is selected, and a slash in the box is a slash
+    page.keyboard.type("a / song")  # the previous query is selected, and a slash in the box is a slash
     assert page.get_by_label("Search for").input_value() == "a / song"
     page.keyboard.press("Enter")
     page.wait_for_url("**/?q=a+%2F+song")
     page.keyboard.press("/")
     page.keyboard.press("ArrowDown")
-    assert focused_tile(page) == 0
+    assert focused_tile_index(page) == 0
     player = page.locator(".tile video").first.element_handle()
     playing(page, player)
     outline = page.evaluate(f"getComputedStyle({FOCUS}).outlineStyle")
     assert outline == "solid"
     for key, expected in (("Right", 1), ("Right", 2), ("Down", 6), ("Left", 5), ("Up", 1), ("Left", 0), ("Left", 0)):
         page.keyboard.press(f"Arrow{key}")
-        assert focused_tile(page) == expected, key
+        assert focused_tile_index(page) == expected, key
     assert player.evaluate("x => !x.controls")
     page.keyboard.press("Enter")
     playing(page, player)
@@ -253,7 +253,7 @@ def test_it_is_usable_with_the_keyboard_alone(look):
     assert page.evaluate(f"{FOCUS}.textContent") == "plain"
     page.keyboard.press("ArrowUp")
     assert page.evaluate(f"{FOCUS}.id") == "query"
-    page.keyboard.press("ArrowDown")  # one that plays with controls would keep the arrows for itself
+    page.keyboard.press("ArrowDown")  # a clip with controls would use the arrows itself
     assert page.evaluate(f"{FOCUS}.textContent") == "plain"
     page.keyboard.press("Enter")
     page.wait_for_url("**/?video=plain")
@@ -268,7 +268,7 @@ def test_an_empty_query_is_not_sent(look):
 
 
 @pytest.mark.slow
-def test_nothing_moves_on_its_own_where_that_is_not_wanted(look):
+def test_clips_do_not_play_on_their_own_with_reduced_motion(look):
     page = look("/?q=bird", reduced_motion="reduce")
     clip = page.locator(".clip").first
     clip.hover()

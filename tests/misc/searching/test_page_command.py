@@ -50,7 +50,7 @@ def port(searcher):
 
 
 def same(found, expected):
-    """Equal but for the addresses of clips."""
+    """Return whether hits are equal except for the URLs of clips."""
     return [{**hit, "clip": None} for hit in found] == [{**dataclasses.asdict(hit), "clip": None} for hit in expected]
 
 
@@ -87,7 +87,7 @@ def test_the_page_shows_the_searchers_numbers(port, searcher, visit):
 
 @pytest.fixture
 def unserved(monkeypatch):
-    """The servers that would have run."""
+    """Record servers instead of running them."""
     servers = []
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: servers.append((self, sockets[0].getsockname())))
     return servers
@@ -96,7 +96,7 @@ def unserved(monkeypatch):
 @pytest.mark.parametrize(
     ("host", "warned"), [("127.0.0.1", False), ("localhost", False), ("127.0.0.2", False), ("0.0.0.0", True)]
 )
-def test_it_warns_where_others_can_see_the_videos(indexed, call, unserved, host, warned):
+def test_it_warns_if_others_can_see_the_videos(indexed, call, unserved, host, warned):
     code, out, err = call(search_command, "serve", *RESUME, "--host", host, "--port", 0)
     assert (code, out, len(unserved)) == (0, "", 1)
     assert [line for line in err.splitlines() if "warning" in line] == (
@@ -104,7 +104,7 @@ def test_it_warns_where_others_can_see_the_videos(indexed, call, unserved, host,
     )
 
 
-def test_it_opens_a_browser_where_asked(indexed, call, unserved, monkeypatch):
+def test_it_opens_a_browser_on_request(indexed, call, unserved, monkeypatch):
     opened = []
     monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or len(opened) > 1)
     for _ in range(2):
@@ -148,12 +148,12 @@ def test_missing_packages_are_named(collection, refused, monkeypatch):
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
 def test_signals_end_it_cleanly(indexed, number, code, word):
-    """While a connection stays open, and a query fails for want of a text encoder."""
+    """With an open connection, and after a query that failed because the text encoder is missing."""
     command = [sys.executable, ROOT / "misc" / "search.py", "serve", *RESUME, "--port", "0"]
-    heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores Ctrl-C
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeded) as process:
+    sigint = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores Ctrl-C
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=sigint) as process:
         try:
-            line = next(line for line in process.stderr if "page" in line)  # FAISS says before how it was loaded
+            line = next(line for line in process.stderr if "page" in line)  # FAISS logs how it was loaded first
             address = re.fullmatch(r"search page of Toy: http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends it\)\n", line)
             assert address, line
             port = int(address[1])

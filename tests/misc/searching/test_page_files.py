@@ -1,4 +1,4 @@
-"""Files that vanish, shrink, grow or are replaced while the search page sends them, on a real server."""
+"""Files that are removed, shortened, extended or replaced while a real server sends them."""
 
 import concurrent.futures
 import contextlib
@@ -11,19 +11,19 @@ import socket
 from pathlib import Path
 
 import pytest
-from search_pages import StubSearcher, fetch, serving, until
+from search_pages import StubSearcher, fetch, serving, wait_until
 
 pytest.importorskip("starlette")
 from misc.searching.serving import app as app_module  # noqa: E402
 from misc.searching.serving.app import make_app  # noqa: E402
 
-SIZE = 24 << 20  # far more than sockets hold
+SIZE = 24 << 20  # far more than sockets buffer
 PATH = "/clip?id=plain"
 
 
 @pytest.fixture
 def clip(tmp_path):
-    """The file of the video "plain", of bytes that say where they are."""
+    """The file of the video "plain", whose bytes depend on their position."""
     clip = tmp_path / "videos" / "plain.webm"
     clip.parent.mkdir()
     write(clip, SIZE)
@@ -38,7 +38,7 @@ def port(clip, tmp_path):
 
 @pytest.fixture
 def complaints(caplog):
-    """What the server says above the level of information."""
+    """The warnings and errors that the server logs."""
     caplog.set_level(logging.WARNING)
     return lambda: [f"{record.getMessage()}{record.exc_info or ''}" for record in caplog.records]
 
@@ -53,8 +53,8 @@ def pattern(size, first=0):
 
 
 @contextlib.contextmanager
-def begun(port, **headers):
-    """A response of which only the first bytes have been read, so that the server waits."""
+def partial_response(port, **headers):
+    """Yield a response whose first bytes have been read, while the server waits."""
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         connection.connect()
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
@@ -97,8 +97,8 @@ RANGE = ("bytes=5000-", 5000, SIZE)
 
 @pytest.mark.parametrize("change", [remove, replace, grow, become_folder, become_pipe, forbid])
 @pytest.mark.parametrize(("asked", "start", "end"), [WHOLE, RANGE])
-def test_what_was_begun_is_sent_to_its_end(port, clip, complaints, change, asked, start, end):
-    with begun(port, **({} if asked is None else {"Range": asked})) as (response, first):
+def test_a_started_response_is_completed(port, clip, complaints, change, asked, start, end):
+    with partial_response(port, **({} if asked is None else {"Range": asked})) as (response, first):
         change(clip)
         assert first + response.read() == pattern(SIZE)[start:end]
     assert not complaints()
@@ -114,7 +114,7 @@ def shorten(clip):
     os.truncate(clip, SIZE // 3)
 
 
-def write_anew(clip):
+def rewrite(clip):
     write(clip, SIZE // 3, first=7)
 
 
@@ -122,17 +122,17 @@ def empty(clip):
     os.truncate(clip, 0)
 
 
-@pytest.mark.parametrize("change", [shorten, write_anew, empty])
+@pytest.mark.parametrize("change", [shorten, rewrite, empty])
 @pytest.mark.parametrize("asked", [None, "bytes=5000-", f"bytes=0-{SIZE // 2},{SIZE - 1000}-"])
 def test_a_file_that_became_shorter_closes_the_connection_with_one_line(port, clip, complaints, change, asked):
-    with begun(port, **({} if asked is None else {"Range": asked})) as (response, _):
+    with partial_response(port, **({} if asked is None else {"Range": asked})) as (response, _):
         change(clip)
         with pytest.raises(http.client.IncompleteRead):
             response.read()
-    until(complaints)
+    wait_until(complaints)
     assert complaints() == [f"{clip}: became shorter while it was sent, the connection is closed"]
     response, body = fetch(port, PATH)
-    assert (response.status, body) == (200, clip.read_bytes())  # and the server goes on
+    assert (response.status, body) == (200, clip.read_bytes())  # and the server continues
 
 
 def test_ranges_of_what_is_there_now(port, clip):
@@ -146,7 +146,7 @@ def test_ranges_of_what_is_there_now(port, clip):
     tag = response.headers["ETag"]
     assert fetch(port, PATH, **{"Range": "bytes=0-9", "If-Range": tag})[1] == content[:10]
     replace(clip)
-    response, body = fetch(port, PATH, **{"Range": "bytes=0-9", "If-Range": tag})  # a player does not mix two files
+    response, body = fetch(port, PATH, **{"Range": "bytes=0-9", "If-Range": tag})  # so that a player does not mix two files
     assert (response.status, body) == (200, clip.read_bytes()) and response.headers["ETag"] != tag
     assert fetch(port, PATH, Range=f"bytes={SIZE}-")[0].status == 416
     assert fetch(port, PATH, Range="bytes=x")[0].status == 400
@@ -155,7 +155,7 @@ def test_ranges_of_what_is_there_now(port, clip):
 
 
 def open_files(clip):
-    """How many descriptors of this process lead to the clip."""
+    """Return the number of open descriptors of the clip."""
     found = 0
     for link in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
@@ -164,7 +164,7 @@ def open_files(clip):
 
 
 def test_no_file_stays_open(port, clip, complaints):
-    """After responses of every kind, and after clients that leave in their midst."""
+    """After responses of every kind, and after clients that disconnect early."""
     for headers in (
         {},
         {"Range": "bytes=5-9"},
@@ -174,11 +174,11 @@ def test_no_file_stays_open(port, clip, complaints):
     ):
         for method in ("GET", "HEAD"):
             fetch(port, PATH, method, **headers)
-    with contextlib.ExitStack() as begun_ones:
+    with contextlib.ExitStack() as responses:
         for _ in range(5):
-            begun_ones.enter_context(begun(port))
+            responses.enter_context(partial_response(port))
         assert open_files(clip) == 5
-    until(lambda: not open_files(clip))
+    wait_until(lambda: not open_files(clip))
     assert not complaints()
 
 
@@ -186,7 +186,7 @@ def test_no_file_stays_open(port, clip, complaints):
     ("number", "status"), [(errno.EACCES, 404), (errno.ENOENT, 404), (errno.EMFILE, 503), (errno.EIO, 503)]
 )
 def test_a_file_that_cannot_be_opened_is_a_plain_refusal(port, clip, complaints, monkeypatch, number, status):
-    """Also where it could still be looked at a moment before."""
+    """Even if its metadata could be read just before."""
     opened = os.open
 
     def refuse(path, *args, **options):
@@ -214,7 +214,7 @@ def test_a_folder_that_may_not_be_entered_costs_its_clips_only(port, clip, monke
 
 
 def test_style_and_scripts_that_are_gone_are_not_found(port, tmp_path, monkeypatch, complaints):
-    """After an update of the program while it runs, say."""
+    """For example, after an update of the running program."""
     monkeypatch.setattr(app_module, "ASSETS", {"search.js": (tmp_path, "text/javascript")})
     assert fetch(port, "/static/search.js")[0].status == 404
     (tmp_path / "search.js").symlink_to(tmp_path / "elsewhere.js")

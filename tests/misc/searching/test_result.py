@@ -1,4 +1,4 @@
-"""What the search page makes of weights and of recognised words."""
+"""The display of weights and recognized words on the search page."""
 
 import dataclasses
 
@@ -23,7 +23,7 @@ def test_rows_are_in_the_order_of_the_querys_weights():
 
 
 def test_a_missing_expert_that_counts_has_a_bar_all_the_same():
-    """As in the ablations that fill missing experts with zeros."""
+    """In the ablations that fill missing experts with zeros."""
     rows = view(max_weight=0.5).expert_rows({"a": 0.5, "b": 0.25, "c": 0.25}, ["a", "b"])
     assert rows[2] == ExpertRow("c", "missing", "25\u00a0%", 50.0)
 
@@ -41,7 +41,7 @@ def test_without_weights_there_are_no_bars_and_a_partner_says_what_is_shared():
     ("number", "place", "start"),
     [(5, 2, 0), (MAX_WORDS, MAX_WORDS - 1, 0), (90, 50, 50 - WORDS_BEFORE), (90, 89, 90 - MAX_WORDS), (90, None, 0)],
 )
-def test_long_speech_is_shown_from_near_the_first_word_of_the_query(number, place, start):
+def test_long_speech_is_shown_near_the_first_word_of_the_query(number, place, start):
     words = [f"w{i}" for i in range(number)]
     asked = "nothing" if place is None else f"the {words[place].upper()}!"
     (found,) = view(query=asked).recognized_words(dataclasses.replace(HIT, words={"speech": words}))
@@ -50,7 +50,7 @@ def test_long_speech_is_shown_from_near_the_first_word_of_the_query(number, plac
     assert (found.more_before, found.more_after) == (start > 0, start + MAX_WORDS < number)
 
 
-def test_words_that_say_nothing_are_not_marked_beside_others():
+def test_stop_words_are_not_marked_beside_others():
     hit = dataclasses.replace(HIT, words={"speech": ["the", "sale", "of", "a", "town"]})
     for asked, marked in (("the Sale and a sign", ["sale"]), ("of the", ["the", "of"])):
         assert [word for word, match in view(query=asked).recognized_words(hit)[0].words if match] == marked

@@ -1,4 +1,4 @@
-"""Searching a collection with a checkpoint: the scores are those of an evaluation, whatever is missing."""
+"""Searching a collection with a checkpoint: scores are those of an evaluation, whichever experts are missing."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def opened(checkpoint, kind="flat", location=LOCATION):
 
 @pytest.fixture
 def evaluated(collection, call, monkeypatch):
-    """A checkpoint, searched and evaluated on the videos of the test split alone; queries "<video>#<k>" are its captions."""
+    """Search and evaluate a checkpoint on the test split only; queries "<video>#<k>" are its captions."""
     archive, _ = collection
     (archive.folder / "all_list.txt").write_text("".join(f"{video}\n" for video in archive.lists["test_list.txt"]))
 
@@ -81,7 +81,7 @@ def test_scores_are_those_of_an_evaluation_in_both_directions(evaluated, config,
         assert hits[0].caption == searcher.get_captions(best[0])[int(best[1])]
 
 
-def test_captions_go_by_their_place_in_the_file(evaluated, collection, config):
+def test_caption_ids_are_positions_in_the_file(evaluated, collection, config):
     archive, _ = collection
     for video in archive.ids:
         archive.text[video][0], archive.raw[video][0] = archive.text[video][0][:0], []
@@ -130,7 +130,7 @@ def test_videos_like_one_share_experts_with_it(collection):
             assert hit.similarity == pytest.approx(np.mean(products) if both else 0, abs=2e-6)
 
 
-def test_what_is_added_and_removed_is_as_in_a_new_index(collection):
+def test_an_updated_index_equals_a_new_one(collection):
     archive, checkpoint = collection
     lists = archive.folder / "all_list.txt"
     lists.write_text("\n".join(archive.ids[:30]))
@@ -221,7 +221,7 @@ def test_a_video_without_captions_is_found(collection):
     assert {hit.video for hit in searcher.v2t("video1", 1000)} == set(archive.ids) - {"video1", "video2"}
 
 
-def test_queries_that_say_nothing_are_refused(collection):
+def test_empty_queries_are_refused(collection):
     searcher = opened(collection[1])
     for query in ("", " \n"):
         with pytest.raises(InputError, match="query: empty"):
@@ -253,7 +253,7 @@ def test_encoders_that_do_not_fit_are_refused(collection):
     assert open_searcher(LOCATION, checkpoint, encoder="stub").search("a bird").hits
 
 
-def test_recognised_words_that_are_none_are_refused(collection):
+def test_invalid_recognized_words_are_refused(collection):
     searcher = opened(collection[1])
     for content in ([], {"video0": "SALE"}, {"video0": [1]}):
         (collection[0].folder / "ocr-words.json").write_text(json.dumps(content))

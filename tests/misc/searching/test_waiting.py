@@ -1,4 +1,4 @@
-"""Processes that change one index at the same time do so one after the other, and none does what another has done."""
+"""Processes that change one index wait for each other, and none repeats what another has done."""
 
 import contextlib
 import functools
@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT
-from search_pages import until
-from searching import make_about
+from search_pages import wait_until
+from searching import make_metadata
 
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
@@ -35,8 +35,8 @@ def parts(collection):
 
 
 @contextlib.contextmanager
-def waiting(caplog, work):
-    """Do `work` in a thread that has to wait until the block ends."""
+def blocked_thread(caplog, work):
+    """Run `work` in a thread that has to wait until the block ends."""
     caplog.set_level(logging.INFO)
     errors = []
 
@@ -50,7 +50,7 @@ def waiting(caplog, work):
     with lock_index(INDEX):
         caplog.clear()
         thread.start()
-        until(lambda: f"{INDEX}: waits for another process, which has begun" in caplog.text or errors)
+        wait_until(lambda: f"{INDEX}: waits for another process, which has begun" in caplog.text or errors)
         yield
         assert thread.is_alive() or errors
     thread.join(60)
@@ -64,26 +64,26 @@ def videos():
     return found
 
 
-def test_a_change_waits_and_is_made_of_what_is_there_then(parts, caplog):
+def test_a_change_waits_and_applies_to_the_latest_index(parts, caplog):
     embedder, collection = parts
     build_index(embedder, collection, LOCATION, "flat")
     everything, before = videos(), Path(shutil.copytree(INDEX, "before"))
     remove_videos(LOCATION, ["video0"])
     after = Path(shutil.copytree(INDEX, "after"))
-    with waiting(caplog, lambda: remove_videos(LOCATION, ["video1"])):
+    with blocked_thread(caplog, lambda: remove_videos(LOCATION, ["video1"])):
         put(before)
     assert set(videos()) == set(everything) - {"video1"}
     added = []
-    with waiting(caplog, lambda: added.append(add_videos(embedder, collection, LOCATION, None))):
+    with blocked_thread(caplog, lambda: added.append(add_videos(embedder, collection, LOCATION, None))):
         put(after)
     assert added == [1] and set(videos()) == set(everything)
-    with waiting(caplog, lambda: added.append(add_videos(embedder, collection, LOCATION, None))):
+    with blocked_thread(caplog, lambda: added.append(add_videos(embedder, collection, LOCATION, None))):
         put(before)
     assert added == [1, 0]
 
 
 def put(folder):
-    """What another process would write."""
+    """Write the files that another process would write."""
     for path in INDEX.iterdir():
         if path.name != ".lock":
             path.unlink()
@@ -96,7 +96,7 @@ def put(folder):
     ("kind", "missing_only", "change", "built"),
     [
         ("flat", True, None, False),
-        ("hnsw", True, None, False),  # a first search takes the index that is there
+        ("hnsw", True, None, False),  # a first search uses the existing index
         ("flat", False, None, False),
         ("hnsw", False, None, True),
         ("flat", False, "lacks one", True),
@@ -105,7 +105,7 @@ def put(folder):
         ("flat", False, "none", True),
     ],
 )
-def test_what_another_process_has_built_is_not_built_again(parts, caplog, kind, missing_only, change, built):
+def test_an_index_that_another_process_has_built_is_not_rebuilt(parts, caplog, kind, missing_only, change, built):
     embedder, collection = parts
     build_index(embedder, collection, LOCATION, "flat")
     if change == "lacks one":
@@ -115,7 +115,7 @@ def test_what_another_process_has_built_is_not_built_again(parts, caplog, kind, 
         if change == "damaged":
             path.write_bytes(b"damaged")
     shutil.rmtree(INDEX)
-    with waiting(caplog, lambda: build_index(embedder, collection, LOCATION, kind, missing_only)):
+    with blocked_thread(caplog, lambda: build_index(embedder, collection, LOCATION, kind, missing_only)):
         if change != "none":
             put(there)
     assert ("patterns of experts" in caplog.text) == built
@@ -123,7 +123,7 @@ def test_what_another_process_has_built_is_not_built_again(parts, caplog, kind, 
     assert len(videos()) == len(collection.ids)
 
 
-def test_a_build_that_has_not_waited_is_done(parts, caplog):
+def test_a_build_that_has_not_waited_is_always_done(parts, caplog):
     caplog.set_level(logging.INFO)
     for _ in range(2):
         build_index(*parts, LOCATION, "flat")
@@ -137,7 +137,7 @@ def test_an_index_in_milvus_waits_too(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     INDEX.mkdir(parents=True)
     stores = []
-    with waiting(caplog, lambda: stores.append(MilvusStore("x.db", "Toy", INDEX, make_about(["a"], [4])))):
+    with blocked_thread(caplog, lambda: stores.append(MilvusStore("x.db", "Toy", INDEX, make_metadata(["a"], [4])))):
         assert not stores
     assert stores[0].waited
     stores[0].close()
@@ -145,12 +145,12 @@ def test_an_index_in_milvus_waits_too(tmp_path, monkeypatch, caplog):
 
 @contextlib.contextmanager
 def started(*arguments):
-    """The command in a process of its own, when it waits, and its lines until then."""
-    heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    """Yield a process of the command once it waits, and the lines that it logged until then."""
+    sigint = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     command = [sys.executable, ROOT / "misc" / "search.py", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes, preexec_fn=heeded, env=environment) as process:
+    with subprocess.Popen(command, **pipes, preexec_fn=sigint, env=environment) as process:
         try:
             yield process, list(iter(functools.partial(line_before_waiting, process), None))
         finally:

@@ -15,7 +15,7 @@ def test_exact_methods_agree(tmp_path, monkeypatch):
     found = {method: search.ask(method, 250, 8, str(tmp_path)) for method in search.METHODS[:3]}
     best = [x["best"] for x in found.values()]
     assert len(best[0]) == search.BATCH and best[0] == best[1] == best[2]
-    assert len({video for row in best[0] for video in row}) > 50  # or anything would agree
+    assert len({video for row in best[0] for video in row}) > 50  # otherwise any results would agree
     assert all(x["one query"] > 0 and x[f"{search.BATCH} queries"] > 0 for x in found.values())
 
 

@@ -63,7 +63,10 @@ def test_a_hub_that_says_nothing_is_waited_for_once(silent, monkeypatch):
     monkeypatch.setattr(hub, "REACH_SECONDS", 0.2)
     began = time.monotonic()
     for _ in range(2):
-        with pytest.raises(InputError, match=f"'x'.*looked for it.*{silent} cannot be reached"), hub.loading("x", "it"):
+        with (
+            pytest.raises(InputError, match=f"'x'.*looked for it.*{silent} cannot be reached"),
+            hub.explain_load_errors("x", "it"),
+        ):
             AutoConfig.from_pretrained("no/such")
     assert time.monotonic() - began < 3
     assert not constants.HF_HUB_OFFLINE  # as before
@@ -71,13 +74,13 @@ def test_a_hub_that_says_nothing_is_waited_for_once(silent, monkeypatch):
 
 def test_what_is_on_disk_needs_no_hub(silent, monkeypatch):
     monkeypatch.setattr(hub, "_reachable", None)
-    with hub.loading("x", "it", local=True):
+    with hub.explain_load_errors("x", "it", is_local=True):
         assert constants.HF_HUB_OFFLINE
     assert not constants.HF_HUB_OFFLINE
 
 
 def test_a_failure_is_one_line_and_nothing_is_logged(caplog):
-    with pytest.raises(InputError) as caught, hub.loading("x", "it", local=True):
+    with pytest.raises(InputError) as caught, hub.explain_load_errors("x", "it", is_local=True):
         logging.error("many lines")
         raise KeyError("a\nb" + 1000 * "c")
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
@@ -88,6 +91,6 @@ def test_a_failure_is_one_line_and_nothing_is_logged(caplog):
 
 @pytest.mark.parametrize("error", [InputError("mine"), MemoryError(), torch.OutOfMemoryError(), KeyboardInterrupt()])
 def test_what_is_no_fault_of_the_model_stays_what_it_is(error):
-    with pytest.raises(type(error)) as caught, hub.loading("x", "it", local=True):
+    with pytest.raises(type(error)) as caught, hub.explain_load_errors("x", "it", is_local=True):
         raise error
     assert caught.value is error
