@@ -14,7 +14,7 @@ MAX_ERRORS = 20  # consecutive errors, without a packet between them
 # many packets. Pictures that are stored before others which are shown earlier do not jump as far.
 MIN_JUMP, MIN_JUMP_INTERVALS, MAX_JUMPING = 0.5, 20, 16
 LOOKAHEAD = 32  # packets of the same track
-MAX_WAITING = 128  # packets of all tracks
+MAX_WAITING = 512  # packets of all tracks; beside fewer of its own track, no time counts as damaged
 
 
 class Packets:
@@ -44,13 +44,14 @@ class Packets:
         for packet in self._read():
             waiting.append(packet)
             tracks.setdefault(packet.stream_index, _Times()).append(packet)
-            while len(waiting) > MAX_WAITING or len(tracks[waiting[0].stream_index]) > LOOKAHEAD:
-                yield self._check(waiting.popleft(), tracks)
+            while (is_known := len(tracks[waiting[0].stream_index]) > LOOKAHEAD) or len(waiting) > MAX_WAITING:
+                yield self._check(waiting.popleft(), tracks, is_known)
         while waiting:
-            yield self._check(waiting.popleft(), tracks)
+            yield self._check(waiting.popleft(), tracks, True)
 
-    def _check(self, packet: av.Packet, tracks: "dict[int, _Times]") -> av.Packet:
-        is_damaged = tracks[packet.stream_index].is_next_damaged()
+    def _check(self, packet: av.Packet, tracks: "dict[int, _Times]", is_known: bool) -> av.Packet:
+        """Remove the time of a packet if it is damaged, and if enough of the later times `is_known` to see it."""
+        is_damaged = tracks[packet.stream_index].is_next_damaged(is_known)
         if is_damaged and packet.stream.type in ("video", "audio"):  # times of subtitles may be anything
             packet.pts = packet.dts = None
             self.num_invalid_times += 1
@@ -80,7 +81,7 @@ class _Times:
 
     def __init__(self) -> None:
         self._times: deque[float | None] = deque()
-        self._last: float | None = None  # valid time
+        self._recent: deque[float] = deque(maxlen=LOOKAHEAD)  # valid times before
 
     def __len__(self) -> int:
         return len(self._times)
@@ -90,22 +91,23 @@ class _Times:
         pts = packet.dts if packet.pts is None else packet.pts
         self._times.append(None if pts is None else float(pts * packet.time_base))
 
-    def is_next_damaged(self) -> bool:
-        """Remove the time of the next packet, and return whether it is damaged."""
+    def is_next_damaged(self, is_known: bool) -> bool:
+        """Remove the time of the next packet, and return whether it is damaged; false unless later times are known."""
         time = self._times.popleft()
         if time is None:
             return False
-        if self._last is not None and abs(time - self._last) > MIN_JUMP and self._is_excursion(time):
+        if is_known and self._recent and abs(time - self._recent[-1]) > MIN_JUMP and self._is_excursion(time):
             return True
-        self._last = time
+        self._recent.append(time)
         return False
 
     def _is_excursion(self, time: float) -> bool:
-        """Return whether the times jump to `time`, soon return, and do not come near it again."""
-        later = np.array([x for x in self._times if x is not None])
-        intervals = np.diff(np.unique(np.append(later, self._last)))
+        """Return whether the times jump to `time`, soon return, and do not come near it before or after."""
+        last, later = self._recent[-1], np.array([x for x in self._times if x is not None])
+        intervals = np.diff(np.unique(np.append(later, last)))
         limit = max(MIN_JUMP, MIN_JUMP_INTERVALS * float(np.median(intervals))) if len(intervals) else np.inf
-        returned = np.flatnonzero(np.abs(later[:MAX_JUMPING] - self._last) <= limit)
-        if abs(time - self._last) <= limit or not len(returned):
+        returned = np.flatnonzero(np.abs(later[:MAX_JUMPING] - last) <= limit)
+        if not len(returned):
             return False
-        return bool((np.abs(later[returned[0] :] - time) > limit).all())
+        others = np.concatenate([self._recent, later[returned[0] :]])
+        return bool((np.abs(others - time) > limit).all())
