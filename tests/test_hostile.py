@@ -116,8 +116,8 @@ def test_every_hostile_file(place, kind, capsys):
 def _used(path):
     """Do everything that a training does with its config before the first epoch."""
     config = ConfigParser.from_file(path, training=True).with_test_split()
-    build_loaders(config, torch.device("cpu"))
     build_model(config)
+    build_loaders(config, torch.device("cpu"))
     Experiment.create(config["trainer"]["save_dir"], config["name"])
 
 

@@ -13,6 +13,7 @@ from test_parse_config import PUBLISHED, contains
 
 from data_loader.experts import resolve_experts
 from parse_config import ConfigParser
+from trainer.build import build_model
 from trainer.build import model_arguments
 from utils.errors import InputError
 
@@ -116,7 +117,7 @@ def test_a_config_of_the_repository_is_accepted_as_it_is(name, monkeypatch):
 @pytest.mark.parametrize(("name", "message"), REFUSED.items())
 def test_a_config_that_the_original_does_not_run_is_refused(name, message):
     with pytest.raises(InputError, match=re.escape(message)):
-        read(shared("published-configs", "repository-2019-08", "configs", *name.split("/")))
+        build_model(read(shared("published-configs", "repository-2019-08", "configs", *name.split("/"))))
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name not in ONLY_PUBLISHED])

@@ -138,7 +138,9 @@ def build_loaders(config: ConfigParser, device: torch.device, **changes: Any) ->
     Raises:
         InputError: data that do not fit the config.
     """
-    return ExpertDataLoader(**{**loader_arguments(config, device), **changes})
+    with _blame(config):
+        arguments = loader_arguments(config, device)
+    return ExpertDataLoader(**{**arguments, **changes})
 
 
 def build_evaluation_loaders(config: ConfigParser, split: str, device: torch.device) -> ExpertDataLoader:
