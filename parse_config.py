@@ -32,7 +32,7 @@ class ConfigParser:
 
     Args:
         config: the content; defaults may be left out.
-        source: name of the config in error messages.
+        source: the name of the config in error messages.
         overrides: `key.path=value` strings, where the value is JSON or a bare string.
         training: whether the sections that a training needs are required.
         file: the file that the config came from originally (None: `source`), recorded with results.
@@ -41,7 +41,7 @@ class ConfigParser:
         cache_refusal: why caches of the features may not be created, set by `from_arguments` (None: they may).
 
     Raises:
-        InputError: names the source and the key.
+        InputError: an invalid config; the message names the source and the key.
     """
 
     cache_refusal: str | None = None
@@ -68,29 +68,41 @@ class ConfigParser:
         return cls(read_config(Path(path)), str(path), overrides, training)
 
     @classmethod
-    def from_arguments(
-        cls, args: argparse.Namespace, state: dict | None = None, training: bool = False, writes: bool = True
+    def from_checkpoint(
+        cls, state: dict, path: Path, file: Path | None = None, overrides: Sequence[str] = (), training: bool = False
     ) -> "ConfigParser":
-        """Return the config of a command line: `--config`, or the one in the checkpoint `state`, with the `--set` overrides.
-
-        A checkpoint of the 2019 release gets the behavior of that release.
+        """Return the config of a checkpoint; one of the 2019 release gets the behavior of that release.
 
         Args:
-            args: the command line.
-            state: the content of a checkpoint.
-            training: see the class.
-            writes: whether the command writes to paths in the config.
+            state: the content of the checkpoint.
+            path: the path of the checkpoint, for messages.
+            file: a config file to read instead of the config in the checkpoint.
+            overrides: `key.path=value` strings.
+            training: whether the sections that a training needs are required.
+        """
+        overrides = [*(PUBLISHED_2019_OVERRIDES if state.get("published") else ()), *overrides]
+        if file:
+            return cls.from_file(file, overrides, training)
+        return cls(state["config"], f"config in {path}", overrides, training, state.get("config_file"))
+
+    @classmethod
+    def from_arguments(cls, args: argparse.Namespace, state: dict | None = None, training: bool = False) -> "ConfigParser":
+        """Return the config of a command that writes: `--config`, or the one in a checkpoint, with the `--set` overrides.
+
+        Args:
+            args: the command line, with the arguments of `add_config_arguments`.
+            state: the content of the checkpoint `--resume`.
+            training: whether the sections that a training needs are required.
 
         Raises:
             InputError: no config, or a checkpoint with an output path outside the working folder.
         """
-        overrides = [*(PUBLISHED_2019_OVERRIDES if state and state.get("published") else ()), *args.set]
-        if args.config:
-            return cls.from_file(args.config, overrides, training)
         if state is None:
-            raise InputError("--config FILE: missing, expected a config (or --resume CHECKPOINT, which holds one)")
-        config = cls(state["config"], f"config in {args.resume}", overrides, training, state.get("config_file"))
-        if not writes:
+            if not args.config:
+                raise InputError("--config FILE: missing, expected a config (or --resume CHECKPOINT, which holds one)")
+            return cls.from_file(args.config, args.set, training)
+        config = cls.from_checkpoint(state, args.resume, args.config, args.set, training)
+        if args.config:
             return config
         given = [override.partition("=")[0] for override in args.set]
         for key, path in config.paths_outside_cwd(args.resume).items():
@@ -143,13 +155,13 @@ class ConfigParser:
         return self.with_overrides([f"test_split={self.test_split()}"])
 
     def paths_outside_cwd(self, checkpoint: Path) -> dict[str, str]:
-        """Return the output paths outside the working folder, by key.
+        """Return the output paths outside the working folder, by key, except the `save_dir` that holds `checkpoint`.
 
-        The `save_dir` that holds `checkpoint` is not among them: somebody chose it.
+        The user has already chosen that one.
         """
         paths = {key: path for key, path in leaves(self._config).items() if key in OUTPUT_PATH_KEYS}
-        models = [Path(path, "models").resolve() for key, path in paths.items() if key.endswith(".save_dir")]
-        chosen = [folder.parent for folder in models if checkpoint.resolve().is_relative_to(folder)]
+        model_dirs = [Path(path, "models").resolve() for key, path in paths.items() if key.endswith(".save_dir")]
+        chosen = [folder.parent for folder in model_dirs if checkpoint.resolve().is_relative_to(folder)]
         return {
             key: path
             for key, path in paths.items()
@@ -166,7 +178,7 @@ class ConfigParser:
         return copy.deepcopy(self._config)
 
     def _default_name(self) -> str:
-        """Return <dataset>-<config stem>, as in the published links, where `config.json` is in the folder <that>/<time>."""
+        """Return `<dataset>-<config stem>`; for the `config.json` of a run, the name of the experiment of the run."""
         dataset, path = Path(self["data_loader"]["args"]["data_dir"]).name.lower(), Path(self.source)
         stem = path.resolve().parent.parent.name if path.name == "config.json" else path.stem
         name = stem if stem.startswith(f"{dataset}-") else f"{dataset}-{stem}"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
-from base.experiment import CONFIG, Experiment
-from base.schema import Tester
+from base.experiment import CONFIG, Run
+from base.schema import TesterSection
 from data_loader.datasets import is_published
 from logger.logging_setup import log_to, start_logging
 from logger.results import warn_if_small
@@ -69,7 +69,7 @@ def main() -> None:
     args = broadcast_from_main(parse_arguments)
     state = load_checkpoint(args.resume)
     config = ConfigParser.from_arguments(args, state)
-    options = config.get("tester") or config.get("trainer") or Tester().model_dump()
+    options = config.get("tester") or config.get("trainer") or TesterSection().model_dump()
     start_logging(options["verbosity"])
     warn_if_leaky(config)
     if state.get("published"):
@@ -87,11 +87,11 @@ def main() -> None:
     if evaluation is None:  # the main process has it
         return
 
-    experiment = Experiment.create(options["save_dir"], config["name"], kinds=("log",))
-    log_to(experiment.log)
-    write_json(experiment.log / CONFIG, config.as_dict())
-    metrics = report(config, model, evaluation, split, state, args.resume, experiment.log)
-    if visualizer := build_visualizer(config, experiment):
+    run = Run.create(options["save_dir"], config["name"], kinds=("log",))
+    log_to(run.log)
+    write_json(run.log / CONFIG, config.as_dict())
+    metrics = report(config, model, evaluation, split, state, args.resume, run.log)
+    if visualizer := build_visualizer(config, run):
         visualizer.show(page_data(evaluation), state["epoch"], split)
         visualizer.announce()
     if args.save_sims:

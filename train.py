@@ -4,12 +4,11 @@ import argparse
 import contextlib
 import functools
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
-from base.experiment import Experiment, confirm_purge, purge_runs
+from base.experiment import Run, confirm_purge, purge_runs
 from base.runs import AUTO, ResumePoint, load_best, resolve_resume, resume_state, run_lock
 from data_loader.datasets import is_published
 from logger.logging_setup import log_to, start_logging
@@ -44,15 +43,20 @@ logger = logging.getLogger(__name__)
 
 
 def train(
-    config: ConfigParser, create: Callable[[], Experiment], args: argparse.Namespace, start: ResumePoint | None
-) -> dict | None:
-    """Train one model, test the best one, and return the content of `metrics.json` (None in other than the main process).
+    config: ConfigParser, args: argparse.Namespace, run: Run | None, start: ResumePoint | None, seed: int | None = None
+) -> tuple[Run, dict | None]:
+    """Train one model and test the best checkpoint.
 
     Args:
-        config: of the run.
-        create: returns the run; called when everything has been read and built, so that bad input leaves no folders.
+        config: the config of the run.
         args: the command line.
+        run: the run to continue (None: create one, after everything is read and built: bad input leaves no folders).
         start: the checkpoint to resume from (None: train from scratch).
+        seed: the seed, if it is one of several seeds of the run, which gets a folder for each.
+
+    Returns:
+        run: the run, of all its seeds.
+        metrics: the content of `metrics.json` (None in other than the main process).
     """
     start_logging(config["trainer"]["verbosity"])
     warn_if_leaky(config)
@@ -71,43 +75,44 @@ def train(
     trainer = Trainer(model, loss, optimizer, lr_scheduler, config, loaders, device)
     if start is not None:
         trainer.resume(start)
-    experiment = broadcast_from_main(lambda: create().with_folders())
+    run, seed_run = broadcast_from_main(functools.partial(open_run, config, run, seed))
     with contextlib.ExitStack() as stack:
         if is_main_process():
-            stack.enter_context(run_lock(experiment.models))
-            events = stack.enter_context(RunEvents(experiment.log, config.as_dict(), model.modalities, trainer.start_epoch))
-            log_to(experiment.log)
-            trainer.write_to(experiment, events)
+            stack.enter_context(run_lock(seed_run.models))
+            events = stack.enter_context(RunEvents(seed_run.log, config.as_dict(), model.modalities, trainer.start_epoch))
+            log_to(seed_run.log)
+            trainer.write_to(seed_run, events)
         trainer.train()
 
-        models = broadcast_from_main(lambda: experiment.models)  # the main process has written everything by now
-        path, best = load_best(models, config["trainer"]["monitor"])
-        evaluation = evaluate_checkpoint(model, config, test_loaders, best, path, device)
+        models_dir = broadcast_from_main(lambda: seed_run.models)  # the main process has written everything by now
+        path, checkpoint = load_best(models_dir, config["trainer"]["monitor"])
+        evaluation = evaluate_checkpoint(model, config, test_loaders, checkpoint, path, device)
         if evaluation is None:
-            return None
-        events.add_test(evaluation.metrics, best["epoch"])
+            return run, None
+        trainer.events.add_test(evaluation.metrics, checkpoint["epoch"])
         if trainer.visualizer is not None:
-            trainer.visualizer.show(page_data(evaluation), best["epoch"], config["test_split"])
-        metrics = report(config, model, evaluation, config["test_split"], best, path, experiment.models)
+            trainer.visualizer.show(page_data(evaluation), checkpoint["epoch"], config["test_split"])
+        metrics = report(config, model, evaluation, config["test_split"], checkpoint, path, models_dir)
         if trainer.visualizer is not None:
             trainer.visualizer.announce()
-        logger.info(next_steps(config, path, args.device, experiment.web))
-        return metrics
+        logger.info(next_steps(config, path, args.device, seed_run.web))
+        return run, metrics
 
 
-def train_seeds(
-    config: ConfigParser,
-    seeds: list[int],
-    create: Callable[[], Experiment],
-    args: argparse.Namespace,
-    run: Experiment | None,
-) -> None:
-    """Train with each of `seeds`, in a folder each, and report mean and standard deviation.
+def open_run(config: ConfigParser, run: Run | None, seed: int | None) -> tuple[Run, Run]:
+    """Return the run (None: create it), and the part of it for `seed` (None: all of it), with its folders."""
+    run = run or Run.create(config["trainer"]["save_dir"], config["name"])
+    return run, (run if seed is None else run.with_seed(seed)).with_folders()
+
+
+def train_seeds(config: ConfigParser, args: argparse.Namespace, run: Run | None, seeds: list[int]) -> Run:
+    """Train with each of `seeds`, in a folder each, report mean and standard deviation, and return the run.
 
     Args:
-        config, create, args: as in `train`.
-        seeds: of the models.
-        run: the run to resume: seeds that are done are not trained again, and one that was begun is resumed.
+        config: the config, whose seed is replaced.
+        args: the command line.
+        run: the run to continue (None: create one); finished seeds are not trained again, an interrupted one is resumed.
+        seeds: the seeds to train with.
     """
     start_logging(config["trainer"]["verbosity"])
     results = []
@@ -117,7 +122,7 @@ def train_seeds(
             metrics, start = broadcast_from_main(functools.partial(resume_state, folder))
             if metrics is None:
                 seeded = config.with_overrides([f"seed={seed}"])
-                metrics = train(seeded, lambda seed=seed: create().with_seed(seed), args, start)
+                run, metrics = train(seeded, args, run, start, seed)
             else:
                 logger.info("seed %d is done: %s", seed, folder)
             results.append(metrics)
@@ -126,7 +131,8 @@ def train_seeds(
         print(f"seeds that are not done: {left}; no summary was written; resume with: {resume_seeds_command(args)}")
         raise
     if is_main_process():
-        report_seeds(create().models, results)
+        report_seeds(run.models, results)
+    return run
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -164,7 +170,7 @@ def build_config(args: argparse.Namespace, state: dict[str, Any] | None) -> Conf
     return ConfigParser.from_arguments(args, state, training=True).with_test_split()
 
 
-def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Experiment | None, ResumePoint | None]:
+def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Run | None, ResumePoint | None]:
     """Return the command line, its config and seeds, the run to resume and the checkpoint to resume from."""
     args = parse_arguments()
     state = load_checkpoint(args.resume) if args.resume and args.resume != AUTO else None
@@ -186,18 +192,12 @@ def main() -> None:
     """Train with one seed or several."""
     keep_freed_memory()
     args, config, seeds, run, start = broadcast_from_main(prepare)
-    save_dir = config["trainer"]["save_dir"]
-
-    @functools.cache
-    def create() -> Experiment:
-        return run or Experiment.create(save_dir, config["name"])
-
     if seeds is None:
-        train(config, create, args, start)
+        run, _ = train(config, args, run, start)
     else:
-        train_seeds(config, seeds, create, args, run)
+        run = train_seeds(config, args, run, seeds)
     if args.purge_exp_dir and is_main_process():  # now that the new run is complete
-        purge_runs(save_dir, config["name"], agreed=True, keep=create().run)
+        purge_runs(config["trainer"]["save_dir"], config["name"], agreed=True, keep=run.id)
 
 
 if __name__ == "__main__":

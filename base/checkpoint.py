@@ -28,10 +28,12 @@ KEYS = {"arch": str, "epoch": int, "state_dict": dict, "config": dict, "config_f
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], verify: bool = False) -> Path:
-    """Write `state` to `path`, atomically, and return `path`.
+    """Write a checkpoint atomically, and return `path`.
 
     Args:
-        verify: read the file back before it replaces an earlier one.
+        path: the file to write.
+        state: the content of the checkpoint.
+        verify: whether to read the file back before it replaces an earlier one.
 
     Raises:
         OSError: the disk is full, for example.
@@ -61,7 +63,7 @@ def _verify(written: Path, path: Path) -> None:
 
 
 def save_periodic(folder: Path, state: dict[str, Any], verify: bool = False) -> Path:
-    """Write the checkpoint of an epoch, see `save_checkpoint`, and delete all but the last `MAX_PERIODIC`."""
+    """Write the checkpoint of an epoch with `save_checkpoint`, and delete all but the last `MAX_PERIODIC`."""
     path = save_checkpoint(folder / f"checkpoint-epoch{state['epoch']}.pth", state, verify)
     for old in periodic_checkpoints(folder, state["epoch"])[:-MAX_PERIODIC]:
         old.unlink()
@@ -69,7 +71,7 @@ def save_periodic(folder: Path, state: dict[str, Any], verify: bool = False) -> 
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of this project, or of the 2019 release (`published` is true), to the CPU.
+    """Read a checkpoint of this project, or of the 2019 release (whose `published` is true), to the CPU.
 
     Raises:
         InputError: the file is missing, damaged or not a checkpoint.
@@ -86,13 +88,15 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             raise InputError(f"{path}: state_dict.{name} is {type(weights).__name__}, expected a tensor by name")
         if weights.layout != torch.strided or weights.is_complex() or weights.is_quantized or weights.is_meta:
             raise InputError(f"{path}: state_dict.{name} is sparse, complex, packed or without data, expected plain numbers")
-    begun = state.get("begun")
-    if begun is not None:
-        step, loss = (begun.get("step"), begun.get("loss")) if isinstance(begun, dict) else (None, None)
-        seconds = begun.get("seconds", 1.0) if isinstance(begun, dict) else None
-        numbers = all(isinstance(x, float) and math.isfinite(x) for x in (loss, seconds))
-        if not isinstance(step, int) or step < 0 or not numbers or seconds <= 0:
-            raise InputError(f"{path}: begun is {begun}, expected the number of steps done, their losses and their seconds")
+    partial_epoch = state.get("begun")
+    if partial_epoch is not None:
+        entries = partial_epoch if isinstance(partial_epoch, dict) else {}
+        step, loss, seconds = entries.get("step"), entries.get("loss"), entries.get("seconds", 1.0)
+        are_finite = all(isinstance(x, float) and math.isfinite(x) for x in (loss, seconds))
+        if not isinstance(step, int) or step < 0 or not are_finite or seconds <= 0:
+            raise InputError(
+                f"{path}: begun is {partial_epoch}, expected the number of steps done, their losses and their seconds"
+            )
     if state["epoch"] < 1:
         raise InputError(f"{path}: epoch is {state['epoch']}, expected 1 or later")
     values = state.get("values", {})
@@ -126,7 +130,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def periodic_checkpoints(folder: Path, epoch: float = math.inf) -> list[Path]:
-    """Return the periodic checkpoints of a folder by epoch; those after `epoch`, from before a run went back, come first."""
+    """Return the periodic checkpoints of a folder by epoch, but first those after `epoch`.
+
+    A run that was resumed from an earlier epoch replaces these.
+    """
     epochs = _epochs(folder)
     return sorted(epochs, key=lambda path: (epochs[path] <= epoch, epochs[path]))
 

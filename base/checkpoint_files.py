@@ -1,4 +1,4 @@
-"""Checking checkpoints of today's format, which may be hostile, before torch reads them.
+"""Checks of checkpoints of the current format, which may be hostile, before torch reads them.
 
 A file is a zip of uncompressed records, one of which is a pickle. Torch executes nothing of it, but it unpacks records of
 any size, and hashes objects that overflow the stack of the interpreter.

@@ -9,7 +9,7 @@ from typing import Any
 from utils.errors import InputError
 from utils.files import read_limited
 
-# More than any config of this project or of the release has, by far.
+# Far more than any config of this project or of the release has.
 MAX_BYTES, MAX_DEPTH, MAX_FILES = 1 << 20, 50, 100
 
 
@@ -61,7 +61,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict:
 def merge(parent: Mapping, child: Mapping) -> dict:
     """Return `parent` with the values of `child`, key by key in nested objects.
 
-    Where the child names another `type` than the parent, the parent's `args` are dropped: they are of another class.
+    If the child has another `type` than the parent, the `args` of the parent are dropped: they belong to another class.
     """
     merged = dict(parent)
     if "args" in parent and parent.get("type") != child.get("type", parent.get("type")):

@@ -31,7 +31,7 @@ def select_device(index: int | None, disable_gpu: bool = False) -> torch.device:
 
 
 def environment(device: torch.device, processes: int) -> dict[str, Any]:
-    """Return what results may depend on beside seed and config: versions, device, threads and processes."""
+    """Return the versions, device, threads and processes of a run, on which results may depend."""
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -61,7 +61,7 @@ def get_rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(states: dict[str, Any]) -> None:
-    """Restore the states of `get_rng_state`; those of GPUs only if there are as many GPUs as then."""
+    """Restore the states of `get_rng_state`, those of GPUs only if the number of GPUs is the same."""
     version, keys, gauss = states["python"]
     random.setstate((version, tuple(keys), gauss))
     np.random.set_state(tuple(states["numpy"]))

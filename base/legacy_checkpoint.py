@@ -45,7 +45,7 @@ def is_legacy(path: Path) -> bool:
 
 
 def read_legacy(path: Path) -> dict[str, Any]:
-    """Return a checkpoint of the 2019 release with the keys of today's, on the CPU, and with `published` true.
+    """Return a checkpoint of the 2019 release with the keys of the current format, on the CPU, and with `published` true.
 
     Raises:
         InputError: a damaged file, or one with other objects than a checkpoint of that release.

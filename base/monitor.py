@@ -9,11 +9,11 @@ class Monitor:
 
     Args:
         spec: "off", or "max <name>" or "min <name>".
-        early_stop: stop after that many epochs without improvement (None: never).
+        early_stop: the number of epochs without improvement after which to stop (None: never stop).
 
     Attributes:
         best: the best value (None before the first).
-        epochs_since_best: epochs without improvement.
+        epochs_since_best: the number of epochs since then.
     """
 
     def __init__(self, spec: str, early_stop: int | None = None):
@@ -23,7 +23,7 @@ class Monitor:
         self.epochs_since_best = 0
 
     def update(self, values: Mapping[str, float]) -> bool:
-        """Return whether `values` are the best so far; without a monitored name the latest always are."""
+        """Return whether the values of an epoch are the best so far; always true if nothing is monitored."""
         if self.mode == "off":
             return True
         value = values[self.name]

@@ -2,6 +2,9 @@
 
 Names are looked up in the modules of the package `model` and nowhere else: the config in a stranger's checkpoint can neither
 import a module nor call anything that is not a model, a loss or a metric of this project.
+
+The modules are imported by name when a config is validated: a new file in `model/` needs no registration. This is the only
+place where a layer uses one above it.
 """
 
 import dataclasses
@@ -20,19 +23,17 @@ import torch
 from utils.errors import InputError
 
 PACKAGE = "model"
-# Methods of a model that training, evaluation and search call.
-MODEL_METHODS = ("forward", "embed_text", "embed_video", "score")
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
-    """What a section of a config may name.
+class Component:
+    """The kind of class or function that a section of a config names.
 
     Attributes:
-        noun: for messages.
-        home: the module that is searched first; the others of the package follow.
-        accepts: whether a public object of this name is one.
-        supplied: arguments that the project passes to the class; a config does not set them.
+        noun: the name of the kind in messages.
+        home: the module that is searched before the others of the package.
+        accepts: returns whether a public object, given with its name, is of the kind.
+        supplied: the arguments that the project passes to the class, which a config cannot set.
     """
 
     noun: str
@@ -41,19 +42,22 @@ class Kind:
     supplied: tuple[str, ...] = ()
 
 
-def _is_module_class(value: Any) -> bool:
-    return inspect.isclass(value) and issubclass(value, torch.nn.Module)
+def _is_model(_: str, value: Any) -> bool:
+    return inspect.isclass(value) and issubclass(value, importlib.import_module(f"{PACKAGE}.model").CENet)
 
 
-KINDS = {
-    "arch": Kind(
-        "model",
-        "model",
-        lambda _, value: _is_module_class(value) and all(hasattr(value, method) for method in MODEL_METHODS),
-        ("expert_dims", "text_dim", "disable_nan_checks"),
-    ),
-    "loss": Kind("loss", "loss", lambda name, value: _is_module_class(value) and name.endswith("Loss")),
-    "metrics": Kind("metric", "metric", lambda name, value: inspect.isfunction(value) and name.endswith("_metrics")),
+def _is_loss(name: str, value: Any) -> bool:
+    return inspect.isclass(value) and issubclass(value, torch.nn.Module) and name.endswith("Loss")
+
+
+def _is_metric(name: str, value: Any) -> bool:
+    return inspect.isfunction(value) and name.endswith("_metrics")
+
+
+COMPONENTS = {
+    "arch": Component("model", "model", _is_model, ("expert_dims", "text_dim", "disable_nan_checks")),
+    "loss": Component("loss", "loss", _is_loss),
+    "metrics": Component("metric", "metric", _is_metric),
 }
 
 
@@ -61,27 +65,27 @@ def find(section: str, name: str, path: str | None = None) -> Any:
     """Return the class or function that a section of a config names.
 
     Args:
-        section: one of `KINDS`.
-        name: of the class or function.
+        section: one of `COMPONENTS`.
+        name: the name of the class or function.
         path: the key of the config that holds the name (default: `<section>.type`).
 
     Raises:
         InputError: an unknown name, or one that two modules define.
     """
-    kind = KINDS[section]
-    home = importlib.import_module(f"{PACKAGE}.{kind.home}")
-    if name in (candidates := _candidates(home, kind)):
+    component = COMPONENTS[section]
+    home = importlib.import_module(f"{PACKAGE}.{component.home}")
+    if name in (candidates := _candidates(home, component)):
         return candidates[name]
-    modules = [home, *_other_modules(kind.home)]
-    found = {module.__name__: _candidates(module, kind) for module in modules}
-    owners = [module for module, candidates in found.items() if name in candidates]
+    modules = [home, *_other_modules(component.home)]
+    by_module = {module.__name__: _candidates(module, component) for module in modules}
+    owners = [module for module, candidates in by_module.items() if name in candidates]
     path = path or f"{section}.type"
     if len(owners) > 1:
         raise InputError(f"{path}: '{name}' is defined in {' and '.join(owners)}, expected one definition")
     if not owners:
-        known = [other for candidates in found.values() for other in candidates]
-        raise InputError(f"{path}: found {name!r}, no {kind.noun} of that name in {PACKAGE}/, {suggest(name, known)}")
-    return found[owners[0]][name]
+        known = [other for candidates in by_module.values() for other in candidates]
+        raise InputError(f"{path}: found {name!r}, no {component.noun} of that name in {PACKAGE}/, {suggest(name, known)}")
+    return by_module[owners[0]][name]
 
 
 def _other_modules(home: str) -> Iterator[ModuleType]:
@@ -91,12 +95,14 @@ def _other_modules(home: str) -> Iterator[ModuleType]:
             yield importlib.import_module(f"{PACKAGE}.{module.name}")
 
 
-def _candidates(module: ModuleType, kind: Kind) -> dict[str, Any]:
-    """Return the public objects of a kind that a module defines itself, by name."""
+def _candidates(module: ModuleType, component: Component) -> dict[str, Any]:
+    """Return the public objects of one kind that a module defines itself, by name."""
     return {
         name: value
         for name, value in vars(module).items()
-        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__ and kind.accepts(name, value)
+        if not name.startswith("_")
+        and getattr(value, "__module__", None) == module.__name__
+        and component.accepts(name, value)
     }
 
 
@@ -121,13 +127,18 @@ def complete_arguments(section: str, cls: type, args: Mapping[str, Any]) -> dict
     Types are those of the annotations, without conversions; pydantic's annotations, such as `Annotated[int, Field(gt=0)]`,
     narrow them. A parameter without an annotation takes values of the type of its default.
 
+    Args:
+        section: one of `COMPONENTS`.
+        cls: the class that the section names.
+        args: the `args` of the section.
+
     Returns:
         All arguments that JSON can hold and that are not None.
 
     Raises:
         InputError: an unknown key, a missing value, or a value of another type.
     """
-    supplied = KINDS[section].supplied
+    supplied = COMPONENTS[section].supplied
     known = {name: parameter for name, parameter in parameters_of(cls).items() if name not in supplied}
     if unknown := [name for name in args if name not in known]:
         raise InputError(unknown_key(f"{section}.args.{unknown[0]}", f" of {cls.__name__}", unknown[0], list(known)))

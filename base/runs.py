@@ -5,12 +5,12 @@ import dataclasses
 import json
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from base.checkpoint import BEST, INTERRUPTED, load_checkpoint, periodic_checkpoints
-from base.experiment import CONFIG, METRICS, SUMMARY, Experiment
+from base.experiment import CONFIG, METRICS, SUMMARY, Run
 from base.monitor import Monitor
 from utils.errors import InputError
 from utils.files import locked
@@ -25,8 +25,8 @@ class ResumePoint:
     """A checkpoint to resume from.
 
     Attributes:
-        state: its content.
-        path: its file.
+        state: the content of the checkpoint.
+        path: the checkpoint file.
         same_run: whether the run of the checkpoint continues, or another one starts.
     """
 
@@ -39,24 +39,24 @@ class ResumePoint:
         return _read_resume_point, (self.path, self.same_run)
 
     @classmethod
-    def newest(cls, models: Path) -> Self | None:
-        """Return the newest readable checkpoint of the run that wrote to `models`, None before the first.
+    def newest(cls, models_dir: Path) -> Self | None:
+        """Return the newest readable checkpoint of the run that wrote to `models_dir`, None before the first.
 
         Raises:
             InputError: there are checkpoints, but none is readable.
         """
-        if not models.is_dir():
+        if not models_dir.is_dir():
             return None
-        periodic, points = periodic_checkpoints(models), []
-        for path in (models / INTERRUPTED, models / BEST, *reversed(periodic)):
+        periodic, points = periodic_checkpoints(models_dir), []
+        for path in (models_dir / INTERRUPTED, models_dir / BEST, *reversed(periodic)):
             if not path.exists() or path in periodic and points and points[-1].path in periodic:
                 continue  # older than a readable one
             try:
                 points.append(cls(load_checkpoint(path), path, same_run=True))
             except InputError as error:
                 logger.warning("%s; skipped, an earlier checkpoint is used", error)
-        if not points and (periodic or (models / BEST).exists()):
-            raise InputError(f"{models}: no checkpoint can be read, expected one to resume from; --resume auto needs it")
+        if not points and (periodic or (models_dir / BEST).exists()):
+            raise InputError(f"{models_dir}: no checkpoint can be read, expected one to resume from; --resume auto needs it")
         return max(points, key=cls.progress, default=None)
 
     def progress(self) -> tuple[int, float]:
@@ -81,20 +81,20 @@ def seed_folders(run: Path) -> dict[int, Path]:
     return dict(sorted((int(seed), path) for seed, path in folders.items() if seed.isdecimal()))
 
 
-def read_run_config(models: Path) -> dict[str, Any] | None:
-    """Return the config of the run that wrote to `models`, None if it cannot be read."""
+def read_run_config(models_dir: Path) -> dict[str, Any] | None:
+    """Return the config of the run that wrote to `models_dir`, None if it cannot be read."""
     try:
-        return json.loads((models / CONFIG).read_bytes())
+        return json.loads((models_dir / CONFIG).read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
 
 
-def find_unfinished_run(config: dict[str, Any], seeds: Sequence[int] | None) -> Experiment | None:
+def find_unfinished_run(config: dict[str, Any], seeds: Sequence[int] | None) -> Run | None:
     """Return the newest unfinished run with a config, if there is one.
 
     Args:
-        config: complete, with the name of the experiment and `trainer.save_dir`.
-        seeds: of the run, which may have started only some of them (None: one run with the seed of the config).
+        config: the complete config of the run.
+        seeds: the seeds of the run, of which only some may have started (None: one run with the seed of the config).
     """
     save_dir = Path(config["trainer"]["save_dir"])
     for run in list_runs(save_dir / "models" / config["name"]):
@@ -105,7 +105,7 @@ def find_unfinished_run(config: dict[str, Any], seeds: Sequence[int] | None) -> 
             matches = bool(started) and started.keys() <= set(seeds) and _have_config(started, config)
             last_file = SUMMARY
         if matches and not (run / last_file).exists():
-            return Experiment(save_dir, config["name"], run.name)
+            return Run(save_dir, config["name"], run.name)
     return None
 
 
@@ -131,31 +131,32 @@ def _have_config(folders: dict[int, Path], config: dict[str, Any]) -> bool:
 
 def resolve_resume(
     resume: Path | None, state: dict[str, Any] | None, config: dict[str, Any], seeds: Sequence[int] | None
-) -> tuple[Experiment | None, ResumePoint | None]:
+) -> tuple[Run | None, ResumePoint | None]:
     """Return the run to continue (None: start a new one), and the checkpoint to resume from unless each seed has its own.
 
     Args:
-        resume: a checkpoint, whose content is `state`, or `AUTO`, or None.
+        resume: the value of `--resume`: a checkpoint, `AUTO` or None.
         state: the content of the checkpoint.
-        config, seeds: of the requested run.
+        config: the complete config of the command line.
+        seeds: the seeds of the command line (None: the seed of the config).
     """
     if resume is None:
         return None, None
     if resume != AUTO:
-        run = Experiment.of_checkpoint(resume) if state["config"] == config else None
+        run = Run.of_checkpoint(resume) if state["config"] == config else None
         return run, ResumePoint(state, resume, same_run=run is not None)
     run = find_unfinished_run(config, seeds)
     print(f"resuming {run.models}" if run else "no unfinished run of this config: starting a new one")
     return run, ResumePoint.newest(run.models) if run and seeds is None else None
 
 
-def read_final_metrics(models: Path) -> dict[str, Any] | None:
+def read_final_metrics(models_dir: Path) -> dict[str, Any] | None:
     """Return the content of the `metrics.json` that completes a run of one seed, None if the run is not complete.
 
     Raises:
         InputError: the file cannot be read.
     """
-    path = models / METRICS
+    path = models_dir / METRICS
     if not path.exists():
         return None
     try:
@@ -164,34 +165,34 @@ def read_final_metrics(models: Path) -> dict[str, Any] | None:
         raise InputError(f"{path}: not JSON ({error}), expected metrics written by train.py") from None
 
 
-def resume_state(models: Path | None) -> tuple[dict[str, Any] | None, ResumePoint | None]:
-    """Return the final metrics of the run of one seed that wrote to `models`, or the checkpoint to resume it from.
+def resume_state(models_dir: Path | None) -> tuple[dict[str, Any] | None, ResumePoint | None]:
+    """Return the final metrics of the run of one seed that wrote to `models_dir`, or the checkpoint to resume it from.
 
     Both are None for a run that has not saved anything.
     """
-    if models is None:
+    if models_dir is None:
         return None, None
-    metrics = read_final_metrics(models)
-    return metrics, ResumePoint.newest(models) if metrics is None else None
+    metrics = read_final_metrics(models_dir)
+    return metrics, ResumePoint.newest(models_dir) if metrics is None else None
 
 
-def load_best(models: Path, monitor: str) -> tuple[Path, dict[str, Any]]:
-    """Return the path and the content of the best checkpoint of a run, of the best readable one if that file is lost.
+def load_best(models_dir: Path, monitor: str) -> tuple[Path, dict[str, Any]]:
+    """Return the path and content of the best checkpoint of a run, or of the best readable one if that cannot be read.
 
     Args:
-        models: the folder of the run.
+        models_dir: the folder of the checkpoints.
         monitor: the `trainer.monitor` of the run.
 
     Raises:
         InputError: no checkpoint can be read.
     """
-    best = models / BEST
+    path = models_dir / BEST
     try:
-        return best, load_checkpoint(best)
+        return path, load_checkpoint(path)
     except InputError as error:
         lost = error
-    watched, found = Monitor(monitor), None
-    for path in periodic_checkpoints(models):
+    watched, best = Monitor(monitor), None
+    for path in periodic_checkpoints(models_dir):
         try:
             state = load_checkpoint(path)
         except InputError as error:
@@ -199,19 +200,17 @@ def load_best(models: Path, monitor: str) -> tuple[Path, dict[str, Any]]:
             continue
         values = state.get("values", {})
         if (watched.mode == "off" or watched.name in values) and watched.update(values):
-            found = path, state
-    if found is None:
+            best = path, state
+    if best is None:
         raise InputError(f"{lost}; no other checkpoint of the run can be read")
-    logger.warning("%s; %s, the best that can be read, is tested in its place", lost, found[0])
-    return found
+    logger.warning("%s; %s, the best that can be read, is tested in its place", lost, best[0])
+    return best
 
 
-@contextlib.contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
-    """Lock the folder of a run against other trainings.
+def run_lock(folder: Path) -> contextlib.AbstractContextManager:
+    """Return a lock of the folder of a run against other trainings.
 
     Raises:
         InputError: another process is training there.
     """
-    with locked(folder, f"{folder}: another process is training there"):
-        yield
+    return locked(folder, f"{folder}: another process is training there")

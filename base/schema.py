@@ -1,4 +1,8 @@
-"""The schema of a config: every key, its type and its default."""
+"""The schema of a config: every key with its type, its default and its meaning.
+
+The `args` of other sections are documented by the class that `type` names: `model.model.CENet` or another model for `arch`,
+`model.loss.MaxMarginRankingLoss` or another loss for `loss`, and classes of torch for `optimizer` and `lr_scheduler`.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -11,19 +15,19 @@ NonNegativeInt = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Section(pydantic.BaseModel):
-    """A section of a config, without unknown keys and without conversions between types."""
+    """An object of a JSON file, without unknown keys and without conversions between types."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
 
 class ExpertEntry(Section):
-    """An expert of your own dataset, or the fields that override those of a known expert."""
+    """An expert of your own dataset, with these defaults, or the fields that override those of a published expert."""
 
-    dim: PositiveInt | None = None
-    kind: Literal["sequence", "vector"] | None = None
-    aggregation: Literal["vlad", "avg", "max", "none"] | None = None
-    may_be_missing: bool | None = None
-    embed_dim: PositiveInt | None = None
+    dim: PositiveInt | None = None  # dimension of a frame, or of the vector
+    kind: Literal["sequence", "vector"] | None = None  # an array (T, dim) per video, or (dim,); default: sequence
+    aggregation: Literal["vlad", "avg", "max", "none"] | None = None  # over time, vlad in the model; default: avg
+    may_be_missing: bool | None = None  # false: a video without it is an error; default: as the dataset declares
+    embed_dim: PositiveInt | None = None  # dimension of its embedding in MoEE; default: dim
 
 
 class Experts(Section):
@@ -32,116 +36,102 @@ class Experts(Section):
     model_config = pydantic.ConfigDict(extra="allow", strict=True)
     __pydantic_extra__: dict[str, ExpertEntry] = Field(init=False)
 
-    face_dim: PositiveInt | None = None
-    drop_feats: str = ""
-    text_feat: str
-    text_dim: PositiveInt
-    modalities: Annotated[list[str], Field(min_length=1)] | None = None
-    ce_shared_dim: PositiveInt = 512
+    face_dim: PositiveInt | None = None  # published name of face.dim
+    drop_feats: str = ""  # experts not to use, separated by commas
+    text_feat: str  # name of the word vectors
+    text_dim: PositiveInt  # dimension of a word vector
+    modalities: Annotated[list[str], Field(min_length=1)] | None = None  # experts to use; default: all entries
+    ce_shared_dim: PositiveInt = 512  # dimension of every embedding in CE
 
 
 class Typed(Section):
     """An object by the name of its class and the arguments of its constructor."""
 
-    type: str
-    args: dict[str, Any] = {}
+    type: str  # name of the class
+    args: dict[str, Any] = {}  # arguments of its constructor
 
 
 class DataLoaderArgs(Section):
-    """Arguments of `ExpertDataLoader`, which documents them."""
+    """The data to read, and its batches."""
 
-    dataset_name: str
-    data_dir: str
-    batch_size: PositiveInt
-    split_name: str
-    num_workers: NonNegativeInt = 0
-    mini: bool = False
-    fuse_captions: bool = False
-    restrict_train_captions: PositiveInt | None = None
-    num_test_captions: PositiveInt | None = None
-    max_text_words: PositiveInt = 30
-    max_expert_tokens: PositiveInt = 30
-    rgb_model_name: str | None = None
-    cache_dir: str | None = None
-    feat_aggregation: dict[str, Literal["vlad", "avg", "max"]] = {}
+    dataset_name: str  # a published dataset (data_loader/datasets/), or any other name for your own
+    data_dir: str  # folder that holds symlinked-feats
+    batch_size: PositiveInt  # videos in a batch
+    split_name: str  # split to evaluate, which also selects the videos to train on
+    num_workers: NonNegativeInt = 0  # processes that prepare batches, at most one per core; 0: the main process
+    mini: bool = False  # use two batches of videos for training and one for evaluation
+    fuse_captions: bool = False  # join the captions of a video to one
+    restrict_train_captions: PositiveInt | None = None  # train with the first captions of each video; default: all
+    num_test_captions: PositiveInt | None = None  # evaluate the first captions of each video; default: all
+    max_text_words: PositiveInt = 30  # longer captions are cut
+    max_expert_tokens: PositiveInt = 30  # longer sequences of an expert are cut
+    rgb_model_name: str | None = None  # network of the rgb features, if the dataset has several
+    cache_dir: str | None = None  # folder of the converted features; default: <data_dir>/cache
+    feat_aggregation: dict[str, Literal["vlad", "avg", "max"]] = {}  # expert -> aggregation, overrides that of experts
 
 
-class DataLoader(Section):
-    type: Literal["ExpertDataLoader"]
-    args: DataLoaderArgs
+class DataLoaderSection(Section):
+    type: Literal["ExpertDataLoader"]  # the only one
+    args: DataLoaderArgs  # its arguments
 
 
 class VisualizerArgs(Section):
-    """Arguments of `Visualizer`, which documents them."""
+    """The content of the ranking page."""
 
-    src_video_dir: str | None = None
-    vis_vid_freq: PositiveInt = 1
-    num_samples: PositiveInt = 100
-
-
-class Visualizer(Section):
-    type: Literal["Visualizer"]
-    args: VisualizerArgs
+    src_video_dir: str | None = None  # folder of the clips, files named by the ids of their videos
+    vis_vid_freq: PositiveInt = 1  # in training, show the epochs that are a multiple of this
+    num_samples: PositiveInt = 100  # queries to show in each direction
 
 
-class Trainer(Section):
-    """The length of a training, its checkpoints, and the value that selects the best one.
-
-    `monitor` is "off" or "max|min <name>", where the name is `epoch`, `loss` or `val_<metrics>_<name>`. Training stops early
-    when the monitored value has not improved for `early_stop` epochs. In the first `skip_first_n_saves` epochs nothing is
-    saved and no epoch counts as the best. `train_one_epoch` documents `precision` and `accumulate`. `compile` runs forward
-    and backward passes through `torch.compile`, which needs a C++ compiler and most of a minute; on a CPU the step was not
-    faster, and with several processes it has no effect. CUDA graphs are not used, since batches differ in width.
-    """
-
-    epochs: PositiveInt
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    accumulate: PositiveInt = 1
-    compile: bool = False
-    save_dir: str = "data/saved/"
-    save_period: PositiveInt = 1
-    skip_first_n_saves: NonNegativeInt = 0
-    verbosity: Literal[0, 1, 2] = 2
-    tensorboard: bool = True
-    monitor: str = "off"
-    early_stop: PositiveInt | None = None
+class VisualizerSection(Section):
+    type: Literal["Visualizer"]  # the only one
+    args: VisualizerArgs  # its arguments
 
 
-class Tester(Section):
-    save_dir: str = "data/saved/"
-    verbosity: Literal[0, 1, 2] = 2
+class TrainerSection(Section):
+    """The length of a training, its checkpoints, and the value that selects the best one."""
+
+    epochs: PositiveInt  # number of epochs
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"  # of matrix products; tf32 is for GPUs
+    accumulate: PositiveInt = 1  # batches whose gradients are averaged for a step; negatives come from one batch
+    compile: bool = False  # use torch.compile in one process; needs a C++ compiler, is not faster on CPUs
+    save_dir: str = "data/saved/"  # folder for models, log and web
+    save_period: PositiveInt = 1  # epochs between checkpoints
+    skip_first_n_saves: NonNegativeInt = 0  # epochs at the start that are neither saved nor the best
+    verbosity: Literal[0, 1, 2] = 2  # log warnings, information or everything
+    tensorboard: bool = True  # write TensorBoard events
+    monitor: str = "off"  # "max <name>" or "min <name>": epoch, loss or val_<metrics>_<name>
+    early_stop: PositiveInt | None = None  # epochs without a better monitored value after which to stop
+
+
+class TesterSection(Section):
+    """The settings of test.py; default: those of `trainer`."""
+
+    save_dir: str = "data/saved/"  # as in `trainer`
+    verbosity: Literal[0, 1, 2] = 2  # as in `trainer`
 
 
 class Config(Section):
-    """A complete config.
+    """A complete config."""
 
-    `arch.type` names a model, `loss.type` a loss and `metrics` metrics of the package `model`; misc/docs/extending.md shows
-    how to add one. `optimizer` and `lr_scheduler` are classes of torch; Adam, AdamW and SGD are fused unless their args say
-    otherwise. The best model is tested on `test_split`; without it on the split of `eval_config`, unless `eval_mode` is
-    "fixed_num_epochs". `v2t_ties` "published" ranks tied captions by the rule of both public versions of the original, see
-    `model.metric.v2t_ranks`. `visualizer` asks for a ranking page. `evaluation_memory` limits the MiB that an evaluation
-    takes beside the model and the videos, for any number of captions; embeddings and similarities that do not fit go to
-    temporary files. `n_gpu` and `log_name` are accepted because published configs have them; they have no effect.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None = None
-    n_gpu: NonNegativeInt = 1
-    seed: int = Field(0, ge=0, lt=2**64)
-    disable_nan_checks: bool = False
-    disable_gpu: bool = False
-    log_name: str | None = None
-    eval_mode: Literal["test_run", "fixed_num_epochs"] = "test_run"
-    eval_config: str | None = None
-    test_split: str | None = None
-    experts: Experts
-    arch: Typed
-    data_loader: DataLoader
-    optimizer: Typed | None = None
-    lr_scheduler: Typed | None = None
-    loss: Typed | None = None
-    metrics: Annotated[list[str], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]
-    v2t_ties: Literal["expected", "published"] | None = None
-    evaluation_memory: PositiveInt = 1024
-    visualizer: Visualizer | None = None
-    trainer: Trainer | None = None
-    tester: Tester | None = None
+    name: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None = None  # default: <dataset>-<stem of the file>
+    n_gpu: NonNegativeInt = 1  # without effect, published configs have it
+    seed: int = Field(0, ge=0, lt=2**64)  # of weights, batches, captions and noise
+    disable_nan_checks: bool = False  # do not look for NaN in experts that are present
+    disable_gpu: bool = False  # use the CPU whatever --device says
+    log_name: str | None = None  # without effect, published configs have it
+    eval_mode: Literal["test_run", "fixed_num_epochs"] = "test_run"  # fixed_num_epochs: ignore eval_config
+    eval_config: str | None = None  # config whose split_name is the default of test_split
+    test_split: str | None = None  # split to test the best model on; default: that of eval_config, then split_name
+    experts: Experts  # the experts and the text features
+    arch: Typed  # the model
+    data_loader: DataLoaderSection  # the data and its batches
+    optimizer: Typed | None = None  # class of torch.optim; Adam, AdamW and SGD are fused unless args say otherwise
+    lr_scheduler: Typed | None = None  # class of torch.optim.lr_scheduler, which takes a step after each epoch
+    loss: Typed | None = None  # the loss of a batch
+    metrics: Annotated[list[str], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]  # functions of model/
+    v2t_ties: Literal["expected", "published"] | None = None  # rule for ties, see model.metric.v2t_ranks
+    evaluation_memory: PositiveInt = 1024  # MiB of an evaluation beside model and videos; the rest goes to temporary files
+    visualizer: VisualizerSection | None = None  # default: no ranking page
+    trainer: TrainerSection | None = None  # the training
+    tester: TesterSection | None = None  # test.py

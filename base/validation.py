@@ -16,7 +16,7 @@ MODULES = {"optimizer": torch.optim, "lr_scheduler": torch.optim.lr_scheduler}
 SUPPLIED_BY_TRAINER = {"params", "optimizer", "self"}
 _FUNCTION = "its lr_lambda is a function, which JSON cannot hold"
 _SCHEDULES = "its schedulers are objects, which JSON cannot hold"
-# Classes of torch that this training cannot work with, and why.
+# Classes of torch that cannot be used here, with the reasons.
 UNUSABLE = {
     "Optimizer": "it is the base class of optimizers",
     "LBFGS": "it computes the loss several times a step, this training once",
@@ -33,10 +33,11 @@ UNUSABLE = {
 def validate(config: dict, training: bool) -> dict:
     """Return `config` with every default filled in.
 
-    Nothing is built: `trainer.build` finds experts, dimensions and values of hyperparameters that do not work together.
+    Nothing is built: `trainer.build` checks whether experts, dimensions and hyperparameters fit together.
 
     Args:
-        training: whether the sections that only a training needs have to be there.
+        config: the config; defaults may be left out.
+        training: whether the sections that only a training needs are required.
 
     Raises:
         InputError: one line with the path of the first key that is unknown, missing, of a wrong type or at odds with others.
@@ -92,7 +93,7 @@ def _section_in(annotation: Any) -> type[Section]:
 
 
 def _check_json(section: str, content: Any) -> None:
-    """Refuse values that the file of a config cannot hold, which a checkpoint or an override may."""
+    """Refuse values that a config file cannot hold, but a checkpoint or an override can."""
     try:
         text = json.dumps(content, allow_nan=False, ensure_ascii=False)
         text.encode()

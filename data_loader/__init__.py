@@ -1,13 +1,14 @@
 """From feature files to padded batches.
 
-A file becomes a batch in six steps:
+The entry point is `trainer.build.build_loaders`, which passes the config to `data_loaders.py`. In the order of calls:
 
-1. `readers/`: one module per file format yields the items of a file, and refuses what could do harm.
-2. `conversion.py`: each item is checked and written to a cache file, once.
-3. `store.py`: a `FeatureTable` maps the cache file; `Features` and `Captions` read the rows of a video from it.
-4. `archive.py`: an `Archive` finds the files of a dataset, as `datasets/<name>.py` declares them, and the missing experts.
-5. `dataset.py`: an `ExpertDataset` returns one video with its experts and captions; `Collate` pads videos to a batch.
-6. `data_loaders.py`: an `ExpertDataLoader` has a `torch.utils.data.DataLoader` for training and one for evaluation.
+1. `data_loaders.py`: an `ExpertDataLoader` has a `torch.utils.data.DataLoader` for training and one for evaluation.
+2. `dataset.py`: an `ExpertDataset` returns one video with its experts and captions; `Collate` pads videos to a batch, which
+   `SharedMemoryCollate` of `workers.py` hands to the main process. The trainer moves it to the GPU.
+3. `archive.py`: an `Archive` finds the files of a dataset, as `datasets/<name>.py` declares them, and the missing experts.
+4. `store.py`: a `FeatureTable` maps the cache of a file; `Features` and `Captions` read the rows of a video from it.
+5. `conversion.py`: on first use of a file, each of its items is checked and written to the cache.
+6. `readers/`: one module per file format yields the items of a file, and refuses what could do harm.
 
-`experts.py` says what is known of each expert, and `workers.py` prepares the worker processes of a `DataLoader`.
+`experts.py` has the published experts, and merges them with the experts that a config declares.
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from data_loader.conversion import CaptionEncoder, Encoder, FeatureEncoder, TextEncoder
+from data_loader.conversion import CaptionEncoder, Encoder, FeatureEncoder, RawCaptionEncoder
 from data_loader.datasets import layout_of
 from data_loader.datasets.layout import FileName
 from data_loader.experts import Expert
@@ -25,12 +25,8 @@ class Archive:
     """One split of an archive in the layout of its dataset, `data_loader/datasets/<name>.py`.
 
     Args:
-        data_dir: the folder that holds `symlinked-feats`.
-        dataset_name: the dataset; an unknown name is a dataset of your own.
-        split_name: the split.
-        rgb_model_name: the network that the rgb features come from, where there are several.
-        cache_dir: the folder of converted files (None: `<data_dir>/cache`).
-        cache_refusal: why none may be made there (None: they may); existing ones are used in any case.
+        data_dir, dataset_name, split_name, rgb_model_name, cache_dir: keys of the config, see `base.schema.DataLoaderArgs`.
+        cache_refusal: the reason why no caches may be made (None: they may); existing ones are used in any case.
 
     Raises:
         InputError: no such folder, or an unknown split.
@@ -56,14 +52,14 @@ class Archive:
             raise InputError(f"{self.folder}: no such folder, expected the feature archive unpacked there")
         self.split = self.layout.splits[split_name]
         self._tables: dict[tuple[Path, str], FeatureTable] = {}
-        self._listed: dict[str, list[str]] = {}
+        self._rows: dict[str, dict[str, int]] = {}  # subset -> video -> its row, where files have a row per video
 
     def video_ids(self, subset: str, text_feat: str, text_dim: int) -> list[str]:
         """Return the videos of a subset, without those that the layout drops because they have no caption.
 
         Args:
             subset: `split.train` or `split.evaluation`.
-            text_feat, text_dim: which word vectors: where videos have no names, captions number them.
+            text_feat, text_dim: the word vectors, whose rows number the videos if they have no names.
 
         Raises:
             InputError: a list that is missing, empty or names a video twice.
@@ -84,7 +80,7 @@ class Archive:
         return kept
 
     def videos_with_captions(self, subset: str, ids: list[str], text_feat: str, text_dim: int) -> list[str]:
-        """Return those of `ids` that have a caption with a word, or one that is refused when it is read."""
+        """Return those of `ids` that have a caption with a word, or an invalid one, which is an error when it is used."""
         table = self._table(self._text_file(text_feat, subset), CaptionEncoder(text_dim))
         items = self._items(table, subset, ids, self._caption_names(ids))
         return [
@@ -100,12 +96,12 @@ class Archive:
         return any(path.with_name(path.name + suffix).exists() for suffix in ("", *SUFFIXES))
 
     def videos_with_expert(self, name: str, expert: Expert) -> list[str]:
-        """Return the videos in the file of an expert, in its order; none where it has a row per video."""
+        """Return the videos in the file of an expert, in its order; none if the file is an array."""
         path = self._expert_file(name, expert, next(iter(self.layout.subsets)))
         return [normalize_name(video) for video in self._table(path, self._feature_encoder(name, expert)).names or ()]
 
     def warn_of_overlap(self, evaluation_ids: Sequence[str]) -> None:
-        """Warn of videos that are used for training and evaluation, if videos have names."""
+        """Log a warning if videos, which have to have names, are used for both training and evaluation."""
         train, evaluation = (self.layout.subsets[subset].ids for subset in (self.split.train, self.split.evaluation))
         if train is None or not (self.folder / train).exists():
             return
@@ -116,13 +112,12 @@ class Archive:
     def features(self, name: str, expert: Expert, subset: str, ids: list[str]) -> Features:
         """Return expert `name` of the videos `ids` of a subset.
 
-        An expert is missing when a video is absent from the file or its value says so (`FeatureEncoder`), or a file of flags
-        does: `misc/docs/missing-experts.md` lists the rules per dataset. An expert that the dataset has for every video may
-        be unusable in some, with a warning, but not absent.
+        An expert is missing if the file does not have the video, by its value (`FeatureEncoder`), or by a file of flags:
+        `misc/docs/missing-experts.md` lists the rules per dataset. If the dataset has the expert for every video, a video
+        that the file does not have is an error, and any other missing value is a warning.
 
         Raises:
-            InputError: an array of the wrong shape or type, NaN or inf in one that is present, or an expert that may not be
-                missing.
+            InputError: an array of the wrong shape or type, NaN or inf, or an expert is missing that may not be.
         """
         path = self._expert_file(name, expert, subset)
         table = self._table(path, self._feature_encoder(name, expert))
@@ -148,7 +143,7 @@ class Archive:
         return features
 
     def captions(self, text_feat: str, text_dim: int, subset: str, ids: list[str], **options: Any) -> Captions:
-        """Return the captions of the videos `ids` of a subset, as word vectors and as text ("" where it is not known).
+        """Return the captions of the videos `ids` of a subset, as word vectors and as text.
 
         Args:
             options: `fuse` and `max_captions` of `Captions`.
@@ -176,7 +171,7 @@ class Archive:
         return Captions(vectors, items, texts, ids, chosen, **options)
 
     def texts(self, subset: str, ids: list[str]) -> Texts | None:
-        """Return the captions of the videos `ids` of a subset as text; None without a file of them.
+        """Return the captions of the videos `ids` of a subset as text, None if there is no file of them.
 
         Raises:
             InputError: a file that cannot be read, or invalid letters.
@@ -184,7 +179,7 @@ class Archive:
         path = self.folder / (self.split.raw_captions or self.layout.raw_captions)
         if not path.exists():
             return None
-        table = self._table(path, TextEncoder())
+        table = self._table(path, RawCaptionEncoder())
         items = self._items(table, subset, ids, self._caption_names(ids))
         table.raise_problem(items)
         return Texts(table, items)
@@ -198,7 +193,7 @@ class Archive:
     def _file_name(
         self, files: Mapping[str, FileName], name: str, subset: str, key: str, expert: Expert | None = None
     ) -> str:
-        """Return the name of the file that holds `name`, without a suffix if the layout declares none."""
+        """Return the name of the file of an expert or of text features, without a suffix if the layout declares none."""
         try:
             pattern = files[name]
         except KeyError:
@@ -211,13 +206,13 @@ class Archive:
         return pattern.format(subset=subset, rgb_model_name=self.rgb_model_name, aggregation=aggregation)
 
     def _expert_files(self, name: str) -> Mapping[str, FileName]:
-        """Return the files of experts, with the split's own file for `name` if it has one."""
+        """Return the files of experts, with the file of the split for `name` if it declares one."""
         own = self.split.experts
         file = own.get(f"{name}-{self.rgb_model_name}", own.get(name))
         return self.layout.experts if file is None else {name: file}
 
     def _table(self, path: Path, encoder: Encoder) -> FeatureTable:
-        """Return the table of a file, which is opened once for all subsets."""
+        """Return the table of a file, which is opened only once."""
         key = (path, encoder.tag)
         if key not in self._tables:
             self._tables[key] = open_table(path, encoder, self.cache, self.cache_refusal)
@@ -225,23 +220,25 @@ class Archive:
 
     def _list_videos(self, subset: str, text_feat: str, text_dim: int) -> list[str]:
         """Return all videos of a subset, in the order of its list or its rows."""
-        if subset not in self._listed:
+        if subset not in self._rows:
             ids = self.layout.subsets[subset].ids
             if ids is None:
                 count = len(self._table(self._text_file(text_feat, subset), CaptionEncoder(text_dim)))
-                self._listed[subset] = [f"{subset}-{row:06d}" for row in range(count)]
+                videos = [f"{subset}-{row:06d}" for row in range(count)]
             else:
-                self._listed[subset] = read_video_list(self.folder / ids, self._to_id)
-        return self._listed[subset]
+                videos = read_video_list(self.folder / ids, self._to_id)
+            self._rows[subset] = {video: row for row, video in enumerate(videos)}
+        return list(self._rows[subset])
 
     def _feature_encoder(self, name: str, expert: Expert) -> FeatureEncoder:
-        """Return the encoder of expert `name` with the rules of this dataset."""
+        """Return the encoder of expert `name` with the rules of the dataset."""
         zeros_are_missing = name not in self.layout.zeros_are_present
         return FeatureEncoder(expert, zeros_are_missing, zeros_pad=self.layout.by_row)
 
     def _apply_flags(self, features: Features, path: Path, subset: str, ids: list[str]) -> None:
-        """Mark the expert as missing in the videos that the file of flags says lack it."""
-        flags = read_flags(path, len(self._listed[subset]))[[self._row(subset)[video] for video in ids]]
+        """Mark an expert as missing in the videos that a file flags."""
+        rows = self._rows[subset]
+        flags = read_flags(path, len(rows))[[rows[video] for video in ids]]
         if empty := [video for video, has in zip(ids, flags | features.available, strict=True) if not has]:
             counts = f"{len(empty)} of {len(ids)} videos"
             logger.warning(
@@ -249,28 +246,24 @@ class Archive:
             )
         features.available &= ~flags
 
-    def _row(self, subset: str) -> dict[str, int]:
-        """Return the row of each video, where files have a row per video."""
-        return {video: row for row, video in enumerate(self._listed[subset])}
-
     def _to_id(self, name: str) -> str:
-        """Return the name of a video without what the layout does not count to it."""
+        """Return the name of a video, up to its first dot if names end there."""
         return name.partition(".")[0] if self.layout.names_end_at_dot else name
 
     def _items(self, table: FeatureTable, subset: str, ids: list[str], names: Mapping[str, str] | None = None) -> np.ndarray:
         """Return the item of each video in `table`, (V,), -1 where it has none.
 
         Args:
-            names: other names of the videos, which are looked up first.
+            names: video -> another name, which is looked up first.
         """
         if table.names is None:
             if not self.layout.by_row:
                 raise InputError(f"{table.source}: found an array by row, expected a dict from video name to array")
-            if len(table) != len(self._listed[subset]):
+            rows = self._rows[subset]
+            if len(table) != len(rows):
                 source = self.layout.subsets[subset].ids or f"the captions of subset '{subset}'"
-                raise InputError(f"{table.source}: {len(table)} rows, expected {len(self._listed[subset])}, as in {source}")
-            row = self._row(subset)
-            return np.array([row[video] for video in ids])
+                raise InputError(f"{table.source}: {len(table)} rows, expected {len(rows)}, as in {source}")
+            return np.array([rows[video] for video in ids])
         in_table = [normalize_name(name) for name in table.names]
         item = {self._to_id(name): i for i, name in enumerate(in_table)}
         if len(set(in_table)) < len(in_table):
@@ -282,7 +275,7 @@ class Archive:
         return np.array([item.get(names.get(video, video), item.get(video, -1)) for video in ids])
 
     def _caption_names(self, ids: list[str]) -> dict[str, str] | None:
-        """Return the name that each video has in files of captions, if that is another."""
+        """Return the name of each video in files of captions, None if it is the same."""
         if self.layout.caption_keys is None:
             return None
         return {video: str(name) for video, name in read_entries(find_file(self.folder, self.layout.caption_keys), ids)}

@@ -1,10 +1,9 @@
 """Converting a feature file to a cache file: each item is checked, and becomes a list of sequences of rows.
 
-An item is what a file holds of one video. The features of an expert are one sequence, or none where the expert is missing;
+An item is the entry of one video in a file. The features of an expert are one sequence, or none if the expert is missing;
 captions are one sequence each.
 """
 
-import dataclasses
 import json
 import logging
 import time
@@ -28,12 +27,12 @@ logger = logging.getLogger(__name__)
 
 
 class Encoder(Protocol):
-    """How the items of a file are stored.
+    """A conversion of the items of a file to sequences of rows.
 
     Attributes:
-        tag: distinguishes the caches of one file.
-        settings: what the result depends on.
-        width: numbers in a row (None: a row is one byte).
+        tag: the part of the cache's name that distinguishes the caches of one file.
+        settings: the settings that the result depends on; a cache with others is out of date.
+        width: the number of numbers in a row (None: a row is one byte).
     """
 
     tag: str
@@ -41,7 +40,7 @@ class Encoder(Protocol):
     width: int | None
 
     def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
-        """Return the sequences of one item, each (n, width) float16 or float32, or (n,) uint8.
+        """Return the sequences of item `name`, each (n, width) float16 or float32, or (n,) uint8.
 
         Raises:
             InputError: the item has another type or shape, or invalid numbers.
@@ -51,9 +50,13 @@ class Encoder(Protocol):
 class FeatureEncoder:
     """The features of an expert: one sequence per video, averaged over time unless the model aggregates it.
 
-    The expert is missing where the value is the float NaN or an empty array, where the first number is NaN and, with
-    `zeros_are_missing`, where all numbers are zero. Without `zeros_are_missing`, an empty sequence is one without frames.
-    With `zeros_pad`, frames of zeros at the end of a sequence are padding, which is dropped.
+    The expert is missing if the value is the float NaN or an empty array, or if its first number is NaN.
+
+    Args:
+        expert: the expert.
+        zeros_are_missing: whether a value of zeros means that the expert is missing, and not only NaN or an empty vector;
+            otherwise an empty sequence has no frames, but is present.
+        zeros_pad: whether frames of zeros at the end of a sequence are padding, which is dropped.
     """
 
     def __init__(self, expert: Expert, zeros_are_missing: bool = True, zeros_pad: bool = False):
@@ -61,15 +64,14 @@ class FeatureEncoder:
         self.zeros_are_missing = zeros_are_missing
         self.zeros_pad = zeros_pad and expert.aggregation == "vlad"
         self.tag = f"{expert.aggregation}-{expert.dim}"
-        fields = ("dim", "kind", "aggregation")
-        self.settings = {key: value for key, value in dataclasses.asdict(expert).items() if key in fields}
+        self.settings = {key: getattr(expert, key) for key in ("dim", "kind", "aggregation")}
         self.settings["zeros_are_missing"] = zeros_are_missing
         if self.zeros_pad:
             self.settings["zeros_pad"] = True
         self.width = expert.dim
 
     def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
-        """Return the sequences of one item; see `Encoder`."""
+        """Return the features of a video, (T, dim) or (1, dim), as the only sequence; no sequence if they are missing."""
         expert = self.expert
         x = _as_array(path, f"'{name}'", value, f"(T, {expert.dim})")
         if x.size == 0 and x.dtype != object:
@@ -103,7 +105,7 @@ class FeatureEncoder:
 
 
 class CaptionEncoder:
-    """The captions of a video as word vectors. A single array (words, text_dim) is one caption."""
+    """The captions of a video as word vectors; a single array (words, text_dim) is one caption."""
 
     def __init__(self, text_dim: int):
         self.tag = f"text-{text_dim}"
@@ -111,7 +113,7 @@ class CaptionEncoder:
         self.width = text_dim
 
     def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
-        """Return the sequences of one item; see `Encoder`."""
+        """Return the word vectors of each caption of a video, (words, text_dim)."""
         if isinstance(value, np.ndarray) and value.dtype != object and value.ndim <= 2:
             value = [value]
         return [self._caption(path, f"caption {k} of '{name}'", x) for k, x in enumerate(_as_list(path, name, value))]
@@ -132,7 +134,7 @@ class CaptionEncoder:
         return x
 
 
-class TextEncoder:
+class RawCaptionEncoder:
     """The captions of a video as text, in UTF-8."""
 
     tag = "raw"
@@ -140,7 +142,7 @@ class TextEncoder:
     width = None
 
     def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
-        """Return the sequences of one item; see `Encoder`."""
+        """Return the bytes of each caption of a video, (n,) uint8."""
         texts = [x if isinstance(x, str) else self._join_words(path, name, x) for x in _as_list(path, name, value)]
         try:
             return [np.frombuffer(text.encode("utf-8", "surrogateescape"), dtype=np.uint8) for text in texts]
@@ -155,7 +157,7 @@ class TextEncoder:
 
 
 def _as_floats(path: Path, item: str, x: np.ndarray) -> np.ndarray:
-    """Return `x` as float16, if it is, or float32."""
+    """Return `x` as it is if it is float16, as float32 otherwise."""
     with np.errstate(over="ignore"):
         x = x if x.dtype == np.float16 else x.astype(np.float32)
     if not np.isfinite(x).all():
@@ -178,13 +180,13 @@ def _as_list(path: Path, name: Any, captions: Any) -> list:
 
 
 def convert(source: Path, encoder: Encoder, cache: Path, origin: str) -> None:
-    """Write the cache of a file, in the fastest and smallest way that its content allows.
+    """Write the cache of a file, as float16 if that loses nothing, and item by item if the file can be read so.
 
     Args:
-        source: a file of features or captions.
-        encoder: how its items are stored.
-        cache: the file to write.
-        origin: describes `source` and `encoder`.
+        source: the file of features or captions.
+        encoder: the encoder of its items.
+        cache: the cache file to write.
+        origin: a description of `source` and `encoder`, stored with the cache.
 
     Raises:
         InputError: a file that cannot be read.
@@ -211,7 +213,7 @@ def convert(source: Path, encoder: Encoder, cache: Path, origin: str) -> None:
 
 
 class _NotFloat16Error(Exception):
-    """A file holds other numbers than float16."""
+    """A file holds numbers that float16 cannot."""
 
 
 def _write_cache(
@@ -220,8 +222,8 @@ def _write_cache(
     """Convert the file `source` to a cache: blocks of rows, and an index of where each sequence is.
 
     Raises:
-        InputError: a file that cannot be read. An item that is refused is not an error until it is used.
-        UnstreamableError, _NotFloat16Error: the conversion is to be repeated without `stream`, or without `float16`.
+        InputError: a file that cannot be read. An invalid item is not an error until it is used.
+        UnstreamableError, _NotFloat16Error: the conversion has to be repeated without `stream`, or without `float16`.
     """
     dtype = np.dtype(np.uint8 if encoder.width is None else np.float16 if float16 else np.float32)
     blocks = _BlockWriter(file.create_group("blocks"), dtype, encoder.width)
@@ -252,7 +254,7 @@ def _write_cache(
 
 
 class _BlockWriter:
-    """Collects rows, and writes them as blocks that fit into memory. The sequences of an item are in one block."""
+    """A writer of rows in blocks that fit into memory; the sequences of an item are in one block."""
 
     def __init__(self, group: h5py.Group, dtype: np.dtype, width: int | None):
         self.group = group

@@ -14,8 +14,8 @@ from data_loader.workers import SharedMemoryCollate, initialize_worker, require_
 from utils.errors import InputError, count_text
 
 MIB = 1 << 20
-# While a batch is collated, its words are in memory as they were read, one after the other, and padded.
-WORD_COPIES = 3
+# Copies of the words of a batch in memory while it is collated: as read, joined, and padded.
+COLLATE_COPIES = 3
 
 logger = logging.getLogger(__name__)
 
@@ -23,25 +23,26 @@ logger = logging.getLogger(__name__)
 class ExpertDataLoader:
     """The training and evaluation batches of a dataset, each in a plain `torch.utils.data.DataLoader`.
 
-    Attributes:
-        train: batches of `batch_size` videos with one caption each, drawn again in each epoch (None without `training`).
-        evaluation: batches of all videos of the split to evaluate, in the order of its list, with all their captions;
-            smaller than `batch_size` where the words would take too much memory.
-        sampler: the sampler of `train`, whose `epoch` is set before each epoch.
-
     Args:
+        dataset_name, data_dir, batch_size, split_name, num_workers, mini, fuse_captions, restrict_train_captions,
+            num_test_captions, max_text_words, max_expert_tokens, rgb_model_name, cache_dir: keys of the config, see
+            `base.schema.DataLoaderArgs`.
         experts: the experts to read.
-        text_feat, text_dim: which word vectors, and their dimension.
-        seed: for the order of videos and the choice of captions.
+        text_feat, text_dim: the name of the word vectors, and their dimension.
+        seed: the seed of the order of videos and the choice of captions.
         training: whether training batches are needed.
         pad_to_max: pad to `max_text_words` and `max_expert_tokens`, as published, not to the longest in a batch.
-        mini: use only a few batches of videos.
-        evaluation_memory: MiB for the words of an evaluation batch while it is collated.
         pin_memory: whether batches are for a GPU.
-        cache_refusal: why no cache may be made (None: it may).
+        evaluation_memory: MiB for the words of an evaluation batch while it is collated.
         share: (i, n) for the i-th of n processes: it gets the i-th part of each training batch, and the evaluation batches
             i, i + n, ...
-        Others: `data_loader.args` of the config.
+        cache_refusal: the reason why no cache may be made (None: it may).
+
+    Attributes:
+        train: batches of `batch_size` videos with one caption each, drawn again in each epoch (None without `training`).
+        sampler: the sampler of `train`, whose `epoch` is set before each epoch (None without `training`).
+        evaluation: batches of all videos of the split to evaluate, in the order of its list, with all their captions;
+            smaller than `batch_size` where the words would take too much memory.
 
     Raises:
         InputError: data that does not fit the config, or too few videos for a batch.
@@ -64,7 +65,6 @@ class ExpertDataLoader:
         max_text_words: int = 30,
         max_expert_tokens: int = 30,
         rgb_model_name: str | None = None,
-        feat_aggregation: Mapping[str, str] | None = None,
         cache_dir: str | None = None,
         seed: int = 0,
         training: bool = True,
@@ -100,7 +100,7 @@ class ExpertDataLoader:
             # Seeds the workers, which would otherwise draw from the generator of the training.
             "generator": torch.Generator(),
         }
-        self.train = None
+        self.train = self.sampler = None
         if training:
             if batch_size < 2:
                 raise InputError(
@@ -119,7 +119,7 @@ class ExpertDataLoader:
             self._log("train", dataset)
         dataset = ExpertDataset(archive, split.evaluation, evaluation_ids, max_captions=num_test_captions, **common)
         num_captions = max(dataset.num_captions)
-        bytes_per_video = WORD_COPIES * 4 * num_captions * max_text_words * text_dim
+        bytes_per_video = COLLATE_COPIES * 4 * num_captions * max_text_words * text_dim
         size = min(batch_size, max(1, evaluation_memory * MIB // bytes_per_video))
         batches = [range(len(dataset))[i : i + size] for i in range(0, len(dataset), size)]
         collate = SharedMemoryCollate(Collate(dataset, num_captions, pad_to_max))
@@ -134,7 +134,7 @@ class ExpertDataLoader:
 
 
 def _limit_to_cores(num_workers: int) -> int:
-    """Return `num_workers`, or the number of cores if that is smaller."""
+    """Return `num_workers`, limited to the number of cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if num_workers > cores:
         logger.debug("%d workers instead of %d: there are no more cores", cores, num_workers)

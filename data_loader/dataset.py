@@ -1,4 +1,4 @@
-"""The videos of a split as a dataset, and items of it as padded batches."""
+"""The videos of a subset as a dataset, and padded batches of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,14 +17,14 @@ class ExpertDataset(Dataset):
     """Videos with their experts and captions, which are read when they are used.
 
     Args:
-        archive: the archive that they are read from.
-        subset: the subset of the archive that they belong to.
+        archive: the archive to read from.
+        subset: the name of the subset that has the videos.
         ids: the names of the videos.
-        experts: expert -> its dimension, kind and aggregation.
-        text_feat, text_dim: which word vectors, and their dimension.
-        max_text_words, max_expert_tokens: longer captions and sequences are cut.
-        max_captions: the number of captions to use per video (None: all).
-        fuse_captions: join the captions of a video into one.
+        experts: the experts to read, by name.
+        text_feat, text_dim: the name of the word vectors, and their dimension.
+        max_text_words, max_expert_tokens: the lengths to cut captions and sequences to.
+        max_captions: the largest number of captions per video (None: all).
+        fuse_captions: whether to join the captions of a video to one.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ExpertDataset(Dataset):
         return {name: int(features.available.sum()) for name, features in self.features.items()}
 
     def caption_ids(self) -> dict[str, list[str]]:
-        """Return the names of the captions that are used, by video; see `data_loader.store.caption_id`."""
+        """Return the names of the captions of each video, `<video>#<position in the file>`, or `<video>` if fused."""
         return {
             video: [caption_id(video, self.captions.number(index, k)) for k in range(self.num_captions[index])]
             for index, video in enumerate(self.ids)
@@ -76,15 +76,16 @@ class ExpertDataset(Dataset):
 
 
 class Collate:
-    """A `collate_fn` that pads videos to a batch: the arguments of `CENet.forward`, and `ids`, the names of the videos.
+    """A `collate_fn` that pads B videos to a batch.
 
-    Captions, words and frames are padded with zeros to the longest of the batch, or to fixed numbers. Missing experts are
-    NaN.
+    A batch has the names of the videos (`ids`), their captions as text (`raw_captions`) and word vectors (`text`,
+    (B, K, W, d)), a mask of words that are not padding (`word_mask`, (B, K, W)), and the entries of `collate_experts`.
+    Captions, words and frames are padded with zeros to the longest of the batch, or to fixed numbers.
 
     Args:
         dataset: the dataset of the videos.
         num_captions: the number of captions per video to pad to (K).
-        pad_to_max: pad words and frames to `max_text_words` and `max_expert_tokens` instead of to the longest.
+        pad_to_max: whether to pad words and frames to `max_text_words` and `max_expert_tokens`, not to the longest.
     """
 
     def __init__(self, dataset: ExpertDataset, num_captions: int, pad_to_max: bool = False):
@@ -94,7 +95,7 @@ class Collate:
         self.num_tokens = dataset.max_expert_tokens if pad_to_max else None
 
     def __call__(self, items: Sequence[Mapping]) -> dict[str, Any]:
-        """Return the batch of B videos, as `ExpertDataset` returns them."""
+        """Return the batch of B items of an `ExpertDataset`."""
         batch: dict[str, Any] = {"ids": [item["id"] for item in items]}
         batch["raw_captions"] = [item["raw_captions"] for item in items]
         captions = []
@@ -114,6 +115,7 @@ def collate_experts(
 
     Args:
         videos: per video, expert -> (T, dim) or (dim,), or None where it is missing, which becomes NaN.
+        experts: the experts to collate, by name.
         num_tokens: the length to pad sequences to (None: the longest).
     """
     batch: dict[str, dict[str, Tensor]] = {"experts": {}, "frame_masks": {}, "ind": {}}
@@ -132,10 +134,11 @@ def collate_experts(
 def pad(
     sequences: Sequence[np.ndarray | None], dim: int, length: int | None = None, missing: float = 0
 ) -> tuple[Tensor, Tensor]:
-    """Pad N sequences to one tensor, in one thread, as the other threads are for the model.
+    """Pad N sequences to one tensor, with numpy: unlike torch, it leaves the other threads to the model.
 
     Args:
         sequences: N arrays (n_i, dim), or None where one is missing.
+        dim: the dimension of a row.
         length: the length L to pad to (None: the longest).
         missing: the value of all numbers of a missing sequence.
 
@@ -159,12 +162,15 @@ class EpochBatchSampler(Sampler):
 
     The videos that do not fill a last batch are left out of that epoch.
 
+    Args:
+        num_videos: the number of videos in the dataset.
+        batch_size: the number of videos in a batch.
+        seed: the seed of the order and the draws.
+        share: (i, n) for the i-th of n parts of each batch, which differ in size by one at most.
+
     Attributes:
         epoch: the next epoch.
-        first: its first batch, where the epoch was interrupted and is resumed.
-
-    Args:
-        share: (i, n) for the i-th of n parts of each batch, which differ in size by one at most.
+        first: the first batch of that epoch, greater than 0 to resume an interrupted epoch.
     """
 
     def __init__(self, num_videos: int, batch_size: int, seed: int, share: tuple[int, int] = (0, 1)):

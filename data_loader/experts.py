@@ -1,6 +1,7 @@
-"""The known experts: the only place for their dimensions, aggregation and availability.
+"""The experts of the published archives, and the experts that a config uses.
 
-The config of your own dataset declares its experts; an entry there overrides the defaults of this table.
+The config of your own dataset declares its experts; it may also override fields of a published expert. The layout of a
+published dataset (`data_loader/datasets/`) declares which experts it has for every video.
 """
 
 import dataclasses
@@ -12,15 +13,7 @@ from utils.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Expert:
-    """The properties of an expert.
-
-    Attributes:
-        dim: dimension of a frame (or of the vector).
-        kind: "sequence", an array (T, dim) per video, or "vector", (dim,) or (1, dim).
-        aggregation: of a sequence over time: "vlad" (in the model), "avg" or "max" (when it is read); "none" for a vector.
-        may_be_missing: false makes a video without this expert an error (None: the dataset declares which never are).
-        embed_dim: dimension of its embedding in MoEE (None: dim).
-    """
+    """The properties of an expert, with the fields of `base.schema.ExpertEntry`, which documents them."""
 
     dim: int
     kind: str = "sequence"
@@ -51,8 +44,8 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
     """Return the experts that a config uses, in alphabetical order.
 
     Args:
-        section: the config's `experts`: settings, and a mapping of `Expert` fields for each expert it declares.
-        feat_aggregation: the config's `data_loader.args.feat_aggregation`, which overrides the aggregation.
+        section: the section `experts` of a config.
+        feat_aggregation: `data_loader.args.feat_aggregation` of the config, which overrides the aggregation of experts.
 
     Raises:
         InputError: an expert that is neither declared nor in the table, or fields that do not go together.
@@ -111,6 +104,7 @@ def expert_dims(
     """Return, per expert, its dimension after aggregation and that of its embedding, as `CENet` takes them.
 
     Args:
+        experts: the experts of the model.
         vlad_clusters: expert -> number of clusters, for experts that the model aggregates.
         shared_dim: the dimension of all embeddings (None: each has its own, as in MoEE).
 

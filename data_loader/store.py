@@ -1,7 +1,7 @@
-"""The feature store: the items of a file, and the experts and captions of videos, read from a memory-mapped cache.
+"""The feature store: the experts and captions of videos, read from memory-mapped cache files.
 
 A cache is an HDF5 file of contiguous blocks and an index. It stores the size and time of its source, and is made again when
-these change. Start-up reads only the index, and memory does not grow with the data.
+these change. Only the index is read when a cache is opened, and memory does not grow with the data.
 """
 
 import json
@@ -18,8 +18,8 @@ from utils.errors import InputError, count_text
 from utils.files import wait_for_lock
 
 VERSION = 1
-# Pages of a table stay resident up to this size; then the system decides which it keeps. A page that is read may bring its
-# neighbors along: how many depends on the system, but no more than `FAULT_BYTES`.
+# Pages of a table stay resident up to this size; then the system decides which it keeps. Reading a page may load up to
+# `FAULT_BYTES` of its neighbors too.
 RESIDENT_BYTES = 64 << 20
 FAULT_BYTES = 2 << 20
 
@@ -27,14 +27,18 @@ logger = logging.getLogger(__name__)
 
 
 class FeatureTable:
-    """The items of one file. Each has a number of sequences, which are numbered over all items.
+    """The items of one feature file, each with any number of sequences, which are numbered over all items.
+
+    Args:
+        source: the feature file.
+        cache: the cache of the file.
 
     Attributes:
-        source: the file.
+        source: the feature file.
         names: the names of the items, or None if they are rows of an array.
-        first: (items + 1,), the sequences of item i are `first[i]` to `first[i + 1]`.
-        lengths: (sequences,), their numbers of rows.
-        problems: item -> why it is refused.
+        first: (items + 1,), the sequences of item i are `first[i]` to `first[i + 1] - 1`.
+        lengths: (sequences,), the number of rows of each sequence.
+        problems: item -> the error message of an invalid item.
     """
 
     def __init__(self, source: Path, cache: Path):
@@ -46,10 +50,11 @@ class FeatureTable:
             self.first, self.lengths = file["first"][()], file["lengths"][()]
             block, row = file["block"][()], file["row"][()]
             blocks = [file["blocks"][str(i)] for i in range(len(file["blocks"]))]
-            self._dtype, self._width = np.dtype(file.attrs["dtype"]), int(file.attrs["width"])
+            width = int(file.attrs["width"])
+            self._row = np.dtype((np.dtype(file.attrs["dtype"]), (width,) if width else ()))
             offsets = np.array([x.id.get_offset() or 0 for x in blocks] or [0], dtype=np.int64)
-            self._addresses = offsets[block] + row * (self._width or 1) * self._dtype.itemsize
-        ends = self._addresses + self.lengths * (self._width or 1) * self._dtype.itemsize
+            self._addresses = offsets[block] + row * self._row.itemsize
+        ends = self._addresses + self.lengths * self._row.itemsize
         is_index = len(self.first) and self.first[-1] == len(self.lengths) and (np.diff(self.first) >= 0).all()
         if not is_index or (self.lengths < 0).any() or ends.max(initial=0) > cache.stat().st_size:
             raise ValueError("an index that does not fit the file")
@@ -59,7 +64,7 @@ class FeatureTable:
         return len(self.first) - 1
 
     def __getstate__(self) -> dict:
-        """Leave out the mapping, which another process makes again."""
+        """Return the state without the mapping, which another process opens again."""
         return {key: value for key, value in self.__dict__.items() if key != "_mapping"}
 
     def __setstate__(self, state: dict) -> None:
@@ -67,16 +72,15 @@ class FeatureTable:
         self._map()
 
     def sequences(self, item: int) -> range:
-        """Return the numbers of the sequences of an item; -1 is an item without any."""
+        """Return the numbers of the sequences of an item, none for item -1."""
         return range(self.first[item], self.first[item + 1]) if item >= 0 else range(0)
 
     def read(self, sequence: int, max_rows: int | None = None) -> np.ndarray:
-        """Return the first rows of a sequence: (n, width) float32, or (n,) uint8."""
+        """Return the first `max_rows` rows (None: all) of a sequence: (n, width) float32, or (n,) uint8."""
         length = int(self.lengths[sequence])
         length = length if max_rows is None else min(length, max_rows)
-        shape = (length, self._width) if self._width else (length,)
-        x = np.frombuffer(self._mapping, self._dtype, length * (self._width or 1), int(self._addresses[sequence]))
-        x = x.reshape(shape).astype(np.float32 if self._width else np.uint8)
+        x = np.frombuffer(self._mapping, self._row, length, int(self._addresses[sequence]))
+        x = x.astype(np.float32 if self._row.shape else np.uint8)
         self._resident += x.nbytes + FAULT_BYTES
         if self._resident > RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):
             self._mapping.madvise(mmap.MADV_DONTNEED)
@@ -84,7 +88,7 @@ class FeatureTable:
         return x
 
     def raise_problem(self, items: np.ndarray) -> None:
-        """Raise an `InputError` if one of `items` is refused."""
+        """Raise an `InputError` if one of `items` is invalid."""
         if self.problems and (refused := sorted(set(items.tolist()) & self.problems.keys())):
             raise InputError(self.problems[refused[0]])
 
@@ -98,10 +102,10 @@ def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None
     """Return the table of the file `source`, from its cache in `folder`, which is made if it is absent or out of date.
 
     Args:
-        source: a file of features or captions.
-        encoder: how its items are stored.
-        folder: of caches.
-        refusal: why no cache may be made there (None: it may).
+        source: the file of features or captions.
+        encoder: the encoder of its items.
+        folder: the folder of the cache.
+        refusal: the reason why no cache may be made there (None: it may).
 
     Raises:
         InputError: a file that cannot be read, or a cache that cannot, or may not, be written.
@@ -130,7 +134,7 @@ def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None
 
 
 def _open_cache(source: Path, cache: Path, origin: dict) -> FeatureTable | None:
-    """Return the table in a cache, or None if there is none, or it is damaged or out of date."""
+    """Return the table in a cache, None if the cache is missing, damaged or out of date."""
     if not _is_from(cache, origin):
         return None
     try:
@@ -140,7 +144,7 @@ def _open_cache(source: Path, cache: Path, origin: dict) -> FeatureTable | None:
 
 
 def _is_from(cache: Path, origin: dict) -> bool:
-    """Return whether there is a cache of this source and these settings."""
+    """Return whether a cache exists and is of this source and these settings."""
     try:
         with h5py.File(cache, "r") as file:
             return json.loads(file.attrs["about"]) == origin
@@ -154,10 +158,10 @@ class Features:
     Args:
         table: the table of the expert's file.
         items: (V,), the item of each video (-1: none).
-        sequential: whether a video has frames, or one vector.
+        sequential: whether the value of a video is a sequence (T, dim) instead of a vector (dim,).
 
     Attributes:
-        available: (V,) booleans.
+        available: (V,), true for videos that have the expert.
     """
 
     def __init__(self, table: FeatureTable, items: np.ndarray, sequential: bool):
@@ -165,9 +169,6 @@ class Features:
         self._items = items
         self._sequential = sequential
         self.available = (items >= 0) & (table.first[items] < table.first[items + 1])
-
-    def __len__(self) -> int:
-        return len(self._items)
 
     def __getitem__(self, index: int) -> np.ndarray | None:
         return self.get(index)
@@ -207,7 +208,7 @@ class Texts:
 
 
 def caption_id(video: str, number: int | None) -> str:
-    """Return the name of caption `number` of a video, or of all its captions together (None)."""
+    """Return the name of caption `number` of a video, or of its fused captions (None)."""
     return video if number is None else f"{video}#{number}"
 
 
@@ -217,11 +218,11 @@ class Captions:
     Args:
         vectors: the table of word vectors.
         items: (V,), the item of each video.
-        texts: the same captions as text, or None.
+        texts: the same captions as text (None: unknown).
         ids: the names of the videos.
-        chosen: per video, the position of the only caption to use (None: all).
-        fuse: join the captions of a video to one.
-        max_captions: use no more than this number per video.
+        chosen: per video, the position of the only caption to use (None: all are used).
+        fuse: whether to join the captions of a video to one.
+        max_captions: the largest number of captions per video (None: all).
 
     Raises:
         InputError: a video has no caption with a word.
@@ -239,7 +240,7 @@ class Captions:
     ):
         self._vectors, self._texts, self._fuse = vectors, texts, fuse
         self._first = vectors.first[items]  # (V,), the sequence of the first caption in the file
-        self._positions: list[list[list[int]]] = []  # per video and caption: positions in the file of what it is joined from
+        self._positions: list[list[list[int]]] = []  # per video and caption: its position in the file, several if fused
         self._has_text: list[bool] = []
         num_empty, without_text = 0, []
         for v, (video, item) in enumerate(zip(ids, items, strict=True)):
@@ -259,9 +260,6 @@ class Captions:
             problem = f"for {len(without_text)} of {len(ids)} videos, first {without_text[0]}"
             logger.warning("%s: not as many texts as captions %s; theirs are left out", texts.source, problem)
 
-    def __len__(self) -> int:
-        return len(self._positions)
-
     def count(self, index: int) -> int:
         """Return how many captions a video has."""
         return len(self._positions[index])
@@ -271,7 +269,7 @@ class Captions:
         return None if self._fuse else self._positions[index][k][0]
 
     def vectors(self, index: int, k: int, max_words: int | None = None) -> np.ndarray:
-        """Return caption k of a video: (words, text_dim) float32, no more than `max_words` words."""
+        """Return the first `max_words` words (None: all) of caption k of a video: (words, text_dim) float32."""
         parts, length = [], 0
         for position in self._positions[index][k]:
             max_rows = None if max_words is None else max_words - length
@@ -282,7 +280,7 @@ class Captions:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def text(self, index: int, k: int) -> str:
-        """Return caption k of a video as text, "" if it is not known."""
+        """Return caption k of a video as text, "" if it is unknown."""
         if not self._has_text[index]:
             return ""
         return " ".join(self._texts.get(index, position) for position in self._positions[index][k])

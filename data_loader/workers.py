@@ -1,4 +1,4 @@
-"""Worker processes of a `DataLoader`: the files that they need, the memory that they share, and how they end."""
+"""Worker processes of a `DataLoader`: their open files, shared memory and termination."""
 
 import io
 import logging
@@ -33,14 +33,14 @@ logger = logging.getLogger(__name__)
 
 
 def require_open_files(num_workers: int, num_tensors: int) -> None:
-    """Raise the soft limit of open files to what workers need, if it is lower.
+    """Raise the soft limit of open files to the number that workers need.
 
     Each tensor of a waiting batch is an open file of both processes. Without enough of them torch prints tracebacks of
     threads and waits forever.
 
     Args:
-        num_workers: workers of each loader.
-        num_tensors: tensors in a batch.
+        num_workers: the number of workers of each loader.
+        num_tensors: the number of tensors in a batch.
 
     Raises:
         InputError: the hard limit is too low.
@@ -113,7 +113,7 @@ class SharedMemoryCollate:
     wait for it forever.
 
     Args:
-        collate: makes a batch of items.
+        collate: the function that makes a batch of items.
     """
 
     def __init__(self, collate: Callable[[Sequence], Any]):
@@ -123,7 +123,7 @@ class SharedMemoryCollate:
         """Return the batch of `items`.
 
         Raises:
-            RuntimeError: no room.
+            RuntimeError: the shared memory is full.
         """
         batch = self.collate(items)
         if get_worker_info() is not None:

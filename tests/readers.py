@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from base.checkpoint import load_checkpoint
-from data_loader.conversion import CaptionEncoder, Encoder, FeatureEncoder, TextEncoder
+from data_loader.conversion import CaptionEncoder, Encoder, FeatureEncoder, RawCaptionEncoder
 from data_loader.experts import Expert
 from data_loader.readers import read_file
 from data_loader.store import open_table
@@ -41,7 +41,7 @@ def captions(path: Path) -> None:
 
 def texts(path: Path) -> None:
     """Read captions as text."""
-    table(path, TextEncoder())
+    table(path, RawCaptionEncoder())
 
 
 def index(path: Path) -> None:

@@ -22,7 +22,7 @@ from isolated import MIB, outcome
 from readers import READERS, load_state, unpacked
 
 import train as train_command
-from base.experiment import Experiment
+from base.experiment import Run
 from parse_config import ConfigParser
 from trainer.build import build_loaders, build_model
 
@@ -118,7 +118,7 @@ def _used(path):
     config = ConfigParser.from_file(path, training=True).with_test_split()
     build_model(config)
     build_loaders(config, torch.device("cpu"))
-    Experiment.create(config["trainer"]["save_dir"], config["name"])
+    Run.create(config["trainer"]["save_dir"], config["name"])
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -49,6 +49,12 @@ def test_files_that_a_page_names_are_there(page):
         assert (ROOT / name).exists(), name
 
 
+def test_every_key_of_a_config_has_a_line():
+    keys = re.findall(r"^    (\w+): [^#\n]*(#?)", (ROOT / "base" / "schema.py").read_text(), re.MULTILINE)
+    assert len(keys) > 60
+    assert [key for key, comment in keys if not comment] == []
+
+
 def test_every_page_can_be_reached_from_the_readme():
     reached, waiting = set(), [README]
     while waiting:

@@ -1,7 +1,7 @@
 """Build what a config describes: model, loss, optimizer, schedule and batches.
 
-The schema has checked each key when the config was read. What only shows when the parts are put together is found here,
-before any data are read: experts and dimensions that do not fit, and hyperparameters that torch refuses.
+Each key was checked when the config was read. Errors in combinations of keys are found here, before any data is read:
+experts and dimensions that do not fit together, and hyperparameters that torch refuses.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ def build_model(config: ConfigParser) -> CENet:
     """Build the model that `arch` names, on the CPU, with weights drawn from torch's generator.
 
     Raises:
-        InputError: switches, experts and dimensions that do not make a model.
+        InputError: switches, experts and dimensions that do not fit together.
     """
     with _blame(config):
         cls = find("arch", config["arch"]["type"])
@@ -42,9 +42,7 @@ def build_model(config: ConfigParser) -> CENet:
 
 
 def model_arguments(config: Mapping) -> dict[str, Any]:
-    """Return the arguments of a model that follow from other sections than `arch`.
-
-    `vlad_clusters` is without the experts that the model does not aggregate.
+    """Return the arguments of a model that follow from other sections than `arch`, and `vlad_clusters` of its experts.
 
     Raises:
         InputError: unknown experts, or fields of experts that do not go together.
@@ -74,7 +72,7 @@ def model_arguments(config: Mapping) -> dict[str, Any]:
 
 
 def build_loss(config: ConfigParser) -> nn.Module:
-    """Build the loss of a (B, B) similarity that `loss` names."""
+    """Build the loss that `loss` names, a function of similarities (B, B)."""
     return find("loss", config["loss"]["type"])(**config["loss"]["args"])
 
 
@@ -115,7 +113,7 @@ def _dry_run(config: ConfigParser) -> None:
     parameter.grad = torch.zeros(1)
     section = config["optimizer"]
     with _torch_errors("optimizer", section):
-        optimizer = getattr(torch.optim, section["type"])([parameter], **section["args"])
+        optimizer = optim.instantiate_optimizer(section, [parameter])
     schedule = _lr_scheduler(config, optimizer)
     epochs = config["trainer"]["epochs"]
     for _ in range(min(epochs, MAX_DRY_STEPS)):
@@ -130,13 +128,15 @@ def _dry_run(config: ConfigParser) -> None:
 
 
 def build_loaders(config: ConfigParser, device: torch.device, **changes: Any) -> ExpertDataLoader:
-    """Build the batches to train on and to evaluate on, for use on `device`.
+    """Build the batches to train on and to evaluate on.
 
     Args:
+        config: the config.
+        device: the device that the batches will be moved to.
         changes: arguments of `ExpertDataLoader` that override those of the config.
 
     Raises:
-        InputError: data that do not fit the config.
+        InputError: data that does not fit the config.
     """
     with _blame(config):
         arguments = loader_arguments(config, device)
@@ -149,11 +149,11 @@ def build_evaluation_loaders(config: ConfigParser, split: str, device: torch.dev
 
 
 def loader_arguments(config: ConfigParser, device: torch.device) -> dict[str, Any]:
-    """Return all arguments of `ExpertDataLoader`, of which `data_loader.args` has only a part."""
-    section = config["experts"]
+    """Return the arguments of `ExpertDataLoader`: those of `data_loader.args`, and what follows from other sections."""
+    section, args = config["experts"], dict(config["data_loader"]["args"])
     return {
-        **config["data_loader"]["args"],
-        "experts": resolve_experts(section, config["data_loader"]["args"]["feat_aggregation"]),
+        "experts": resolve_experts(section, args.pop("feat_aggregation")),
+        **args,
         "text_feat": section["text_feat"],
         "text_dim": section["text_dim"],
         "seed": config["seed"],
@@ -176,7 +176,7 @@ def _blame(config: ConfigParser) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _torch_errors(section: str, entry: Mapping[str, Any]) -> Iterator[None]:
-    """Blame a section for what torch raises, which checks arguments in many ways."""
+    """Turn an error of torch, of any type, into an `InputError` about the arguments of a section."""
     try:
         yield
     except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError, AssertionError) as error:

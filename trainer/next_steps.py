@@ -10,7 +10,7 @@ from base.runs import AUTO
 from parse_config import DATA_DIR, ConfigParser
 from trainer.distributed import launch_command
 
-# In the folder of a collection that misc/extract_experts.py has made, which misc/search.py can search.
+# The file that marks a collection of misc/extract_experts.py, which misc/search.py can search.
 EXTRACTION = "extraction.json"
 
 
@@ -30,11 +30,11 @@ def resume_seeds_command(args: argparse.Namespace) -> str:
 
 
 def next_steps(config: ConfigParser, checkpoint: Path, device: int | None, page: Path) -> str:
-    """Return what can be done with a trained model, a command in each line.
+    """Return the commands that use a trained model, one per line.
 
     Args:
-        config: of the model.
-        checkpoint: its file.
+        config: the config of the model.
+        checkpoint: the checkpoint of the model.
         device: the index of the GPU that it was trained on (None: the CPU).
         page: the folder of the ranking page, which need not exist.
     """
@@ -54,7 +54,10 @@ def next_steps(config: ConfigParser, checkpoint: Path, device: int | None, page:
 
 
 def _options(config: ConfigParser, checkpoint: Path, device: int | None) -> list[str]:
-    """Return the options that a command on a checkpoint needs: its GPU, and leave for paths outside the working folder."""
+    """Return the options of a command on a checkpoint: the GPU, and `--set` for paths outside the working folder.
+
+    Without `--set`, a command refuses such a path in a checkpoint, which may come from somebody else.
+    """
     paths = config.paths_outside_cwd(checkpoint)
     if (folder := config.data_dir_outside_cwd()) is not None:
         paths[DATA_DIR] = folder

@@ -1,20 +1,20 @@
 """The ranking page of a run, filled from its config and its evaluations."""
 
-from base.experiment import Experiment
+from base.experiment import Run
 from parse_config import ConfigParser
 from trainer.evaluation import Evaluation
 from utils.visualizer import PageData, Visualizer
 
 
-def build_visualizer(config: ConfigParser, experiment: Experiment) -> Visualizer | None:
-    """Build the visualizer that `config` asks for (None: it asks for none)."""
+def build_visualizer(config: ConfigParser, run: Run) -> Visualizer | None:
+    """Build the visualizer that `config` asks for for the page of `run` (None: it does not ask for one)."""
     if "visualizer" not in config:
         return None
     model = config["arch"]["args"]
     return Visualizer(
         **config["visualizer"]["args"],
-        folder=experiment.web,
-        name=f"{experiment.name} {experiment.run}",
+        folder=run.web,
+        name=f"{run.experiment} {run.id}",
         similarity=model.get("similarity", "pairwise"),
         l2renorm=model.get("l2renorm", False),
         v2t_ties=config.get("v2t_ties") or "expected",

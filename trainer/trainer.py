@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from base.device import environment, get_rng_state, set_rng_state
-from base.experiment import CONFIG, KINDS, Experiment
+from base.experiment import CONFIG, FOLDERS, Run
 from base.monitor import Monitor
 from base.runs import ResumePoint
 from data_loader.data_loaders import ExpertDataLoader
@@ -138,18 +138,18 @@ class Trainer:
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
         self.saver = CheckpointSaver(self.options)
         self.interrupts = InterruptHandler()
-        self.experiment: Experiment | None = None
+        self.experiment: Run | None = None
         self.events: RunEvents | None = None
         self.visualizer: Visualizer | None = None
         self.start_epoch = 1
         self.partial_epoch: dict[str, float] | None = None
 
-    def write_to(self, experiment: Experiment, events: RunEvents) -> None:
+    def write_to(self, experiment: Run, events: RunEvents) -> None:
         """Write the config to the folders of `experiment` now, and everything else to them and to `events` later."""
         self.experiment, self.events = experiment, events
         self.visualizer = build_visualizer(self.config, experiment)
         write_json(experiment.models / CONFIG, self.config.as_dict())
-        for kind in KINDS:
+        for kind in FOLDERS:
             remove_temporary(experiment.folder(kind))
         self.saver.folder = experiment.models
         self.saver.save_missed(self.start_epoch - 1)

@@ -1,4 +1,4 @@
-"""What a dataset declares: its files, its splits, and the archive to download."""
+"""The declaration of a dataset: its files, its splits, and the archive to download."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ class Subset:
     """Videos that are used together, for training or for evaluation.
 
     Attributes:
-        ids: the file that lists their names, one per line (None: they have no names, and are numbered).
-        size: their published number (None: not published).
-        caption_index: a file, video -> the index of the only caption it is evaluated with.
+        ids: the file that lists the videos, one name per line (None: videos have no names, and are numbered).
+        size: the published number of videos (None: not published).
+        caption_index: a file with the index of the only caption of each video (None: all captions are used).
         missing: expert -> a file with an array by row, 1 = the expert is missing.
-        drop_captionless: leave out videos without a caption, as published; elsewhere they are an error.
+        drop_captionless: whether to leave out videos without a caption, as published; otherwise they are an error.
     """
 
     ids: str | None
@@ -30,11 +30,11 @@ class Subset:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """A value of `split_name`.
+    """The subsets and files that a value of `split_name` stands for.
 
     Attributes:
-        train, evaluation: the names of its subsets.
-        experts: files that differ from those of the layout; "rgb-<rgb_model_name>" is only for that network.
+        train, evaluation: the names of the subsets to train on and to evaluate.
+        experts: expert -> file, where it differs from that of the layout; "rgb-<rgb_model_name>" is only for that network.
         raw_captions: the file of raw captions, if it differs from that of the layout.
     """
 
@@ -49,8 +49,8 @@ class Download:
     """The archive of features to download, `<folder>-experts.tar.gz` on the server.
 
     Attributes:
-        size: in bytes, approximately, as published.
-        sha1: its checksums; an archive that was republished has several.
+        size: the approximate size in bytes, as published.
+        sha1: the checksums of all published versions.
     """
 
     size: int
@@ -62,20 +62,20 @@ class Layout:
     """The files of a dataset's archive.
 
     Attributes:
-        name: `data_loader.args.dataset_name` in configs.
-        folder: its folder below `data`.
-        subsets, splits: by name.
+        name: the `data_loader.args.dataset_name` in configs.
+        folder: the folder below `data`.
+        subsets, splits: the subsets and splits by name.
         experts: expert -> file.
         text: `text_feat` -> file of the captions as word vectors.
-        raw_captions: the file of the captions as words, which may be absent.
-        always_available: experts whose files have every video; an absent one is an error, unless the config says otherwise.
-        zeros_are_present: experts of which zeros and empty sequences are values, as published; elsewhere they mean that the
+        raw_captions: the file of the captions as words, which may not exist.
+        always_available: experts whose files have every video; a video without them is an error, unless `may_be_missing`.
+        zeros_are_present: experts of which zeros and empty sequences are values, as published; for others they mean that the
             expert is missing.
-        by_row: files hold an array with a row per video, in the order of the subset, not a dict; sequences in it may be
-            padded with frames of zeros.
-        names_end_at_dot: names of videos end at their first dot; what follows is the suffix of a file.
-        caption_keys: a file, video -> its name in files of captions (YouTube ids).
-        download: the archive on the server (None: your own dataset).
+        by_row: whether files hold an array with a row per video, in the order of the subset, not a dict; sequences in it may
+            be padded with frames of zeros.
+        names_end_at_dot: whether names of videos end at their first dot, before the suffix of a file.
+        caption_keys: a file, video -> its name in files of captions (None: it is the same).
+        download: the archive on the server (None: not published).
     """
 
     name: str

@@ -63,7 +63,9 @@ def read_items(
     list. Only one item is in memory at a time, except for a pickle without `stream`.
 
     Args:
-        advance: called with the number of bytes that have been read since the last call.
+        path: the feature file.
+        stream: whether to yield the items of a pickle one by one instead of reading all of it first.
+        advance: a function to call with the number of bytes that have been read since its last call.
 
     Returns:
         by_row: whether items are rows, and their names are row numbers.
@@ -71,7 +73,7 @@ def read_items(
 
     Raises:
         InputError: a file that is missing, damaged, of an unknown format, or holds other objects than arrays and containers.
-        UnstreamableError: the pickle has to be read without `stream`; items that were returned are to be dropped.
+        UnstreamableError: the pickle has to be read without `stream`; items that were returned are invalid.
     """
     with _errors_naming(path):
         budget = Budget(path)
@@ -110,7 +112,7 @@ def _checked(
     """Yield `items` within the budget; an error while they are read names the file.
 
     Args:
-        advance: called with the bytes of each value (None: the file does so itself).
+        advance: a function to call with the bytes of each value (None: the file itself reports them).
     """
     with _errors_naming(path):
         for name, value in items:

@@ -1,4 +1,4 @@
-"""How much a file may hold: in a hostile file, a few bytes stand for more than memory or disk can take."""
+"""A limit on the content of a file: a few bytes of a hostile file may unpack to more than memory or disk can hold."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ _ATOMS = (int, float, complex, np.generic, type(None))
 
 
 class Budget:
-    """The number of bytes that a file may still hold; what it repeats counts each time, as it is stored each time."""
+    """The number of bytes that a file may still hold; a repeated object counts each time, since it is stored each time."""
 
     def __init__(self, path: Path):
         self.limit = max(MIN_LIMIT_BYTES, MAX_RATIO * path.stat().st_size)

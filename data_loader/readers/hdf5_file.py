@@ -32,8 +32,8 @@ def _iter_group(group: h5py.Group, prefix: str, seen: set[int], budget: Budget) 
     """Yield the data sets in a group and below.
 
     Args:
-        seen: the addresses of the groups that were visited: a group in itself never ends, and one that is twice in each of
-            its levels has more paths than can be counted.
+        seen: the addresses of the groups that were visited. A group that contains itself never ends, and groups that appear
+            twice on each level have too many paths.
     """
     address = h5py.h5o.get_info(group.id).addr
     if address in seen:

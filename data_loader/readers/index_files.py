@@ -20,7 +20,8 @@ def read_video_list(path: Path, to_id: Callable[[str], str]) -> list[str]:
     """Return the videos in a list, which has one name per line, in NFC.
 
     Args:
-        to_id: turns a name in the list into the name of a video.
+        path: the list.
+        to_id: a function that turns a name in the list into the name of a video.
 
     Raises:
         InputError: a list that is missing, empty or not text, or that has a name twice.

@@ -1,4 +1,4 @@
-"""Reading pickled dicts item by item, as feature files of the 2019 release are larger than memory."""
+"""Reading pickled dicts item by item: feature files of the 2019 release are larger than memory."""
 
 import pickle
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ class StreamingUnpickler(SafeUnpickler):
 
     def __init__(self, file: BinaryIO):
         super().__init__(file)
-        self._dict: dict | None = None  # the one whose items are yielded
+        self._dict: dict | None = None  # the dict whose items are yielded
         self._ready: list[tuple[Any, Any]] = []
         # The part of the stack whose first items were yielded before the opcode that sets them.
         self._partly_yielded: list | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pydantic
 
 from base.checkpoint import BEST
-from base.experiment import CONFIG, METRICS, Experiment
+from base.experiment import CONFIG, METRICS, Run
 from base.runs import list_runs, read_final_metrics, read_run_config, seed_folders
 from data_loader.datasets import layout_of
 from misc.reporting import tables
@@ -89,12 +89,12 @@ def find_evaluation(checkpoint: Path, similarity: str) -> Path | None:
     Raises:
         InputError: a file cannot be read.
     """
-    experiment = Experiment.of_checkpoint(checkpoint)
+    run = Run.of_checkpoint(checkpoint)
     config = read_run_config(checkpoint.parent)
-    if experiment is None or config is None:
+    if run is None or config is None:
         return None
     config["arch"]["args"]["similarity"] = similarity
-    paths = (experiment.save_dir / "log" / experiment.name).glob(f"*/{METRICS}")
+    paths = (run.save_dir / "log" / run.experiment).glob(f"*/{METRICS}")
     times = {path: path.stat().st_mtime for path in paths if read_run_config(path.parent) == config}
     for path in sorted(times, key=times.get, reverse=True):
         metrics = read_final_metrics(path.parent)

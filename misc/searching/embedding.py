@@ -1,6 +1,5 @@
 """Embed videos and texts with the model of a checkpoint."""
 
-import argparse
 import hashlib
 import json
 import sys
@@ -51,8 +50,7 @@ class Embedder:
     def __init__(self, checkpoint: Path, device: torch.device = CPU, config: Path | None = None):
         self.checkpoint, self.device = checkpoint, device
         state = load_checkpoint(checkpoint)
-        arguments = argparse.Namespace(config=config, resume=checkpoint, set=[])
-        self.config = ConfigParser.from_arguments(arguments, state, writes=False)
+        self.config = ConfigParser.from_checkpoint(state, checkpoint, config)
         if (similarity := self.config["arch"]["args"].get("similarity", "pairwise")) != "pairwise":
             raise InputError(
                 f"{checkpoint}: arch.args.similarity is '{similarity}', expected 'pairwise': "

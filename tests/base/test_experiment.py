@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from base.experiment import KINDS, Experiment, purge_runs
+from base.experiment import FOLDERS, Run, purge_runs
 from base.runs import run_lock
 from utils.errors import InputError
 
@@ -14,13 +14,13 @@ def files(folder):
 
 
 def test_runs_of_the_same_second_differ(tmp_path):
-    runs = [Experiment.create(tmp_path, "toy-ce") for _ in range(4)]
-    assert len({run.run for run in runs}) == 4
+    runs = [Run.create(tmp_path, "toy-ce") for _ in range(4)]
+    assert len({run.id for run in runs}) == 4
     for run in runs:
-        for kind, folder in zip(KINDS, (run.models, run.log, run.web), strict=True):
-            assert folder == tmp_path / kind / "toy-ce" / run.run
+        for kind, folder in zip(FOLDERS, (run.models, run.log, run.web), strict=True):
+            assert folder == tmp_path / kind / "toy-ce" / run.id
             assert folder.is_dir()
-    only = Experiment.create(tmp_path, "toy-ce", kinds=("log",))
+    only = Run.create(tmp_path, "toy-ce", kinds=("log",))
     assert only.log.is_dir()
     assert not only.models.exists()
 
@@ -28,20 +28,20 @@ def test_runs_of_the_same_second_differ(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "log").write_text("a file")
     with pytest.raises(InputError, match=r"log/toy-ce: cannot be created \(Not a directory\)"):
-        Experiment.create(tmp_path, "toy-ce")
+        Run.create(tmp_path, "toy-ce")
 
 
 def test_a_checkpoint_leads_back_to_its_run(tmp_path, monkeypatch):
-    run = Experiment.create(tmp_path / "saved", "toy-ce")
+    run = Run.create(tmp_path / "saved", "toy-ce")
     part = run.with_seed(12).with_folders()
     assert part.models == run.models / "seed-12"
     assert part.log.is_dir()
     for expected in (run, part):
-        assert Experiment.of_checkpoint(expected.models / "trained_model.pth") == expected
+        assert Run.of_checkpoint(expected.models / "trained_model.pth") == expected
         monkeypatch.chdir(expected.models)
-        assert Experiment.of_checkpoint(type(tmp_path)("trained_model.pth")) == expected  # by a relative path
-    named = Experiment.create(tmp_path, "seed-study")  # its folder begins as that of a seed
-    assert Experiment.of_checkpoint(named.models / "trained_model.pth") == named
+        assert Run.of_checkpoint(type(tmp_path)("trained_model.pth")) == expected  # by a relative path
+    named = Run.create(tmp_path, "seed-study")  # its folder begins as that of a seed
+    assert Run.of_checkpoint(named.models / "trained_model.pth") == named
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def test_a_checkpoint_leads_back_to_its_run(tmp_path, monkeypatch):
 )
 def test_a_checkpoint_elsewhere_has_no_run_and_makes_no_folder(tmp_path, path):
     checkpoint = tmp_path / path
-    assert Experiment.of_checkpoint(checkpoint) is None
+    assert Run.of_checkpoint(checkpoint) is None
     assert list(tmp_path.iterdir()) == []
-    assert Experiment.of_checkpoint(type(tmp_path)("/x.pth")) is None
+    assert Run.of_checkpoint(type(tmp_path)("/x.pth")) is None
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def saved(tmp_path):
     """Two experiments, one's name the beginning of the other's, a file outside, and a link to it from a run."""
     folder = tmp_path / "saved"
     for name in ("toy-ce", "toy-ce-2"):
-        for run in (Experiment.create(folder, name), Experiment.create(folder, name)):
-            for kind in KINDS:
+        for run in (Run.create(folder, name), Run.create(folder, name)):
+            for kind in FOLDERS:
                 (run.folder(kind) / "file").write_text("x")
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "precious").write_text("x")
@@ -82,7 +82,7 @@ def test_a_purge_keeps_the_run_that_it_is_told_to_keep(saved):
     first, second = sorted(path.name for path in (saved / "models" / "toy-ce").iterdir() if not path.is_symlink())
     others = [name for name in files(saved.parent) if "/toy-ce/" not in name]
     purge_runs(saved, "toy-ce", agreed=True, keep=second)
-    for kind in KINDS:
+    for kind in FOLDERS:
         assert (saved / kind / "toy-ce" / second / "file").exists() and not (saved / kind / "toy-ce" / first).exists()
         assert not (saved / kind / "toy-ce" / "link").is_symlink()
     assert [name for name in files(saved.parent) if "/toy-ce/" not in name] == others
@@ -94,7 +94,7 @@ def test_a_purge_leaves_a_run_that_is_being_trained(saved, caplog, seed):
     (saved / "models" / "toy-ce" / first / "seed-1").mkdir()
     with run_lock(saved / "models" / "toy-ce" / first / seed):
         purge_runs(saved, "toy-ce", agreed=True)
-    for kind in KINDS:
+    for kind in FOLDERS:
         assert [path.name for path in (saved / kind / "toy-ce").iterdir()] == [first]
     assert f"{first}: another process is training there, not deleted" in caplog.text
     purge_runs(saved, "toy-ce", agreed=True)
@@ -105,7 +105,7 @@ def test_a_purge_leaves_a_run_that_is_being_trained(saved, caplog, seed):
     "name", ["..", ".", "", "../..", "../../outside", "../models", "../log/toy-ce", "toy-ce/..", "link", "alias"]
 )
 def test_a_purge_never_leaves_the_experiment(saved, name):
-    for kind in KINDS:
+    for kind in FOLDERS:
         (saved / kind / "link").symlink_to(saved.parent / "outside")
         (saved / kind / "alias").symlink_to(saved / kind / "toy-ce")
     before = files(saved.parent)
@@ -136,7 +136,7 @@ def test_a_purge_needs_consent(saved, monkeypatch, terminal, answer, message):
     before = files(saved)
     if message is None:
         purge_runs(saved, "toy-ce", agreed=False)
-        assert all(str(saved / kind / "toy-ce") in questions[0] for kind in KINDS)
+        assert all(str(saved / kind / "toy-ce") in questions[0] for kind in FOLDERS)
         assert files(saved) == [name for name in before if "/toy-ce/" not in name]
         return
     with pytest.raises(InputError, match=message):

@@ -16,11 +16,15 @@ MODULE = """
 from torch import nn
 from torch.nn import MSELoss
 from model.loss import MaxMarginRankingLoss
+from model.model import CENet
 
 class TripletLoss(nn.Module): ...
 class _HiddenLoss(nn.Module): ...
 class PlainLoss: ...
 class Triplet(nn.Module): ...
+class OtherNet(nn.Module):
+    forward = embed_text = embed_video = score = lambda self: None
+class SmallCENet(CENet): ...
 def count_metrics(sims, query_masks=None): return {"count": float(len(sims))}
 """
 
@@ -56,6 +60,13 @@ def test_nothing_else_is_found(add_module, name):
     add_module("my_losses")
     with pytest.raises(InputError, match=r"^loss.type: found '.*', no loss of that name in model/, (did|exp)"):
         find("loss", name)
+
+
+def test_a_model_inherits_from_cenet(add_module):
+    add_module("my_models")
+    assert issubclass(find("arch", "SmallCENet"), find("arch", "CENet"))
+    with pytest.raises(InputError, match=r"^arch.type: found 'OtherNet', no model of that name in model/, "):
+        find("arch", "OtherNet")
 
 
 def test_a_name_that_is_defined_twice_is_ambiguous(add_module):

@@ -50,7 +50,7 @@ class Case:
             **changed,
         }
         section = self.section
-        experts = resolve_experts(section, arguments["feat_aggregation"])
+        experts = resolve_experts(section, arguments.pop("feat_aggregation"))
         arguments = {"experts": experts, "text_feat": section["text_feat"], "text_dim": section["text_dim"], **arguments}
         return ExpertDataLoader(**arguments)
 

@@ -16,7 +16,7 @@ import pytest
 from tqdm import tqdm
 
 from data_loader import conversion, store
-from data_loader.conversion import CaptionEncoder, FeatureEncoder, TextEncoder
+from data_loader.conversion import CaptionEncoder, FeatureEncoder, RawCaptionEncoder
 from data_loader.experts import Expert
 from data_loader.store import open_table
 from utils.errors import InputError
@@ -82,7 +82,7 @@ def test_captions_and_texts_keep_their_order_and_their_number(tmp_path, rng, mon
     words["v3"] = ["one string", ["a", "list"], []]
     vectors = open_table(write(tmp_path / "text.pickle", content), CaptionEncoder(3), tmp_path)
     assert_holds(vectors, content)
-    texts = open_table(write(tmp_path / "raw.pkl", words), TextEncoder(), tmp_path)
+    texts = open_table(write(tmp_path / "raw.pkl", words), RawCaptionEncoder(), tmp_path)
     expected = {name: [x if isinstance(x, str) else " ".join(x) for x in captions] for name, captions in words.items()}
     assert {name: [x.tobytes().decode() for x in spans] for name, spans in items_of(texts).items()} == expected
 
