@@ -1,4 +1,4 @@
-"""The folders of an experiment: `<save_dir>/{models,log,web}/<name>/<timestamp>/`."""
+"""The folders of a run: `<save_dir>/{models,log,web}/<experiment>/<id>/`."""
 
 import dataclasses
 import itertools

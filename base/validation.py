@@ -87,7 +87,7 @@ def _explain_schema(error: pydantic.ValidationError) -> str:
 
 
 def _section_in(annotation: Any) -> type[Section]:
-    """Return the section in an annotation such as `Trainer` or `Trainer | None`."""
+    """Return the section in an annotation such as `TrainerSection | None`."""
     kinds = (annotation, *getattr(annotation, "__args__", ()))
     return next(kind for kind in kinds if inspect.isclass(kind) and issubclass(kind, Section))
 

@@ -54,7 +54,7 @@ def test_a_failing_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch)
     assert path.read_bytes() == before
 
 
-def test_a_full_disk_is_told_as_such(tmp_path):
+def test_a_full_disk_is_named_as_the_reason(tmp_path):
     """A limit to the size of files stands for the disk; torch alone gives a RuntimeError that says nothing of it."""
     path = tmp_path / "x.pth"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

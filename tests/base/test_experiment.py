@@ -47,7 +47,7 @@ def test_a_checkpoint_leads_back_to_its_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "path", ["x.pth", "downloads/x.pth", "log/toy-ce/2020/x.pth", "models/x.pth", "models/toy-ce/x.pth"]
 )
-def test_a_checkpoint_elsewhere_has_no_run_and_makes_no_folder(tmp_path, path):
+def test_a_checkpoint_outside_of_runs_has_no_run_and_makes_no_folder(tmp_path, path):
     checkpoint = tmp_path / path
     assert Run.of_checkpoint(checkpoint) is None
     assert list(tmp_path.iterdir()) == []
@@ -68,7 +68,7 @@ def saved(tmp_path):
     return folder
 
 
-def test_a_purge_deletes_the_runs_of_one_experiment_alone(saved):
+def test_a_purge_deletes_only_the_runs_of_one_experiment(saved):
     kept = [name for name in files(saved.parent) if "/toy-ce/" not in name]
     assert len(kept) == 7
     purge_runs(saved, "toy-ce", agreed=True)
@@ -78,7 +78,7 @@ def test_a_purge_deletes_the_runs_of_one_experiment_alone(saved):
     assert files(saved.parent) == kept
 
 
-def test_a_purge_keeps_the_run_that_it_is_told_to_keep(saved):
+def test_a_purge_keeps_the_given_run(saved):
     first, second = sorted(path.name for path in (saved / "models" / "toy-ce").iterdir() if not path.is_symlink())
     others = [name for name in files(saved.parent) if "/toy-ce/" not in name]
     purge_runs(saved, "toy-ce", agreed=True, keep=second)

@@ -103,7 +103,7 @@ def test_a_bad_config_is_one_line_that_starts_with_the_key(config, changes, mess
         raise caught.value
 
 
-def test_of_several_problems_the_first_is_told_and_the_others_counted(config):
+def test_the_first_of_several_problems_is_named_and_the_others_are_counted(config):
     with pytest.raises(InputError, match=r"\Aseed: found 0.5, .* \(and 2 more\)"):
         validate(changed(config, {"experts.text_dim": "x", "seed": 0.5, "zebra": 1}), training=True)
 
