@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from base.device import select_device
 from data_loader.datasets import LAYOUTS
-from misc.collection_files import EXTRACTION, FAILURES, WARNINGS
 from misc.extraction import archive_writer, caption_files
+from misc.extraction.collection_files import EXTRACTION_RECORD, FAILURES, WARNINGS
 from misc.extraction.engines import run_in_processes, run_on_ray
 from misc.extraction.run import extract_videos
 from misc.extraction.settings import DEFAULT, read_settings
@@ -103,7 +103,7 @@ def write_archive(
     elif splits := archive_writer.read_existing_splits(folder.archive, set(done)):
         print(f"{folder.archive}: existing captions and lists are kept; --captions replaces them")
     archive_writer.write_lists(folder.archive, done, splits)
-    before = archive_writer.read_json(folder.data_dir / EXTRACTION).get("experts", {})
+    before = archive_writer.read_json(folder.data_dir / EXTRACTION_RECORD).get("experts", {})
     archive_writer.remove_experts(folder.archive, [name for name in before if name not in experts])
     link = folder.data_dir / "videos"  # for the ranking page and the search page
     target = args.videos.resolve()  # may be the link itself
@@ -112,7 +112,7 @@ def write_archive(
         link.symlink_to(target, target_is_directory=True)
     text = {"encoder": encoder.spec, "feat": encoder.feat, "dim": encoder.dim}
     content = {"name": args.name, "videos": len(done), "text": text, "settings": folder.settings.model_dump()}
-    write_json(folder.data_dir / EXTRACTION, content | {"experts": experts})
+    write_json(folder.data_dir / EXTRACTION_RECORD, content | {"experts": experts})
     available = ", ".join(f"{name} {count}" for name, count in counts.items())
     print(f"{folder.archive}: {count_text(len(done), 'video')}; with {available}")
     write_json(folder.data_dir / WARNINGS, warnings)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 from utils.interrupts import Terminated, sigterm_raised
 
-# In messages of torch about the memory of a CPU, of a GPU, and about sizes that overflow.
+# Parts of torch's messages about too little memory on a CPU or a GPU, and about sizes that overflow.
 OUT_OF_MEMORY = ("allocate memory", "out of memory", "Storage size calculation overflowed")
-# In the message of a data loading worker that cannot pass on a batch.
+# Part of the message of a data loading worker that cannot pass on a batch.
 NO_ROOM = "no room in the memory that processes share"
 TRACEBACK = "\nOriginal Traceback (most recent call last)"
 WITHOUT_WORKERS = "or use no workers (data_loader.args.num_workers=0)"

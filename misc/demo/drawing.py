@@ -1,4 +1,4 @@
-"""Frames of a clip, drawn at twice their size and reduced to smooth edges."""
+"""Frames of a clip, drawn at twice their size and then reduced, which makes edges smooth."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -100,14 +100,9 @@ def _outline(shape: str) -> np.ndarray:
 
 
 def _draw_object(
-    frame: Image.Image,
-    clip: Clip,
-    color: tuple[int, int, int],
-    center: tuple[float, float],
-    radius: float,
-    angle: float,
+    frame: Image.Image, clip: Clip, color: tuple[int, int, int], center: tuple[float, float], radius: float, angle: float
 ) -> None:
-    """Draw the moving object, with an edge in contrast to the background."""
+    """Draw the moving object, with an edge that contrasts with its color."""
     turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     corners = [tuple(p) for p in _outline(clip.shape) @ turned.T * radius + center]
     mask = Image.new("L", frame.size)

@@ -1,4 +1,4 @@
-"""Audible narrators: sentences about the topic of a clip, spoken by espeak-ng."""
+"""Narrations: sentences about the topic of a clip, spoken by espeak-ng."""
 
 import io
 import shutil

@@ -56,7 +56,7 @@ def extract_videos(folder: VideoFolder, engine: Callable[[Iterable[ExtractionTas
 
 
 def _store(folder: VideoFolder, result: ExtractionResult) -> None:
-    """Write the shard of a video, or note its failure."""
+    """Write the shard of a video, or record its failure."""
     task = result.task
     if result.failure is not None:
         folder.fail(task.id, task.path, result.failure)

@@ -13,18 +13,18 @@ from utils.progress import size_text
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The source of features: what they describe, the network, who ran it, the dimension of a frame or word."""
+    """The source of features: their content, the network, who extracted them, and the dimension of a frame or word."""
 
-    of: str
+    content: str
     network: str
-    by: str | None
+    authors: str | None
     dim: int | None
 
 
 CE, MOEE = "Liu et al. (CE)", "Miech et al. (MoEE)"
 SOURCES = {
-    name: Source(of, network, CE, EXPERTS[name].dim)
-    for name, of, network in (
+    name: Source(content, network, CE, EXPERTS[name].dim)
+    for name, content, network in (
         ("audio", "sound", "VGGish"),
         ("face", "faces", "ResNet50 trained on VGGFace2"),
         ("flow", "motion", "I3D"),
@@ -36,9 +36,9 @@ SOURCES = {
 }
 # Features of MoEE: all of LSMDC, and the split of MSRVTT that declares files of its own.
 MOEE_SOURCES = {
-    "audio": dataclasses.replace(SOURCES["audio"], by=MOEE),
+    "audio": dataclasses.replace(SOURCES["audio"], authors=MOEE),
     "face": Source("faces", "another face network", MOEE, 128),
-    "flow": dataclasses.replace(SOURCES["flow"], by=MOEE),
+    "flow": dataclasses.replace(SOURCES["flow"], authors=MOEE),
     "rgb": Source("frames", "ResNet-152 trained on ImageNet", MOEE, EXPERTS["rgb"].dim),
 }
 ALL_MOEE = ("LSMDC",)
@@ -63,7 +63,7 @@ def render_blocks(layout: Layout) -> dict[str, str]:
         "others": list(list_other_files(layout)),
         "urls": RemoteArchive(layout).urls(ROOT_URL),
         "size": size_text(layout.download.size),
-        "moee": any(source.by == MOEE for _, source, _ in features),
+        "moee": any(source.authors == MOEE for _, source, _ in features),
     }
     return {f"dataset: {name}": render(f"dataset-{name}", **context) for name in ("archive", "files", "splits", "cite")}
 

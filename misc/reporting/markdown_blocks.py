@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 
 from utils.errors import InputError
-from utils.files import atomic_write
+from utils.files import write_bytes
 
 Cell = str | tuple[float, float | None] | None
 
@@ -64,6 +64,5 @@ def write_blocks(blocks: Mapping[Path, Mapping[str, str]]) -> None:
     for path, text in texts.items():
         changed = path.read_text(encoding="utf-8") != text
         if changed:
-            with atomic_write(path) as file:
-                file.write(text.encode())
+            write_bytes(path, text.encode())
         print(f"{path}: {'written' if changed else 'unchanged'}")

@@ -11,7 +11,7 @@ import torch
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
 from misc.searching.faiss_index import MAX_EFFORT
-from misc.searching.metadata import IndexMetadata, Kind
+from misc.searching.metadata import IndexKind, IndexMetadata
 from misc.searching.patterns import as_query
 from misc.searching.vector_store import IndexLocation, VectorStore
 from model.similarity import TextEmbedding, VideoEmbedding
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_index(
-    embedder: Embedder, collection: Collection, location: IndexLocation, kind: Kind, missing_only: bool = False
+    embedder: Embedder, collection: Collection, location: IndexLocation, kind: IndexKind, missing_only: bool = False
 ) -> None:
     """Embed all videos of a collection and write their index, which replaces an existing one.
 

@@ -16,7 +16,7 @@ from data_loader.datasets import layout_of
 from data_loader.experts import Expert
 from data_loader.readers.index_files import read_video_list
 from data_loader.store import Captions, Features, Texts
-from misc.collection_files import ALL, EXTRACTION, VERSIONS, WORDS
+from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, VERSIONS, WORDS
 from misc.searching.metadata import IndexedVideos, read_json, validate
 from parse_config import ConfigParser
 from utils.errors import InputError
@@ -122,7 +122,7 @@ class Collection:
         from misc.extraction.worker import ExtractionTask, Worker
         from utils.jobs import count_cores
 
-        record = self.folder / EXTRACTION
+        record = self.folder / EXTRACTION_RECORD
         if not record.exists():
             raise InputError(f"{record}: not found, expected it to extract {path} by: misc/extract_experts.py writes it")
         content = read_json(record)
@@ -178,7 +178,7 @@ class Collection:
         Raises:
             InputError: `extraction.json` is damaged.
         """
-        path = self.folder / EXTRACTION
+        path = self.folder / EXTRACTION_RECORD
         if not path.exists():
             return None
         content = read_json(path)

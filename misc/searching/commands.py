@@ -15,19 +15,19 @@ from typing import NamedTuple
 import torch
 
 from base.device import select_device
-from misc.optional_packages import require_package
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
+from misc.searching.metadata import INDEX_KINDS
 from misc.searching.result import format_captions, format_hits, write_page
 from misc.searching.searcher import Searcher
 from misc.searching.vector_store import IndexLocation
 from utils.errors import InputError, count_text
 from utils.names import match_name, normalize_name
+from utils.optional_packages import require_package
 from utils.progress import size_text
 from utils.visualizer.videos import link_videos
 
-KINDS = ("flat", "ivf", "hnsw")
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 SHUTDOWN_SECONDS = 3  # for unfinished responses
 
@@ -57,7 +57,9 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
         metavar="SPEC",
         help="text encoder of queries (default: that in the collection's extraction.json)",
     )
-    parser.add_argument("--index", choices=KINDS, help="kind of a new index: flat (default) is exact, ivf and hnsw are not")
+    parser.add_argument(
+        "--index", choices=INDEX_KINDS, help="kind of a new index: flat (default) is exact, ivf and hnsw are not"
+    )
     parser.add_argument("--device", metavar="N", type=int, help="the GPU that embeds (default: the CPU)")
     _add_location(parser)
 
@@ -78,7 +80,7 @@ def _open_searcher(args: argparse.Namespace) -> Searcher:
     embedder, collection, location = _open_collection(args)
     if not location.has_index():
         logger.info("no index of %s yet: building it", location.name)
-        build_index(embedder, collection, location, args.index or KINDS[0], missing_only=True)
+        build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True)
     searcher = Searcher(embedder, collection, location.open(), args.encoder)
     kind = searcher.metadata.kind
     if args.index not in (None, kind):
@@ -137,7 +139,7 @@ def _query(args: argparse.Namespace) -> None:
 
 
 def _build(args: argparse.Namespace) -> None:
-    build_index(*_open_collection(args), args.index or KINDS[0])
+    build_index(*_open_collection(args), args.index or INDEX_KINDS[0])
 
 
 def _add_add(parser: argparse.ArgumentParser) -> None:

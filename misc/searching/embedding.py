@@ -15,7 +15,7 @@ from data_loader.dataset import pad
 from data_loader.experts import resolve_experts
 from data_loader.store import caption_id
 from misc.searching.collection import Batch, Collection
-from misc.searching.metadata import IndexMetadata, Kind
+from misc.searching.metadata import IndexKind, IndexMetadata
 from model.published import load_weights
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from parse_config import ConfigParser
@@ -67,7 +67,7 @@ class Embedder:
         load_weights(self.model, state, checkpoint)
         self.model = self.model.eval().to(device)
 
-    def index_metadata(self, collection: str, kind: Kind) -> IndexMetadata:
+    def index_metadata(self, collection: str, kind: IndexKind) -> IndexMetadata:
         """Return the metadata of an index of a collection's videos."""
         text = self.embed_texts([np.zeros((1, self.text_dim), np.float32)])  # it has the dimensions of a video
         return IndexMetadata(

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from misc.optional_packages import require_package
-from misc.searching.metadata import Kind
+from misc.searching.metadata import IndexKind
 from misc.searching.patterns import search_with_ties
+from utils.optional_packages import require_package
 
 MIN_APPROXIMATE = 5000  # fewer vectors are searched exactly, in a few milliseconds
 NPROBE, EF_SEARCH = 8, 64  # at effort 1
@@ -27,7 +27,7 @@ class FaissIndex:
         numbers: numbers of the valid vectors; a graph may still hold removed ones.
     """
 
-    def __init__(self, kind: Kind, index: object, numbers: Sequence[int] = ()):
+    def __init__(self, kind: IndexKind, index: object, numbers: Sequence[int] = ()):
         self.faiss = require_package("faiss")
         self.kind = kind
         self.index = index
@@ -86,7 +86,7 @@ class FaissIndex:
             scores[short], numbers[short] = exact_scores, exact_numbers
         return scores, numbers
 
-    def convert(self, kind: Kind) -> "FaissIndex":
+    def convert(self, kind: IndexKind) -> "FaissIndex":
         """Return a new index of `kind` with the valid vectors."""
         numbers, vectors = self._valid_vectors()
         dim = self.index.d

@@ -16,14 +16,14 @@ import numpy as np
 from pydantic import Field
 
 from base.schema import Section
-from misc.optional_packages import require_package
 from misc.searching.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, FaissIndex
-from misc.searching.metadata import REBUILD, IndexedVideos, IndexMetadata, Kind, VideoColumns, read_json, validate
+from misc.searching.metadata import REBUILD, IndexedVideos, IndexKind, IndexMetadata, VideoColumns, read_json, validate
 from misc.searching.patterns import is_empty, queries_from_rows, queries_to_rows, vector_dim
 from misc.searching.vector_store import VectorStore, lock_index
 from model.similarity import TextEmbedding
 from utils.errors import InputError, count_text, one_line
-from utils.files import atomic_write
+from utils.files import atomic_write, write_bytes
+from utils.optional_packages import require_package
 
 MANIFEST = "index.json"
 INDEX_FILE = re.compile(r"(?:videos|queries|[01]+)\.(\d+)\.(?:json|faiss|npy)|\..*\.tmp")
@@ -38,7 +38,7 @@ class IndexFile(Section):
     name: Annotated[str, Field(pattern=r"^(videos|queries|[01]+)\.[0-9]+\.(json|faiss|npy)$")]
     size: int
     crc: int
-    kind: Kind | None = None
+    kind: IndexKind | None = None
 
 
 class Manifest(Section):
@@ -138,8 +138,7 @@ class FaissStore(VectorStore):
             queries=self._write_queries(),
             patterns=self._unchanged,
         )
-        with atomic_write(self.folder / MANIFEST) as file:
-            file.write(manifest.model_dump_json(indent=4).encode() + b"\n")
+        write_bytes(self.folder / MANIFEST, manifest.model_dump_json(indent=4).encode() + b"\n")
         files = [manifest.videos, *filter(None, [manifest.queries]), *manifest.patterns.values()]
         named = {MANIFEST, *(file.name for file in files)}
         for path in self.folder.iterdir():  # files of the previous index, or of a write that was killed

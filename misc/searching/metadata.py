@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import numpy as np
 import pydantic
@@ -16,7 +16,8 @@ from utils.errors import InputError, one_line
 
 MAX_JSON_BYTES = 1 << 30  # enough for the list of ten million videos
 REBUILD = "rebuild the index: misc/search.py build"
-Kind = Literal["flat", "ivf", "hnsw"]
+IndexKind = Literal["flat", "ivf", "hnsw"]
+INDEX_KINDS = get_args(IndexKind)
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 
@@ -41,7 +42,7 @@ class IndexMetadata(Section):
     dims: Annotated[list[PositiveInt], Field(min_length=1, max_length=1000)]
     keep_missing: bool
     l2renorm: bool
-    kind: Kind
+    kind: IndexKind
 
     @pydantic.model_validator(mode="after")
     def _check_dims(self) -> "IndexMetadata":

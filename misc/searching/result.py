@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from utils.errors import one_line
-from utils.visualizer.visualizer import FOLDER, render, script, write_bytes
+from utils.files import write_bytes
+from utils.visualizer.visualizer import FOLDER, render, script
 
 HERE = Path(__file__).parent
 PAGE_ASSETS = (FOLDER / "page.css", FOLDER / "clips.js", FOLDER / "cards.js", HERE / "results.js")
