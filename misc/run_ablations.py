@@ -25,11 +25,7 @@ from utils.jobs import Job, count_cores, run_jobs
 
 
 def read_config(experiment: str) -> dict[str, Any]:
-    """Return the config of an experiment as train.py saves it.
-
-    Raises:
-        InputError: it has no config that can be trained.
-    """
+    """Return the config of an experiment in the form that train.py saves; raise an InputError if it is invalid."""
     return ConfigParser.from_file(tables.config_path(experiment), training=True).with_test_split().as_dict()
 
 
@@ -119,7 +115,7 @@ def run_suite(args: argparse.Namespace, seeds: Sequence[int]) -> list[str]:
 
 @cli_command
 def main() -> None:
-    """Run a suite; failures are a line each, and exit code 1."""
+    """Run a suite; print a line per failure and end with exit code 1 if there are any."""
     args = parse_arguments()
     seeds = parse_seeds(args.seeds)
     if len(seeds) < 2:

@@ -21,7 +21,7 @@ POSITIONAL = "words"  # name of the positional arguments of any command
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """Return the parsed command line; without the name of a command it is a query."""
+    """Return the parsed command line; the default command is `query`."""
     if not arguments or arguments[0] in ("-h", "--help"):
         parser = argparse.ArgumentParser(
             usage="search.py [COMMAND] ...",

@@ -93,7 +93,7 @@ def list_files(folder: Path) -> Iterator[Path]:
 
 
 def _preference(path: Path) -> int:
-    """Return a sort key for files with the same name: suffixes that pages prefer come first, files that are not videos last."""
+    """Return a sort key for files with the same name: suffixes that pages prefer first, other files last."""
     if path.suffix.lower() in SUFFIXES:
         return SUFFIXES.index(path.suffix.lower())
     kind, _ = mimetypes.MimeTypes().guess_type(path.name)

@@ -37,7 +37,7 @@ class FlowExtractor:
         return ExpertOutput(np.stack(statistics).astype(np.float32))
 
     def _flow(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return the flow (H, W, 2) between two gray pictures, 0 if they are equal, for which OpenCV finds flow at the edges."""
+        """Return the flow (H, W, 2) between two gray pictures, 0 if they are equal, for which OpenCV finds some."""
         if (self._cv.absdiff(first, second) > MAX_NOISE).mean() <= MAX_NOISY:
             return np.zeros((*first.shape, 2), np.float32)
         return self._cv.calcOpticalFlowFarneback(first, second, None, 0.5, 4, 15, 3, 5, 1.2, 0)

@@ -34,7 +34,7 @@ SOURCES = {
         ("speech", "words that are said", "speech recognition, then word2vec"),
     )
 }
-# Features of MoEE: all of LSMDC, and the split of MSRVTT that declares files of its own.
+# Features by the authors of MoEE: all of LSMDC, and those of the split of MSRVTT that declares separate files.
 MOEE_SOURCES = {
     "audio": dataclasses.replace(SOURCES["audio"], authors=MOEE),
     "face": Source("faces", "another face network", MOEE, 128),
@@ -69,7 +69,7 @@ def render_blocks(layout: Layout) -> dict[str, str]:
 
 
 def list_features(layout: Layout) -> Iterator[tuple[str, Source, str]]:
-    """Yield name, source and files of each expert and each kind of text."""
+    """Yield name, source and files of each expert and each text feature."""
     sources = SOURCES | (MOEE_SOURCES if layout.name in ALL_MOEE else {})
     for expert, file in layout.experts.items():
         yield f"`{expert}`", sources[expert], _format_names(file, layout)
@@ -83,7 +83,7 @@ def list_features(layout: Layout) -> Iterator[tuple[str, Source, str]]:
 
 
 def list_other_files(layout: Layout) -> Iterator[tuple[str, str]]:
-    """Yield names and content of the files that hold no features."""
+    """Yield names and content of the other files of an archive."""
     lists = [subset.ids for subset in layout.subsets.values() if subset.ids]
     yield ", ".join(f"`{name}`" for name in lists), "names of videos, one a line"
     for name in dict.fromkeys(split.raw_captions or layout.raw_captions for split in layout.splits.values()):
@@ -99,7 +99,7 @@ def list_other_files(layout: Layout) -> Iterator[tuple[str, str]]:
 
 
 def _format_names(file: FileName, layout: Layout) -> str:
-    """Return the names of a file, one per part where they differ; the config fills in `<...>`."""
+    """Return the names of a file, one per subset if they differ; `<...>` depends on the config."""
     if isinstance(file, str):
         names = [file.replace("{subset}", subset) for subset in layout.subsets] if "{subset}" in file else [file]
     else:

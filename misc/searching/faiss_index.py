@@ -63,16 +63,17 @@ class FaissIndex:
         self._selectors = None
 
     def remove(self, numbers: Sequence[int]) -> None:
-        """Remove vectors; a graph keeps them, unfindable, since paths to other vectors lead through them."""
+        """Remove vectors; a graph keeps them but does not return them, since paths to other vectors lead through them."""
         self._numbers.difference_update(map(int, numbers))
         self._selectors = None
         if self.kind != "hnsw":
             self.index.remove_ids(np.array(numbers, np.int64))
 
     def search(self, queries: np.ndarray, k: int, effort: int) -> tuple[np.ndarray, np.ndarray]:
-        """Search as `VectorStore._search_pattern` describes, exactly if the effort is above `MAX_EFFORT`.
+        """Return scores and numbers (T, n) of the best k vectors, of all vectors with the k-th score if the search is exact.
 
-        A query for which an approximate search finds fewer than k vectors is searched exactly, too.
+        The search is exact if the effort is above `MAX_EFFORT`, and for queries for which an approximate search finds fewer
+        than k vectors. Number -1 fills up rows.
         """
         queries, k = np.ascontiguousarray(queries, np.float32), min(k, len(self))
         if self.kind == "flat" or effort > MAX_EFFORT:

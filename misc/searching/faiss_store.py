@@ -1,7 +1,7 @@
 """An index in a folder: one FAISS file per pattern, and `index.json`, which names the files and is written last.
 
-Each change writes new files beside those that `index.json` names, and then replaces `index.json`. Whenever the process is
-killed, the folder holds the old index or the new one.
+Each change writes new files beside those that `index.json` names, and then replaces `index.json`. If the process is killed,
+the folder holds either the old or the new index.
 """
 
 import io
@@ -59,10 +59,10 @@ class FaissStore(VectorStore):
     Args:
         folder: folder of the index.
         metadata: metadata of a new index, which replaces the existing one when it is committed (None: open that one).
-        writing: whether it will be changed; if another process is changing it, wait.
+        writing: open the index for changes; wait while another process is changing it.
 
     Raises:
-        InputError: no index, or a damaged one.
+        InputError: the index is missing or damaged.
     """
 
     keeps_queries = True
@@ -208,11 +208,7 @@ class FaissStore(VectorStore):
             logger.info("%s: many videos were removed or added since it was built: searching it exactly", self.source)
 
     def _read_queries(self, file: IndexFile) -> TextEmbedding:
-        """Return the queries by which the effort is chosen.
-
-        Raises:
-            InputError: a damaged file, or queries that do not fit the model.
-        """
+        """Return the queries by which the effort is chosen."""
         path = self._verify(file)
         try:
             with path.open("rb") as content:
@@ -225,11 +221,7 @@ class FaissStore(VectorStore):
         return queries_from_rows(rows, self.metadata.dims)
 
     def _verify(self, file: IndexFile) -> Path:
-        """Return the path of a file after checking its size and CRC-32.
-
-        Raises:
-            InputError: an unreadable or damaged file.
-        """
+        """Return the path of a file after checking its size and CRC-32."""
         path, size, crc = self.folder / file.name, 0, 0
         try:
             with path.open("rb") as content:
@@ -245,11 +237,7 @@ class FaissStore(VectorStore):
         return path
 
     def _read_index(self, file: IndexFile, pattern: str, numbers: np.ndarray) -> FaissIndex:
-        """Return the index of a pattern.
-
-        Raises:
-            InputError: a damaged file, or an index of another kind, dimension or set of videos.
-        """
+        """Return the index of a pattern after checking its kind, dimension and set of videos."""
         path = self._verify(file)
         faiss = require_package("faiss")
         try:

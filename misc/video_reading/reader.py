@@ -53,7 +53,7 @@ def read_video(path: Path, sampling: Sampling) -> Media:
 
 
 class _VideoFile:
-    """A video file and what the first pass has found out about how to open it."""
+    """A video file and the options for opening it that the first pass has determined."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -62,11 +62,7 @@ class _VideoFile:
         self._warnings: list[str] = []
 
     def measure(self) -> Timeline:
-        """Return the times of the file, which is read again with other options until all tracks are known.
-
-        Raises:
-            VideoError: the file has no pictures, no frame rate, or more than `TRUNCATED` of it is missing.
-        """
+        """Return the times of the file, which is read again with other options until all tracks are known."""
         is_measured = False
         while not is_measured:
             with self._open() as container:
@@ -88,11 +84,7 @@ class _VideoFile:
         return timeline
 
     def decode(self, timeline: Timeline, sampling: Sampling) -> Media:
-        """Return the frames and the sound of the file.
-
-        Raises:
-            VideoError: more than `TRUNCATED` of the pictures cannot be decoded.
-        """
+        """Return the frames and the sound of the file."""
         with self._open() as container:
             track = choose_picture_track(container, self._single_picture_tracks)
             track.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # frames may be larger than the container says
@@ -138,11 +130,7 @@ class _VideoFile:
         return True
 
     def _check_holes(self, form: str, timeline: Timeline, is_fragmented: bool) -> list[str]:
-        """Return a warning per part of the file that was not read or has neither pictures nor sound.
-
-        Raises:
-            VideoError: more than `TRUNCATED` is missing because of damage.
-        """
+        """Return warnings about missing parts of the file; raise a VideoError if more than `TRUNCATED` is damaged."""
         warnings, names = [], set(form.split(","))
         size = self._path.stat().st_size
         if timeline.read_bytes < (1 - TRUNCATED) * size:
