@@ -44,15 +44,9 @@ def plan_trainings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> l
             continue
         unfinished = find_unfinished_run(config, seeds)
         print(f"{experiment}: {f'to resume in {unfinished.models}' if unfinished else 'to train'}")
-        arguments = (
-            "--config",
-            str(tables.config_path(experiment)),
-            "--seeds",
-            ",".join(map(str, seeds)),
-            "--resume",
-            "auto",
-        )
-        jobs.append(Job(experiment, ("train.py", *arguments, *device), output_folder(config) / "train.out"))
+        selection = ("--config", str(tables.config_path(experiment)), "--seeds", ",".join(map(str, seeds)))
+        arguments = ("train.py", *selection, "--resume", "auto", *device)
+        jobs.append(Job(experiment, arguments, output_folder(config) / "train.out"))
     return jobs
 
 

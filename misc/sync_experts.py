@@ -50,13 +50,6 @@ class RemoteArchive:
         self.features = DATA / layout.folder / "symlinked-feats"
         self.size = layout.download.size
 
-    @property
-    def missing_bytes(self) -> int:
-        """The approximate number of bytes to download."""
-        if self.is_unpacked() or self.path.exists():
-            return 0
-        return max(0, self.size - (self.part.stat().st_size if self.part.exists() else 0))
-
     def urls(self, root_url: str) -> list[str]:
         """Return the addresses of the archive in the order in which they are tried."""
         return [f"{root_url.rstrip('/')}/{location}/features/{self.path.name}" for location in LOCATIONS]
@@ -100,7 +93,10 @@ def select_archives(names: list[str]) -> list[RemoteArchive]:
 def estimate_bytes(archives: list[RemoteArchive], purge: bool) -> int:
     """Return the approximate number of bytes to download and unpack archives."""
     remaining = [archive for archive in archives if not archive.is_unpacked()]
-    downloads = [archive.missing_bytes for archive in remaining]
+    downloads = []
+    for archive in remaining:
+        downloaded = archive.part.stat().st_size if archive.part.exists() else 0
+        downloads.append(0 if archive.path.exists() else max(0, archive.size - downloaded))
     unpacked = UNPACKED_RATIO * sum(archive.size for archive in remaining)
     return unpacked + (max(downloads, default=0) if purge else sum(downloads))
 

@@ -10,6 +10,7 @@ import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -180,27 +181,19 @@ def _ordered_dict(pairs: Any = ()) -> OrderedDict:
     return OrderedDict(pairs)
 
 
-def _set_maker(kind: type) -> Callable:
-    """Return a function that makes a set of the items of a list, as protocols before 4 pickle it."""
-
-    def make(items: Any = ()) -> Any:
-        check_keys(items if isinstance(items, list | tuple) else (items,))
-        return kind(items)
-
-    return make
+def _make_set(kind: type, items: Any = ()) -> Any:
+    """Return a set of the items of a list, as protocols before 4 pickle it."""
+    check_keys(items if isinstance(items, list | tuple) else (items,))
+    return kind(items)
 
 
-def _bytes_maker(kind: type) -> Callable:
-    """Return a function that makes bytes from bytes or text in latin1, but not from a number, which would be a length."""
-
-    def make(text: Any = "", encoding: str = "latin1") -> Any:
-        if isinstance(text, bytes):
-            return kind(text)
-        if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-            raise RefusedError(f"{kind.__name__} of a {type(text).__name__}")
-        return kind(text.encode("latin1"))
-
-    return make
+def _make_bytes(kind: type, text: Any = "", encoding: str = "latin1") -> Any:
+    """Return bytes or a bytearray from bytes or text in latin1, but not from a number, which would be a length."""
+    if isinstance(text, bytes):
+        return kind(text)
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise RefusedError(f"{kind.__name__} of a {type(text).__name__}")
+    return kind(text.encode("latin1"))
 
 
 def _complex(real: float, imaginary: float) -> complex:
@@ -210,10 +203,10 @@ def _complex(real: float, imaginary: float) -> complex:
 
 
 _BUILTINS = {
-    "set": _set_maker(set),
-    "frozenset": _set_maker(frozenset),
-    "bytes": _bytes_maker(bytes),
-    "bytearray": _bytes_maker(bytearray),
+    "set": partial(_make_set, set),
+    "frozenset": partial(_make_set, frozenset),
+    "bytes": partial(_make_bytes, bytes),
+    "bytearray": partial(_make_bytes, bytearray),
     "complex": _complex,
 }
 _NUMPY = {

@@ -186,28 +186,26 @@ class SafeUnpickler(pickle._Unpickler):
         self.append(value)
 
     def load_append(self) -> None:
-        item = self.stack.pop()
-        if type(self.stack[-1]) is not list:
-            raise RefusedError("items for something that is not a list")
-        self.stack[-1].append(item)
+        self._extend([self.stack.pop()])
 
     def load_appends(self) -> None:
-        items = self.pop_mark()
+        self._extend(self.pop_mark())
+
+    def _extend(self, items: list) -> None:
+        """Append items to the list on the stack."""
         if type(self.stack[-1]) is not list:
             raise RefusedError("items for something that is not a list")
         self.stack[-1].extend(items)
 
     def load_setitem(self) -> None:
-        check_keys(self.stack[-2:-1])
         self._set_items([self.stack.pop(-2), self.stack.pop()])
 
     def load_setitems(self) -> None:
-        items = self.pop_mark()
-        check_keys(items[::2])
-        self._set_items(items)
+        self._set_items(self.pop_mark())
 
     def _set_items(self, items: list) -> None:
         """Set key, value, key, value, ... in the dict on the stack."""
+        check_keys(items[::2])
         target = self.stack[-1]
         if not isinstance(target, dict):
             raise RefusedError("keys for something that is not a dict")

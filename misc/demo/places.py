@@ -125,12 +125,5 @@ def _wall(rng: np.random.Generator, size: Size) -> Image.Image:
 
 
 PAINTERS: dict[str, Callable[[np.random.Generator, Size], Image.Image]] = {
-    "meadow": _meadow,
-    "sea": _sea,
-    "night": _night,
-    "desert": _desert,
-    "snow": _snow,
-    "city": _city,
-    "forest": _forest,
-    "wall": _wall,
+    painter.__name__.removeprefix("_"): painter for painter in (_meadow, _sea, _night, _desert, _snow, _city, _forest, _wall)
 }

@@ -75,7 +75,9 @@ class MilvusStore(VectorStore):
             with explain_errors(self.source):
                 row = self._read_row()
                 if metadata is not None:
-                    self._create(metadata, 1 + (row.generation if row else 0))
+                    self.metadata, self.videos, self._patterns = metadata, IndexedVideos(metadata), set()
+                    self._generation = 1 + (row.generation if row else 0)
+                    self._drop_generations(lambda generation: generation == self._generation)  # of a build that was killed
                 elif row is not None:
                     self._open(row)
                 else:
@@ -87,11 +89,6 @@ class MilvusStore(VectorStore):
         """Return whether there is an index; raise an InputError if Milvus cannot be reached."""
         with connect(uri) as client:
             return client.has_collection(f"{_to_prefix(name)}_about")
-
-    def _create(self, metadata: IndexMetadata, generation: int) -> None:
-        self.metadata, self.videos, self._generation = metadata, IndexedVideos(metadata), generation
-        self._patterns: set[str] = set()
-        self._drop_generations(lambda generation: generation == self._generation)  # of a build that was killed
 
     def _open(self, row: MetadataRow) -> None:
         self._generation, self.effort, self.metadata = row.generation, row.effort, row.about

@@ -17,13 +17,8 @@ from misc.video_reading.picture import check_frame_size
 MIN_SAMPLE_RATE = 1000  # Hz; a lower rate is invalid, and a few bytes would become hours of sound
 MAX_SOUND_TRACKS = 4  # maximum number of tracks that are decoded until one of them can be heard
 THUMBNAILS = Disposition.still_image | Disposition.timed_thumbnails | Disposition.dependent
-SUPPLEMENTARY = (
-    Disposition.comment
-    | Disposition.visual_impaired
-    | Disposition.hearing_impaired
-    | Disposition.karaoke
-    | Disposition.non_diegetic
-)
+SUPPLEMENTARY = Disposition.comment | Disposition.karaoke | Disposition.non_diegetic
+SUPPLEMENTARY |= Disposition.visual_impaired | Disposition.hearing_impaired
 
 
 def has_unknown_tracks(container: "av.container.InputContainer") -> bool:
