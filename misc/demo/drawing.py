@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from misc.demo.clips import COLORS, HAIRS, SKINS, Clip
-from misc.demo.places import PAINTERS
+from misc.demo.places import PAINTERS, shade
 
 WIDTH, HEIGHT, FRAMES, RATE = 160, 120, 16, 8
 SCALE = 2
@@ -21,7 +21,7 @@ def draw_frames(clip: Clip) -> list[np.ndarray]:
         _draw_person(foreground, clip, rng, person_left)
     if clip.word:
         _draw_sign(foreground, clip.word, rng)
-    color = _shade(COLORS[clip.color], rng)
+    color = shade(rng, COLORS[clip.color], scale=10)
     frames = []
     for x, y, radius, angle in _trajectory(clip, rng):
         frame = background.copy()
@@ -29,11 +29,6 @@ def draw_frames(clip: Clip) -> list[np.ndarray]:
         frame.paste(foreground, mask=foreground)
         frames.append(np.asarray(frame.reduce(SCALE)))
     return frames
-
-
-def _shade(color: tuple[int, int, int], rng: np.random.Generator) -> tuple[int, int, int]:
-    """Return a random shade of a color that still has its name."""
-    return tuple(int(x) for x in np.clip(np.array(color) + rng.normal(scale=10, size=3), 0, 255))
 
 
 def _trajectory(clip: Clip, rng: np.random.Generator) -> np.ndarray:

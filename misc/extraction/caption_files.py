@@ -48,7 +48,7 @@ def read_captions(
         if (video := _find_id(name, known, files or {})) is None:
             unknown[name] = None
         else:
-            text = caption.encode(errors="replace").decode()  # JSON may hold lone surrogates
+            text = caption.encode(errors="replace").decode()  # JSON may contain unpaired surrogates
             captions.setdefault(video, []).append(" ".join(text.split()))
     return {video: texts for video, texts in captions.items() if any(texts)}, list(unknown)
 

@@ -69,13 +69,8 @@ def run_on_ray(
     local_cluster = {} if address else {"num_cpus": workers, "include_dashboard": False}
     _check_reachable(address)
     try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level="ERROR",
-            runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
-            **local_cluster,
-        )
+        environment = {"env_vars": {"PYTHONPATH": str(ROOT)}}
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=environment, **local_cluster)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(f"--address {address}: {one_line(str(error))[:200]}") from None
     try:

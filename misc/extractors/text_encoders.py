@@ -106,13 +106,9 @@ class TokenEncoder:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
-            batch = self._tokenizer(
-                [texts[i].encode(errors="replace").decode() for i in chosen],  # JSON may hold lone surrogates
-                padding=True,
-                truncation=True,
-                return_special_tokens_mask=True,
-                return_tensors="pt",
-            )
+            valid = [texts[i].encode(errors="replace").decode() for i in chosen]  # JSON may contain unpaired surrogates
+            options = {"padding": True, "truncation": True, "return_special_tokens_mask": True, "return_tensors": "pt"}
+            batch = self._tokenizer(valid, **options)
             is_word = (batch.pop("special_tokens_mask") == 0).numpy()  # (n, W)
             with torch.inference_mode():
                 states = self._model(**batch.to(self._device)).last_hidden_state.float().cpu().numpy()

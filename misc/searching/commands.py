@@ -226,14 +226,11 @@ CHECKPOINT = [
     _argument("--device", metavar="N", type=int, help="the GPU that embeds (default: the CPU)"),
     *LOCATION,
 ]
+VIDEO_HELP = "search by a video of the collection, or by the path of another one: similar videos, and captions"
 JSON = _argument("--json", action="store_true", help="print JSON")
 QUERY = [
     _argument("words", nargs="*", metavar="WORD", help="what is to be seen or heard, in one or several words"),
-    _argument(
-        "--video",
-        metavar="ID",
-        help="search by a video of the collection, or by the path of another one: similar videos, and captions",
-    ),
+    _argument("--video", metavar="ID", help=VIDEO_HELP),
     _argument("-k", metavar="N", type=int, default=10, help="number of results (default: %(default)s)"),
     JSON,
     _argument("--html", metavar="DIR", type=Path, help="also write the results as a page"),

@@ -41,19 +41,6 @@ class PlainGating(nn.Module):
         return F.glu(torch.cat([x, self.batch_norm(self.fc(x))], dim=1), dim=1)
 
 
-class PlainTextUnit(nn.Module):
-    """The text layer of one expert."""
-
-    def __init__(self, in_dim: int, dim: int):
-        super().__init__()
-        self.fc = nn.Linear(in_dim, dim)
-        self.cg = PlainGating(dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Embed `x` (N, in) as (N, d)."""
-        return F.normalize(self.cg(self.fc(x)), dim=1)
-
-
 class PlainModulation(nn.Module):
     """The modulation of one expert by its gate."""
 
@@ -114,7 +101,9 @@ class PlainCE(nn.Module):
         self.moe_fc = nn.Linear(pooled, len(dims))
         self.video_dim_reduce = nn.ModuleList(nn.ModuleDict({"fc": nn.Linear(*pair)}) for pair in dims)
         self.collaborative_gating = PlainCollaborativeGating(len(dims), dims[0][1])
-        self.text_units = nn.ModuleList(PlainTextUnit(pooled, dim) for _, dim in dims)
+        self.text_units = nn.ModuleList(
+            nn.ModuleDict({"fc": nn.Linear(pooled, dim), "cg": PlainGating(dim)}) for _, dim in dims
+        )
 
     def forward(
         self,
@@ -126,7 +115,8 @@ class PlainCE(nn.Module):
     ) -> Tensor:
         """Return the scores (V, V) of V videos with one caption each, for the inputs of `CENet.forward`."""
         pooled = self.text_pooling(text.squeeze(1), word_mask.squeeze(1))
-        texts = torch.stack([unit(pooled) for unit in self.text_units], dim=1)  # (T, M, d)
+        texts = [F.normalize(unit["cg"](unit["fc"](pooled)), dim=1) for unit in self.text_units]
+        texts = torch.stack(texts, dim=1)  # (T, M, d)
         weights = torch.softmax(self.moe_fc(pooled), dim=1)  # (T, M)
         available = torch.stack([ind[name] for name in self.modalities], dim=1)  # (V, M)
         videos = []

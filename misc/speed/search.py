@@ -65,16 +65,9 @@ def make_queries(size: int, dim: int, number: int, seed: int) -> TextEmbedding:
 
 def build(kind: str, size: int, dim: int, folder: str) -> dict[str, float]:
     """Build an index and return videos per second, without the time to generate them, and bytes on disk."""
-    metadata = IndexMetadata(
-        collection="synthetic",
-        checkpoint="none",
-        sha256="0" * 64,
-        experts=list(FRAMES),
-        dims=[dim] * len(FRAMES),
-        keep_missing=False,
-        l2renorm=False,
-        kind=kind,
-    )
+    model = {"checkpoint": "none", "sha256": "0" * 64, "keep_missing": False, "l2renorm": False}
+    model |= {"experts": list(FRAMES), "dims": [dim] * len(FRAMES)}
+    metadata = IndexMetadata(collection="synthetic", kind=kind, **model)
     store = FaissStore(Path(folder) / f"{kind}-{size}", metadata)
     seconds, number = 0.0, 0
     for chunk in make_videos(size, dim):

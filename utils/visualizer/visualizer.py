@@ -104,12 +104,8 @@ class Visualizer:
         write_bytes(self.folder / "data" / f"{number}.js", script("registerEvaluation", number, evaluation))
         entries = [*(other for other in entries if other not in replaced), {"number": number, **entry}]
         write_json(self.folder / "data" / "evaluations.json", entries)
-        html = render(
-            FOLDER / "index.html.j2",
-            **self.settings,
-            evaluations=sorted(entries, key=lambda other: (other["epoch"], other["number"])),
-            latest=number,
-        )
+        entries.sort(key=lambda other: (other["epoch"], other["number"]))
+        html = render(FOLDER / "index.html.j2", **self.settings, evaluations=entries, latest=number)
         write_bytes(self.folder / "index.html", html.encode("utf-8", "replace"))
 
     def _read_entries(self) -> list[dict[str, Any]]:

@@ -86,8 +86,6 @@ class _SearchPage:
         self._lock, self._waiting = asyncio.Lock(), 0
         self._template = template(HERE / "search.html.j2")
 
-    # Endpoints
-
     async def show(self, request: Request) -> Response:
         """Return the page with the results for the parameters of the URL."""
         query, video = request.query_params.get("q", ""), request.query_params.get("video")
@@ -134,8 +132,6 @@ class _SearchPage:
         video = match_name(request.query_params.get("id", ""), self._ids)
         return await _send_file(lambda: self._clips.open(video), "no such clip")
 
-    # Errors
-
     async def show_error(self, request: Request, error: HTTPException) -> Response:
         """Return an error as JSON, text or page, depending on the URL."""
         path = request.url.path
@@ -150,8 +146,6 @@ class _SearchPage:
     async def show_failure(self, request: Request, error: Exception) -> Response:
         """Return the response to an unexpected error, whose traceback is in the terminal."""
         return await self.show_error(request, RefusedError(500, "the search failed: the terminal that it runs in says why"))
-
-    # Searches, one thread at a time
 
     async def _run_exclusively(self, answer: Callable[[], Response]) -> Response:
         """Return `answer()`, called in a thread, one at a time.
@@ -183,8 +177,6 @@ class _SearchPage:
             raise RefusedError(404, f"no video '{video[:MAX_QUERY_LENGTH]}' in {self._name}")
         hit = self._searcher.get_hit(video)
         return hit, self._searcher.similar(video, k).hits, self._searcher.v2t(video, k)
-
-    # The content of the page
 
     def _search_context(self, query: str, k: int) -> dict[str, Any]:
         result = self._search(query, k)
@@ -277,5 +269,5 @@ def _parse_k(request: Request) -> int:
 
 
 def _json(content: Any, status: int = 200, headers: Any = None) -> Response:
-    # ASCII, since captions may have lone surrogates, which JSONResponse cannot encode.
+    # ASCII, since captions may have unpaired surrogates, which JSONResponse cannot encode.
     return Response(json.dumps(content, allow_nan=False), status, headers, "application/json")

@@ -25,10 +25,10 @@ MEDIA_TYPES = {
     ".mkv": "video/x-matroska",
     ".avi": "video/x-msvideo",
 }
+UNFINISHED = "ASGI callable returned without completing response."  # a message of uvicorn
 # Errors of `open` that mean "there is no such file to serve".
 ERRORS = ("ENOENT", "ENOTDIR", "EISDIR", "EACCES", "EPERM", "ELOOP", "ENAMETOOLONG", "ENXIO")
 NOT_FOUND = {getattr(errno, name) for name in ERRORS}
-UNFINISHED = "ASGI callable returned without completing response."  # a message of uvicorn
 
 logger = logging.getLogger(__name__)
 
