@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """Write to a temporary file beside `path`, which replaces it when the block ends, and is deleted if the block fails."""
+    """Write to a temporary file next to `path`, which replaces it when the block ends, and is deleted if the block fails."""
     writer = f"{os.getpid()}-{secrets.token_hex(4)}"  # another container may have a process with this id
     temporary = path.with_name(TEMPORARY.format(name=path.name, writer=writer))
     try:
@@ -109,7 +109,7 @@ def read_limited(path: Path, max_bytes: int) -> bytes:
 
 
 def remove_abandoned(path: Path) -> None:
-    """Delete temporary files that killed processes left beside `path`: those that have not changed for a day."""
+    """Delete temporary files of killed processes next to `path`: those that have not changed for a day."""
     for temporary in path.parent.glob(TEMPORARY.format(name=glob.escape(path.name), writer="*")):
         if time.time() - temporary.stat().st_mtime > ABANDONED_SECONDS:
             temporary.unlink(missing_ok=True)

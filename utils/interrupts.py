@@ -73,7 +73,7 @@ class InterruptHandler:
     It replaces only the usual handlers, not others. `raise_if_interrupted` raises the recorded signal.
 
     Attributes:
-        interrupted: whether a signal was received.
+        interrupted: True if a signal was received.
     """
 
     def __init__(self) -> None:

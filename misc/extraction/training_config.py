@@ -67,7 +67,7 @@ def write_training_config(name: str, config: dict, splits: Mapping[str, Sequence
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, config)
     ignored = path.with_name(".gitignore")
-    if not ignored.exists() and list(path.parent.iterdir()) == [path]:  # not beside configs of the project
+    if not ignored.exists() and list(path.parent.iterdir()) == [path]:  # not in a folder with configs of the project
         write_bytes(ignored, f"/.gitignore\n/{path.name}\n".encode())
     print(f"next: python train.py --config {path}")
 

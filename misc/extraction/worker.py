@@ -34,7 +34,7 @@ class ExtractionTask:
 
 @dataclasses.dataclass(frozen=True)
 class ExtractionResult:
-    """The output of all experts for a video, or the reason why there is none.
+    """The output of all experts for a video, or the reason why it cannot be used.
 
     Attributes:
         task: the video and the requested experts.

@@ -54,7 +54,7 @@ def _open_collection(args: argparse.Namespace) -> tuple[Embedder, Collection, In
 
 
 def _open_searcher(args: argparse.Namespace) -> Searcher:
-    """Return the searcher of a command line, after building its index if there is none."""
+    """Return the searcher of a command line, after building its index if it does not exist."""
     embedder, collection, location = _open_collection(args)
     if not location.has_index():
         logger.info("no index of %s yet: building it", location.name)

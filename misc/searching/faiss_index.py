@@ -22,8 +22,8 @@ class FaissIndex:
     """Numbered vectors, compared by their inner product.
 
     Args:
-        kind: kind of `index`.
-        index: FAISS index.
+        kind: kind of the FAISS index.
+        index: the FAISS index that holds the vectors.
         numbers: numbers of the valid vectors; a graph may still hold removed ones.
     """
 

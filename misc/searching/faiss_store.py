@@ -1,6 +1,6 @@
 """An index in a folder: one FAISS file per pattern, and `index.json`, which names the files and is written last.
 
-Each change writes new files beside those that `index.json` names, and then replaces `index.json`. If the process is killed,
+Each change writes new files next to those that `index.json` names, and then replaces `index.json`. If the process is killed,
 the folder holds either the old or the new index.
 """
 
@@ -175,7 +175,7 @@ class FaissStore(VectorStore):
         return IndexFile(name=name, size=size, crc=crc, kind=content.kind)
 
     def _open(self) -> None:
-        """Read all files, again if another process has replaced them meanwhile."""
+        """Read all files, and again if another process has replaced them."""
         manifest = self._read_manifest()
         while True:
             try:

@@ -20,9 +20,9 @@ class PlainNetVLAD(nn.Module):
         self.batch_norm = nn.BatchNorm1d(cluster_size)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Pool `x`, (N, T, d), to (N, d * C); `mask`, (N, T), is true for valid tokens."""
+        """Pool N sequences `x`, (N, L, d), to (N, d * C); `mask`, (N, L), is true for valid tokens."""
         valid = self.batch_norm(x[mask] @ self.clusters)  # (number of valid tokens, C)
-        assignment = x.new_zeros(*mask.shape, valid.shape[1])  # (N, T, C)
+        assignment = x.new_zeros(*mask.shape, valid.shape[1])  # (N, L, C)
         assignment[mask] = torch.softmax(valid, dim=1).to(x.dtype)
         residual = torch.bmm(x.transpose(1, 2), assignment) - assignment.sum(dim=1, keepdim=True) * self.clusters2
         return F.normalize(F.normalize(residual, dim=1).flatten(1), dim=1)

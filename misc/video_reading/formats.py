@@ -35,8 +35,8 @@ WITH_LENGTH = {"asf", "avi", "flv", "gif", "ivf", "matroska", "mov", "mxf", "nut
 LENGTH_FROM_ZERO = {"asf", "matroska", "nut"}  # formats of `WITH_LENGTH` that count the time before the first packet
 CAN_JUMP_AHEAD = 0x0200  # AVFMT_TS_DISCONT of libavformat
 
-# Suffixes of files that lie beside videos and are certainly not videos. Other files are judged by their content, including
-# `.gif`, which may be moving pictures, and `.ogg`, which may hold video beside sound. Animated PNG (`.apng`) is not read.
+# Suffixes of files in folders of videos that are certainly not videos. Other files are judged by their content, including
+# `.gif`, which may be animated, and `.ogg`, which may contain video. Animated PNG (`.apng`) is not supported.
 NOT_VIDEO = frozenset(
     " ".join(
         [

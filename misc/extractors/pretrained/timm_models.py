@@ -1,6 +1,6 @@
 """`timm:<name>`: features of frames by an image model of timm, before its classifier.
 
-The name is as in `timm.list_models(pretrained=True)`, with or without a tag; "hf-hub:<repository>" or "local-dir:<folder>".
+The name is one of `timm.list_models(pretrained=True)` with or without a tag, "hf-hub:<repository>", or "local-dir:<folder>".
 """
 
 from misc.extractors.extractor import ExtractorContext

@@ -1,4 +1,4 @@
-"""`transformers:<name>`: image models of Transformers; the name is a hub's, or a folder. For text see `TokenEncoder`."""
+"""`transformers:<name>`: image models of Transformers. The name is one of the hub, or a folder."""
 
 from pathlib import Path
 
