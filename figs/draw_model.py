@@ -4,7 +4,7 @@ To draw it again:
 
     python figs/draw_model.py
 
-It shows a video that lacks one of four experts. What the layers compute is in `model/gates.py`, the score in
+It shows a video that lacks one of four experts. The equations of the layers are in `model/gates.py`, that of the score in
 `model/similarity.py`. Coordinates are pixels of the picture.
 """
 
@@ -14,15 +14,15 @@ from html import escape
 from pathlib import Path
 
 WIDTH, HEIGHT = 960, 704
-# Expert -> how it is pooled over time.
+# Expert -> pooling over time.
 EXPERTS = {"rgb": "mean", "audio": "NetVLAD", "ocr": "NetVLAD", "face": "mean"}
 MISSING = "ocr"
-# Expert -> height of its row, beside the video, in the score and beside the caption.
+# Expert -> y of its row, next to the video, in the score and next to the caption.
 VIDEO_ROWS = {name: 84 + 37 * i for i, name in enumerate(EXPERTS)}
 SCORE_ROWS = {name: 216 + 27 * i for i, name in enumerate(EXPERTS)}
 CAPTION_ROWS = {name: 536 + 32 * i for i, name in enumerate(EXPERTS)}
 
-# The page has a background of its own, so that it can be read on any other; the second half is for dark screens.
+# The picture has a background, so that it can be read on any page; the second half is for dark screens.
 STYLE = """
 text { font: 14px Helvetica, Arial, sans-serif; fill: #1f2328; text-anchor: middle } .left { text-anchor: start }
 .title { font-weight: bold } .note { font-size: 13px; fill: #57606a } .math { font: 15px Times, serif }
@@ -49,12 +49,12 @@ TITLE = "Collaborative Experts: the embeddings of a video and of a caption, and 
 def text(x: float, y: float, label: str, kind: str = "") -> str:
     """Return `label` centered at (x, y), or starting there (kind "left"); "note" is smaller.
 
-    In "math" a lone letter is a variable, and `_` and the letters after it are a subscript.
+    In "math" a single letter is a variable, and `_` and the letters after it are a subscript.
     """
     label = escape(label)
     if "math" in kind:
         label = re.sub(r"(?<![a-z])[a-z](?![a-z])", r'<tspan class="variable">\g<0></tspan>', label)
-        # The empty character takes the next one back to the line.
+        # The empty character moves the next one back to the line.
         sub = r'<tspan class="sub" dy="4">\1</tspan><tspan dy="-4">&#8203;</tspan>'
         label = re.sub(r"_(<tspan.*?</tspan>|[a-z]+)", sub, label)
     return f'<text class="{kind}" x="{x:g}" y="{y:g}" dy=".35em">{label}</text>'
@@ -77,7 +77,7 @@ def path(d: str, kind: str = "arrow") -> str:
 
 
 def cell(x: float, y: float, width: float, height: float, name: str, opacity: float = 1) -> str:
-    """Return a number of expert `name`, with its upper left corner at (x, y)."""
+    """Return one element of a vector of expert `name`, with its upper left corner at (x, y)."""
     return f'<rect class="{name}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" opacity="{opacity:g}"/>'
 
 
@@ -95,7 +95,7 @@ def sequence(x: float, y: float, name: str) -> str:
 
 
 def video() -> list[str]:
-    """Return the experts of a video, up to their embeddings."""
+    """Return the part from the experts of a video to their embeddings."""
     parts = [box(12, 245, 692, 466, kind="panel"), text(26, 32, "Video", "title left")]
     heads = {94: "experts", 171: "pool over time", 283: "project to D dims", 628: "unit-length embeddings"}
     parts += [text(x, 57, label, "note") for x, label in heads.items()]
@@ -114,7 +114,7 @@ def video() -> list[str]:
 
 
 def gating() -> list[str]:
-    """Return collaborative gating, close up, for rgb in a video without ocr."""
+    """Return the detail of collaborative gating of rgb in a video without ocr."""
     parts = [path("M458 212H556L690 248V464H26V248z", "zoom"), text(38, 266, "Collaborative gating of rgb", "title left")]
     parts.append(text(248, 266, "(the other experts likewise)", "note left"))
     for name, shift, y in (("audio", 1, 298), ("face", 3, 354)):
@@ -138,7 +138,7 @@ def gating() -> list[str]:
 
 
 def caption() -> list[str]:
-    """Return a caption, up to its embeddings and its weights of experts."""
+    """Return the part from a caption to its embeddings and its weights of experts."""
     parts = [box(12, 591, 692, 202, kind="panel"), text(26, 510, "Caption", "title left")]
     parts += [text(26, 542, "“a man plays a guitar”", "left"), text(94, 572, "word vectors", "note")]
     parts += [sequence(70, 600, "word"), path("M122 600H137"), box(138, 600, 72, 26, "NetVLAD")]

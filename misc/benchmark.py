@@ -30,25 +30,14 @@ def parse_arguments() -> argparse.Namespace:
     for name, (module, _) in PARTS.items():
         about = module.__doc__.splitlines()[0] + (" (default)" if name == DEFAULT else "")
         parts.add_argument(f"--{name}", dest="part", action="store_const", const=name, default=DEFAULT, help=about)
-    parser.add_argument(
-        "--videos", metavar="N", type=int, default=10_000, help="videos of the archive to generate (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--folder",
-        metavar="DIR",
-        type=Path,
-        default=Path("data/benchmark"),
-        help="folder of the archive, 20 GiB with its caches for 10,000 videos (default: %(default)s)",
-    )
+    about = "videos of the archive to generate (default: %(default)s)"
+    parser.add_argument("--videos", metavar="N", type=int, default=10_000, help=about)
+    about = "folder of the archive, 20 GiB with its caches for 10,000 videos (default: %(default)s)"
+    parser.add_argument("--folder", metavar="DIR", type=Path, default=Path("data/benchmark"), help=about)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures to this file, too")
     parser.add_argument("--device", metavar="N", type=int, help="with --step, the GPU to use (default: the CPU)")
-    parser.add_argument(
-        "--sizes",
-        metavar="N",
-        type=int,
-        nargs="+",
-        help=f"with --search, numbers of videos (default: {' '.join(map(str, search.SIZES))})",
-    )
+    about = f"with --search, numbers of videos (default: {' '.join(map(str, search.SIZES))})"
+    parser.add_argument("--sizes", metavar="N", type=int, nargs="+", help=about)
     parser.add_argument("--dim", metavar="D", type=int, help=f"with --search, dims of an embedding (default: {search.DIM})")
     args = parser.parse_args()
     if args.videos < 1000:

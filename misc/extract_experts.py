@@ -9,28 +9,87 @@ damaged part in data/<Name>/warnings.json.
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+
+import humanize
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from base.device import select_device
 from data_loader.datasets import LAYOUTS
-from misc.collection_files import EXTRACTION, FAILURES, WARNINGS
 from misc.extraction import archive_writer, caption_files
+from misc.extraction.collection_files import EXTRACTION_RECORD, FAILURES, WARNINGS
 from misc.extraction.engines import run_in_processes, run_on_ray
-from misc.extraction.run import extract_videos
 from misc.extraction.settings import DEFAULT, read_settings
 from misc.extraction.training_config import make_training_config, write_training_config
-from misc.extraction.video_folder import VideoFolder
-from misc.extraction.worker import Worker
+from misc.extraction.video_folder import VANISHED, VideoFolder
+from misc.extraction.worker import ExtractionResult, ExtractionTask, Worker
 from misc.extractors.text_encoders import TextEncoder, build_text_encoder
-from utils.errors import InputError, cli_command, count_text, first_names
+from utils.errors import InputError, cli_command, count_text, counts_text, first_names
 from utils.files import locked, remove_temporary, write_json
 from utils.jobs import count_cores
+from utils.progress import bar
 
 MAX_SECONDS = 1e6
+FLUSH_SECONDS = 30
+
+
+def extract_videos(folder: VideoFolder, engine: Callable[[Iterable[ExtractionTask]], Iterator[ExtractionResult]]) -> None:
+    """Extract from each new or changed video, write its shard, and print the time per video."""
+    tasks = [
+        ExtractionTask(video, path, missing)
+        for video, path in bar(folder.files.items(), "checking videos")
+        if (missing := folder.missing_experts(video))
+    ]
+    if folder.skipped:
+        print(f"{count_text(folder.skipped.total(), 'file')} skipped, not videos: {counts_text(folder.skipped)}")
+    done = len(folder.files) - len(tasks)
+    print(f"{count_text(len(folder.files), 'video')}, {done} of them already extracted", flush=True)
+    seconds: Counter[str] = Counter()
+    started = written = time.monotonic()
+    progress = bar(None, "videos", total=len(tasks), unit="video", smoothing=0.05)
+    results = engine(tasks)
+    try:
+        for number, result in enumerate(results, 1):
+            store_result(folder, result)
+            seconds.update(result.seconds)
+            progress.set_postfix_str(f"{len(folder.failures)} failed", refresh=False)
+            progress.update()
+            if time.monotonic() - written > FLUSH_SECONDS:
+                folder.write_failures()
+                written = time.monotonic()
+                if not sys.stdout.isatty():
+                    left = humanize.precisedelta((written - started) / number * (len(tasks) - number), format="%.0f")
+                    print(f"{number} of {count_text(len(tasks), 'video')}, {left} left", flush=True)
+    finally:
+        results.close()
+        progress.close()
+        folder.write_failures()
+    if tasks:
+        elapsed = time.monotonic() - started
+        shares = ", ".join(f"{step} {x / len(tasks):.3f}" for step, x in seconds.most_common())
+        print(
+            f"{count_text(len(tasks), 'video')} in {elapsed:.0f} s, {len(tasks) / elapsed:.2f} per second; "
+            f"seconds per video and process: {shares}"
+        )
+
+
+def store_result(folder: VideoFolder, result: ExtractionResult) -> None:
+    """Write the shard of a video, or record its failure."""
+    task = result.task
+    if result.failure is not None:
+        folder.fail(task.id, task.path, result.failure)
+        return
+    try:
+        folder.shards.write(result, folder.settings)
+    except FileNotFoundError:
+        if task.path.exists():
+            raise
+        folder.fail(task.id, task.path, VANISHED)
 
 
 def select_captions(folder: VideoFolder, args: argparse.Namespace, done: Sequence[str]) -> tuple[dict, dict]:
@@ -103,7 +162,7 @@ def write_archive(
     elif splits := archive_writer.read_existing_splits(folder.archive, set(done)):
         print(f"{folder.archive}: existing captions and lists are kept; --captions replaces them")
     archive_writer.write_lists(folder.archive, done, splits)
-    before = archive_writer.read_json(folder.data_dir / EXTRACTION).get("experts", {})
+    before = archive_writer.read_json(folder.data_dir / EXTRACTION_RECORD).get("experts", {})
     archive_writer.remove_experts(folder.archive, [name for name in before if name not in experts])
     link = folder.data_dir / "videos"  # for the ranking page and the search page
     target = args.videos.resolve()  # may be the link itself
@@ -112,7 +171,7 @@ def write_archive(
         link.symlink_to(target, target_is_directory=True)
     text = {"encoder": encoder.spec, "feat": encoder.feat, "dim": encoder.dim}
     content = {"name": args.name, "videos": len(done), "text": text, "settings": folder.settings.model_dump()}
-    write_json(folder.data_dir / EXTRACTION, content | {"experts": experts})
+    write_json(folder.data_dir / EXTRACTION_RECORD, content | {"experts": experts})
     available = ", ".join(f"{name} {count}" for name, count in counts.items())
     print(f"{folder.archive}: {count_text(len(done), 'video')}; with {available}")
     write_json(folder.data_dir / WARNINGS, warnings)
@@ -134,9 +193,8 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--videos", type=Path, required=True, help="folder of video files, with its subfolders")
     parser.add_argument("--name", required=True, help="name of the collection: letters, digits, _ and -")
-    parser.add_argument(
-        "--captions", type=Path, help="captions of the videos: .csv with columns video and caption, .json, .jsonl"
-    )
+    about = "captions of the videos: .csv with columns video and caption, .json, .jsonl"
+    parser.add_argument("--captions", type=Path, help=about)
     parser.add_argument("--split", default="80/10/10", help="shares of train, val and test (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: %(default)s)")
     parser.add_argument("--splits", type=Path, help="folder with train_list.txt, val_list.txt and test_list.txt instead")
@@ -146,9 +204,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=count_cores(), help="processes (default: one per core, %(default)s)")
     parser.add_argument("--device", type=int, help="GPU for networks, such as 0 (default: the CPU)")
     parser.add_argument("--timeout", type=float, default=1800, help="maximum seconds per video (default: %(default)s)")
-    parser.add_argument(
-        "--engine", choices=("local", "ray"), default="local", help="what runs the processes (default: %(default)s)"
-    )
+    about = "what runs the processes (default: %(default)s)"
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help=about)
     parser.add_argument("--address", help="address of a cluster, with --engine ray (default: this machine)")
     args = parser.parse_args()
     if not re.fullmatch(r"[\w-]+", args.name) or args.name.lower() in map(str.lower, LAYOUTS):

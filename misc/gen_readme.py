@@ -18,10 +18,10 @@ MODELS = Path("data/saved/models")
 
 
 def render_results_blocks(names: str | None, models: Path) -> dict[Path, dict[str, str]]:
-    """Return page -> block -> table of runs.
+    """Return the tables of runs by page and block.
 
     Args:
-        names: of tables, separated by commas; each needs a run. None: all tables that have one.
+        names: names of tables with commas, each of which needs a run (None: all tables that have runs).
         models: the folder of runs.
 
     Raises:

@@ -1,7 +1,7 @@
 """Make the Demo dataset: short video clips, features of seven experts, and captions.
 
 The clips are drawn, with sounds, and written as WebM files to `<data_dir>/videos`. Features are extracted from the decoded
-files; only ocr and speech use the written or spoken words directly, in place of a recognizer. The code is in `misc/demo/`.
+files, except those of ocr and speech, which are vectors of the known words. The code is in `misc/demo/`.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from misc.demo.video_files import read_clip, write_clip
 from misc.demo.word_vectors import word_vectors
 from misc.extractors import image_statistics
 from utils.errors import InputError, cli_command
-from utils.files import atomic_write, write_json
+from utils.files import write_bytes, write_json
 from utils.progress import bar
 
 FOLDERS = ("videos", "symlinked-feats")
@@ -40,12 +40,11 @@ WORD_DIM = 64
 
 
 def make_clip(clip: Clip, path: Path, narrate: bool) -> dict[str, np.ndarray | None]:
-    """Write the file of a clip, with the narrator after its sound, and return expert -> features (None: nothing for it)."""
+    """Write the file of a clip, with the narrator after its sound, and return expert -> features (None: not available)."""
     sound = synthesize_sound(clip, FRAMES / RATE)
     if narrate and clip.topic:
-        sound = np.concatenate([[] if sound is None else sound, narration.synthesize_speech(clip, SAMPLE_RATE)]).astype(
-            np.float32
-        )
+        speech = narration.synthesize_speech(clip, SAMPLE_RATE)
+        sound = speech if sound is None else np.concatenate([sound, speech])
     write_clip(path, draw_frames(clip), RATE, sound, SAMPLE_RATE)
     images, sound = read_clip(path, SAMPLE_RATE)
     return {
@@ -58,14 +57,14 @@ def make_clip(clip: Clip, path: Path, narrate: bool) -> dict[str, np.ndarray | N
 
 
 def make_clips(clips: Mapping[str, Clip], folder: Path, workers: int, narrate: bool) -> dict[str, dict[str, np.ndarray]]:
-    """Write the files of all clips to `folder`, and return expert -> name -> features, for clips that have it."""
+    """Write the files of all clips to `folder`, and return expert -> name -> features, for clips that have the expert."""
     folder.mkdir(parents=True, exist_ok=True)
     features: dict[str, dict[str, np.ndarray]] = {}
     paths = [folder / f"{name}.webm" for name in clips]
     with concurrent.futures.ProcessPoolExecutor(workers) as pool:
         results = pool.map(make_clip, clips.values(), paths, itertools.repeat(narrate), chunksize=8)
-        for name, found in bar(zip(clips, results, strict=True), "clips", total=len(clips)):
-            for expert, values in found.items():
+        for name, by_expert in bar(zip(clips, results, strict=True), "clips", total=len(clips)):
+            for expert, values in by_expert.items():
                 if values is not None:
                     features.setdefault(expert, {})[name] = values
     return features
@@ -105,37 +104,34 @@ def make_dataset(folder: Path, splits: Mapping[str, int], seed: int, workers: in
     archive.mkdir(parents=True, exist_ok=True)
     files = {f"{expert}.pickle": values for expert, values in features.items()}
     for file_name, content in (files | {"text-demo.pickle": text, "raw-captions.pkl": raw}).items():
-        with atomic_write(archive / file_name) as file:
-            pickle.dump(content, file)
+        write_bytes(archive / file_name, pickle.dumps(content))
     table = io.StringIO(newline="")
     csv.writer(table).writerows(
         [("video", "caption"), *((name, " ".join(x)) for name, captions in raw.items() for x in captions)]
     )
-    with atomic_write(folder / CAPTIONS) as file:
-        file.write(table.getvalue().encode())
+    write_bytes(folder / CAPTIONS, table.getvalue().encode())
     start = 0
     for split, count in splits.items():
-        with atomic_write(archive / f"{split}_list.txt") as file:
-            file.write("".join(f"{name}\n" for name in names[start : start + count]).encode())
+        write_bytes(archive / f"{split}_list.txt", "".join(f"{name}\n" for name in names[start : start + count]).encode())
         start += count
     return {expert: len(values) for expert, values in sorted(features.items())}
 
 
 def make_recipe(seed: int, splits: Mapping[str, int], narrate: bool) -> dict[str, Any]:
-    """Return everything that the files of the dataset depend on."""
+    """Return all values that the files of the dataset depend on."""
     sources = sorted([Path(__file__), Path(image_statistics.__file__), *Path(experts.__file__).parent.glob("*.py")])
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     return {"seed": seed, "splits": dict(splits), "narrate": narrate, "sources": digest}
 
 
 def file_sizes(folder: Path) -> dict[str, int]:
-    """Return path, relative to `folder` -> bytes, for every file of the dataset."""
+    """Return the size in bytes of every file of the dataset, by its path relative to `folder`."""
     paths = [*sorted(path for name in FOLDERS for path in (folder / name).glob("*")), *folder.glob(CAPTIONS)]
     return {str(path.relative_to(folder)): path.stat().st_size for path in paths}
 
 
 def is_up_to_date(folder: Path, recipe: Mapping[str, Any]) -> bool:
-    """Return whether all files of a recipe exist unchanged; print the first one that does not."""
+    """Return whether all files of a recipe exist unchanged; if the recipe is the same, print the first file that differs."""
     try:
         made = json.loads((folder / MADE).read_bytes())
         files = dict(made["files"])
@@ -166,7 +162,7 @@ def main() -> None:
     if not args.force and is_up_to_date(args.data_dir, recipe):
         print(f"{args.data_dir}: up to date (--force makes it again)")
         return
-    done.unlink(missing_ok=True)  # written last: without it, files may be missing
+    done.unlink(missing_ok=True)  # written last, when no file is missing
     counts = make_dataset(args.data_dir, SPLITS, args.seed, args.workers, args.narrate)
     write_json(done, {"recipe": recipe, "files": file_sizes(args.data_dir)})
     print(f"{args.data_dir}: {', '.join(f'{count} {split}' for split, count in SPLITS.items())} clips; experts:")

@@ -22,11 +22,11 @@ from trainer.build import build_loaders
 from utils.errors import InputError, cli_command
 
 STRENGTHS = 10.0 ** np.arange(-3, 5)
-DECIMALS = 9  # of a similarity: coarser than the error of float64, finer than any meaningful difference
+DECIMALS = 9  # decimals of a similarity: coarser than the error of float64, finer than any meaningful difference
 
 
 def matrices(dataset: ExpertDataset, expert: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean words (V*K, text_dim) of V*K captions, which of them exist (V, K), and means (V, dim) of one expert."""
+    """Return mean words (V*K, text_dim) of captions, a mask (V, K) of those that exist, and means (V, dim) of an expert."""
     videos = np.stack([x.reshape(-1, x.shape[-1]).mean(axis=0) for x in dataset.features[expert]])
     shape = (len(dataset), max(dataset.num_captions))
     text = np.zeros((*shape, dataset.captions.vectors(0, 0).shape[1]))
@@ -61,7 +61,7 @@ def ridge_results(config_path: str, expert: str) -> dict[str, dict[str, float]]:
     The regression is fitted on the training split, and its strength chosen on the validation split.
 
     Raises:
-        InputError: the config lacks the expert, or some videos do.
+        InputError: the config or some videos lack the expert.
     """
     datasets = {}
     for split in ("val", "test"):

@@ -25,11 +25,7 @@ from utils.jobs import Job, count_cores, run_jobs
 
 
 def read_config(experiment: str) -> dict[str, Any]:
-    """Return the config of an experiment as train.py saves it.
-
-    Raises:
-        InputError: it has no config that can be trained.
-    """
+    """Return the config of an experiment in the form that train.py saves; raise an InputError if it is invalid."""
     return ConfigParser.from_file(tables.config_path(experiment), training=True).with_test_split().as_dict()
 
 
@@ -48,15 +44,9 @@ def plan_trainings(suite: str, seeds: Sequence[int], device: Sequence[str]) -> l
             continue
         unfinished = find_unfinished_run(config, seeds)
         print(f"{experiment}: {f'to resume in {unfinished.models}' if unfinished else 'to train'}")
-        arguments = (
-            "--config",
-            str(tables.config_path(experiment)),
-            "--seeds",
-            ",".join(map(str, seeds)),
-            "--resume",
-            "auto",
-        )
-        jobs.append(Job(experiment, ("train.py", *arguments, *device), output_folder(config) / "train.out"))
+        selection = ("--config", str(tables.config_path(experiment)), "--seeds", ",".join(map(str, seeds)))
+        arguments = ("train.py", *selection, "--resume", "auto", *device)
+        jobs.append(Job(experiment, arguments, output_folder(config) / "train.out"))
     return jobs
 
 
@@ -84,13 +74,11 @@ def plan_scorings(suite: str, seeds: Sequence[int], device: Sequence[str], plann
 def parse_arguments() -> argparse.Namespace:
     """Parse and check the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--suite", required=True, choices=list(tables.suites()), help="experiments of the tables of a dataset"
-    )
+    about = "experiments of the tables of a dataset"
+    parser.add_argument("--suite", required=True, choices=list(tables.suites()), help=about)
     parser.add_argument("--seeds", default="0,1,2", metavar="N,N,...", help="two or more (default: %(default)s)")
-    parser.add_argument(
-        "--jobs", type=int, metavar="N", help="experiments at a time (default: as many as cores; with --device, one)"
-    )
+    about = "experiments at a time (default: as many as cores; with --device, one)"
+    parser.add_argument("--jobs", type=int, metavar="N", help=about)
     parser.add_argument("--device", type=int, metavar="N", help="index of the GPU to use (default: the CPU)")
     parser.add_argument("--dry_run", action="store_true", help="print what is complete and what would be run")
     args = parser.parse_args()
@@ -119,7 +107,7 @@ def run_suite(args: argparse.Namespace, seeds: Sequence[int]) -> list[str]:
 
 @cli_command
 def main() -> None:
-    """Run a suite; failures are a line each, and exit code 1."""
+    """Run a suite; print a line per failure and end with exit code 1 if there are any."""
     args = parse_arguments()
     seeds = parse_seeds(args.seeds)
     if len(seeds) < 2:

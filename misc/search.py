@@ -21,7 +21,7 @@ POSITIONAL = "words"  # name of the positional arguments of any command
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """Return the parsed command line; without the name of a command it is a query."""
+    """Return the parsed command line; the default command is `query`."""
     if not arguments or arguments[0] in ("-h", "--help"):
         parser = argparse.ArgumentParser(
             usage="search.py [COMMAND] ...",
@@ -35,7 +35,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     if name != arguments[0] and (similar := difflib.get_close_matches(arguments[0], COMMANDS, 1, 0.75)):
         print(f"'{arguments[0]}' is not a command: searching for it; did you mean {similar[0]}?", file=sys.stderr)
     parser = argparse.ArgumentParser(prog=f"search.py {name}", description=COMMANDS[name].help)
-    COMMANDS[name].add_arguments(parser)
+    for flags, options in COMMANDS[name].arguments:
+        parser.add_argument(*flags, **options)
     end = rest.index("--") if "--" in rest else len(rest)
     args = parser.parse_intermixed_args(rest[:end])  # options may precede the words
     if rest[end + 1 :]:  # parse_intermixed_args would take these for options

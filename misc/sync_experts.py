@@ -32,14 +32,14 @@ UNPACKED_RATIO = 2
 
 
 class RemoteArchive:
-    """The archive of a dataset: its addresses, and its state on this machine.
+    """The published archive of a dataset: its addresses, and its state on this machine.
 
     Attributes:
         layout: the declaration of the dataset.
-        path, part: the archive and the partial download of it on this machine.
-        record: the record of its unpacking, written last.
+        path, part: files of the archive and of its partial download.
+        record: file that records the unpacking, written last.
         features: the folder that the data loaders read.
-        size: its approximate number of bytes.
+        size: approximate size in bytes.
     """
 
     def __init__(self, layout: Layout):
@@ -50,15 +50,8 @@ class RemoteArchive:
         self.features = DATA / layout.folder / "symlinked-feats"
         self.size = layout.download.size
 
-    @property
-    def missing_bytes(self) -> int:
-        """The approximate number of bytes to download."""
-        if self.is_unpacked() or self.path.exists():
-            return 0
-        return max(0, self.size - (self.part.stat().st_size if self.part.exists() else 0))
-
     def urls(self, root_url: str) -> list[str]:
-        """Return its addresses, in the order to try."""
+        """Return the addresses of the archive in the order in which they are tried."""
         return [f"{root_url.rstrip('/')}/{location}/features/{self.path.name}" for location in LOCATIONS]
 
     def is_unpacked(self) -> bool:
@@ -69,7 +62,7 @@ class RemoteArchive:
             return False
 
     def state(self) -> str:
-        """Return its state on this machine, in a word or two."""
+        """Return the state on this machine in a few words."""
         if self.is_unpacked():
             return "yes"
         if self.path.exists():
@@ -85,11 +78,7 @@ def published_archives() -> list[RemoteArchive]:
 
 
 def select_archives(names: list[str]) -> list[RemoteArchive]:
-    """Return the archives of datasets by name or folder, each once.
-
-    Raises:
-        InputError: there is no such dataset.
-    """
+    """Return the archives of datasets by name or folder, each once; raise an InputError for unknown names."""
     archives = published_archives()
     choices = ", ".join(archive.layout.name for archive in archives)
     by_name = {name.lower(): [x] for x in archives for name in (x.layout.name, x.layout.folder)} | {"all": archives}
@@ -104,7 +93,10 @@ def select_archives(names: list[str]) -> list[RemoteArchive]:
 def estimate_bytes(archives: list[RemoteArchive], purge: bool) -> int:
     """Return the approximate number of bytes to download and unpack archives."""
     remaining = [archive for archive in archives if not archive.is_unpacked()]
-    downloads = [archive.missing_bytes for archive in remaining]
+    downloads = []
+    for archive in remaining:
+        downloaded = archive.part.stat().st_size if archive.part.exists() else 0
+        downloads.append(0 if archive.path.exists() else max(0, archive.size - downloaded))
     unpacked = UNPACKED_RATIO * sum(archive.size for archive in remaining)
     return unpacked + (max(downloads, default=0) if purge else sum(downloads))
 
@@ -118,13 +110,12 @@ def describe_part(archive: RemoteArchive) -> str:
 
 
 def download(archive: RemoteArchive, root_url: str) -> str:
-    """Download an archive from the first address that has it with the right sha1, and return that.
+    """Download an archive from the first address that has it with an expected sha1, and return that sha1.
 
-    A complete file with another sha1 cannot be resumed: it is kept for inspection, and the next call starts from the
-    beginning.
+    A complete file with another sha1 is kept for inspection, and the next call starts from the beginning.
 
     Raises:
-        InputError: no address has it.
+        InputError: no address has the archive.
     """
     archive.path.parent.mkdir(parents=True, exist_ok=True)
     problems = []
@@ -151,11 +142,7 @@ def download(archive: RemoteArchive, root_url: str) -> str:
 
 
 def sync(archive: RemoteArchive, root_url: str, purge: bool) -> None:
-    """Download and unpack an archive, as far as that is not done.
-
-    Raises:
-        InputError: no address has it, or it cannot be unpacked.
-    """
+    """Download and unpack an archive, unless that is done; raise an InputError if it is not possible."""
     folder = archive.record.parent
     if archive.is_unpacked():
         print(f"{folder}: there already")

@@ -1,1 +1,1 @@
-"""What every other package may need, and, but for `visualizer`, what needs none of them."""
+"""Helpers for every other package: errors, files, signals, progress, safe loading, and the ranking page."""

@@ -20,11 +20,11 @@ from utils.files import lock, write_json
 from utils.progress import byte_bar, size_text
 
 TIMEOUT = (10, 60)  # seconds to connect, and to wait for the next bytes
-RETRIES = 4  # in a row without any new bytes
+RETRIES = 4  # consecutive ones that bring no new bytes
 BACKOFF = 1.0  # seconds before the first retry; each later one waits twice as long
 CHUNK = 2**18
-MAX_RATIO = 2  # to the published size: a larger file is not the published one, and may be endless
-RETRY_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  # and those from 500
+MAX_RATIO = 2  # relative to the published size: a larger file is not the published one, and may be endless
+RETRY_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  # and all from 500
 
 
 class UnavailableError(InputError):
@@ -37,11 +37,11 @@ class _TemporaryError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class _Version:
-    """The identity of a file on a server, to tell it from a later one at the same address.
+    """The identity of a file on a server, which distinguishes it from a later file at the same address.
 
     Attributes:
-        validator: its strong ETag, or else when it was last modified.
-        size: its number of bytes.
+        validator: the strong ETag of the file, otherwise the time of its last modification.
+        size: the size of the file in bytes.
     """
 
     validator: str | None
@@ -85,9 +85,9 @@ def fetch(url: str, part: Path, approximate_size: int) -> None:
     are kept when the download fails or is interrupted.
 
     Args:
-        url: an http or https address.
+        url: the http or https address.
         part: the file to write or to resume.
-        approximate_size: in bytes; a download of more than `MAX_RATIO` times as many is refused.
+        approximate_size: the published size in bytes; a download of more than `MAX_RATIO` times as many is refused.
 
     Raises:
         UnavailableError: the address does not provide the file, or not all of it, after a few retries.

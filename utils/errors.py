@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 from utils.interrupts import Terminated, sigterm_raised
 
-# In messages of torch about the memory of a CPU, of a GPU, and about sizes that overflow.
+# Parts of torch's messages about too little memory on a CPU or a GPU, and about sizes that overflow.
 OUT_OF_MEMORY = ("allocate memory", "out of memory", "Storage size calculation overflowed")
-# In the message of a data loading worker that cannot pass on a batch.
+# Part of the message of a data loading worker that cannot pass on a batch.
 NO_ROOM = "no room in the memory that processes share"
 TRACEBACK = "\nOriginal Traceback (most recent call last)"
 WITHOUT_WORKERS = "or use no workers (data_loader.args.num_workers=0)"
@@ -50,10 +50,6 @@ def _worker_reason(error: Exception) -> str | None:
     return None
 
 
-def _ignore(*_: object) -> None:
-    """Ignore an error in a destructor, such as those of torch after workers that could not be started."""
-
-
 def counts_text(counts: Counter[str]) -> str:
     """Return counts as text, the highest first, such as "3 .jpg, 1 .srt"."""
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
@@ -90,14 +86,14 @@ def cli_command(main: Callable[[], None]) -> Callable[[], None]:
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.EAGAIN) and not error.filename:
                 reason = _worker_reason(error)
-                sys.unraisablehook = _ignore
+                sys.unraisablehook = lambda *_: None  # destructors of workers that could not be started raise errors
             else:
                 reason = f"{one_line(str(error.filename or 'file system'))}: {error.strerror or _message(error)}"
             print(f"error: {reason}", file=sys.stderr)
             sys.exit(2)
         except (MemoryError, RuntimeError) as error:
             if reason := _worker_reason(error):
-                sys.unraisablehook = _ignore
+                sys.unraisablehook = lambda *_: None
             elif isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
                 reason = f"not enough memory ({_message(error)})"
             else:

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """Write to a temporary file beside `path`, which replaces it when the block ends, and is deleted if the block fails."""
+    """Write to a temporary file next to `path`, which replaces it when the block ends, and is deleted if the block fails."""
     writer = f"{os.getpid()}-{secrets.token_hex(4)}"  # another container may have a process with this id
     temporary = path.with_name(TEMPORARY.format(name=path.name, writer=writer))
     try:
@@ -73,10 +73,10 @@ def wait_for_lock(path: Path, work: str) -> Iterator[bool]:
 
     Args:
         path: the folder, or the lock file, which is created.
-        work: what the block does, for the log line of a process that waits.
+        work: description of what the block does, for the log line of a process that waits.
 
     Yields:
-        whether this process has waited: the other one may have done the work already.
+        True if this process has waited: the other one may have done the work already.
     """
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     waited = False
@@ -96,7 +96,7 @@ def read_limited(path: Path, max_bytes: int) -> bytes:
     """Return the content of a regular file of limited size.
 
     Raises:
-        ValueError: a pipe, a device, or a larger file.
+        ValueError: the path is a pipe or a device, or the file is larger.
         OSError: the file cannot be read.
     """
     if not path.is_file() and not path.is_dir() and path.exists():
@@ -109,7 +109,7 @@ def read_limited(path: Path, max_bytes: int) -> bytes:
 
 
 def remove_abandoned(path: Path) -> None:
-    """Delete temporary files that killed processes left beside `path`: those that have not changed for a day."""
+    """Delete temporary files of killed processes next to `path`: those that have not changed for a day."""
     for temporary in path.parent.glob(TEMPORARY.format(name=glob.escape(path.name), writer="*")):
         if time.time() - temporary.stat().st_mtime > ABANDONED_SECONDS:
             temporary.unlink(missing_ok=True)
@@ -121,7 +121,12 @@ def remove_temporary(folder: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically."""
+    with atomic_write(path) as file:
+        file.write(content)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON, atomically."""
-    with atomic_write(path) as file:
-        file.write(json.dumps(content, indent=4, allow_nan=False).encode() + b"\n")
+    write_bytes(path, json.dumps(content, indent=4, allow_nan=False).encode() + b"\n")

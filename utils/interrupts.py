@@ -8,26 +8,22 @@ from types import FrameType
 from typing import Self
 
 TERMINATION_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-# Signals with handlers in Python: Ctrl-C, termination, and the end of a child, for which torch's data loader has a handler.
+# Signals that may have handlers in Python: Ctrl-C, termination, and the end of a child process (torch's data loader).
 DEFERRED_SIGNALS = (signal.SIGINT, *TERMINATION_SIGNALS, signal.SIGCHLD)
 
 
 class Terminated(KeyboardInterrupt):
-    """The exception for SIGTERM: like that for Ctrl-C, but with another exit code."""
+    """The exception for termination signals: like the one for Ctrl-C, but with another exit code."""
 
 
 def raise_terminated(number: int, frame: FrameType | None) -> None:
-    """Handle a termination signal in a command by an exception, so that temporary files are deleted and children end.
-
-    Raises:
-        Terminated: always.
-    """
+    """Raise `Terminated`, so that temporary files are deleted and child processes end; a signal handler of commands."""
     raise Terminated
 
 
 @contextlib.contextmanager
 def sigterm_raised() -> Iterator[None]:
-    """Raise `Terminated` on termination signals within the block, unless they have another handler than the default."""
+    """Raise `Terminated` on termination signals within the block, if they have the default handler."""
     default, numbers = signal.SIG_DFL, []
     if threading.current_thread() is threading.main_thread():
         numbers = [number for number in TERMINATION_SIGNALS if signal.getsignal(number) == default]
@@ -41,7 +37,7 @@ def sigterm_raised() -> Iterator[None]:
 
 
 def ignore_termination_signals(*_: object) -> None:
-    """Ignore Ctrl-C and termination signals, for a process that its parent ends: they reach all processes of a group."""
+    """Ignore Ctrl-C and termination signals, which reach all processes of a group: the parent ends this process."""
     for number in (signal.SIGINT, *TERMINATION_SIGNALS):
         signal.signal(number, signal.SIG_IGN)
 
@@ -72,12 +68,12 @@ def defer_signals() -> Iterator[None]:
 
 
 class InterruptHandler:
-    """A context that notes Ctrl-C and termination signals instead of raising them; a second one is raised immediately.
+    """A context that records Ctrl-C and termination signals instead of raising them; a second one is raised immediately.
 
-    It replaces only the usual handlers, not others. `raise_if_interrupted` raises what was noted.
+    It replaces only the usual handlers, not others. `raise_if_interrupted` raises the recorded signal.
 
     Attributes:
-        interrupted: whether a signal was received.
+        interrupted: True if a signal was received.
     """
 
     def __init__(self) -> None:
@@ -100,17 +96,13 @@ class InterruptHandler:
             signal.signal(number, handler)
 
     def raise_if_interrupted(self) -> None:
-        """Raise the signal that was noted, if any.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C was received; `Terminated`, a termination signal.
-        """
+        """Raise KeyboardInterrupt if Ctrl-C was recorded, `Terminated` if a termination signal was."""
         if self.interrupted:
             raise Terminated if self._number in TERMINATION_SIGNALS else KeyboardInterrupt
 
     @contextlib.contextmanager
     def interrupt_immediately(self) -> Iterator[None]:
-        """Raise signals within the block when they are received, and one that was noted earlier at the start."""
+        """Raise signals within the block as soon as they are received, and one that was recorded earlier at its start."""
         self._immediate = True
         try:
             self.raise_if_interrupted()

@@ -1,4 +1,4 @@
-"""Commands of this project, run in parallel, each with its share of the cores and its output in a file."""
+"""Parallel runs of commands of this project, each with its share of the cores and its output in a file."""
 
 import dataclasses
 import os
@@ -21,9 +21,9 @@ class Job:
     """A command.
 
     Attributes:
-        name: how messages name it.
-        arguments: the script, relative to the project, and its arguments.
-        output: the file for its standard output and standard error.
+        name: the name of the job in messages.
+        arguments: the path of the script, relative to the project, and its arguments.
+        output: the file to which standard output and standard error are written.
     """
 
     name: str
@@ -37,19 +37,17 @@ def count_cores() -> int:
 
 
 def run_jobs(jobs: Sequence[Job], parallel: int) -> list[str]:
-    """Run `jobs`, `parallel` at a time, and report each that is done; a failure does not stop the others.
+    """Run `jobs`, `parallel` at a time, print a line when one ends, and return a line for each failure.
 
-    An interruption is passed on to the running jobs, whose end is then waited for.
-
-    Returns:
-        A line for each failure.
+    A failure does not stop the other jobs. An interruption is passed on to the running jobs, and raised when they have
+    ended.
     """
     waiting, running, failures = list(jobs), {}, []
     progress = bar(total=len(jobs))
     try:
         while waiting or running:
             while waiting and len(running) < parallel:
-                with defer_signals():  # or a process could be started and not be known here
+                with defer_signals():  # otherwise a process could be started without being in `running`
                     job = waiting.pop(0)
                     running[job] = _start(job, max(1, count_cores() // parallel))
                 progress.set_postfix_str(", ".join(job.name for job in running))

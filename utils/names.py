@@ -1,4 +1,4 @@
-"""Names of videos, which file systems, lists and command lines write in different Unicode forms."""
+"""Unicode forms of the names of videos, which differ between file systems, lists and command lines."""
 
 import unicodedata
 from collections.abc import Container

@@ -1,8 +1,8 @@
-"""The classes and functions that a pickle may refer to, each replaced by one that does no harm.
+"""Harmless replacements of the classes and functions that a pickle may refer to.
 
-A pickle makes an array in two steps: a call returns an empty one, and a state then gives it shape, dtype and content. Here a
-placeholder stands for the empty array, and its state is turned into a new array that owns its memory. No array uses the
-memory of another object, and a pickle can neither change nor free what an array holds.
+A pickle makes an array in two steps: a call returns an empty one, and a state then sets its shape, dtype and content. Here a
+placeholder replaces the empty array, and its state is turned into a new array that owns its memory. No array uses the memory
+of another object, and a pickle can neither change nor free the content of an array.
 """
 
 import math
@@ -10,6 +10,7 @@ import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def _refuse_call(*args: Any) -> None:
 
 
 class Allowed:
-    """Something that a pickle may refer to, and call if it stands for a function."""
+    """An object that a pickle may refer to, and may call if it replaces a function."""
 
     __slots__ = ("call",)
 
@@ -38,7 +39,7 @@ class Allowed:
 class Placeholder:
     """An object that a pickle makes first and describes by a state later, once.
 
-    Nothing is known of it until then. The result of `build` takes its place on the stack and in the memo.
+    The result of `build` replaces it on the stack and in the memo.
 
     Attributes:
         copied: large content of the state that `build` has copied.
@@ -59,8 +60,8 @@ class PickledDType(Placeholder):
     """A dtype before its state: a code of one item. Its state adds the byte order, and nothing else is accepted.
 
     Args:
-        code: `f4`, say.
-        align, copy: as `numpy.dtype` takes them; without effect.
+        code: type and size of an item, such as `f4`.
+        align, copy: arguments of `numpy.dtype` that have no effect here.
     """
 
     def __init__(self, code: str, align: bool = False, copy: bool = False):
@@ -73,7 +74,7 @@ class PickledDType(Placeholder):
         """Return the dtype with the byte order of `state`.
 
         Raises:
-            RefusedError: it is a dtype of records, dates or items without size.
+            RefusedError: the dtype is one of records, dates or items without size.
         """
         if type(state) is not tuple or len(state) < 2 or any(part is not None for part in state[2:5]):
             raise RefusedError("an array of records")
@@ -104,7 +105,7 @@ def array_from_bytes(content: Any, dtype: Any, shape: Any, order: str = "C", axe
     """Return an array in native byte order that owns a copy of `content`.
 
     Args:
-        order: in which items lie in `content`: "C", "F", or "K" for the order of `axes`.
+        order: the order of the items in `content`: "C", "F", or "K" for the order of `axes`.
         axes: a permutation of the axes of `shape`, only for the order "K".
 
     Raises:
@@ -126,7 +127,7 @@ def array_from_bytes(content: Any, dtype: Any, shape: Any, order: str = "C", axe
 
 
 def _bytes_of_python2(content: Any) -> Any:
-    """Return `content` as bytes where it is a byte string of Python 2, which is read as text."""
+    """Return `content`, converted to bytes if it is a byte string of Python 2, which is read as text."""
     return content.encode("latin1") if type(content) is str else content
 
 
@@ -136,10 +137,7 @@ def _scalar(dtype: Any, content: Any) -> np.generic:
 
 
 def _array_from_list(content: Any, shape: Any) -> np.ndarray:
-    """Return an array of the objects in a list, which may change later without an effect on the array.
-
-    The last axis changes fastest in the list, also where columns come first in the array that was pickled.
-    """
+    """Return an array of the objects in a list, in C order; later changes of the list do not affect the array."""
     if type(content) is not list or len(content) != _num_items(shape):
         raise RefusedError("an array of other objects than its shape says")
     return np.fromiter(content, object, len(content)).reshape(shape).copy()
@@ -183,27 +181,19 @@ def _ordered_dict(pairs: Any = ()) -> OrderedDict:
     return OrderedDict(pairs)
 
 
-def _set_maker(kind: type) -> Callable:
-    """Return a function that makes a set of the items of a list, as protocols before 4 pickle it."""
-
-    def make(items: Any = ()) -> Any:
-        check_keys(items if isinstance(items, list | tuple) else (items,))
-        return kind(items)
-
-    return make
+def _make_set(kind: type, items: Any = ()) -> Any:
+    """Return a set of the items of a list, as protocols before 4 pickle it."""
+    check_keys(items if isinstance(items, list | tuple) else (items,))
+    return kind(items)
 
 
-def _bytes_maker(kind: type) -> Callable:
-    """Return a function that makes bytes of bytes or text in latin1, but not of a number, which would be their length."""
-
-    def make(text: Any = "", encoding: str = "latin1") -> Any:
-        if isinstance(text, bytes):
-            return kind(text)
-        if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-            raise RefusedError(f"{kind.__name__} of a {type(text).__name__}")
-        return kind(text.encode("latin1"))
-
-    return make
+def _make_bytes(kind: type, text: Any = "", encoding: str = "latin1") -> Any:
+    """Return bytes or a bytearray from bytes or text in latin1, but not from a number, which would be a length."""
+    if isinstance(text, bytes):
+        return kind(text)
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise RefusedError(f"{kind.__name__} of a {type(text).__name__}")
+    return kind(text.encode("latin1"))
 
 
 def _complex(real: float, imaginary: float) -> complex:
@@ -213,10 +203,10 @@ def _complex(real: float, imaginary: float) -> complex:
 
 
 _BUILTINS = {
-    "set": _set_maker(set),
-    "frozenset": _set_maker(frozenset),
-    "bytes": _bytes_maker(bytes),
-    "bytearray": _bytes_maker(bytearray),
+    "set": partial(_make_set, set),
+    "frozenset": partial(_make_set, frozenset),
+    "bytes": partial(_make_bytes, bytes),
+    "bytearray": partial(_make_bytes, bytearray),
     "complex": _complex,
 }
 _NUMPY = {

@@ -14,7 +14,7 @@ def size_text(size: float) -> str:
 
 
 def bar(items: Iterable | None = None, description: str | None = None, file: TextIO | None = None, **options: Any) -> tqdm:
-    """Return a progress bar on `file` (None: standard output), without output where that is no terminal."""
+    """Return a progress bar on `file` (None: standard output), which is shown only on a terminal."""
     file = file or sys.stdout
     return tqdm(items, desc=description, file=file, leave=False, dynamic_ncols=True, disable=not file.isatty(), **options)
 
@@ -23,7 +23,7 @@ def byte_bar(description: str, total: int | None, initial: int = 0) -> tqdm:
     """Return a progress bar that counts bytes, with sizes, speed and remaining time.
 
     Args:
-        description: what it counts.
+        description: text in front of the bar.
         total: the final number of bytes (None: unknown).
         initial: the number of bytes at the start, which do not count towards the speed.
     """

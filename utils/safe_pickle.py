@@ -1,4 +1,4 @@
-"""Unpickling hostile files: nothing that a pickle says is executed, and memory is bounded by its size."""
+"""Safe unpickling of hostile files: no code in a pickle is executed, and its size bounds the memory that it takes."""
 
 # ruff: noqa: D102 - the methods of opcodes are documented in `pickle` and `pickletools`
 
@@ -14,16 +14,11 @@ import numpy as np
 
 from utils.pickle_globals import ALLOWED, Allowed, Placeholder, RefusedError, check_keys
 
-# A read of more bytes is checked against the end of the file.
-PROMISED_BYTES = 1 << 20
-# How many containers and references a pickle may make: this many, and one more for every few bytes of it.
-MIN_OBJECTS, BYTES_PER_OBJECT = 10**6, 2
-# Texts, bytes and arrays up to this size remain in the memo.
-KEPT_BYTES = 1024
-# How many levels of containers a checkpoint may have, and how many items a level.
-MAX_DEPTH, MAX_ITEMS = 64, 10**5
-# Stands in the memo for an object that is no longer there.
-FORGOTTEN = object()
+PROMISED_BYTES = 1 << 20  # a read of more bytes is checked against the end of the file
+MIN_OBJECTS, BYTES_PER_OBJECT = 10**6, 2  # a pickle may make so many containers and references, and one per so many bytes
+KEPT_BYTES = 1024  # texts, bytes and arrays up to this size remain in the memo
+MAX_DEPTH, MAX_ITEMS = 64, 10**5  # levels of containers in a checkpoint, and items per level
+FORGOTTEN = object()  # replaces an object of the memo that is no longer kept
 
 
 class Memo(dict[int, Any]):
@@ -42,10 +37,10 @@ class Memo(dict[int, Any]):
         self[key] = value
 
     def build(self, placeholder: Placeholder, state: Any) -> Any:
-        """Return what a placeholder with this state becomes, and refer to that from now on.
+        """Return the object that a placeholder and its state describe, and replace the placeholder by it.
 
         Raises:
-            RefusedError: its state was set before.
+            RefusedError: the state of the placeholder was set before.
         """
         if placeholder.is_built:
             raise RefusedError("an object whose state is set twice")
@@ -60,7 +55,7 @@ class Memo(dict[int, Any]):
         return value
 
     def release(self, content: bytes | bytearray | str) -> None:
-        """Forget content that was copied, if it is large, and the tuples that hold it: picklers do not refer to it again."""
+        """Forget large content that was copied, and the tuples that hold it: picklers do not refer to it again."""
         if len(content) <= KEPT_BYTES:
             return
         for key in self._recent[self._num_released :]:
@@ -89,12 +84,12 @@ def _is_small_constant(value: Any) -> bool:
 class SafeUnpickler(pickle._Unpickler):
     """An unpickler of numpy arrays and builtin containers, also of Python 2, that refuses everything else.
 
-    It finds only the objects in `allowed`, and refuses others before they are imported. It takes no more memory than some
-    hundred times the size of the file. It extends the unpickler of the library in Python: that in C trusts the sizes that a
-    pickle promises, and hashes what would overflow its stack. Arrays are as fast in both.
+    It finds only the objects in `allowed`, and refuses others before they are imported. It takes at most about a hundred
+    times the size of the file in memory. It extends the Python version of the standard unpickler, since the C version trusts
+    the sizes that a pickle promises, and hashes objects that overflow its stack. Arrays are read equally fast by both.
 
-    An opcode changes only the objects that it is meant for: lists, dicts, sets, and the state of a `Placeholder`, which is
-    set once. In particular, no opcode changes an array. The methods have the names that they have in `pickle`.
+    An opcode changes only objects of its type: lists, dicts, sets, and the state of a `Placeholder`, which is set once. No
+    opcode changes an array. The methods have the names that they have in `pickle`.
     """
 
     allowed: Mapping[tuple[str, str], Any] = ALLOWED
@@ -135,7 +130,7 @@ class SafeUnpickler(pickle._Unpickler):
         if type(function) is not Allowed or type(args) is not tuple:
             raise RefusedError("a call of something that is not a function")
         self.stack[-1] = function.call(*args)
-        if args and isinstance(args[0], bytes | bytearray | str):  # which the call has copied
+        if args and isinstance(args[0], bytes | bytearray | str):  # the call has copied it
             self.memo.release(args[0])
 
     load_newobj = load_reduce  # a class is called like a function
@@ -191,28 +186,26 @@ class SafeUnpickler(pickle._Unpickler):
         self.append(value)
 
     def load_append(self) -> None:
-        item = self.stack.pop()
-        if type(self.stack[-1]) is not list:
-            raise RefusedError("items for something that is not a list")
-        self.stack[-1].append(item)
+        self._extend([self.stack.pop()])
 
     def load_appends(self) -> None:
-        items = self.pop_mark()
+        self._extend(self.pop_mark())
+
+    def _extend(self, items: list) -> None:
+        """Append items to the list on the stack."""
         if type(self.stack[-1]) is not list:
             raise RefusedError("items for something that is not a list")
         self.stack[-1].extend(items)
 
     def load_setitem(self) -> None:
-        check_keys(self.stack[-2:-1])
         self._set_items([self.stack.pop(-2), self.stack.pop()])
 
     def load_setitems(self) -> None:
-        items = self.pop_mark()
-        check_keys(items[::2])
-        self._set_items(items)
+        self._set_items(self.pop_mark())
 
     def _set_items(self, items: list) -> None:
         """Set key, value, key, value, ... in the dict on the stack."""
+        check_keys(items[::2])
         target = self.stack[-1]
         if not isinstance(target, dict):
             raise RefusedError("keys for something that is not a dict")
@@ -237,7 +230,7 @@ class SafeUnpickler(pickle._Unpickler):
         self.append(frozenset(items))
 
 
-# How much memory the object of an opcode takes, in units of about 64 bytes.
+# The memory that the object of an opcode takes, in units of about 64 bytes.
 _SIZES = {
     **dict.fromkeys((pickle.EMPTY_LIST, pickle.LIST, pickle.EMPTY_DICT, pickle.DICT, pickle.MARK), 1),
     **dict.fromkeys((pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3), 1),
@@ -265,7 +258,7 @@ SafeUnpickler.dispatch |= {code[0]: _counted(SafeUnpickler.dispatch[code[0]], si
 
 
 def check_extent(value: Any) -> None:
-    """Refuse containers that hold too much, counted each time they occur: few bytes can stand for any number of items.
+    """Refuse containers with too many items, counted each time they occur: a few bytes can describe any number of items.
 
     Raises:
         RefusedError: there are more than `MAX_DEPTH` levels, or `MAX_ITEMS` items in one.

@@ -1,4 +1,4 @@
-"""Arrays that may be too large for memory, in temporary files that are gone when the process ends."""
+"""Arrays in temporary files, for content that may not fit in memory."""
 
 import contextlib
 import math
@@ -14,7 +14,7 @@ from utils.progress import size_text
 
 @contextlib.contextmanager
 def explain_full_disk(size: int) -> Iterator[None]:
-    """Report in one line a temporary file that cannot take `size` bytes.
+    """Convert an error of writing a temporary file of `size` bytes to one line.
 
     Raises:
         InputError: an `OSError` was raised within the block.
@@ -29,9 +29,9 @@ def explain_full_disk(size: int) -> Iterator[None]:
 
 
 def temporary_array(shape: tuple[int, ...], dtype: type = np.float32) -> np.memmap:
-    """Return an array of zeros that is mapped to a temporary file, which is gone with the array and with the process.
+    """Return an array of zeros that is mapped to a temporary file, which is deleted with the array or when the process ends.
 
-    The system can write its pages to the file and take them back at any time, unlike those of an array in memory.
+    The system can write its pages to the file at any time, unlike those of an array in memory.
 
     Raises:
         InputError: the disk is full.

@@ -17,28 +17,28 @@ from utils.errors import InputError
 from utils.files import locked
 from utils.progress import byte_bar
 
-# Errors of tarfile for broken archives; the last two are for names and sizes that no file can have.
+# Errors of tarfile for broken archives; it raises the last two for invalid names and sizes.
 READ_ERRORS = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, OverflowError)
 
 # An archive may unpack to the larger of MAX_RATIO times its size (features: 1.6 times) and MIN_LIMIT bytes.
 MAX_RATIO, MIN_LIMIT = 50, 64 << 20
-MAX_READ = 16 << 20  # bytes; far more than any header that is meant well
+MAX_READ = 16 << 20  # bytes, far more than the header of any valid archive
 
 
 def unpack(archive: Path, data: Path, needed: str) -> None:
-    """Unpack a tar.gz whose members lie in `data/` into the folder `data`: all of it or, on an error, nothing.
+    """Unpack a tar.gz with members in `data/` into the folder `data`: completely or, after an error, not at all.
 
     It is unpacked to a temporary folder first and then moved, so that a broken archive or an interruption leaves no partial
     file. Owners, permissions and times are not restored. `data` itself may be a link; no other link is followed.
 
     Args:
-        archive: the file.
-        data: the folder; its other files are kept, files of the same name are replaced.
+        archive: the tar.gz file.
+        data: the folder to unpack to; its other files are kept, files of the same name are replaced.
         needed: a folder below `data` that the archive must contain.
 
     Raises:
         InputError: the archive is unreadable, lacks the folder, unpacks to far more than its size, or has a member that is
-            outside of `data/`, leads out of it, lies behind a link, or is no file, folder or link; or another process is
+            outside of `data/`, leads out of it, lies behind a link, or is not a file, folder or link; or another process is
             unpacking to `data`.
     """
     data.mkdir(parents=True, exist_ok=True)
@@ -60,10 +60,10 @@ def unpack(archive: Path, data: Path, needed: str) -> None:
 
 
 def check_target(data: Path, folder: Path) -> None:
-    """Check, before there is an archive, that one can be unpacked to `folder` in `data`.
+    """Check before a download that an archive can be unpacked to `folder` in `data`.
 
     Raises:
-        InputError: `data` is no folder, or `folder` leads out of it.
+        InputError: `data` is not a folder, or `folder` leads out of it.
     """
     if os.path.lexists(data) and not data.is_dir():
         raise InputError(f"{data}: found a file or a broken link, expected a folder or a link to one")
@@ -88,7 +88,7 @@ def _extract(archive: Path, stage: Path) -> None:
 
 
 class _LimitedGzipFile(gzip.GzipFile):
-    """The content of an archive, limited in its size and in the size of each read."""
+    """The content of an archive, with a limit on its size and on the size of each read."""
 
     def __init__(self, file: BinaryIO, archive: Path):
         super().__init__(fileobj=file, mode="rb")
@@ -120,7 +120,7 @@ def _check_member(member: tarfile.TarInfo, stage: str) -> tarfile.TarInfo | None
         return None
     if member.size < 0:  # tarfile would seek back by that and read the same bytes again
         raise _UnsafeMemberError(f"its size is {member.size}")
-    if member.issparse():  # a few bytes that stand for any number of zeros
+    if member.issparse():  # a few bytes may describe any number of zeros
         raise _UnsafeMemberError("it is sparse")
     name, linkname = _normalize(member.name), member.linkname
     folder = posixpath.dirname(name)
@@ -128,7 +128,7 @@ def _check_member(member: tarfile.TarInfo, stage: str) -> tarfile.TarInfo | None
     if _has_link(folder, stage):
         raise _UnsafeMemberError("it lies behind a link")
     if member.issym():
-        # In its normal form, "../" and then names, a link cannot leave `data` on its way, wherever `data` is.
+        # In its normal form, "../" followed by names, a link never leaves `data`, wherever `data` is.
         linkname = posixpath.relpath(_normalize(posixpath.join(folder, linkname)), folder)
     elif member.islnk():
         linkname = _normalize(linkname)
@@ -154,7 +154,7 @@ def _has_link(name: str, stage: str) -> bool:
 
 
 def _moves(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield the moves that bring the content of `source` to the folder `target` without following its links."""
+    """Yield the moves of the content of `source` to the folder `target`, without following links in it."""
     for entry in sorted(source.iterdir()):
         destination = target / entry.name
         is_folder, was_folder = (path.is_dir() and not path.is_symlink() for path in (entry, destination))

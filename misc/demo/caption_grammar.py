@@ -1,7 +1,6 @@
 """A small grammar with synonyms for the captions of a clip, and for the words of its narrator.
 
-A caption says what moves and how, and leaves out much of the rest. Which attributes it names, in which order and in which
-words differs between captions. No caption names an expert.
+Each caption says what moves and how, names some of the other attributes of the clip, and varies their order and their words.
 """
 
 import functools
@@ -110,7 +109,7 @@ LOOKS = ("{} looks on", "{} is watching", "we see {}")
 
 
 def narrator_words(clip: Clip) -> list[str]:
-    """Return the words of the narrator; none for a clip without a narrator."""
+    """Return the words of the narrator; an empty list for a clip without a narrator."""
     if clip.topic is None:
         return []
     rng = clip.rng(2)
@@ -121,7 +120,7 @@ def narrator_words(clip: Clip) -> list[str]:
 
 
 def make_captions(clip: Clip) -> list[list[str]]:
-    """Return the captions of a clip as lists of words, all of them different."""
+    """Return `CAPTIONS` different captions of a clip as lists of words."""
     rng = clip.rng(3)
     captions: dict[str, list[str]] = {}
     while len(captions) < CAPTIONS:

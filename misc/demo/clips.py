@@ -56,14 +56,14 @@ class Clip:
     """The attributes of a clip, None for absent ones.
 
     Attributes:
-        shape, color, texture, size: of the moving object.
-        motion: how it moves.
+        shape, color, texture, size: attributes of the moving object.
+        motion: the kind of its motion.
         place: the background.
-        sound: kind of sound.
+        sound: the kind of sound.
         word: the word on a sign.
-        topic: topic of a narrator.
-        hair: of a person; `smiling`, `glasses` and `hat` describe the person, too.
-        seed: of everything that is not an attribute: positions, shades, wording.
+        topic: the topic of a narrator.
+        hair: the hair of a person, who is also described by `smiling`, `glasses` and `hat`.
+        seed: the seed of all other properties: positions, shades, wording.
     """
 
     shape: str
@@ -87,7 +87,7 @@ class Clip:
 
 
 def plan_clips(count: int, seed: int) -> list[Clip]:
-    """Return the first `count` clips, the members of a family one after the other."""
+    """Return the first `count` clips, family by family."""
     rng = np.random.default_rng(seed)
     clips: list[Clip] = []
     while len(clips) < count:

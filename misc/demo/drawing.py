@@ -1,10 +1,10 @@
-"""Frames of a clip, drawn at twice their size and reduced to smooth edges."""
+"""Frames of a clip, drawn at twice their size and then reduced, which makes edges smooth."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from misc.demo.clips import COLORS, HAIRS, SKINS, Clip
-from misc.demo.places import PAINTERS
+from misc.demo.places import PAINTERS, shade
 
 WIDTH, HEIGHT, FRAMES, RATE = 160, 120, 16, 8
 SCALE = 2
@@ -21,7 +21,7 @@ def draw_frames(clip: Clip) -> list[np.ndarray]:
         _draw_person(foreground, clip, rng, person_left)
     if clip.word:
         _draw_sign(foreground, clip.word, rng)
-    color = _shade(COLORS[clip.color], rng)
+    color = shade(rng, COLORS[clip.color], scale=10)
     frames = []
     for x, y, radius, angle in _trajectory(clip, rng):
         frame = background.copy()
@@ -29,11 +29,6 @@ def draw_frames(clip: Clip) -> list[np.ndarray]:
         frame.paste(foreground, mask=foreground)
         frames.append(np.asarray(frame.reduce(SCALE)))
     return frames
-
-
-def _shade(color: tuple[int, int, int], rng: np.random.Generator) -> tuple[int, int, int]:
-    """Return a random shade of a color that still has its name."""
-    return tuple(int(x) for x in np.clip(np.array(color) + rng.normal(scale=10, size=3), 0, 255))
 
 
 def _trajectory(clip: Clip, rng: np.random.Generator) -> np.ndarray:
@@ -100,14 +95,9 @@ def _outline(shape: str) -> np.ndarray:
 
 
 def _draw_object(
-    frame: Image.Image,
-    clip: Clip,
-    color: tuple[int, int, int],
-    center: tuple[float, float],
-    radius: float,
-    angle: float,
+    frame: Image.Image, clip: Clip, color: tuple[int, int, int], center: tuple[float, float], radius: float, angle: float
 ) -> None:
-    """Draw the moving object, with an edge in contrast to the background."""
+    """Draw the moving object, with an edge that contrasts with its color."""
     turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     corners = [tuple(p) for p in _outline(clip.shape) @ turned.T * radius + center]
     mask = Image.new("L", frame.size)

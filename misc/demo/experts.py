@@ -1,7 +1,4 @@
-"""Features of a decoded clip, without knowledge of its attributes.
-
-Frames are (T, H, W, 3) uint8, sound is float32 samples. An expert returns None for a clip that has nothing for it.
-"""
+"""Features of a decoded clip, computed only from its frames (T, H, W, 3) uint8 and its sound (float32 samples)."""
 
 import numpy as np
 from PIL import Image
@@ -72,9 +69,9 @@ def flow(frames: np.ndarray) -> np.ndarray:
 
 
 def face(frames: np.ndarray) -> np.ndarray | None:
-    """Return colors and gradients around the largest patch of skin with the shape of a head: (4, d).
+    """Return colors and gradients of the face in each of four frames, (4, d); None if one of them has no face.
 
-    Return None unless there is one in each of four frames.
+    A face is the largest patch of skin with the shape of a head.
     """
     features = []
     for frame in frames[:: len(frames) // 4]:
@@ -97,7 +94,7 @@ def audio(sound: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def word_features(words: list[str], vectors: dict[str, np.ndarray]) -> np.ndarray | None:
-    """Return the vectors (words, d) of written or spoken words, in place of a recognizer; None if no word is known."""
+    """Return the vectors (words, d) of written or spoken words, None if no word has a vector."""
     known = [vectors[word] for word in words if word in vectors]
     return np.stack(known) if known else None
 
@@ -108,7 +105,7 @@ def _background(frames: np.ndarray) -> np.ndarray:
 
 
 def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """Return top, left, bottom and right of the true pixels without outliers; of the whole mask if there are none."""
+    """Return top, left, bottom and right of the true pixels without outliers, or of the whole mask if no pixel is true."""
     rows, columns = np.nonzero(mask)
     if not len(rows):
         return 0, 0, *mask.shape
@@ -124,7 +121,7 @@ def _crop(frame: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def _find_face(frame: np.ndarray) -> tuple[int, int, int, int] | None:
-    """Return the box of the head around a patch of skin with holes for the eyes; None without one."""
+    """Return the box of the head around a patch of skin with holes for the eyes; None if there is no such patch."""
     masks = [(low <= x) & (x <= high) for x, (low, high) in zip(to_hsv(frame), SKIN.values(), strict=True)]
     patches, count = ndimage.label(ndimage.binary_opening(np.logical_and.reduce(masks)))
     best, largest = None, 0

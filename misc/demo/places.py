@@ -17,9 +17,9 @@ def _sky(rng: np.random.Generator, size: Size, top: Color, bottom: Color) -> Ima
     return Image.fromarray(np.repeat(rows[:, None], size[0], axis=1))
 
 
-def _shade(rng: np.random.Generator, color: Color) -> tuple[int, int, int]:
-    """Return a color, slightly changed."""
-    return tuple(int(x) for x in np.clip(np.array(color) + rng.normal(scale=9, size=3), 0, 255))
+def shade(rng: np.random.Generator, color: Color, scale: float = 9) -> tuple[int, int, int]:
+    """Return a color, slightly changed, so that it still has its name."""
+    return tuple(int(x) for x in np.clip(np.array(color) + rng.normal(scale=scale, size=3), 0, 255))
 
 
 def _hills(rng: np.random.Generator, image: Image.Image, base: float, height: float, color: Color) -> None:
@@ -28,7 +28,7 @@ def _hills(rng: np.random.Generator, image: Image.Image, base: float, height: fl
     waves = sum(np.sin(x * rng.uniform(0.006, 0.02) + rng.uniform(0, 6)) for _ in range(2)) / 2
     y = image.height * (base + height * waves)
     corners = [(0, image.height), *zip(x.tolist(), y.tolist(), strict=True), (image.width, image.height)]
-    ImageDraw.Draw(image).polygon(corners, fill=_shade(rng, color))
+    ImageDraw.Draw(image).polygon(corners, fill=shade(rng, color))
 
 
 def _meadow(rng: np.random.Generator, size: Size) -> Image.Image:
@@ -45,7 +45,7 @@ def _sea(rng: np.random.Generator, size: Size) -> Image.Image:
     image = _sky(rng, size, (150, 200, 235), (235, 240, 235))
     pen = ImageDraw.Draw(image)
     horizon = size[1] * rng.uniform(0.45, 0.55)
-    pen.rectangle([0, horizon, *size], fill=_shade(rng, (20, 95, 150)))
+    pen.rectangle([0, horizon, *size], fill=shade(rng, (20, 95, 150)))
     for row in np.arange(horizon + 10, size[1], 16):
         for x in np.arange(rng.uniform(-30, 0), size[0], 44):
             pen.arc([x, row - 5, x + 30, row + 7], 200, 340, fill=(150, 205, 230), width=3)
@@ -68,7 +68,7 @@ def _desert(rng: np.random.Generator, size: Size) -> Image.Image:
     _hills(rng, image, 0.76, 0.06, (200, 115, 20))
     pen = ImageDraw.Draw(image)
     for x in rng.uniform(0.1, 0.9, 2) * size[0]:
-        y, green = size[1] * 0.72, _shade(rng, (50, 110, 50))
+        y, green = size[1] * 0.72, shade(rng, (50, 110, 50))
         pen.rounded_rectangle([x - 6, y - 50, x + 6, y + 10], radius=6, fill=green)
         pen.rounded_rectangle([x - 24, y - 32, x + 22, y - 24], radius=4, fill=green)
         pen.rounded_rectangle([x + 14, y - 44, x + 22, y - 24], radius=4, fill=green)
@@ -80,7 +80,7 @@ def _snow(rng: np.random.Generator, size: Size) -> Image.Image:
     _hills(rng, image, 0.66, 0.04, (240, 245, 250))
     pen = ImageDraw.Draw(image)
     for x in rng.uniform(0, 1, 4) * size[0]:
-        y, green = size[1] * rng.uniform(0.62, 0.7), _shade(rng, (40, 85, 75))
+        y, green = size[1] * rng.uniform(0.62, 0.7), shade(rng, (40, 85, 75))
         for k in range(3):
             pen.polygon([(x, y - 70 + 18 * k), (x - 14 - 6 * k, y - 30 + 16 * k), (x + 14 + 6 * k, y - 30 + 16 * k)], green)
     for x, y in rng.uniform(0, 1, (60, 2)) * size:
@@ -94,7 +94,7 @@ def _city(rng: np.random.Generator, size: Size) -> Image.Image:
     x = -10.0
     while x < size[0]:
         width, top = rng.uniform(30, 60), size[1] * rng.uniform(0.3, 0.65)
-        pen.rectangle([x, top, x + width, size[1]], fill=_shade(rng, (60, 62, 80)))
+        pen.rectangle([x, top, x + width, size[1]], fill=shade(rng, (60, 62, 80)))
         for wx in np.arange(x + 6, x + width - 8, 13):
             for wy in np.arange(top + 8, size[1], 18):
                 pen.rectangle([wx, wy, wx + 6, wy + 9], fill=(255, 225, 130) if rng.random() < 0.45 else (40, 42, 58))
@@ -107,9 +107,9 @@ def _forest(rng: np.random.Generator, size: Size) -> Image.Image:
     pen = ImageDraw.Draw(image)
     for x in np.linspace(0, size[0], 9) + rng.uniform(-14, 14, 9):
         w = rng.uniform(7, 13)
-        pen.rectangle([x - w, 0, x + w, size[1]], fill=_shade(rng, (70, 48, 34)))
+        pen.rectangle([x - w, 0, x + w, size[1]], fill=shade(rng, (70, 48, 34)))
     for x, y in rng.uniform((0, 0), (1, 0.3), (40, 2)) * size:
-        pen.ellipse([x - 24, y - 16, x + 24, y + 16], fill=_shade(rng, (35, 90, 45)))
+        pen.ellipse([x - 24, y - 16, x + 24, y + 16], fill=shade(rng, (35, 90, 45)))
     _hills(rng, image, 0.88, 0.03, (45, 60, 25))
     return image
 
@@ -120,17 +120,10 @@ def _wall(rng: np.random.Generator, size: Size) -> Image.Image:
     width, height, base = 46, 22, rng.normal(scale=9, size=3) + (165, 85, 70)
     for row, y in enumerate(range(0, size[1], height)):
         for x in range(-width // 2 * (row % 2), size[0], width):
-            pen.rectangle([x, y, x + width - 4, y + height - 4], fill=_shade(rng, base))
+            pen.rectangle([x, y, x + width - 4, y + height - 4], fill=shade(rng, base))
     return image
 
 
 PAINTERS: dict[str, Callable[[np.random.Generator, Size], Image.Image]] = {
-    "meadow": _meadow,
-    "sea": _sea,
-    "night": _night,
-    "desert": _desert,
-    "snow": _snow,
-    "city": _city,
-    "forest": _forest,
-    "wall": _wall,
+    painter.__name__.removeprefix("_"): painter for painter in (_meadow, _sea, _night, _desert, _snow, _city, _forest, _wall)
 }

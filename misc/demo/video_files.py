@@ -1,4 +1,4 @@
-"""WebM files with VP8 and Opus, which browsers play, written and read by PyAV."""
+"""Writing and reading of WebM files with VP8 and Opus, which browsers play."""
 
 from pathlib import Path
 
@@ -13,10 +13,11 @@ def write_clip(path: Path, frames: list[np.ndarray], rate: int, sound: np.ndarra
     """Write a file atomically, with the same bytes for the same content.
 
     Args:
-        frames: (H, W, 3) uint8 each.
-        rate: frames per second.
+        path: the file to write.
+        frames: pictures, (H, W, 3) uint8 each.
+        rate: number of frames per second.
         sound: float32 samples from -1 to 1 (None: no sound track).
-        sample_rate: in Hz: 8000, 12000, 16000, 24000 or 48000.
+        sample_rate: samples per second: 8000, 12000, 16000, 24000 or 48000.
     """
     with atomic_write(path) as file, av.open(file, "w", format="webm", container_options={"fflags": "bitexact"}) as out:
         video = out.add_stream("libvpx", rate=rate)

@@ -12,8 +12,8 @@ def word_vectors(texts: Iterable[list[str]], dim: int) -> dict[str, np.ndarray]:
     Factorization, 2014, with the whole text as the window). The vector of a word that is in every text is zero.
 
     Args:
-        texts: the words of all texts of a video, per video.
-        dim: at most the number of words.
+        texts: for each video, the words of all its texts.
+        dim: size of a vector, at most the number of different words.
     """
     texts = [set(text) for text in texts]
     index = {word: i for i, word in enumerate(sorted(set().union(*texts)))}

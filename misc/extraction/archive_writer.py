@@ -11,17 +11,17 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from misc.collection_files import ALL, VERSIONS, WORDS
 from misc.extraction.caption_files import SPLITS
+from misc.extraction.collection_files import ALL, VERSIONS, WORDS
 from misc.extraction.shards import Shards
 from misc.extractors.text_encoders import TextEncoder
-from utils.files import atomic_write, write_json
+from utils.files import atomic_write, write_bytes, write_json
 from utils.names import match_name
 from utils.progress import bar
 
 RAW_CAPTIONS = "raw-captions.pkl"
-MAP = b"\xdf"  # the beginning of a msgpack map, followed by the number of its entries in four bytes
-CHUNK = 1024  # videos whose captions are encoded before they are written
+MAP = b"\xdf"  # the first byte of a msgpack map, followed by the number of entries in four bytes
+CHUNK = 1024  # number of videos whose captions are encoded together
 
 
 def write_experts(
@@ -32,7 +32,7 @@ def write_experts(
     Files of experts that no video has are deleted.
 
     Returns:
-        expert -> number of videos that have it; video -> warnings, for videos that have some.
+        The number of videos that have each expert, and the warnings of each video that has some.
     """
     warnings: dict[str, list[str]] = {}
     counts = dict.fromkeys(names, 0)
@@ -70,14 +70,14 @@ def write_experts(
 
 
 def remove_experts(folder: Path, names: Sequence[str]) -> None:
-    """Delete the files of experts that are not extracted anymore, which may be of other videos."""
+    """Delete the files of experts that are no longer extracted, since they may be features of other videos."""
     for name in names:
         for path in (folder / f"{name}.mp", folder / f"{name}{WORDS}"):
             path.unlink(missing_ok=True)
 
 
 def read_existing_splits(folder: Path, ids: Container[str]) -> dict[str, list[str]]:
-    """Return the splits of an existing archive, without videos that do not exist anymore."""
+    """Return the splits of an existing archive, without videos that are not in `ids`."""
     paths = {split: folder / f"{split}_list.txt" for split in SPLITS}
     return {
         split: [video for line in path.read_text(encoding="utf-8").splitlines() if (video := match_name(line, ids)) in ids]
@@ -95,15 +95,14 @@ def write_captions(folder: Path, captions: Mapping[str, list[str]], encoder: Tex
             vectors = iter(encoder([text for _, texts in chunk for text in texts]))
             for video, texts in chunk:
                 _write_entry(file, video, [next(vectors).astype(np.float16) for _ in texts])
-    with atomic_write(folder / RAW_CAPTIONS) as file:
-        pickle.dump({video: [text.split() for text in texts] for video, texts in captions.items()}, file)
+    raw_captions = {video: [text.split() for text in texts] for video, texts in captions.items()}
+    write_bytes(folder / RAW_CAPTIONS, pickle.dumps(raw_captions))
 
 
 def write_lists(folder: Path, ids: Sequence[str], splits: Mapping[str, Sequence[str]]) -> None:
     """Write the list of all videos and one per split."""
     for name, videos in {ALL: ids, **{f"{split}_list.txt": videos for split, videos in splits.items()}}.items():
-        with atomic_write(folder / name) as file:
-            file.write("".join(f"{video}\n" for video in videos).encode())
+        write_bytes(folder / name, "".join(f"{video}\n" for video in videos).encode())
 
 
 def _write_entry(file: Any, name: str, value: np.ndarray | list[np.ndarray]) -> None:

@@ -25,13 +25,15 @@ def read_captions(
 ) -> tuple[dict[str, list[str]], list[str]]:
     """Return the captions of videos, in the order of the file, and names in it that are not in `ids`.
 
-    A video is named by its file, by its id, or by its id and any suffix, in this order. CSV has a row per caption, JSONL an
-    object per line, with the keys "video" and "caption" (or others of `VIDEO_KEYS`, `CAPTION_KEYS`); JSON is a list of such
-    objects, or maps a video to its captions. A caption without words is kept as "", so that the positions of the others do
-    not change. Videos without any other caption are left out.
+    A name is looked up as a file name, as an id, and as an id with any suffix, in this order. CSV has a row per caption,
+    JSONL an object per line, with the keys "video" and "caption" (or others of `VIDEO_KEYS`, `CAPTION_KEYS`); JSON is a list
+    of such objects, or maps a video to its captions. A caption without words is kept as "", so that the positions of the
+    others do not change. Videos without any other caption are left out.
 
     Args:
-        files: file name -> id, of known videos.
+        path: the file of captions.
+        ids: the ids of the videos.
+        files: file name -> id of each video.
 
     Raises:
         InputError: the format is unknown, or a row is invalid.
@@ -46,13 +48,13 @@ def read_captions(
         if (video := _find_id(name, known, files or {})) is None:
             unknown[name] = None
         else:
-            text = caption.encode(errors="replace").decode()  # JSON may hold lone surrogates
+            text = caption.encode(errors="replace").decode()  # JSON may contain unpaired surrogates
             captions.setdefault(video, []).append(" ".join(text.split()))
     return {video: texts for video, texts in captions.items() if any(texts)}, list(unknown)
 
 
 def _find_id(name: str, known: Container[str], files: Mapping[str, str]) -> str | None:
-    """Return the id for a name, which may be a path as `find` prints it; None if it is unknown."""
+    """Return the id for a name, which may begin with "./"; None if it is unknown."""
     plain = name.removeprefix("./")
     if (file := match_name(plain, files)) in files:  # before the ids: the id of `red.mp4.xyz` is `red.mp4`
         return files[file]
@@ -140,9 +142,9 @@ def parse_split_shares(text: str) -> tuple[float, ...]:
 
 
 def make_splits(ids: Sequence[str], shares: Sequence[float], seed: int) -> dict[str, list[str]]:
-    """Return random splits of the given shares, with at least one video each if there are three or more.
+    """Return random splits of the given shares, each with at least one video if there are three or more.
 
-    If videos are added, most of the others stay in their split.
+    If videos are added, most of the other videos stay in their split.
     """
     order = sorted(ids, key=lambda video: hashlib.sha256(f"{seed}/{video}".encode("utf-8", "surrogateescape")).digest())
     sizes = [round(share * len(order)) for share in shares[1:]]
@@ -157,11 +159,10 @@ def read_splits(
 ) -> tuple[dict[str, list[str]], list[str]]:
     """Return the splits that lists in a folder define, and names without a video or a caption.
 
-    A video is named as in captions.
-
     Args:
+        folder: the folder with a list per split, whose names are looked up as those of captions are.
         captions: id -> captions.
-        files: file name -> id, of all videos.
+        files: file name -> id of each video.
 
     Raises:
         InputError: a list is missing, a video is in two lists, or no video with captions is listed.

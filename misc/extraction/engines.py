@@ -1,7 +1,7 @@
-"""Extraction from many videos at once: in processes of this machine, or on Ray, on this machine or a cluster.
+"""Parallel extraction: in processes of this machine, or on Ray, on this machine or a cluster.
 
-An engine yields the result of each video, in any order. A video that kills its process or exceeds the time limit
-fails without effect on the others.
+An engine yields the result of each video, in any order. A video that kills its process or exceeds the time limit fails
+without an effect on the others.
 """
 
 import concurrent.futures
@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from misc.extraction.worker import ExtractionResult, ExtractionTask, Worker
-from misc.optional_packages import require_package
 from utils.errors import InputError, one_line
 from utils.interrupts import ignore_termination_signals
+from utils.optional_packages import require_package
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DIED = "the process that extracted it died (out of memory, or a crash of a decoder)"
@@ -57,7 +57,7 @@ def run_in_processes(
 def run_on_ray(
     worker: Worker, tasks: Iterable[ExtractionTask], workers: int, timeout: float, address: str | None = None
 ) -> Iterator[ExtractionResult]:
-    """Extract from videos with `workers` actors of Ray; `address` is that of a cluster.
+    """Extract from videos with `workers` actors of Ray, on the cluster at `address` (None: on this machine).
 
     All machines of a cluster need the project, its packages and the videos at the same paths. A video whose actor dies or
     exceeds the time limit is tried again, and so is one that Ray gave to an actor that was about to be restarted.
@@ -69,13 +69,8 @@ def run_on_ray(
     local_cluster = {} if address else {"num_cpus": workers, "include_dashboard": False}
     _check_reachable(address)
     try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level="ERROR",
-            runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
-            **local_cluster,
-        )
+        environment = {"env_vars": {"PYTHONPATH": str(ROOT)}}
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=environment, **local_cluster)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(f"--address {address}: {one_line(str(error))[:200]}") from None
     try:
@@ -114,7 +109,7 @@ class _RayWorker:
 
 
 def _check_reachable(address: str | None) -> None:
-    """Raise an InputError if nothing listens at an address, for which Ray would try for minutes."""
+    """Raise an InputError if nothing listens at an address: Ray would try to connect for minutes."""
     match = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address or "")
     if match:
         try:

@@ -1,4 +1,4 @@
-"""The config of an extraction: which frames and how much sound, which experts, which text encoder."""
+"""The config of an extraction: frames, sound, experts and text encoder."""
 
 import hashlib
 import json
@@ -32,8 +32,8 @@ class Sound(Section):
     most_seconds: Annotated[float, Field(gt=0, le=1e6)] = 600
 
 
-class Expert(Section):
-    """The name of an extractor and its options, which the docstring of its class describes."""
+class ExpertSettings(Section):
+    """The name of an extractor and its options, which are described by its class."""
 
     extractor: str
     options: dict[str, Any] = {}
@@ -45,11 +45,11 @@ class Settings(Section):
     frames: Frames = Frames()
     sound: Sound = Sound()
     text: str = "minilm"
-    experts: Annotated[dict[str, Expert], Field(min_length=1)]
+    experts: Annotated[dict[str, ExpertSettings], Field(min_length=1)]
 
     @property
     def sampling(self) -> Sampling:
-        """Return what is kept of a video when it is decoded."""
+        """Return the limits for decoding a video."""
         return Sampling(self.frames.rate, self.frames.most, self.frames.side, self.sound.most_seconds)
 
     def recipe(self, expert: str) -> str:
@@ -59,7 +59,7 @@ class Settings(Section):
 
 
 def read_settings(path: Path, experts: str | None = None) -> Settings:
-    """Return the config in a file, with the experts in the list `experts` only (None: with all).
+    """Return the config in a file, only with the experts in `experts`, a list of names with commas (None: with all).
 
     Raises:
         InputError: the file is missing or invalid; the message names the key.

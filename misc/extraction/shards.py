@@ -23,8 +23,8 @@ class Shard:
 
     Attributes:
         source: name, size and modification time of the video file.
-        recipes: expert -> digest of the settings it was extracted with.
-        outputs: expert -> output, None if the video has nothing for it.
+        recipes: expert -> digest of the settings with which it was extracted.
+        outputs: expert -> output (None: the video lacks the expert).
         warnings: one line per part of the video that cannot be used.
     """
 
@@ -50,7 +50,7 @@ class Shards:
         self.folder = folder
 
     def missing_experts(self, video: str, path: Path, settings: Settings) -> tuple[str, ...]:
-        """Return the experts that are still to be extracted from a video."""
+        """Return the experts that have not been extracted from a video with these settings."""
         shard = self.read(video)
         if shard is None or shard.source != file_identity(path):
             return tuple(settings.experts)
@@ -74,7 +74,7 @@ class Shards:
             np.savez(file, **{METADATA: np.frombuffer(json.dumps(metadata).encode(), np.uint8)}, **arrays)
 
     def read(self, video: str) -> Shard | None:
-        """Return the shard of a video; None if there is none, or it is damaged."""
+        """Return the shard of a video; None if it is missing or damaged."""
         try:
             with self._path(video).open("rb") as file, np.load(file, allow_pickle=False) as content:
                 metadata = json.loads(content[METADATA].tobytes())

@@ -6,13 +6,21 @@ from typing import Any
 
 from misc.extraction.archive_writer import read_json
 from utils.errors import count_text
-from utils.files import atomic_write, write_json
+from utils.files import write_bytes, write_json
 
 
 def make_training_config(
     name: str, data_dir: Path, text: Mapping[str, Any], experts: Mapping[str, Mapping], splits: Mapping[str, Sequence]
 ) -> dict[str, Any]:
-    """Return a config to train CE on a collection of a few hundred to some ten thousand videos on a CPU."""
+    """Return a config that trains CE on a CPU, for a collection of a few hundred to tens of thousands of videos.
+
+    Args:
+        name: name of the collection.
+        data_dir: folder of the collection.
+        text: name ("feat") and dimension ("dim") of the word vectors.
+        experts: expert -> its section of the config.
+        splits: split -> ids of its videos.
+    """
     videos = len(splits["train"])
     clusters = {"text": 8} | {expert: 4 for expert, about in experts.items() if about["aggregation"] == "vlad"}
     return {
@@ -59,13 +67,12 @@ def write_training_config(name: str, config: dict, splits: Mapping[str, Sequence
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, config)
     ignored = path.with_name(".gitignore")
-    if not ignored.exists() and list(path.parent.iterdir()) == [path]:  # not beside configs of the project
-        with atomic_write(ignored) as file:
-            file.write(f"/.gitignore\n/{path.name}\n".encode())
+    if not ignored.exists() and list(path.parent.iterdir()) == [path]:  # not in a folder with configs of the project
+        write_bytes(ignored, f"/.gitignore\n/{path.name}\n".encode())
     print(f"next: python train.py --config {path}")
 
 
 def _is_generated(path: Path) -> bool:
-    """Return whether an extraction wrote a config, and not the project or a person."""
+    """Return whether a config was written by an extraction."""
     ignored = path.with_name(".gitignore")
     return ignored.exists() and f"/{path.name}" in ignored.read_text(errors="replace").splitlines()

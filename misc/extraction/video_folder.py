@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from misc.collection_files import FAILURES
+from misc.extraction.collection_files import FAILURES
 from misc.extraction.settings import Settings
 from misc.extraction.shards import Shards
 from misc.video_reading.formats import kind_of_other_file
@@ -21,12 +21,13 @@ class VideoFolder:
     """A folder of videos and the features that were extracted from them.
 
     Args:
-        videos: the folder.
+        videos: the folder of videos.
         data_dir: the folder of the collection, for features.
+        settings: the config of the extraction.
         exclude: files that are not videos.
 
     Attributes:
-        files: id -> file, for files with a valid name. Ids are in NFC, in whatever form the file system has them.
+        files: id, in NFC -> file, for files with a valid name.
         ids: path below the folder, in NFC -> id.
         failures: id -> file name and reason of each file that cannot be used.
         skipped: suffix -> number of files that are certainly not videos.
@@ -65,14 +66,14 @@ class VideoFolder:
         self.files = dict(sorted(self.files.items()))
 
     def fail(self, video: str, path: Path, reason: str) -> None:
-        """Note that a file cannot be used."""
+        """Record that a file cannot be used."""
         self.failures[video.encode("utf-8", "backslashreplace").decode()] = {
             "file": path.name if path.name.isprintable() else ascii(path.name)[1:-1],
             "reason": reason,
         }
 
     def missing_experts(self, video: str) -> tuple[str, ...] | None:
-        """Return the experts still to be extracted from a video; None if its file has vanished, which is noted."""
+        """Return the experts still to be extracted from a video; None, with a recorded failure, if its file has vanished."""
         try:
             return self.shards.missing_experts(video, self.files[video], self.settings)
         except FileNotFoundError:
@@ -85,14 +86,14 @@ class VideoFolder:
 
 
 def list_files(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder by name, without hidden ones."""
+    """Yield the files below a folder in the order of their paths, without hidden ones."""
     for path in sorted(folder.rglob("*")):
         if not any(part.startswith(".") for part in path.relative_to(folder).parts) and path.is_file():
             yield path
 
 
 def _preference(path: Path) -> int:
-    """Return a key that sorts, of files with the same name, the one that a page would play first, and non-videos last."""
+    """Return a sort key for files with the same name: suffixes that pages prefer first, other files last."""
     if path.suffix.lower() in SUFFIXES:
         return SUFFIXES.index(path.suffix.lower())
     kind, _ = mimetypes.MimeTypes().guess_type(path.name)

@@ -1,4 +1,4 @@
-"""The work of one process of an extraction: it loads the extractors once and runs them on one video after the other."""
+"""An extraction worker, which loads the extractors once per process and runs them on one video after the other."""
 
 import dataclasses
 import functools
@@ -23,7 +23,7 @@ class ExtractionTask:
 
     Attributes:
         id: id of the video.
-        path: its file.
+        path: file of the video.
         experts: names of the experts.
     """
 
@@ -34,12 +34,13 @@ class ExtractionTask:
 
 @dataclasses.dataclass(frozen=True)
 class ExtractionResult:
-    """The output of all experts for a video, or the reason why there is none.
+    """The output of all experts for a video, or the reason why it cannot be used.
 
     Attributes:
-        outputs: expert -> output, None if the video has nothing for it.
-        seconds: time of decoding ("decode") and of each expert.
-        failure: why the video cannot be used; None if it can.
+        task: the video and the requested experts.
+        outputs: expert -> output (None: the video lacks the expert).
+        seconds: time for decoding ("decode") and for each expert.
+        failure: the reason why the video cannot be used (None: it can be used).
         warnings: one line per part of the video that cannot be used.
     """
 
@@ -56,8 +57,8 @@ class Worker:
 
     Attributes:
         settings: the config as JSON, which is hashable.
-        device: where networks run.
-        threads: threads per process.
+        device: the device on which networks run.
+        threads: number of threads per process.
     """
 
     settings: str

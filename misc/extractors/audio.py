@@ -1,4 +1,4 @@
-"""Sound by the energies of mel bands: mean and standard deviation over windows."""
+"""The audio expert: energies of mel bands, with mean and standard deviation over windows."""
 
 import numpy as np
 from scipy.signal import stft
@@ -14,7 +14,12 @@ LOG_MEAN, LOG_SCALE = -8.0, 4.0  # approximate mean and deviation of log energie
 
 
 class AudioExtractor:
-    """Features (T, 2 * BANDS) of windows of `seconds`, or longer ones so that there are at most `most`; None for silence."""
+    """Features (T, 2 * BANDS) of the sound, T windows; None for silence.
+
+    Args:
+        seconds: length of a window; windows are longer if there would be more than `most`.
+        most: maximum number of windows.
+    """
 
     aggregation = "vlad"
 
@@ -24,7 +29,7 @@ class AudioExtractor:
         self.dim = 2 * BANDS
 
     def __call__(self, media: Media) -> ExpertOutput | None:
-        """Return the features of the sound; see `Extractor`."""
+        """Return the features of the sound of a video."""
         sound = media.sound
         if sound is None or len(sound) < WINDOW or np.abs(sound).max() < QUIET:
             return None

@@ -13,7 +13,7 @@ from misc.extractors.text_encoders import TextEncoder, find_class
 from misc.video_reading.media import Media
 from utils.errors import InputError
 
-# Name in the config -> class. Another extractor needs no line here, see `find_class`.
+# Name in the config -> class. `find_class` finds the classes of other extractors.
 EXTRACTORS = {
     "audio": "misc.extractors.audio:AudioExtractor",
     "face": "misc.extractors.face:FaceExtractor",
@@ -37,8 +37,8 @@ class ExpertOutput:
     """The features of one expert for a video.
 
     Attributes:
-        features: (T, dim), finite.
-        words: recognized words in their order; None for experts that recognize none.
+        features: T finite vectors, (T, dim).
+        words: recognized words in their order (None: the expert does not recognize words).
     """
 
     features: np.ndarray
@@ -50,8 +50,8 @@ class ExtractorContext:
     """Resources that all extractors share.
 
     Attributes:
-        device: where networks run.
-        text_encoder: encodes recognized words.
+        device: the device on which networks run.
+        text_encoder: the encoder of recognized words.
     """
 
     device: str
@@ -59,18 +59,18 @@ class ExtractorContext:
 
 
 class Extractor(Protocol):
-    """One expert, loaded and ready. The class takes its options as keyword arguments, and `context`.
+    """An expert, loaded and ready. The keyword arguments of the class are its options, and `context`.
 
     Attributes:
         dim: size of a feature vector.
-        aggregation: over time, for the training config: "avg", "max" or "vlad".
+        aggregation: the aggregation over time in the training config: "avg", "max" or "vlad".
     """
 
     dim: int
     aggregation: str
 
     def __call__(self, media: Media) -> ExpertOutput | None:
-        """Return the features of a video, None if it has nothing for this expert."""
+        """Return the features of a video, None if the video lacks this expert."""
 
 
 def build_extractor(spec: str, options: Mapping[str, Any], context: ExtractorContext) -> Extractor:
@@ -103,7 +103,7 @@ def _check_number(where: str, value: object, default: object) -> None:
 
 
 def encode_words(words: Sequence[str], context: ExtractorContext) -> ExpertOutput | None:
-    """Return recognized words with their vectors from the text encoder, in their order; None without words."""
+    """Return recognized words with their vectors from the text encoder; None if there are no words."""
     if not words:
         return None
     features = context.text_encoder([" ".join(words)])[0]

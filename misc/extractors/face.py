@@ -1,4 +1,4 @@
-"""Faces: detected by MTCNN (Zhang et al., 2016; facenet-pytorch includes its weights), described by the rgb network."""
+"""The face expert: faces detected by MTCNN (Zhang et al., 2016, in facenet-pytorch) and described by the rgb network."""
 
 import numpy as np
 from PIL import Image
@@ -7,19 +7,20 @@ from misc.extractors import rgb
 from misc.extractors.extractor import ExpertOutput, ExtractorContext
 from misc.extractors.frame_extractor import encode_frames
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision, replace_missing_nms
-from misc.optional_packages import require_package
 from misc.video_reading.media import Media
+from utils.optional_packages import require_package
 
 MIN_INPUT = 12  # pixels, the input of the first network of the detector
 MARGIN = 0.3  # share of the box of a face that is added on each side, to include the hair
 
 
 class FaceExtractor:
-    """Features (faces, 1280) of the faces in `frames` frames, the largest first in each frame; None without faces.
+    """Features (faces, 1280) of faces, the largest of each frame first; None if there are no faces.
 
     Args:
-        most: maximum faces per video.
-        smallest: minimum pixels of the side of a face.
+        frames: maximum number of frames.
+        most: maximum number of faces per video.
+        smallest: minimum side of a face in pixels.
         surety: minimum confidence of the detector, from 0 to 1.
     """
 
@@ -37,7 +38,7 @@ class FaceExtractor:
         self.dim = 1280
 
     def __call__(self, media: Media) -> ExpertOutput | None:
-        """Return the features of the faces; see `Extractor`."""
+        """Return the features of the faces in a video."""
         crops = [crop for frame in media.select_frames(self._frames) for crop in self._crop_faces(frame)]
         features = [encode_frames(crop[None], rgb.prepare, self._network, self._device) for crop in crops[: self._max_faces]]
         return ExpertOutput(np.concatenate(features)) if features else None

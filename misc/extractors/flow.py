@@ -1,15 +1,15 @@
-"""Motion by statistics of the optical flow from frame to frame (Farnebäck, 2003, in OpenCV)."""
+"""The flow expert: statistics of the optical flow from frame to frame (Farnebäck, 2003, in OpenCV)."""
 
 import numpy as np
 
 from misc.extractors.extractor import ExpertOutput, ExtractorContext
-from misc.optional_packages import require_package
 from misc.video_reading.media import Media
+from utils.optional_packages import require_package
 
 MAX_SIDE = 160  # pixels of the longer side
 DIRECTIONS, CELLS = 8, 3
 MIN_SPEED = 0.1  # pixels per frame
-# Gray levels that compression may change a still picture by, and the share of its pixels that may change more.
+# Maximum change of a still picture by compression in gray levels, and the share of its pixels that may change more.
 MAX_NOISE, MAX_NOISY = 8, 1e-3
 DIM = DIRECTIONS + 2 * CELLS**2 + 6
 
@@ -26,7 +26,7 @@ class FlowExtractor:
         self.dim = DIM
 
     def __call__(self, media: Media) -> ExpertOutput | None:
-        """Return the statistics of the flow; see `Extractor`."""
+        """Return the statistics of the flow of a video."""
         frames, seconds = media.frames, np.diff(media.times)
         if len(frames) < 2:
             return None
@@ -37,7 +37,7 @@ class FlowExtractor:
         return ExpertOutput(np.stack(statistics).astype(np.float32))
 
     def _flow(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return the flow (H, W, 2) between two gray pictures, 0 if they are equal: it would not be 0 at the edges."""
+        """Return the flow (H, W, 2) between two gray pictures, 0 if they are equal, for which OpenCV finds some."""
         if (self._cv.absdiff(first, second) > MAX_NOISE).mean() <= MAX_NOISY:
             return np.zeros((*first.shape, 2), np.float32)
         return self._cv.calcOpticalFlowFarneback(first, second, None, 0.5, 4, 15, 3, 5, 1.2, 0)

@@ -15,7 +15,7 @@ MAX_ASPECT = 8  # of an image: networks scale its shorter side up to the size of
 
 
 def to_image(frame: np.ndarray) -> Image.Image:
-    """Return a frame, (H, W, 3) uint8, as an image; of a strip longer than `MAX_ASPECT` only its middle."""
+    """Return a frame, (H, W, 3) uint8, as an image, cut to its middle if its aspect exceeds `MAX_ASPECT`."""
     height, width = frame.shape[:2]
     image = Image.fromarray(frame)
     w, h = min(width, MAX_ASPECT * height), min(height, MAX_ASPECT * width)
@@ -34,9 +34,10 @@ def encode_frames(
     """Return the features of each frame, independent of the number of frames: (T, dim) float32.
 
     Args:
-        frames: (T, H, W, 3) uint8, T > 0.
-        prepare: converts an image to the input of the network, (3, h, w).
-        network: (n, 3, h, w) to (n, dim), in evaluation mode, on `device`.
+        frames: pictures, (T, H, W, 3) uint8, T > 0.
+        prepare: function that converts an image to an input of the network, (3, h, w).
+        network: function from inputs (n, 3, h, w) to features (n, dim), in evaluation mode, on `device`.
+        device: the device of the network.
     """
     features = []
     # Rounding to TF32 would make the features of a frame depend on the size of its batch.
@@ -48,7 +49,12 @@ def encode_frames(
 
 
 class FrameExtractor:
-    """An extractor that describes at most `frames` evenly spaced frames of a video; see `Extractor`, `encode_frames`.
+    """An extractor that describes evenly spaced frames of a video by a network.
+
+    Args:
+        spec: name of the extractor, for messages.
+        prepare, network, device: arguments of `encode_frames`.
+        frames: maximum number of frames.
 
     Raises:
         InputError: `frames` is not a positive number, or the network does not return a vector per frame, or is random.

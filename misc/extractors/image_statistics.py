@@ -1,4 +1,4 @@
-"""Statistics of an image that need no network: colors and edges, by place."""
+"""Statistics of the colors and edges of an image, computed without a network."""
 
 import numpy as np
 from PIL import Image

@@ -1,20 +1,21 @@
-"""Written words: PP-OCR in rapidocr, which includes its models."""
+"""The ocr expert: written words recognized by PP-OCR in rapidocr, which includes its models."""
 
 import numpy as np
 
 from misc.extractors.extractor import ExpertOutput, ExtractorContext, encode_words
 from misc.extractors.frame_extractor import to_image
-from misc.optional_packages import require_package
 from misc.video_reading.media import Media
+from utils.optional_packages import require_package
 
 MIN_SIDE = 320  # pixels to which the shorter side of a smaller frame is enlarged
 MIN_LETTERS = 2  # shorter words are usually strokes, not letters
 
 
 class OcrExtractor:
-    """Vectors (tokens, dim) of the distinct lines of words in `frames` frames; None without words.
+    """Vectors (tokens, dim) of the words in the distinct lines of text; None if there are no words.
 
     Args:
+        frames: maximum number of frames.
         surety: minimum confidence of the recognizer for a line, from 0 to 1.
     """
 
@@ -37,7 +38,7 @@ class OcrExtractor:
         self.dim = context.text_encoder.dim
 
     def __call__(self, media: Media) -> ExpertOutput | None:
-        """Return the written words and their vectors; see `Extractor`."""
+        """Return the words that are written in a video, and their vectors."""
         lines: dict[str, str] = {}
         for frame in media.select_frames(self._frames):
             image = np.asarray(to_image(frame))  # only the middle of a strip, which would be huge when enlarged

@@ -1,4 +1,4 @@
-"""Objects by EfficientNet-Lite0 trained on ImageNet, from a package that includes its weights."""
+"""The rgb expert: objects by EfficientNet-Lite0 trained on ImageNet, from a package that includes its weights."""
 
 import functools
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from PIL import Image
 
 from misc.extractors.extractor import ExtractorContext
 from misc.extractors.frame_extractor import FrameExtractor
-from misc.optional_packages import require_package
+from utils.optional_packages import require_package
 
 SIZE = 224
 MEAN, DEVIATION = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
 
 class RgbExtractor(FrameExtractor):
-    """Pooled last features (T, 1280) of `frames` frames."""
+    """Pooled last features (T, 1280) of at most `frames` frames."""
 
     def __init__(self, *, frames: int = 8, context: ExtractorContext):
         super().__init__("rgb", prepare, load_network(context.device), frames, context.device)

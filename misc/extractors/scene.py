@@ -1,4 +1,4 @@
-"""Places by their colors and edges, without a network."""
+"""The scene expert: colors and edges of places, without a network."""
 
 import numpy as np
 from PIL import Image
@@ -13,7 +13,7 @@ DIM = 3 * CELLS**2 + 28 + image_statistics.ORIENTATIONS * CELLS**2
 
 
 class SceneExtractor:
-    """Mean colors of cells, shares of colors, and directions of edges of `frames` frames: (T, DIM)."""
+    """Mean colors of cells, shares of colors, and directions of edges of at most `frames` frames: (T, DIM)."""
 
     aggregation = "avg"
 
@@ -22,7 +22,7 @@ class SceneExtractor:
         self.dim = DIM
 
     def __call__(self, media: Media) -> ExpertOutput | None:
-        """Return the statistics of the frames; see `Extractor`."""
+        """Return the statistics of the frames of a video."""
         features = [_frame_statistics(frame) for frame in media.select_frames(self._frames)]
         return ExpertOutput(np.stack(features).astype(np.float32)) if features else None
 

@@ -1,18 +1,18 @@
-"""Spoken words: pocketsphinx, which includes a model of American English."""
+"""The speech expert: spoken words recognized by pocketsphinx, which includes a model of American English."""
 
 import re
 
 import numpy as np
 
 from misc.extractors.extractor import ExpertOutput, ExtractorContext, encode_words
-from misc.optional_packages import require_package
 from misc.video_reading.media import SAMPLE_RATE, Media
+from utils.optional_packages import require_package
 
 PAUSE = SAMPLE_RATE // 4  # samples of silence around the sound, which the recognizer needs to detect its beginning
 
 
 class SpeechExtractor:
-    """Vectors (tokens, dim) of the spoken words; None without words.
+    """Vectors (tokens, dim) of the spoken words; None if there are no words.
 
     Args:
         surety: minimum confidence of the recognizer for a word (posterior probability), from 0 to 1.
@@ -28,7 +28,7 @@ class SpeechExtractor:
         self.dim = context.text_encoder.dim
 
     def __call__(self, media: Media) -> ExpertOutput | None:
-        """Return the spoken words and their vectors; see `Extractor`."""
+        """Return the words that are spoken in a video, and their vectors."""
         if media.sound is None:
             return None
         sound = np.pad(media.sound / max(np.abs(media.sound).max(), 1e-3), PAUSE)

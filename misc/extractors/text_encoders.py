@@ -1,6 +1,7 @@
 """Text encoders: word vectors of captions, queries and recognized words.
 
-A spec names one: "minilm" (all-MiniLM-L6-v2, whose weights come in a package), or "<family>:<name>" as in `FAMILIES`.
+A spec is the name of an encoder: "minilm" (all-MiniLM-L6-v2, whose weights come in a package), or "<family>:<name>" with a
+family of `FAMILIES`.
 """
 
 import pkgutil
@@ -14,11 +15,11 @@ import torch
 
 from misc.extractors.pretrained.hub import describe_source, explain_load_errors, load_pretrained
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
-from misc.optional_packages import require_package
 from utils.errors import InputError
+from utils.optional_packages import require_package
 
 BATCH = 64
-# Family -> class that takes the spec, the name and the device. Another family needs no line here, see `find_class`.
+# Family -> class that takes spec, name and device. `find_class` finds the classes of other families.
 FAMILIES = {
     "transformers": "misc.extractors.text_encoders:TokenEncoder",
     "open_clip": "misc.extractors.pretrained.open_clip_models:ClipTextEncoder",
@@ -29,8 +30,8 @@ class TextEncoder(Protocol):
     """An encoder of texts to word vectors.
 
     Attributes:
-        spec: its name in the config of an extraction.
-        feat: its name in training configs (`experts.text_feat`) and files (`text-<feat>`).
+        spec: name of the encoder in the config of an extraction.
+        feat: name of its vectors in training configs (`experts.text_feat`) and files (`text-<feat>`).
         dim: size of a vector.
     """
 
@@ -59,14 +60,9 @@ def build_text_encoder(spec: str, device: str = "cpu") -> TextEncoder:
 
 
 def find_class(name: str, suffix: str) -> str | None:
-    """Return the path of the class in `misc/extractors/<name>.py`, such as `BrightnessExtractor` in `brightness.py`.
+    """Return "<module>:<class>" of the class <Name><suffix> in `misc/extractors/<name>.py`, None if it does not exist.
 
-    Args:
-        name: of the module.
-        suffix: of the class, after the name in CamelCase.
-
-    Returns:
-        "<module>:<class>", None without such a file or class.
+    An example is `BrightnessExtractor` in `brightness.py`, for the name "brightness" and the suffix "Extractor".
     """
     path = Path(__file__).with_name(f"{name}.py")
     cls = "".join(map(str.capitalize, name.split("_"))) + suffix
@@ -76,15 +72,17 @@ def find_class(name: str, suffix: str) -> str | None:
 
 
 def feature_name(spec: str) -> str:
-    """Return the name of the vectors of an encoder in file names: its spec without unsafe characters."""
+    """Return the spec of an encoder without characters that are unsafe in file names."""
     return re.sub(r"[^\w.-]+", "-", spec).strip("-.")
 
 
 class TokenEncoder:
-    """Last hidden states of a transformer, one per token, without the special tokens; see `TextEncoder`.
+    """A `TextEncoder` that returns the last hidden states of a transformer, one per token, without special tokens.
 
     Args:
-        source: the folder with its weights and tokenizer, or its name on a hub.
+        spec: name of the encoder in the config of an extraction.
+        source: folder of the weights and the tokenizer, or a name on a hub.
+        device: the device of the model.
     """
 
     def __init__(self, spec: str, source: Path | str, device: str):
@@ -108,13 +106,9 @@ class TokenEncoder:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
-            batch = self._tokenizer(
-                [texts[i].encode(errors="replace").decode() for i in chosen],  # JSON may hold lone surrogates
-                padding=True,
-                truncation=True,
-                return_special_tokens_mask=True,
-                return_tensors="pt",
-            )
+            valid = [texts[i].encode(errors="replace").decode() for i in chosen]  # JSON may contain unpaired surrogates
+            options = {"padding": True, "truncation": True, "return_special_tokens_mask": True, "return_tensors": "pt"}
+            batch = self._tokenizer(valid, **options)
             is_word = (batch.pop("special_tokens_mask") == 0).numpy()  # (n, W)
             with torch.inference_mode():
                 states = self._model(**batch.to(self._device)).last_hidden_state.float().cpu().numpy()

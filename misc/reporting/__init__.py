@@ -1,1 +1,1 @@
-"""Tables of results and of published figures, and the pages that hold them."""
+"""Tables of results and of published figures, and the Markdown pages with them."""

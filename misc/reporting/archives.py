@@ -13,18 +13,18 @@ from utils.progress import size_text
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The source of features: what they describe, the network, who ran it, the dimension of a frame or word."""
+    """The source of features: their content, the network, who extracted them, and the dimension of a frame or word."""
 
-    of: str
+    content: str
     network: str
-    by: str | None
+    authors: str | None
     dim: int | None
 
 
 CE, MOEE = "Liu et al. (CE)", "Miech et al. (MoEE)"
 SOURCES = {
-    name: Source(of, network, CE, EXPERTS[name].dim)
-    for name, of, network in (
+    name: Source(content, network, CE, EXPERTS[name].dim)
+    for name, content, network in (
         ("audio", "sound", "VGGish"),
         ("face", "faces", "ResNet50 trained on VGGFace2"),
         ("flow", "motion", "I3D"),
@@ -34,11 +34,11 @@ SOURCES = {
         ("speech", "words that are said", "speech recognition, then word2vec"),
     )
 }
-# Features of MoEE: all of LSMDC, and the split of MSRVTT that declares files of its own.
+# Features by the authors of MoEE: all of LSMDC, and those of the split of MSRVTT that declares separate files.
 MOEE_SOURCES = {
-    "audio": dataclasses.replace(SOURCES["audio"], by=MOEE),
+    "audio": dataclasses.replace(SOURCES["audio"], authors=MOEE),
     "face": Source("faces", "another face network", MOEE, 128),
-    "flow": dataclasses.replace(SOURCES["flow"], by=MOEE),
+    "flow": dataclasses.replace(SOURCES["flow"], authors=MOEE),
     "rgb": Source("frames", "ResNet-152 trained on ImageNet", MOEE, EXPERTS["rgb"].dim),
 }
 ALL_MOEE = ("LSMDC",)
@@ -63,13 +63,13 @@ def render_blocks(layout: Layout) -> dict[str, str]:
         "others": list(list_other_files(layout)),
         "urls": RemoteArchive(layout).urls(ROOT_URL),
         "size": size_text(layout.download.size),
-        "moee": any(source.by == MOEE for _, source, _ in features),
+        "moee": any(source.authors == MOEE for _, source, _ in features),
     }
     return {f"dataset: {name}": render(f"dataset-{name}", **context) for name in ("archive", "files", "splits", "cite")}
 
 
 def list_features(layout: Layout) -> Iterator[tuple[str, Source, str]]:
-    """Yield name, source and files of each expert and each kind of text."""
+    """Yield name, source and files of each expert and each text feature."""
     sources = SOURCES | (MOEE_SOURCES if layout.name in ALL_MOEE else {})
     for expert, file in layout.experts.items():
         yield f"`{expert}`", sources[expert], _format_names(file, layout)
@@ -83,7 +83,7 @@ def list_features(layout: Layout) -> Iterator[tuple[str, Source, str]]:
 
 
 def list_other_files(layout: Layout) -> Iterator[tuple[str, str]]:
-    """Yield names and content of the files that hold no features."""
+    """Yield names and content of the other files of an archive."""
     lists = [subset.ids for subset in layout.subsets.values() if subset.ids]
     yield ", ".join(f"`{name}`" for name in lists), "names of videos, one a line"
     for name in dict.fromkeys(split.raw_captions or layout.raw_captions for split in layout.splits.values()):
@@ -99,7 +99,7 @@ def list_other_files(layout: Layout) -> Iterator[tuple[str, str]]:
 
 
 def _format_names(file: FileName, layout: Layout) -> str:
-    """Return the names of a file, one per part where they differ; the config fills in `<...>`."""
+    """Return the names of a file, one per subset if they differ; `<...>` depends on the config."""
     if isinstance(file, str):
         names = [file.replace("{subset}", subset) for subset in layout.subsets] if "{subset}" in file else [file]
     else:

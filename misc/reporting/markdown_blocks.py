@@ -1,4 +1,4 @@
-"""Markdown pages with blocks `<!-- KIND: NAME -->` ... `<!-- end of KIND -->`, which are filled from templates."""
+"""Markdown pages with blocks `<!-- KIND: NAME -->` ... `<!-- end of KIND -->` that are filled in from templates."""
 
 import re
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ from pathlib import Path
 import jinja2
 
 from utils.errors import InputError
-from utils.files import atomic_write
+from utils.files import write_bytes
 
 Cell = str | tuple[float, float | None] | None
 
 
 def format_cell(value: Cell) -> str:
-    """Format a cell of a table: mean and standard deviation, only the mean, text as it is, or "-" for None."""
+    """Format a cell of a table: mean and standard deviation, only the mean, unchanged text, or "-" for None."""
     if value is None or isinstance(value, str):
         return value or "-"
     mean, std = value
@@ -43,7 +43,7 @@ def fill_blocks(path: Path, blocks: Mapping[str, str]) -> str:
         blocks: "KIND: NAME" -> content, whole lines.
 
     Raises:
-        InputError: a block is missing, or is there more than once.
+        InputError: a block does not occur exactly once.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -59,11 +59,10 @@ def fill_blocks(path: Path, blocks: Mapping[str, str]) -> str:
 
 
 def write_blocks(blocks: Mapping[Path, Mapping[str, str]]) -> None:
-    """Fill in blocks by page, all or none if there is an error, and print for each page whether it changed."""
+    """Fill in the blocks of all pages, or of none after an error, and print for each page whether it changed."""
     texts = {path: fill_blocks(path, contents) for path, contents in blocks.items()}
     for path, text in texts.items():
         changed = path.read_text(encoding="utf-8") != text
         if changed:
-            with atomic_write(path) as file:
-                file.write(text.encode())
+            write_bytes(path, text.encode())
         print(f"{path}: {'written' if changed else 'unchanged'}")

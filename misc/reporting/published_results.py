@@ -1,4 +1,4 @@
-"""The published tables of 2019 and 2020 side by side, made from a file of published results."""
+"""Comparison of the published tables of 2019 and 2020, made from a file of published results."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ RELEASES = {"release_2019": "published, 2019 (leaky)", "release_2020": "publishe
 
 
 class Entry(pydantic.BaseModel):
-    """A row of a published table; further fields are columns: text, or pairs (mean, std).
+    """A row of a published table. Further fields are columns: text, or pairs (mean, std).
 
-    `Params` is the number of parameters as it was printed; other text identifies the row.
+    `Params` is the printed number of parameters; the other texts identify the row.
     """
 
     model_config = pydantic.ConfigDict(extra="allow")
@@ -26,12 +26,12 @@ class Entry(pydantic.BaseModel):
 
     @property
     def identity(self) -> dict[str, str]:
-        """Column -> text, such as the model, the split and the task."""
+        """The texts that identify the row, by column: the model, the split, the task."""
         return {name: x for name, x in self.model_extra.items() if isinstance(x, str) and name != "Params"}
 
     @property
     def cells(self) -> dict[str, Cell]:
-        """Column -> figure."""
+        """The figures by column."""
         return {name: x for name, x in self.model_extra.items() if name not in self.identity}
 
     @property
@@ -48,11 +48,7 @@ class Published(pydantic.BaseModel):
 
 
 def read_published(path: Path) -> Published:
-    """Read a file of published results.
-
-    Raises:
-        InputError: it is not in the format.
-    """
+    """Read a file of published results; raise an InputError if it is invalid."""
     try:
         return Published.model_validate_json(path.read_bytes())
     except pydantic.ValidationError as error:
@@ -60,7 +56,7 @@ def read_published(path: Path) -> Published:
 
 
 def group_by_table(entries: list[Entry]) -> dict[str, dict[tuple[str, ...], Entry]]:
-    """Return title -> identity -> row; when a row of a section recurs, its second table, the cumulative one, begins."""
+    """Return the rows by title and identity; a repeated row of a section is the first of a second, cumulative table."""
     tables: dict[str, dict[tuple[str, ...], Entry]] = {}
     for entry in entries:
         identity, title = tuple(entry.identity.items()), entry.section
@@ -74,7 +70,7 @@ def group_by_table(entries: list[Entry]) -> dict[str, dict[tuple[str, ...], Entr
 
 
 def render_published(path: Path) -> dict[str, str]:
-    """Return title -> table in Markdown: rows of 2019 with those of 2020 of the same identity, then those only in 2020."""
+    """Return the tables in Markdown by title: rows of 2019 next to the same rows of 2020, then other rows of 2020."""
     published = read_published(path)
     tables = {release: group_by_table(getattr(published, release)) for release in RELEASES}
     rendered = {}

@@ -39,16 +39,12 @@ class Metrics(pydantic.BaseModel):
     leaky: bool
     v2t_ties: str = "published"  # missing in runs before December 2026
     config: str
-    videos: int | None = None  # evaluated; missing in runs before November 2026
-    parameters: int | None = None  # of the model; missing in runs before November 2026
+    videos: int | None = None  # number of evaluated videos; missing in runs before November 2026
+    parameters: int | None = None  # number of parameters of the model; missing in runs before November 2026
 
     @classmethod
     def read(cls, path: Path) -> "Metrics":
-        """Read a file.
-
-        Raises:
-            InputError: it is not in the format, or lacks a column of the tables.
-        """
+        """Read a file; raise an InputError if it is invalid or lacks a column of the tables."""
         try:
             metrics = cls.model_validate_json(path.read_bytes())
         except pydantic.ValidationError as error:
@@ -70,7 +66,7 @@ def first_problem(error: pydantic.ValidationError) -> str:
 
 
 def find_newest_run(experiment: Path) -> list[Path]:
-    """Return the `metrics.json` per seed of the newest complete run with several seeds in a folder (none: [])."""
+    """Return the `metrics.json` of each seed of the newest complete run with several seeds, [] if there is no such run."""
     for run in list_runs(experiment):
         paths = [folder / METRICS for folder in seed_folders(run).values()]
         missing = [path for path in paths if not path.exists()]
@@ -84,7 +80,7 @@ def find_newest_run(experiment: Path) -> list[Path]:
 def find_evaluation(checkpoint: Path, similarity: str) -> Path | None:
     """Find the newest `metrics.json` that test.py wrote for a checkpoint of a run on its test split with `similarity`.
 
-    It has to be newer than the checkpoint, and of the config of the run but for the similarity.
+    The file has to be newer than the checkpoint, and its config that of the run, except for the similarity.
 
     Raises:
         InputError: a file cannot be read.
@@ -105,11 +101,7 @@ def find_evaluation(checkpoint: Path, similarity: str) -> Path | None:
 
 
 def check_run_config(path: Path, expected: ConfigParser) -> None:
-    """Check that the config of a run is that of its experiment, without overrides.
-
-    Raises:
-        InputError: with the first key that differs.
-    """
+    """Raise an InputError for the first key in which the config of a run differs from that of its experiment, if any."""
     found, wanted = leaves(ConfigParser.from_file(path).as_dict()), leaves(expected.as_dict())
     for key in sorted(found.keys() | wanted.keys()):
         if found.get(key) != wanted.get(key) and not IGNORED_KEYS.fullmatch(key):
@@ -117,7 +109,7 @@ def check_run_config(path: Path, expected: ConfigParser) -> None:
 
 
 def published_size(config: ConfigParser, split: str) -> int | None:
-    """Return the published number of videos that a split evaluates, if there is one."""
+    """Return the published number of evaluated videos of a split (None: unknown)."""
     layout = layout_of(config["data_loader"]["args"]["dataset_name"])
     return layout.subsets[layout.splits[split].evaluation].size
 
@@ -125,10 +117,14 @@ def published_size(config: ConfigParser, split: str) -> int | None:
 def compute_cells(paths: Sequence[Path], table: ResultsTable, split: str, size: int | None) -> CellsByTask:
     """Return the cells of a row by task: mean and sample standard deviation over seeds per column, and parameters.
 
-    Every `metrics.json` in `paths`, one per seed, has to be of `split` with `size` videos (None: any number).
+    Args:
+        paths: the `metrics.json` of each seed.
+        table: the table of the row.
+        split: the split that has to be evaluated.
+        size: the number of videos that have to be evaluated (None: any number).
 
     Raises:
-        InputError: the files do not belong together, or are no fair results of `split` (except for the study of the leak).
+        InputError: the files do not belong together, or the results are leaky (except in the study of the leak).
     """
     seeds = [Metrics.read(path) for path in paths]
     for path, metrics in zip(paths, seeds, strict=True):
@@ -164,9 +160,12 @@ def format_parameters(count: int | None) -> str | None:
 
 
 def make_rows(name: str, label: str, paths: Sequence[Path]) -> list[tuple[str, CellsByTask]]:
-    """Return the rows of a run in table `name`: one, or in the study of the leak one per similarity.
+    """Return the rows of a run in a table: one, or in the study of the leak one per similarity.
 
-    `paths` are the `metrics.json` of its seeds, and `label` is that of its experiment.
+    Args:
+        name: name of the table.
+        label: label of the experiment.
+        paths: the `metrics.json` of each seed.
 
     Raises:
         InputError: the run has another config, or `compute_cells` refuses it.
@@ -192,11 +191,7 @@ def make_rows(name: str, label: str, paths: Sequence[Path]) -> list[tuple[str, C
 
 
 def render_results(name: str, models: Path) -> str | None:
-    """Render the table `name` in Markdown from the runs below `models`; print which are used and which are missing.
-
-    Returns:
-        None if no experiment of the table has a run.
-    """
+    """Return the table `name` in Markdown from the runs below `models`, None without runs; print which runs are used."""
     table = tables.TABLES[name]
     runs = {label: find_newest_run(models / experiment) for label, experiment in table.rows.items()}
     if not any(runs.values()):

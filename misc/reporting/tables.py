@@ -16,13 +16,13 @@ class ResultsTable:
     """A table of results.
 
     Attributes:
-        page: the file that holds it in the block "results: <name>".
+        page: the file with the block "results: <name>".
         rows: label -> experiment; rows without a run are left out.
         ridge: config of the data for a row of the ridge baseline from text to rgb (None: no such row).
-        heading: of the labels; " | " separates several columns, in the labels too.
+        heading: heading of the labels; " | " separates several columns, also in labels.
         columns: name of a metric -> heading.
-        params: whether the last column is the number of parameters.
-        leak: whether each checkpoint is scored with every similarity, including the leaky one.
+        params: True if the last column is the number of parameters.
+        leak: True if each checkpoint is scored with every similarity, including the leaky one.
     """
 
     page: str
@@ -40,7 +40,7 @@ class ResultsTable:
 
 
 def _ablations(dataset: str, page: str) -> dict[str, ResultsTable]:
-    """Return the tables of the published ablations for the experiments of a dataset, which have the published names."""
+    """Return the tables of the published ablations for the experiments of a dataset."""
     cumulative = ["RGB", "Scene", "Flow", "Audio", "OCR", "Speech", "Face"]
     others = cumulative[1:]
 
@@ -125,7 +125,7 @@ TABLES = {
 
 
 def suites() -> dict[str, list[str]]:
-    """Return suite -> its tables: those of one dataset."""
+    """Return the names of the tables of each suite, which are those of one dataset."""
     by_dataset: dict[str, list[str]] = {}
     for name, table in TABLES.items():
         by_dataset.setdefault(table.dataset, []).append(name)

@@ -11,7 +11,7 @@ import torch
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
 from misc.searching.faiss_index import MAX_EFFORT
-from misc.searching.metadata import IndexMetadata, Kind
+from misc.searching.metadata import IndexKind, IndexMetadata
 from misc.searching.patterns import as_query
 from misc.searching.vector_store import IndexLocation, VectorStore
 from model.similarity import TextEmbedding, VideoEmbedding
@@ -27,17 +27,21 @@ logger = logging.getLogger(__name__)
 
 
 def build_index(
-    embedder: Embedder, collection: Collection, location: IndexLocation, kind: Kind, missing_only: bool = False
+    embedder: Embedder, collection: Collection, location: IndexLocation, kind: IndexKind, missing_only: bool = False
 ) -> None:
     """Embed all videos of a collection and write their index, which replaces an existing one.
 
-    If another process was changing the index and has built the same one meanwhile, nothing is done.
+    If this process waited for another one that built the same index, that index is kept.
 
     Args:
-        missing_only: keep any index that another process has built meanwhile.
+        embedder: the checkpoint.
+        collection: the videos.
+        location: the location of the index.
+        kind: the kind of index.
+        missing_only: keep any index that another process built meanwhile.
 
     Raises:
-        InputError: features that do not fit the checkpoint.
+        InputError: features do not fit the checkpoint.
     """
     metadata = embedder.index_metadata(collection.name, kind)
     with contextlib.closing(location.open(metadata)) as store:
@@ -67,13 +71,16 @@ def build_index(
 def add_videos(
     embedder: Embedder, collection: Collection, location: IndexLocation, videos: Sequence[str] | None = None
 ) -> int:
-    """Add videos to an index, or replace those that it has, and return their number.
+    """Add videos to an index, replacing those that it already has, and return their number.
 
     Args:
-        videos: ids (None: all that the index lacks or that have changed; and those that are gone are removed).
+        embedder: the checkpoint.
+        collection: the videos.
+        location: the location of the index.
+        videos: ids of the videos (None: new and changed videos; indexed videos that no longer exist are removed).
 
     Raises:
-        InputError: no index, one of another checkpoint, or a video that is not in the collection.
+        InputError: there is no index, it belongs to another checkpoint, or a video is not in the collection.
     """
     with contextlib.closing(location.open(writing=True)) as store:
         store.metadata.check_checkpoint(embedder.sha256, embedder.checkpoint, store.source)
@@ -100,7 +107,7 @@ def remove_videos(location: IndexLocation, videos: Sequence[str]) -> None:
     """Remove videos from an index.
 
     Raises:
-        InputError: no index, or a video that it does not have.
+        InputError: there is no index, or a video is not in it.
     """
     with contextlib.closing(location.open(writing=True)) as store:
         videos = [match_name(video, store.videos) for video in videos]
@@ -126,9 +133,9 @@ def sample_queries(embedder: Embedder, collection: Collection) -> tuple[TextEmbe
 
 
 def tune_effort(store: VectorStore) -> float:
-    """Choose the least effort that reaches the target recall@K with the queries of an index, and return the recall.
+    """Choose the lowest effort that reaches the target recall@K for the queries of an index, and return the recall.
 
-    If no effort reaches it, all vectors are searched: the recall is 1.
+    If no effort reaches it, all vectors are searched, with a recall of 1.
     """
     exact = store.search(store.queries, K, exact=True)
     store.effort = 1
@@ -138,7 +145,7 @@ def tune_effort(store: VectorStore) -> float:
 
 
 def _recall(results: list[list[tuple[str, float]]], exact: list[list[tuple[str, float]]]) -> float:
-    """Return the mean share of the exact best videos that were found; videos with equal scores are interchangeable."""
+    """Return the mean share of the best videos by exact search that were found; equal scores are interchangeable."""
     shares = []
     for hits, best in zip(results, exact, strict=True):
         if best:
@@ -148,7 +155,7 @@ def _recall(results: list[list[tuple[str, float]]], exact: list[list[tuple[str, 
 
 
 def _is_current(location: IndexLocation, metadata: IndexMetadata, collection: Collection) -> bool:
-    """Return whether there is an index of this checkpoint and kind, of all videos as they are now."""
+    """Return whether an index exists that has this checkpoint, this kind, and all videos with their present features."""
     try:
         store = location.open()
     except InputError:  # damaged
@@ -159,7 +166,7 @@ def _is_current(location: IndexLocation, metadata: IndexMetadata, collection: Co
 
 
 def _optimize_and_commit(store: VectorStore) -> None:
-    """Adapt an index to its videos and write it; log if it needs more effort than before."""
+    """Adapt an index to its videos and write it; log an increase of its effort."""
     store.optimize()
     if store.metadata.kind != "flat" and store.queries is not None:
         before = store.effort

@@ -16,7 +16,7 @@ from data_loader.datasets import layout_of
 from data_loader.experts import Expert
 from data_loader.readers.index_files import read_video_list
 from data_loader.store import Captions, Features, Texts
-from misc.collection_files import ALL, EXTRACTION, VERSIONS, WORDS
+from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, VERSIONS, WORDS
 from misc.searching.metadata import IndexedVideos, read_json, validate
 from parse_config import ConfigParser
 from utils.errors import InputError
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Batch(NamedTuple):
-    """B videos: their ids, a 0 or 1 for each expert per video, and the arguments of `CENet.embed_video`."""
+    """B videos: their ids, the availability of their experts (such as "101"), and the arguments of `CENet.embed_video`."""
 
     ids: list[str]
     available: list[str]
@@ -38,16 +38,16 @@ class Collection:
     """The videos of a feature archive, in all of its subsets.
 
     Args:
-        name: name of the collection; it selects the file layout of a published dataset.
-        folder: `data/<Name>`.
-        config: config of the checkpoint, which says which experts and text features are used, and how.
+        name: name of the collection, which selects the file layout of a published dataset.
+        folder: folder of the collection, `data/<Name>`.
+        config: config of the checkpoint.
         experts: experts of the checkpoint.
 
     Attributes:
         experts: experts of the checkpoint that have a file in the archive.
 
     Raises:
-        InputError: no such folder, no expert, or a damaged list.
+        InputError: the folder is missing, no expert has a file, or a list is damaged.
     """
 
     def __init__(self, name: str, folder: Path, config: ConfigParser, experts: Mapping[str, Expert]):
@@ -67,7 +67,7 @@ class Collection:
             raise InputError(f"{self._archive.folder}: no file of any of the checkpoint's experts ({', '.join(experts)})")
         if absent := sorted(experts.keys() - present.keys()):
             logger.warning("%s: no file of %s: missing in every video", self._archive.folder, ", ".join(absent))
-        # Here a video may lack any expert, even one that training requires of every video.
+        # Videos may lack any expert here, even one that training requires for every video.
         self.experts = {x: dataclasses.replace(expert, may_be_missing=True) for x, expert in present.items()}
         self._model_experts = dict(experts)
         self._ids_by_subset = self._find_videos()
@@ -84,16 +84,12 @@ class Collection:
         return video in self._positions
 
     def check_ids(self, videos: Sequence[str]) -> None:
-        """Check that videos are in the collection.
-
-        Raises:
-            InputError: naming the first that is not.
-        """
+        """Raise an InputError that names the first video that is not in the collection, if any."""
         if unknown := [video for video in videos if video not in self]:
             raise InputError(f"{self.folder}: no video '{unknown[0]}' in it, expected one of its {len(self._positions)}")
 
     def version(self, video: str) -> str:
-        """Return the version of a video's features ("": unknown), which changes when they do."""
+        """Return the version of a video's features, which changes with them ("": unknown)."""
         return self._versions.get(video, "")
 
     def find_changed(self, indexed: IndexedVideos) -> list[str]:
@@ -105,24 +101,24 @@ class Collection:
         """Yield batches of the features of videos.
 
         Raises:
-            InputError: an array of a wrong shape or type, or with NaN.
+            InputError: an array has a wrong shape or type, or NaN.
         """
         for start in range(0, len(videos), batch_size):
             ids = list(videos[start : start + batch_size])
             yield self._collate(ids, [self._read_experts(video) for video in ids])
 
     def load_file(self, path: Path, device: str) -> Batch:
-        """Return the features of a video file, which are extracted as those of the collection were.
+        """Return the features of a video file, extracted with the settings of the collection.
 
         Raises:
-            InputError: not a video, or no record of how the collection was extracted.
+            InputError: the file is not a video, or there is no record of these settings.
         """
-        # The extractors take a while to import.
+        # Imported here since the extractors take a while to import.
         from misc.extraction.settings import Settings
         from misc.extraction.worker import ExtractionTask, Worker
         from utils.jobs import count_cores
 
-        record = self.folder / EXTRACTION
+        record = self.folder / EXTRACTION_RECORD
         if not record.exists():
             raise InputError(f"{record}: not found, expected it to extract {path} by: misc/extract_experts.py writes it")
         content = read_json(record)
@@ -148,14 +144,14 @@ class Collection:
         """Return ids and captions of the videos that have captions, for each subset with a file of word vectors.
 
         Raises:
-            InputError: vectors of a wrong shape, NaN or inf.
+            InputError: vectors have a wrong shape, NaN or inf.
         """
         captions = []
         for subset, ids in self._ids_by_subset.items():
             if self._archive.has_file(self._text["text_feat"], subset):
-                described = self._archive.videos_with_captions(subset, ids, **self._text)
-                if described:
-                    captions.append((described, self._archive.captions(subset=subset, ids=described, **self._text)))
+                captioned = self._archive.videos_with_captions(subset, ids, **self._text)
+                if captioned:
+                    captions.append((captioned, self._archive.captions(subset=subset, ids=captioned, **self._text)))
         return captions
 
     def get_captions(self, video: str) -> list[str]:
@@ -173,12 +169,12 @@ class Collection:
         return self._clips.get(normalize_name(video))
 
     def read_encoder_spec(self) -> str | None:
-        """Return the text encoder of the captions (None: no record of it).
+        """Return the spec of the text encoder of the captions (None: unknown).
 
         Raises:
             InputError: `extraction.json` is damaged.
         """
-        path = self.folder / EXTRACTION
+        path = self.folder / EXTRACTION_RECORD
         if not path.exists():
             return None
         content = read_json(path)
@@ -223,7 +219,7 @@ class Collection:
         return words_by_expert
 
     def _find_videos(self) -> dict[str, list[str]]:
-        """Return the videos of each subset; a video that several have is in the first only."""
+        """Return the videos of each subset; a video of several subsets is returned only for the first."""
         layout, folder = self._archive.layout, self._archive.folder
         is_custom = not layout.name
         if is_custom and (folder / ALL).exists():

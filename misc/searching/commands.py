@@ -10,24 +10,24 @@ import socket
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from base.device import select_device
-from misc.optional_packages import require_package
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
+from misc.searching.metadata import INDEX_KINDS
 from misc.searching.result import format_captions, format_hits, write_page
 from misc.searching.searcher import Searcher
 from misc.searching.vector_store import IndexLocation
 from utils.errors import InputError, count_text
 from utils.names import match_name, normalize_name
+from utils.optional_packages import require_package
 from utils.progress import size_text
 from utils.visualizer.videos import link_videos
 
-KINDS = ("flat", "ivf", "hnsw")
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 SHUTDOWN_SECONDS = 3  # for unfinished responses
 
@@ -35,31 +35,11 @@ logger = logging.getLogger(__name__)
 
 
 class Command(NamedTuple):
-    """A command: its help, a function that adds its arguments to a parser, and the function that runs it."""
+    """A command: its help, its arguments (flags and options of `add_argument`), and the function that runs it."""
 
     help: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
+    arguments: list[tuple[tuple[str, ...], dict[str, Any]]]
     run: Callable[[argparse.Namespace], None]
-
-
-def _add_location(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", required=True, help="the collection")
-    parser.add_argument("--data_dir", metavar="DIR", type=Path, help="its folder (default: data/<name>)")
-    parser.add_argument("--index_dir", metavar="DIR", type=Path, help="folder of the index (default: <data_dir>/index)")
-    parser.add_argument("--uri", help="the index is in Milvus: a server (http://host:19530) or a local file (x.db)")
-
-
-def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, required=True, help="the model, trained_model.pth")
-    parser.add_argument("--config", metavar="FILE", type=Path, help="its config (default: the one in the checkpoint)")
-    parser.add_argument(
-        "--encoder",
-        metavar="SPEC",
-        help="text encoder of queries (default: that in the collection's extraction.json)",
-    )
-    parser.add_argument("--index", choices=KINDS, help="kind of a new index: flat (default) is exact, ivf and hnsw are not")
-    parser.add_argument("--device", metavar="N", type=int, help="the GPU that embeds (default: the CPU)")
-    _add_location(parser)
 
 
 def _location(args: argparse.Namespace) -> IndexLocation:
@@ -74,11 +54,11 @@ def _open_collection(args: argparse.Namespace) -> tuple[Embedder, Collection, In
 
 
 def _open_searcher(args: argparse.Namespace) -> Searcher:
-    """Return the searcher of a command line, after building its index if there is none."""
+    """Return the searcher of a command line, after building its index if it does not exist."""
     embedder, collection, location = _open_collection(args)
     if not location.has_index():
         logger.info("no index of %s yet: building it", location.name)
-        build_index(embedder, collection, location, args.index or KINDS[0], missing_only=True)
+        build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True)
     searcher = Searcher(embedder, collection, location.open(), args.encoder)
     kind = searcher.metadata.kind
     if args.index not in (None, kind):
@@ -90,19 +70,6 @@ def _open_searcher(args: argparse.Namespace) -> Searcher:
         number, first = count_text(len(searcher.stale), "video"), searcher.stale[0]
         logger.warning("%s in the index changed or are gone since, first '%s': misc/search.py add", number, first)
     return searcher
-
-
-def _add_query(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="WORD", help="what is to be seen or heard, in one or several words")
-    parser.add_argument(
-        "--video",
-        metavar="ID",
-        help="search by a video of the collection, or by the path of another one: similar videos, and captions",
-    )
-    parser.add_argument("-k", metavar="N", type=int, default=10, help="number of results (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--html", metavar="DIR", type=Path, help="also write the results as a page")
-    _add_checkpoint(parser)
 
 
 def _query(args: argparse.Namespace) -> None:
@@ -137,12 +104,7 @@ def _query(args: argparse.Namespace) -> None:
 
 
 def _build(args: argparse.Namespace) -> None:
-    build_index(*_open_collection(args), args.index or KINDS[0])
-
-
-def _add_add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="ID", help="only these videos, replaced if the index has them")
-    _add_checkpoint(parser)
+    build_index(*_open_collection(args), args.index or INDEX_KINDS[0])
 
 
 def _add(args: argparse.Namespace) -> None:
@@ -150,21 +112,11 @@ def _add(args: argparse.Namespace) -> None:
     logger.info("%s added", count_text(added, "video"))
 
 
-def _add_remove(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="ID", help="videos of the index")
-    _add_location(parser)
-
-
 def _remove(args: argparse.Namespace) -> None:
     if not args.words:
         raise InputError("remove: expected the ids of videos")
     remove_videos(_location(args), args.words)
     logger.info("%s removed", count_text(len(set(args.words)), "video"))
-
-
-def _add_info(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    _add_location(parser)
 
 
 def _info(args: argparse.Namespace) -> None:
@@ -184,15 +136,6 @@ def _info(args: argparse.Namespace) -> None:
         print(f"checkpoint: {metadata.checkpoint} (weights {metadata.sha256[:12]})")
         print(f"videos with {', '.join(f'{name} {number}' for name, number in available.items())}")
         print(f"{count_text(len(patterns), 'pattern')} of experts")
-
-
-def _add_serve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="the address to listen at (default: %(default)s, only this machine)"
-    )
-    parser.add_argument("--port", metavar="N", type=int, default=8000, help="default: %(default)s; 0: any free one")
-    parser.add_argument("--open", action="store_true", help="open the page in a browser")
-    _add_checkpoint(parser)
 
 
 def _serve(args: argparse.Namespace) -> None:
@@ -263,11 +206,49 @@ def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def _argument(*flags: str, **options: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return flags, options
+
+
+LOCATION = [
+    _argument("--name", required=True, help="the collection"),
+    _argument("--data_dir", metavar="DIR", type=Path, help="its folder (default: data/<name>)"),
+    _argument("--index_dir", metavar="DIR", type=Path, help="folder of the index (default: <data_dir>/index)"),
+    _argument("--uri", help="the index is in Milvus: a server (http://host:19530) or a local file (x.db)"),
+]
+CHECKPOINT = [
+    _argument("--resume", metavar="CHECKPOINT", type=Path, required=True, help="the model, trained_model.pth"),
+    _argument("--config", metavar="FILE", type=Path, help="its config (default: the one in the checkpoint)"),
+    _argument(
+        "--encoder", metavar="SPEC", help="text encoder of queries (default: that in the collection's extraction.json)"
+    ),
+    _argument("--index", choices=INDEX_KINDS, help="kind of a new index: flat (default) is exact, ivf and hnsw are not"),
+    _argument("--device", metavar="N", type=int, help="the GPU that embeds (default: the CPU)"),
+    *LOCATION,
+]
+VIDEO_HELP = "search by a video of the collection, or by the path of another one: similar videos, and captions"
+JSON = _argument("--json", action="store_true", help="print JSON")
+QUERY = [
+    _argument("words", nargs="*", metavar="WORD", help="what is to be seen or heard, in one or several words"),
+    _argument("--video", metavar="ID", help=VIDEO_HELP),
+    _argument("-k", metavar="N", type=int, default=10, help="number of results (default: %(default)s)"),
+    JSON,
+    _argument("--html", metavar="DIR", type=Path, help="also write the results as a page"),
+    *CHECKPOINT,
+]
+ADDED = _argument("words", nargs="*", metavar="ID", help="only these videos, replaced if the index has them")
+REMOVED = _argument("words", nargs="*", metavar="ID", help="videos of the index")
+SERVER = [
+    _argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s, only this machine)"),
+    _argument("--port", metavar="N", type=int, default=8000, help="default: %(default)s; 0: any free one"),
+    _argument("--open", action="store_true", help="open the page in a browser"),
+    *CHECKPOINT,
+]
 COMMANDS = {
-    "query": Command("search by words or by a video (the default: `search.py WORD ...`)", _add_query, _query),
-    "build": Command("embed the collection and write its index, in place of one that is there", _add_checkpoint, _build),
-    "add": Command("add what is new or changed to the index, and drop what is gone", _add_add, _add),
-    "remove": Command("remove videos from the index", _add_remove, _remove),
-    "info": Command("say what is in the index", _add_info, _info),
-    "serve": Command("a page in the browser that searches and plays the videos", _add_serve, _serve),
+    "query": Command("search by words or by a video (the default: `search.py WORD ...`)", QUERY, _query),
+    "build": Command("embed the collection and write its index, in place of one that is there", CHECKPOINT, _build),
+    "add": Command("add what is new or changed to the index, and drop what is gone", [ADDED, *CHECKPOINT], _add),
+    "remove": Command("remove videos from the index", [REMOVED, *LOCATION], _remove),
+    "info": Command("say what is in the index", [JSON, *LOCATION], _info),
+    "serve": Command("a page in the browser that searches and plays the videos", SERVER, _serve),
 }

@@ -14,7 +14,7 @@ from data_loader.dataset import pad
 from data_loader.experts import resolve_experts
 from data_loader.store import caption_id
 from misc.searching.collection import Batch, Collection
-from misc.searching.metadata import IndexMetadata, Kind
+from misc.searching.metadata import IndexKind, IndexMetadata
 from model.published import load_weights
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from parse_config import ConfigParser
@@ -40,11 +40,11 @@ class Embedder:
     Attributes:
         config: config of the model.
         experts: experts of the model.
-        sha256: digest of the weights and of the parts of the config that say how they are used.
+        sha256: digest of the weights and of the parts of the config that determine embeddings.
         text_feat, text_dim: name and dimension of the word vectors.
 
     Raises:
-        InputError: no checkpoint, a damaged one, or one with the score of 2019.
+        InputError: the checkpoint is missing, damaged, or uses the score of 2019.
     """
 
     def __init__(self, checkpoint: Path, device: torch.device = CPU, config: Path | None = None):
@@ -65,9 +65,9 @@ class Embedder:
         load_weights(self.model, state, checkpoint)
         self.model = self.model.eval().to(device)
 
-    def index_metadata(self, collection: str, kind: Kind) -> IndexMetadata:
+    def index_metadata(self, collection: str, kind: IndexKind) -> IndexMetadata:
         """Return the metadata of an index of a collection's videos."""
-        text = self.embed_texts([np.zeros((1, self.text_dim), np.float32)])  # it has the dimensions of a video
+        text = self.embed_texts([np.zeros((1, self.text_dim), np.float32)])  # of the same dimensions as a video
         return IndexMetadata(
             collection=collection,
             checkpoint=str(self.checkpoint),
@@ -81,7 +81,7 @@ class Embedder:
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[np.ndarray]) -> TextEmbedding:
-        """Embed T texts, each (tokens, text_dim), cut and padded as captions are in training."""
+        """Embed T texts, each (tokens, text_dim), truncated and padded like captions in training."""
         batches = []
         for start in range(0, len(texts), TEXT_BATCH):
             cut = [x[: self._max_text_words] for x in texts[start : start + TEXT_BATCH]]
@@ -95,7 +95,7 @@ class Embedder:
         """Embed B videos.
 
         Raises:
-            InputError: NaN in an available expert.
+            InputError: an available expert has NaN.
         """
         video = self.model.embed_video(**to_device(batch.inputs, self.device))
         self.model.raise_if_nan()
@@ -113,7 +113,7 @@ class EmbeddedCaptions:
     """All captions of a collection, embedded.
 
     Raises:
-        InputError: damaged captions, or no space for a temporary file.
+        InputError: captions are damaged, or the disk has no space for a temporary file.
     """
 
     def __init__(self, embedder: Embedder, collection: Collection):
@@ -154,7 +154,7 @@ class EmbeddedCaptions:
 
 
 def _digest(state: dict, config: ConfigParser) -> str:
-    """Return the SHA-256 of a checkpoint's weights and of the parts of its config that say how they are used."""
+    """Return the SHA-256 of a checkpoint's weights and of the parts of its config that determine embeddings."""
     args = config["data_loader"]["args"]
     used = {key: args[key] for key in ("max_text_words", "max_expert_tokens", "feat_aggregation")}
     digest = hashlib.sha256(json.dumps([config["arch"], config["experts"], used], sort_keys=True).encode())

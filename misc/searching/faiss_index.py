@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from misc.optional_packages import require_package
-from misc.searching.metadata import Kind
+from misc.searching.metadata import IndexKind
 from misc.searching.patterns import search_with_ties
+from utils.optional_packages import require_package
 
 MIN_APPROXIMATE = 5000  # fewer vectors are searched exactly, in a few milliseconds
 NPROBE, EF_SEARCH = 8, 64  # at effort 1
@@ -22,12 +22,12 @@ class FaissIndex:
     """Numbered vectors, compared by their inner product.
 
     Args:
-        kind: kind of `index`.
-        index: FAISS index.
+        kind: kind of the FAISS index.
+        index: the FAISS index that holds the vectors.
         numbers: numbers of the valid vectors; a graph may still hold removed ones.
     """
 
-    def __init__(self, kind: Kind, index: object, numbers: Sequence[int] = ()):
+    def __init__(self, kind: IndexKind, index: object, numbers: Sequence[int] = ()):
         self.faiss = require_package("faiss")
         self.kind = kind
         self.index = index
@@ -63,16 +63,17 @@ class FaissIndex:
         self._selectors = None
 
     def remove(self, numbers: Sequence[int]) -> None:
-        """Remove vectors; a graph keeps them, unfindable, since paths to other vectors lead through them."""
+        """Remove vectors; a graph keeps them but does not return them, since paths to other vectors lead through them."""
         self._numbers.difference_update(map(int, numbers))
         self._selectors = None
         if self.kind != "hnsw":
             self.index.remove_ids(np.array(numbers, np.int64))
 
     def search(self, queries: np.ndarray, k: int, effort: int) -> tuple[np.ndarray, np.ndarray]:
-        """Search as `VectorStore._search_pattern` describes, exactly if the effort is above `MAX_EFFORT`.
+        """Return scores and numbers (T, n) of the best k vectors, of all vectors with the k-th score if the search is exact.
 
-        A query for which an approximate search finds fewer than k vectors is searched exactly, too.
+        The search is exact if the effort is above `MAX_EFFORT`, and for queries for which an approximate search finds fewer
+        than k vectors. Number -1 fills up rows.
         """
         queries, k = np.ascontiguousarray(queries, np.float32), min(k, len(self))
         if self.kind == "flat" or effort > MAX_EFFORT:
@@ -86,7 +87,7 @@ class FaissIndex:
             scores[short], numbers[short] = exact_scores, exact_numbers
         return scores, numbers
 
-    def convert(self, kind: Kind) -> "FaissIndex":
+    def convert(self, kind: IndexKind) -> "FaissIndex":
         """Return a new index of `kind` with the valid vectors."""
         numbers, vectors = self._valid_vectors()
         dim = self.index.d

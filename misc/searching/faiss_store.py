@@ -1,7 +1,7 @@
 """An index in a folder: one FAISS file per pattern, and `index.json`, which names the files and is written last.
 
-Each change writes new files beside those that `index.json` names, and then replaces `index.json`. Whenever the process is
-killed, the folder holds the old index or the new one.
+Each change writes new files next to those that `index.json` names, and then replaces `index.json`. If the process is killed,
+the folder holds either the old or the new index.
 """
 
 import io
@@ -16,14 +16,14 @@ import numpy as np
 from pydantic import Field
 
 from base.schema import Section
-from misc.optional_packages import require_package
 from misc.searching.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, FaissIndex
-from misc.searching.metadata import REBUILD, IndexedVideos, IndexMetadata, Kind, VideoColumns, read_json, validate
+from misc.searching.metadata import REBUILD, IndexedVideos, IndexKind, IndexMetadata, VideoColumns, read_json, validate
 from misc.searching.patterns import is_empty, queries_from_rows, queries_to_rows, vector_dim
 from misc.searching.vector_store import VectorStore, lock_index
 from model.similarity import TextEmbedding
 from utils.errors import InputError, count_text, one_line
-from utils.files import atomic_write
+from utils.files import atomic_write, write_bytes
+from utils.optional_packages import require_package
 
 MANIFEST = "index.json"
 INDEX_FILE = re.compile(r"(?:videos|queries|[01]+)\.(\d+)\.(?:json|faiss|npy)|\..*\.tmp")
@@ -38,7 +38,7 @@ class IndexFile(Section):
     name: Annotated[str, Field(pattern=r"^(videos|queries|[01]+)\.[0-9]+\.(json|faiss|npy)$")]
     size: int
     crc: int
-    kind: Kind | None = None
+    kind: IndexKind | None = None
 
 
 class Manifest(Section):
@@ -59,10 +59,10 @@ class FaissStore(VectorStore):
     Args:
         folder: folder of the index.
         metadata: metadata of a new index, which replaces the existing one when it is committed (None: open that one).
-        writing: whether it will be changed; if another process is changing it, wait.
+        writing: open the index for changes; wait while another process is changing it.
 
     Raises:
-        InputError: no index, or a damaged one.
+        InputError: the index is missing or damaged.
     """
 
     keeps_queries = True
@@ -138,8 +138,7 @@ class FaissStore(VectorStore):
             queries=self._write_queries(),
             patterns=self._unchanged,
         )
-        with atomic_write(self.folder / MANIFEST) as file:
-            file.write(manifest.model_dump_json(indent=4).encode() + b"\n")
+        write_bytes(self.folder / MANIFEST, manifest.model_dump_json(indent=4).encode() + b"\n")
         files = [manifest.videos, *filter(None, [manifest.queries]), *manifest.patterns.values()]
         named = {MANIFEST, *(file.name for file in files)}
         for path in self.folder.iterdir():  # files of the previous index, or of a write that was killed
@@ -176,7 +175,7 @@ class FaissStore(VectorStore):
         return IndexFile(name=name, size=size, crc=crc, kind=content.kind)
 
     def _open(self) -> None:
-        """Read all files, again if another process has replaced them meanwhile."""
+        """Read all files, and again if another process has replaced them."""
         manifest = self._read_manifest()
         while True:
             try:
@@ -209,11 +208,7 @@ class FaissStore(VectorStore):
             logger.info("%s: many videos were removed or added since it was built: searching it exactly", self.source)
 
     def _read_queries(self, file: IndexFile) -> TextEmbedding:
-        """Return the queries by which the effort is chosen.
-
-        Raises:
-            InputError: a damaged file, or queries that do not fit the model.
-        """
+        """Return the queries by which the effort is chosen."""
         path = self._verify(file)
         try:
             with path.open("rb") as content:
@@ -226,11 +221,7 @@ class FaissStore(VectorStore):
         return queries_from_rows(rows, self.metadata.dims)
 
     def _verify(self, file: IndexFile) -> Path:
-        """Return the path of a file after checking its size and CRC-32.
-
-        Raises:
-            InputError: an unreadable or damaged file.
-        """
+        """Return the path of a file after checking its size and CRC-32."""
         path, size, crc = self.folder / file.name, 0, 0
         try:
             with path.open("rb") as content:
@@ -246,11 +237,7 @@ class FaissStore(VectorStore):
         return path
 
     def _read_index(self, file: IndexFile, pattern: str, numbers: np.ndarray) -> FaissIndex:
-        """Return the index of a pattern.
-
-        Raises:
-            InputError: a damaged file, or an index of another kind, dimension or set of videos.
-        """
+        """Return the index of a pattern after checking its kind, dimension and set of videos."""
         path = self._verify(file)
         faiss = require_package("faiss")
         try:

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import numpy as np
 import pydantic
@@ -16,7 +16,8 @@ from utils.errors import InputError, one_line
 
 MAX_JSON_BYTES = 1 << 30  # enough for the list of ten million videos
 REBUILD = "rebuild the index: misc/search.py build"
-Kind = Literal["flat", "ivf", "hnsw"]
+IndexKind = Literal["flat", "ivf", "hnsw"]
+INDEX_KINDS = get_args(IndexKind)
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 
@@ -26,11 +27,11 @@ class IndexMetadata(Section):
     Attributes:
         collection: name of the collection.
         checkpoint: path of the checkpoint.
-        sha256: digest of the checkpoint's weights and of the parts of its config that say how they are used.
+        sha256: digest of the checkpoint's weights and of the parts of its config that determine embeddings.
         experts: names of the M experts.
         dims: dimensions of the M' embeddings of a video (1 in the Concat variants, else M).
-        keep_missing: whether missing experts count as present.
-        l2renorm: whether scores are divided by the lengths of both embeddings.
+        keep_missing: True if missing experts count as present.
+        l2renorm: True if scores are divided by the lengths of both embeddings.
         kind: kind of the index.
     """
 
@@ -41,7 +42,7 @@ class IndexMetadata(Section):
     dims: Annotated[list[PositiveInt], Field(min_length=1, max_length=1000)]
     keep_missing: bool
     l2renorm: bool
-    kind: Kind
+    kind: IndexKind
 
     @pydantic.model_validator(mode="after")
     def _check_dims(self) -> "IndexMetadata":
@@ -55,17 +56,13 @@ class IndexMetadata(Section):
         return len(self.dims) < len(self.experts)
 
     def pattern(self, available: str) -> str:
-        """Return the pattern of a video whose available experts are `available`, a 0 or 1 for each of the M experts."""
+        """Return the pattern of a video with the availability `available`, a 0 or 1 for each of the M experts."""
         if self.keep_missing:
             return "1" * len(self.dims)
         return to_pattern(["1" in available]) if self.is_concat else available
 
     def check_checkpoint(self, sha256: str, checkpoint: Path, source: str) -> None:
-        """Check that a checkpoint is the one that the index was built with.
-
-        Raises:
-            InputError: another checkpoint; `source` names the index.
-        """
+        """Raise an InputError if the index, named `source`, was built with another checkpoint."""
         if sha256 != self.sha256:
             raise InputError(
                 f"{source}: built with {self.checkpoint} (weights {self.sha256[:12]}), found {checkpoint} ({sha256[:12]}), "
@@ -74,7 +71,7 @@ class IndexMetadata(Section):
 
 
 class VideoColumns(Section):
-    """The videos of an index as they are stored: ids, numbers, available experts and versions, in columns."""
+    """The videos of an index in the stored format: columns of ids, numbers, available experts and versions."""
 
     next: int
     ids: list[str]
@@ -84,21 +81,21 @@ class VideoColumns(Section):
 
 
 class IndexedVideos:
-    """The videos of an index, in the order in which they were added. A number is never used for a second video.
+    """The videos of an index, in the order in which they were added. Numbers of removed videos are not used again.
 
     Args:
         metadata: the metadata of the index.
-        columns: the stored videos (None: no video).
-        source: where they were stored, for error messages.
+        columns: the stored videos (None: no videos).
+        source: description of their source, for error messages.
 
     Attributes:
-        available: id -> a 0 or 1 for each expert.
+        available: id -> availability, a 0 or 1 for each expert.
         numbers: id -> number, ascending.
         versions: id -> version of the video's features ("": unknown).
         next: the next number.
 
     Raises:
-        InputError: inconsistent columns.
+        InputError: the columns are inconsistent.
     """
 
     def __init__(self, metadata: IndexMetadata, columns: VideoColumns | None = None, source: str = ""):
@@ -133,7 +130,7 @@ class IndexedVideos:
 
     @property
     def columns(self) -> VideoColumns:
-        """The videos as they are to be stored."""
+        """The videos in the stored format."""
         columns = {name: list(getattr(self, name).values()) for name in ("numbers", "available", "versions")}
         return VideoColumns(next=self.next, ids=self.ids, **columns)
 

@@ -1,7 +1,7 @@
 """An index in Milvus, a server or a local file of milvus-lite: one Milvus collection per pattern, and one for the metadata.
 
 Each build has a generation, `<name>_<generation>_<pattern>`; the row of `<name>_about` that names it is written last. Videos
-that are added to a build or removed from it take effect at once: after an interruption each is either there or not.
+that are added or removed later take effect immediately, so that an interrupted change is applied to some of the videos.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ import numpy as np
 from pydantic import Field
 
 from base.schema import Section
-from misc.optional_packages import require_package
 from misc.searching.faiss_index import CANDIDATES, EF_CONSTRUCTION, EF_SEARCH, HNSW_M, MAX_EFFORT, NPROBE
 from misc.searching.metadata import IndexedVideos, IndexMetadata, VideoColumns, validate
 from misc.searching.patterns import is_empty, search_with_ties, vector_dim
 from misc.searching.vector_store import VectorStore, lock_index
 from utils.errors import InputError, one_line
+from utils.optional_packages import require_package
 
 PACKAGES = "pymilvus milvus-lite"
 BATCH_ROWS = 1000  # per request
@@ -55,12 +55,12 @@ class MilvusStore(VectorStore):
     Args:
         uri: address of a server, or a local file.
         name: name of the collection of videos.
-        folder: folder of the lock that keeps two processes of this machine from changing the index.
+        folder: folder of the lock, which allows one process of this machine at a time to change the index.
         metadata: metadata of a new index, which replaces the existing one when it is committed (None: open that one).
-        writing: whether it will be changed; if another process of this machine is changing it, wait.
+        writing: open the index for changes; wait while another process of this machine is changing it.
 
     Raises:
-        InputError: no such server, no index, or a damaged one.
+        InputError: the server cannot be reached, or the index is missing or damaged.
     """
 
     keeps_queries = False
@@ -75,7 +75,9 @@ class MilvusStore(VectorStore):
             with explain_errors(self.source):
                 row = self._read_row()
                 if metadata is not None:
-                    self._create(metadata, 1 + (row.generation if row else 0))
+                    self.metadata, self.videos, self._patterns = metadata, IndexedVideos(metadata), set()
+                    self._generation = 1 + (row.generation if row else 0)
+                    self._drop_generations(lambda generation: generation == self._generation)  # of a build that was killed
                 elif row is not None:
                     self._open(row)
                 else:
@@ -84,18 +86,9 @@ class MilvusStore(VectorStore):
 
     @staticmethod
     def exists(uri: str, name: str) -> bool:
-        """Return whether there is an index.
-
-        Raises:
-            InputError: Milvus cannot be reached.
-        """
+        """Return whether there is an index; raise an InputError if Milvus cannot be reached."""
         with connect(uri) as client:
             return client.has_collection(f"{_to_prefix(name)}_about")
-
-    def _create(self, metadata: IndexMetadata, generation: int) -> None:
-        self.metadata, self.videos, self._generation = metadata, IndexedVideos(metadata), generation
-        self._patterns: set[str] = set()
-        self._drop_generations(lambda generation: generation == self._generation)  # of a build that was killed
 
     def _open(self, row: MetadataRow) -> None:
         self._generation, self.effort, self.metadata = row.generation, row.effort, row.about
@@ -119,7 +112,7 @@ class MilvusStore(VectorStore):
         return scores, numbers
 
     def _request(self, pattern: str, queries: np.ndarray, k: int, exact: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Return the scores and numbers (T, k) that Milvus finds; -1 for no video, or one added after opening."""
+        """Return the scores and numbers (T, k) that Milvus finds, -1 for none and for videos added after opening."""
         known = self.videos.by_pattern()[pattern]
         nprobe = CELLS if exact else max(NPROBE * self.effort, math.ceil(CANDIDATES * k * CELLS / len(known)))
         ef = max(EF_SEARCH * self.effort, 2 * k)
@@ -142,7 +135,7 @@ class MilvusStore(VectorStore):
         return scores, numbers
 
     def _search_exactly(self, pattern: str, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the best k of a pattern and those that score as high as the k-th, by reading all of its vectors."""
+        """Return the best k videos of a pattern, and all with the score of the k-th, by reading all vectors."""
         scores, numbers = np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
         known = self.videos.by_pattern()[pattern]
         for batch in self._read_rows(pattern, ["number", "vector"]):
@@ -198,7 +191,7 @@ class MilvusStore(VectorStore):
         """Return None: its bytes on disk are unknown."""
 
     def _create_table(self, table: str, dim: int, kind: str, **fields: str) -> None:
-        """Create a Milvus collection with an id, a vector, and further fields of the types that are named."""
+        """Create a Milvus collection with an id, a vector, and further fields of the given types."""
         types = require_package("pymilvus", PACKAGES).DataType
         schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field("id", types.VARCHAR, is_primary=True, max_length=MAX_ID_BYTES)
@@ -258,13 +251,13 @@ def connect(uri: str) -> Iterator[Any]:
     """Yield a client of a Milvus server or of a local file.
 
     Raises:
-        InputError: no such server or file, or a missing package.
+        InputError: the server or file cannot be opened, or a package is missing.
     """
     pymilvus = require_package("pymilvus", PACKAGES)
     source = uri
     if "://" not in uri:
         require_package("milvus_lite", PACKAGES)
-        for name in ("grpc", "pymilvus", "milvus_lite"):  # they log what a local file lacks and a server has
+        for name in ("grpc", "pymilvus", "milvus_lite"):  # they log features of a server that a local file lacks
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if not uri.endswith(".db") or not Path(uri).parent.is_dir():
             raise InputError(f"--uri {uri}: expected a server (http://host:19530), or a file .db in an existing folder")
@@ -277,7 +270,7 @@ def connect(uri: str) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def explain_errors(source: str) -> Iterator[None]:
-    """Turn errors of Milvus into an `InputError` of one line that begins with `source`."""
+    """Convert errors of Milvus to an `InputError` of one line that begins with `source`."""
     pymilvus = require_package("pymilvus", PACKAGES)
     try:
         yield
@@ -286,7 +279,7 @@ def explain_errors(source: str) -> Iterator[None]:
 
 
 def _to_prefix(name: str) -> str:
-    """Return a name of letters, digits and underscores, as Milvus requires; a checksum tells similar names apart."""
+    """Return a name of letters, digits and underscores, as Milvus requires; a checksum distinguishes similar names."""
     plain = re.sub(r"\W", "_", name, flags=re.ASCII)
     plain = plain if re.match(r"[A-Za-z_]", plain) else f"_{plain}"
     return plain if plain == name else f"{plain}_{zlib.crc32(name.encode()):08x}"

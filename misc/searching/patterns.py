@@ -1,10 +1,12 @@
-"""The score as an inner product, with one index for all videos that have the same experts.
+"""The score of `model.similarity.pairwise_similarity` as an inner product, with one index per set of available experts.
 
-    s(t, v) = sum_i w_i a_vi <t_i, v_i> / sum_i w_i a_vi
+    s(t, v) = sum_i w_i a_i(v) <t_i, v_i> / sum_i w_i a_i(v)
 
 All videos with the same set of experts S have the same denominator, so s(t, v) is the inner product of the concatenated
 embeddings [v_i, i in S] and of the query [w_i t_i, i in S] / sum_{i in S} w_i. A *pattern* is S as a string of 0 and 1, one
-for each embedding. The best videos of each pattern, merged, are the best of all, exactly. Videos without any expert score 0.
+for each embedding. The best videos of all patterns, merged, are exactly the best videos. Videos without any expert score 0.
+
+A query is a `TextEmbedding`. Because of the division, its weights need not sum to 1, and a video can be a query: `as_query`.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +38,7 @@ def vector_dim(pattern: str, dims: Sequence[int]) -> int:
 
 
 def as_query(video: VideoEmbedding) -> TextEmbedding:
-    """Return videos as queries, with weight 1 for each of their experts.
+    """Return the query for each video: its embeddings in place of those of a text, with weight 1 if available, otherwise 0.
 
     The score of two videos is the mean of <u_i, v_i> over the experts that both have (with `l2renorm`, the cosine of their
     concatenated embeddings).
@@ -45,7 +47,7 @@ def as_query(video: VideoEmbedding) -> TextEmbedding:
 
 
 def video_vectors(video: VideoEmbedding, pattern: str, l2renorm: bool) -> np.ndarray:
-    """Return the vectors (N, dim) of N videos, all of `pattern`; with `l2renorm` their length is 1 (or 0)."""
+    """Return the vectors (N, dim) of N videos of one pattern; with `l2renorm` their length is 1 (or 0)."""
     joined = torch.cat([video.experts[i] for i in embedding_indices(pattern)], dim=1)
     if l2renorm:
         joined = joined / as_denominator(joined.norm(dim=1, keepdim=True))
@@ -58,7 +60,7 @@ def query_vectors(text: TextEmbedding, pattern: str, l2renorm: bool) -> np.ndarr
     They are divided by the sum of the query's weights over the pattern, or with `l2renorm` by their length.
     """
     indices = embedding_indices(pattern)
-    weights = text.weights[:, indices].double()  # those of a pattern may all be tiny
+    weights = text.weights[:, indices].double()  # all weights of a pattern may be tiny
     joined = torch.cat([text.experts[i] * w[:, None] for i, w in zip(indices, weights.T, strict=True)], dim=1)
     scale = joined.norm(dim=1, keepdim=True) if l2renorm else weights.sum(dim=1, keepdim=True)
     return (joined / as_denominator(scale)).float().numpy()
@@ -78,11 +80,12 @@ def queries_from_rows(rows: np.ndarray, dims: Sequence[int]) -> TextEmbedding:
 def search_with_ties(
     search: Callable[[int], tuple[np.ndarray, np.ndarray]], k: int, num_videos: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return scores and numbers of the best k videos and of all that score as high as the k-th.
+    """Return scores and numbers (T, n) of the best k videos and of all other videos with the score of the k-th.
 
     Args:
-        search: returns scores (T, limit) and numbers (T, limit) of the best `limit` videos.
-        num_videos: number of videos.
+        search: function that returns scores (T, limit) and numbers (T, limit) of the best `limit` videos.
+        k: number of requested videos.
+        num_videos: number of all videos.
     """
     limit = min(k, num_videos)
     while True:
@@ -93,12 +96,11 @@ def search_with_ties(
 
 
 def merge_candidates(candidates: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> list[list[tuple[int, float]]]:
-    """Return the best k candidates for each of T queries, as pairs of a video's number and its score.
-
-    Equal scores are in the order of the numbers.
+    """Return numbers and scores of the best k candidates for each of T queries, equal scores in the order of the numbers.
 
     Args:
-        candidates: of each pattern the scores (T, n) and numbers (T, n); number -1 stands for no video.
+        candidates: scores (T, n) and numbers (T, n) for each pattern; number -1 means no video.
+        k: number of requested videos.
     """
     scores = np.concatenate([scores for scores, _ in candidates], axis=1)
     numbers = np.concatenate([numbers for _, numbers in candidates], axis=1)

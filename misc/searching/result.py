@@ -1,4 +1,4 @@
-"""Results of a search, and how they are shown: as text, as a page in a folder, and by the search page."""
+"""Results of a search, and their presentation as text, as a page in a folder, and on the search page."""
 
 import dataclasses
 import re
@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from utils.errors import one_line
-from utils.visualizer.visualizer import FOLDER, render, script, write_bytes
+from utils.files import write_bytes
+from utils.visualizer.visualizer import FOLDER, render, script
 
 HERE = Path(__file__).parent
 PAGE_ASSETS = (FOLDER / "page.css", FOLDER / "clips.js", FOLDER / "cards.js", HERE / "results.js")
 INDENT = " " * 14
-# Words that are not marked where a video has others of the query.
+# Words of a query that are marked only if it has no other words.
 STOP_WORDS = """
 a about all am an and any are as at be been but by can do does for from had has have he her his i if in into is it its
 me my no not of off on or our out she so some than that the their them then there these they this those to up us was
@@ -31,12 +32,12 @@ class Hit:
         rank: rank, from 1 (0: not ranked).
         id: id of the video.
         similarity: similarity to the query (None: no query).
-        weights: weights of the query's experts as they apply to this video, w_i a_i / sum w a (None in the Concat variants,
-            and for a query by video).
-        experts: experts that the video has.
-        captions: some of its captions.
-        words: expert -> words that it recognized.
-        clip: URL of its file, relative to the folder of the collection (None: no file).
+        weights: expert -> weight of the query for this video, w_i a_i / sum_j w_j a_j (None in the Concat variants, and for
+            a query by video).
+        experts: available experts.
+        captions: some captions of the video.
+        words: expert -> recognized words.
+        clip: URL of the video file, relative to the folder of the collection (None: no file).
     """
 
     rank: int
@@ -55,7 +56,7 @@ class SearchResult:
 
     Attributes:
         query: the words, or the name of the video.
-        weights: weights of the query's experts, with sum 1 (None as in `Hit`).
+        weights: expert -> weight of the query, with sum 1 (None in the Concat variants, and for a query by video).
         hits: the videos.
     """
 
@@ -70,11 +71,11 @@ class CaptionHit:
 
     Attributes:
         rank: rank, from 1.
-        video: id of its video.
-        id: `<video>#<n>`, where n is its position among the captions of the video in the file, from 0.
-        caption: its text ("": unknown).
+        video: id of the video that the caption belongs to.
+        id: id of the caption, `<video>#<n>`, where n is its position among the captions of the video in the file, from 0.
+        caption: text of the caption ("": unknown).
         similarity: similarity to the queried video.
-        weights: weights of the caption's experts as they apply to that video (None in the Concat variants).
+        weights: expert -> weight of the caption for the queried video (None in the Concat variants).
     """
 
     rank: int
@@ -126,9 +127,11 @@ def write_page(
     """Write `index.html` and its assets to a folder and return the path of the page.
 
     Args:
+        folder: the folder to write to.
+        result: the videos that were found.
         captions: captions that fit the queried video.
         experts: experts of the model.
-        keep_missing: whether missing experts count.
+        keep_missing: True if missing experts count as present.
         query_hit: the queried video (None: the query was words, or a file).
         details: variables of the template: `name` of the collection, number of `videos`, `checkpoint`.
 
@@ -163,9 +166,9 @@ class ExpertRow(NamedTuple):
 
     Attributes:
         name: name of the expert.
-        state: "present", "missing", or "unshared" if the queried video lacks it.
-        percentage: its weight ("": none).
-        bar: length of its bar, in percent of the longest (None: no bar).
+        state: "present", "missing", or "unshared" if only the queried video lacks it.
+        percentage: weight as text ("": no weight).
+        bar: length of the bar, in percent of the longest bar (None: no bar).
     """
 
     name: str
@@ -175,7 +178,7 @@ class ExpertRow(NamedTuple):
 
 
 class RecognizedWords(NamedTuple):
-    """Words that an expert recognized, each with whether the query has it, and whether others precede or follow them."""
+    """Some words that an expert recognized, each with True if it is in the query; whether more words precede or follow."""
 
     expert: str
     words: list[tuple[str, bool]]
@@ -185,15 +188,15 @@ class RecognizedWords(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ResultView:
-    """The terms of the search page's template.
+    """The variables and functions of the search page's template.
 
     Attributes:
         experts: experts of the model.
-        clip_url: returns the URL of a video's file (None: no file).
-        page_url: returns the URL of another view of the page, given its parameters.
-        weights: weights of the query (None: none).
+        clip_url: function from the id of a video to the URL of its file (None: no file).
+        page_url: function from parameters to the URL of the page.
+        weights: expert -> weight of the query (None: no weights).
         query: words of the query.
-        queried_experts: experts of the queried video (None: the query was words).
+        queried_experts: available experts of the queried video (None: the query was words).
         max_weight: weight with the longest bar.
     """
 
@@ -207,16 +210,11 @@ class ResultView:
 
     @property
     def sorted_experts(self) -> list[str]:
-        """The experts in the order of all lists: by their weight for the query."""
+        """The experts in the order in which they are listed: by their weight for the query."""
         return sorted(self.experts, key=lambda name: -self.weights[name]) if self.weights else list(self.experts)
 
     def expert_rows(self, weights: Mapping[str, float] | None, present: Sequence[str]) -> list[ExpertRow]:
-        """Return the experts of a video.
-
-        Args:
-            weights: weights as they apply to the video.
-            present: experts that the video has.
-        """
+        """Return the rows of a video with the given weights of experts and the experts that it has."""
         rows = []
         for name in self.sorted_experts:
             state = "missing"
@@ -245,10 +243,10 @@ class ResultView:
 
 
 def highest_weight(hits: Sequence[SearchResult | Hit | CaptionHit]) -> float:
-    """Return the highest of all weights, 1 if there is none."""
+    """Return the highest of all weights, 1 if there are no weights."""
     return max((weight for hit in hits for weight in (hit.weights or {}).values()), default=1.0) or 1.0
 
 
 def tokenize(text: str) -> list[str]:
-    """Return the words of a text, without case, character width and punctuation."""
+    """Return the words of a text, normalized in case and character width, without punctuation."""
     return re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())

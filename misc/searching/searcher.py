@@ -19,7 +19,7 @@ MAX_CAPTIONS = 3  # per hit
 
 
 class Searcher:
-    """An index, the checkpoint that it was built with, and its collection. It is not thread-safe.
+    """A search in an index, with the checkpoint that built it and its collection. It is not thread-safe.
 
     Args:
         embedder: the checkpoint.
@@ -71,7 +71,7 @@ class Searcher:
         """Return the k videos that words describe best.
 
         Raises:
-            InputError: no words, no word that the encoder knows, or an encoder that does not fit the checkpoint.
+            InputError: there are no words that the encoder knows, or the encoder does not fit the checkpoint.
         """
         _check_k(k)
         query = self._embed_query(text)
@@ -81,13 +81,13 @@ class Searcher:
         return SearchResult(text, self._by_expert(weights), hits)
 
     def similar(self, video: str | Path, k: int = 10) -> SearchResult:
-        """Return the k videos that are most similar to one of the collection (by its id) or to a file (by its path).
+        """Return the k videos that are most similar to a video of the collection (an id) or to a video file (a path).
 
-        The similarity is the mean, over the experts that both videos have, of the inner products of their embeddings; with
-        `l2renorm`, the cosine of their concatenated embeddings. It is 0 without a common expert.
+        The similarity is the mean inner product of the embeddings over the experts that both videos have; with `l2renorm`,
+        the cosine of their concatenated embeddings. Without common experts, it is 0.
 
         Raises:
-            InputError: no such video, or a file that is not a video.
+            InputError: the video does not exist, or the file is not a video.
         """
         _check_k(k)
         (best,) = self._store.search(as_query(self._embed_video(video)), k + 1)
@@ -95,12 +95,12 @@ class Searcher:
         return SearchResult(str(video), None, [self._make_hit(*pair, rank) for rank, pair in enumerate(others, 1)])
 
     def v2t(self, video: str | Path, k: int = 10) -> list[CaptionHit]:
-        """Return the k captions of the collection that describe one of its videos, or a file, best.
+        """Return the k captions of the collection that describe a video (an id) or a video file (a path) best.
 
         The first call embeds all captions.
 
         Raises:
-            InputError: no such video, or a file that is not a video.
+            InputError: the video does not exist, or the file is not a video.
         """
         _check_k(k)
         embedding = self._embed_video(video)
@@ -111,7 +111,7 @@ class Searcher:
         return hits
 
     def get_hit(self, video: str) -> Hit:
-        """Return what is known of an indexed video, without rank and similarity."""
+        """Return an indexed video, without rank and similarity."""
         return self._make_hit(video, None, 0)
 
     def get_captions(self, video: str) -> list[str]:
@@ -184,7 +184,7 @@ class Searcher:
 
 
 def _apply_weights(weights: np.ndarray, available: np.ndarray) -> np.ndarray:
-    """Return the weights of a query's experts as they apply to a video: w_i a_i / sum w a."""
+    """Return the weights of a query for a video: w_i a_i / sum_j w_j a_j."""
     applied = weights * available
     return applied / (applied.sum() or 1)
 

@@ -1,4 +1,4 @@
-"""The interface of an index, which FAISS files in a folder or Milvus hold, and its location."""
+"""The interface of an index, which is stored in FAISS files or in Milvus, and its location."""
 
 import abc
 import contextlib
@@ -22,12 +22,12 @@ class VectorStore(abc.ABC):
 
     Attributes:
         metadata: the model that embedded the videos.
-        videos: the videos.
-        source: where the index is, for messages.
-        effort: how much more than usual an approximate index searches; above `MAX_EFFORT` it searches everything.
-        waited: whether it was opened after waiting for another process that was changing it.
+        videos: the videos of the index.
+        source: description of the location, for messages.
+        effort: factor of the part of an approximate index that is searched; above `MAX_EFFORT`, all of it is searched.
+        waited: True if it was opened after waiting for another process that was changing it.
         queries: the queries by which the effort is chosen (None: unknown).
-        keeps_queries: whether the queries are stored with the index.
+        keeps_queries: True if the queries are stored with the index.
     """
 
     metadata: IndexMetadata
@@ -45,7 +45,9 @@ class VectorStore(abc.ABC):
         Scores are those of `model.similarity.pairwise_similarity`. Videos with equal scores are in the order of the index.
 
         Args:
-            exact: whether to search all vectors of an approximate index.
+            queries: embeddings and weights of T texts, or of videos by `patterns.as_query`.
+            k: number of videos.
+            exact: search all vectors of an approximate index.
         """
         num_queries = len(queries.weights)
         candidates = [(np.zeros((num_queries, 0), np.float32), np.zeros((num_queries, 0), np.int64))]
@@ -66,11 +68,13 @@ class VectorStore(abc.ABC):
         embedding: VideoEmbedding,
         versions: Sequence[str] | None = None,
     ) -> None:
-        """Add N embedded videos, which replace videos of the same ids.
+        """Add N embedded videos, which replace videos with the same ids.
 
         Args:
-            available: a 0 or 1 for each of the M experts, per video.
-            versions: the version of the features, per video.
+            videos: N ids.
+            available: availability of the M experts for each video, such as "101".
+            embedding: embeddings of the videos.
+            versions: version of the features of each video.
         """
         self.remove(video for video in videos if video in self.videos)
         numbers = self.videos.add(videos, available, versions)
@@ -98,7 +102,7 @@ class VectorStore(abc.ABC):
 
     @abc.abstractmethod
     def optimize(self) -> None:
-        """Give large patterns the structure of the index's kind, again where too much has changed since it was made."""
+        """Convert large patterns to the kind of the index, and rebuild those that have changed too much."""
 
     @abc.abstractmethod
     def commit(self) -> None:
@@ -112,13 +116,13 @@ class VectorStore(abc.ABC):
     def _search_pattern(self, pattern: str, queries: np.ndarray, k: int, exact: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return scores (T, n) and numbers (T, n) of the best videos of a non-empty pattern for query vectors (T, dim).
 
-        There are at least k for each query if the pattern has as many (number -1 fills up rows): where an approximate index
-        finds fewer, all vectors are searched. An exact search includes all videos that score as high as the k-th.
+        There are at least k for each query if the pattern has as many (number -1 fills up rows): if an approximate index
+        finds fewer, all vectors are searched. An exact search includes all videos with the score of the k-th.
         """
 
     @abc.abstractmethod
     def _insert(self, pattern: str, videos: Sequence[str], numbers: Sequence[int], vectors: np.ndarray | None) -> None:
-        """Insert the vectors (N, dim) of videos of a pattern, None for the empty one."""
+        """Insert the vectors (N, dim) of videos of a pattern, None for the empty pattern."""
 
     @abc.abstractmethod
     def _delete(self, pattern: str, videos: Sequence[str], numbers: Sequence[int]) -> None:
@@ -127,11 +131,7 @@ class VectorStore(abc.ABC):
 
 @contextlib.contextmanager
 def lock_index(folder: Path) -> Iterator[bool]:
-    """Let one process at a time change the index of a folder, which is created; others log a line and wait.
-
-    Yields:
-        whether this process has waited.
-    """
+    """Let one process at a time change the index of a folder, which is created; yield True after waiting for another."""
     folder.mkdir(parents=True, exist_ok=True)
     with wait_for_lock(folder / LOCK, str(folder)) as waited:
         yield waited
@@ -164,11 +164,7 @@ class IndexLocation:
         return self.index_dir or self.folder / "index"
 
     def has_index(self) -> bool:
-        """Return whether there is an index.
-
-        Raises:
-            InputError: Milvus cannot be reached.
-        """
+        """Return whether there is an index; raise an InputError if Milvus cannot be reached."""
         if self.uri is None:
             from misc.searching.faiss_store import FaissStore
 
@@ -181,7 +177,7 @@ class IndexLocation:
         """Open the index; with `metadata`, a new one that replaces the existing one when it is committed.
 
         Raises:
-            InputError: no index, a damaged one, or one of another collection.
+            InputError: the index is missing, damaged, or belongs to another collection.
         """
         if self.uri is None:
             from misc.searching.faiss_store import FaissStore

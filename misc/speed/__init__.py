@@ -1,1 +1,1 @@
-"""What is measured, each beside a plain implementation of the same equations in the same run."""
+"""Benchmarks of `misc/benchmark.py`, most of which compare with a plain implementation in the same run."""

@@ -1,7 +1,7 @@
 """A batch of MSR-VTT: plain loops over words and frames, ours, and a copy of the finished batch, in turns.
 
-It has 64 videos of the archive of `store`, once with one caption per video, as in training, and once with all, as in
-evaluation. The items are read beforehand; the time to read them is a row of its own.
+A batch has 64 videos of the archive of `store`, with one caption per video as in training, or with all as in evaluation. The
+items are read before; the time for reading them is a separate row.
 """
 
 import os
@@ -26,7 +26,7 @@ VIDEOS, REPETITIONS = 64, 15
 
 
 def plain_collate(items: Sequence[Mapping], experts: Mapping[str, Expert], num_captions: int) -> dict:
-    """Return the batch of `items`, word by word and frame by frame; arguments as of `data_loader.dataset.Collate`."""
+    """Return the batch of `items`, made by plain loops, as `data_loader.dataset.Collate` returns it."""
     captions = [words for item in items for words in item["captions"]]
     shape = (len(items), num_captions, max(map(len, captions)))
     text, word_mask = np.zeros((*shape, captions[0].shape[1]), dtype=np.float32), np.zeros(shape, dtype=bool)
@@ -67,7 +67,7 @@ def _plain_frames(values: Sequence[np.ndarray | None], dim: int) -> tuple[Tensor
 
 
 def measure(loader: torch.utils.data.DataLoader, keys: Sequence, repetitions: int) -> dict:
-    """Compare the ways to the batch of the items `keys`, and return their times and the size of the batch.
+    """Return the times of the implementations for the batch of the items `keys`, and its size.
 
     Raises:
         InputError: the batches differ.
@@ -95,7 +95,7 @@ def measure(loader: torch.utils.data.DataLoader, keys: Sequence, repetitions: in
 
 
 def _is_equal(first: object, second: object) -> bool:
-    """Return whether two leaves of a batch are equal; NaN equals NaN."""
+    """Return whether two leaves of a batch are equal; NaN is equal to NaN."""
     if isinstance(first, Tensor):
         is_same_type = isinstance(second, Tensor) and first.dtype == second.dtype
         return is_same_type and np.array_equal(first, second, equal_nan=True)

@@ -1,7 +1,7 @@
 """Evaluation of a checkpoint of CE on MSR-VTT's full test split with `test.py`: time and memory of the process.
 
-The archive is that of `store`, the weights are random. It is evaluated with a quarter of the captions
-per video, and with all of them: memory should not grow.
+The archive is that of `store`, the weights are random. A quarter of the captions per video is evaluated, and all of them:
+memory should not grow.
 """
 
 import os
@@ -24,7 +24,7 @@ CONFIG = "configs/msrvtt/eval-full-ce.json"
 
 
 def prepare(path: str, settings: list[str]) -> None:
-    """Make the caches and a checkpoint as training writes it, with random weights and the state of Adam for them."""
+    """Make the caches and a checkpoint with random weights and a state of Adam, in the format of training."""
     config = ConfigParser.from_file(CONFIG, settings)
     build_evaluation_loaders(config, config["data_loader"]["args"]["split_name"], torch.device("cpu"))
     torch.manual_seed(0)
@@ -63,7 +63,7 @@ def run(folder: Path, num_videos: int) -> dict:
         f"trainer.save_dir={(folder / 'saved').resolve()}",
     ]
     checkpoint = (folder / "evaluation.pth").resolve()
-    # Not in this process, whose peak memory the processes that it starts inherit.
+    # In another process, since the processes that are measured inherit the peak memory of this one.
     call_in_process(prepare, str(checkpoint), settings)
     figures = []
     memory = ConfigParser.from_file(ROOT / CONFIG)["evaluation_memory"]

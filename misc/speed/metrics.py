@@ -51,11 +51,7 @@ def random_similarities(num_videos: int, num_captions: int) -> tuple[np.ndarray,
 
 
 def measure(sims: np.ndarray, masks: np.ndarray, repetitions: int) -> dict:
-    """Compare the implementations in their ranks, and then in their times.
-
-    Raises:
-        InputError: the ranks differ.
-    """
+    """Return the times of the implementations; raise an InputError if their ranks differ."""
     stored = temporary_array(sims.shape)
     stored[:] = sims
     source, target = torch.from_numpy(sims), torch.empty(sims.shape)

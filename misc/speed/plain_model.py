@@ -1,6 +1,6 @@
-"""CE as one would write it from the equations: a loop over pairs of experts, layers one by one, T x V x M scores.
+"""A plain implementation of CE: a loop over pairs of experts, separate layers per expert, and T x V x M scores.
 
-It is compared with `model/`, which has the same names in its state dict and gives the same numbers.
+`model/` has the same names in its state dict, and the same results.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class PlainNetVLAD(nn.Module):
-    """Residuals of tokens to clusters; padding is taken out before the batch norm and put back after it."""
+    """Residuals of tokens to clusters; padding is removed before the batch norm and inserted again after it."""
 
     def __init__(self, feature_size: int, cluster_size: int):
         super().__init__()
@@ -20,9 +20,9 @@ class PlainNetVLAD(nn.Module):
         self.batch_norm = nn.BatchNorm1d(cluster_size)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Pool `x`, (N, T, d), to (N, d * C); `mask`, (N, T), is true for valid tokens."""
+        """Pool N sequences `x`, (N, L, d), to (N, d * C); `mask`, (N, L), is true for valid tokens."""
         valid = self.batch_norm(x[mask] @ self.clusters)  # (number of valid tokens, C)
-        assignment = x.new_zeros(*mask.shape, valid.shape[1])  # (N, T, C)
+        assignment = x.new_zeros(*mask.shape, valid.shape[1])  # (N, L, C)
         assignment[mask] = torch.softmax(valid, dim=1).to(x.dtype)
         residual = torch.bmm(x.transpose(1, 2), assignment) - assignment.sum(dim=1, keepdim=True) * self.clusters2
         return F.normalize(F.normalize(residual, dim=1).flatten(1), dim=1)
@@ -41,33 +41,8 @@ class PlainGating(nn.Module):
         return F.glu(torch.cat([x, self.batch_norm(self.fc(x))], dim=1), dim=1)
 
 
-class PlainTextUnit(nn.Module):
-    """The text layer of one expert."""
-
-    def __init__(self, in_dim: int, dim: int):
-        super().__init__()
-        self.fc = nn.Linear(in_dim, dim)
-        self.cg = PlainGating(dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Embed `x` (N, in) as (N, d)."""
-        return F.normalize(self.cg(self.fc(x)), dim=1)
-
-
-class PlainReduceDim(nn.Module):
-    """An expert's projection to the shared dimension."""
-
-    def __init__(self, in_dim: int, dim: int):
-        super().__init__()
-        self.fc = nn.Linear(in_dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Project `x` (N, in) to (N, d)."""
-        return F.normalize(self.fc(x), dim=1)
-
-
 class PlainModulation(nn.Module):
-    """The gate of one expert applied to it."""
+    """The modulation of one expert by its gate."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -105,7 +80,13 @@ class PlainCollaborativeGating(nn.Module):
 
 
 class PlainCE(nn.Module):
-    """CE with padding masked and all experts gated at once. The arguments are those of `model.model.CENet`."""
+    """CE with masked padding and all experts gated together.
+
+    Args:
+        expert_dims: expert -> dimension of its pooled features, and the shared dimension d.
+        text_dim: dimension of a word vector.
+        vlad_clusters: number of clusters by expert, and for "text".
+    """
 
     def __init__(self, expert_dims: Mapping[str, tuple[int, int]], text_dim: int, vlad_clusters: Mapping[str, int]):
         super().__init__()
@@ -118,9 +99,11 @@ class PlainCE(nn.Module):
             PlainNetVLAD(dim // c, c) if c else nn.Identity() for (dim, _), c in zip(dims, clusters, strict=True)
         )
         self.moe_fc = nn.Linear(pooled, len(dims))
-        self.video_dim_reduce = nn.ModuleList(PlainReduceDim(*pair) for pair in dims)
+        self.video_dim_reduce = nn.ModuleList(nn.ModuleDict({"fc": nn.Linear(*pair)}) for pair in dims)
         self.collaborative_gating = PlainCollaborativeGating(len(dims), dims[0][1])
-        self.text_units = nn.ModuleList(PlainTextUnit(pooled, dim) for _, dim in dims)
+        self.text_units = nn.ModuleList(
+            nn.ModuleDict({"fc": nn.Linear(pooled, dim), "cg": PlainGating(dim)}) for _, dim in dims
+        )
 
     def forward(
         self,
@@ -130,15 +113,16 @@ class PlainCE(nn.Module):
         word_mask: Tensor,
         frame_masks: Mapping[str, Tensor],
     ) -> Tensor:
-        """Return the scores (V, V) of V videos with one caption each; arguments as in `CENet.forward`."""
+        """Return the scores (V, V) of V videos with one caption each, for the inputs of `CENet.forward`."""
         pooled = self.text_pooling(text.squeeze(1), word_mask.squeeze(1))
-        texts = torch.stack([unit(pooled) for unit in self.text_units], dim=1)  # (T, M, d)
+        texts = [F.normalize(unit["cg"](unit["fc"](pooled)), dim=1) for unit in self.text_units]
+        texts = torch.stack(texts, dim=1)  # (T, M, d)
         weights = torch.softmax(self.moe_fc(pooled), dim=1)  # (T, M)
         available = torch.stack([ind[name] for name in self.modalities], dim=1)  # (V, M)
         videos = []
         for name, pool, reduce in zip(self.modalities, self.pooling, self.video_dim_reduce, strict=True):
             x = torch.nan_to_num(experts[name])
-            videos.append(reduce(pool(x, frame_masks[name]) if name in frame_masks else x))
+            videos.append(F.normalize(reduce["fc"](pool(x, frame_masks[name]) if name in frame_masks else x), dim=1))
         videos = torch.stack(self.collaborative_gating(videos, available), dim=1)  # (V, M, d)
         shares = weights[:, None] * available[None]  # (T, V, M)
         shares = shares / shares.sum(dim=2, keepdim=True).clamp(min=1e-12)

@@ -1,4 +1,4 @@
-"""Functions in processes of their own, so that their time and memory are not those of each other."""
+"""Calls of functions in separate processes, to measure the time and memory of each."""
 
 import contextlib
 import importlib
@@ -18,9 +18,9 @@ RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes of `ru_maxrss`
 
 
 def call_in_process(function: Callable, *arguments: Any) -> Any:
-    """Return the result of a function of a module in a new process in the folder of the project.
+    """Call a function of a module in a new process, in the folder of the project, without its standard output.
 
-    Arguments and result have to be JSON. The standard output of the function is dropped.
+    Arguments and result have to be JSON.
 
     Raises:
         InputError: the process failed.
@@ -34,7 +34,7 @@ def call_in_process(function: Callable, *arguments: Any) -> Any:
 
 
 def run_call() -> None:
-    """Run the call in the command line of this process, and print its result."""
+    """Run the call that the command line of this process describes, and print its result."""
     module, name, arguments = json.loads(sys.argv[1])
     with Path(os.devnull).open("w") as devnull, contextlib.redirect_stdout(devnull):
         result = getattr(importlib.import_module(module), name)(*arguments)
@@ -42,5 +42,5 @@ def run_call() -> None:
 
 
 def peak_memory() -> int:
-    """Return the most bytes of memory that this process has had."""
+    """Return the peak memory of this process in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT

@@ -1,8 +1,8 @@
 """Cost of growth: time and memory against the size of a batch, the number of experts, of captions and of videos.
 
-The model is CE with MSR-VTT's text and experts of 1,024 dims, inputs are random. Each point is measured in a process of its
-own. The exponent is the slope of a line through the logarithms: 1 for linear growth, 2 for quadratic growth. Memory is the
-peak of the process, torch and the model included.
+The model is CE with MSR-VTT's text and experts of 1,024 dims, inputs are random. Each point is measured in a separate
+process. The exponent is the slope of a line through the logarithms: 1 for linear growth, 2 for quadratic growth. Memory is
+the peak of the process, including torch and the model.
 """
 
 import statistics
@@ -26,7 +26,7 @@ from trainer.trainer import train_one_epoch
 from utils.progress import bar, size_text
 
 EXPERT_DIM, SHARED_DIM, TEXT_DIM, TEXT_CLUSTERS = 1024, 768, 768, 28
-EVALUATION_MEMORY = 64  # MiB, so little that captions are written to a file
+EVALUATION_MEMORY = 64  # MiB, a limit with which captions are written to a file
 REPETITIONS = 3
 STEP = {"batch": 64, "experts": 7}
 EVALUATION = {"videos": 200, "captions": 10}
@@ -64,7 +64,7 @@ def training_step(batch: int, experts: int) -> Callable[[], object]:
 
 
 def evaluation(videos: int, captions: int) -> Callable[[], object]:
-    """Return a function that embeds, scores and ranks; the same few videos are repeated, to spend no time on making them."""
+    """Return a function that embeds, scores and ranks; a few videos are repeated, which saves the time to make them."""
     model, dims = build_ce(STEP["experts"])
     size = 20
     batch = random_batch(dims, TEXT_DIM, set(), size, num_captions=captions)

@@ -1,8 +1,8 @@
 """Search among many videos with missing experts: the model's score of all of them against flat, ivf and hnsw indexes.
 
-Embeddings are random: each video has a latent vector, which every expert sees with noise, and each query that of a video.
-Experts are missing as often as in an archive like MSR-VTT. Every method and size is built in one process and queried in
-another, whose memory is that of the index or of the embeddings only.
+Embeddings are random: projections of a latent vector per video, with noise. A query has the latent vector of a video.
+Experts are missing as often as in the archive of `store`. Each method and size is built in one process and queried in
+another, whose memory is only that of the index or of the embeddings.
 """
 
 import statistics
@@ -65,16 +65,9 @@ def make_queries(size: int, dim: int, number: int, seed: int) -> TextEmbedding:
 
 def build(kind: str, size: int, dim: int, folder: str) -> dict[str, float]:
     """Build an index and return videos per second, without the time to generate them, and bytes on disk."""
-    metadata = IndexMetadata(
-        collection="synthetic",
-        checkpoint="none",
-        sha256="0" * 64,
-        experts=list(FRAMES),
-        dims=[dim] * len(FRAMES),
-        keep_missing=False,
-        l2renorm=False,
-        kind=kind,
-    )
+    model = {"checkpoint": "none", "sha256": "0" * 64, "keep_missing": False, "l2renorm": False}
+    model |= {"experts": list(FRAMES), "dims": [dim] * len(FRAMES)}
+    metadata = IndexMetadata(collection="synthetic", kind=kind, **model)
     store = FaissStore(Path(folder) / f"{kind}-{size}", metadata)
     seconds, number = 0.0, 0
     for chunk in make_videos(size, dim):
@@ -95,7 +88,7 @@ def build(kind: str, size: int, dim: int, folder: str) -> dict[str, float]:
 
 
 def ask(method: str, size: int, dim: int, folder: str) -> dict[str, object]:
-    """Return a method's seconds for one query and for a batch, resident bytes, and the best K videos of the batch."""
+    """Return the seconds for one query and for a batch, resident bytes, and the best K videos of the batch."""
     before = _resident_bytes()
     texts = make_queries(size, dim, BATCH, seed=1)
     search = _brute_force(method, size, dim) if method in METHODS[:2] else _open_index(method, size, folder)

@@ -1,6 +1,6 @@
 """Start-up: from typing `python train.py` until the first training step is done, with an archive of MSR-VTT's size.
 
-The caches of the archive are there. Each start is a process of its own, which runs `train.py` and ends after that step.
+The caches of the archive exist already. Each start is a separate process, which runs `train.py` and ends after that step.
 """
 
 import statistics
@@ -20,14 +20,11 @@ REPETITIONS = 5
 
 
 def run_first_step(start: float, arguments: list[str]) -> dict[str, float]:
-    """Run `train.py` until its first step is done.
+    """Run `train.py` until its first step is done, and return the seconds until the end of each phase.
 
     Args:
-        start: `time.time()` when the process was requested.
-        arguments: of `train.py`.
-
-    Returns:
-        name of a phase -> seconds from `start` until its end.
+        start: `time.time()` when the process was requested, from which seconds count.
+        arguments: the command line of `train.py`.
     """
     seconds = {}
 
@@ -66,11 +63,7 @@ def run_first_step(start: float, arguments: list[str]) -> dict[str, float]:
 
 
 def measure(arguments: list[str]) -> dict[str, float]:
-    """Return the seconds of a start of `train.py` until the end of each phase.
-
-    Raises:
-        InputError: it failed.
-    """
+    """Return the seconds until the end of each phase of a start of `train.py`; raise an InputError if it failed."""
     with tempfile.TemporaryDirectory() as folder:
         return call_in_process(run_first_step, time.time(), [*arguments, "--set", f"trainer.save_dir={folder}"])
 

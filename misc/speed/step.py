@@ -1,9 +1,9 @@
 """A training step of CE at MSR-VTT's size: a plain implementation, ours, and a lower bound of both.
 
-The lower bound, called floor, is the time of the matrix products of a step at their real sizes, forward and backward, and
-of a fused step of Adam over as many parameters, all in memory that is allocated already. The plain step is measured first,
-with the default settings of the allocator. Then the process keeps the memory that it frees, as in `train.py`, and the plain
-step (as "plain, memory kept"), ours and the floor take turns.
+The lower bound, called floor, is the time of the matrix products of a step, forward and backward, and of a fused step of
+Adam over as many parameters, all in memory that is already allocated. The plain step is measured first, with the default
+settings of the allocator. Then the process keeps the memory that it frees, as in `train.py`, and the plain step (as "plain,
+memory kept"), ours and the floor take turns.
 """
 
 import os
@@ -40,8 +40,11 @@ def random_batch(
     """Return inputs of `CENet.forward`, with lengths and availability as in MSR-VTT.
 
     Args:
-        dims: expert -> dimension of a frame; experts that MSR-VTT does not have are vectors that some videos do not have.
+        dims: expert -> dimension of a frame; experts that are not in `FRAMES` are vectors that some videos lack.
+        text_dim: dimension of a word vector.
         sequences: the experts that are sequences, not vectors.
+        num_videos, num_captions: number of videos, and of captions per video.
+        seed: seed of the random numbers.
     """
     rng = torch.Generator().manual_seed(seed)
 
@@ -92,7 +95,7 @@ class Clock:
 
 
 def bf16(batch: dict, precision: str) -> torch.autocast:
-    """Return a context in which layers multiply bfloat16, if that is the precision."""
+    """Return a context that multiplies in bfloat16 if that is the precision."""
     return torch.autocast(batch["text"].device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
@@ -111,7 +114,7 @@ def plain_step(model: PlainCE, batch: dict, precision: str) -> Callable[[], None
 
 
 def our_step(model: CENet, batch: dict, clock: Clock, precision: str) -> Callable[[], None]:
-    """Return a step as `trainer.trainer.train_one_epoch` takes it, its parts timed."""
+    """Return a step of `trainer.trainer.train_one_epoch` with times of its parts."""
     optimizer = instantiate_optimizer({"type": "Adam", "args": {"lr": LR}}, model.parameters())
     criterion = MaxMarginRankingLoss()
     model.text_pooling.register_forward_hook(lambda *_: clock.mark("text pooling"))
@@ -135,7 +138,7 @@ def our_step(model: CENet, batch: dict, clock: Clock, precision: str) -> Callabl
 
 
 def products(model: CENet, num_videos: int) -> list[tuple[int, int, int, int, bool, bool]]:
-    """Return the matrix products of a step, without the small ones of experts with each other, M x M per video.
+    """Return the matrix products of a step, without the small ones of pairs of experts, M x M per video.
 
     Returns:
         (count, m, k, n, is_weight, needs_gradient): `count` products (m, k) by (k, n), whether (k, n) is a weight, and
@@ -159,7 +162,7 @@ def products(model: CENet, num_videos: int) -> list[tuple[int, int, int, int, bo
 
 
 def floor_step(model: CENet, num_videos: int, device: torch.device) -> Callable[[], None]:
-    """Return those products and a step of Adam over as many parameters as `model` has."""
+    """Return a step of the floor: the result of `products`, and Adam over as many parameters as `model` has."""
     parameters, calls = [], []
 
     def product(a: Tensor, b: Tensor) -> Tensor:
@@ -173,7 +176,7 @@ def floor_step(model: CENet, num_videos: int, device: torch.device) -> Callable[
 
     for count, m, k, n, weight, input_gradient in products(model, num_videos):
         x, w = torch.randn(count, m, k, device=device), torch.randn(count, k, n, device=device)
-        gradient = product(x, w)  # of the shape of the output, as the gradient that comes back is
+        gradient = product(x, w)  # the gradient of the output has the same shape
         w_gradient = product(x.mT, gradient)
         if input_gradient:
             product(gradient, w.mT)
@@ -195,7 +198,7 @@ def floor_step(model: CENet, num_videos: int, device: torch.device) -> Callable[
 
 
 def measure(sides: dict[str, Callable[[], None]], clock: Clock, repetitions: int) -> dict[str, list[float]]:
-    """Return the seconds of each step of each side; the sides take turns."""
+    """Return the seconds of each step of each implementation; they take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     rounds = bar(range(WARM_UP + repetitions), "steps")
     for _ in rounds:
@@ -226,7 +229,7 @@ def run(device_index: int | None) -> dict:
 
 
 def measure_precision(precision: str, device: torch.device) -> dict:
-    """Measure, print and return the figures. The floor of bf16 is that of tf32."""
+    """Measure, print and return the figures of one precision. The floor of bf16 is that of tf32."""
     config = ConfigParser.from_file(CONFIG, training=True)
     arguments = model_arguments(config)
     torch.manual_seed(0)
@@ -262,7 +265,7 @@ def _moved(batch: dict, device: torch.device) -> dict:
 def report(
     seconds: dict[str, list[float]], parts: dict[str, list[float]], parameters: int, device: torch.device, about: dict
 ) -> dict:
-    """Print the medians of times, and of ratios within a round; return them with every figure and with `about`."""
+    """Print the medians of times and of ratios, and return them with all figures and with `about`."""
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     figures = about | {
         "device": where,

@@ -1,8 +1,8 @@
 """Start-up and memory with an archive of MSR-VTT's size: the feature store beside reading every file whole.
 
-The archive is generated: random numbers in the published layout. Each way is measured in a process of its own: reading the
-files whole and averaging frames, as the 2019 release does; the store without its caches, which it makes; the store with
-them. Figures are those of the whole process, imports included.
+The archive has random numbers in the published layout. Three ways are measured in separate processes: reading all files and
+averaging frames, as the 2019 release does; the store without its caches, which it makes; the store with its caches. Figures
+are those of the whole process, including imports.
 """
 
 import pickle
@@ -18,7 +18,7 @@ from utils.progress import bar, size_text
 
 CONFIG = "configs/msrvtt/train-full-ce.json"
 CAPTIONS, WORDS = 20, (5, 16, 768)
-# Expert -> the range of its number of frames, its dimension, and the share of videos that have it.
+# Expert -> minimum and maximum number of frames, dimension, and share of videos that have the expert.
 FRAMES = {
     "audio": (5, 30, 128, 0.9),
     "face": (1, 5, 512, 0.7),
@@ -65,7 +65,7 @@ def write_archive(folder: Path, num_videos: int) -> None:
 
 
 def read_whole(data_dir: str) -> list[Point]:
-    """Unpickle every file, and average the frames that the config averages."""
+    """Read every file completely, and average the frames that the config averages."""
     contents = {}
     averaged = [LAYOUT.experts[name].format(rgb_model_name="senet154") for name in ("face", "flow", "rgb", "scene")]
     for path in sorted(Path(data_dir, "symlinked-feats").iterdir()):
@@ -80,7 +80,7 @@ def read_whole(data_dir: str) -> list[Point]:
 
 
 def read_with_store(data_dir: str) -> list[Point]:
-    """Do what train.py does until the first batch, and load the batches of an epoch."""
+    """Build the loaders of train.py, and load the batches of an epoch."""
     import torch
 
     from parse_config import ConfigParser
@@ -100,12 +100,12 @@ def read_with_store(data_dir: str) -> list[Point]:
 
 
 def measure(name: str) -> Point:
-    """Return a name, the seconds since this process began, and its peak memory in bytes."""
+    """Return the name, the seconds since this process began, and its peak memory in bytes."""
     return name, time.perf_counter() - START, peak_memory()
 
 
 def make_archive(folder: Path, num_videos: int) -> Path:
-    """Return the archive in `folder`, which is written if it is not there."""
+    """Return the path of the archive in `folder`, which is written if it does not exist."""
     data_dir = folder / f"MSRVTT-{num_videos}"
     if not data_dir.exists():
         unfinished = data_dir.with_suffix(".unfinished")

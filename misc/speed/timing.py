@@ -1,4 +1,4 @@
-"""Implementations of the same thing, timed in turns."""
+"""Comparison of the times of implementations that take turns."""
 
 import statistics
 from collections.abc import Callable, Mapping

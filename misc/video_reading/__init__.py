@@ -1,17 +1,11 @@
 """Reading of video files: frames at a chosen rate and mono sound, in bounded memory.
 
-The way from a file to `Media`, each step in its own module:
+`reader.read_video` returns `media.Media`, or raises `media.VideoError`. It takes these steps:
 
-    reader.read_video(path, sampling)
-      1. formats.py     Is the container one that is read, and what its suffix says?
-         tracks.py      Which picture track and which sound tracks are decoded?
-      2. packets.py     Packets in the order of the file, without damaged times
-         timeline.py    First pass over all packets, without decoding: when is each packet presented? Clocks that are reset
-                        are continued. How long is the film, and how far apart are its pictures?
-         holes.py       Which stretches of time have no packets, and is that damage?
-      3. tracks.py      Second pass: packets are decoded; those that cannot be are skipped and counted.
-         frames.py      Frames at evenly spaced times are kept (`FrameSampler`),
-         picture.py     as RGB pictures in the orientation, shape and colors that players show (`PictureConverter`).
-         sound.py       Sound is resampled and mixed to mono (`SoundReader`).
-      4. media.py       The result, or the error of a file that cannot be used: `Media`, `VideoError`.
+1. `formats` checks the container and the suffix, and `tracks` chooses the picture track and the sound tracks.
+2. A first pass reads all packets (`packets`) without decoding. `timeline` measures when each packet is presented, on a clock
+   that continues where that of the file is reset, and `holes` finds stretches of time without packets.
+3. A second pass decodes the packets. `frames` keeps frames at evenly spaced times, `picture` converts them to RGB pictures
+as
+   players show them, and `sound` resamples the sound and mixes it to mono.
 """

@@ -1,4 +1,4 @@
-"""Formats of video files: containers that are read, suffixes, and lengths that headers promise."""
+"""Formats of video files: supported containers, suffixes, and lengths according to headers."""
 
 import mimetypes
 import re
@@ -29,14 +29,14 @@ TRUNCATED = 0.1  # the share of a file that may be missing
 SLACK = 0.1  # seconds that may be missing in addition
 HEAD = 1 << 14  # bytes in which an AVI file describes its streams
 ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # of an AVI file that was written through a pipe
-# Formats whose headers say how long a file is. For others, FFmpeg estimates the length from the last time or the size.
+UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # sizes in the header of an AVI file that was written through a pipe
+# Formats whose headers have the length of a file. For others, FFmpeg estimates the length from the last time or the size.
 WITH_LENGTH = {"asf", "avi", "flv", "gif", "ivf", "matroska", "mov", "mxf", "nut", "rm", "wtv"}
 LENGTH_FROM_ZERO = {"asf", "matroska", "nut"}  # formats of `WITH_LENGTH` that count the time before the first packet
 CAN_JUMP_AHEAD = 0x0200  # AVFMT_TS_DISCONT of libavformat
 
-# Suffixes of files that lie beside videos and are certainly not videos. Other files are judged by their content, including
-# `.gif`, which may be moving pictures, and `.ogg`, which may hold video beside sound. Animated PNG (`.apng`) is not read.
+# Suffixes of files in folders of videos that are certainly not videos. Other files are judged by their content, including
+# `.gif`, which may be animated, and `.ogg`, which may contain video. Animated PNG (`.apng`) is not supported.
 NOT_VIDEO = frozenset(
     " ".join(
         [
@@ -57,7 +57,7 @@ NAMES = frozenset(["authors", "changelog", "copying", "icon\r", "licence", "lice
 
 
 def kind_of_other_file(path: Path) -> str | None:
-    """Return the suffix, or the name without one, of a file that is certainly not a video; None for any other file."""
+    """Return the suffix (or a name without suffix) of a file that is certainly not a video; None for any other file."""
     name = path.name.lower()
     if name in NAMES:
         return name.strip()
@@ -68,10 +68,11 @@ def kind_of_other_file(path: Path) -> str | None:
 
 
 def find_wrong_suffix(path: Path, form: str) -> str | None:
-    """Return why the suffix of a file contradicts its content, None if it does not.
+    """Return a message if the suffix of a file contradicts its content, otherwise None.
 
     Args:
-        form: the format by content, as FFmpeg calls it: names with commas between them.
+        path: the file.
+        form: the format of its content, FFmpeg's names separated by commas.
     """
     suffix = path.suffix.lower()
     names = set(form.split(","))
@@ -87,17 +88,18 @@ def find_wrong_suffix(path: Path, form: str) -> str | None:
 
 
 def can_jump_ahead(form: av.ContainerFormat) -> bool:
-    """Return whether the clock of files of a format may jump ahead without a picture being shown for so long."""
+    """Return whether times in files of a format may jump ahead although no picture is shown for as long."""
     return bool(form.flags & CAN_JUMP_AHEAD)
 
 
 def find_truncation(path: Path, form: str, length: float, start: float, end: float) -> str | None:
-    """Return how much of a file is missing if it is more than `TRUNCATED` of what its header says, otherwise None.
+    """Return a message if more than `TRUNCATED` of the length in the header of a file is missing, otherwise None.
 
     Args:
-        form: the format, as FFmpeg calls it.
-        length: seconds of the file according to its header.
-        start, end: seconds when the first packet begins and the last one ends.
+        path: the file.
+        form: the format, FFmpeg's names separated by commas.
+        length: length of the file in seconds according to its header.
+        start, end: start of the first packet and end of the last one in seconds.
     """
     names = set(form.split(","))
     if "asf" in names and (expected := _asf_size(path)):  # FFmpeg ignores the length of a file of another size
@@ -116,7 +118,7 @@ def find_truncation(path: Path, form: str, length: float, start: float, end: flo
 
 
 def is_shortened(path: Path, form: str) -> bool:
-    """Return whether a Matroska file lacks more than `TRUNCATED` of the bytes that its header says it has.
+    """Return whether a Matroska file lacks more than `TRUNCATED` of the bytes according to its header.
 
     Source: RFC 8794, 4 and 11.2: the head and the segment, each an identifier, a size and content. A size in which all bits
     are set is unknown.
@@ -136,9 +138,9 @@ def is_shortened(path: Path, form: str) -> bool:
 
 
 def find_avi_error(path: Path) -> str | None:
-    """Return what is invalid in the header of an AVI file, None if nothing.
+    """Return a message if the header of an AVI file is invalid, otherwise None.
 
-    FFmpeg would make up a frame rate, or decode only the rest of a truncated file.
+    FFmpeg would choose some frame rate, or decode only a part of a truncated file.
     Source: `RIFF` and `AVISTREAMHEADER` of Microsoft's AVI RIFF file reference.
     """
     with path.open("rb") as file:
@@ -153,14 +155,14 @@ def find_avi_error(path: Path) -> str | None:
 
 
 def _riff_size(path: Path) -> int | None:
-    """Return the bytes that an AVI file has according to its header; None if it was written without knowing them."""
+    """Return the number of bytes of an AVI file according to its header (None: unknown)."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8)[4:], "little")
     return None if size in UNKNOWN_SIZES else size + 8
 
 
 def _asf_size(path: Path) -> int | None:
-    """Return the bytes that an ASF file (WMV) has according to its header; None if it was written without knowing them.
+    """Return the number of bytes of an ASF file (WMV) according to its header (None: unknown).
 
     Source: File Properties Object of Microsoft's ASF specification, 3.2.
     """

@@ -1,4 +1,4 @@
-"""Choice of the frames of a video that are kept: evenly spaced in time."""
+"""Sampling of frames that are evenly spaced in time."""
 
 import math
 from collections.abc import Callable
@@ -14,18 +14,18 @@ MAX_INTERVAL = 0.25  # seconds between pictures that show motion; with longer in
 class FrameSampler:
     """A selection of the frames that are shown at evenly spaced times.
 
-    A frame is shown until the next one, and the last one until the end. So a frame that is shown for a long time is kept
-    several times, and one that is shown for a short time may not be kept.
+    A frame is shown until the next one, and the last one until the end. Therefore, a frame that is shown for a long time is
+    kept several times, and one that is shown for a short time may not be kept.
 
     Args:
-        sampling: how many frames are kept.
-        length: seconds that all frames are shown for.
-        interval: usual seconds between two frames. Up to `MAX_INTERVAL`, the times are a multiple of it apart, so that
-            frames of a constant rate are as evenly spaced as the times.
-        convert: returns the pixels of a frame, (H, W, 3).
+        sampling: limits on the number of frames.
+        length: total seconds for which frames are shown.
+        interval: usual seconds between two frames. If it is at most `MAX_INTERVAL`, the distance of sampling times is a
+            multiple of it, so that frames of a constant rate are evenly spaced, too.
+        convert: function that returns the pixels of a frame, (H, W, 3).
 
     Attributes:
-        first, last: seconds when the first and the last frame were shown; None before the first frame.
+        first, last: times of the first and the last frame in seconds (None: no frame yet).
     """
 
     def __init__(self, sampling: Sampling, length: float, interval: float, convert: Callable[[av.VideoFrame], np.ndarray]):
@@ -53,7 +53,7 @@ class FrameSampler:
         return np.stack(self._kept), np.arange(len(self._kept)) * self._step
 
     def _time(self, frame: av.VideoFrame) -> float:
-        """Return when a frame is shown, later than the one before even if its times are wrong or absent."""
+        """Return the time of a frame, which is later than that of the previous one even if it is damaged or absent."""
         dts = None if frame.dts is None or frame.time_base is None else float(frame.dts * frame.time_base)
         for seconds in (frame.time, dts):
             if seconds is not None and (self.last is None or seconds > self.last):

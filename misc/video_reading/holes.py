@@ -1,8 +1,8 @@
 """Holes in damaged files: stretches of time without packets.
 
-A picture may be shown for any time, so a hole in the times of a film is not damage by itself. A hole is damage if there are
-bytes in it that belong to no packet, or if the file is shorter than its header says. With sound on both sides of it, it may
-also be a pause of the recording, which is a warning.
+A picture may be shown for any time, so a hole in the times of a film need not be damage. A hole is damage if bytes in it
+belong to no packet, or if the file is shorter than its header says. Between two parts with sound, it may also be a pause of
+the recording, which is a warning.
 """
 
 import dataclasses
@@ -14,12 +14,12 @@ from av.stream import Disposition
 from misc.video_reading.formats import LENGTH_FROM_ZERO, SLACK
 
 MIN_HOLE = 0.3  # seconds
-MIN_INTERVALS = 3  # a hole is longer than that many usual intervals between pictures
-MAX_HOLES = 1 << 16  # holes that are kept; damage to a file makes few
-# A damaged hole has unread bytes: at least this share of what its seconds take at the mean bit rate of the file, and this
-# many times the bytes per second that belong to no packet elsewhere.
+MIN_INTERVALS = 3  # minimum length of a hole in usual intervals between pictures
+MAX_HOLES = 1 << 16  # maximum number of holes; damage to a file makes few
+# Minimum of unread bytes per second in a damaged hole, relative to the mean bit rate of the file, and to the rate of bytes
+# that belong to no packet elsewhere.
 MIN_UNREAD, MIN_OVERHEAD = 0.5, 3
-OGG_PAGE = 100  # approximate packets of an Ogg page
+OGG_PAGE = 100  # approximate number of packets of an Ogg page
 
 
 @dataclasses.dataclass
@@ -27,12 +27,12 @@ class Hole:
     """A stretch of time without packets.
 
     Attributes:
-        middle: time of its middle in seconds.
-        seconds: its length.
-        unread: bytes in it that belong to no packet.
-        has_sound: there is sound before it.
+        middle: time of the middle in seconds.
+        seconds: length in seconds.
+        unread: number of bytes in the hole that belong to no packet.
+        has_sound: the file has sound before the hole.
         is_cut: the clock of the file jumps, and times continue without the hole.
-        is_filled: sound that comes later in the file fills it.
+        is_filled: later packets of sound fill the hole.
     """
 
     middle: float
@@ -44,7 +44,7 @@ class Hole:
 
 
 class Holes:
-    """The holes of a file, found while its packets are read in their order.
+    """The holes of a file, found while its packets are read in order.
 
     Args:
         container: the open file.
@@ -67,9 +67,10 @@ class Holes:
         """Add the next packet of pictures or sound.
 
         Args:
-            gap: seconds between the end of all packets before and this packet, less than 0 if they overlap; for the
+            packet: the packet.
+            gap: seconds between the end of all earlier packets and this packet, less than 0 if they overlap; for the
                 first packet, seconds from the start of the file.
-            is_cut: see `Hole`.
+            is_cut: the clock of the file jumps before the packet.
         """
         unread = max(0, (packet.pos or 0) - self._unread_from)
         self._unread.append(unread)
@@ -91,7 +92,7 @@ class Holes:
         self._total += packet.size
 
     def _fill(self, seconds: float) -> None:
-        """Mark the holes after the last sound that sound at `seconds` fills."""
+        """Mark the holes after the last sound that are filled by sound at `seconds`."""
         for hole in self._holes[self._before_last_sound :]:
             if seconds < hole.middle and not hole.is_cut:
                 hole.is_filled = True
@@ -100,9 +101,9 @@ class Holes:
         """Return the seconds of damage, of possible pauses of the recording, and of the film with its holes.
 
         Args:
-            length: seconds of the film on its `Clock`.
+            length: length of the film in seconds on its `Clock`.
             interval: usual seconds between two pictures.
-            is_shortened: the file has more than a tenth fewer bytes than its header says.
+            is_shortened: result of `formats.is_shortened`.
         """
         long = [(i, hole) for i, hole in enumerate(self._holes) if hole.seconds > MIN_INTERVALS * interval]
         present = max(length - sum(hole.seconds for _, hole in long if not hole.is_cut), SLACK)
@@ -124,6 +125,6 @@ class Holes:
 
 
 def _start(packet: av.Packet) -> float:
-    """Return when a packet is presented, 0 if it has no time."""
+    """Return the time of presentation of a packet in seconds, 0 if it has none."""
     pts = packet.dts if packet.pts is None else packet.pts
     return float((pts or 0) * packet.time_base)

@@ -8,12 +8,12 @@ SAMPLE_RATE = 16000  # Hz
 
 
 class VideoError(Exception):
-    """A file that is not a video, or one that cannot be used; the message is one line with the reason."""
+    """A file that is not a video or cannot be used; the message is one line with the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """The frames and the sound that are kept of a video.
+    """Limits on the frames and the sound of a video.
 
     Attributes:
         rate: maximum frames per second.
@@ -33,11 +33,11 @@ class Media:
     """A decoded video.
 
     Attributes:
-        frames: (T, H, W, 3) uint8, the frames shown at `times`; T is 0 for a file without pictures. A frame that is shown
-            for a long time is repeated.
-        times: (T,), evenly spaced, seconds from the start.
-        sound: (S,) float32, mono, from -1 to 1, at `SAMPLE_RATE`; None without sound.
-        warnings: one line per flaw of the file.
+        frames: frames that are shown at `times`, (T, H, W, 3) uint8; T is 0 for a file without pictures. A frame that is
+            shown for a long time is repeated.
+        times: evenly spaced seconds from the start, (T,).
+        sound: mono samples from -1 to 1 at `SAMPLE_RATE`, (S,) float32 (None: no sound).
+        warnings: one line per defect of the file.
     """
 
     frames: np.ndarray

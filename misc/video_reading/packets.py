@@ -1,4 +1,4 @@
-"""The packets of a video file, without times that cannot be right."""
+"""The packets of a video file, without damaged times."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -10,23 +10,23 @@ from misc.video_reading.formats import TRUNCATED
 from misc.video_reading.media import VideoError
 
 MAX_ERRORS = 20  # consecutive errors, without a packet between them
-# A damaged time: packets jump by more than so many seconds and usual intervals, and those of the same track return within so
-# many packets. Pictures that are stored before others which are shown earlier do not jump as far.
+# A time is damaged if it jumps by more than so many seconds and usual intervals, and the times of the track return within so
+# many packets. The jumps of pictures that are stored in another order than shown are smaller.
 MIN_JUMP, MIN_JUMP_INTERVALS, MAX_JUMPING = 0.5, 20, 16
 LOOKAHEAD = 32  # packets of the same track
-MAX_WAITING = 512  # packets of all tracks; beside fewer of its own track, no time counts as damaged
+MAX_WAITING = 512  # packets of all tracks; if they include too few of a track, its times are not checked
 
 
 class Packets:
     """The packets of a file, including those after a damaged part.
 
     Packets that PyAV adds at the end to flush decoders are left out, and those of tracks that FFmpeg did not find when it
-    opened the file. Packets whose time is damaged have none.
+    opened the file. Damaged times of packets are removed.
 
     Attributes:
-        end: bytes of the file until the end of the last packet.
-        has_late_tracks: there are packets of tracks that FFmpeg did not find when it opened the file.
-        num_invalid_times: packets whose time was removed.
+        end: number of bytes from the start of the file to the end of the last packet.
+        has_late_tracks: True if packets of tracks were found that FFmpeg did not find when it opened the file.
+        num_invalid_times: number of packets whose time was removed.
     """
 
     def __init__(self, container: "av.container.InputContainer"):
@@ -50,7 +50,7 @@ class Packets:
             yield self._check(waiting.popleft(), tracks, True)
 
     def _check(self, packet: av.Packet, tracks: "dict[int, _Times]", is_known: bool) -> av.Packet:
-        """Remove the time of a packet if it is damaged, and if enough of the later times `is_known` to see it."""
+        """Remove the time of a packet if it is damaged; `is_known`: enough later times are known to detect that."""
         is_damaged = tracks[packet.stream_index].is_next_damaged(is_known)
         if is_damaged and packet.stream.type in ("video", "audio"):  # times of subtitles may be anything
             packet.pts = packet.dts = None
@@ -92,7 +92,7 @@ class _Times:
         self._times.append(None if pts is None else float(pts * packet.time_base))
 
     def is_next_damaged(self, is_known: bool) -> bool:
-        """Remove the time of the next packet, and return whether it is damaged; false unless later times are known."""
+        """Remove the time of the next packet, and return whether it is damaged; False unless later times are known."""
         time = self._times.popleft()
         if time is None:
             return False
@@ -102,7 +102,7 @@ class _Times:
         return False
 
     def _is_excursion(self, time: float) -> bool:
-        """Return whether the times jump to `time`, soon return, and do not come near it before or after."""
+        """Return whether the times jump to `time` and soon return, and no other time is near it."""
         last, later = self._recent[-1], np.array([x for x in self._times if x is not None])
         intervals = np.diff(np.unique(np.append(later, last)))
         limit = max(MIN_JUMP, MIN_JUMP_INTERVALS * float(np.median(intervals))) if len(intervals) else np.inf

@@ -1,8 +1,8 @@
 """Conversion of decoded frames to the RGB pictures that players show.
 
-Players correct three things: pixels that are not square, a display matrix that rotates or mirrors pictures, and the color
-matrix. By the convention of players, files that name no color matrix use ITU-R BT.709 from a width of 1280 or a height of
-720 pixels on, and BT.601 below.
+Like players, it corrects pixels that are not square, applies a display matrix that rotates or mirrors pictures, and uses the
+color matrix. Files that name no color matrix use ITU-R BT.709 if their width is at least 1280 or their height at least 720
+pixels, otherwise BT.601.
 """
 
 from fractions import Fraction
@@ -15,21 +15,17 @@ from av.video.reformatter import VideoReformatter
 from misc.video_reading.media import VideoError
 
 MIN_SIDE, MAX_PIXELS = 16, 1 << 26  # of a frame
-MAX_ASPECT = 10  # of a pixel; with a larger or smaller aspect it is treated as square
+MAX_ASPECT = 10  # maximum aspect of a pixel (minimum: 1 / 10); others are treated as square
 ASPECT_STEPS = 4096  # resolution of the measured aspect of a pixel
 HD_WIDTH, HD_HEIGHT = 1280, 720
-# Color matrices by their ITU-T H.273 numbers. FFmpeg converts no others: frames with another one are treated as untagged.
+# Color matrices by their ITU-T H.273 numbers that FFmpeg converts: frames with another one are treated as untagged.
 BT709, BT601, BT2020 = 1, 6, 9
 KNOWN_MATRICES = {BT709, 4, 5, BT601, 7, BT2020}
 SIMILAR_MATRICES = {10: BT2020}
 
 
 def check_frame_size(width: int, height: int) -> None:
-    """Check that frames are neither too small nor too large.
-
-    Raises:
-        VideoError: a side is below `MIN_SIDE`, or there are more than `MAX_PIXELS`.
-    """
+    """Raise a VideoError if frames have a side below `MIN_SIDE`, or more than `MAX_PIXELS` pixels."""
     if not min(width, height) >= MIN_SIDE or width * height > MAX_PIXELS:
         raise VideoError(
             f"frames of {width} x {height} pixels, expected sides of {MIN_SIDE} or more, {MAX_PIXELS} pixels or less"
@@ -37,9 +33,9 @@ def check_frame_size(width: int, height: int) -> None:
 
 
 class PictureConverter:
-    """A converter of the decoded frames of one track to pictures of one shape.
+    """A converter of the decoded frames of one track to pictures of the same shape.
 
-    The first frame sets the shape. Later frames of another aspect are fitted into it, between black bars.
+    The shape is that of the first frame. Later frames of another aspect are scaled to fit into it, with black bars.
 
     Args:
         track: the track of the frames, before any is decoded.
@@ -84,7 +80,7 @@ class PictureConverter:
 
 
 class _AspectGauge:
-    """A gauge of the aspect of pixels, which PyAV does not expose: an FFmpeg filter makes a strip of proportional width."""
+    """A measurement of the aspect of pixels, which PyAV does not expose: by the width of a picture from an FFmpeg filter."""
 
     def __init__(self):
         self._graph: av.filter.Graph | None = None
@@ -118,7 +114,7 @@ class _AspectGauge:
 
 
 def _name_color_matrix(frame: av.VideoFrame) -> None:
-    """Tag a frame with the color matrix to convert it by, unless it names a known one."""
+    """Set the color matrix of a frame, unless it names a known one."""
     if not frame.format.is_rgb and frame.colorspace not in KNOWN_MATRICES:
         usual = BT709 if frame.width >= HD_WIDTH or frame.height >= HD_HEIGHT else BT601
         frame.colorspace = SIMILAR_MATRICES.get(frame.colorspace, usual)
@@ -148,7 +144,7 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
 
 
 def _pad(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return a smaller image in the middle of a black one of the given shape."""
+    """Return a black image of the given shape with a smaller image in its middle."""
     padded = np.zeros((*shape, 3), np.uint8)
     top, left = ((outer - inner) // 2 for outer, inner in zip(shape, image.shape[:2], strict=True))
     padded[top : top + image.shape[0], left : left + image.shape[1]] = image

@@ -4,28 +4,15 @@ from pathlib import Path
 
 import av
 
-from misc.video_reading.formats import (
-    FORMATS,
-    LENGTH_FROM_ZERO,
-    SLACK,
-    TRUNCATED,
-    can_jump_ahead,
-    find_truncation,
-    is_shortened,
-)
+from misc.video_reading import formats, tracks
+from misc.video_reading.formats import LENGTH_FROM_ZERO, SLACK, TRUNCATED
 from misc.video_reading.frames import FrameSampler
 from misc.video_reading.media import Media, Sampling, VideoError
 from misc.video_reading.packets import Packets
 from misc.video_reading.picture import MAX_PIXELS, PictureConverter
 from misc.video_reading.sound import SoundReader
 from misc.video_reading.timeline import Clock, Timeline
-from misc.video_reading.tracks import (
-    TrackDecoder,
-    choose_picture_track,
-    choose_sound_tracks,
-    has_unknown_tracks,
-    picture_tracks,
-)
+from misc.video_reading.tracks import TrackDecoder
 from utils.errors import one_line
 
 # Limits on how much of a file is read to find tracks that begin late.
@@ -53,7 +40,7 @@ def read_video(path: Path, sampling: Sampling) -> Media:
 
 
 class _VideoFile:
-    """A video file and what the first pass has found out about how to open it."""
+    """A video file and the options for opening it that the first pass has determined."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -62,39 +49,31 @@ class _VideoFile:
         self._warnings: list[str] = []
 
     def measure(self) -> Timeline:
-        """Return the times of the file, which is read again with other options until all tracks are known.
-
-        Raises:
-            VideoError: the file has no pictures, no frame rate, or more than `TRUNCATED` of it is missing.
-        """
+        """Return the times of the file, which is read again with other options until all tracks are known."""
         is_measured = False
         while not is_measured:
             with self._open() as container:
-                if not self._is_probed and has_unknown_tracks(container):
+                if not self._is_probed and tracks.has_unknown_tracks(container):
                     self._is_probed = True
                     continue
-                track = choose_picture_track(container, self._single_picture_tracks)
+                track = tracks.choose_picture_track(container, self._single_picture_tracks)
                 timeline = Timeline.measure(container, track)
                 form, length = container.format.name, (container.duration or 0) / av.time_base
                 is_fragmented = "mov" in form.split(",") and not track.frames  # the header has no index
-                is_measured = self._is_complete(timeline, track.index, {x.index for x in picture_tracks(container)})
+                is_measured = self._is_complete(timeline, track.index, {x.index for x in tracks.picture_tracks(container)})
         if not timeline.pictures:
             raise VideoError("no picture can be decoded")
         if timeline.pictures > 1 and timeline.last == timeline.first:
             raise VideoError(f"0 frames per second: all {timeline.pictures} pictures have the same time")
-        if reason := find_truncation(self._path, form, length, timeline.file_start, timeline.file_end):
+        if reason := formats.find_truncation(self._path, form, length, timeline.file_start, timeline.file_end):
             raise VideoError(reason)
         self._warnings = self._check_holes(form, timeline, is_fragmented)
         return timeline
 
     def decode(self, timeline: Timeline, sampling: Sampling) -> Media:
-        """Return the frames and the sound of the file.
-
-        Raises:
-            VideoError: more than `TRUNCATED` of the pictures cannot be decoded.
-        """
+        """Return the frames and the sound of the file."""
         with self._open() as container:
-            track = choose_picture_track(container, self._single_picture_tracks)
+            track = tracks.choose_picture_track(container, self._single_picture_tracks)
             track.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # frames may be larger than the container says
             # The same number of threads on every machine: where a file is damaged, the decoded pictures depend on it. With
             # more threads, damage near the end would affect more pictures.
@@ -103,8 +82,8 @@ class _VideoFile:
             converter = PictureConverter(track, sampling.max_side)
             frames = FrameSampler(sampling, length, timeline.interval, converter.convert)
             pictures = TrackDecoder(track)
-            sound = SoundReader(choose_sound_tracks(container), sampling.max_seconds)
-            clock = Clock(can_jump_ahead(container.format))
+            sound = SoundReader(tracks.choose_sound_tracks(container), sampling.max_seconds)
+            clock = Clock(formats.can_jump_ahead(container.format))
             for packet in Packets(container):
                 if packet.stream.type in ("video", "audio"):
                     clock.adjust(packet)
@@ -122,27 +101,23 @@ class _VideoFile:
         return Media(kept, times, samples, (*self._warnings, *lost, *sound.warnings))
 
     def _open(self) -> "av.container.InputContainer":
-        options = {"format_whitelist": ",".join(FORMATS)}
+        options = {"format_whitelist": ",".join(formats.FORMATS)}
         if self._is_probed:
             options |= {"probesize": str(MAX_PROBED_BYTES), "analyzeduration": str(MAX_PROBED_SECONDS * av.time_base)}
         return av.open(str(self._path.absolute()), options=options)
 
-    def _is_complete(self, timeline: Timeline, track: int, tracks: set[int]) -> bool:
+    def _is_complete(self, timeline: Timeline, track: int, all_tracks: set[int]) -> bool:
         """Return whether the right track was measured; if not, change the options for the next attempt."""
         if timeline.has_late_tracks and not self._is_probed:
             self._is_probed = True
             return False
         if not self._single_picture_tracks and timeline.packets[track] <= 1:
-            self._single_picture_tracks = frozenset(track for track in tracks if timeline.packets[track] <= 1)
-            return len(self._single_picture_tracks) == len(tracks)
+            self._single_picture_tracks = frozenset(x for x in all_tracks if timeline.packets[x] <= 1)
+            return len(self._single_picture_tracks) == len(all_tracks)
         return True
 
     def _check_holes(self, form: str, timeline: Timeline, is_fragmented: bool) -> list[str]:
-        """Return a warning per part of the file that was not read or has neither pictures nor sound.
-
-        Raises:
-            VideoError: more than `TRUNCATED` is missing because of damage.
-        """
+        """Return warnings about missing parts of the file; raise a VideoError if more than `TRUNCATED` is damaged."""
         warnings, names = [], set(form.split(","))
         size = self._path.stat().st_size
         if timeline.read_bytes < (1 - TRUNCATED) * size:
@@ -153,7 +128,7 @@ class _VideoFile:
                 warnings.append(reason)
         start = min(timeline.file_start, 0.0) if LENGTH_FROM_ZERO & names else timeline.file_start
         damaged, paused, length = timeline.holes.measure(
-            timeline.file_end - start, timeline.interval, is_shortened(self._path, form)
+            timeline.file_end - start, timeline.interval, formats.is_shortened(self._path, form)
         )
         if damaged > TRUNCATED * length + SLACK:
             raise VideoError(f"damaged: {damaged:.1f} of {length:.1f} s are missing")

@@ -1,8 +1,8 @@
 """The sound of a video: the first seconds of one of its tracks, as mono samples.
 
-Channels are mixed to mono as in FFmpeg. In some files the two channels are in opposite phase (a cable or a plug-in that
+Channels are mixed to mono as in FFmpeg. In some files the two channels are in opposite phase (since a cable or a plug-in
 inverted one of them), so that their mean is silence although both can be heard. If more than `MAX_LOST` of the energy of a
-file would cancel in that way, the louder channel is used for the whole file: switching within it would be heard as a click.
+file would be canceled, the louder channel is used for the whole file: switching within it would be heard as a click.
 """
 
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from misc.video_reading.media import SAMPLE_RATE
 from misc.video_reading.tracks import MIN_SAMPLE_RATE, TrackDecoder
 from utils.errors import one_line
 
-AUDIBLE = 1e-4  # amplitude, -80 dB: a track that is never louder is silent if another can be used
+AUDIBLE = 1e-4  # amplitude, -80 dB: quieter tracks are used only if there is no other one
 CANCELED = 0.1  # a second is canceled if its mean has less than this share of the energy of both channels
-MAX_LOST = 0.1  # the share of the energy of a file in canceled seconds
+MAX_LOST = 0.1  # maximum share of the energy of a file in canceled seconds
 
 
 class SoundReader:
-    """A decoder of the sound tracks of a file, of which one is used: the first that can be heard.
+    """A decoder of the first sound track of a file that can be heard.
 
     Args:
         tracks: the tracks that may be used, the preferred one first.
         max_seconds: maximum seconds of sound, from its start.
 
     Attributes:
-        warnings: one line per flaw that was found.
+        warnings: one line per defect of the sound.
     """
 
     def __init__(self, tracks: Sequence["av.audio.stream.AudioStream"], max_seconds: float):
@@ -80,11 +80,7 @@ class SoundReader:
 
 
 class TrackSamples:
-    """The first seconds of one track.
-
-    Attributes:
-        peak: the largest amplitude so far, at most 1.
-    """
+    """The first `max_seconds` of one track; `peak` is the largest amplitude so far, at most 1."""
 
     def __init__(self, max_seconds: float):
         self.peak = 0.0
@@ -107,14 +103,14 @@ class TrackSamples:
         self._resample(frame if self._mixable else _first_channel(frame))
 
     def flush(self) -> None:
-        """Append the samples that the resampler holds back."""
+        """Append the samples that the resampler still holds."""
         if self._resampler is not None:
             self._resample(None)
         self._resampler = self._format = None
         self._store()
 
     def mix(self) -> np.ndarray:
-        """Return the mono samples of everything that was flushed, (S,) float32."""
+        """Return the mono samples of all flushed frames, (S,) float32."""
         channel = self._louder_channel() if self._share_lost() > MAX_LOST else None
         return np.concatenate([x.mean(axis=0) if channel is None or len(x) == 1 else x[channel] for x in self._seconds])
 
@@ -136,7 +132,7 @@ class TrackSamples:
             self._pending, self.peak = [], max(self.peak, peak)
 
     def _share_lost(self) -> float:
-        """Return the share of the energy that is in seconds whose mean cancels."""
+        """Return the share of the energy in canceled seconds."""
         kept = np.array([np.square(x.mean(axis=0)).sum() for x in self._seconds])
         there = np.array([np.square(x).mean(axis=0).sum() for x in self._seconds])
         return there[kept < CANCELED * there].sum() / there.sum()
@@ -146,7 +142,7 @@ class TrackSamples:
 
 
 def _resampler(layout: str) -> av.AudioResampler:
-    # To integers: for them, FFmpeg mixes channels so that nothing clips.
+    # Integers: FFmpeg mixes their channels without clipping.
     return av.AudioResampler(format="s32p", layout=layout, rate=SAMPLE_RATE)
 
 
@@ -160,7 +156,7 @@ def _can_mix(frame: av.AudioFrame) -> bool:
 
 
 def _first_channel(frame: av.AudioFrame) -> av.AudioFrame:
-    """Return the first channel of a frame, which has all directions in ambisonic sound."""
+    """Return the first channel of a frame, which contains all directions in ambisonic sound."""
     channels = 1 if frame.format.is_planar else frame.layout.nb_channels
     samples = np.frombuffer(frame.planes[0], frame.to_ndarray().dtype)[: frame.samples * channels : channels]
     first = av.AudioFrame.from_ndarray(samples[None].copy(), format=frame.format.packed.name, layout="mono")

@@ -13,10 +13,10 @@ from misc.video_reading.holes import Holes
 from misc.video_reading.packets import Packets
 
 MAX_JITTER = 0.1  # seconds that a key packet may be presented before the packets in front of it
-# Seconds that another packet may be decoded before the one in front of it. The time of presentation does not help: pictures
-# are stored in the order of decoding. Where FFmpeg does not know the time of decoding, it takes that of presentation.
+# Seconds that another packet may be decoded before the one in front of it. Times of presentation are not compared, since
+# pictures are stored in the order of decoding. If FFmpeg does not know the time of decoding, it uses that of presentation.
 MAX_REORDERING = 10
-# Seconds between packets, in formats whose clock may jump: more is a jump. Beside sound, a still picture makes no such gap.
+# Maximum seconds between packets that are not a jump, with and without sound, in formats whose clock may jump.
 MAX_PAUSE, MAX_STILL = 4, 600
 MAX_MEASURED = 1 << 16  # pictures from which the usual interval is measured
 
@@ -31,9 +31,9 @@ class Clock:
         jumps_ahead: the format allows jumps ahead. In other formats a picture may last for hours.
 
     Attributes:
-        end: seconds when the last packet of sound or pictures ends.
-        gap: seconds between the end of all packets before the last one, and its start; less than 0 if they overlap. For the
-            first packet, its time. For the first packet after a jump, the length of the jump, otherwise without jumps.
+        end: end of all packets of sound and pictures in seconds.
+        gap: seconds between the end of all earlier packets and the start of the last packet, less than 0 if they overlap;
+            for the first packet, its time. The length of a jump is included only for the first packet after it.
         is_joined: the last packet is the first one after a jump.
     """
 
@@ -47,7 +47,7 @@ class Clock:
         self._decoded: dict[int, float] = {}  # track -> time of decoding of its last packet
 
     def adjust(self, packet: av.Packet) -> float | None:
-        """Shift the times of a packet of sound or pictures, and return when it is presented (None: it has no time)."""
+        """Shift the times of a packet of sound or pictures, and return its time of presentation (None: no time)."""
         pts = packet.dts if packet.pts is None else packet.pts
         if pts is None:
             return None
@@ -90,7 +90,7 @@ class Clock:
         return float(packet.dts * packet.time_base) + shift < self._decoded[track] - MAX_REORDERING
 
     def _next_segment(self, seconds: float, latest: float, segment: int) -> int:
-        """Return the segment that a track jumps to: one that another track has reached already, or a new one."""
+        """Return the segment to which a track jumps: one that another track has already reached, or a new one."""
         for later in range(segment + 1, len(self._shifts)):
             if latest - 1 <= seconds + self._shifts[later] <= self.end + self._max_gap():
                 return later
@@ -105,13 +105,12 @@ class Timeline:
     Attributes:
         holes: stretches of time without packets.
         pictures: number of packets of the picture track.
-        first, last: when the first and the last picture are shown.
-        end: until when the last picture is shown.
+        first, last: times when the first and the last picture are first shown.
+        end: time when the last picture is no longer shown.
         interval: usual seconds between two pictures.
         file_start, file_end: start and end of all tracks.
         packets: track index -> number of packets.
-        read_bytes: bytes of the file until the end of the last packet.
-        has_late_tracks, num_invalid_times: see `Packets`.
+        read_bytes, has_late_tracks, num_invalid_times: attributes `end` and so on of `Packets`.
     """
 
     holes: Holes
@@ -157,14 +156,14 @@ class Timeline:
         timeline.read_bytes, timeline.has_late_tracks = packets.end, packets.has_late_tracks
         timeline.interval = usual_interval(np.array(times)) or (1 / rate if rate else 0.0)
         timeline.end = timeline.last + (last_duration or timeline.interval)
-        # In MP4, the duration of a packet is that until the next one is decoded.
+        # In MP4, the duration of a packet is the time until the next one is decoded.
         header_end = timeline.first + float((video.duration or 0) * video.time_base)
         if "mov" in container.format.name.split(",") and timeline.last < header_end < timeline.end:
             timeline.end = header_end
         return timeline
 
     def _measure_packet(self, packet: av.Packet, clock: Clock) -> float | None:
-        """Note holes in front of a packet, and return when it is presented (None: it has no time)."""
+        """Record holes in front of a packet, and return its time of presentation in seconds (None: no time)."""
         if packet.stream.type not in ("video", "audio"):  # subtitles may last longer, and their times may be anything
             self.holes.skip(packet)
             return None if packet.pts is None else float(packet.pts * packet.time_base)
@@ -177,9 +176,9 @@ class Timeline:
 
 
 def usual_interval(times: np.ndarray) -> float:
-    """Return the usual time between pictures that are shown at `times`, in any order; 0 where no time passes.
+    """Return the usual time between pictures that are shown at `times`, in any order; 0 if all times are equal.
 
-    It is exact where the times of a constant rate are rounded, as to milliseconds in Matroska.
+    It is exact for a constant rate, even if times are rounded (to milliseconds in Matroska).
     """
     intervals = np.diff(np.unique(times))
     if not len(intervals):

@@ -1,7 +1,7 @@
-"""Choice and decoding of the tracks of a video file: those that players show and play.
+"""Choice and decoding of the tracks of a video file that players show and play.
 
-The default picture track is decoded, otherwise the first one. The same holds for sound, but a silent track is replaced by
-the next one that can be heard.
+The default picture track is decoded, or the first one if there is no default. For sound, a silent track is replaced by the
+next one that can be heard.
 """
 
 from collections.abc import Collection
@@ -14,20 +14,15 @@ from misc.video_reading.formats import find_avi_error, find_wrong_suffix
 from misc.video_reading.media import VideoError
 from misc.video_reading.picture import check_frame_size
 
-MIN_SAMPLE_RATE = 1000  # Hz; a lower rate is invalid, and would turn a few bytes into hours of sound
-MAX_SOUND_TRACKS = 4  # that are decoded until one of them can be heard
+MIN_SAMPLE_RATE = 1000  # Hz; a lower rate is invalid, and a few bytes would become hours of sound
+MAX_SOUND_TRACKS = 4  # maximum number of tracks that are decoded until one of them can be heard
 THUMBNAILS = Disposition.still_image | Disposition.timed_thumbnails | Disposition.dependent
-SUPPLEMENTARY = (
-    Disposition.comment
-    | Disposition.visual_impaired
-    | Disposition.hearing_impaired
-    | Disposition.karaoke
-    | Disposition.non_diegetic
-)
+SUPPLEMENTARY = Disposition.comment | Disposition.karaoke | Disposition.non_diegetic
+SUPPLEMENTARY |= Disposition.visual_impaired | Disposition.hearing_impaired
 
 
 def has_unknown_tracks(container: "av.container.InputContainer") -> bool:
-    """Return whether no picture track was found, or one of unknown size, or sound of unknown rate.
+    """Return whether the picture track, its size, or the rate of a sound track is unknown.
 
     This happens in MPEG streams, which have no header, if a track begins after the part that FFmpeg reads to open a file.
     """
@@ -44,15 +39,16 @@ def picture_tracks(container: "av.container.InputContainer") -> list["av.video.s
 def choose_picture_track(
     container: "av.container.InputContainer", single_picture_tracks: Collection[int] = ()
 ) -> "av.video.stream.VideoStream":
-    """Return the picture track to decode: the default one, otherwise the first.
+    """Return the default picture track of a file, or the first one if there is no default.
 
-    Covers are not videos. Single pictures and thumbnails are used only if there is nothing else.
+    Covers are not used, single pictures and thumbnails only if there are no other tracks.
 
     Args:
-        single_picture_tracks: indexes of tracks that have a single picture, beside those whose header says so.
+        container: the open file.
+        single_picture_tracks: indexes of tracks that have a single picture, in addition to those whose header says so.
 
     Raises:
-        VideoError: there is no picture track, or the file can be rejected before anything is decoded.
+        VideoError: the file has no picture track, or can be rejected without decoding.
     """
     if all(track.disposition & Disposition.attached_pic for track in container.streams.video):
         raise VideoError("no video track")
@@ -68,15 +64,14 @@ def choose_picture_track(
 
 
 def choose_sound_tracks(container: "av.container.InputContainer") -> list["av.audio.stream.AudioStream"]:
-    """Return the sound tracks to decode until one can be heard: the default one, then the others in their order."""
+    """Return the sound tracks to decode until one can be heard: the default track, then the others in order."""
     return sorted(filter(_is_usable, container.streams.audio), key=_preference)[:MAX_SOUND_TRACKS]
 
 
 class TrackDecoder:
-    """A decoder of one track that skips packets that cannot be decoded.
+    """A decoder of one track that skips and counts packets that cannot be decoded.
 
     Attributes:
-        track: the track.
         packets: number of packets so far.
         lost: number of packets that could not be decoded.
     """
@@ -86,7 +81,7 @@ class TrackDecoder:
         self.packets = self.lost = 0
 
     def decode(self, packet: av.Packet) -> list:
-        """Return the frames that are ready after a packet. An empty packet repeats the picture before."""
+        """Return the frames that are complete after a packet. An empty packet repeats the previous picture."""
         if not packet.size:
             return []
         self.packets += 1
@@ -107,13 +102,13 @@ class TrackDecoder:
 
 
 def _preference(track: "av.stream.Stream") -> tuple[bool, bool, bool]:
-    """Return a key that sorts the default track of a file first, then the other main tracks, and thumbnails last."""
+    """Return a sort key: the default track of a file first, then the other main tracks, thumbnails last."""
     flags = track.disposition
     return bool(flags & THUMBNAILS), not flags & Disposition.default, bool(flags & SUPPLEMENTARY)
 
 
 def _is_usable(track: "av.audio.stream.AudioStream") -> bool:
-    """Return whether a sound track may be decoded; an unknown rate is taken from its frames later."""
+    """Return whether a sound track may be decoded; an unknown rate is later read from its frames."""
     return track.codec_context is not None and not 0 < track.codec_context.sample_rate < MIN_SAMPLE_RATE
 
 

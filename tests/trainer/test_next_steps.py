@@ -50,6 +50,6 @@ def test_paths_outside_the_working_folder_are_allowed_by_the_command(config, tmp
 
 
 def test_the_name_of_the_file_is_that_of_the_extraction():
-    from misc.collection_files import EXTRACTION as WRITTEN
+    from misc.extraction.collection_files import EXTRACTION_RECORD
 
-    assert EXTRACTION == WRITTEN
+    assert EXTRACTION == EXTRACTION_RECORD

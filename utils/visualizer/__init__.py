@@ -1,4 +1,4 @@
-"""The ranking page: the results of an evaluation, to look at in a browser."""
+"""The ranking page, which shows the results of an evaluation in a browser."""
 
 from utils.visualizer.content import PageData
 from utils.visualizer.visualizer import Visualizer

@@ -1,7 +1,7 @@
 """The content of a ranking page, as plain values for JSON.
 
-A *text* is a row of the similarities: a caption, or all captions of a video where they are averaged. In the content, videos
-and texts are numbered by their position in its lists `videos` and `texts`, which hold only what the sampled queries need.
+A *text* is a row of the similarities: a caption, or all captions of a video if they are averaged. In the content, videos and
+texts are numbered by their position in its lists `videos` and `texts`, which hold only those of the sampled queries.
 """
 
 import dataclasses
@@ -25,12 +25,12 @@ class PageData:
     Attributes:
         metrics: "t2v" or "v2t" -> metrics by name.
         ranks: "t2v" -> (T,), the 0-based rank per text; "v2t" -> (V,), the 0-based rank per video.
-        sims: similarities (V*K, V), or (V, V) where captions are averaged.
-        query_masks: (V, K), false for captions that do not exist; (V, 1) where captions are averaged.
-        video_ids: V names.
+        sims: similarities of texts and videos, (V*K, V); (V, V) if captions are averaged.
+        query_masks: (V, K), false for captions that do not exist; (V, 1) if captions are averaged.
+        video_ids: V ids of videos.
         captions: V lists of captions.
-        experts: M names.
-        available: (V, M), 1 where a video has an expert.
+        experts: M names of experts.
+        available: (V, M), 1 if the video has the expert, otherwise 0.
         weights: (N, M), the weight of each expert for each of the N captions (None: the model has no weights).
     """
 
@@ -50,15 +50,15 @@ def page_content(data: PageData, addresses: Mapping[str, str], num_samples: int)
 
     Args:
         data: the result of an evaluation.
-        addresses: video id -> address of its clip.
+        addresses: video id -> address of the clip.
         num_samples: the number of queries in each direction.
 
     Returns:
         bins, experts: names of the ranges of ranks and of the experts.
-        videos: {id, address (or None), has (0 or 1 for each expert), captions}.
+        videos: {id, address (or None), has (availability of each expert, 0 or 1), captions}.
         texts: {video, captions (positions in the captions of that video), weights (of each expert, or None)}.
         t2v, v2t: {metrics (or None), histogram, candidates, queries}. A query has its `rank` (1-based), its `bin`, `truth`
-            (the right candidate, the best of them in v2t), `similarity`, and `best`, up to five pairs of candidate and
+            (the correct candidate; in v2t the best of several), `similarity`, and `best`, up to five pairs of candidate and
             similarity.
     """
     content = _Content(data, addresses, num_samples)
@@ -73,8 +73,8 @@ class _Content:
         self.data = data
         self.addresses = addresses
         self.num_samples = num_samples
-        self.rows = np.flatnonzero(data.query_masks)  # (T,), the row of `sims` of each text
-        self.owners, self.positions = np.divmod(self.rows, data.query_masks.shape[1])  # (T,), its video and its caption
+        self.rows = np.flatnonzero(data.query_masks)  # (T,), the row of each text in `sims`
+        self.owners, self.positions = np.divmod(self.rows, data.query_masks.shape[1])  # (T,), of each text
         self.is_averaged = len(data.sims) == data.sims.shape[1]  # also right for one caption per video
         self.weights = _text_weights(data)
         self.video_numbers, self.text_numbers = _Numbering(), _Numbering()
@@ -107,7 +107,7 @@ class _Content:
         }
 
     def ranking(self, name: str, query: int, truth: int, scores: np.ndarray, numbers: "_Numbering") -> dict[str, Any]:
-        """Return the rank of a query, its right candidate, and the best of all by `scores`."""
+        """Return the rank of a query, its correct candidate, and the candidates with the highest `scores`."""
         rank = float(self.data.ranks[name][query])
         return {
             "truth": numbers[truth],
@@ -118,7 +118,7 @@ class _Content:
         }
 
     def sample(self, count: int) -> list[int]:
-        """Return which of `count` queries to show: the same each time, without a draw from the global random states."""
+        """Return the numbers of the queries to show, of `count`: the same each time, without using global random states."""
         if count <= self.num_samples:
             return list(range(count))
         return sorted(np.random.default_rng(0).choice(count, self.num_samples, replace=False).tolist())
@@ -144,7 +144,7 @@ class _Numbering(dict):
 
 
 def best_first(scores: np.ndarray, count: int) -> list[int]:
-    """Return the positions of the highest of `scores` (N,), the first of equal ones first, without sorting all of them."""
+    """Return the positions of the highest of `scores` (N,), equal ones in their order, without sorting all of them."""
     count = min(count, len(scores))
     candidates = np.flatnonzero(scores >= np.partition(scores, -count)[-count])
     return candidates[np.argsort(-scores[candidates], kind="stable")][:count].tolist()
@@ -164,7 +164,7 @@ def _rounded(value: float) -> float:
 
 
 def _text_weights(data: PageData) -> np.ndarray | None:
-    """Return the weight (T, M) of each expert for each text: where captions are averaged, the mean of theirs."""
+    """Return the weight (T, M) of each expert for each text: the mean over its captions if they are averaged."""
     if data.weights is None or len(data.weights) == data.query_masks.sum():
         return data.weights
     ends = np.cumsum([len(captions) for captions in data.captions])

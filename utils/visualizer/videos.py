@@ -13,9 +13,9 @@ LINK = "videos"
 def find_videos(folder: Path) -> dict[str, str]:
     """Find the video files below `folder`.
 
-    A file is found by its path relative to the folder and by its file name, each with or without its suffix. Where several
-    files share a name, the first by `SUFFIXES` and then by path is returned. Ids are only ever looked up in the result, so
-    that no id can name a file elsewhere.
+    A file is found by its path relative to the folder and by its file name, each with or without its suffix. If several
+    files share a name, the first by `SUFFIXES` and then by path is returned. Ids are only looked up in the result, so that
+    no id can name a file elsewhere.
 
     Returns:
         name, in NFC -> address relative to the page, percent-quoted.

@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from utils.files import atomic_write, write_json
+from utils.files import write_bytes, write_json
 from utils.visualizer.content import PageData, page_content
 from utils.visualizer.videos import find_videos, link_videos
 
@@ -25,17 +25,17 @@ class Visualizer:
     """Writer of the ranking page of a run, to which each evaluation shown is added.
 
     The folder of the page holds `index.html`, its styles and scripts, `data/<n>.js` for each evaluation, their list
-    `data/evaluations.json`, and `videos`, a link to the clips. Every file is written atomically, and before any that refers
-    to it. A page that cannot be written is a warning and does not end a training.
+    `data/evaluations.json`, and `videos`, a link to the clips. Every file is written atomically, before the files that refer
+    to it. If the page cannot be written, a warning is logged and training continues.
 
     Args:
-        src_video_dir: the folder of the clips, named by the ids of their videos (None: no clips).
-        vis_vid_freq: during training, show the epochs that are a multiple of this.
+        src_video_dir: the folder of the clips, which are named by video ids (None: no clips).
+        vis_vid_freq: during training, only epochs that are a multiple of this are shown.
         num_samples: the number of queries to show in each direction.
-        folder: of the page; created if necessary.
+        folder: the folder of the page, created if necessary.
         name: the title of the page.
         similarity: the name of the similarity of captions and videos.
-        l2renorm: whether it divides by lengths instead of by the sum of weights.
+        l2renorm: True if the similarity is divided by lengths, False if it is divided by the sum of weights.
         v2t_ties: the rule for ties in video-to-text ranks, "expected" or "published".
     """
 
@@ -67,7 +67,7 @@ class Visualizer:
                 self.announce()
 
     def show(self, data: PageData, epoch: int, split: str) -> None:
-        """Add an evaluation to the page, which opens with it."""
+        """Add an evaluation to the page, and make it the one that the page shows first."""
         similarity = self.settings["similarity"]
         evaluation = {
             "split": split,
@@ -85,7 +85,7 @@ class Visualizer:
             logger.warning("page: %s cannot be written (%s)", error.filename or self.folder, error.strerror or error)
 
     def announce(self) -> None:
-        """Log where the page is, if one was written."""
+        """Log the path of the page, if one was written."""
         if not self._written:
             return
         serve = f"python -m http.server 9999 --directory {shlex.quote(str(self.folder))}"
@@ -104,12 +104,8 @@ class Visualizer:
         write_bytes(self.folder / "data" / f"{number}.js", script("registerEvaluation", number, evaluation))
         entries = [*(other for other in entries if other not in replaced), {"number": number, **entry}]
         write_json(self.folder / "data" / "evaluations.json", entries)
-        html = render(
-            FOLDER / "index.html.j2",
-            **self.settings,
-            evaluations=sorted(entries, key=lambda other: (other["epoch"], other["number"])),
-            latest=number,
-        )
+        entries.sort(key=lambda other: (other["epoch"], other["number"]))
+        html = render(FOLDER / "index.html.j2", **self.settings, evaluations=entries, latest=number)
         write_bytes(self.folder / "index.html", html.encode("utf-8", "replace"))
 
     def _read_entries(self) -> list[dict[str, Any]]:
@@ -126,7 +122,7 @@ class Visualizer:
 
     @cached_property
     def _addresses(self) -> dict[str, str]:
-        """The addresses of the clips; a log line tells once that there are none."""
+        """The addresses of the clips; without clips, one line is logged."""
         key = "visualizer.args.src_video_dir"
         if self.src_video_dir is None:
             logger.info("page: no clips to play; set %s to the folder that holds them", key)
@@ -156,12 +152,6 @@ def render(path: Path, **context: object) -> str:
 
 
 def script(function: str, *arguments: object) -> bytes:
-    """Return a script that calls a function with `arguments`: a page opened as a file may load scripts, but no JSON."""
+    """Return a script that calls a function with `arguments`: a page opened as a file may load scripts, but not JSON."""
     text = ", ".join(json.dumps(x, separators=(",", ":"), allow_nan=False) for x in arguments)  # ASCII, so no U+2028 either
     return f"{function}({text});\n".replace("<", "\\u003c").encode()
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file of a page, atomically."""
-    with atomic_write(path) as file:
-        file.write(content)

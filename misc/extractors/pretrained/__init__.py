@@ -1,1 +1,1 @@
-"""Models by name, from a hub or from disk: `<family>:<name>` in the config of an extraction."""
+"""Pretrained models from a hub or from disk, named `<family>:<name>` in the config of an extraction."""

@@ -1,6 +1,6 @@
-"""Loading of models by name from a hub or from disk, with errors within seconds if they are not available.
+"""Loading of models by name from a hub or from disk, with an error within seconds if a model is not available.
 
-No code that comes with a model is ever run, and no pickle that could run code is loaded.
+Code that comes with a model is not run, and pickles that could run code are not loaded.
 """
 
 import contextlib
@@ -23,9 +23,9 @@ def explain_load_errors(spec: str, source: str, is_local: bool = False) -> Itera
     """Convert any error of loading and trying a model within the block to one line; no request is repeated.
 
     Args:
-        spec: the model in the config.
-        source: description of what is loaded, a hub name or a path.
-        is_local: the model is on disk, so that no hub is asked.
+        spec: name of the model in the config.
+        source: description of the hub name or path that is loaded.
+        is_local: True if the model is on disk, so that no hub is asked.
 
     Raises:
         InputError: the model is not available, or cannot be used.
@@ -51,7 +51,7 @@ def explain_load_errors(spec: str, source: str, is_local: bool = False) -> Itera
 
 @functools.cache
 def _reachable(hub: str) -> bool:
-    """Return whether the hub answers. The library of the hub would notice that it does not in 20 to 50 seconds."""
+    """Return whether the hub answers, within seconds: without an answer, its library would wait for 20 to 50 seconds."""
     from huggingface_hub import get_session
 
     try:
@@ -62,7 +62,7 @@ def _reachable(hub: str) -> bool:
 
 
 def describe_source(name: str | Path) -> str:
-    """Return the description for a message of a name that may be a folder or a model on the hub."""
+    """Return a description of a name that may be a folder or a model on the hub, for messages."""
     return f"folder '{name}'" if Path(name).is_dir() else f"'{name}' on the hub (there is no such folder)"
 
 
@@ -74,7 +74,7 @@ def load_pretrained(cls: Any, source: str | Path) -> tuple[torch.nn.Module, bool
         source: name on the hub, or a folder.
 
     Raises:
-        ValueError: other weights are missing, which would be random.
+        ValueError: other weights are missing, so that they would be random.
     """
     model, info = cls.from_pretrained(source, trust_remote_code=False, dtype=torch.float32, output_loading_info=True)
     missing = sorted(info["missing_keys"])

@@ -15,17 +15,17 @@ from misc.extractors.frame_extractor import FrameExtractor
 from misc.extractors.pretrained.hub import explain_load_errors
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
 from misc.extractors.text_encoders import BATCH, feature_name
-from misc.optional_packages import EXTRA, require_package
 from utils.errors import InputError
+from utils.optional_packages import EXTRA, require_package
 
 
 class OpenClipExtractor(FrameExtractor):
     """Output (T, dim) of the image encoder for frames, not normalized.
 
     Args:
-        name: the model and its weights.
+        name: name of the model and its weights.
         frames: maximum number of evenly spaced frames.
-        weights: checkpoint, for a name without weights.
+        weights: path of a checkpoint, for a name without weights.
 
     Raises:
         InputError: the model or its weights are not available.
@@ -38,7 +38,7 @@ class OpenClipExtractor(FrameExtractor):
 
 
 class ClipTextEncoder:
-    """Normalized last hidden states of the text encoder of a model; see `TextEncoder`.
+    """A `TextEncoder` that returns the normalized last hidden states of the text encoder of a model.
 
     The states of the words are followed by that of the end token, which the model compares with images. Texts longer than
     the context of the model (usually 77 tokens) are truncated.
@@ -77,7 +77,7 @@ class ClipTextEncoder:
 
 @contextlib.contextmanager
 def _load(spec: str, name: str, weights: str | None) -> Iterator[tuple[torch.nn.Module, Callable, Callable]]:
-    """Yield a model for evaluation, its image transform, and a function that returns its tokenizer, to try them inside."""
+    """Yield a model in evaluation mode, its image transform, and a function that returns its tokenizer."""
     ensure_torchvision()
     open_clip = require_package("open_clip", EXTRA)
     is_folder = name.startswith("local-dir:")

@@ -1,22 +1,22 @@
 """`timm:<name>`: features of frames by an image model of timm, before its classifier.
 
-The name is as in `timm.list_models(pretrained=True)`, with or without a tag; "hf-hub:<repository>" or "local-dir:<folder>".
+The name is one of `timm.list_models(pretrained=True)` with or without a tag, "hf-hub:<repository>", or "local-dir:<folder>".
 """
 
 from misc.extractors.extractor import ExtractorContext
 from misc.extractors.frame_extractor import FrameExtractor
 from misc.extractors.pretrained.hub import explain_load_errors
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
-from misc.optional_packages import EXTRA, require_package
+from utils.optional_packages import EXTRA, require_package
 
 
 class TimmExtractor(FrameExtractor):
     """Pooled features (T, dim) of frames.
 
     Args:
-        name: the model.
+        name: name of the model.
         frames: maximum number of evenly spaced frames.
-        weights: checkpoint of the model, .pth or .safetensors; None: the weights that belong to the name.
+        weights: path of a checkpoint, .pth or .safetensors (None: the published weights of the name).
 
     Raises:
         InputError: the model or its weights are not available.
@@ -31,7 +31,7 @@ class TimmExtractor(FrameExtractor):
         with explain_load_errors(spec, source, is_local):
             model = timm.create_model(name, pretrained=weights is None, num_classes=0)
             if weights is not None:
-                # Not strict: checkpoints have a classifier, which this model does not.
+                # Not strict: checkpoints have a classifier, and this model has none.
                 result = timm.models.load_checkpoint(model, weights, strict=False)
                 if result is not None and result.missing_keys:
                     raise ValueError(f"it has no weights for '{result.missing_keys[0]}'")

@@ -1,7 +1,7 @@
-"""Import of torchvision where its compiled part does not fit the installed PyTorch.
+"""Import of torchvision if its compiled part does not fit the installed PyTorch.
 
-That is so for the wheel from PyPI beside a CPU build of PyTorch: importing it fails, and so do transformers, timm and
-facenet-pytorch, which need only what torchvision implements in Python.
+An example is the wheel from PyPI with a CPU build of PyTorch: importing it fails, and so do transformers, timm and
+facenet-pytorch, which only need the Python part of torchvision.
 """
 
 import importlib
@@ -11,7 +11,7 @@ import torch
 
 # Operators whose declarations torchvision needs.
 OPERATORS = ("nms", "qnms")
-_libraries: list[torch.library.Library] = []  # declarations last as long as these
+_libraries: list[torch.library.Library] = []  # declarations end with these objects
 
 
 def ensure_torchvision() -> None:
@@ -35,14 +35,12 @@ def replace_missing_nms(module: ModuleType) -> None:
 
 
 def batched_nms(boxes: torch.Tensor, scores: torch.Tensor, classes: torch.Tensor, max_overlap: float) -> torch.Tensor:
-    """Return the boxes that do not overlap with a better one of their class by more than `max_overlap` (IoU).
+    """Return the indices of boxes that do not overlap with a better box of their class by more than `max_overlap` (IoU).
 
     Args:
-        boxes: (N, 4), left, top, right, bottom.
-        scores, classes: (N,).
-
-    Returns:
-        Their indices, the best first.
+        boxes: left, top, right and bottom of each box, (N, 4).
+        scores, classes: score and class of each box, (N,); indices are returned in the order of scores, the highest first.
+        max_overlap: maximum intersection over union.
     """
     order = scores.argsort(descending=True, stable=True)
     boxes, classes = boxes[order], classes[order]

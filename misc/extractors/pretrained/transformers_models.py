@@ -1,4 +1,4 @@
-"""`transformers:<name>`: image models of Transformers; the name is a hub's, or a folder. For text see `TokenEncoder`."""
+"""`transformers:<name>`: image models of Transformers. The name is one of the hub, or a folder."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ from misc.extractors.extractor import ExtractorContext
 from misc.extractors.frame_extractor import FrameExtractor
 from misc.extractors.pretrained.hub import describe_source, explain_load_errors, load_pretrained
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
-from misc.optional_packages import require_package
+from utils.optional_packages import require_package
 
 
 class TransformersExtractor(FrameExtractor):
     """Features (T, dim) of frames by an image model.
 
-    They are the first of these that the model has: its image features (CLIP, SigLIP), the output of a pooler with weights,
-    the state of the class token, the mean of the last hidden states.
+    The first of these that the model has is used: image features (CLIP, SigLIP), the output of a pooler with weights, the
+    state of the class token, the mean of the last hidden states.
 
     Args:
-        name: the model.
+        name: name of the model on a hub, or a folder.
         frames: maximum number of evenly spaced frames.
 
     Raises:

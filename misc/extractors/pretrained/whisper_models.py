@@ -8,20 +8,20 @@ import torch
 from misc.extractors.extractor import ExpertOutput, ExtractorContext, encode_words
 from misc.extractors.pretrained.hub import describe_source, explain_load_errors, load_pretrained
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
-from misc.optional_packages import require_package
 from misc.video_reading.media import SAMPLE_RATE, Media
 from utils.errors import InputError
+from utils.optional_packages import require_package
 
 WINDOW = 30 * SAMPLE_RATE  # samples that the model transcribes at once
 QUIET = 1e-3  # amplitude of silence, for which Whisper would make up words
 
 
 class WhisperExtractor:
-    """Vectors (tokens, dim) of the spoken words; None without words.
+    """Vectors (tokens, dim) of the spoken words; None if there are no words.
 
     Args:
-        name: the size, or the folder of a model in the format of Transformers.
-        language: spoken language, such as "en"; None: detected per window. English models only support English.
+        name: size of the model, or the folder of a model in the format of Transformers.
+        language: spoken language, such as "en" (None: detected per window). English models only support English.
 
     Raises:
         InputError: the model is not available, or does not support the language.
@@ -44,7 +44,7 @@ class WhisperExtractor:
         self._model, self._context, self.dim = model.to(context.device), context, context.text_encoder.dim
 
     def __call__(self, media: Media) -> ExpertOutput | None:
-        """Return the spoken words and their vectors; see `Extractor`."""
+        """Return the words that are spoken in a video, and their vectors."""
         if media.sound is None:
             return None
         windows = [media.sound[start : start + WINDOW] for start in range(0, len(media.sound), WINDOW)]

@@ -52,7 +52,7 @@ def make_app(searcher: Searcher, name: str, folder: Path, hosts: Sequence[str] =
     """Return the search page of a collection.
 
     Args:
-        searcher: searcher of the collection; it is used by one thread at a time.
+        searcher: searcher of the collection, used by one thread at a time.
         name: name of the collection.
         folder: folder of the collection.
         hosts: host names by which the server may be addressed ("*": any).
@@ -86,10 +86,8 @@ class _SearchPage:
         self._lock, self._waiting = asyncio.Lock(), 0
         self._template = template(HERE / "search.html.j2")
 
-    # Endpoints
-
     async def show(self, request: Request) -> Response:
-        """Return the page with the results that the URL asks for."""
+        """Return the page with the results for the parameters of the URL."""
         query, video = request.query_params.get("q", ""), request.query_params.get("video")
 
         def answer() -> Response:
@@ -134,8 +132,6 @@ class _SearchPage:
         video = match_name(request.query_params.get("id", ""), self._ids)
         return await _send_file(lambda: self._clips.open(video), "no such clip")
 
-    # Errors
-
     async def show_error(self, request: Request, error: HTTPException) -> Response:
         """Return an error as JSON, text or page, depending on the URL."""
         path = request.url.path
@@ -148,16 +144,14 @@ class _SearchPage:
         return self._render(error.status_code, error.headers, view=self._view(query=query), error=detail)
 
     async def show_failure(self, request: Request, error: Exception) -> Response:
-        """Return the response to an unexpected error, which the terminal shows."""
+        """Return the response to an unexpected error, whose traceback is in the terminal."""
         return await self.show_error(request, RefusedError(500, "the search failed: the terminal that it runs in says why"))
 
-    # Searches, one thread at a time
-
     async def _run_exclusively(self, answer: Callable[[], Response]) -> Response:
-        """Return `answer()`, called in a thread when no other one runs.
+        """Return `answer()`, called in a thread, one at a time.
 
         Raises:
-            RefusedError: invalid input, an error of the file system, or too many waiting requests.
+            RefusedError: the input is invalid, the file system has an error, or too many requests are waiting.
         """
         if self._waiting >= MAX_WAITING:
             raise RefusedError(503, f"busy: {self._waiting} searches wait, try again later", {"Retry-After": "2"})
@@ -183,8 +177,6 @@ class _SearchPage:
             raise RefusedError(404, f"no video '{video[:MAX_QUERY_LENGTH]}' in {self._name}")
         hit = self._searcher.get_hit(video)
         return hit, self._searcher.similar(video, k).hits, self._searcher.v2t(video, k)
-
-    # The content of the page
 
     def _search_context(self, query: str, k: int) -> dict[str, Any]:
         result = self._search(query, k)
@@ -230,11 +222,7 @@ async def send_asset(request: Request) -> Response:
 
 
 async def _send_file(open_it: Callable[[], BinaryIO | None], not_found: str, media_type: str | None = None) -> Response:
-    """Return a response with the content of a file.
-
-    Raises:
-        HTTPException: the file is not found, or cannot be opened.
-    """
+    """Return a response with the content of a file, or raise an HTTPException."""
     try:
         file = await run_in_threadpool(open_it)
     except OSError as error:
@@ -268,7 +256,7 @@ def _page_url(**parameters: object) -> str:
 
 
 def _more_url(number: int, k: int, **parameters: str) -> str | None:
-    """Return the URL of a longer list, from its next rank on; None if the list of `number` hits is complete."""
+    """Return the URL of a longer list, at its next rank; None if the list of `number` hits is complete."""
     return f"{_page_url(**parameters, k=min(2 * k, MAX_K))}#rank-{k + 1}" if number == k < MAX_K else None
 
 
@@ -281,5 +269,5 @@ def _parse_k(request: Request) -> int:
 
 
 def _json(content: Any, status: int = 200, headers: Any = None) -> Response:
-    # ASCII, since captions may have lone surrogates, which JSONResponse cannot encode.
+    # ASCII, since captions may have unpaired surrogates, which JSONResponse cannot encode.
     return Response(json.dumps(content, allow_nan=False), status, headers, "application/json")

@@ -1,4 +1,4 @@
-"""Video files and assets that the search page serves, which may change or vanish while they are sent."""
+"""Video files and assets that the search page serves, which may change or be deleted while they are sent."""
 
 import contextlib
 import errno
@@ -25,18 +25,10 @@ MEDIA_TYPES = {
     ".mkv": "video/x-matroska",
     ".avi": "video/x-msvideo",
 }
-# Errors of `open` that mean "there is no such file to serve".
-NOT_FOUND = {
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.EACCES,
-    errno.EPERM,
-    errno.ELOOP,
-    errno.ENAMETOOLONG,
-    errno.ENXIO,
-}
 UNFINISHED = "ASGI callable returned without completing response."  # a message of uvicorn
+# Errors of `open` that mean "there is no such file to serve".
+ERRORS = ("ENOENT", "ENOTDIR", "EISDIR", "EACCES", "EPERM", "ELOOP", "ENAMETOOLONG", "ENXIO")
+NOT_FOUND = {getattr(errno, name) for name in ERRORS}
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +36,12 @@ logger = logging.getLogger(__name__)
 class Clips:
     """The files of some videos. They are only looked up by id, so that no request can name another file.
 
-    The folder of the videos may itself be a link. A link in it that leads out of its target is refused.
+    The folder of the videos may itself be a link. Links in it that lead out of it are refused.
 
     Args:
         folder: folder of the collection, `data/<Name>`.
         ids: ids of the videos.
-        get_clip: returns the URL of a video's file, relative to `folder` (None: no file).
+        get_clip: function from an id to the URL of the video file, relative to `folder` (None: no file).
     """
 
     def __init__(self, folder: Path, ids: Iterable[str], get_clip: Callable[[str], str | None]):
@@ -78,11 +70,7 @@ class Clips:
         return path if is_playable else None
 
     def open(self, video: str) -> BinaryIO | None:
-        """Open the file of a video (None: no file that may be served).
-
-        Raises:
-            OSError: too many open files, or the disk cannot be read.
-        """
+        """Open the file of a video (None: no file that may be served); other errors than `NOT_FOUND` are raised."""
         path = self.find(video)
         return None if path is None else open_file(path)
 
@@ -97,11 +85,7 @@ def encode_query(**values: object) -> str:
 
 
 def open_file(path: Path) -> BinaryIO | None:
-    """Open a regular file (None: no such file, or it may not be read).
-
-    Raises:
-        OSError: too many open files, or the disk cannot be read.
-    """
+    """Open a regular file (None: no such file, or it may not be read); other errors than `NOT_FOUND` are raised."""
 
     def opener(name: str, flags: int) -> int:  # follows no link, and does not wait for the writer of a pipe
         return os.open(name, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
@@ -119,15 +103,15 @@ def open_file(path: Path) -> BinaryIO | None:
 
 
 class OpenFileResponse(FileResponse):
-    """A response with an open file, complete or in ranges, regardless of what happens to its name meanwhile.
+    """A response with an open file, complete or in ranges, which is not affected if the file is renamed or deleted.
 
     The size is that at the start. If the file becomes shorter or unreadable, the connection is closed early and a line is
     logged: a client that counts bytes notices that some are missing.
 
     Args:
         file: open file, which is closed after the response.
-        path: its path, for messages.
-        media_type: content type.
+        path: path of the file, for messages.
+        media_type: content type of the response.
     """
 
     def __init__(self, file: BinaryIO, path: Path, media_type: str):
@@ -153,11 +137,7 @@ class _TruncatedError(Exception):
 
 
 class _FixedSizeFile:
-    """The first `size` bytes of an open file.
-
-    Raises:
-        _TruncatedError: the file is shorter, or cannot be read.
-    """
+    """The first `size` bytes of an open file. Reading raises `_TruncatedError` if the file is shorter or unreadable."""
 
     def __init__(self, file: BinaryIO, size: int):
         self._file, self._size, self._position = anyio.wrap_file(file), size, 0
@@ -181,8 +161,4 @@ class _FixedSizeFile:
 
 def hide_unfinished_responses() -> None:
     """Drop uvicorn's message about a connection that is closed early: `OpenFileResponse` logs one with the file's name."""
-    logging.getLogger("uvicorn.error").addFilter(_is_finished)
-
-
-def _is_finished(record: logging.LogRecord) -> bool:
-    return record.msg != UNFINISHED
+    logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg != UNFINISHED)

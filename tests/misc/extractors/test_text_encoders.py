@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from misc.extractors.text_encoders import build_text_encoder, feature_name
-from misc.optional_packages import require_package
 from utils.errors import InputError
+from utils.optional_packages import require_package
 
 TEXTS = ["a red bird sings", "SALE", "", "a man, a plan; a canal!", "naïve café 猫", "x " * 40]
 

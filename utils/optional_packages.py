@@ -10,13 +10,10 @@ REQUIREMENTS, EXTRA = "-r requirements/video-requirements.txt", "-r requirements
 
 
 def require_package(name: str, install: str = REQUIREMENTS) -> ModuleType:
-    """Import a package that only extraction and search need.
-
-    Args:
-        install: arguments of pip that install it.
+    """Import and return a package that only extraction and search need.
 
     Raises:
-        InputError: it is not installed; the message says how to install it.
+        InputError: the package is not installed; the message says how to install it, with pip's arguments `install`.
     """
     try:
         return importlib.import_module(name)
