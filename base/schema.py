@@ -89,7 +89,7 @@ class Trainer(Section):
 
     `monitor` is "off" or "max|min <name>", where the name is `epoch`, `loss` or `val_<metrics>_<name>`. Training stops early
     when the monitored value has not improved for `early_stop` epochs. In the first `skip_first_n_saves` epochs nothing is
-    saved and no epoch counts as the best. `train_one_epoch` documents `precision` and `accumulate`. `compile` runs forward
+    saved and no epoch counts as the best. `train_batches` documents `precision` and `accumulate`. `compile` runs forward
     and backward passes through `torch.compile`, which needs a C++ compiler and most of a minute; on a CPU the step was not
     faster, and with several processes it has no effect. CUDA graphs are not used, since batches differ in width.
     """

@@ -76,7 +76,7 @@ class ExpertDataset(Dataset):
 
 
 class Collate:
-    """A `collate_fn` that pads videos to a batch: the arguments of `CENet.forward`, and `ids`, the names of the videos.
+    """A `collate_fn` that pads videos to a batch: the arguments of `CENet.forward`, and `ids` and `raw_captions`.
 
     Captions, words and frames are padded with zeros to the longest of the batch, or to fixed numbers. Missing experts are
     NaN.

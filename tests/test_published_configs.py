@@ -13,8 +13,7 @@ from test_parse_config import PUBLISHED, contains
 
 from data_loader.experts import resolve_experts
 from parse_config import ConfigParser
-from trainer.build import build_model
-from trainer.build import model_arguments
+from trainer.build import build_model, model_arguments
 from utils.errors import InputError
 
 REPOSITORY = SHARED / "published-configs" / "repository-2019-08"

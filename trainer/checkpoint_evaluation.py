@@ -45,15 +45,18 @@ def evaluate_checkpoint(
     path: Path,
     device: torch.device,
 ) -> Evaluation | None:
-    """Evaluate a checkpoint on the split of `loaders`; None in all processes but the main one.
+    """Evaluate a checkpoint on the split of `loaders`; return None in all processes except the main one.
 
     Args:
-        net: the model of `config`, on `device`; its weights are replaced.
+        net: model of `config`, on `device`; its weights are replaced.
+        config: config of the model.
+        loaders: batches of the split.
         state: content of the checkpoint, from which the weights and the optimizer are removed to free memory.
         path: file of the checkpoint, for error messages.
+        device: device of the model.
 
     Raises:
-        InputError: the checkpoint is of another model.
+        InputError: a checkpoint of another model.
     """
     load_weights(net, state, path)
     for name in DROPPED_AFTER_LOAD:
@@ -70,10 +73,19 @@ def report(
     path: Path,
     folder: Path,
 ) -> dict:
-    """Log the table of the results of checkpoint `path` and write them to `<folder>/metrics.json`.
+    """Log the results of a checkpoint as a table, and write them to `<folder>/metrics.json`.
+
+    Args:
+        config: config of the model.
+        net: the model.
+        evaluation: its results.
+        split: name of the split that was evaluated.
+        state: content of the checkpoint.
+        path: file of the checkpoint.
+        folder: folder of `metrics.json`.
 
     Returns:
-        The content of that file.
+        The content of `metrics.json`.
     """
     leaky = warn_if_leaky(config)
     table = format_table(evaluation.metrics, videos=len(evaluation.video_ids))
@@ -101,12 +113,15 @@ def report(
 
 
 def save_sims(path: Path, evaluation: Evaluation, metrics: dict, caption_ids: Mapping[str, Sequence[str]]) -> None:
-    """Save the similarities of an evaluation: `sims`, `query_masks`, `video_ids` (V,) and `caption_ids` (rows of `sims`,).
+    """Save the similarities of an evaluation as `.npz`, with the ids of their rows and columns.
 
+    Its arrays are `sims`, `query_masks`, `video_ids`, one per column of `sims`, `caption_ids`, one per row, and the origin.
     The id of a caption is `<video>#<n>`, where n is its 0-based position in the file of captions. A row that stands for all
     captions of a video has the id `<video>`, and a row without a caption "".
 
     Args:
+        path: file to write.
+        evaluation: the evaluation.
         metrics: content of `metrics.json`, from which split, checkpoint, `leaky` and both environments (as JSON) are saved.
         caption_ids: video -> ids of the captions that were used.
     """

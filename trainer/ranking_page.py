@@ -7,7 +7,7 @@ from utils.visualizer import PageData, Visualizer
 
 
 def build_visualizer(config: ConfigParser, experiment: Experiment) -> Visualizer | None:
-    """Build the visualizer that `config` asks for (None: it asks for none)."""
+    """Build the visualizer of a run, which writes to the folder of `experiment` (None: its config has no visualizer)."""
     if "visualizer" not in config:
         return None
     model = config["arch"]["args"]
@@ -22,7 +22,7 @@ def build_visualizer(config: ConfigParser, experiment: Experiment) -> Visualizer
 
 
 def page_data(evaluation: Evaluation) -> PageData:
-    """Return what the ranking page shows of an evaluation."""
+    """Return the data of an evaluation that the ranking page shows."""
     return PageData(
         metrics={name.removesuffix("_metrics"): values for name, values in evaluation.metrics.items()},
         ranks=evaluation.ranks,
