@@ -1,4 +1,4 @@
-"""The results of an evaluation as a table and as `metrics.json`."""
+"""The results of evaluations as lines, tables and `summary.json`."""
 
 import logging
 import statistics
@@ -98,25 +98,6 @@ def warn_if_small(sizes: Mapping[str, int]) -> None:
                 "split %s has only %s: a random order has %s, its metrics are unreliable; expected %d or more",
                 split, count_text(videos, "video"), chance, MIN_VIDEOS,
             )  # fmt: skip
-
-
-def write_metrics(
-    path: Path,
-    metrics: Mapping[str, Mapping[str, float]],
-    *,
-    seed: int,
-    epoch: int,
-    split: str,
-    leaky: bool,
-    config: str,
-    checkpoint: str,
-    **more: object,
-) -> dict:
-    """Write the metrics of one evaluation and their origin, atomically, and return the content."""
-    origin = {"seed": seed, "epoch": epoch, "split": split, "leaky": leaky, "config": config, "checkpoint": checkpoint}
-    content = {**metrics, **origin, **more}
-    write_json(path, content)
-    return content
 
 
 def report_seeds(folder: Path, runs: Sequence[Mapping]) -> None:

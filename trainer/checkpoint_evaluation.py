@@ -12,19 +12,17 @@ import torch
 from base.device import environment
 from base.experiment import METRICS
 from data_loader import data_loaders
-from logger.results import format_table, label_leaky, write_metrics
+from logger.results import format_table, label_leaky
 from model import model
 from model.published import load_weights, num_parameters
 from parse_config import ConfigParser
 from trainer.distributed import get_world_size
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
-from utils.files import atomic_write
+from utils.files import atomic_write, write_json
 
 LEAKY_WARNING = (
     "LEAKY: similarity paired-2019 tells each caption which experts its own video has; its figures are no fair results"
 )
-# Entries of a checkpoint that need no memory once the model has its weights.
-DROPPED_AFTER_LOAD = ("state_dict", "optimizer")
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +57,8 @@ def evaluate_checkpoint(
         InputError: a checkpoint of another model.
     """
     load_weights(net, state, path)
-    for name in DROPPED_AFTER_LOAD:
-        state.pop(name, None)
+    for name in ("state_dict", "optimizer"):
+        state.pop(name, None)  # free memory
     return evaluate(net, loaders.evaluation, device=device, **evaluation_settings(config))
 
 
@@ -90,24 +88,23 @@ def report(
     leaky = warn_if_leaky(config)
     table = format_table(evaluation.metrics, videos=len(evaluation.video_ids))
     logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], label_leaky(split, leaky), table)
-    content = write_metrics(
-        folder / METRICS,
-        evaluation.metrics,
-        seed=state["seed"],
-        epoch=state["epoch"],
-        split=split,
-        leaky=leaky,
-        v2t_ties=evaluation_settings(config)["v2t_ties"],
-        config=config.file,
-        checkpoint=str(path),
-        published_checkpoint=state.get("published", False),
-        videos=len(evaluation.video_ids),
-        captions=int(evaluation.query_masks.sum()),
-        parameters=num_parameters(net),
-        validation=state.get("values"),
-        training_environment=state.get("environment"),
-        environment=environment(next(net.parameters()).device, get_world_size()),
-    )
+    content = evaluation.metrics | {
+        "seed": state["seed"],
+        "epoch": state["epoch"],
+        "split": split,
+        "leaky": leaky,
+        "config": config.file,
+        "checkpoint": str(path),
+        "v2t_ties": evaluation_settings(config)["v2t_ties"],
+        "published_checkpoint": state.get("published", False),
+        "videos": len(evaluation.video_ids),
+        "captions": int(evaluation.query_masks.sum()),
+        "parameters": num_parameters(net),
+        "validation": state.get("values"),
+        "training_environment": state.get("environment"),
+        "environment": environment(next(net.parameters()).device, get_world_size()),
+    }
+    write_json(folder / METRICS, content)
     logger.info("metrics: %s", folder / METRICS)
     return content
 
