@@ -72,12 +72,12 @@ def test_batches_change_nothing(setup, batch_size, mode):
 
 
 def test_the_named_functions_are_called_and_given_the_ranks(setup, monkeypatch):
-    def t2v_metrics(sims, query_masks=None, ranks=()):
+    def t2v_metrics(sims, query_masks, ranks):
         return {"queries": len(ranks)}
 
+    model, loaders = setup(5)
     t2v_metrics.__module__ = metric.__name__
     monkeypatch.setattr(metric, "t2v_metrics", t2v_metrics)
-    model, loaders = setup(5)
     assert evaluate(model, loaders.evaluation, ["t2v_metrics"], CPU).metrics == {"t2v_metrics": {"queries": 19}}
 
 
