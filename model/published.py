@@ -1,4 +1,4 @@
-"""State dicts of the authors' 2019 release: their names, and the modules that its forward pass did not use."""
+"""State dicts of the 2019 release: their names, and the modules that its forward pass did not use."""
 
 import logging
 import re
@@ -32,29 +32,27 @@ RENAMED_OTHERS = ((r"ce\.video_GU\.(\d+)\.", r"video_units.\1."),)
 
 
 def load_weights(model: CENet, state: dict[str, Any], path: str | Path) -> None:
-    """Load the weights of a checkpoint into `model`.
-
-    Args:
-        model: model to load into.
-        state: content of the checkpoint.
-        path: file of the checkpoint, for messages.
+    """Load the weights of checkpoint `state`, read from `path`, into `model`.
 
     Raises:
-        InputError: weights of another model.
+        InputError: the weights are of another model.
     """
     if state.get("published"):
         dropped = load_published(model, state["state_dict"], str(path))
         logger.info("%s: %d weights were never used and are dropped: %s", path, len(dropped), ", ".join(dropped) or "none")
-    else:
-        _load_state_dict(model, state["state_dict"], str(path))
+        return
+    expected, found = model.state_dict(), state["state_dict"]
+    for name in sorted(expected.keys() | found.keys()):
+        shapes = [tuple(weights[name].shape) if name in weights else "nothing" for weights in (found, expected)]
+        if shapes[0] != shapes[1]:
+            raise InputError(f"{path}: '{name}' is {shapes[0]}, expected {shapes[1]} by the config")
+    model.load_state_dict(found)
 
 
 def load_published(model: CENet, state_dict: Mapping[str, Tensor], source: str = "published state dict") -> list[str]:
     """Load a state dict with published names into `model`.
 
     Args:
-        model: model to load into.
-        state_dict: published name -> weight.
         source: name of the state dict in error messages.
 
     Returns:
@@ -65,18 +63,21 @@ def load_published(model: CENet, state_dict: Mapping[str, Tensor], source: str =
     """
     unused = {f"ce.{name}.{key}" for name, module in _unused_modules(model).items() for key in module.state_dict()}
     dropped = [name for name in state_dict if name in unused]
-    _load_state_dict(model, {translate(name, model): x for name, x in state_dict.items() if name not in dropped}, source)
-    return dropped
-
-
-def _load_state_dict(model: CENet, found: Mapping[str, Tensor], source: str) -> None:
-    """Load a state dict with the names of `model`, or raise an `InputError` about the first difference."""
+    ours = {translate(name, model): value for name, value in state_dict.items() if name not in dropped}
     expected = model.state_dict()
-    for name in dict.fromkeys((*found, *expected)):
-        shapes = [tuple(weights[name].shape) if name in weights else "nothing" for weights in (found, expected)]
-        if shapes[0] != shapes[1]:
-            raise InputError(f"{source}: '{name}' is {shapes[0]}, expected {shapes[1]} by the config")
-    model.load_state_dict(found)
+    for what, names in (
+        ("lacks", expected.keys() - ours.keys()),
+        ("has the unexpected", ours.keys() - expected.keys()),
+    ):
+        if names:
+            raise InputError(f"{source}: {what} '{min(names)}' (and {len(names) - 1} more)")
+    for name, value in ours.items():
+        if value.shape != expected[name].shape:
+            raise InputError(
+                f"{source}: '{name}' is {tuple(value.shape)}, expected {tuple(expected[name].shape)} by the config"
+            )
+    model.load_state_dict(ours)
+    return dropped
 
 
 def translate(name: str, model: CENet) -> str:
@@ -96,14 +97,14 @@ def unused_parameters(model: CENet) -> dict[str, int]:
 
 
 def summary(model: CENet, published: bool) -> str:
-    """Return one line with the number of parameters of `model`, and the number that the 2019 release counts for it.
+    """Return one line: how many parameters `model` has, and how many the 2019 release counts for such a model.
 
-    The release, and so the published tables, count its unused modules too. For one expert the tables have 14.5M, as here;
-    the released config builds 262,656 fewer, without the first layer of the video's gated embedding unit.
+    The release, and so the published tables, count its unused modules too. With one expert they print 14.5M, and so it is
+    here; the released config builds 262,656 fewer, without the first layer of the video's gated embedding unit.
 
     Args:
-        model: model to count the parameters of.
-        published: whether the published tables have models of its dataset; if not, the line has only its own count.
+        model: whose parameters are counted.
+        published: the tables have models of its dataset; if not, only its own count is given.
     """
     own, unused = num_parameters(model), unused_parameters(model)
     if not published:
@@ -119,8 +120,8 @@ def summary(model: CENet, published: bool) -> str:
 def _unused_modules(model: CENet) -> dict[str, nn.Module]:
     """Return the modules that the release built and saved for such a model but never used, by their names below `ce`.
 
-    In CE these are the third layers of g and h (which it called f) and four batch norms; in the variants without mixture
-    weights it is their layer. The modules are on the meta device and need no memory.
+    In a CE, the third layers of g and h (which it called f) and four batch norms; in the variants without mixture
+    weights, their layer. The modules are on the meta device, without memory.
     """
     unused: dict[str, nn.Module] = {}
     with torch.device("meta"):
