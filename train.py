@@ -26,6 +26,7 @@ from trainer.build import (
     build_optimizer,
 )
 from trainer.checkpoint_evaluation import evaluate_checkpoint, report, warn_if_leaky
+from trainer.data_parallel import synchronize_batch_norms
 from trainer.distributed import (
     broadcast_from_main,
     check_distributed_config,
@@ -64,6 +65,7 @@ def train(
     seed_everything(config["seed"])
 
     model = build_model(config).to(device)
+    synchronize_batch_norms(model)  # those of all processes, if there are several
     logger.info(summary(model, is_published(config["data_loader"]["args"]["dataset_name"])))
     loss = build_loss(config)
     optimizer = build_optimizer(config, model.parameters())

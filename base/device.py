@@ -3,6 +3,7 @@
 import logging
 import platform
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,15 @@ def environment(device: torch.device, processes: int) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "processes": processes,
     }
+
+
+def to_device(value: Any, device: torch.device) -> Any:
+    """Return a batch, or part of one, with its tensors on `device`."""
+    if isinstance(value, torch.Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, Mapping):
+        return {key: to_device(item, device) for key, item in value.items()}
+    return value
 
 
 def seed_everything(seed: int) -> None:

@@ -1,4 +1,4 @@
-"""The results of an evaluation as a table and as `metrics.json`."""
+"""The results of evaluations as lines, tables and `summary.json`."""
 
 import logging
 import statistics
@@ -11,7 +11,7 @@ from utils.files import write_json
 
 # With fewer videos, a single one changes R@1 by more than 2.
 MIN_VIDEOS = 50
-# Names of the metrics for people, by their keys in `metrics.json`.
+# Names of the metrics for display, by their keys in `metrics.json`.
 METRIC_LABELS = {
     "R1": "R@1",
     "R5": "R@5",
@@ -28,16 +28,17 @@ logger = logging.getLogger(__name__)
 
 
 def label_leaky(split: str, leaky: bool) -> str:
-    """Return the name of a split for people, marked if the similarity is the leaky one."""
+    """Return the name of a split for display, marked if the similarity is the leaky one."""
     return f"{split} (LEAKY similarity paired-2019)" if leaky else split
 
 
 def epoch_line(split: str, epochs: int, values: Mapping[str, float], metrics: Mapping[str, Mapping[str, float]]) -> str:
-    """Return one line about an epoch of `epochs`.
+    """Return one line about an epoch.
 
     Args:
         split: name of the split that was evaluated.
-        values: epoch, loss, lr and steps_per_second.
+        epochs: number of epochs of the training.
+        values: "epoch", "loss", "lr" and "steps_per_second" -> value.
         metrics: direction ("t2v_metrics", ...) -> metrics by name.
     """
     speed = values["steps_per_second"]
@@ -51,7 +52,7 @@ def epoch_line(split: str, epochs: int, values: Mapping[str, float], metrics: Ma
 
 
 def _epoch_values(values: Mapping[str, float]) -> str:
-    """Return the main values of a metric, or all of one that does not measure ranks."""
+    """Return the main values of a metric as text, or all values if it has others than those of ranks."""
     if EPOCH_METRICS.keys() <= values.keys():
         return " ".join(f"{METRIC_LABELS[name]} {values[name]:{form}}" for name, form in EPOCH_METRICS.items())
     return " ".join(f"{name} {value:.4g}" for name, value in values.items())
@@ -65,8 +66,8 @@ def format_table(
     """Return a table with a row per direction ("t2v_metrics", ...) and a column per metric.
 
     Args:
-        results: the values.
-        spread: standard deviations, shown in brackets.
+        results: direction -> metric -> value.
+        spread: direction -> metric -> standard deviation, shown in brackets.
         videos: number of candidate videos, shown in the corner, with the R@1 of chance if there are fewer than `MIN_VIDEOS`.
     """
     names = list(dict.fromkeys(name for values in results.values() for name in values))
@@ -84,12 +85,12 @@ def format_table(
 
 
 def chance_recall(k: int, videos: int) -> float:
-    """Return R@k of a random order of `videos`, in percent."""
+    """Return the R@k, in percent, of a random order of a number of videos."""
     return 100 * min(k, videos) / videos
 
 
 def warn_if_small(sizes: Mapping[str, int]) -> None:
-    """Log a warning for each split with too few videos for reliable metrics; `sizes` maps its name to their number."""
+    """Log a warning for each split with too few videos for reliable metrics; `sizes` maps its name to its videos."""
     for split, videos in sizes.items():
         if videos < MIN_VIDEOS:
             chance = ", ".join(f"R@{k} {chance_recall(k, videos):.1f}" for k in (1, 5, 10))
@@ -99,27 +100,13 @@ def warn_if_small(sizes: Mapping[str, int]) -> None:
             )  # fmt: skip
 
 
-def write_metrics(
-    path: Path,
-    metrics: Mapping[str, Mapping[str, float]],
-    *,
-    seed: int,
-    epoch: int,
-    split: str,
-    leaky: bool,
-    config: str,
-    checkpoint: str,
-    **more: object,
-) -> dict:
-    """Write the metrics of one evaluation and their origin, atomically, and return the content."""
-    origin = {"seed": seed, "epoch": epoch, "split": split, "leaky": leaky, "config": config, "checkpoint": checkpoint}
-    content = {**metrics, **origin, **more}
-    write_json(path, content)
-    return content
-
-
 def report_seeds(folder: Path, runs: Sequence[Mapping]) -> None:
-    """Log mean and standard deviation of every metric over `runs`, contents of `metrics.json`; write `summary.json`."""
+    """Log the mean and standard deviation of every metric over several seeds, and write them to `summary.json`.
+
+    Args:
+        folder: folder of `summary.json`.
+        runs: content of `metrics.json` of each seed.
+    """
     directions = [key for key in runs[0] if key.endswith("_metrics")]
     values = {d: {name: [run[d][name] for run in runs] for name in runs[0][d]} for d in directions}
     mean = {d: {name: statistics.fmean(x) for name, x in by_name.items()} for d, by_name in values.items()}

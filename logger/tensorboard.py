@@ -2,7 +2,7 @@
 
 | name | content |
 | --- | --- |
-| `loss`, `lr`, `steps_per_second` | of each epoch of training |
+| `loss`, `lr`, `steps_per_second` | values of each epoch of training |
 | `val_<metrics>/<name>` | each metric on the validation split |
 | `val_ranks/<task>` | histogram of the ranks of all queries |
 | `moe_weights/<expert>` | mean weight over all captions; all experts in one chart under "Custom scalars" |
@@ -30,7 +30,7 @@ from torch.utils.tensorboard.summary import hparams
 from parse_config import leaves
 from utils.interrupts import defer_signals
 
-# Keys, or beginnings of keys, of a config that are hyperparameters, in addition to the names of the experts.
+# Prefixes of the keys of a config that are hyperparameters, in addition to the names of the experts.
 HYPERPARAMETERS = (
     "seed",
     "arch.",
@@ -52,10 +52,10 @@ class RunEvents:
     If events cannot be written, a warning is logged, no further ones are written, and the training continues.
 
     Args:
-        folder: of the event file.
-        config: of the run.
+        folder: folder of the event file.
+        config: config of the run.
         modalities: names of the experts.
-        start_epoch: first epoch to come; events of earlier files for this epoch and later ones are hidden.
+        start_epoch: first epoch that will be written; events of earlier files for this epoch and later ones are hidden.
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any], modalities: Sequence[str], start_epoch: int):
@@ -93,7 +93,7 @@ class RunEvents:
         """Write the events of one epoch and of the validation after it.
 
         Args:
-            values: "epoch", and scalars by the names that `trainer.monitor` uses.
+            values: "epoch" -> number of the epoch, and names as in `trainer.monitor` -> value.
             ranks: "t2v", "v2t" -> 0-based rank of each query.
             num_candidates: "t2v", "v2t" -> number of candidates of each query.
             expert_weights: expert -> its weight for each caption; empty in the Concat variants.
@@ -119,7 +119,7 @@ class RunEvents:
 
         Args:
             metrics: "t2v_metrics", ... -> values by name.
-            epoch: after which the model was the best.
+            epoch: epoch after which the model was saved as the best.
         """
         if self.writer is None:
             return
@@ -144,7 +144,7 @@ class RunEvents:
                     writer.file_writer.close()
 
     def _ignore_write_errors(self, failure: threading.ExceptHookArgs) -> None:
-        """Handle uncaught errors of threads, without the write errors, which TensorBoard raises in the main thread too."""
+        """Handle uncaught errors of threads, but ignore write errors, which TensorBoard raises in the main thread too."""
         writes = type(failure.thread).__module__.startswith("tensorboard.")
         if not (writes and isinstance(failure.exc_value, OSError)):
             self._thread_hook(failure)

@@ -1,4 +1,9 @@
-"""The optimizer state of checkpoints written until November 2026."""
+"""The optimizer state in earlier checkpoints of this implementation, which were written until November 2026.
+
+Such a file has the same weights by the same names as one of today, but fewer, longer vectors in its entry `optimizer`.
+`test_earlier_files.py` resumes some. Checkpoints of the authors' 2019 release hold no optimizer; `model.published` and
+`base.legacy_checkpoint` read them.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,15 +14,15 @@ from torch import Tensor
 from model.model import CENet
 from model.per_expert import PerExpert
 
-# The parameters of a gated embedding unit. Those of all text units, joined by name, came last in the state.
+# The parameters of a gated embedding unit. In these files, those of all text units, joined by name, came last.
 UNIT = ("fc.weight", "fc.bias", "cg.fc.weight", "cg.fc.bias", "cg.batch_norm.weight", "cg.batch_norm.bias")
 
 
 def convert_optimizer_state(state: Mapping[str, Any], model: CENet) -> Mapping[str, Any]:
     """Return the `state` of an optimizer in the layout of today's parameters of `model`.
 
-    Until November 2026 the D x D matrices of all experts were saved as one vector, and the first layers of all text units as
-    one matrix (in, sum of d_i), even if their dims differ. A state of today is returned as it is.
+    In earlier files the D x D matrices of all experts are one vector, and the first layers of all text units one matrix
+    (in, sum of d_i), even if their dims differ. A state in today's layout is returned unchanged.
     """
     if getattr(model, "text_units", None) is None:  # Concat, or another class of model
         return state
@@ -47,7 +52,7 @@ def convert_optimizer_state(state: Mapping[str, Any], model: CENet) -> Mapping[s
 
 
 def _split(name: str, x: Tensor, dims: list[int]) -> list[Tensor]:
-    """Split what was saved for the parameter `name` of all text units into the tensors of each."""
+    """Split the tensor `x`, saved for the parameter `name` of all text units of `dims`, into the tensors of each."""
     if x.ndim == 0:  # a count of steps
         return [x] * len(dims)
     if name == "fc.weight":

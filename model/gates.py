@@ -1,5 +1,7 @@
 """The gates of Collaborative Experts (Liu et al., BMVC 2019, section 3) and gated units (Miech et al., 2018).
 
+`model.model` has the equations, and says where they differ from the paper. All batch norms are those of the releases.
+
 A unit computes M experts at once where `num_experts` is M: N embeddings of M experts, of D dims each, are (N, M * D), and
 the parameters of the experts lie one below the other, see `PerExpert`.
 """
@@ -71,8 +73,8 @@ class GatedEmbeddingUnit(nn.Module):
 class Modulation(nn.Module):
     """The modulation of an expert by its gate: normalize(x * sigmoid(BN1(gate) + BN2(W x + b))).
 
-    Videos without the expert enter the statistics of both batch norms (as the projection of zeros), as they did in the 2019
-    release: its checkpoints depend on it.
+    The paper has x * sigmoid(gate). The 2019 release adds the rest. Videos without the expert enter the statistics of both
+    batch norms (as the projection of zeros), as they did in the release: its checkpoints depend on it.
     """
 
     def __init__(self, dim: int, num_experts: int = 1):
@@ -89,15 +91,17 @@ class Modulation(nn.Module):
 
 
 class CollaborativeGating(nn.Module):
-    """Modulate every expert by h(mean over the other available experts j of g([x_i ; x_j])).
+    """The modulation of every expert i by gate_i = h(mean of g([x_i ; x_j]) over available j != i).
+
+    The paper sums over all j != i. The mean, of the 2019 release, is zero where expert i is missing or is the only one.
 
     g = Linear(2D, D) -> ReLU -> Linear(D, D) and h = Linear(D, D) -> ReLU -> Linear(D, D) are shared by all pairs. The first
     layer of g is linear in each half of its input, W [x_i ; x_j] = W_a x_i + W_b x_j, and the second commutes with the
     mean, so both run once an expert; only the ReLU between them sees pairs.
 
     Args:
-        num_experts: M.
-        dim: D.
+        num_experts: number of experts M.
+        dim: their shared dimension D.
         order: "parallel" gates all experts from their ungated values (the equations); "sequential" lets expert i see its
             predecessors already gated (the 2019 release). The names in the state dict are the same.
     """
@@ -116,35 +120,43 @@ class CollaborativeGating(nn.Module):
         self.register_buffer("different", 1 - torch.eye(num_experts), persistent=False)  # i != j: (M, M)
 
     def forward(self, experts: list[Tensor], available: Tensor) -> list[Tensor]:
-        """Gate `experts`, M tensors (V, D), where `available` (V, M) is 1: M tensors (V, D) of unit length."""
+        """Modulate the experts of V videos.
+
+        Args:
+            experts: M tensors (V, D).
+            available: (V, M), 1 where a video has an expert.
+
+        Returns:
+            M tensors (V, D) of unit length.
+        """
         x = torch.stack(experts, dim=1)  # (V, M, D)
         w_self, w_other = self.g1.weight.chunk(2, dim=1)  # (D, D) each
         own = F.linear(x, w_self, self.g1.bias)  # W_a x_i + b: (V, M, D)
         others = F.linear(x, w_other)  # W_b x_j: (V, M, D)
-        partners = available[:, :, None] * available[:, None] * self.different.to(available.dtype)  # (V, M, M)
+        pairs = available[:, :, None] * available[:, None] * self.different.to(available.dtype)  # (V, M, M)
         if self.order == "parallel":
-            gate = self._gate(own, others, partners)  # (V, M, D)
+            gate = self._gate(own, others, pairs)  # (V, M, D)
             return self.modulation(x.flatten(1), gate.flatten(1))
         gated = []
         for i, modulate in enumerate(self.modulation):
-            gate = self._gate(own[:, i : i + 1], others, partners[:, i : i + 1]).squeeze(1)
+            gate = self._gate(own[:, i : i + 1], others, pairs[:, i : i + 1]).squeeze(1)
             gated.append(modulate(experts[i], gate))
             other = F.linear(gated[i], w_other)[:, None]
             others = torch.cat([others[:, :i], other, others[:, i + 1 :]], dim=1)
         return gated
 
-    def _gate(self, own: Tensor, others: Tensor, partners: Tensor) -> Tensor:
-        """h of the mean of g over partners, for I of the experts.
+    def _gate(self, own: Tensor, others: Tensor, pairs: Tensor) -> Tensor:
+        """Compute gate_i for I of the M experts.
 
         Args:
             own: W_a x_i + b, (V, I, D).
             others: W_b x_j, (V, M, D).
-            partners: (V, I, M), 1 where i and j are a pair.
+            pairs: (V, I, M), 1 where i and j differ and a video has both.
 
         Returns:
-            (V, I, D)
+            The gates (V, I, D).
         """
-        weights = partners / (partners.sum(dim=2, keepdim=True) + 1e-11)  # (V, I, M)
+        weights = pairs / (pairs.sum(dim=2, keepdim=True) + 1e-11)  # (V, I, M)
         hidden = torch.relu(own[:, :, None] + others[:, None])  # (V, I, M, D)
         mean_hidden = (weights[:, :, None] @ hidden).squeeze(2)  # (V, I, D)
         # The bias of g's second layer belongs to each pair: without a pair the mean is the zero vector.

@@ -1,4 +1,4 @@
-"""The experts of a batch as the model takes them: checked, and without what is missing."""
+"""Checks of the experts of a batch, and the values that replace missing or noisy ones."""
 
 import zlib
 
@@ -9,11 +9,11 @@ from utils.errors import InputError
 
 
 class ExpertInputs(nn.Module):
-    """Replace missing experts by zeros, and chosen ones by noise.
+    """A layer that replaces missing experts by zeros, and chosen ones by noise.
 
     Args:
-        noisy: experts to replace by noise, new in each training step, constant in evaluation.
-        check_nan: look for NaN in experts that are present.
+        noisy: names of the experts to replace by noise, which is new in each training step and constant in evaluation.
+        check_nan: whether to look for NaN in available experts.
     """
 
     def __init__(self, noisy: set[str], check_nan: bool = True):
@@ -23,36 +23,42 @@ class ExpertInputs(nn.Module):
         self._nan_items: dict[str, Tensor] = {}  # expert -> the first item of a batch that was NaN, or -1
 
     def forward(self, name: str, x: Tensor, available: Tensor) -> Tensor:
-        """Return expert `name` of B videos, `x` of (B, ...), with zeros where `available`, (B,), is 0.
+        """Return the features of an expert for B videos, with zeros where it is missing.
+
+        Args:
+            name: name of the expert.
+            x: its features, (B, ...).
+            available: (B,), 1 where a video has the expert.
 
         Raises:
-            InputError: NaN in an expert that is present; on a GPU `raise_if_nan` raises it.
+            InputError: NaN in an available expert; on a GPU `raise_if_nan` raises it.
         """
-        present = available.bool()
+        available = available.bool()
         if self.check_nan:
-            self._note_nan(name, x, present)
-        x = torch.where(present.view(-1, *[1] * (x.ndim - 1)), x, 0)
+            self._note_nan(name, x, available)
+        x = torch.where(available.view(-1, *[1] * (x.ndim - 1)), x, 0)
         if name in self.noisy:
             x = torch.randn_like(x) if self.training else _constant_noise(name, x)
         return x
 
     def raise_if_nan(self) -> None:
-        """Raise if an expert that is present has been NaN since the last call.
+        """Raise if an available expert has been NaN since the last call.
 
         Raises:
-            InputError: it names the expert and the item of its batch.
+            InputError: an expert was NaN; the message names it and the item of its batch.
         """
         items, self._nan_items = self._nan_items, {}
         for name, item in items.items():
             if item >= 0:
                 raise InputError(f"expert '{name}', item {int(item)} of the batch: NaN, but it counts as present")
 
-    def _note_nan(self, name: str, x: Tensor, present: Tensor) -> None:
-        """Note the first item of the batch that is present and NaN.
+    def _note_nan(self, name: str, x: Tensor, available: Tensor) -> None:
+        """Note the first item of the batch that is available and NaN.
 
-        On a CPU it raises at once. On a GPU that would wait for all queued work, so that callers ask once per epoch.
+        On a CPU this raises immediately. On a GPU it would wait for all queued work; there, callers of `raise_if_nan` ask
+        once per epoch.
         """
-        bad = torch.isnan(x).flatten(1).any(dim=1) & present
+        bad = torch.isnan(x).flatten(1).any(dim=1) & available
         item = torch.where(bad.any(), bad.int().argmax(), -1)
         earlier = self._nan_items.get(name)
         self._nan_items[name] = item if earlier is None else torch.where(earlier < 0, item, earlier)

@@ -13,11 +13,12 @@ class MaxMarginRankingLoss(nn.Module):
     """Bidirectional max-margin ranking loss (Socher et al., 2014; Liu et al., 2019, section 3.3).
 
     With s_ij the similarity of text i and video j, the mean of max(0, margin + s_ij - s_ii) and max(0, margin + s_ij - s_jj)
-    over the 2 n (n - 1) terms with i != j.
+    over the 2 n (n - 1) terms with i != j. (The mean is that of the 2019 release; the paper divides the sum by n.)
 
     Args:
-        margin: how much higher than the others the similarity of a matching pair has to be.
-        fix_norm: false keeps the 2 n constant diagonal terms, each the margin, in the mean over 2 n^2.
+        margin: margin by which the similarity of a matching pair has to exceed that of others.
+        fix_norm: leave out the terms with i = j. If false, these 2 n terms, each equal to the margin, count too: the mean is
+            over 2 n^2 terms.
     """
 
     def __init__(self, margin: Annotated[float, Field(ge=0)] = 0.2, fix_norm: bool = True):
@@ -26,7 +27,10 @@ class MaxMarginRankingLoss(nn.Module):
         self.fix_norm = fix_norm
 
     def forward(self, sims: Tensor) -> Tensor:
-        """Return the loss of `sims`, (n, n): a row per text, a column per video, matching pairs on the diagonal.
+        """Return the loss of a batch.
+
+        Args:
+            sims: similarities (n, n), a row per text and a column per video, matching pairs on the diagonal.
 
         Raises:
             InputError: `sims` is not square, or holds a single pair, which cannot be ranked.

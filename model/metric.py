@@ -1,4 +1,4 @@
-"""Retrieval metrics in both directions, as published for MSR-VTT and its kin.
+"""Retrieval metrics in both directions, as published for MSR-VTT and similar datasets.
 
 A rank is the 0-based position of the ground truth among the candidates in order of falling similarity. Where candidates are
 tied, it is the expected position if ties are ordered at random, so a tie with a wrong candidate for first is not a hit at 1.
@@ -8,8 +8,11 @@ From the ranks of all queries:
 - MedR, MeanR: median and mean rank, 1-based.
 - geometric_mean_R1-R5-R10: cube root of the product.
 
-The `metrics` of a config are names of functions here, `(sims, query_masks) -> {name: value}`, with the arguments of
-`t2v_metrics`. To add one, write such a function.
+The `metrics` of a config are names of functions `..._metrics` here or in any other module of `model/`, which take `sims` and
+`query_masks` as `t2v_metrics` does and return values by name. An evaluation passes the two functions here their ranks too,
+which it has computed for other uses.
+
+Shapes: V videos with K captions each, Q queries, R rows of a block of similarities.
 """
 
 from collections.abc import Iterator
@@ -23,38 +26,55 @@ BLOCK_BYTES = 1 << 19  # of similarities that are compared at a time, so that th
 
 
 class NotFiniteError(InputError):
-    """Similarities that hold NaN or inf, first in `row`."""
+    """An error for similarities that hold NaN or inf, first in `row`."""
 
     def __init__(self, row: int):
         super().__init__(f"metrics: similarities hold NaN or inf, first in row {row}")
         self.row = row
 
 
-def t2v_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None) -> dict[str, float]:
+def t2v_metrics(
+    sims: np.ndarray, query_masks: np.ndarray | None = None, ranks: np.ndarray | None = None
+) -> dict[str, float]:
     """Return the metrics of text-to-video retrieval.
 
     Args:
-        sims: (K*V, V), the K captions of a video contiguous; never modified, and read by blocks of rows.
-        query_masks: (V, K), 0 for the missing captions of a video with fewer than K, which are not queries. None: all exist.
+        sims: similarities (V*K, V), the K captions of a video contiguous.
+        query_masks: (V, K), false for captions that do not exist (None: all exist).
+        ranks: what `t2v_ranks` returns for them, if it is known.
 
     Raises:
-        InputError: a shape that does not fit, NaN or inf (naming the row), or no caption at all for a video.
+        InputError: see `t2v_ranks`.
     """
-    return summarize(t2v_ranks(sims, query_masks))
+    return summarize(t2v_ranks(sims, query_masks) if ranks is None else ranks)
 
 
-def v2t_metrics(sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str = "expected") -> dict[str, float]:
+def v2t_metrics(
+    sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str = "expected", ranks: np.ndarray | None = None
+) -> dict[str, float]:
     """Return the metrics of video-to-text retrieval, where the rank of a video is that of its best-ranked caption.
 
-    Arguments and errors as in `v2t_ranks`.
+    Args:
+        sims: similarities (V*K, V), the K captions of a video contiguous.
+        query_masks: (V, K), false for captions that do not exist (None: all exist).
+        ties: "expected" or "published", the rule for tied captions of `v2t_ranks`.
+        ranks: what `v2t_ranks` returns for them, if it is known.
+
+    Raises:
+        InputError: see `v2t_ranks`.
     """
-    return summarize(v2t_ranks(sims, query_masks, ties))
+    return summarize(v2t_ranks(sims, query_masks, ties) if ranks is None else ranks)
 
 
 def t2v_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None) -> np.ndarray:
     """Return the rank of the ground-truth video for each caption that exists, in the order of the rows.
 
-    Arguments and errors as in `t2v_metrics`.
+    Args:
+        sims: similarities (V*K, V), the K captions of a video contiguous; never modified, and read by blocks of rows.
+        query_masks: (V, K), false for captions that do not exist, which are not queries (None: all exist).
+
+    Raises:
+        InputError: a shape that does not fit, NaN or inf (naming the row), or no caption at all for a video.
     """
     exists = _existing_captions(sims, query_masks)
     ranks = np.empty(len(exists))
@@ -67,17 +87,18 @@ def t2v_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None) -> np.nda
 
 
 def v2t_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str = "expected") -> np.ndarray:
-    """Return the rank (V,) of the best caption of each video; missing captions are not candidates.
+    """Return the rank (V,) of the best-ranked caption of each video.
 
     Args:
-        sims, query_masks: as in `t2v_metrics`.
+        sims: similarities (V*K, V), the K captions of a video contiguous; never modified, and read by blocks of rows.
+        query_masks: (V, K), false for captions that do not exist, which are not candidates (None: all exist).
         ties: the rule for captions that are tied with the best caption of the video. "expected" gives the expected position
             of the first of the video's own captions: `higher + tied_others / (tied_own + 1)`. "published" is the rule of
             both public versions of the original, in which own captions push each other back: `higher + (tied - 1) / 2`
             with `tied = tied_own + tied_others`. The rules agree where no own captions are tied.
 
     Raises:
-        InputError: as in `t2v_metrics`.
+        InputError: a shape that does not fit, NaN or inf (naming the row), or no caption at all for a video.
     """
     exists = _existing_captions(sims, query_masks)
     num_videos = sims.shape[1]
@@ -115,10 +136,10 @@ def ground_truth_scores(block: np.ndarray, rows: np.ndarray, num_rows: int) -> n
 
 
 def _finite_blocks(sims: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the row indices (R,) and the rows (R, V) of one block after the other.
+    """Yield the row indices (R,) and the rows (R, V) of each block.
 
     Raises:
-        NotFiniteError: a block holds NaN or inf.
+        NotFiniteError: NaN or inf in a block.
     """
     num_rows = max(1, BLOCK_BYTES // (sims.dtype.itemsize * sims.shape[1]))
     for start in range(0, len(sims), num_rows):
@@ -129,9 +150,9 @@ def _finite_blocks(sims: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _existing_captions(sims: np.ndarray, query_masks: np.ndarray | None) -> np.ndarray:
-    """Return a mask (K*V,) of the rows of captions that exist; errors as in `t2v_metrics`."""
+    """Check the shapes, and return a mask (V*K,) of the rows of captions that exist."""
     if len(sims.shape) != 2 or 0 in sims.shape or sims.shape[0] % sims.shape[1]:
-        raise InputError(f"metrics: similarities of shape {sims.shape}, expected (K*V, V)")
+        raise InputError(f"metrics: similarities of shape {sims.shape}, expected (V*K, V)")
     num_rows, num_videos = sims.shape
     if query_masks is None:
         return np.ones(num_rows, dtype=bool)

@@ -1,18 +1,25 @@
 """Collaborative Experts (Liu et al., "Use What You Have", BMVC 2019, section 3).
 
-A video v is described by M experts, of which a_i(v) says whether expert i is there. Caption t and video v are embedded once
-per expert and compared expert by expert:
+A video v is described by M experts; a_i(v) is 1 where expert i is available and 0 where it is missing. Caption t and video v
+are embedded once per expert and compared expert by expert. The full model, CE, with the attribute of `CENet` that computes
+each line (the table in `CENet` shows what the other variants have instead):
 
-    pooling               p_i(v) = NetVLAD(tokens of expert i), or the expert itself if it is one vector
-    projection            x_i(v) = normalize(W_i p_i(v) + b_i)
-    collaborative gating  T_i(v) = h(mean over j != i of g([x_i ; x_j]))
-                          video_i(v) = normalize(x_i * sigmoid(BN(T_i) + BN(W'_i x_i + b'_i)))
-    text                  q(t) = NetVLAD(words of t)
-                          text_i(t) = GEU_i(q(t)), a gated embedding unit
-    mixture weights       w(t) = softmax(W q(t) + b)
-    similarity            s(t, v) = sum_i w_i(t) a_i(v) <text_i(t), video_i(v)> / sum_i w_i(t) a_i(v)
+    p_i(v) = NetVLAD(tokens of expert i), or the expert itself if it is one vector    pooling
+    x_i(v) = normalize(W_i p_i(v) + b_i)                                              video_dim_reduce
+    gate_i(v) = h(mean of g([x_i ; x_j]) over available j != i)                       collaborative_gating.g1, g2, h1, h2
+    video_i(v) = normalize(x_i * sigmoid(BN(gate_i) + BN(W'_i x_i + b'_i)))           collaborative_gating.modulation
+    q(t) = NetVLAD(words of t)                                                        text_pooling
+    text_i(t) = normalize(z_i * sigmoid(BN(U_i z_i + c_i))), z_i = V_i q(t) + d_i     text_units, "GEU" below
+    w(t) = softmax(W q(t) + b), the mixture weights                                   moe_fc
+    s(t, v) = sum_i w_i(t) a_i(v) <text_i(t), video_i(v)> / sum_i w_i(t) a_i(v)       score
 
-The layers are in `net_vlad` and `gates`, the similarity in `similarity`, the loss in `loss`.
+The gate is that of the authors' 2019 release. The paper calls it T_i(v), sums g over all j != i and multiplies x_i by
+sigmoid(T_i(v)). The release adds the mean over available experts, the term W'_i x_i + b'_i of the expert itself, and the
+batch norms (BN). Its loss differs too (`model.loss`). Its similarity had the experts of t's own video in place of a_i(v), a
+leak that only `similarity: "paired-2019"` brings back.
+
+Search computes s(t, v) a second time, as inner products with stored vectors (`misc.searching.patterns`): a change of the
+similarity belongs there too.
 
 Shapes: B videos with K captions of W words each, T = B * K captions, M experts in alphabetical order, D their shared
 dimension. The Concat variants join the experts to one: there M' = 1, otherwise M' = M.
@@ -40,6 +47,9 @@ from model.similarity import (
 )
 from model.variants import check_choice, check_variant, concat_availability, concat_order
 
+# The entries of a batch that `CENet.forward` takes.
+MODEL_INPUTS = ("text", "experts", "ind", "word_mask", "frame_masks")
+
 logger = logging.getLogger(__name__)
 
 
@@ -57,16 +67,16 @@ class CENet(nn.Module):
     | Concat       | concat_experts     | the experts, joined                | pooled text |
 
     Args:
-        expert_dims: per expert, its dimension after pooling over time and that of its embedding (the shared dimension D in
-            the first three rows). An expert in `vlad_clusters` is pooled by NetVLAD from tokens of dimension
-            pooled / clusters; any other is one vector per video.
+        expert_dims: name of each expert -> its dimension after pooling over time, and the dimension of its embedding (the
+            shared dimension D in the first three rows). An expert in `vlad_clusters` is pooled by NetVLAD from tokens of
+            dimension pooled / clusters; any other is one vector per video.
         text_dim: dimension of a word.
-        vlad_clusters: NetVLAD clusters for "text" and for the sequence experts.
+        vlad_clusters: "text" and the names of the sequence experts -> number of NetVLAD clusters.
         keep_missing_modalities: count every expert as present in the score.
         test_caption_mode: in evaluation, "indep" scores every caption, "avg" averages the scores of a video's captions.
         l2renorm: renormalize the weighted concatenated embeddings.
         randomise_feats: comma-separated experts to replace by noise, new in each training step, constant in evaluation.
-        disable_nan_checks: do not look for NaN in experts that are present.
+        disable_nan_checks: do not look for NaN in available experts.
         mask_padding: use the masks given to `forward`; false pools padding like words and frames (published behavior).
         gate_order: "parallel" or "sequential" (published behavior), see `CollaborativeGating`.
         similarity: "pairwise", or "paired-2019" for the leaky score of the first release.
@@ -151,27 +161,26 @@ class CENet(nn.Module):
         text: Tensor,
         experts: Mapping[str, Tensor],
         ind: Mapping[str, Tensor],
-        raw_captions: list | None = None,
         word_mask: Tensor | None = None,
         frame_masks: Mapping[str, Tensor] | None = None,
     ) -> dict:
         """Score the captions of B videos against the same B videos.
 
         Args:
-            text: (B, K, W, text_dim).
-            experts: a vector expert is (B, d) or (B, 1, d), a sequence expert (B, frames, d). Missing ones may be NaN;
-                nothing is modified.
-            ind: availability of each expert, (B,), 1 = present.
-            raw_captions: not used; part of a batch.
+            text: vectors of the words, (B, K, W, text_dim).
+            experts: name -> features, (B, d) or (B, 1, d) of a vector expert, (B, frames, d) of a sequence expert. Missing
+                ones may be NaN; nothing is modified.
+            ind: name -> availability, (B,), 1 where a video has the expert. This is the release's name for what is called
+                `available` everywhere else.
             word_mask: (B, K, W), true for valid words (None: all). A caption without a valid word is left out of averages.
-            frame_masks: per sequence expert (B, frames), true for valid frames (None or not named: all).
+            frame_masks: name of a sequence expert -> (B, frames), true for valid frames (None or not named: all).
 
         Returns:
             `modalities` (M names), `cross_view_conf_matrix`, the similarities: (B, B) in training and with
             `test_caption_mode` "avg", (T, B) otherwise, and `moe_weights` (T, M), None in the Concat variants.
 
         Raises:
-            InputError: NaN in an expert that `ind` says is present; on a GPU `raise_if_nan` raises it.
+            InputError: NaN in an available expert; on a GPU `raise_if_nan` raises it.
         """
         text_embedding = self.embed_text(text, word_mask)
         video_embedding = self.embed_video(experts, ind, frame_masks)
@@ -185,39 +194,53 @@ class CENet(nn.Module):
     def embed_video(
         self, experts: Mapping[str, Tensor], ind: Mapping[str, Tensor], frame_masks: Mapping[str, Tensor] | None = None
     ) -> VideoEmbedding:
-        """Embed B videos for every expert: M' tensors (B, d_i), and their availability (B, M').
+        """Embed B videos for every expert.
 
-        Arguments and errors as in `forward`.
+        Args:
+            experts: name -> features, (B, d), (B, 1, d) or (B, frames, d). Missing ones may be NaN; nothing is modified.
+            ind: name -> availability, (B,), 1 where a video has the expert.
+            frame_masks: name of a sequence expert -> (B, frames), true for valid frames (None or not named: all).
+
+        Returns:
+            M' tensors (B, d_i) and the availability (B, M').
+
+        Raises:
+            InputError: NaN in an available expert; on a GPU `raise_if_nan` raises it.
         """
         frame_masks = frame_masks or {}
         x = []
         for name, pool in zip(self.modalities, self.pooling, strict=True):
             expert = self.inputs(name, experts[name], ind[name])  # zeros where it is missing
             if isinstance(pool, NetVLAD):
-                x.append(pool(expert, frame_masks.get(name) if self.mask_padding else None))  # pooling: (B, in_i)
+                x.append(pool(expert, frame_masks.get(name) if self.mask_padding else None))  # p_i: (B, in_i)
             else:
-                x.append(expert.squeeze(1) if expert.ndim == 3 else expert)  # (B, in_i)
+                x.append(expert.squeeze(1) if expert.ndim == 3 else expert)  # p_i: (B, in_i)
         available = torch.stack([ind[name].to(x[0].dtype) for name in self.modalities], dim=1)  # (B, M)
         if self.is_concat:
             x = [torch.cat([x[i] for i in self.concat_order], dim=1)]  # [(B, sum of in_i)]
         if self.video_dim_reduce is not None:
-            x = [reduce(p) for reduce, p in zip(self.video_dim_reduce, x, strict=True)]  # projection: [(B, D)] * M
+            x = [reduce(p) for reduce, p in zip(self.video_dim_reduce, x, strict=True)]  # x_i: [(B, D)] * M
         if self.collaborative_gating is not None:
-            x = self.collaborative_gating(x, available)  # collaborative gating: [(B, D)] * M
+            x = self.collaborative_gating(x, available)  # video_i: [(B, D)] * M
         elif isinstance(self.video_units, PerExpert):
-            x = self.video_units(torch.cat(x, dim=1))  # [(B, D)] * M
+            x = self.video_units(torch.cat(x, dim=1))  # video_i: [(B, D)] * M
         elif self.video_units is not None:
-            x = [unit(p) for unit, p in zip(self.video_units, x, strict=True)]  # [(B, d_i)] * M'
+            x = [unit(p) for unit, p in zip(self.video_units, x, strict=True)]  # video_i: [(B, d_i)] * M'
         if self.keep_missing_modalities:
             available = torch.ones_like(available)
         if self.is_concat:
             available = concat_availability(available, self.similarity)  # (B, 1)
-        return VideoEmbedding(list(x), available)
+        return VideoEmbedding(x, available)
 
     def embed_text(self, text: Tensor, word_mask: Tensor | None = None) -> TextEmbedding:
-        """Embed captions for every expert: M' tensors (T, d_i), and the mixture weights (T, M').
+        """Embed captions for every expert.
 
-        Arguments as in `forward`. Without mixture weights (Concat, MoEE - MW) all are 1 / M'.
+        Args:
+            text: vectors of the words, (B, K, W, text_dim).
+            word_mask: (B, K, W), true for valid words (None: all).
+
+        Returns:
+            M' tensors (T, d_i) and the mixture weights (T, M'), which are all 1 / M' in Concat and MoEE - MW.
         """
         words = text.flatten(0, 1)  # (T, W, text_dim)
         mask = word_mask.flatten(0, 1) if self.mask_padding and word_mask is not None else None  # (T, W)
@@ -225,13 +248,13 @@ class CENet(nn.Module):
         if self.text_units is None:
             embeddings = [pooled]
         elif isinstance(self.text_units, PerExpert):
-            embeddings = list(self.text_units(pooled))  # text_i: [(T, D)] * M
+            embeddings = self.text_units(pooled)  # text_i: [(T, D)] * M
         else:
             embeddings = [unit(pooled) for unit in self.text_units]  # text_i: [(T, d_i)] * M'
         if self.moe_fc is None:
             weights = pooled.new_full((len(pooled), len(embeddings)), 1 / len(embeddings))
         else:
-            weights = self.moe_fc(pooled).to(pooled.dtype).softmax(dim=1)  # mixture weights: (T, M)
+            weights = self.moe_fc(pooled).to(pooled.dtype).softmax(dim=1)  # w: (T, M)
         return TextEmbedding(embeddings, weights)
 
     def score(
@@ -240,32 +263,34 @@ class CENet(nn.Module):
         """Compute the similarities of N * K texts, the K of a video contiguous, and V videos.
 
         Args:
+            text: embeddings of the texts.
+            video: embeddings of the videos.
             caption_mask: (N, K), true for captions that exist; averages leave the others out. None: all do, and N = V.
-            first_video: the texts describe N videos from this one on (only the leaky 2019 score depends on it).
+            first_video: index of the first of the N videos that the texts describe; only the leaky 2019 score depends on it.
 
         Returns:
             (N, V), averaged over captions, in training and with `test_caption_mode` "avg"; (N * K, V) otherwise.
         """
-        num_described = len(video.available) if caption_mask is None else len(caption_mask)  # N
+        n = len(video.available) if caption_mask is None else len(caption_mask)
         with _without_autocast(text.weights.device.type):  # scores are compared with each other
             if self.similarity == "paired-2019":
-                described = video.available[first_video:][:num_described]  # (N, M')
-                sims = paired_similarity_2019(text, video, described, self.l2renorm)
+                own_available = video.available[first_video:][:n]  # (N, M')
+                sims = paired_similarity_2019(text, video, own_available, self.l2renorm)
             else:
-                sims = pairwise_similarity(text, video, self.l2renorm)  # similarity: (N * K, V)
+                sims = pairwise_similarity(text, video, self.l2renorm)  # s: (N * K, V)
             if not self.training and self.test_caption_mode == "indep":
                 return sims
-            sims = sims.unflatten(0, (num_described, -1))  # (N, K, V)
+            sims = sims.unflatten(0, (n, -1))  # (N, K, V)
             if caption_mask is None:
                 return sims.mean(dim=1)
             share = caption_mask / caption_mask.sum(dim=1, keepdim=True).clamp(min=1)  # (N, K)
             return (share[:, None].to(sims.dtype) @ sims).squeeze(1)
 
     def raise_if_nan(self) -> None:
-        """Raise an `InputError` if an expert that is present has been NaN since the last call, see `ExpertInputs`."""
+        """Raise an `InputError` if an available expert has been NaN since the last call, see `ExpertInputs`."""
         self.inputs.raise_if_nan()
 
 
 def _without_autocast(device: str) -> AbstractContextManager:
-    """Return a context without autocast, which the meta device does not have."""
+    """Return a context in which autocast is off; there is nothing to turn off on devices without autocast, such as meta."""
     return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()

@@ -11,7 +11,7 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
     """Batch normalization of tokens of which some are padding.
 
     Without a mask it is `nn.BatchNorm1d`. With one, only valid tokens enter the statistics. A training batch with fewer
-    than two valid tokens has no variance and is normalized by the running statistics and does not update them.
+    than two valid tokens has no variance: it is normalized by the running statistics and does not update them.
     """
 
     def forward(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -32,21 +32,21 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
         return (tokens - mean) * torch.rsqrt(var + self.eps) * self.weight + self.bias
 
     def statistics(self, tokens: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return number, mean (C,) and variance (C,) of the `tokens`, (N, C), whose `weight`, (N, 1), is 1 and not 0."""
+        """Return number, mean (C,) and variance (C,) of the `tokens` (N, C) whose `weight` (N, 1) is 1; others have 0."""
         count = weight.sum()
         mean = (tokens * weight).sum(0) / count.clamp(min=1)  # (C,)
         return count, mean, ((tokens - mean).square() * weight).sum(0) / count.clamp(min=1)
 
 
 class NetVLAD(nn.Module):
-    """Aggregate T tokens of dimension d into C residuals, one per cluster.
+    """An aggregation of L tokens of dimension d into C residuals, one per cluster.
 
     With soft assignments s = softmax(BN(x @ clusters)), V[d, c] = sum_n s[n, c] (x[n, d] - clusters2[d, c]). Each cluster's
     residual is L2-normalized over d, then the whole, flattened d-major.
 
     Args:
-        feature_size: d.
-        cluster_size: C.
+        feature_size: dimension d of a token.
+        cluster_size: number of clusters C.
     """
 
     def __init__(self, feature_size: int, cluster_size: int):
@@ -58,14 +58,14 @@ class NetVLAD(nn.Module):
         self.batch_norm = MaskedBatchNorm1d(cluster_size)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Pool `x` (N, T, d) to (N, d * C); `mask` (N, T) is true for valid tokens (None: all are).
+        """Pool `x` (N, L, d) to (N, d * C); `mask` (N, L) is true for valid tokens (None: all are).
 
         A row without a valid token is pooled to zeros.
         """
-        n, t, d = x.shape
-        logits = x.reshape(n * t, d) @ self.clusters  # (N*T, C)
-        logits = self.batch_norm(logits, None if mask is None else mask.reshape(n * t))
-        assignment = logits.softmax(dim=1).view(n, t, self.cluster_size)  # (N, T, C)
+        n, num_tokens, d = x.shape
+        logits = x.reshape(n * num_tokens, d) @ self.clusters  # (N * L, C)
+        logits = self.batch_norm(logits, None if mask is None else mask.reshape(n * num_tokens))
+        assignment = logits.softmax(dim=1).view(n, num_tokens, self.cluster_size)  # (N, L, C)
         if mask is not None:
             assignment = assignment * mask[..., None]
         mass = assignment.sum(dim=1, keepdim=True)  # (N, 1, C)

@@ -1,4 +1,4 @@
-"""The same unit for each of M experts, computed as one."""
+"""A unit of the same shape for each of M experts, with one matrix product for all of them."""
 
 from collections.abc import Callable
 
@@ -27,15 +27,15 @@ class ExpertLinear(nn.Linear):
 
 
 class PerExpert(nn.Module):
-    """M units of the same shape, one per expert, computed as one.
+    """M units of the same shape, one per expert, with one matrix product for all of them.
 
-    The parameters of the M units lie one below the other, so that one matrix product does the work of M. They are
-    initialized, saved and loaded as those of an `nn.ModuleList` of M units, under the names `<i>.fc.weight` and so on.
+    The parameters of the M units lie one below the other. They are initialized, saved and loaded as those of an
+    `nn.ModuleList` of M units, under the names `<i>.fc.weight` and so on.
 
     Args:
-        num_experts: M.
-        unit: the class of a unit. With `num_experts` > 1 it computes M of them, side by side in (N, M * D).
-        dims: the arguments of a unit.
+        num_experts: number of units M.
+        unit: class of a unit. With `num_experts` > 1 it computes M of them, side by side in (N, M * D).
+        dims: dimensions that the constructor of a unit takes.
     """
 
     def __init__(self, num_experts: int, unit: Callable[..., nn.Module], *dims: int):
@@ -48,22 +48,26 @@ class PerExpert(nn.Module):
         units = nn.ModuleList(unit(*dims) for _ in range(num_experts))
         self.load_state_dict(units.state_dict(), assign=True)
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, *inputs: Tensor) -> list[Tensor]:
         """Return the outputs of the M units, (N, D) each."""
-        return self.unit(*inputs).chunk(self.num_experts, dim=1)
+        return list(self.unit(*inputs).chunk(self.num_experts, dim=1))
 
 
 def _split_by_expert(module: PerExpert, state: dict[str, Tensor], prefix: str, _: dict) -> None:
     """Replace each tensor of `module` in `state` by the tensors of its M units."""
     for key in [key for key in state if key.startswith(f"{prefix}unit.")]:
         joint = state.pop(key)
-        parts = joint.chunk(module.num_experts) if joint.ndim else [joint] * module.num_experts  # a count is of all
+        # a scalar is the count of batches, which is the same for all units
+        parts = joint.chunk(module.num_experts) if joint.ndim else [joint] * module.num_experts
         for i, part in enumerate(parts):
             state[f"{prefix}{i}.{key.removeprefix(f'{prefix}unit.')}"] = part
 
 
 def _join_experts(module: PerExpert, state: dict[str, Tensor], prefix: str, *_: object) -> None:
-    """Replace the tensors of M units in `state` by those of `module`; incomplete ones stay and are reported by torch."""
+    """Replace the tensors of M units in `state` by those of `module`.
+
+    A parameter that some unit lacks is left as it is, and torch reports it as missing.
+    """
     for name in module.unit.state_dict():
         keys = [f"{prefix}{i}.{name}" for i in range(module.num_experts)]
         if all(key in state for key in keys):

@@ -1,4 +1,4 @@
-"""The variants of the model: which switches and dimensions go together, and how Concat joins the experts."""
+"""Checks that the switches and dimensions of a variant fit together, and the order in which Concat joins the experts."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -22,13 +22,14 @@ def check_variant(
     """Check that the arguments of `CENet` go together.
 
     Args:
-        switches: the value of each of `VARIANTS`.
-        expert_dims, vlad_clusters: as for `CENet`.
+        switches: each of `VARIANTS` -> whether it is on.
+        expert_dims: name of each expert -> its dimension after pooling, and the dimension of its embedding.
+        vlad_clusters: "text" and the names of the sequence experts -> number of NetVLAD clusters.
         pooled_text: dimension of a pooled caption.
-        noisy: experts to replace by noise.
+        noisy: names of the experts to replace by noise.
 
     Raises:
-        InputError: naming the arguments that do not.
+        InputError: arguments that do not go together; the message names them.
     """
     chosen = [name for name in VARIANTS if switches[name]]
     if not expert_dims:
@@ -69,8 +70,8 @@ def concat_order(modalities: Sequence[str]) -> list[int]:
 
 
 def concat_availability(available: Tensor, similarity: str) -> Tensor:
-    """Return the availability (B, 1) of the joined experts, from that of each, `available` of (B, M).
+    """Return the availability (B, 1) of the joined experts: whether a video has any of the M experts of `available` (B, M).
 
-    Under the leaky score the 2019 release masked the joint text by the first expert in alphabetical order.
+    With the leaky similarity it is that of the first expert in alphabetical order, as in the 2019 release.
     """
     return available[:, :1] if similarity == "paired-2019" else available.amax(dim=1, keepdim=True)

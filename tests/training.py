@@ -4,7 +4,7 @@ import torch
 
 from model.loss import MaxMarginRankingLoss
 from trainer.loop_helpers import LossSum
-from trainer.trainer import train_one_epoch
+from trainer.trainer import train_batches
 
 CPU = torch.device("cpu")
 
@@ -24,5 +24,5 @@ class Losses(LossSum):
 def train_steps(model, optimizer, batches, **options):
     """Train one epoch on `batches` and return the loss of each."""
     losses = Losses(CPU)
-    train_one_epoch(model, MaxMarginRankingLoss(), optimizer, batches, CPU, losses, **options)
+    train_batches(model, MaxMarginRankingLoss(), optimizer, batches, CPU, losses, **options)
     return torch.stack(losses.all)

@@ -12,19 +12,17 @@ import torch
 from base.device import environment
 from base.experiment import METRICS
 from data_loader import data_loaders
-from logger.results import format_table, label_leaky, write_metrics
+from logger.results import format_table, label_leaky
 from model import model
 from model.published import load_weights, num_parameters
 from parse_config import ConfigParser
 from trainer.distributed import get_world_size
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
-from utils.files import atomic_write
+from utils.files import atomic_write, write_json
 
 LEAKY_WARNING = (
     "LEAKY: similarity paired-2019 tells each caption which experts its own video has; its figures are no fair results"
 )
-# Entries of a checkpoint that need no memory once the model has its weights.
-DROPPED_AFTER_LOAD = ("state_dict", "optimizer")
 
 logger = logging.getLogger(__name__)
 
@@ -45,19 +43,22 @@ def evaluate_checkpoint(
     path: Path,
     device: torch.device,
 ) -> Evaluation | None:
-    """Evaluate a checkpoint on the split of `loaders`; None in all processes but the main one.
+    """Evaluate a checkpoint on the split of `loaders`; return None in all processes except the main one.
 
     Args:
-        net: the model of `config`, on `device`; its weights are replaced.
+        net: model of `config`, on `device`; its weights are replaced.
+        config: config of the model.
+        loaders: batches of the split.
         state: content of the checkpoint, from which the weights and the optimizer are removed to free memory.
         path: file of the checkpoint, for error messages.
+        device: device of the model.
 
     Raises:
-        InputError: the checkpoint is of another model.
+        InputError: a checkpoint of another model.
     """
     load_weights(net, state, path)
-    for name in DROPPED_AFTER_LOAD:
-        state.pop(name, None)
+    for name in ("state_dict", "optimizer"):
+        state.pop(name, None)  # free memory
     return evaluate(net, loaders.evaluation, device=device, **evaluation_settings(config))
 
 
@@ -70,43 +71,54 @@ def report(
     path: Path,
     folder: Path,
 ) -> dict:
-    """Log the table of the results of checkpoint `path` and write them to `<folder>/metrics.json`.
+    """Log the results of a checkpoint as a table, and write them to `<folder>/metrics.json`.
+
+    Args:
+        config: config of the model.
+        net: the model.
+        evaluation: its results.
+        split: name of the split that was evaluated.
+        state: content of the checkpoint.
+        path: file of the checkpoint.
+        folder: folder of `metrics.json`.
 
     Returns:
-        The content of that file.
+        The content of `metrics.json`.
     """
     leaky = warn_if_leaky(config)
     table = format_table(evaluation.metrics, videos=len(evaluation.video_ids))
     logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], label_leaky(split, leaky), table)
-    content = write_metrics(
-        folder / METRICS,
-        evaluation.metrics,
-        seed=state["seed"],
-        epoch=state["epoch"],
-        split=split,
-        leaky=leaky,
-        v2t_ties=evaluation_settings(config)["v2t_ties"],
-        config=config.file,
-        checkpoint=str(path),
-        published_checkpoint=state.get("published", False),
-        videos=len(evaluation.video_ids),
-        captions=int(evaluation.query_masks.sum()),
-        parameters=num_parameters(net),
-        validation=state.get("values"),
-        training_environment=state.get("environment"),
-        environment=environment(next(net.parameters()).device, get_world_size()),
-    )
+    content = evaluation.metrics | {
+        "seed": state["seed"],
+        "epoch": state["epoch"],
+        "split": split,
+        "leaky": leaky,
+        "config": config.file,
+        "checkpoint": str(path),
+        "v2t_ties": evaluation_settings(config)["v2t_ties"],
+        "published_checkpoint": state.get("published", False),
+        "videos": len(evaluation.video_ids),
+        "captions": int(evaluation.query_masks.sum()),
+        "parameters": num_parameters(net),
+        "validation": state.get("values"),
+        "training_environment": state.get("environment"),
+        "environment": environment(next(net.parameters()).device, get_world_size()),
+    }
+    write_json(folder / METRICS, content)
     logger.info("metrics: %s", folder / METRICS)
     return content
 
 
 def save_sims(path: Path, evaluation: Evaluation, metrics: dict, caption_ids: Mapping[str, Sequence[str]]) -> None:
-    """Save the similarities of an evaluation: `sims`, `query_masks`, `video_ids` (V,) and `caption_ids` (rows of `sims`,).
+    """Save the similarities of an evaluation as `.npz`, with the ids of their rows and columns.
 
+    Its arrays are `sims`, `query_masks`, `video_ids`, one per column of `sims`, `caption_ids`, one per row, and the origin.
     The id of a caption is `<video>#<n>`, where n is its 0-based position in the file of captions. A row that stands for all
     captions of a video has the id `<video>`, and a row without a caption "".
 
     Args:
+        path: file to write.
+        evaluation: the evaluation.
         metrics: content of `metrics.json`, from which split, checkpoint, `leaky` and both environments (as JSON) are saved.
         caption_ids: video -> ids of the captions that were used.
     """

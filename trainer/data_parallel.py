@@ -1,8 +1,9 @@
 """Data-parallel training of one model, with the same numbers as in one process up to rounding.
 
 Each process has a copy of the model and embeds its share of every batch. The embeddings of all processes are gathered with
-gradients, so that each process computes the loss of the whole batch with all its negatives. Batch norms take their
-statistics from the whole batch. The gradients are averaged over the processes before each step of the optimizer.
+gradients, so that each process computes the loss of the whole batch with all its negatives (`DataParallelCENet`). Batch
+norms take their statistics from the whole batch (`synchronize_batch_norms`). The gradients are averaged over the processes
+before each step of the optimizer (`average_gradients`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,44 +22,28 @@ from model.similarity import TextEmbedding, VideoEmbedding
 from trainer.distributed import get_world_size
 
 
-def wrap_for_training(model: CENet, optimizer: torch.optim.Optimizer) -> nn.Module:
-    """Return the module to train: `model` in one process, `DataParallelCENet` in several.
-
-    With several processes, `optimizer` averages the gradients of all of them before each of its steps. If gradients are
-    accumulated over batches, they are exchanged only once.
-    """
-    if get_world_size() == 1:
-        return model
-    optimizer.register_step_pre_hook(lambda *_: _average_gradients(model))
-    return DataParallelCENet(model)
-
-
 class DataParallelCENet(nn.Module):
-    """One of several copies of a model, which embeds part of a batch and scores the whole batch.
-
-    The batch norms of `model` are replaced by `SyncMaskedBatchNorm1d`.
-    """
+    """One of several copies of a model, which embeds part of a batch and scores the whole batch."""
 
     def __init__(self, model: CENet):
         super().__init__()
         self.model = model
         self.modalities = model.modalities
         self.embed_text, self.embed_video, self.raise_if_nan = model.embed_text, model.embed_video, model.raise_if_nan
-        for parent in list(model.modules()):
-            for name, module in parent.named_children():
-                if isinstance(module, nn.BatchNorm1d):
-                    setattr(parent, name, SyncMaskedBatchNorm1d.from_batch_norm(module))
 
     def forward(
         self,
         text: Tensor,
         experts: Mapping[str, Tensor],
         ind: Mapping[str, Tensor],
-        raw_captions: list | None = None,
         word_mask: Tensor | None = None,
         frame_masks: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Return the similarities of the captions and videos of all processes, in their order; see `CENet.forward`."""
+        """Return the similarities of the captions and videos of all processes, in the order of the processes.
+
+        Args:
+            text, experts, ind, word_mask, frame_masks: the share of this process in a batch, as `CENet.forward` takes it.
+        """
         words = self.model.embed_text(text, word_mask)
         video = self.model.embed_video(experts, ind, frame_masks)
         mask = torch.ones(text.shape[:2], device=text.device) if word_mask is None else word_mask.any(dim=-1).float()
@@ -94,7 +79,7 @@ class SyncMaskedBatchNorm1d(MaskedBatchNorm1d):
         return super().forward(tokens, valid)
 
     def statistics(self, tokens: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return count, mean (C,) and variance (C,) of the tokens of all processes."""
+        """Return number, mean (C,) and variance (C,) of the tokens (N, C) of all processes whose `weight` (N, 1) is 1."""
         count, mean, var = super().statistics(tokens, weight)
         gathered = _all_gather(torch.cat([count[None], mean, var]))  # (R, 1 + 2C)
         counts, means, variances = gathered.split([1, self.num_features, self.num_features], dim=1)
@@ -102,6 +87,26 @@ class SyncMaskedBatchNorm1d(MaskedBatchNorm1d):
         shares = counts / count.clamp(min=1)  # (R, 1)
         mean = (shares * means).sum(dim=0)
         return count, mean, (shares * (variances + (means - mean).square())).sum(dim=0)
+
+
+def synchronize_batch_norms(model: nn.Module) -> None:
+    """Replace the batch norms of `model` by `SyncMaskedBatchNorm1d`, if there are several processes."""
+    if get_world_size() == 1:
+        return
+    for parent in list(model.modules()):
+        for name, module in parent.named_children():
+            if isinstance(module, nn.BatchNorm1d):
+                setattr(parent, name, SyncMaskedBatchNorm1d.from_batch_norm(module))
+
+
+def average_gradients(model: nn.Module) -> None:
+    """Replace the gradients by their mean over all processes, each of which has the loss of the whole batch."""
+    if get_world_size() == 1:
+        return
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    for work in [dist.all_reduce(x, async_op=True) for x in gradients]:
+        work.wait()
+    torch._foreach_div_(gradients, get_world_size())
 
 
 def _all_gather(x: Tensor) -> Tensor:
@@ -116,7 +121,7 @@ def _gather_rows(tensors: Sequence[Tensor], count: int) -> list[Tensor]:
     """Concatenate each of `tensors` with those of the other processes, whose number of videos may differ.
 
     Args:
-        tensors: each has `count` rows or a multiple.
+        tensors: tensors with a number of rows that is a multiple of `count`.
         count: number of videos in this process.
     """
     counts = _all_gather(torch.tensor(count)).tolist()  # on the CPU, so as not to wait for a GPU
@@ -125,11 +130,3 @@ def _gather_rows(tensors: Sequence[Tensor], count: int) -> list[Tensor]:
     rows = torch.cat([x[:n] for x, n in zip(gathered, counts, strict=True)])
     columns = rows.split([x.numel() // count for x in tensors], dim=1)
     return [x.reshape(-1, *like.shape[1:]).to(like.dtype) for x, like in zip(columns, tensors, strict=True)]
-
-
-def _average_gradients(model: nn.Module) -> None:
-    """Replace the gradients by their mean over all R processes, each of which has the loss of the whole batch."""
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    for work in [dist.all_reduce(x, async_op=True) for x in gradients]:
-        work.wait()
-    torch._foreach_div_(gradients, get_world_size())

@@ -1,7 +1,7 @@
 """The processes of a distributed training, started by torchrun. With a single process, nothing here has any effect.
 
-Process 0, the main one, decides, prints and writes. All processes see the same folders of data and runs. The computation
-that they share is in `trainer.data_parallel`.
+Process 0, the main process, decides, prints and writes. All processes see the same folders of data and runs. Their common
+computation is in `trainer.data_parallel`.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from utils.errors import InputError
 
 T = TypeVar("T")
 
-# How long a process waits for another one, which may be converting an archive for all of them.
+# Time that a process waits for another one, which may be converting an archive for all of them.
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 CPU = torch.device("cpu")
 
@@ -46,7 +46,7 @@ def is_main_process() -> bool:
 
 
 def local_gpu_index(first: int | None) -> int | None:
-    """Return the index of this process's GPU, given that of the first process on the machine (None: no GPU)."""
+    """Return the index of this process's GPU; `first` is that of the first process on the machine (None: no GPU)."""
     return first if first is None or get_world_size() == 1 else first + int(os.environ["LOCAL_RANK"])
 
 
@@ -61,7 +61,7 @@ def check_distributed_config(config: Mapping) -> None:
     """Check that several processes would compute the same as one.
 
     Raises:
-        InputError: noise instead of experts, or fewer videos in a batch than processes.
+        InputError: experts replaced by noise, or fewer videos in a batch than processes.
     """
     count = get_world_size()
     if count > 1 and (noise := config["arch"]["args"].get("randomise_feats")):
@@ -74,7 +74,7 @@ def check_distributed_config(config: Mapping) -> None:
 
 
 class ProcessLostError(InputError):
-    """An error because another process has ended or does not respond."""
+    """An error for another process that has ended or does not respond."""
 
     def __init__(self, reason: str):
         rank, count = os.environ.get("RANK", get_rank()), os.environ.get("WORLD_SIZE", get_world_size())
@@ -140,7 +140,7 @@ def _exit_on_sigterm(store: dist.Store, number: int, _: object) -> None:
 
 
 def _is_first_failure(store: dist.Store) -> bool:
-    """Return whether no other process has called this before, or torchrun, which keeps the store, has ended."""
+    """Return whether this is the first call in any process, or torchrun, which keeps the store, has ended."""
     try:
         return store.add("failed", 1) == 1
     except RuntimeError:
@@ -186,8 +186,8 @@ def gather_round_robin(items: Iterable[T], device: torch.device) -> Iterator[T]:
     """Yield in the main process the items of all processes, one of each in turn; yield nothing in the others.
 
     Args:
-        items: of this process. The main process has as many as any other, or one more.
-        device: where the tensors in the items are moved to.
+        items: items of this process. The main process has as many as any other, or one more.
+        device: device to which their tensors are moved.
     """
     if not is_main_process():
         for item in itertools.chain(items, [None]):

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from base.device import to_device
 from base.registry import find
-from model.metric import NotFiniteError, summarize, t2v_ranks, v2t_ranks
+from model.metric import NotFiniteError, t2v_ranks, v2t_ranks
 from model.model import CENet
-from model.similarity import TextEmbedding, VideoEmbedding
+from model.similarity import TextEmbedding, VideoEmbedding, find_nonfinite_source
 from parse_config import ConfigParser
 from trainer.distributed import gather_round_robin, is_main_process
 from utils.errors import InputError
@@ -23,10 +24,10 @@ from utils.temporary import explain_full_disk, temporary_array
 
 MIB = 1 << 20
 FLOAT32_BYTES = 4
-# Upper bounds on how many arrays of the size of the words, of the pooled words, of the text embeddings and of the scores
-# exist at the same time while captions are embedded and scored.
-WORD_COPIES, POOLED_COPIES = 2, 6
-TEXT_COPIES, SCORE_COPIES = 3, 4
+# Upper bounds on the number of arrays that exist at the same time: of the size of the words and of the pooled words while
+# captions are embedded, of the size of the text embeddings and of the similarities while they are scored.
+WORD_ARRAYS, POOLED_ARRAYS = 2, 6
+TEXT_ARRAYS, SIMS_ARRAYS = 3, 4
 
 
 @dataclasses.dataclass
@@ -35,14 +36,14 @@ class Evaluation:
 
     Attributes:
         metrics: "t2v_metrics" or "v2t_metrics" -> metrics by name, as `model.metric` documents them.
-        ranks: "t2v" -> (N,), the 0-based rank of each caption that exists; "v2t" -> (V,), that of each video.
-        sims: (V*K, V), or (V, V) if captions are averaged; in a temporary file if it is too large for memory.
+        ranks: "t2v" -> the 0-based rank of each of the N captions that exist, (N,); "v2t" -> that of each video, (V,).
+        sims: similarities (V*K, V), or (V, V) if captions are averaged; in a temporary file if it is too large for memory.
         query_masks: (V, K), false for captions that do not exist; (V, 1) if captions are averaged.
-        video_ids: V names.
-        raw_captions: V lists of captions.
-        modalities: M names.
-        available: (V, M), 1 if a video has an expert.
-        weights: (N, M), the weight of each expert for each caption that exists (None in the Concat variants).
+        video_ids: names of the V videos.
+        raw_captions: list of captions of each video.
+        modalities: names of the M experts.
+        available: (V, M), 1 where a video has an expert.
+        weights: mixture weights (N, M) of the captions that exist (None in the Concat variants).
     """
 
     metrics: dict[str, dict[str, float]]
@@ -71,7 +72,7 @@ class EmbeddedBatch(NamedTuple):
 
     texts: list[TextEmbedding]
     video: VideoEmbedding
-    mask: Tensor  # (B, K), true for captions that exist
+    caption_mask: Tensor  # (B, K), true for captions that exist
     available: Tensor  # (B, M)
     ids: list[str]
     raw_captions: list[list[str]]
@@ -81,7 +82,7 @@ class TextStore:
     """The embeddings of a growing list of captions, in memory up to a limit, then in a temporary file.
 
     Args:
-        max_bytes: limit of the memory, not counting the mixture weights.
+        max_bytes: limit of the memory for the embeddings, without the mixture weights.
     """
 
     def __init__(self, max_bytes: int):
@@ -95,7 +96,7 @@ class TextStore:
         """Add the embeddings of further captions.
 
         Raises:
-            InputError: no room for the file.
+            InputError: no disk space for the file.
         """
         self._dims = [x.shape[1] for x in text.experts]
         self._weights.append(text.weights)
@@ -114,7 +115,7 @@ class TextStore:
 
     @property
     def width(self) -> int:
-        """The length of an embedding, all experts together, without the weights."""
+        """The sum of the dimensions of all experts' embeddings."""
         return sum(self._dims)
 
     @property
@@ -135,15 +136,6 @@ class TextStore:
                 self._memory = [torch.cat(self._memory)]
             x = self._memory[0][start:stop]
         return TextEmbedding(list(x.split(self._dims, dim=1)), self.weights[start:stop])
-
-
-def to_device(value: Any, device: torch.device) -> Any:
-    """Return a batch, or part of one, with its tensors on `device`."""
-    if isinstance(value, torch.Tensor):
-        return value.to(device, non_blocking=True)
-    if isinstance(value, Mapping):
-        return {key: to_device(item, device) for key, item in value.items()}
-    return value
 
 
 def evaluation_settings(config: ConfigParser) -> dict[str, Any]:
@@ -170,28 +162,30 @@ def evaluate(
     temporary files; the embeddings of the videos stay in memory.
 
     Args:
-        model: on `device`; left in evaluation mode.
-        batches: of a split, as `data_loader.dataset.Collate` makes them; with several processes, the share of this one.
-        metrics: names of functions of the package `model`, such as "t2v_metrics".
-        memory: MiB, see `base.schema.Config.evaluation_memory`.
-        v2t_ties: rule for ties of `model.metric.v2t_ranks`.
+        model: the model, on `device`; it is left in evaluation mode.
+        batches: batches of a split, as `data_loader.dataset.Collate` returns them; with several processes, the share of this
+            one.
+        metrics: names of functions of the package `model`, such as "t2v_metrics", see `model.metric`.
+        device: device of the model.
+        memory: limit of the memory in MiB, see `base.schema.Config.evaluation_memory`.
+        v2t_ties: "expected" or "published", the rule for tied captions of `model.metric.v2t_ranks`.
 
     Returns:
-        The evaluation. With several processes, each of which embeds its share, only the main one scores and measures; the
-        others return None.
+        The evaluation. With several processes, each embeds its share, and only the main one computes similarities and
+        metrics; the others return None.
 
     Raises:
-        InputError: NaN in an expert that is present, NaN or inf in the similarities, or no room for a temporary file.
+        InputError: NaN in an available expert, NaN or inf in the similarities, or no disk space for a temporary file.
     """
     model.eval()
-    chunk_bytes = memory * MIB // 4  # for the texts, for a chunk in progress, and twice that for the similarities
+    chunk_bytes = memory * MIB // 4  # one quarter for the texts, one for a chunk in progress, two for the similarities
     texts = TextStore(chunk_bytes)
-    videos, masks, available, ids, raw_captions = [], [], [], [], []
+    videos, caption_masks, available, ids, raw_captions = [], [], [], [], []
     for batch in gather_round_robin(_embed_batches(model, batches, device, chunk_bytes), device):
         for text in batch.texts:
             texts.append(text)
         videos.append(batch.video)
-        masks.append(batch.mask)
+        caption_masks.append(batch.caption_mask)
         available.append(batch.available)
         ids += batch.ids
         raw_captions += batch.raw_captions
@@ -200,22 +194,21 @@ def evaluate(
         return None
     experts = [torch.cat(parts) for parts in zip(*(video.experts for video in videos), strict=True)]
     video = VideoEmbedding(experts, torch.cat([video.available for video in videos]))
-    mask = torch.cat(masks)  # (V, K)
-    sims = _compute_similarities(model, texts, video, mask, chunk_bytes)
-    query_masks = mask if len(sims) == mask.numel() else mask.any(dim=1, keepdim=True)
+    caption_mask = torch.cat(caption_masks)  # (V, K)
+    sims = _compute_similarities(model, texts, video, caption_mask, chunk_bytes)
+    query_masks = caption_mask if len(sims) == caption_mask.numel() else caption_mask.any(dim=1, keepdim=True)
     query_masks = query_masks.cpu().numpy()
     try:
         ranks = {"t2v": t2v_ranks(sims, query_masks), "v2t": v2t_ranks(sims, query_masks, v2t_ties)}
     except NotFiniteError as error:
-        captions_per_row = mask.numel() // len(sims)
+        captions_per_row = caption_mask.numel() // len(sims)
         first = error.row * captions_per_row
-        source = _find_nonfinite_source(model.modalities, texts, video, ids, range(first, first + captions_per_row))
-        raise InputError(f"{error}, of '{ids[first // mask.shape[1]]}'; it comes from {source}") from None
-    values = {}
-    for name in metrics:
-        task = name.removesuffix("_metrics")
-        values[name] = summarize(ranks[task]) if task in ranks else find("metrics", name)(sims, query_masks)
-    weights = None if model.is_concat else texts.weights[mask.flatten()].cpu().numpy()
+        text = texts.read(first, first + captions_per_row, device=device)
+        source = find_nonfinite_source(model.modalities, text, video, ids)
+        raise InputError(f"{error}, of '{ids[first // caption_mask.shape[1]]}'; it comes from {source}") from None
+    known_ranks = {f"{task}_metrics": {"ranks": values} for task, values in ranks.items()}
+    values = {name: find("metrics", name)(sims, query_masks, **known_ranks.get(name, {})) for name in metrics}
+    weights = None if model.is_concat else texts.weights[caption_mask.flatten()].cpu().numpy()
     available = torch.cat(available).cpu().numpy()
     return Evaluation(values, ranks, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
 
@@ -223,7 +216,7 @@ def evaluate(
 def _embed_batches(
     model: CENet, batches: Collection[Mapping], device: torch.device, max_bytes: int
 ) -> Iterator[EmbeddedBatch]:
-    """Embed each batch, its captions in chunks that need at most `max_bytes`."""
+    """Embed each batch, with its captions in chunks that need at most `max_bytes`."""
     with tqdm(total=len(batches), desc="evaluation", leave=False, disable=not sys.stdout.isatty()) as bar:
         for batch in batches:
             inputs = to_device(batch, device)
@@ -243,54 +236,45 @@ def _embed_batches(
 
 
 def _chunk_captions(model: CENet, text: Tensor, word_mask: Tensor, max_bytes: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Split the captions of a batch into chunks (1, n, W, text_dim) and (1, n, W) that need `max_bytes` to be embedded.
+    """Split the captions of a batch into chunks (1, n, W, text_dim) and (1, n, W) that need at most `max_bytes` to embed.
 
     All chunks are of about the same size: matrix products of few rows are slow and round differently from those of many.
     """
     text, word_mask = text.flatten(0, 1), word_mask.flatten(0, 1)
-    numbers = WORD_COPIES * text[0].numel() + POOLED_COPIES * model.text_pooling.clusters.numel()  # per caption
+    numbers = WORD_ARRAYS * text[0].numel() + POOLED_ARRAYS * model.text_pooling.clusters.numel()  # per caption
     num_chunks = _num_chunks(len(text), max_bytes // (numbers * text.element_size()))
     for words, mask in zip(text.tensor_split(num_chunks), word_mask.tensor_split(num_chunks), strict=True):
         yield words[None], mask[None]
 
 
 def _num_chunks(count: int, chunk_size: int) -> int:
-    """Return how many chunks of at most `chunk_size` items, but at least one, `count` items make."""
+    """Return the number of chunks for `count` items, of at most `chunk_size` items each, or of one if that is less."""
     return -(-count // max(1, chunk_size))
 
 
 def _compute_similarities(
-    model: CENet, texts: TextStore, video: VideoEmbedding, mask: Tensor, chunk_bytes: int
+    model: CENet, texts: TextStore, video: VideoEmbedding, caption_mask: Tensor, chunk_bytes: int
 ) -> np.ndarray:
     """Return the similarities of all captions and videos, in a temporary file if they need over twice `chunk_bytes`.
 
     Args:
-        mask: (V, K), true for captions that exist.
+        model: the model.
+        texts: embeddings of V * K captions.
+        video: embeddings of V videos.
+        caption_mask: (V, K), true for captions that exist.
+        chunk_bytes: limit of the memory for one chunk of captions.
     """
-    num_videos, num_captions = mask.shape
-    num_rows = num_videos if model.test_caption_mode == "avg" else mask.numel()
+    num_videos, num_captions = caption_mask.shape
+    num_rows = num_videos if model.test_caption_mode == "avg" else caption_mask.numel()
     shape = num_rows, num_videos
     large = FLOAT32_BYTES * num_rows * num_videos > 2 * chunk_bytes
     sims = temporary_array(shape) if large else np.empty(shape, dtype=np.float32)
-    video_bytes = FLOAT32_BYTES * num_captions * (TEXT_COPIES * texts.width + SCORE_COPIES * num_videos)
+    video_bytes = FLOAT32_BYTES * num_captions * (TEXT_ARRAYS * texts.width + SIMS_ARRAYS * num_videos)
     row = 0
     for chunk in np.array_split(np.arange(num_videos), _num_chunks(num_videos, chunk_bytes // video_bytes)):
-        described = range(chunk[0], chunk[-1] + 1)
-        text = texts.read(described.start * num_captions, described.stop * num_captions, device=mask.device)
-        scores = model.score(text, video, mask[described.start : described.stop], described.start)
-        sims[row : row + len(scores)] = scores.cpu().numpy()
-        row += len(scores)
+        start, stop = int(chunk[0]), int(chunk[-1]) + 1
+        text = texts.read(start * num_captions, stop * num_captions, device=caption_mask.device)
+        rows = model.score(text, video, caption_mask[start:stop], start)
+        sims[row : row + len(rows)] = rows.cpu().numpy()
+        row += len(rows)
     return sims
-
-
-def _find_nonfinite_source(
-    modalities: Sequence[str], texts: TextStore, video: VideoEmbedding, ids: Sequence[str], captions: range
-) -> str:
-    """Name the source of NaN or inf in the scores of `captions`: the text, and experts with the first video of each."""
-    text = texts.read(captions[0], captions[-1] + 1, device=video.available.device)
-    sources = [] if all(torch.isfinite(x).all() for x in (*text.experts, text.weights)) else ["the text"]
-    for i, (name, x) in enumerate(zip(modalities, video.experts, strict=True)):
-        bad = ~torch.isfinite(x).all(dim=1) & video.available[:, i].bool()
-        if bad.any():
-            sources.append(f"expert '{name}' of '{ids[int(bad.nonzero()[0])]}'")
-    return ", ".join(sources) or "the similarities alone"

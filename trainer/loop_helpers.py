@@ -1,4 +1,4 @@
-"""Helpers of the training loop: batches and their interruption, accumulation, precision, and the sum of losses."""
+"""Helpers of the training loop: interruptible batches, accumulation, precision, the sum of losses, and its errors."""
 
 import contextlib
 import sys
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from model.similarity import find_nonfinite_source
 from utils.errors import InputError
 from utils.interrupts import InterruptHandler
 
@@ -16,7 +17,9 @@ class LossSum:
     """The sum of the losses of an epoch, on the device.
 
     Args:
-        total, count: sum and number of the losses so far, where part of the epoch is done.
+        device: where the losses are.
+        total: sum of the losses of the steps that are done already, if an epoch is resumed.
+        count: number of these steps.
     """
 
     def __init__(self, device: torch.device, total: float = 0.0, count: int = 0):
@@ -25,26 +28,30 @@ class LossSum:
         self._first_nonfinite = torch.tensor(-1, device=device)
 
     def add(self, loss: Tensor, step: int) -> None:
-        """Add the loss of `step`, without waiting for a GPU."""
+        """Add the loss of a step, without waiting for a GPU."""
         self.total += loss
         self.count = step + 1
         is_first = (self._first_nonfinite < 0) & ~torch.isfinite(loss)
         self._first_nonfinite = torch.where(is_first, step, self._first_nonfinite)
 
     def first_nonfinite(self) -> int | None:
-        """Return the first step whose loss was NaN or inf, None if there was none; this waits for a GPU."""
+        """Return the first step whose loss was NaN or inf (None: no step); this waits for a GPU."""
         return None if self._first_nonfinite < 0 else int(self._first_nonfinite)
 
 
 def iter_until_interrupted(
     loader: Collection[Mapping], first_step: int, accumulate: int, interrupts: InterruptHandler, description: str
 ) -> Iterator[tuple[int, Mapping]]:
-    """Yield the number and the batch of each step, with a progress bar, and end when an interrupt comes.
+    """Yield the number and the batch of each step, with a progress bar, and stop early after an interrupt.
 
-    An interrupt ends the wait for a batch too, but never comes between batches whose gradients are accumulated.
+    An interrupt stops the wait for a batch too, but never separates batches whose gradients are accumulated.
 
     Args:
-        loader: has the length of a whole epoch, and yields the batches from `first_step` on.
+        loader: batches from `first_step` on; its length is that of the whole epoch.
+        first_step: number of the first step, from 0.
+        accumulate: number of batches whose gradients are accumulated.
+        interrupts: handler that notes the interrupts.
+        description: label of the progress bar.
     """
     batches, num_steps = iter(loader), len(loader)
     bar = tqdm(desc=description, initial=first_step, total=num_steps, leave=False, disable=not sys.stdout.isatty())
@@ -63,9 +70,9 @@ def iter_until_interrupted(
 
 
 def accumulated_steps(step: int, num_steps: int, accumulate: int) -> range:
-    """Return the steps whose gradients are averaged with those of `step` before the optimizer takes a step.
+    """Return the steps, `step` among them, whose gradients are averaged for one step of the optimizer.
 
-    These are `accumulate` steps. Those that are left at the end of an epoch are averaged among themselves.
+    These are `accumulate` steps, or the fewer that are left at the end of an epoch of `num_steps`.
     """
     start = step - step % accumulate
     return range(start, min(start + accumulate, num_steps))
@@ -73,7 +80,7 @@ def accumulated_steps(step: int, num_steps: int, accumulate: int) -> range:
 
 @contextlib.contextmanager
 def matmul_precision(precision: str) -> Iterator[None]:
-    """Let a GPU multiply float32 matrices with a mantissa of 10 bits if `precision` is "tf32"."""
+    """Let a GPU multiply float32 matrices with a mantissa of 10 bits within the block, if `precision` is "tf32"."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     try:
@@ -82,30 +89,27 @@ def matmul_precision(precision: str) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
+@torch.no_grad()
 def nonfinite_loss_error(model: nn.Module, inputs: Mapping, step: int, num_steps: int, lr: float) -> InputError:
-    """Return the error for a loss of NaN or inf in `step`.
+    """Return the error for a loss of NaN or inf, which names the features or embeddings that it comes from.
 
     Args:
-        inputs: the batch of this step or a later one, on the device of `model`, to find the source with.
+        model: a `CENet` or `DataParallelCENet`.
+        inputs: the batch of the step or of a later one, on the device of the model.
+        step: the step, from 0.
+        num_steps: number of steps in the epoch.
         lr: learning rate.
     """
-    return InputError(
-        f"step {step + 1} of {num_steps}: the loss is NaN or inf, expected a number; it comes from "
-        f"{_find_nonfinite_source(model, inputs)}; learning rate {lr:g} may be too high"
-    )
-
-
-@torch.no_grad()
-def _find_nonfinite_source(model: nn.Module, inputs: Mapping) -> str:
-    """Name the parts of a batch whose features or embeddings are NaN or inf: experts, or the text."""
+    # In every process, also in one with bad features: batch norms communicate.
     video = model.embed_video(inputs["experts"], inputs["ind"], inputs["frame_masks"])
     text = model.embed_text(inputs["text"], inputs["word_mask"])
-    sources = []
-    for name, embedding in zip(model.modalities, video.experts, strict=True):
-        if not torch.isfinite(inputs["experts"][name][inputs["ind"][name].bool()]).all():
-            sources.append(f"the features of expert '{name}'")
-        elif not torch.isfinite(embedding).all():
-            sources.append(f"expert '{name}'")
-    if not all(torch.isfinite(x).all() for x in (*text.experts, text.weights)):
-        sources.append("the text")
-    return ", ".join(sources) or "the similarities alone"
+    bad_features = [
+        f"the features of expert '{name}'"
+        for name in model.modalities
+        if not torch.isfinite(inputs["experts"][name][inputs["ind"][name].bool()]).all()
+    ]
+    source = ", ".join(bad_features) or find_nonfinite_source(model.modalities, text, video)
+    return InputError(
+        f"step {step + 1} of {num_steps}: the loss is NaN or inf, expected a number; it comes from {source}; "
+        f"learning rate {lr:g} may be too high"
+    )

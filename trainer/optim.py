@@ -17,9 +17,13 @@ IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable")
 
 
 def instantiate_optimizer(section: Mapping[str, Any], parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Return the optimizer of section `optimizer` of a config, fused where possible unless the section says otherwise.
+    """Return the optimizer of a config, fused where possible.
 
     The numbers of a fused step differ from those of another one only by rounding.
+
+    Args:
+        section: section `optimizer` of the config, whose arguments may choose another implementation.
+        parameters: parameters to optimize.
     """
     args = dict(section["args"])
     if section["type"] in FUSED and not args.keys() & set(IMPLEMENTATION):
@@ -31,11 +35,13 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], s
     """Load the state of a checkpoint, but keep the implementation of `optimizer`.
 
     Args:
+        optimizer: optimizer to load into.
+        state: state of an optimizer, from the checkpoint.
         source: name of the checkpoint in error messages.
 
     Raises:
         InputError: another number of parameters.
-        KeyError, ValueError, TypeError: the state does not fit for another reason.
+        KeyError, ValueError, TypeError: a state that does not fit for another reason.
     """
     num_saved, num_expected = (
         sum(len(group["params"]) for group in groups) for groups in (state["param_groups"], optimizer.param_groups)
@@ -53,7 +59,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], s
 
 
 def step_schedule(lr_scheduler: LRScheduler | None, value: float | None) -> None:
-    """Let the schedule take its step after an epoch with this monitored value (None: nothing is monitored)."""
+    """Take the step of the schedule after an epoch; `value` is the monitored value (None: nothing is monitored)."""
     if isinstance(lr_scheduler, ReduceLROnPlateau):
         lr_scheduler.step(value)
     elif lr_scheduler is not None:

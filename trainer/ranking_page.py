@@ -7,7 +7,7 @@ from utils.visualizer import PageData, Visualizer
 
 
 def build_visualizer(config: ConfigParser, run: Run) -> Visualizer | None:
-    """Build the visualizer that `config` asks for for the page of `run` (None: it does not ask for one)."""
+    """Build the visualizer of a run (None: its config has no visualizer)."""
     if "visualizer" not in config:
         return None
     model = config["arch"]["args"]
@@ -22,7 +22,7 @@ def build_visualizer(config: ConfigParser, run: Run) -> Visualizer | None:
 
 
 def page_data(evaluation: Evaluation) -> PageData:
-    """Return what the ranking page shows of an evaluation."""
+    """Return the data of an evaluation that the ranking page shows."""
     return PageData(
         metrics={name.removesuffix("_metrics"): values for name, values in evaluation.metrics.items()},
         ranks=evaluation.ranks,

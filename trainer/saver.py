@@ -1,4 +1,4 @@
-"""Which checkpoints of a run are written, and when."""
+"""The choice of the checkpoints that a run writes."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -10,14 +10,14 @@ from utils.errors import InputError
 
 
 class CheckpointSaver:
-    """Writer of the checkpoints of a run: periodic ones, the best model, and an epoch that was interrupted.
+    """A writer of the checkpoints of a run: periodic ones, the best model, and an interrupted epoch.
 
     Args:
         options: section `trainer` of the config.
 
     Attributes:
-        folder: where they are written; nothing is written before it is set.
-        last: the checkpoint that was written last, or that the training was resumed from.
+        folder: folder of the checkpoints; nothing is written before it is set.
+        last: checkpoint that was written last, or that the training was resumed from.
     """
 
     def __init__(self, options: Mapping[str, Any]):
@@ -27,9 +27,11 @@ class CheckpointSaver:
         self._verified = False
 
     def save(self, state: dict[str, Any], is_best: bool, is_last: bool) -> None:
-        """Save `state` after an epoch as the best model, as a periodic checkpoint, as both or not at all.
+        """Save an epoch as the best model, as a periodic checkpoint, as both, or not at all.
 
         Args:
+            state: content of the checkpoint.
+            is_best: whether the epoch is the best so far.
             is_last: whether the training stops early after this epoch.
         """
         if state["epoch"] <= self.options["skip_first_n_saves"]:
@@ -42,12 +44,12 @@ class CheckpointSaver:
             (self.folder / INTERRUPTED).unlink(missing_ok=True)
 
     def save_interrupted(self, state: dict[str, Any]) -> None:
-        """Save `state` in the middle of an epoch, or before its evaluation."""
+        """Save an epoch that is not completely trained, or not evaluated."""
         if self.folder is not None:
             self._write(save_checkpoint, self.folder / INTERRUPTED, state)
 
     def save_missed(self, epoch: int) -> None:
-        """Save the checkpoint of the last `epoch` if the process was killed between saving it as the best and this one."""
+        """Save the periodic checkpoint of the last `epoch` if the process was killed after saving it as the best model."""
         from_best = self.last is not None and self.last.resolve() == (self.folder / BEST).resolve()
         if from_best and self._is_due(epoch) and latest_epoch(self.folder) < epoch:
             self.last = save_periodic(self.folder, load_checkpoint(self.last))
@@ -70,6 +72,6 @@ class CheckpointSaver:
         return epoch % self.options["save_period"] == 0 or epoch == self.options["epochs"]
 
     def _write(self, save: Callable[..., Path], path: Path, state: dict[str, Any]) -> None:
-        """Save a checkpoint; read the first one back, so that an unreadable one costs one epoch and not the training."""
+        """Save a checkpoint; read the first one back, so that a disk that damages files is noticed after one epoch."""
         self.last = save(path, state, verify=not self._verified)
         self._verified = True

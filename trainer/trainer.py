@@ -1,7 +1,6 @@
 """The training loop."""
 
 import contextlib
-import functools
 import logging
 import time
 from collections.abc import Collection, Mapping
@@ -11,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from base.device import environment, get_rng_state, set_rng_state
+from base.device import environment, get_rng_state, set_rng_state, to_device
 from base.experiment import CONFIG, FOLDERS, Run
 from base.monitor import Monitor
 from base.runs import ResumePoint
@@ -19,12 +18,12 @@ from data_loader.data_loaders import ExpertDataLoader
 from logger.results import epoch_line, label_leaky
 from logger.tensorboard import RunEvents
 from model.earlier import convert_optimizer_state
-from model.model import CENet
+from model.model import MODEL_INPUTS, CENet
 from model.published import load_weights
 from parse_config import ConfigParser
-from trainer.data_parallel import wrap_for_training
+from trainer.data_parallel import DataParallelCENet, average_gradients
 from trainer.distributed import broadcast_from_main, get_world_size
-from trainer.evaluation import Evaluation, evaluate, evaluation_settings, to_device
+from trainer.evaluation import Evaluation, evaluate, evaluation_settings
 from trainer.loop_helpers import LossSum, accumulated_steps, iter_until_interrupted, matmul_precision, nonfinite_loss_error
 from trainer.next_steps import resume_hint
 from trainer.optim import load_optimizer, step_schedule
@@ -35,13 +34,10 @@ from utils.files import remove_temporary, write_json
 from utils.interrupts import InterruptHandler, defer_signals
 from utils.visualizer import Visualizer
 
-# What `CENet.forward` takes of a batch.
-MODEL_INPUTS = ("text", "experts", "ind", "word_mask", "frame_masks")
-
 logger = logging.getLogger(__name__)
 
 
-def train_one_epoch(
+def train_batches(
     model: nn.Module,
     criterion: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -54,26 +50,30 @@ def train_one_epoch(
     interrupts: InterruptHandler | None = None,
     description: str = "training",
 ) -> None:
-    """Train on the batches of an epoch, or on the rest of them, until `interrupts` notes an interrupt.
+    """Take the training steps of an epoch, or the rest of them, until `interrupts` notes an interrupt.
 
     Args:
-        model: a `CENet` or `DataParallelCENet` on `device`.
+        model: a `CENet`, or a `DataParallelCENet`, on `device`.
         criterion: loss of a (B, B) similarity matrix.
+        optimizer: optimizer of the parameters of `model`.
         loader: batches from step `losses.count` on; its length is that of the whole epoch.
-        losses: takes the loss of each step.
+        device: device of the model.
+        losses: sum to which the loss of each step is added.
         precision: "fp32"; "tf32", with which GPUs multiply float32 matrices with a mantissa of 10 bits; "bf16", with which
             layers multiply bfloat16, on CPUs too. Parameters, batch-norm statistics, similarities and losses are float32.
         accumulate: number of batches whose gradients are averaged for one step of the optimizer. The negatives of a caption
             and the batch-norm statistics are still those of its own batch, so that this is not the same as a larger batch.
-        description: of the progress bar.
+        interrupts: handler that notes interrupts (None: they are not handled here).
+        description: label of the progress bar.
 
     Raises:
-        InputError: NaN in an expert that is present, or a loss of NaN or inf. On a CPU it is raised before the step of the
+        InputError: NaN in an available expert, or a loss of NaN or inf. On a CPU it is raised before the step of the
             optimizer, on a GPU, which is not waited for, at the end of the epoch.
     """
     model.train()
     num_steps, lr = len(loader), optimizer.param_groups[0]["lr"]
     interrupts = interrupts or InterruptHandler()
+    inputs: dict[str, Any] = {}
     with matmul_precision(precision):
         for step, batch in iter_until_interrupted(loader, losses.count, accumulate, interrupts, description):
             group = accumulated_steps(step, num_steps, accumulate)
@@ -87,29 +87,32 @@ def train_one_epoch(
                 raise nonfinite_loss_error(model, inputs, step, num_steps, lr)
             (loss / len(group)).backward()
             if step == group[-1]:
+                average_gradients(model)  # of all processes, if there are several
                 optimizer.step()
             losses.add(loss.detach(), step)
     model.raise_if_nan()
-    if (first := losses.first_nonfinite()) is not None:
+    if (first := losses.first_nonfinite()) is not None:  # its source is looked for in the last batch
         raise nonfinite_loss_error(model, inputs, first, num_steps, lr)
 
 
 class Trainer:
-    """Trains a model, evaluates it after each epoch, and keeps its checkpoints.
+    """The training of a model, with an evaluation and a checkpoint after each epoch.
 
     Args:
-        model: on `device`.
+        model: model to train, already on `device`; with several processes, after `synchronize_batch_norms`.
         criterion: loss of a (B, B) similarity matrix.
-        optimizer, lr_scheduler: of the parameters of `model`; the schedule (or None) takes one step per epoch.
-        config: of the run; section `trainer` holds the number of epochs, what to save and which value to monitor.
+        optimizer: optimizer of the parameters of `model`.
+        lr_scheduler: schedule that takes one step per epoch (None: the learning rate is constant).
+        config: config of the run; section `trainer` holds the number of epochs, what to save and which value to monitor.
         loaders: batches to train on and to evaluate on.
-        device: where the model runs.
+        device: device of the model.
 
     Attributes:
-        experiment, events: the folders and the TensorBoard events to write to, set by `write_to` in the main process.
-        visualizer: of the ranking page (None: not in the config).
-        start_epoch: the first epoch to train.
-        partial_epoch: steps, sum of losses and seconds of the part of `start_epoch` that is done (None: nothing is).
+        run, events: folders and TensorBoard events to write to, set by `write_to` in the main process.
+        visualizer: writer of the ranking page (None: the config has no `visualizer`).
+        start_epoch: first epoch to train.
+        partial_epoch: steps, sum of losses and seconds of the part of `start_epoch` that is done, "begun" in checkpoints
+            (None: nothing is done).
     """
 
     def __init__(
@@ -122,52 +125,48 @@ class Trainer:
         loaders: ExpertDataLoader,
         device: torch.device,
     ):
-        self.model = model
-        self.criterion = criterion
-        self.optimizer = optimizer
-        self.lr_scheduler = lr_scheduler
-        self.config = config
-        self.options = config["trainer"]
+        self.model, self.criterion, self.device = model, criterion, device
+        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
+        self.config, self.options = config, config["trainer"]
         self.loaders = loaders
-        self.device = device
         if self.options["precision"] == "tf32" and device.type == "cpu":
             logger.warning("trainer.precision: tf32 is for GPUs, on a CPU it is fp32")
         if self.options["compile"]:
             model.compile()
-        self.trained_model = wrap_for_training(model, optimizer)
+        self.trained_model = model if get_world_size() == 1 else DataParallelCENet(model)
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
         self.saver = CheckpointSaver(self.options)
         self.interrupts = InterruptHandler()
-        self.experiment: Run | None = None
+        self.run: Run | None = None
         self.events: RunEvents | None = None
         self.visualizer: Visualizer | None = None
         self.start_epoch = 1
         self.partial_epoch: dict[str, float] | None = None
 
-    def write_to(self, experiment: Run, events: RunEvents) -> None:
-        """Write the config to the folders of `experiment` now, and everything else to them and to `events` later."""
-        self.experiment, self.events = experiment, events
-        self.visualizer = build_visualizer(self.config, experiment)
-        write_json(experiment.models / CONFIG, self.config.as_dict())
+    def write_to(self, run: Run, events: RunEvents) -> None:
+        """Write the config to the folders of `run`, and set where the training writes its results."""
+        self.run, self.events = run, events
+        self.visualizer = build_visualizer(self.config, run)
+        write_json(run.models / CONFIG, self.config.as_dict())
         for kind in FOLDERS:
-            remove_temporary(experiment.folder(kind))
-        self.saver.folder = experiment.models
+            remove_temporary(run.folder(kind))
+        self.saver.folder = run.models
         self.saver.save_missed(self.start_epoch - 1)
 
     def train(self) -> None:
-        """Train from `start_epoch` on, evaluating and saving after each epoch."""
+        """Train from `start_epoch` on, evaluating and saving after each epoch; `utils.interrupts` describes Ctrl-C."""
         if self.start_epoch > self.options["epochs"]:
             logger.info("nothing left to train: epoch %d of %d is done", self.start_epoch - 1, self.options["epochs"])
         try:
             # With several processes, an interrupt ends all of them at once: they could not agree on a step to stop at.
             with self.interrupts if get_world_size() == 1 else contextlib.nullcontext():
-                self._train_epochs()
+                self._run_epochs()
             self.interrupts.raise_if_interrupted()
         except KeyboardInterrupt:
             logger.info(resume_hint(self.saver.last, self.config, self.device))
             raise
 
-    def _train_epochs(self) -> None:
+    def _run_epochs(self) -> None:
         """Train, evaluate, report and save each epoch.
 
         An epoch is reported before it is saved: if the process is killed in between, the epoch is reported again.
@@ -178,12 +177,11 @@ class Trainer:
                 logger.info("stopped: %s has not improved for %s", self.monitor.name, since_best)
                 break
             values = self._train_epoch(epoch)
-            evaluation = self._evaluate(epoch)
-            metrics = broadcast_from_main(functools.partial(getattr, evaluation, "metrics"))
+            evaluation, metrics = self._evaluate(epoch)
             values |= {f"val_{key}_{name}": value for key, by_name in metrics.items() for name, value in by_name.items()}
             step_schedule(self.lr_scheduler, values.get(self.monitor.name))
             is_best = epoch > self.options["skip_first_n_saves"] and self.monitor.update(values)
-            if self.experiment is None:
+            if self.run is None:
                 continue
             with defer_signals():
                 split = label_leaky(self.loaders.split_name, self.model.similarity == "paired-2019")
@@ -194,9 +192,10 @@ class Trainer:
                 self.saver.save(self._state(epoch) | {"values": values}, is_best, is_last=self.monitor.stalled)
 
     def resume(self, start: ResumePoint) -> None:
-        """Continue from a checkpoint. In another run than that of the checkpoint, the search for the best epoch restarts.
+        """Load the state of a checkpoint, to continue after it.
 
-        An optimizer or schedule that the config changes starts afresh.
+        In another run than that of the checkpoint, the search for the best epoch restarts. If the config changes the
+        optimizer or the schedule, both start afresh.
 
         Raises:
             InputError: weights of another model, a damaged state, or nothing left to train in another run.
@@ -228,14 +227,14 @@ class Trainer:
         """Train one epoch, or the rest of it, and return its mean loss, steps per second and learning rate.
 
         Raises:
-            KeyboardInterrupt: the epoch was interrupted between two steps; it is saved.
+            KeyboardInterrupt: the epoch was interrupted between two steps; it has been saved.
         """
         done, self.partial_epoch = self.partial_epoch or {"step": 0, "loss": 0.0, "seconds": 0.0}, None
         losses = LossSum(self.device, done["loss"], done["step"])
         self.loaders.sampler.epoch, self.loaders.sampler.first = epoch, done["step"]
         started = time.perf_counter()
         with self.saver.named_in_errors(f"epoch {epoch}, "):
-            train_one_epoch(
+            train_batches(
                 self.trained_model,
                 self.criterion,
                 self.optimizer,
@@ -261,25 +260,26 @@ class Trainer:
             "lr": self.optimizer.param_groups[0]["lr"],
         }
 
-    def _evaluate(self, epoch: int) -> Evaluation | None:
-        """Evaluate after an epoch, whose training is saved if this is interrupted."""
-        steps, lr = len(self.loaders.train), self.optimizer.param_groups[0]["lr"]
-        hint = f"; learning rate {lr:g} may be too high"
+    def _evaluate(self, epoch: int) -> tuple[Evaluation | None, dict[str, dict[str, float]]]:
+        """Return the evaluation after an epoch (None: not the main process) and its metrics.
+
+        Raises:
+            KeyboardInterrupt: the evaluation was interrupted; the trained epoch has been saved.
+        """
+        steps, settings = len(self.loaders.train), evaluation_settings(self.config)
+        moment = f"epoch {epoch}, after step {steps} of {steps}: "
+        hint = f"; learning rate {self.optimizer.param_groups[0]['lr']:g} may be too high"
         try:
-            with (
-                self.saver.named_in_errors(f"epoch {epoch}, after step {steps} of {steps}: ", hint),
-                self.interrupts.interrupt_immediately(),
-            ):
-                settings = evaluation_settings(self.config)
+            with self.saver.named_in_errors(moment, hint), self.interrupts.interrupt_immediately():
                 evaluation = evaluate(self.model, self.loaders.evaluation, device=self.device, **settings)
         except KeyboardInterrupt:
             self._save_interrupted(epoch)
             raise
         self.partial_epoch = None
-        return evaluation
+        return evaluation, broadcast_from_main(lambda: evaluation.metrics)
 
     def _save_interrupted(self, epoch: int) -> None:
-        """Save an epoch before its end or its evaluation."""
+        """Save an epoch that is not completely trained, or not evaluated."""
         self.saver.save_interrupted(self._state(epoch) | {"begun": self.partial_epoch})
 
     def _state(self, epoch: int) -> dict[str, Any]:

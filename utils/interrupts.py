@@ -1,4 +1,23 @@
-"""Handling of Ctrl-C, SIGTERM and SIGHUP (the end of a terminal, treated like SIGTERM)."""
+"""Handling of Ctrl-C, SIGTERM and SIGHUP (the end of a terminal, treated like SIGTERM).
+
+From a signal to the exit of `train.py`:
+
+1. `InterruptHandler` notes the signal while `Trainer.train` runs.
+   - In a training step: the step is completed, and with `trainer.accumulate` the others of its group. While the first batch
+     of a group is waited for, the wait ends (`iter_until_interrupted`). The partial epoch is saved as `interrupted.pth`.
+   - In the evaluation after an epoch: it is raised immediately, and the epoch is saved as `interrupted.pth`, to be resumed
+     with its evaluation.
+   - While an epoch is reported and saved: this is completed (`defer_signals`), and the next epoch ends before a step.
+   - A second signal is raised immediately, and nothing more is saved.
+2. `Trainer.train` logs the command that resumes from the last checkpoint; with `--seeds`, `train_seeds` prints its own too.
+3. `cli_command` prints "interrupted" and exits with code 130; for SIGTERM and SIGHUP, "terminated" and 143.
+
+Before the first epoch, in the final test, and in all other commands, a signal is raised immediately (`sigterm_raised`), and
+only step 3 follows. A training that is interrupted in its final test is complete; `--resume auto` repeats the test.
+
+With several processes there is no `InterruptHandler`, since they could not agree on a step to stop at: Ctrl-C is raised
+immediately in each, then steps 2 and 3 follow; SIGTERM ends a process immediately (`trainer.distributed`).
+"""
 
 import contextlib
 import signal
@@ -17,7 +36,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def raise_terminated(number: int, frame: FrameType | None) -> None:
-    """Raise `Terminated`, so that temporary files are deleted and child processes end; a signal handler of commands."""
+    """Raise `Terminated`, so that temporary files are deleted and children end; a handler of termination signals."""
     raise Terminated
 
 

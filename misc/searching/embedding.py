@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from base.checkpoint import load_checkpoint
+from base.device import to_device
 from data_loader.dataset import pad
 from data_loader.experts import resolve_experts
 from data_loader.store import caption_id
@@ -19,7 +20,7 @@ from model.published import load_weights
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from parse_config import ConfigParser
 from trainer.build import build_model
-from trainer.evaluation import TextStore, to_device
+from trainer.evaluation import TextStore
 from utils.errors import InputError
 from utils.progress import bar
 

@@ -22,7 +22,7 @@ from model.model import CENet
 from trainer.evaluation import evaluate
 from trainer.loop_helpers import LossSum
 from trainer.optim import instantiate_optimizer
-from trainer.trainer import train_one_epoch
+from trainer.trainer import train_batches
 from utils.progress import bar, size_text
 
 EXPERT_DIM, SHARED_DIM, TEXT_DIM, TEXT_CLUSTERS = 1024, 768, 768, 28
@@ -60,7 +60,7 @@ def training_step(batch: int, experts: int) -> Callable[[], object]:
     optimizer = instantiate_optimizer({"type": "Adam", "args": {"lr": 1e-6}}, model.parameters())
     inputs = random_batch(dims, TEXT_DIM, set(), batch)
     criterion, cpu = MaxMarginRankingLoss(), torch.device("cpu")
-    return lambda: train_one_epoch(model, criterion, optimizer, [inputs], cpu, LossSum(cpu))
+    return lambda: train_batches(model, criterion, optimizer, [inputs], cpu, LossSum(cpu))
 
 
 def evaluation(videos: int, captions: int) -> Callable[[], object]:

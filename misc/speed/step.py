@@ -31,7 +31,7 @@ from utils.progress import bar
 VIDEOS, WORDS, TOKENS = 64, 30, 30
 WARM_UP, REPETITIONS = 2, 9
 LR = 1e-6
-PRECISIONS = ("fp32", "tf32", "bf16")  # of `train_one_epoch`; a CPU is measured only with the first
+PRECISIONS = ("fp32", "tf32", "bf16")  # of `train_batches`; a CPU is measured only with the first
 
 
 def random_batch(
@@ -114,7 +114,7 @@ def plain_step(model: PlainCE, batch: dict, precision: str) -> Callable[[], None
 
 
 def our_step(model: CENet, batch: dict, clock: Clock, precision: str) -> Callable[[], None]:
-    """Return a step of `trainer.trainer.train_one_epoch` with times of its parts."""
+    """Return a step of `trainer.trainer.train_batches` with times of its parts."""
     optimizer = instantiate_optimizer({"type": "Adam", "args": {"lr": LR}}, model.parameters())
     criterion = MaxMarginRankingLoss()
     model.text_pooling.register_forward_hook(lambda *_: clock.mark("text pooling"))

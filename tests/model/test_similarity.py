@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from variants import SWITCHES, make_batch, make_model, similarities
 
-from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
+from model.similarity import TextEmbedding, VideoEmbedding, find_nonfinite_source, pairwise_similarity
 
 VARIANTS = pytest.mark.parametrize("variant", SWITCHES)
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
@@ -127,3 +127,10 @@ def test_nothing_of_texts_x_videos_x_experts_is_built(l2renorm):
     with LargestTensor() as largest:
         pairwise_similarity(text, video, l2renorm)
     assert largest.elements == 50 * 40
+
+
+def test_a_source_of_nan_is_named_also_where_experts_are_joined():
+    text, video = embeddings(2, 3, 1)
+    video.experts[0][1, 0] = torch.nan
+    joined = VideoEmbedding(video.experts, torch.ones(3, 1))
+    assert find_nonfinite_source(["audio", "rgb"], text, joined, ["x", "y", "z"]) == "expert 'audio, rgb' of 'y'"

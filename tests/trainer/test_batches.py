@@ -8,9 +8,9 @@ import torch
 from conftest import CONFIG
 from training import CPU, train_steps
 
+from base.device import to_device
 from parse_config import ConfigParser
 from trainer.build import build_loaders, build_model, loader_arguments
-from trainer.evaluation import to_device
 
 
 @pytest.fixture

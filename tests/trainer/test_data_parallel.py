@@ -10,7 +10,7 @@ from gradients import gradients
 from training import CPU, train_steps
 from variants import SWITCHES, make_batch, make_model
 
-from trainer.data_parallel import wrap_for_training
+from trainer.data_parallel import DataParallelCENet, synchronize_batch_norms
 from trainer.evaluation import evaluate
 
 PROCESSES = 2
@@ -61,9 +61,9 @@ def train(variant, dtype, rank=None, accumulate=3, precision="fp32"):
     batches = make_batches(dtype)
     if rank is not None:
         batches = [share_of(batch, rank, trimmed=model.mask_padding) for batch in batches]
+    synchronize_batch_norms(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
-    trained = wrap_for_training(model, optimizer)
-    assert (trained is model) == (rank is None)
+    trained = model if rank is None else DataParallelCENet(model)
     losses = train_steps(trained, optimizer, batches, precision=precision, accumulate=accumulate)
     return {"losses": losses, "gradients": gradients(model), "state": dict(copy.deepcopy(model).state_dict())}
 

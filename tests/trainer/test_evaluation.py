@@ -14,6 +14,7 @@ from variants import TEXT_DIM, make_batch, make_model
 
 from model import metric
 from model.metric import t2v_ranks, v2t_ranks
+from model.model import MODEL_INPUTS
 from model.similarity import TextEmbedding
 from parse_config import ConfigParser
 from trainer import evaluation
@@ -53,12 +54,11 @@ def test_batches_change_nothing(setup, batch_size, mode):
     found = evaluate(model, loaders.evaluation, metrics, CPU)
     model, loaders = setup(10, f"arch.args.test_caption_mode={mode}")
     (batch,) = loaders.evaluation
-    ids = batch.pop("ids")
     model.eval()
     with torch.no_grad():
-        out = model(**batch)
+        out = model(**{key: batch[key] for key in MODEL_INPUTS})
     torch.testing.assert_close(torch.from_numpy(found.sims), out["cross_view_conf_matrix"], rtol=1e-5, atol=1e-6)
-    assert found.video_ids == ids and found.raw_captions == batch["raw_captions"]
+    assert found.video_ids == batch["ids"] and found.raw_captions == batch["raw_captions"]
     masks = batch["word_mask"].any(-1).numpy()
     assert found.query_masks.shape == ((10, 2) if mode == "indep" else (10, 1))
     if mode == "indep":
@@ -69,6 +69,16 @@ def test_batches_change_nothing(setup, batch_size, mode):
     torch.testing.assert_close(torch.from_numpy(found.weights), weights, rtol=1e-4, atol=1e-6)
     assert found.modalities == ["audio", "rgb", "scene"]
     assert (found.available == torch.stack([batch["ind"][name] for name in found.modalities], 1).numpy()).all()
+
+
+def test_the_named_functions_are_called_and_given_the_ranks(setup, monkeypatch):
+    def t2v_metrics(sims, query_masks, ranks):
+        return {"queries": len(ranks)}
+
+    model, loaders = setup(5)
+    t2v_metrics.__module__ = metric.__name__
+    monkeypatch.setattr(metric, "t2v_metrics", t2v_metrics)
+    assert evaluate(model, loaders.evaluation, ["t2v_metrics"], CPU).metrics == {"t2v_metrics": {"queries": 19}}
 
 
 VARIANTS = {
@@ -93,9 +103,8 @@ def test_no_memory_changes_no_rank(setup, variant, batch_size):
     assert not isinstance(whole.sims, np.memmap) and isinstance(found.sims, np.memmap)
     np.testing.assert_allclose(found.sims[:], whole.sims, rtol=1e-5, atol=1e-6)
     (batch,) = setup(10, *VARIANTS[variant])[1].evaluation
-    del batch["ids"]
     with torch.no_grad():
-        expected = model.eval()(**batch)["cross_view_conf_matrix"].numpy()
+        expected = model.eval()(**{key: batch[key] for key in MODEL_INPUTS})["cross_view_conf_matrix"].numpy()
     np.testing.assert_allclose(found.sims[:], expected, rtol=1e-5, atol=1e-6)
     for ranks_of in (t2v_ranks, v2t_ranks):
         assert ranks_of(found.sims, found.query_masks).tolist() == ranks_of(expected, whole.query_masks).tolist()

@@ -7,7 +7,7 @@ import torch
 from training import CPU, train_steps
 
 from model.loss import MaxMarginRankingLoss
-from model.model import CENet
+from model.model import MODEL_INPUTS, CENet
 from trainer.loop_helpers import LossSum
 from utils.errors import InputError
 
@@ -48,7 +48,7 @@ def test_accumulated_gradients_are_averaged_also_those_left_at_the_end():
     for group in (batches[:3], batches[3:]):
         reference.zero_grad()
         for batch in group:
-            inputs = {key: x for key, x in batch.items() if key != "ids"}
+            inputs = {key: batch[key] for key in MODEL_INPUTS}
             expected.append(MaxMarginRankingLoss()(reference(**inputs)["cross_view_conf_matrix"]))
         torch.stack(expected[-len(group) :]).mean().backward()
         with torch.no_grad():
