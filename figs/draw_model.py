@@ -4,8 +4,8 @@ To draw it again:
 
     python figs/draw_model.py
 
-It shows a video that lacks one of four experts. The equations of the layers are in `model/gates.py`, that of the score in
-`model/similarity.py`. Coordinates are pixels of the picture.
+It shows a video that lacks one of four experts. The equations are in `model/model.py`. Coordinates are
+pixels of the picture.
 """
 
 import argparse

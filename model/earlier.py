@@ -1,7 +1,7 @@
 """The optimizer state in earlier checkpoints of this implementation, which were written until November 2026.
 
 Such a file has the same weights by the same names as one of today, but fewer, longer vectors in its entry `optimizer`.
-`test_earlier_files.py` resumes some. Checkpoints of the authors' 2019 release hold no optimizer; `model.published` and
+`tests/test_earlier_files.py` resumes some. Checkpoints of the authors' 2019 release hold no optimizer; `model.published` and
 `base.legacy_checkpoint` read them.
 """
 
@@ -24,7 +24,7 @@ def convert_optimizer_state(state: Mapping[str, Any], model: CENet) -> Mapping[s
     In earlier files the D x D matrices of all experts are one vector, and the first layers of all text units one matrix
     (in, sum of d_i), even if their dims differ. A state in today's layout is returned unchanged.
     """
-    if getattr(model, "text_units", None) is None:  # Concat, or another class of model
+    if getattr(model, "text_units", None) is None:  # Concat
         return state
     (group,) = state["param_groups"]
     parameters, saved = list(model.parameters()), dict(state["state"])

@@ -255,7 +255,7 @@ def test_a_log_folder_that_vanishes_ends_no_training(run, monkeypatch):
 
     def vanish(self, epoch):
         if epoch == 2:
-            shutil.rmtree(self.experiment.log)
+            shutil.rmtree(self.run.log)
         return original(self, epoch)
 
     monkeypatch.setattr(train_command.Trainer, "_train_epoch", vanish)

@@ -51,16 +51,14 @@ def model_arguments(config: Mapping) -> dict[str, Any]:
     aggregations = config["data_loader"]["args"]["feat_aggregation"]
     experts = resolve_experts(section, aggregations)
     known = [*EXPERTS, *(name for name in declared_experts(section) if name not in EXPERTS)]
-    clusters = args.get("vlad_clusters")
+    clusters = args["vlad_clusters"]
     for path, names in (
-        ("arch.args.vlad_clusters", (clusters or {}).keys() - {"text"}),
+        ("arch.args.vlad_clusters", clusters.keys() - {"text"}),
         ("data_loader.args.feat_aggregation", aggregations.keys()),
     ):
         if unknown := sorted(names - set(known)):
             raise InputError(f"{path}.{unknown[0]}: no such expert, {suggest(unknown[0], known)}")
     supplied = {"text_dim": section["text_dim"], "disable_nan_checks": config["disable_nan_checks"]}
-    if clusters is None:  # a model without NetVLAD
-        return supplied | {"expert_dims": expert_dims(experts, dict.fromkeys(experts, 1), section["ce_shared_dim"])}
     if "text" not in clusters:
         raise InputError("arch.args.vlad_clusters.text: missing, expected a number of clusters")
     shared_dim = section["ce_shared_dim"] if args.get("use_ce") or args.get("mimic_ce_dims") else None

@@ -8,12 +8,13 @@ From a signal to the exit of `train.py`:
    - In the evaluation after an epoch: it is raised immediately, and the epoch is saved as `interrupted.pth`, to be resumed
      with its evaluation.
    - While an epoch is reported and saved: this is completed (`defer_signals`), and the next epoch ends before a step.
-   - A second signal is raised immediately, and nothing more is saved.
+   - A second signal is raised immediately (while an epoch is saved, after that), and nothing more is saved.
 2. `Trainer.train` logs the command that resumes from the last checkpoint; with `--seeds`, `train_seeds` prints its own too.
 3. `cli_command` prints "interrupted" and exits with code 130; for SIGTERM and SIGHUP, "terminated" and 143.
 
-Before the first epoch, in the final test, and in all other commands, a signal is raised immediately (`sigterm_raised`), and
-only step 3 follows. A training that is interrupted in its final test is complete; `--resume auto` repeats the test.
+Before the first epoch, in the final test, and in all other commands but the search server, a signal is raised immediately
+(`sigterm_raised`), and only step 3 follows. A training that is interrupted in its final test is complete; `--resume auto`
+repeats the test.
 
 With several processes there is no `InterruptHandler`, since they could not agree on a step to stop at: Ctrl-C is raised
 immediately in each, then steps 2 and 3 follow; SIGTERM ends a process immediately (`trainer.distributed`).
@@ -68,7 +69,8 @@ def defer_signals() -> Iterator[None]:
     The block is for writes that must be complete, and for libraries with threads and locks that an exception may break.
 
     Raises:
-        KeyboardInterrupt: at the end of the block, if Ctrl-C (or in a command, SIGTERM) was received within.
+        KeyboardInterrupt: at the end of the block, if Ctrl-C (or in a command, SIGTERM) was received within, unless an
+            `InterruptHandler` records it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -82,7 +84,7 @@ def defer_signals() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in dict.fromkeys(received):
+        for number in received:
             handlers[number](number, None)
 
 

@@ -16,6 +16,7 @@ from data_loader.experts import resolve_experts
 from data_loader.store import caption_id
 from misc.searching.collection import Batch, Collection
 from misc.searching.metadata import IndexKind, IndexMetadata
+from model.model import CENet
 from model.published import load_weights
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from parse_config import ConfigParser
@@ -57,12 +58,16 @@ class Embedder:
                 f"{checkpoint}: arch.args.similarity is '{similarity}', expected 'pairwise': "
                 "the other score depends on which video a text belongs to"
             )
+        self.model = build_model(self.config)
+        if type(self.model).score is not CENet.score:
+            raise InputError(
+                f"{checkpoint}: {type(self.model).__name__} has a score of its own, which indexes cannot compute"
+            )
         args = self.config["data_loader"]["args"]
         self.experts = resolve_experts(self.config["experts"], args["feat_aggregation"])
         self.text_feat, self.text_dim = self.config["experts"]["text_feat"], self.config["experts"]["text_dim"]
         self._max_text_words = args["max_text_words"]
         self.sha256 = _digest(state, self.config)
-        self.model = build_model(self.config)
         load_weights(self.model, state, checkpoint)
         self.model = self.model.eval().to(device)
 
