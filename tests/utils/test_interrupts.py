@@ -55,6 +55,17 @@ def test_other_signals_with_handlers_are_deferred():
         signal.signal(signal.SIGTERM, before)
 
 
+def test_a_second_deferred_signal_is_raised_after_the_block():
+    done = []
+    with pytest.raises(KeyboardInterrupt), InterruptHandler():
+        with defer_signals():
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+            done.append(True)
+        done.append(False)
+    assert done == [True]
+
+
 def test_sighup_is_treated_like_sigterm():
     """Unless `nohup` ignores it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -9,10 +9,13 @@ import torch
 from searching import StubEncoder, open_searcher, write_checkpoint
 
 import test as test_command
+from misc.searching import embedding
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
 from misc.searching.vector_store import IndexLocation
+from model.model import CENet
+from trainer.build import build_model
 from utils.errors import InputError
 
 LOCATION = IndexLocation("Toy")
@@ -166,6 +169,21 @@ def test_another_checkpoint_is_refused(collection, config):
         embedder = Embedder(other, CPU)
         with pytest.raises(InputError, match="data/Toy/index: built with model.pth"):
             add_videos(embedder, Collection("Toy", LOCATION.folder, embedder.config, embedder.experts), LOCATION, None)
+
+
+def test_a_model_with_another_score_is_refused(collection, monkeypatch):
+    class OtherCENet(CENet):
+        def score(self, *args, **kwargs):
+            return -super().score(*args, **kwargs)
+
+    def build_other(config):
+        model = build_model(config)
+        model.__class__ = OtherCENet
+        return model
+
+    monkeypatch.setattr(embedding, "build_model", build_other)
+    with pytest.raises(InputError, match="model.pth: OtherCENet has a score of its own"):
+        Embedder(collection[1], CPU)
 
 
 def test_the_score_of_2019_is_refused(collection, config):
