@@ -5,24 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import shared
 
 from model import loss
 from parse_config import ConfigParser, parse_seeds
 from trainer.build import build_loss, build_optimizer
 from utils.errors import InputError
-
-PUBLISHED = (
-    "activity-net-train-full-ce",
-    "lsmdc-train-full-ce",
-    "msrvtt-eval-full-ce",
-    "msrvtt-train-full-ce",
-    "msrvtt-train-full-concat-ablation",
-    "msrvtt-train-full-moee",
-    "msrvtt-train-jsfusion-ce",
-    "msvd-eval-full-ce",
-    "msvd-train-full-ce",
-)
 
 
 @pytest.fixture
@@ -36,25 +23,6 @@ def write(tmp_path, monkeypatch):
         return path
 
     return write
-
-
-def contains(whole, part):
-    """Whether each value of the nested dict `part` is in `whole` at the same place."""
-    if not isinstance(part, dict):
-        return whole == part
-    return isinstance(whole, dict) and all(key in whole and contains(whole[key], value) for key, value in part.items())
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_published_configs_are_accepted_as_they_are(name):
-    path = shared("published-configs", f"{name}.json")
-    config = ConfigParser.from_file(path, training="-train-" in name)
-    assert contains(config.as_dict(), json.loads(path.read_text()))
-    assert ConfigParser(config.as_dict(), "again").as_dict() == config.as_dict()  # as a checkpoint gives it back
-
-
-def test_no_published_config_is_left_out():
-    assert sorted(path.stem for path in shared("published-configs").glob("*.json")) == sorted(PUBLISHED)
 
 
 def test_a_config_inherits_and_says_what_differs(write, config):

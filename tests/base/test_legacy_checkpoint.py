@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import shared
+from helpers.paths import shared
 
 from base.checkpoint import load_checkpoint
 from base.legacy_checkpoint import MAGIC, VERSION, is_legacy

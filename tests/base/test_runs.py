@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import CONFIG, MODELS, assert_equal_weights, train
+from helpers.commands import CONFIG, MODELS, assert_equal_weights, train
 
 import train as train_command
 from base.runs import ResumePoint, find_complete_run, find_unfinished_run, list_runs, run_lock, seed_folders

@@ -1,7 +1,7 @@
 """Configs that the schema refuses, and the messages."""
 
 import pytest
-from conftest import REMOVE, changed
+from helpers.toy_archive import REMOVE, changed
 
 from base.validation import validate
 from utils.errors import InputError

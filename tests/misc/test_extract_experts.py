@@ -14,24 +14,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
-from extracting import ARCHIVE, contents, film
-from test_faults import OVERRIDES, PR_CAPBSET_DROP, read_only
+from helpers.extraction import ARCHIVE, contents, film
+from helpers.paths import ROOT
+from helpers.permissions import drop_root_overrides, read_only
 
 COMMAND = [sys.executable, str(ROOT / "misc/extract_experts.py"), "--videos", "clips", "--name", "Mine"]
 
 
 def start(*arguments, largest=None, **options):
     """Start the command in a process to which permissions apply; files over `largest` bytes mean a full disk."""
-    import ctypes
     import resource
-
-    prctl = ctypes.CDLL(None).prctl
 
     def limit():
         signal.signal(signal.SIGINT, signal.default_int_handler)  # even where CI ignores it
-        for capability in OVERRIDES:
-            prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+        drop_root_overrides()
         if largest:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from helpers.paths import ROOT
 
 from data_loader.readers import read_file
 from misc import make_demo

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ranking import write_clip
-from searching import write_checkpoint
+from helpers.ranking_pages import write_clip
+from helpers.search_collection import write_checkpoint
 
 import misc.search as search_command
 from misc.searching.commands import COMMANDS

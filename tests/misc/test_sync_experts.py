@@ -8,8 +8,20 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from archive_server import packed
-from syncing import ARCHIVE, FEATURES, FIRST, PART, RGB, SECOND, TAR, assert_synced, everything, expect, part_of_another
+from helpers.archive_server import packed
+from helpers.sync_server import (
+    ARCHIVE,
+    FEATURES,
+    FIRST,
+    PART,
+    RGB,
+    SECOND,
+    TAR,
+    assert_synced,
+    everything,
+    expect,
+    part_of_another,
+)
 
 from data_loader.datasets import LAYOUTS
 from data_loader.datasets.layout import Download

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import pytrec_eval
 import torch
-from conftest import shared
+from helpers.paths import shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

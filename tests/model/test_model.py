@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from gradients import gradients
-from parity import Parity
-from variants import CLUSTERS, DIMS, SWITCHES, TEXT_DIM, make_batch, make_model, similarities
+from helpers.gradients import gradients
+from helpers.model_variants import CLUSTERS, DIMS, SWITCHES, TEXT_DIM, make_batch, make_model, similarities
+from helpers.parity import Parity
 
 from model.loss import MaxMarginRankingLoss
 from model.model import CENet

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from helpers.model_variants import SWITCHES, make_batch, make_model, similarities
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from variants import SWITCHES, make_batch, make_model, similarities
 
 from model.similarity import TextEmbedding, VideoEmbedding, find_nonfinite_source, pairwise_similarity
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from gradients import gradients
-from training import CPU, train_steps
-from variants import SWITCHES, make_batch, make_model
+from helpers.gradients import gradients
+from helpers.model_variants import SWITCHES, make_batch, make_model
+from helpers.training import CPU, train_steps
 
 from trainer.data_parallel import DataParallelCENet, synchronize_batch_norms
 from trainer.evaluation import evaluate

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from commands import CONFIG, MODELS, assert_equal_weights, weights
-from conftest import ROOT
+from helpers.commands import CONFIG, MODELS, assert_equal_weights, weights
+from helpers.paths import ROOT
 
 import train as train_command
 from trainer import distributed
@@ -107,7 +107,9 @@ def test_two_processes_have_the_results_of_one(whole):
 @pytest.mark.parametrize(("victim", "busy"), [("0", ""), ("1", ""), ("1", "yes")])
 def test_a_killed_process_ends_the_others_and_the_run_can_be_resumed(whole, victim, busy):
     arguments = (*ARGUMENTS, *(("--set", "data_loader.args.num_workers=1") if busy else ()))
-    code, _, err = start(2, *arguments, script="tests/faulty_train.py", FAULT="killed", VICTIM=victim, EPOCH="3", BUSY=busy)
+    code, _, err = start(
+        2, *arguments, script="tests/helpers/faulty_train.py", FAULT="killed", VICTIM=victim, EPOCH="3", BUSY=busy
+    )
     assert code != 0
     (line,) = err
     reason = "received SIGTERM" if busy else "(lost another process|received SIGTERM)"
@@ -125,7 +127,7 @@ def test_seeds_are_resumed_as_if_nothing_had_happened(workplace):
     seeds = (*ARGUMENTS, "--seeds", "0,1", "--set", "trainer.epochs=2")
     assert start(2, *seeds)[0] == 0
     whole = move_run("whole")
-    code, _, err = start(2, *seeds, script="tests/faulty_train.py", FAULT="interrupted", EPOCH="2", SEED="1")
+    code, _, err = start(2, *seeds, script="tests/helpers/faulty_train.py", FAULT="interrupted", EPOCH="2", SEED="1")
     assert code != 0 and err == ["interrupted"]
     code, out, err = start(2, *seeds, "--resume", "auto")
     assert code == 0 and err == [] and out.count("seed 0 is done") == out.count("epoch 2/2") == 1
@@ -155,7 +157,7 @@ def test_two_processes_resume_a_checkpoint_of_one(whole):
     ],
 )
 def test_an_error_is_reported_once(workplace, fault, victim, line):
-    code, out, err = start(2, *ARGUMENTS, script="tests/faulty_train.py", FAULT=fault, EPOCH="2", **victim)
+    code, out, err = start(2, *ARGUMENTS, script="tests/helpers/faulty_train.py", FAULT=fault, EPOCH="2", **victim)
     assert code != 0 and len(err) == 1 and err[0].startswith(line)
     hint = f"torchrun --standalone --nproc_per_node 2 train.py --resume {one_run()}/checkpoint-epoch1.pth"
     assert (hint in out) == (fault == "interrupted")

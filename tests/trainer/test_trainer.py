@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from training import CPU, train_steps
+from helpers.training import CPU, train_steps
 
 from model.loss import MaxMarginRankingLoss
 from model.model import MODEL_INPUTS, CENet

@@ -9,9 +9,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from benchmarks.pickles import pickler
-from conftest import ROOT
-from hostile import lending
+from helpers.hostile import lending
+from helpers.paths import ROOT
+from helpers.published_layouts.pickles import pickler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,9 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-import clips
 import numpy as np
 import pytest
+from helpers import clips
 
 from misc.extraction import engines
 from misc.extraction.engines import run_in_processes, run_on_ray

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from fuzzing import mutated
+from helpers.fuzzing import mutated
 
 from misc.extraction.settings import Settings
 from misc.extraction.shards import Shards, file_identity

@@ -4,9 +4,9 @@ import socket
 import subprocess
 from pathlib import Path
 
-import clips
 import numpy as np
-from extracting import ARCHIVE, captions, failures, film
+from helpers import clips
+from helpers.extraction import ARCHIVE, captions, failures, film
 
 from misc.extraction.shards import Shards
 

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 import torch
-from clips import sine, spoken
+from helpers.clips import sine, spoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont

@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
-from searching import create_store, make_metadata, open_store, random_texts, random_videos, select_videos
+from helpers.paths import ROOT
+from helpers.search_collection import create_store, make_metadata, open_store, random_texts, random_videos, select_videos
 
 from misc.searching.milvus_store import MilvusStore
 from model.similarity import pairwise_similarity

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from searching import StubEncoder, open_searcher, write_checkpoint
+from helpers.search_collection import StubEncoder, open_searcher, write_checkpoint
 
 import test as test_command
 from misc.searching import embedding

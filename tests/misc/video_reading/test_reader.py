@@ -7,11 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import clips
 import numpy as np
 import pytest
-from fuzzing import mutated
-from isolated import MIB, outcome
+from helpers import clips
+from helpers.fuzzing import mutated
+from helpers.isolated_process import MIB, outcome
 from PIL import Image
 
 from misc.extraction.video_folder import list_files
