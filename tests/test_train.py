@@ -2,21 +2,16 @@
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from helpers.commands import CONFIG, MODELS, assert_equal_weights, train, weights
-from helpers.paths import ROOT
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import test as test_command
 import train as train_command
-from model.model import CENet
 
 
 def test_training_writes_checkpoints_metrics_log_and_events(run):
@@ -191,21 +186,6 @@ def test_purging_deletes_this_experiment_alone(run, refused):
     assert len(list(MODELS.iterdir())) == len(list(Path("data/saved/log/toy-train-ce").iterdir())) == 1
 
 
-@pytest.mark.slow
-def test_control_c_ends_a_training_with_word_of_how_to_go_on(workplace):
-    command = [sys.executable, "-u", ROOT / "train.py", "--config", CONFIG, "--set", "trainer.epochs=100000"]
-    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # even where CI ignores it
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heeding)
-    for line in process.stdout:
-        if line.startswith("epoch 2/"):
-            break
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, err.strip()) == (130, "interrupted")
-    *_, checkpoint = next(line for line in out.splitlines() if "--resume" in line).split()
-    assert torch.load(checkpoint, weights_only=True)["epoch"] >= 2
-
-
 def test_a_checkpoint_in_another_place_starts_another_run(run):
     first, _ = train(run, "--set", "trainer.epochs=4")
     shutil.copy(first / "checkpoint-epoch3.pth", "elsewhere.pth")
@@ -230,24 +210,3 @@ def test_tf32_without_a_gpu_says_that_it_is_none(run):
     folder, out = train(run, "--set", "trainer.precision=tf32")
     assert "trainer.precision: tf32 is for GPUs, on a CPU it is fp32" in out
     assert_equal_weights(plain / "checkpoint-epoch3.pth", folder / "checkpoint-epoch3.pth")
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of torch, to itself
-def test_a_compiled_model_trains_to_the_same_figures(run, monkeypatch):
-    """Without the code generator, which takes a compiler: what is traced is what is run."""
-    asked = []
-
-    def compiled(net):
-        asked.append(net)
-        torch.nn.Module.compile(net, backend="aot_eager")
-
-    monkeypatch.setattr(CENet, "compile", compiled)
-    plain, _ = train(run)
-    assert not asked
-    folder, _ = train(run, "--set", "trainer.compile=true")
-    assert len(asked) == 1
-    expected, found = (json.loads((x / "metrics.json").read_text()) for x in (plain, folder))
-    assert found["t2v_metrics"] == pytest.approx(expected["t2v_metrics"])
-    one, other = (weights(x / "checkpoint-epoch3.pth") for x in (plain, folder))
-    torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-4)

@@ -148,7 +148,6 @@ ENDS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("command", "fault"), [*(("train", fault) for fault in ENDS), ("test", "files")])
 def test_the_main_process_does_not_wait_for_a_worker_that_fails(run, command, fault):
     arguments = ["--config", CONFIG]

@@ -4,13 +4,10 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 
 import pytest
 import torch
 from helpers.commands import CONFIG, MODELS, assert_equal_weights, train
-from helpers.paths import ROOT
 
 import test as test_command
 import train as train_command
@@ -163,19 +160,3 @@ def test_a_second_signal_ends_immediately(run, monkeypatch):
     monkeypatch.setattr(LossSum, "add", impatient)
     code, _, err = run(train_command, "--config", CONFIG)
     assert (code, err) == (130, "interrupted\n") and not list(MODELS.glob("*/*.pth"))
-
-
-@pytest.mark.slow
-def test_a_signal_ends_a_training_that_waits_for_data(workplace):
-    """A worker reads from a disk that does not respond; one signal is enough, and the partial epoch is saved."""
-    command = [sys.executable, ROOT / "tests" / "helpers" / "hanging_worker.py", "--config", CONFIG]
-    command += ["--set", "data_loader.args.num_workers=1"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, **pipes)
-    while "hangs" not in (line := process.stdout.readline()):
-        assert line, process.stderr.read()
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=120)
-    (path,) = MODELS.glob("*/interrupted.pth")
-    assert (process.returncode, err) == (143, "terminated\n") and f"--resume {path}" in out
-    assert torch.load(path, weights_only=True)["begun"]["step"] == 1

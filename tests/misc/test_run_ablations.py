@@ -250,7 +250,6 @@ run_ablations.main()
 """
 
 
-@pytest.mark.slow
 def test_control_c_stops_the_trainings_and_they_go_on(workplace):
     write_suite()
     config = Path("configs/toy/train-ce.json")

@@ -105,7 +105,7 @@ def test_videos_are_added_and_removed(collection, search):
     assert f"videos with audio {len(has['audio'])}, rgb 44, scene {len(has['scene'])}" in out
 
 
-@pytest.mark.parametrize("uri", [[], pytest.param(["--uri", "index.db"], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("uri", [[], ["--uri", "index.db"]])
 def test_changed_and_removed_videos_are_reported_and_updated_by_add(collection, search, uri):
     """As after an extraction, versions.json says which videos have new features."""
     archive, _ = collection

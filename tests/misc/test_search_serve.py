@@ -143,7 +143,6 @@ def test_missing_packages_are_named(collection, refused, monkeypatch):
             assert f"package '{name}': not installed" in message and "video-requirements.txt" in message
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )

@@ -163,7 +163,6 @@ def line_before_waiting(process):
     return None if "waits for another process" in line else line
 
 
-@pytest.mark.slow
 def test_two_first_searches_build_one_index(collection):
     search = ["--video", "video3", *RESUME, "--json"]
     INDEX.mkdir(parents=True)
@@ -179,7 +178,6 @@ def test_two_first_searches_build_one_index(collection):
     assert sum("another process has built it: using that index" in err for err in rest) == 1
 
 
-@pytest.mark.slow
 def test_waiting_can_be_interrupted(parts):
     build_index(*parts, LOCATION, "flat")
     before = videos()

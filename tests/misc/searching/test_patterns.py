@@ -72,7 +72,6 @@ def test_faiss_returns_what_brute_force_does(tmp_path_factory, case, l2renorm, k
     check_exact(tmp_path_factory.mktemp("exact"), case, l2renorm, k)
 
 
-@pytest.mark.slow
 @given(case=embedded(), l2renorm=st.booleans(), k=st.integers(1, 50))
 @settings(max_examples=8, deadline=None)
 def test_milvus_returns_what_brute_force_does(tmp_path_factory, case, l2renorm, k):

@@ -35,20 +35,6 @@ def test_each_point_is_measured_and_written(call, tmp_path, monkeypatch):
     assert [axis["exponents"]["seconds"] for axis in figures] == pytest.approx([2.0] * len(figures))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "sizes"),
-    [
-        ("training step", {"batch": 8, "experts": 2}),
-        ("evaluation", {"videos": 40, "captions": 2}),
-        ("ranking", {"videos": 10, "captions": 3}),
-    ],
-)
-def test_a_point_is_measured_in_a_process_of_its_own(name, sizes):
-    measured = call_in_process(scaling.measure, name, sizes)
-    assert measured["seconds"] > 0 and 50 << 20 < measured["bytes"] < 4 << 30
-
-
 def test_a_process_that_fails_is_an_error():
     with pytest.raises(InputError, match="measure .*ranking.*: ended with exit code 1"):
         call_in_process(scaling.measure, "ranking", {"videos": -1, "captions": 2})

@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from misc import benchmark
 from misc.speed import search
 
@@ -44,8 +42,3 @@ def test_sizes_apply_to_search_only(call):
     for arguments in (["--metrics", "--sizes", 5], ["--dim", 5], ["--search", "--sizes", 20, 5], ["--search", "--dim", -1]):
         code, _, err = call(benchmark, *arguments)
         assert code == 2 and err.startswith(("error: --sizes", "error: --dim"))
-
-
-@pytest.mark.slow
-def test_a_method_runs_in_a_new_process(tmp_path):
-    assert len(search.call_in_process(search.ask, "plain matrix", 100, 4, str(tmp_path))["best"]) == search.BATCH

@@ -11,8 +11,6 @@ from misc.searching.milvus_store import MilvusStore
 from model.similarity import pairwise_similarity
 from utils.errors import InputError
 
-pytestmark = pytest.mark.slow
-
 DIMS = [6, 1]
 METADATA = make_metadata(["a", "b"], DIMS)
 VIDEOS = random_videos(60, DIMS)

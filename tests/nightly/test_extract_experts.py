@@ -75,7 +75,6 @@ def undisturbed(tmp_path_factory):
         return contents()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_a_signal_leaves_no_process_and_no_partial_file(real, undisturbed, number, code):
     """As at a terminal, where Ctrl-C reaches all processes; after the worst the command ends as one undisturbed."""
@@ -106,7 +105,6 @@ def test_a_signal_leaves_no_process_and_no_partial_file(real, undisturbed, numbe
     assert contents() == undisturbed
 
 
-@pytest.mark.slow
 def test_a_full_or_read_only_disk_is_one_line(real):
     Path("data/Mine").mkdir(parents=True)
     with read_only(Path("data")):
@@ -124,7 +122,6 @@ def test_a_full_or_read_only_disk_is_one_line(real):
     assert len(list(Path("data").rglob("*.npz"))) == 12 and not list(Path("data").rglob("*.tmp"))
 
 
-@pytest.mark.slow
 def test_a_terminal_shows_speed_and_remaining_time(real):
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (30, 120))
@@ -140,7 +137,6 @@ def test_a_terminal_shows_speed_and_remaining_time(real):
     assert re.search(r"videos: +\d+%.*\d+/12 \[\d\d:\d\d<\d\d:\d\d, +[\d.]+(video/s|s/video), 0 failed\]", text), text
 
 
-@pytest.mark.slow
 def test_experts_print_nothing(real):
     """Libraries and decoders print nothing, and broken files are no more than lines of failures.json."""
     for video in sorted(Path("clips").iterdir())[3:]:
@@ -169,7 +165,6 @@ def read_experts():
     return json.loads(Path("data/Mine/extraction.json").read_text())["experts"]
 
 
-@pytest.mark.slow
 def test_help_explains():
     result = subprocess.run([*COMMAND[:2], "--help"], capture_output=True, text=True, check=True)
     assert result.stdout.startswith("usage:") and result.stderr == ""

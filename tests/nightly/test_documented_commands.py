@@ -53,7 +53,6 @@ def server(tmp_path):
     server.server_close()
 
 
-@pytest.mark.slow
 def test_evaluating_the_published_model_of_msvd(tmp_path, project, server):
     url, served = server
     benchmark = write_benchmark("MSVD", tmp_path)

@@ -148,7 +148,6 @@ def test_a_chosen_clip_is_heard_alone_and_keeps_its_pause(look):
     page.wait_for_function("x => x.paused", arg=players[1])
 
 
-@pytest.mark.slow
 def test_every_clip_plays_whatever_its_id_and_the_others_say_so(look):
     page = look("/?q=bird")
     for number, name in enumerate(names(page)):
@@ -267,7 +266,6 @@ def test_an_empty_query_is_not_sent(look):
     assert page.evaluate("location.search") == "" and page.evaluate(f"{FOCUS}.id") == "query"
 
 
-@pytest.mark.slow
 def test_clips_do_not_play_on_their_own_with_reduced_motion(look):
     page = look("/?q=bird", reduced_motion="reduce")
     clip = page.locator(".clip").first
@@ -287,7 +285,6 @@ def test_every_control_has_a_name_and_every_part_a_role(look, address):
     assert_headings_nest(page)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("address", ["/?q=bird", "/?video=plain", "/?q="])

