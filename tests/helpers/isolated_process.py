@@ -1,4 +1,4 @@
-"""A function run in a process of its own, which may crash, hang or eat memory: what became of it."""
+"""Run a function in another process, which may crash, hang or fill its memory, and report how it ended."""
 
 import dataclasses
 import faulthandler
@@ -14,17 +14,20 @@ from utils.errors import InputError
 
 MIB = 1 << 20
 # Beyond this growth an allocation fails, so that no test takes the machine down.
-MOST_ADDRESSES = 6 << 30
+MAX_ADDRESSES = 6 << 30
+# Imported once, by the server that forks the processes. It has no threads: a fork of the tests' own process would lose those
+# that it has, with the locks that they hold.
+PRELOADED = ["torch", "h5py", "train", "helpers.readers"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a call ended.
+    """The end of a call.
 
     Attributes:
         kind: "returned", "refused" (an InputError), "raised" (any other), "crashed" or "hung".
-        text: what it returned, or the error.
-        growth: by how many bytes the memory that it held at once grew (0 where it did not end).
+        text: the value that it returned, or the error.
+        growth: growth of its peak memory in bytes (0 if it did not end).
     """
 
     kind: str
@@ -33,14 +36,14 @@ class Outcome:
 
 
 def _status(field: str) -> int:
-    """A field of /proc/self/status, in bytes."""
+    """Return a field of /proc/self/status, in bytes."""
     return int(re.search(rf"^{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.M)[1]) << 10
 
 
 def _call(connection, function: Callable, args: tuple) -> None:
     os.setsid()
     faulthandler.disable()
-    resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + MOST_ADDRESSES,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + MAX_ADDRESSES,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
@@ -55,14 +58,17 @@ def _call(connection, function: Callable, args: tuple) -> None:
     os._exit(0)
 
 
-def outcome(function: Callable, *args, seconds: float = 120, method: str = "fork") -> Outcome:
-    """What becomes of `function(*args)` in a process of its own.
+def outcome(function: Callable, *args, seconds: float = 120, method: str = "forkserver") -> Outcome:
+    """Return how `function(*args)` ends in another process.
 
     Args:
-        seconds: after which it counts as hung, and is killed.
-        method: by which the process begins; "spawn" for libraries with threads that do not survive a fork.
+        function: a function at the top level of a module.
+        seconds: time after which the call counts as hung and is killed.
+        method: start method of the process; "spawn" for libraries with threads that do not survive a fork.
     """
     context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(PRELOADED)
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_call, args=(theirs, function, args))
     process.start()

@@ -201,13 +201,17 @@ def test_the_outcome_of_a_call_in_another_process_is_known():
     """This shows that the tests above can fail."""
     assert outcome(int, "3").kind == "returned"
     assert outcome(int, "x").kind == "raised"
-    assert outcome(lambda: bytearray(300 * MIB) and None).growth > 250 * MIB
+    assert outcome(allocate).growth > 250 * MIB
     assert outcome(hung, seconds=0.5).kind == "hung"
-    assert outcome(lambda: hash(nested()), seconds=60).kind == "crashed"
+    assert outcome(hash_nested, seconds=60).kind == "crashed"
 
 
-def nested():
+def allocate():
+    bytearray(300 * MIB)
+
+
+def hash_nested():
     x = ()
     for _ in range(10**6):
         x = (x,)
-    return x
+    return hash(x)
