@@ -102,19 +102,17 @@ class EmbeddedCaptions:
 
     def __init__(self, embedder: Embedder, collection: Collection):
         self._l2renorm = embedder.model.l2renorm
-        self._subsets = collection.load_captions()
-        self._captions = [  # subset, row of the video in it, number of the caption
-            (subset, row, k)
-            for subset, (ids, captions) in enumerate(self._subsets)
-            for row in range(len(ids))
+        self._captions = [  # video, captions of its subset, row of the video in them, number of the caption
+            (video, captions, row, k)
+            for ids, captions in collection.load_captions()
+            for row, video in enumerate(ids)
             for k in range(captions.count(row))
         ]
         self._texts = TextStore(CAPTION_BYTES)
         with bar(description="captions", file=sys.stderr, total=len(self._captions)) as progress:
             for start in range(0, len(self._captions), TEXT_BATCH):
                 chosen = self._captions[start : start + TEXT_BATCH]
-                vectors = [self._subsets[subset][1].vectors(row, k) for subset, row, k in chosen]
-                self._texts.append(embedder.embed_texts(vectors))
+                self._texts.append(embedder.embed_texts([captions.vectors(row, k) for _, captions, row, k in chosen]))
                 progress.update(len(chosen))
 
     def search(self, video: VideoEmbedding, k: int) -> list[tuple[str, str, str, float, np.ndarray]]:
@@ -129,11 +127,9 @@ class EmbeddedCaptions:
         scores = torch.cat([pairwise_similarity(text, video, self._l2renorm)[:, 0] for text in texts])
         best = []
         for i in scores.argsort(descending=True, stable=True)[:k].tolist():
-            subset, row, number = self._captions[i]
-            ids, captions = self._subsets[subset]
-            name = caption_id(ids[row], captions.number(row, number))
-            weights = self._texts.weights[i].numpy()
-            best.append((ids[row], name, captions.text(row, number), float(scores[i]), weights))
+            owner, captions, row, number = self._captions[i]
+            name = caption_id(owner, captions.number(row, number))
+            best.append((owner, name, captions.text(row, number), float(scores[i]), self._texts.weights[i].numpy()))
         return best
 
 

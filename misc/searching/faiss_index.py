@@ -113,9 +113,8 @@ class FaissIndex:
         else:
             numbers = self.stored_numbers
             vectors = self._flat_index().reconstruct_n(0, len(numbers))
-        order = np.argsort(numbers, kind="stable")
-        order = order[np.isin(numbers[order], self._sorted_numbers())]
-        return numbers[order], vectors[order]
+        numbers, rows, _ = np.intersect1d(numbers, self._sorted_numbers(), assume_unique=True, return_indices=True)
+        return numbers, vectors[rows]
 
     def _read_cells(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers (N,) and the codes (N, bytes) in all cells."""

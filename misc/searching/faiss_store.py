@@ -105,9 +105,8 @@ class FaissStore(VectorStore):
             kind = self.metadata.kind if len(index) >= MIN_APPROXIMATE else "flat"
             if kind != index.kind or index.is_outdated():
                 if index.kind != "flat":
-                    change = "now exact" if kind == "flat" else "rebuilt"
-                    text = f"pattern {pattern}: {index.kind} index of {len(index)} videos, {change}"
-                    logger.info("%s: %s", self.source, text)
+                    what = f"pattern {pattern}: {index.kind} index of {len(index)} videos"
+                    logger.info("%s: %s, %s", self.source, what, "now exact" if kind == "flat" else "rebuilt")
                 self._indexes[pattern] = index.convert(kind)
 
     def commit(self) -> None:

@@ -3,7 +3,7 @@
 import abc
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -118,12 +118,10 @@ class VectorStore(abc.ABC):
         """Delete the vectors of videos of a pattern, which `videos` no longer has."""
 
 
-@contextlib.contextmanager
-def lock_index(folder: Path) -> Iterator[bool]:
-    """Let one process at a time change the index of a folder, which is created; yield True after waiting for another."""
+def lock_index(folder: Path) -> contextlib.AbstractContextManager[bool]:
+    """Let one process at a time change the index of a folder, which is created; the context is True after a wait."""
     folder.mkdir(parents=True, exist_ok=True)
-    with wait_for_lock(folder / LOCK, str(folder)) as waited:
-        yield waited
+    return wait_for_lock(folder / LOCK, str(folder))
 
 
 @dataclasses.dataclass(frozen=True)
