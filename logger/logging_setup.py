@@ -17,26 +17,29 @@ class _Terminal(logging.StreamHandler):
     """A handler for standard output; if it cannot be written, a line on standard error says so and the program continues."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Report a write error once, and discard the rest of the line and all others."""
+        """Report a write error once."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
             return
-        with contextlib.suppress(io.UnsupportedOperation):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
-        self.report(error.strerror or error)
-
-    def report(self, reason: object) -> None:
-        """Print why nothing can be written."""
+        reason = error.strerror or error
         with contextlib.suppress(OSError):
             print(f"warning: standard output: cannot be written ({reason}), no further line is printed", file=sys.stderr)
+        with contextlib.suppress(io.UnsupportedOperation):  # discard the rest of the line and all others
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
-class _File(_Terminal, logging.FileHandler):
+class _File(logging.FileHandler):
     """A handler for a file; if it cannot be written, a warning says so and the program continues."""
 
-    def report(self, reason: object) -> None:
-        """Log why nothing can be written."""
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Report a write error once."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self.addFilter(lambda _: False)  # discard all further lines
+        reason = error.strerror or error
         logger.warning("%s: cannot be written (%s), no further line is kept", self.baseFilename, reason)
 
     def close(self) -> None:
