@@ -9,8 +9,8 @@ From the ranks of all queries:
 - geometric_mean_R1-R5-R10: cube root of the product.
 
 The `metrics` of a config are names of functions `..._metrics` here or in any other module of `model/`, which take `sims` and
-`query_masks` as `t2v_metrics` does and return values by name. An evaluation passes the two functions here their ranks too,
-which it has computed for other uses.
+`query_masks` and return values by name. An evaluation passes the two functions here their ranks too, which it has computed
+for other uses.
 
 Shapes: V videos with K captions each, Q queries, R rows of a block of similarities. All functions take
 
@@ -41,14 +41,14 @@ class NotFiniteError(InputError):
 def t2v_metrics(
     sims: np.ndarray, query_masks: np.ndarray | None = None, ranks: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Return the metrics of text-to-video retrieval, from `ranks` of `t2v_ranks` if they are known."""
+    """Return the metrics of text-to-video retrieval; `ranks` is what `t2v_ranks` returns, if known."""
     return summarize(t2v_ranks(sims, query_masks) if ranks is None else ranks)
 
 
 def v2t_metrics(
     sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str = "expected", ranks: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Return the metrics of video-to-text retrieval, from `ranks` of `v2t_ranks` with its rule `ties` if they are known."""
+    """Return the metrics of video-to-text retrieval; `ranks` is what `v2t_ranks` returns for `ties`, if known."""
     return summarize(v2t_ranks(sims, query_masks, ties) if ranks is None else ranks)
 
 

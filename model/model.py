@@ -39,7 +39,7 @@ from model.inputs import ExpertInputs
 from model.net_vlad import NetVLAD
 from model.per_expert import PerExpert
 from model.similarity import SIMILARITIES, TextEmbedding, VideoEmbedding, paired_similarity_2019, pairwise_similarity
-from model.variants import check_choice, check_variant, concat_availability, concat_order
+from model.variants import check_choice, check_variant, concat_order
 
 # The entries of a batch that `CENet.forward` takes.
 MODEL_INPUTS = ("text", "experts", "ind", "word_mask", "frame_masks")
@@ -214,8 +214,8 @@ class CENet(nn.Module):
             x = [unit(p) for unit, p in zip(self.video_units, x, strict=True)]  # video_i: [(B, d_i)] * M'
         if self.keep_missing_modalities:
             available = torch.ones_like(available)
-        if self.is_concat:
-            available = concat_availability(available, self.similarity)  # (B, 1)
+        if self.is_concat:  # (B, 1): whether a video has any expert, or in the 2019 score its first in alphabetical order
+            available = available[:, :1] if self.similarity == "paired-2019" else available.amax(dim=1, keepdim=True)
         return VideoEmbedding(x, available)
 
     def embed_text(self, text: Tensor, word_mask: Tensor | None = None) -> TextEmbedding:
