@@ -1,4 +1,9 @@
-"""Checkpoints: written atomically, the last few kept, read without executing anything."""
+"""Checkpoints: written atomically, the last few kept, read without executing anything.
+
+A file of the current format is a zip of uncompressed records, one of which is a pickle. It may be hostile: torch executes
+nothing of it, but unpacks records of any size, and hashes objects that overflow the stack of the interpreter. So the records
+are checked first.
+"""
 
 import logging
 import math
@@ -12,11 +17,11 @@ from typing import Any
 
 import torch
 
-from base.checkpoint_files import check
 from base.legacy_checkpoint import is_legacy, read_legacy
 from utils.errors import InputError
 from utils.files import atomic_write
-from utils.pickle_globals import RefusedError
+from utils.pickle_globals import Allowed, RefusedError
+from utils.safe_pickle import SafeUnpickler, check_extent
 
 logger = logging.getLogger(__name__)
 
@@ -24,16 +29,12 @@ MAX_PERIODIC = 3
 BEST = "trained_model.pth"
 INTERRUPTED = "interrupted.pth"
 MAX_VALUE = sys.float_info.max
+CHUNK_BYTES = 1 << 20
 KEYS = {"arch": str, "epoch": int, "state_dict": dict, "config": dict, "config_file": str, "seed": int}
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], verify: bool = False) -> Path:
-    """Write a checkpoint atomically, and return `path`.
-
-    Args:
-        path: the file to write.
-        state: the content of the checkpoint.
-        verify: whether to read the file back before it replaces an earlier one.
+    """Write a checkpoint atomically, and return `path`; `verify` reads the file back before it replaces an earlier one.
 
     Raises:
         OSError: the disk is full, for example.
@@ -46,20 +47,15 @@ def save_checkpoint(path: Path, state: dict[str, Any], verify: bool = False) -> 
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
         if verify:
             file.flush()
-            _verify(Path(file.name), path)
+            try:
+                load_checkpoint(file.name)
+            except InputError as error:
+                reason = str(error).removeprefix(f"{file.name}: ")
+                raise InputError(
+                    f"{path}: not saved, because it could not be loaded again ({reason}); the training stops here, before "
+                    "more is lost: if the disk is sound, train with another optimizer or lr_scheduler"
+                ) from None
     return path
-
-
-def _verify(written: Path, path: Path) -> None:
-    """Raise an `InputError` if the file `written`, which will be renamed to `path`, cannot be loaded."""
-    try:
-        load_checkpoint(written)
-    except InputError as error:
-        reason = str(error).removeprefix(f"{written}: ")
-        raise InputError(
-            f"{path}: not saved, because it could not be loaded again ({reason}); the training stops here, before more is "
-            "lost: if the disk is sound, train with another optimizer or lr_scheduler"
-        ) from None
 
 
 def save_periodic(folder: Path, state: dict[str, Any], verify: bool = False) -> Path:
@@ -111,7 +107,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     """Read a checkpoint of the current format."""
     try:
-        check(path)
+        _check_records(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols: the file is read or refused
             # Memory-mapped: the optimizer, two thirds of the file, takes no memory unless it is used.
@@ -127,6 +123,63 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise InputError(f"{path}: found a {type(state).__name__}, expected a checkpoint")
     return state
+
+
+class _Tensor:
+    """A placeholder for a tensor or a storage, without content."""
+
+    def __init__(self, *args: Any):
+        pass
+
+
+def _counter(counts: Any) -> _Tensor:
+    """Return a placeholder for a `collections.Counter`, in which MultiStepLR stores its milestones.
+
+    Later opcodes cannot change a placeholder, so that what is checked here remains true.
+    """
+    if type(counts) is not dict or not all(type(x) is int for item in counts.items() for x in item):
+        raise RefusedError("a collections.Counter of other things than whole numbers")
+    return _Tensor()
+
+
+_TENSOR = Allowed(_Tensor)
+_STORAGE_TYPES = [str, Allowed, str, str, int]  # in the description of a storage
+
+
+class _Unpickler(SafeUnpickler):
+    """An unpickler of a checkpoint without its tensors."""
+
+    allowed = {
+        **SafeUnpickler.allowed,
+        ("torch._utils", "_rebuild_tensor_v2"): _TENSOR,
+        ("torch._utils", "_rebuild_parameter"): _TENSOR,
+        ("collections", "Counter"): Allowed(_counter),
+        **{("torch", storage.__name__): _TENSOR for storage in torch._storage_classes},
+    }
+
+    def persistent_load(self, description: Any) -> Any:
+        """Return a placeholder for a storage: ("storage", type, key, location, number of elements)."""
+        if type(description) is not tuple or [type(part) for part in description] != _STORAGE_TYPES:
+            raise RefusedError("a storage with another description than texts and a number")  # torch hashes them
+        return _Tensor()
+
+
+def _check_records(path: Path) -> None:
+    """Refuse other objects than tensors, containers and plain values, and check the checksums, which torch ignores."""
+    with zipfile.ZipFile(path) as file:
+        entries = file.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise RefusedError("compressed records")
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise RefusedError("records that overlap")
+        for entry in entries:
+            if entry.filename.rpartition("/")[2] == "data.pkl":
+                with file.open(entry) as content:
+                    check_extent(_Unpickler(content).load())
+        for entry in entries:
+            with file.open(entry) as content:
+                while content.read(CHUNK_BYTES):
+                    pass
 
 
 def periodic_checkpoints(folder: Path, epoch: float = math.inf) -> list[Path]:

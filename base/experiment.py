@@ -36,13 +36,7 @@ class Run:
 
     @classmethod
     def create(cls, save_dir: str | Path, experiment: str, kinds: Sequence[str] = FOLDERS) -> Self:
-        """Create a run that is named after the current time, with new folders.
-
-        Args:
-            save_dir: the folder of all experiments.
-            experiment: the name of the experiment.
-            kinds: which of `FOLDERS` to create.
-        """
+        """Create a run that is named after the current time, with new folders for `kinds` of `FOLDERS`."""
         timestamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         run = cls(Path(save_dir), experiment, timestamp)
         try:
@@ -100,12 +94,7 @@ class Run:
 
 
 def confirm_purge(save_dir: str | Path, experiment: str, agreed: bool) -> list[Path]:
-    """Return the folders with all runs of an experiment, after the user has agreed to delete them.
-
-    Args:
-        save_dir: the folder of all experiments.
-        experiment: the name of the experiment.
-        agreed: whether the user has agreed already and is not asked.
+    """Return the folders with all runs of an experiment, after the user has agreed to delete them, now or already.
 
     Raises:
         InputError: a folder is a link or not directly inside `save_dir`, or the answer is no.
@@ -129,16 +118,8 @@ def confirm_purge(save_dir: str | Path, experiment: str, agreed: bool) -> list[P
 def purge_runs(save_dir: str | Path, experiment: str, agreed: bool, keep: str | None = None) -> None:
     """Delete all runs of an experiment, and nothing else; links inside its folders are removed, not followed.
 
-    A run that another process is training is kept too, with a warning.
-
-    Args:
-        save_dir: the folder of all experiments.
-        experiment: the name of the experiment.
-        agreed: whether the user has agreed already and is not asked.
-        keep: the id of a run to keep.
-
-    Raises:
-        InputError: see `confirm_purge`.
+    The run with the id `keep` is kept, and with a warning each run that another process is training. `confirm_purge` checks
+    the folders and asks the user.
     """
     folders = confirm_purge(save_dir, experiment, agreed)
     kept = {keep}

@@ -62,8 +62,6 @@ def read_legacy(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {error}") from None
     except Exception as error:  # a damaged file can fail anywhere inside the decoder
         raise InputError(f"{path}: damaged ({type(error).__name__}: {' '.join(str(error).split())})") from None
-    if config is None:
-        raise InputError(f"{path}: found no config, state_dict, arch and epoch, expected a checkpoint of the 2019 release")
     return {
         "arch": content["arch"],
         "epoch": content["epoch"],
@@ -161,15 +159,16 @@ def _read(file: BinaryIO) -> Any:
     return content
 
 
-def _config_of(content: Any) -> dict | None:
-    """Return the config in a checkpoint of the release, or None for other content."""
-    if not isinstance(content, Mapping) or not {"arch", "epoch", "state_dict", "config"} <= content.keys():
-        return None
-    config = content["config"].state if isinstance(content["config"], _ConfigParser) else content["config"]
+def _config_of(content: Any) -> dict:
+    """Return the config in a checkpoint of the release, and refuse other content."""
+    is_checkpoint = isinstance(content, Mapping) and {"arch", "epoch", "state_dict", "config"} <= content.keys()
+    config = content["config"] if is_checkpoint else None
+    if isinstance(config, _ConfigParser):
+        config = config.state
     if isinstance(config, Mapping):
         config = config.get("_config", config)
     if not isinstance(config, Mapping):
-        return None
+        raise InputError("found no config, state_dict, arch and epoch, expected a checkpoint of the 2019 release")
     check_extent(config)
     return _plain(config)
 

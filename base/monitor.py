@@ -10,16 +10,12 @@ class Monitor:
     Args:
         spec: "off", or "max <name>" or "min <name>".
         early_stop: the number of epochs without improvement after which to stop (None: never stop).
-
-    Attributes:
-        best: the best value (None before the first).
-        epochs_since_best: the number of epochs since then.
     """
 
     def __init__(self, spec: str, early_stop: int | None = None):
         self.mode, _, self.name = spec.partition(" ")
         self.early_stop = early_stop or math.inf
-        self.best: float | None = None
+        self.best: float | None = None  # None before the first value
         self.epochs_since_best = 0
 
     def update(self, values: Mapping[str, float]) -> bool:

@@ -13,8 +13,8 @@ import importlib
 import inspect
 import json
 import pkgutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from types import ModuleType, UnionType
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import UnionType
 from typing import Annotated, Any, Union, get_origin
 
 import pydantic
@@ -30,14 +30,12 @@ class Component:
     """The kind of class or function that a section of a config names.
 
     Attributes:
-        noun: the name of the kind in messages.
-        home: the module that is searched before the others of the package.
+        noun: the name of the kind, and of the module that is searched before the others of the package.
         accepts: returns whether a public object, given with its name, is of the kind.
         supplied: the arguments that the project passes to the class, which a config cannot set.
     """
 
     noun: str
-    home: str
     accepts: Callable[[str, Any], bool]
     supplied: tuple[str, ...] = ()
 
@@ -55,29 +53,23 @@ def _is_metric(name: str, value: Any) -> bool:
 
 
 COMPONENTS = {
-    "arch": Component("model", "model", _is_model, ("expert_dims", "text_dim", "disable_nan_checks")),
-    "loss": Component("loss", "loss", _is_loss),
-    "metrics": Component("metric", "metric", _is_metric),
+    "arch": Component("model", _is_model, ("expert_dims", "text_dim", "disable_nan_checks")),
+    "loss": Component("loss", _is_loss),
+    "metrics": Component("metric", _is_metric),
 }
 
 
 def find(section: str, name: str, path: str | None = None) -> Any:
-    """Return the class or function that a section of a config names.
-
-    Args:
-        section: one of `COMPONENTS`.
-        name: the name of the class or function.
-        path: the key of the config that holds the name (default: `<section>.type`).
+    """Return the class or function that a section of a config names, at the key `path` (default: `<section>.type`).
 
     Raises:
         InputError: an unknown name, or one that two modules define.
     """
     component = COMPONENTS[section]
-    home = importlib.import_module(f"{PACKAGE}.{component.home}")
-    if name in (candidates := _candidates(home, component)):
+    if name in (candidates := _candidates(component.noun, component)):
         return candidates[name]
-    modules = [home, *_other_modules(component.home)]
-    by_module = {module.__name__: _candidates(module, component) for module in modules}
+    modules = [component.noun, *(x.name for x in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__))]
+    by_module = {f"{PACKAGE}.{module}": _candidates(module, component) for module in modules}
     owners = [module for module, candidates in by_module.items() if name in candidates]
     path = path or f"{section}.type"
     if len(owners) > 1:
@@ -88,22 +80,11 @@ def find(section: str, name: str, path: str | None = None) -> Any:
     return by_module[owners[0]][name]
 
 
-def _other_modules(home: str) -> Iterator[ModuleType]:
-    package = importlib.import_module(PACKAGE)
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.name != home:
-            yield importlib.import_module(f"{PACKAGE}.{module.name}")
-
-
-def _candidates(module: ModuleType, component: Component) -> dict[str, Any]:
-    """Return the public objects of one kind that a module defines itself, by name."""
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if not name.startswith("_")
-        and getattr(value, "__module__", None) == module.__name__
-        and component.accepts(name, value)
-    }
+def _candidates(name: str, component: Component) -> dict[str, Any]:
+    """Return the public objects of one kind that a module of the package defines itself, by name."""
+    module = importlib.import_module(f"{PACKAGE}.{name}")
+    own = {key: value for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__}
+    return {key: value for key, value in own.items() if not key.startswith("_") and component.accepts(key, value)}
 
 
 def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
@@ -126,11 +107,6 @@ def complete_arguments(section: str, cls: type, args: Mapping[str, Any]) -> dict
 
     Types are those of the annotations, without conversions; pydantic's annotations, such as `Annotated[int, Field(gt=0)]`,
     narrow them. A parameter without an annotation takes values of the type of its default.
-
-    Args:
-        section: one of `COMPONENTS`.
-        cls: the class that the section names.
-        args: the `args` of the section.
 
     Returns:
         All arguments that JSON can hold and that are not None.

@@ -22,13 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class ResumePoint:
-    """A checkpoint to resume from.
-
-    Attributes:
-        state: the content of the checkpoint.
-        path: the checkpoint file.
-        same_run: whether the run of the checkpoint continues, or another one starts.
-    """
+    """A checkpoint to resume from, and whether its run continues (`same_run`) or another one starts."""
 
     state: dict[str, Any]
     path: Path
@@ -90,20 +84,17 @@ def read_run_config(models_dir: Path) -> dict[str, Any] | None:
 
 
 def find_unfinished_run(config: dict[str, Any], seeds: Sequence[int] | None) -> Run | None:
-    """Return the newest unfinished run with a config, if there is one.
+    """Return the newest unfinished run with a complete config, if there is one.
 
-    Args:
-        config: the complete config of the run.
-        seeds: the seeds of the run, of which only some may have started (None: one run with the seed of the config).
+    Of `seeds`, only some may have started (None: a run with the seed of the config).
     """
     save_dir = Path(config["trainer"]["save_dir"])
     for run in list_runs(save_dir / "models" / config["name"]):
         if seeds is None:
             matches, last_file = read_run_config(run) == config, METRICS
         else:
-            started = _started_seeds(run)
-            matches = bool(started) and started.keys() <= set(seeds) and _have_config(started, config)
-            last_file = SUMMARY
+            configs, last_file = _seed_configs(run), SUMMARY
+            matches = bool(configs) and configs.items() <= {seed: config | {"seed": seed} for seed in seeds}.items()
         if matches and not (run / last_file).exists():
             return Run(save_dir, config["name"], run.name)
     return None
@@ -111,22 +102,16 @@ def find_unfinished_run(config: dict[str, Any], seeds: Sequence[int] | None) -> 
 
 def find_complete_run(config: dict[str, Any], seeds: Sequence[int]) -> Path | None:
     """Return the newest run with several seeds if it is complete and has this config and these seeds."""
-    runs = list_runs(Path(config["trainer"]["save_dir"], "models", config["name"]))
-    newest = next((run for run in runs if _started_seeds(run)), None)
-    if newest is None or not (newest / SUMMARY).exists():
-        return None
-    started = _started_seeds(newest)
-    return newest if started.keys() == set(seeds) and _have_config(started, config) else None
+    for run in list_runs(Path(config["trainer"]["save_dir"], "models", config["name"])):
+        if configs := _seed_configs(run):
+            is_complete = (run / SUMMARY).exists() and configs == {seed: config | {"seed": seed} for seed in seeds}
+            return run if is_complete else None
+    return None
 
 
-def _started_seeds(run: Path) -> dict[int, Path]:
-    """Return the `seed_folders` of a run that have a config."""
-    return {seed: folder for seed, folder in seed_folders(run).items() if (folder / CONFIG).exists()}
-
-
-def _have_config(folders: dict[int, Path], config: dict[str, Any]) -> bool:
-    """Return whether the folder of each seed has `config` with that seed."""
-    return all(read_run_config(folder) == config | {"seed": seed} for seed, folder in folders.items())
+def _seed_configs(run: Path) -> dict[int, dict[str, Any] | None]:
+    """Return the config of each seed of a run that has started (None: it cannot be read)."""
+    return {seed: read_run_config(path) for seed, path in seed_folders(run).items() if (path / CONFIG).exists()}
 
 
 def resolve_resume(
@@ -135,8 +120,7 @@ def resolve_resume(
     """Return the run to continue (None: start a new one), and the checkpoint to resume from unless each seed has its own.
 
     Args:
-        resume: the value of `--resume`: a checkpoint, `AUTO` or None.
-        state: the content of the checkpoint.
+        resume: the value of `--resume`: a checkpoint, whose content is `state`, `AUTO` or None.
         config: the complete config of the command line.
         seeds: the seeds of the command line (None: the seed of the config).
     """
@@ -179,10 +163,6 @@ def resume_state(models_dir: Path | None) -> tuple[dict[str, Any] | None, Resume
 def load_best(models_dir: Path, monitor: str) -> tuple[Path, dict[str, Any]]:
     """Return the path and content of the best checkpoint of a run, or of the best readable one if that cannot be read.
 
-    Args:
-        models_dir: the folder of the checkpoints.
-        monitor: the `trainer.monitor` of the run.
-
     Raises:
         InputError: no checkpoint can be read.
     """
@@ -208,9 +188,5 @@ def load_best(models_dir: Path, monitor: str) -> tuple[Path, dict[str, Any]]:
 
 
 def run_lock(folder: Path) -> contextlib.AbstractContextManager:
-    """Return a lock of the folder of a run against other trainings.
-
-    Raises:
-        InputError: another process is training there.
-    """
+    """Return a lock of the folder of a run, which raises an `InputError` if another process is training there."""
     return locked(folder, f"{folder}: another process is training there")

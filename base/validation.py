@@ -31,13 +31,9 @@ UNUSABLE = {
 
 
 def validate(config: dict, training: bool) -> dict:
-    """Return `config` with every default filled in.
+    """Return `config` with every default filled in; `training` requires the sections that only a training needs.
 
     Nothing is built: `trainer.build` checks whether experts, dimensions and hyperparameters fit together.
-
-    Args:
-        config: the config; defaults may be left out.
-        training: whether the sections that only a training needs are required.
 
     Raises:
         InputError: one line with the path of the first key that is unknown, missing, of a wrong type or at odds with others.

@@ -32,22 +32,15 @@ class _Terminal(logging.StreamHandler):
 class _File(logging.FileHandler):
     """A handler for a file; if it cannot be written, a warning says so and the program continues."""
 
-    full = False
-
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Report a write error once."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
-        elif not self.full:
-            self.full = True
-            reason = error.strerror or error
-            logger.warning("%s: cannot be written (%s), no further line is kept", self.baseFilename, reason)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, unless an earlier one could not be written."""
-        if not self.full:
-            super().emit(record)
+            return
+        self.addFilter(lambda _: False)  # discard all further lines
+        reason = error.strerror or error
+        logger.warning("%s: cannot be written (%s), no further line is kept", self.baseFilename, reason)
 
     def close(self) -> None:
         """Close the file, and discard lines that cannot be written."""

@@ -33,11 +33,10 @@ def label_leaky(split: str, leaky: bool) -> str:
 
 
 def epoch_line(split: str, epochs: int, values: Mapping[str, float], metrics: Mapping[str, Mapping[str, float]]) -> str:
-    """Return one line about an epoch.
+    """Return one line about an epoch of `epochs`.
 
     Args:
         split: name of the split that was evaluated.
-        epochs: number of epochs of the training.
         values: "epoch", "loss", "lr" and "steps_per_second" -> value.
         metrics: direction ("t2v_metrics", ...) -> metrics by name.
     """
@@ -101,12 +100,7 @@ def warn_if_small(sizes: Mapping[str, int]) -> None:
 
 
 def report_seeds(folder: Path, runs: Sequence[Mapping]) -> None:
-    """Log the mean and standard deviation of every metric over several seeds, and write them to `summary.json`.
-
-    Args:
-        folder: folder of `summary.json`.
-        runs: content of `metrics.json` of each seed.
-    """
+    """Log mean and standard deviation of every metric over `runs`, `metrics.json` of each seed, and write `summary.json`."""
     directions = [key for key in runs[0] if key.endswith("_metrics")]
     values = {d: {name: [run[d][name] for run in runs] for name in runs[0][d]} for d in directions}
     mean = {d: {name: statistics.fmean(x) for name, x in by_name.items()} for d, by_name in values.items()}

@@ -19,7 +19,6 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -31,16 +30,7 @@ from parse_config import leaves
 from utils.interrupts import defer_signals
 
 # Prefixes of the keys of a config that are hyperparameters, in addition to the names of the experts.
-HYPERPARAMETERS = (
-    "seed",
-    "arch.",
-    "data_loader.args.",
-    "optimizer.",
-    "lr_scheduler.",
-    "loss.",
-    "experts.",
-    "trainer.epochs",
-)
+HPARAMS = ("seed", "arch.", "data_loader.args.", "optimizer.", "lr_scheduler.", "loss.", "experts.", "trainer.epochs")
 WEIGHT_BINS = np.linspace(0, 1, 51)
 
 logger = logging.getLogger(__name__)
@@ -52,8 +42,6 @@ class RunEvents:
     If events cannot be written, a warning is logged, no further ones are written, and the training continues.
 
     Args:
-        folder: folder of the event file.
-        config: config of the run.
         modalities: names of the experts.
         start_epoch: first epoch that will be written; events of earlier files for this epoch and later ones are hidden.
     """
@@ -77,7 +65,7 @@ class RunEvents:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.writer is not None:
             with defer_signals(), self._tolerate_write_errors():
                 self.writer.close()
@@ -115,12 +103,7 @@ class RunEvents:
             self.writer.flush()
 
     def add_test(self, metrics: Mapping[str, Mapping[str, float]], epoch: int) -> None:
-        """Write the metrics of the best model on the test split, and mark the run as successful.
-
-        Args:
-            metrics: "t2v_metrics", ... -> values by name.
-            epoch: epoch after which the model was saved as the best.
-        """
+        """Write the test metrics of the model that was saved as the best after `epoch`, and mark the run as successful."""
         if self.writer is None:
             return
         with self._tolerate_write_errors():
@@ -152,7 +135,7 @@ class RunEvents:
 
 def hyperparameters(config: Mapping[str, Any], modalities: Sequence[str]) -> dict[str, str | float | bool]:
     """Return the hyperparameters that TensorBoard's HPARAMS page compares runs by; the experts are one string."""
-    values = {key: value for key, value in leaves(config).items() if key.startswith(HYPERPARAMETERS)}
+    values = {key: value for key, value in leaves(config).items() if key.startswith(HPARAMS)}
     values = {key: value for key, value in values.items() if isinstance(value, str | int | float)}
     return {**values, "experts": " ".join(modalities)}
 

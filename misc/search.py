@@ -16,9 +16,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from misc.searching.commands import COMMANDS
 from utils.errors import cli_command
 
-DEFAULT = "query"
-POSITIONAL = "words"  # name of the positional arguments of any command
-
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """Return the parsed command line; the default command is `query`."""
@@ -31,7 +28,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         )
         parser.add_argument("command", help=argparse.SUPPRESS)
         parser.parse_args(arguments)
-    name, rest = (arguments[0], arguments[1:]) if arguments[0] in COMMANDS else (DEFAULT, arguments)
+    name, rest = (arguments[0], arguments[1:]) if arguments[0] in COMMANDS else ("query", arguments)
     if name != arguments[0] and (similar := difflib.get_close_matches(arguments[0], COMMANDS, 1, 0.75)):
         print(f"'{arguments[0]}' is not a command: searching for it; did you mean {similar[0]}?", file=sys.stderr)
     parser = argparse.ArgumentParser(prog=f"search.py {name}", description=COMMANDS[name].help)
@@ -40,9 +37,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     end = rest.index("--") if "--" in rest else len(rest)
     args = parser.parse_intermixed_args(rest[:end])  # options may precede the words
     if rest[end + 1 :]:  # parse_intermixed_args would take these for options
-        if not hasattr(args, POSITIONAL):
+        if "words" not in args:
             parser.error("nothing is expected after --")
-        getattr(args, POSITIONAL).extend(rest[end + 1 :])
+        args.words.extend(rest[end + 1 :])
     args.run = COMMANDS[name].run
     return args
 

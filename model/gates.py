@@ -120,15 +120,7 @@ class CollaborativeGating(nn.Module):
         self.register_buffer("different", 1 - torch.eye(num_experts), persistent=False)  # i != j: (M, M)
 
     def forward(self, experts: list[Tensor], available: Tensor) -> list[Tensor]:
-        """Modulate the experts of V videos.
-
-        Args:
-            experts: M tensors (V, D).
-            available: (V, M), 1 where a video has an expert.
-
-        Returns:
-            M tensors (V, D) of unit length.
-        """
+        """Modulate M `experts` of V videos, (V, D) each, to unit vectors; `available` (V, M) is 1 where a video has one."""
         x = torch.stack(experts, dim=1)  # (V, M, D)
         w_self, w_other = self.g1.weight.chunk(2, dim=1)  # (D, D) each
         own = F.linear(x, w_self, self.g1.bias)  # W_a x_i + b: (V, M, D)
@@ -146,15 +138,11 @@ class CollaborativeGating(nn.Module):
         return gated
 
     def _gate(self, own: Tensor, others: Tensor, pairs: Tensor) -> Tensor:
-        """Compute gate_i for I of the M experts.
+        """Compute gate_i (V, I, D) for I of the M experts.
 
         Args:
-            own: W_a x_i + b, (V, I, D).
-            others: W_b x_j, (V, M, D).
+            own, others: W_a x_i + b, (V, I, D), and W_b x_j, (V, M, D).
             pairs: (V, I, M), 1 where i and j differ and a video has both.
-
-        Returns:
-            The gates (V, I, D).
         """
         weights = pairs / (pairs.sum(dim=2, keepdim=True) + 1e-11)  # (V, I, M)
         hidden = torch.relu(own[:, :, None] + others[:, None])  # (V, I, M, D)

@@ -23,12 +23,7 @@ class ExpertInputs(nn.Module):
         self._nan_items: dict[str, Tensor] = {}  # expert -> the first item of a batch that was NaN, or -1
 
     def forward(self, name: str, x: Tensor, available: Tensor) -> Tensor:
-        """Return the features of an expert for B videos, with zeros where it is missing.
-
-        Args:
-            name: name of the expert.
-            x: its features, (B, ...).
-            available: (B,), 1 where a video has the expert.
+        """Return the features `x` (B, ...) of an expert, with zeros where it is missing: where `available` (B,) is 0.
 
         Raises:
             InputError: NaN in an available expert; on a GPU `raise_if_nan` raises it.
@@ -42,11 +37,7 @@ class ExpertInputs(nn.Module):
         return x
 
     def raise_if_nan(self) -> None:
-        """Raise if an available expert has been NaN since the last call.
-
-        Raises:
-            InputError: an expert was NaN; the message names it and the item of its batch.
-        """
+        """Raise an `InputError` if an available expert has been NaN since the last call, with the item of its batch."""
         items, self._nan_items = self._nan_items, {}
         for name, item in items.items():
             if item >= 0:

@@ -9,10 +9,15 @@ From the ranks of all queries:
 - geometric_mean_R1-R5-R10: cube root of the product.
 
 The `metrics` of a config are names of functions `..._metrics` here or in any other module of `model/`, which take `sims` and
-`query_masks` as `t2v_metrics` does and return values by name. An evaluation passes the two functions here their ranks too,
-which it has computed for other uses.
+`query_masks` and return values by name. An evaluation passes the two functions here their ranks too, which it has computed
+for other uses.
 
-Shapes: V videos with K captions each, Q queries, R rows of a block of similarities.
+Shapes: V videos with K captions each, Q queries, R rows of a block of similarities. All functions take
+
+    sims           similarities (V*K, V), the K captions of a video contiguous; never modified, and read by blocks of rows
+    query_masks    (V, K), false for captions that do not exist, which are neither queries nor candidates (None: all exist)
+
+and raise an `InputError` for a shape that does not fit, NaN or inf (naming the row), or no caption at all for a video.
 """
 
 from collections.abc import Iterator
@@ -36,46 +41,19 @@ class NotFiniteError(InputError):
 def t2v_metrics(
     sims: np.ndarray, query_masks: np.ndarray | None = None, ranks: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Return the metrics of text-to-video retrieval.
-
-    Args:
-        sims: similarities (V*K, V), the K captions of a video contiguous.
-        query_masks: (V, K), false for captions that do not exist (None: all exist).
-        ranks: what `t2v_ranks` returns for them, if it is known.
-
-    Raises:
-        InputError: see `t2v_ranks`.
-    """
+    """Return the metrics of text-to-video retrieval; `ranks` is what `t2v_ranks` returns, if known."""
     return summarize(t2v_ranks(sims, query_masks) if ranks is None else ranks)
 
 
 def v2t_metrics(
     sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str = "expected", ranks: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Return the metrics of video-to-text retrieval, where the rank of a video is that of its best-ranked caption.
-
-    Args:
-        sims: similarities (V*K, V), the K captions of a video contiguous.
-        query_masks: (V, K), false for captions that do not exist (None: all exist).
-        ties: "expected" or "published", the rule for tied captions of `v2t_ranks`.
-        ranks: what `v2t_ranks` returns for them, if it is known.
-
-    Raises:
-        InputError: see `v2t_ranks`.
-    """
+    """Return the metrics of video-to-text retrieval; `ranks` is what `v2t_ranks` returns for `ties`, if known."""
     return summarize(v2t_ranks(sims, query_masks, ties) if ranks is None else ranks)
 
 
 def t2v_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None) -> np.ndarray:
-    """Return the rank of the ground-truth video for each caption that exists, in the order of the rows.
-
-    Args:
-        sims: similarities (V*K, V), the K captions of a video contiguous; never modified, and read by blocks of rows.
-        query_masks: (V, K), false for captions that do not exist, which are not queries (None: all exist).
-
-    Raises:
-        InputError: a shape that does not fit, NaN or inf (naming the row), or no caption at all for a video.
-    """
+    """Return the rank of the ground-truth video for each caption that exists, in the order of the rows."""
     exists = _existing_captions(sims, query_masks)
     ranks = np.empty(len(exists))
     for rows, block in _finite_blocks(sims):
@@ -89,16 +67,10 @@ def t2v_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None) -> np.nda
 def v2t_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str = "expected") -> np.ndarray:
     """Return the rank (V,) of the best-ranked caption of each video.
 
-    Args:
-        sims: similarities (V*K, V), the K captions of a video contiguous; never modified, and read by blocks of rows.
-        query_masks: (V, K), false for captions that do not exist, which are not candidates (None: all exist).
-        ties: the rule for captions that are tied with the best caption of the video. "expected" gives the expected position
-            of the first of the video's own captions: `higher + tied_others / (tied_own + 1)`. "published" is the rule of
-            both public versions of the original, in which own captions push each other back: `higher + (tied - 1) / 2`
-            with `tied = tied_own + tied_others`. The rules agree where no own captions are tied.
-
-    Raises:
-        InputError: a shape that does not fit, NaN or inf (naming the row), or no caption at all for a video.
+    `ties` is the rule for captions that are tied with the best caption of the video. "expected" gives the expected position
+    of the first of the video's own captions: `higher + tied_others / (tied_own + 1)`. "published" is the rule of both public
+    versions of the original, in which own captions push each other back: `higher + (tied - 1) / 2` with
+    `tied = tied_own + tied_others`. The rules agree where no own captions are tied.
     """
     exists = _existing_captions(sims, query_masks)
     num_videos = sims.shape[1]
@@ -136,11 +108,7 @@ def ground_truth_scores(block: np.ndarray, rows: np.ndarray, num_rows: int) -> n
 
 
 def _finite_blocks(sims: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the row indices (R,) and the rows (R, V) of each block.
-
-    Raises:
-        NotFiniteError: NaN or inf in a block.
-    """
+    """Yield the row indices (R,) and the rows (R, V) of each block, after a check for NaN and inf."""
     num_rows = max(1, BLOCK_BYTES // (sims.dtype.itemsize * sims.shape[1]))
     for start in range(0, len(sims), num_rows):
         block = sims[start : start + num_rows]

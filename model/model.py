@@ -27,7 +27,7 @@ dimension. The Concat variants join the experts to one: there M' = 1, otherwise 
 
 import logging
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Literal
 
 import torch
@@ -38,14 +38,8 @@ from model.gates import CollaborativeGating, GatedEmbeddingUnit, NormalizedConte
 from model.inputs import ExpertInputs
 from model.net_vlad import NetVLAD
 from model.per_expert import PerExpert
-from model.similarity import (
-    SIMILARITIES,
-    TextEmbedding,
-    VideoEmbedding,
-    paired_similarity_2019,
-    pairwise_similarity,
-)
-from model.variants import check_choice, check_variant, concat_availability, concat_order
+from model.similarity import SIMILARITIES, TextEmbedding, VideoEmbedding, paired_similarity_2019, pairwise_similarity
+from model.variants import check_choice, check_variant, concat_order
 
 # The entries of a batch that `CENet.forward` takes.
 MODEL_INPUTS = ("text", "experts", "ind", "word_mask", "frame_masks")
@@ -194,18 +188,10 @@ class CENet(nn.Module):
     def embed_video(
         self, experts: Mapping[str, Tensor], ind: Mapping[str, Tensor], frame_masks: Mapping[str, Tensor] | None = None
     ) -> VideoEmbedding:
-        """Embed B videos for every expert.
-
-        Args:
-            experts: name -> features, (B, d), (B, 1, d) or (B, frames, d). Missing ones may be NaN; nothing is modified.
-            ind: name -> availability, (B,), 1 where a video has the expert.
-            frame_masks: name of a sequence expert -> (B, frames), true for valid frames (None or not named: all).
+        """Embed B videos for every expert; `forward` has the arguments and the error.
 
         Returns:
             M' tensors (B, d_i) and the availability (B, M').
-
-        Raises:
-            InputError: NaN in an available expert; on a GPU `raise_if_nan` raises it.
         """
         frame_masks = frame_masks or {}
         x = []
@@ -228,16 +214,12 @@ class CENet(nn.Module):
             x = [unit(p) for unit, p in zip(self.video_units, x, strict=True)]  # video_i: [(B, d_i)] * M'
         if self.keep_missing_modalities:
             available = torch.ones_like(available)
-        if self.is_concat:
-            available = concat_availability(available, self.similarity)  # (B, 1)
+        if self.is_concat:  # (B, 1): whether a video has any expert, or in the 2019 score its first in alphabetical order
+            available = available[:, :1] if self.similarity == "paired-2019" else available.amax(dim=1, keepdim=True)
         return VideoEmbedding(x, available)
 
     def embed_text(self, text: Tensor, word_mask: Tensor | None = None) -> TextEmbedding:
-        """Embed captions for every expert.
-
-        Args:
-            text: vectors of the words, (B, K, W, text_dim).
-            word_mask: (B, K, W), true for valid words (None: all).
+        """Embed captions for every expert; `forward` has the arguments.
 
         Returns:
             M' tensors (T, d_i) and the mixture weights (T, M'), which are all 1 / M' in Concat and MoEE - MW.
@@ -263,8 +245,7 @@ class CENet(nn.Module):
         """Compute the similarities of N * K texts, the K of a video contiguous, and V videos.
 
         Args:
-            text: embeddings of the texts.
-            video: embeddings of the videos.
+            text, video: embeddings.
             caption_mask: (N, K), true for captions that exist; averages leave the others out. None: all do, and N = V.
             first_video: index of the first of the N videos that the texts describe; only the leaky 2019 score depends on it.
 
@@ -272,7 +253,9 @@ class CENet(nn.Module):
             (N, V), averaged over captions, in training and with `test_caption_mode` "avg"; (N * K, V) otherwise.
         """
         n = len(video.available) if caption_mask is None else len(caption_mask)
-        with _without_autocast(text.weights.device.type):  # scores are compared with each other
+        device = text.weights.device.type
+        has_autocast = torch.amp.is_autocast_available(device)  # the meta device has none
+        with torch.autocast(device, enabled=False) if has_autocast else nullcontext():  # scores are compared with each other
             if self.similarity == "paired-2019":
                 own_available = video.available[first_video:][:n]  # (N, M')
                 sims = paired_similarity_2019(text, video, own_available, self.l2renorm)
@@ -289,8 +272,3 @@ class CENet(nn.Module):
     def raise_if_nan(self) -> None:
         """Raise an `InputError` if an available expert has been NaN since the last call, see `ExpertInputs`."""
         self.inputs.raise_if_nan()
-
-
-def _without_autocast(device: str) -> AbstractContextManager:
-    """Return a context in which autocast is off; there is nothing to turn off on devices without autocast, such as meta."""
-    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()

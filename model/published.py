@@ -50,25 +50,16 @@ def load_weights(model: CENet, state: dict[str, Any], path: str | Path) -> None:
 
 
 def load_published(model: CENet, state_dict: Mapping[str, Tensor], source: str = "published state dict") -> list[str]:
-    """Load a state dict with published names into `model`.
-
-    Args:
-        source: name of the state dict in error messages.
-
-    Returns:
-        The names that were dropped because the release never used them.
+    """Load a state dict with published names into `model`, and return the names that were dropped as never used.
 
     Raises:
-        InputError: another name is missing, unexpected or of another shape.
+        InputError: another name is missing, unexpected or of another shape; the message begins with `source`.
     """
     unused = {f"ce.{name}.{key}" for name, module in _unused_modules(model).items() for key in module.state_dict()}
     dropped = [name for name in state_dict if name in unused]
     ours = {translate(name, model): value for name, value in state_dict.items() if name not in dropped}
     expected = model.state_dict()
-    for what, names in (
-        ("lacks", expected.keys() - ours.keys()),
-        ("has the unexpected", ours.keys() - expected.keys()),
-    ):
+    for what, names in (("lacks", expected.keys() - ours.keys()), ("has the unexpected", ours.keys() - expected.keys())):
         if names:
             raise InputError(f"{source}: {what} '{min(names)}' (and {len(names) - 1} more)")
     for name, value in ours.items():
@@ -100,11 +91,8 @@ def summary(model: CENet, published: bool) -> str:
     """Return one line: how many parameters `model` has, and how many the 2019 release counts for such a model.
 
     The release, and so the published tables, count its unused modules too. With one expert they print 14.5M, and so it is
-    here; the released config builds 262,656 fewer, without the first layer of the video's gated embedding unit.
-
-    Args:
-        model: whose parameters are counted.
-        published: the tables have models of its dataset; if not, only its own count is given.
+    here; the released config builds 262,656 fewer, without the first layer of the video's gated embedding unit. If the
+    tables have no models of its dataset (`published` is false), only its own count is given.
     """
     own, unused = num_parameters(model), unused_parameters(model)
     if not published:

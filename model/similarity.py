@@ -37,8 +37,7 @@ def pairwise_similarity(text: TextEmbedding, video: VideoEmbedding, l2renorm: bo
     denominator are matrix products: nothing of size T x V x M is built.
 
     Args:
-        text: embeddings of T texts.
-        video: embeddings of V videos.
+        text, video: embeddings of T texts and V videos.
         l2renorm: divide by the lengths of the two concatenations over the video's experts (of w_i text_i and of video_i)
             instead of by the sum of the weights.
 
@@ -64,8 +63,7 @@ def paired_similarity_2019(
     videos are not masked, so a caption carries a fingerprint of its own video.
 
     Args:
-        text: embeddings of N * K texts, the K of a video contiguous.
-        video: embeddings of V videos.
+        text, video: embeddings of N * K texts, the K of a video contiguous, and of V videos.
         own_available: availability (N, M) of the N videos that the texts describe.
         l2renorm: divide by the lengths of the concatenations of w_i text_i and of video_i over all experts.
 
@@ -90,14 +88,7 @@ def as_denominator(x: Tensor) -> Tensor:
 def find_nonfinite_source(
     modalities: Sequence[str], text: TextEmbedding, video: VideoEmbedding, ids: Sequence[str] | None = None
 ) -> str:
-    """Name the embeddings that make similarities NaN or inf: "the text", and each expert, with its first video by `ids`.
-
-    Args:
-        modalities: names of the experts.
-        text: embeddings of the texts.
-        video: embeddings of the videos.
-        ids: names of the videos (None: the message names none).
-    """
+    """Name the embeddings that make similarities NaN or inf: "the text", and each expert, with its first video by `ids`."""
     sources = [] if all(torch.isfinite(x).all() for x in (*text.experts, text.weights)) else ["the text"]
     names = modalities if len(modalities) == len(video.experts) else [", ".join(modalities)]  # the Concat variants join them
     for name, x, available in zip(names, video.experts, video.available.T, strict=True):

@@ -2,8 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from torch import Tensor
-
 from utils.errors import InputError
 
 # At most one of these switches is true.
@@ -67,11 +65,3 @@ def concat_order(modalities: Sequence[str]) -> list[int]:
     names = [name for name in CONCAT_ORDER if name in modalities]
     names += [name for name in modalities if name not in CONCAT_ORDER]
     return [modalities.index(name) for name in names]
-
-
-def concat_availability(available: Tensor, similarity: str) -> Tensor:
-    """Return the availability (B, 1) of the joined experts: whether a video has any of the M experts of `available` (B, M).
-
-    With the leaky similarity it is that of the first expert in alphabetical order, as in the 2019 release.
-    """
-    return available[:, :1] if similarity == "paired-2019" else available.amax(dim=1, keepdim=True)

@@ -2,11 +2,11 @@
 
 import contextlib
 import logging
+import sys
 import time
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
@@ -14,11 +14,12 @@ from misc.searching.faiss_index import MAX_EFFORT
 from misc.searching.metadata import IndexKind, IndexMetadata
 from misc.searching.patterns import as_query
 from misc.searching.vector_store import IndexLocation, VectorStore
-from model.similarity import TextEmbedding, VideoEmbedding
+from model.similarity import TextEmbedding
 from utils.errors import InputError, count_text, first_names
 from utils.names import match_name
-from utils.progress import size_text
+from utils.progress import bar, size_text
 
+VIDEO_BATCH = 64
 MAX_QUERIES, K = 100, 10
 TARGET_RECALL = 0.95
 TOLERANCE = 1e-6  # between two computations of one score
@@ -31,17 +32,7 @@ def build_index(
 ) -> None:
     """Embed all videos of a collection and write their index, which replaces an existing one.
 
-    If this process waited for another one that built the same index, that index is kept.
-
-    Args:
-        embedder: the checkpoint.
-        collection: the videos.
-        location: the location of the index.
-        kind: the kind of index.
-        missing_only: keep any index that another process built meanwhile.
-
-    Raises:
-        InputError: features do not fit the checkpoint.
+    If this process waited for another one that built the same index, or any index with `missing_only`, that index is kept.
     """
     metadata = embedder.index_metadata(collection.name, kind)
     with contextlib.closing(location.open(metadata)) as store:
@@ -57,15 +48,11 @@ def build_index(
         store.commit()
         seconds = time.perf_counter() - started
         size = "" if store.size() is None else f", {size_text(store.size())}"
-        logger.info(
-            "%s: %s in %s of experts, %s%s, in %.1f s", store.source, count_text(len(store.videos), "video"),
-            count_text(len(store.videos.by_pattern()), "pattern"), kind, size, seconds,
-        )  # fmt: skip
+        videos, patterns = count_text(len(store.videos), "video"), count_text(len(store.videos.by_pattern()), "pattern")
+        logger.info("%s: %s in %s of experts, %s%s, in %.1f s", store.source, videos, patterns, kind, size, seconds)
         if kind != "flat":
-            logger.info(
-                "%s: recall@%d %.3f against exact search with %s as queries (%s)",
-                kind, K, recall, queries_text, _effort_text(store),
-            )  # fmt: skip
+            against = f"against exact search with {queries_text} as queries ({_effort_text(store)})"
+            logger.info("%s: recall@%d %.3f %s", kind, K, recall, against)
 
 
 def add_videos(
@@ -73,22 +60,14 @@ def add_videos(
 ) -> int:
     """Add videos to an index, replacing those that it already has, and return their number.
 
-    Args:
-        embedder: the checkpoint.
-        collection: the videos.
-        location: the location of the index.
-        videos: ids of the videos (None: new and changed videos; indexed videos that no longer exist are removed).
-
-    Raises:
-        InputError: there is no index, it belongs to another checkpoint, or a video is not in the collection.
+    Without `videos`, new and changed ones are added, and indexed videos that no longer exist are removed.
     """
     with contextlib.closing(location.open(writing=True)) as store:
         store.metadata.check_checkpoint(embedder.sha256, embedder.checkpoint, store.source)
         removed = []
         if videos is None:
-            changed = collection.find_changed(store.videos)
-            videos = [video for video in collection.ids if video not in store.videos] + changed
-            removed = [video for video in store.videos.ids if video not in collection]
+            lacking, changed, removed = collection.compare(store.videos)
+            videos = lacking + changed
             store.remove(removed)
             for names, change in ((changed, "changed"), (removed, "gone")):
                 if names:
@@ -104,11 +83,7 @@ def add_videos(
 
 
 def remove_videos(location: IndexLocation, videos: Sequence[str]) -> None:
-    """Remove videos from an index.
-
-    Raises:
-        InputError: there is no index, or a video is not in it.
-    """
+    """Remove videos from an index."""
     with contextlib.closing(location.open(writing=True)) as store:
         videos = [match_name(video, store.videos) for video in videos]
         if unknown := [video for video in videos if video not in store.videos]:
@@ -127,9 +102,8 @@ def sample_queries(embedder: Embedder, collection: Collection) -> tuple[TextEmbe
         chosen = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, MAX_QUERIES).astype(int))]
         return embedder.embed_texts([captions.vectors(row, 0) for captions, row in chosen]), f"{len(chosen)} of its captions"
     ids = collection.ids[:MAX_QUERIES]
-    videos = [embedder.embed_videos(batch) for batch in collection.load_videos(ids, len(ids))]
-    experts = [torch.cat(x) for x in zip(*(video.experts for video in videos), strict=True)]
-    return as_query(VideoEmbedding(experts, torch.cat([video.available for video in videos]))), f"{len(ids)} of its videos"
+    (batch,) = collection.load_videos(ids, len(ids))
+    return as_query(embedder.embed_videos(batch)), f"{len(ids)} of its videos"
 
 
 def tune_effort(store: VectorStore) -> float:
@@ -162,7 +136,7 @@ def _is_current(location: IndexLocation, metadata: IndexMetadata, collection: Co
         return False
     with contextlib.closing(store):
         same = (store.metadata.sha256, store.metadata.kind) == (metadata.sha256, metadata.kind)
-        return same and set(store.videos.ids) == set(collection.ids) and not collection.find_changed(store.videos)
+        return same and not any(collection.compare(store.videos))
 
 
 def _optimize_and_commit(store: VectorStore) -> None:
@@ -183,5 +157,9 @@ def _effort_text(store: VectorStore) -> str:
 
 
 def _embed(embedder: Embedder, collection: Collection, store: VectorStore, videos: Sequence[str]) -> None:
-    for batch, embedding in embedder.embed_collection(collection, videos):
-        store.add(batch.ids, batch.available, embedding, [collection.version(video) for video in batch.ids])
+    """Add videos to an index, with a progress bar on a terminal."""
+    with bar(description="embedding", file=sys.stderr, total=len(videos), unit="video") as progress:
+        for batch in collection.load_videos(videos, VIDEO_BATCH):
+            versions = [collection.version(video) for video in batch.ids]
+            store.add(batch.ids, batch.available, embedder.embed_videos(batch), versions)
+            progress.update(len(batch.ids))

@@ -1,6 +1,7 @@
 """A collection of videos on disk, `data/<Name>`, with or without captions."""
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pydantic
 
 from data_loader.archive import Archive
 from data_loader.conversion import FeatureEncoder
@@ -41,13 +43,7 @@ class Collection:
         name: name of the collection, which selects the file layout of a published dataset.
         folder: folder of the collection, `data/<Name>`.
         config: config of the checkpoint.
-        experts: experts of the checkpoint.
-
-    Attributes:
-        experts: experts of the checkpoint that have a file in the archive.
-
-    Raises:
-        InputError: the folder is missing, no expert has a file, or a list is damaged.
+        experts: experts of the checkpoint; the attribute `experts` has those with a file in the archive.
     """
 
     def __init__(self, name: str, folder: Path, config: ConfigParser, experts: Mapping[str, Expert]):
@@ -92,17 +88,15 @@ class Collection:
         """Return the version of a video's features, which changes with them ("": unknown)."""
         return self._versions.get(video, "")
 
-    def find_changed(self, indexed: IndexedVideos) -> list[str]:
-        """Return the videos whose features have changed since they were indexed."""
+    def compare(self, indexed: IndexedVideos) -> tuple[list[str], list[str], list[str]]:
+        """Return the videos that an index lacks, those with changed features, and the indexed ones that are gone."""
         known = indexed.versions
-        return [x for x in self._positions if known.get(x) and self.version(x) and known[x] != self.version(x)]
+        lacking = [video for video in self._positions if video not in indexed]
+        changed = [x for x in self._positions if known.get(x) and self.version(x) and known[x] != self.version(x)]
+        return lacking, changed, [video for video in indexed.ids if video not in self]
 
     def load_videos(self, videos: Sequence[str], batch_size: int) -> Iterator[Batch]:
-        """Yield batches of the features of videos.
-
-        Raises:
-            InputError: an array has a wrong shape or type, or NaN.
-        """
+        """Yield batches of the features of videos."""
         for start in range(0, len(videos), batch_size):
             ids = list(videos[start : start + batch_size])
             yield self._collate(ids, [self._read_experts(video) for video in ids])
@@ -141,17 +135,12 @@ class Collection:
         return self._collate([str(path)], [row])
 
     def load_captions(self) -> list[tuple[list[str], Captions]]:
-        """Return ids and captions of the videos that have captions, for each subset with a file of word vectors.
-
-        Raises:
-            InputError: vectors have a wrong shape, NaN or inf.
-        """
+        """Return ids and captions of the videos that have captions, for each subset with a file of word vectors."""
         captions = []
         for subset, ids in self._ids_by_subset.items():
-            if self._archive.has_file(self._text["text_feat"], subset):
-                captioned = self._archive.videos_with_captions(subset, ids, **self._text)
-                if captioned:
-                    captions.append((captioned, self._archive.captions(subset=subset, ids=captioned, **self._text)))
+            has_vectors = self._archive.has_file(self._text["text_feat"], subset)
+            if has_vectors and (captioned := self._archive.videos_with_captions(subset, ids, **self._text)):
+                captions.append((captioned, self._archive.captions(subset=subset, ids=captioned, **self._text)))
         return captions
 
     def get_captions(self, video: str) -> list[str]:
@@ -169,11 +158,7 @@ class Collection:
         return self._clips.get(normalize_name(video))
 
     def read_encoder_spec(self) -> str | None:
-        """Return the spec of the text encoder of the captions (None: unknown).
-
-        Raises:
-            InputError: `extraction.json` is damaged.
-        """
+        """Return the spec of the text encoder of the captions (None: unknown)."""
         path = self.folder / EXTRACTION_RECORD
         if not path.exists():
             return None
@@ -186,10 +171,7 @@ class Collection:
     @cached_property
     def _versions(self) -> dict[str, str]:
         path = self._archive.folder / VERSIONS
-        content = read_json(path) if path.exists() else {}
-        if not isinstance(content, dict) or not all(isinstance(version, str) for version in content.values()):
-            raise InputError(f"{path}: expected an object, video -> its version")
-        return {normalize_name(video): version for video, version in content.items()}
+        return _read_by_video(path, str, "its version") if path.exists() else {}
 
     @cached_property
     def _features(self) -> dict[str, dict[str, Features]]:
@@ -208,15 +190,8 @@ class Collection:
 
     @cached_property
     def _words(self) -> dict[str, dict[str, list[str]]]:
-        words_by_expert = {}
-        for path in sorted(self._archive.folder.glob(f"*{WORDS}")):
-            content = read_json(path)
-            lists = content.values() if isinstance(content, dict) else [None]
-            if not all(isinstance(words, list) and all(isinstance(word, str) for word in words) for words in lists):
-                raise InputError(f"{path}: expected an object, video -> list of words")
-            by_video = {normalize_name(video): words for video, words in content.items()}
-            words_by_expert[path.name.removesuffix(WORDS)] = by_video
-        return words_by_expert
+        paths = sorted(self._archive.folder.glob(f"*{WORDS}"))
+        return {path.name.removesuffix(WORDS): _read_by_video(path, list[str], "list of words") for path in paths}
 
     def _find_videos(self) -> dict[str, list[str]]:
         """Return the videos of each subset; a video of several subsets is returned only for the first."""
@@ -224,7 +199,7 @@ class Collection:
         is_custom = not layout.name
         if is_custom and (folder / ALL).exists():
             return {self._first_subset: read_video_list(folder / ALL, str)}
-        seen: dict[str, None] = {}
+        seen: set[str] = set()
         ids_by_subset = {}
         for subset, declared in layout.subsets.items():
             if declared.ids is None:
@@ -232,17 +207,14 @@ class Collection:
             else:
                 exists = (folder / declared.ids).exists()
             if exists:
-                ids = [x for x in self._archive.video_ids(subset, **self._text) if x not in seen]
-                seen.update(dict.fromkeys(ids))
-                if ids:
-                    ids_by_subset[subset] = ids
-        if is_custom and not ids_by_subset:
-            for name, expert in self.experts.items():
-                seen.update(dict.fromkeys(self._archive.videos_with_expert(name, expert)))
-            ids_by_subset = {self._first_subset: list(seen)}
+                ids_by_subset[subset] = [x for x in self._archive.video_ids(subset, **self._text) if x not in seen]
+                seen.update(ids_by_subset[subset])
+        if is_custom and not seen:
+            by_expert = [self._archive.videos_with_expert(name, expert) for name, expert in self.experts.items()]
+            ids_by_subset = {self._first_subset: list(dict.fromkeys(itertools.chain(*by_expert)))}
         if not any(ids_by_subset.values()):
             raise InputError(f"{folder}: no video, expected {ALL}, lists of splits or experts by video")
-        return ids_by_subset
+        return {subset: ids for subset, ids in ids_by_subset.items() if ids}
 
     def _read_experts(self, video: str) -> dict[str, np.ndarray | None]:
         """Return the features of a video, None for missing experts."""
@@ -255,3 +227,12 @@ class Collection:
     def _collate(self, ids: list[str], rows: list[dict[str, np.ndarray | None]]) -> Batch:
         available = ["".join("0" if x is None else "1" for x in row.values()) for row in rows]
         return Batch(ids, available, collate_experts(rows, self._model_experts, self._pad_to))
+
+
+def _read_by_video(path: Path, value_type: Any, description: str) -> dict[str, Any]:
+    """Return the values of a JSON file by video."""
+    try:
+        values = pydantic.TypeAdapter(dict[str, value_type]).validate_python(read_json(path), strict=True)
+    except pydantic.ValidationError:
+        raise InputError(f"{path}: expected an object, video -> {description}") from None
+    return {normalize_name(video): value for video, value in values.items()}

@@ -96,8 +96,7 @@ def _query(args: argparse.Namespace) -> None:
         if args.html is not None:
             details = {"name": args.name, "videos": len(searcher.ids), "checkpoint": searcher.checkpoint}
             query_hit = searcher.get_hit(video) if isinstance(video, str) else None
-            experts, keep_missing = searcher.experts, searcher.metadata.keep_missing
-            page = write_page(args.html, result, captions, experts, keep_missing, query_hit, **details)
+            page = write_page(args.html, result, captions, searcher.metadata, query_hit, **details)
             if (clips := _location(args).folder / "videos").is_dir():
                 link_videos(args.html, clips)
             logger.info("page: %s", page)
@@ -180,11 +179,7 @@ def _serve(args: argparse.Namespace) -> None:
 
 
 def bind_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to an address and does not listen yet.
-
-    Raises:
-        InputError: no such address on this machine, or the port is in use.
-    """
+    """Return a socket that is bound to an address and does not listen yet."""
     if not 0 <= port <= 65535:
         raise InputError(f"--port {port}: expected a number from 0 to 65535")
     try:

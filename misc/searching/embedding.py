@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from utils.errors import InputError
 from utils.progress import bar
 
 CPU = torch.device("cpu")
-VIDEO_BATCH, TEXT_BATCH = 64, 256
+TEXT_BATCH = 256
 CAPTION_BYTES = 256 << 20  # of embedded captions in memory; further ones are kept in a temporary file
 CAPTION_BATCH = 4096  # captions scored at a time
 
@@ -34,19 +34,12 @@ CAPTION_BATCH = 4096  # captions scored at a time
 class Embedder:
     """The model of a checkpoint, of this program or of the 2019 release.
 
-    Args:
-        checkpoint: path of the checkpoint.
-        device: device of the model; embeddings are returned on the CPU.
-        config: path of a config that replaces the one in the checkpoint.
+    Embeddings are returned on the CPU, whatever the `device` of the model.
 
     Attributes:
-        config: config of the model.
-        experts: experts of the model.
+        config: config of the model: the one in the checkpoint, or in the file that replaces it.
         sha256: digest of the weights and of the parts of the config that determine embeddings.
         text_feat, text_dim: name and dimension of the word vectors.
-
-    Raises:
-        InputError: the checkpoint is missing, damaged, or uses the score of 2019.
     """
 
     def __init__(self, checkpoint: Path, device: torch.device = CPU, config: Path | None = None):
@@ -98,45 +91,28 @@ class Embedder:
 
     @torch.inference_mode()
     def embed_videos(self, batch: Batch) -> VideoEmbedding:
-        """Embed B videos.
-
-        Raises:
-            InputError: an available expert has NaN.
-        """
+        """Embed B videos."""
         video = self.model.embed_video(**to_device(batch.inputs, self.device))
         self.model.raise_if_nan()
         return VideoEmbedding([x.float().cpu() for x in video.experts], video.available.float().cpu())
 
-    def embed_collection(self, collection: Collection, videos: Sequence[str]) -> Iterator[tuple[Batch, VideoEmbedding]]:
-        """Embed videos of a collection, batch by batch, with a progress bar on a terminal."""
-        with bar(description="embedding", file=sys.stderr, total=len(videos), unit="video") as progress:
-            for batch in collection.load_videos(videos, VIDEO_BATCH):
-                yield batch, self.embed_videos(batch)
-                progress.update(len(batch.ids))
-
 
 class EmbeddedCaptions:
-    """All captions of a collection, embedded.
-
-    Raises:
-        InputError: captions are damaged, or the disk has no space for a temporary file.
-    """
+    """All captions of a collection, embedded."""
 
     def __init__(self, embedder: Embedder, collection: Collection):
         self._l2renorm = embedder.model.l2renorm
-        self._subsets = collection.load_captions()
-        self._captions = [  # subset, row of the video in it, number of the caption
-            (subset, row, k)
-            for subset, (ids, captions) in enumerate(self._subsets)
-            for row in range(len(ids))
+        self._captions = [  # video, captions of its subset, row of the video in them, number of the caption
+            (video, captions, row, k)
+            for ids, captions in collection.load_captions()
+            for row, video in enumerate(ids)
             for k in range(captions.count(row))
         ]
         self._texts = TextStore(CAPTION_BYTES)
         with bar(description="captions", file=sys.stderr, total=len(self._captions)) as progress:
             for start in range(0, len(self._captions), TEXT_BATCH):
                 chosen = self._captions[start : start + TEXT_BATCH]
-                vectors = [self._subsets[subset][1].vectors(row, k) for subset, row, k in chosen]
-                self._texts.append(embedder.embed_texts(vectors))
+                self._texts.append(embedder.embed_texts([captions.vectors(row, k) for _, captions, row, k in chosen]))
                 progress.update(len(chosen))
 
     def search(self, video: VideoEmbedding, k: int) -> list[tuple[str, str, str, float, np.ndarray]]:
@@ -151,11 +127,9 @@ class EmbeddedCaptions:
         scores = torch.cat([pairwise_similarity(text, video, self._l2renorm)[:, 0] for text in texts])
         best = []
         for i in scores.argsort(descending=True, stable=True)[:k].tolist():
-            subset, row, number = self._captions[i]
-            ids, captions = self._subsets[subset]
-            name = caption_id(ids[row], captions.number(row, number))
-            weights = self._texts.weights[i].numpy()
-            best.append((ids[row], name, captions.text(row, number), float(scores[i]), weights))
+            owner, captions, row, number = self._captions[i]
+            name = caption_id(owner, captions.number(row, number))
+            best.append((owner, name, captions.text(row, number), float(scores[i]), self._texts.weights[i].numpy()))
         return best
 
 

@@ -21,16 +21,15 @@ MAX_REMOVED, MAX_GROWTH = 0.2, 2.0  # share and factor of the vectors that cells
 class FaissIndex:
     """Numbered vectors, compared by their inner product.
 
-    Args:
+    Attributes:
         kind: kind of the FAISS index.
-        index: the FAISS index that holds the vectors.
-        numbers: numbers of the valid vectors; a graph may still hold removed ones.
+        index: the FAISS index that holds the vectors with the valid `numbers`; a graph may still hold removed ones.
+        file: description of the file with the same vectors (None: not saved since the last change).
     """
 
-    def __init__(self, kind: IndexKind, index: object, numbers: Sequence[int] = ()):
+    def __init__(self, kind: IndexKind, index: object, numbers: Sequence[int] = (), file: object | None = None):
         self.faiss = require_package("faiss")
-        self.kind = kind
-        self.index = index
+        self.kind, self.index, self.file = kind, index, file
         self._numbers = set(map(int, numbers))
         self._selectors: tuple | None = None  # of the valid vectors of a graph
 
@@ -60,12 +59,12 @@ class FaissIndex:
         """Add vectors (N, dim)."""
         self.index.add_with_ids(np.ascontiguousarray(vectors, np.float32), np.array(numbers, np.int64))
         self._numbers.update(map(int, numbers))
-        self._selectors = None
+        self._selectors = self.file = None
 
     def remove(self, numbers: Sequence[int]) -> None:
         """Remove vectors; a graph keeps them but does not return them, since paths to other vectors lead through them."""
         self._numbers.difference_update(map(int, numbers))
-        self._selectors = None
+        self._selectors = self.file = None
         if self.kind != "hnsw":
             self.index.remove_ids(np.array(numbers, np.int64))
 
@@ -114,9 +113,8 @@ class FaissIndex:
         else:
             numbers = self.stored_numbers
             vectors = self._flat_index().reconstruct_n(0, len(numbers))
-        order = np.argsort(numbers, kind="stable")
-        order = order[np.isin(numbers[order], self._sorted_numbers())]
-        return numbers[order], vectors[order]
+        numbers, rows, _ = np.intersect1d(numbers, self._sorted_numbers(), assume_unique=True, return_indices=True)
+        return numbers, vectors[rows]
 
     def _read_cells(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers (N,) and the codes (N, bytes) in all cells."""

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+import torch
 from pydantic import Field
 
 from base.schema import Section
 from misc.searching.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, FaissIndex
 from misc.searching.metadata import REBUILD, IndexedVideos, IndexKind, IndexMetadata, VideoColumns, read_json, validate
-from misc.searching.patterns import is_empty, queries_from_rows, queries_to_rows, vector_dim
+from misc.searching.patterns import is_empty, vector_dim
 from misc.searching.vector_store import VectorStore, lock_index
 from model.similarity import TextEmbedding
 from utils.errors import InputError, count_text, one_line
@@ -56,13 +57,8 @@ class Manifest(Section):
 class FaissStore(VectorStore):
     """An index in a folder, whose files are read when it is opened.
 
-    Args:
-        folder: folder of the index.
-        metadata: metadata of a new index, which replaces the existing one when it is committed (None: open that one).
-        writing: open the index for changes; wait while another process is changing it.
-
-    Raises:
-        InputError: the index is missing or damaged.
+    With `metadata`, it is a new index, which replaces the existing one when it is committed. Opening an index for `writing`
+    waits while another process is changing it.
     """
 
     keeps_queries = True
@@ -71,7 +67,6 @@ class FaissStore(VectorStore):
         super().__init__(str(folder))
         self.folder = folder
         self._indexes: dict[str, FaissIndex] = {}
-        self._unchanged: dict[str, IndexFile] = {}  # files of the patterns that have not changed
         self._generation = 0
         with self._resources as resources:  # released if opening fails
             if writing or metadata is not None:
@@ -97,12 +92,10 @@ class FaissStore(VectorStore):
             if pattern not in self._indexes:
                 self._indexes[pattern] = FaissIndex.empty(vectors.shape[1])
             self._indexes[pattern].add(numbers, vectors)
-            self._unchanged.pop(pattern, None)
 
     def _delete(self, pattern: str, videos: Sequence[str], numbers: Sequence[int]) -> None:
         if not is_empty(pattern):
             self._indexes[pattern].remove(numbers)
-            self._unchanged.pop(pattern, None)
             if not len(self._indexes[pattern]):
                 del self._indexes[pattern]
 
@@ -112,31 +105,29 @@ class FaissStore(VectorStore):
             kind = self.metadata.kind if len(index) >= MIN_APPROXIMATE else "flat"
             if kind != index.kind or index.is_outdated():
                 if index.kind != "flat":
-                    change = "now exact" if kind == "flat" else "rebuilt"
-                    logger.info(
-                        "%s: pattern %s: %s index of %d videos, %s", self.source, pattern, index.kind, len(index), change
-                    )
+                    what = f"pattern {pattern}: {index.kind} index of {len(index)} videos"
+                    logger.info("%s: %s, %s", self.source, what, "now exact" if kind == "flat" else "rebuilt")
                 self._indexes[pattern] = index.convert(kind)
-                self._unchanged.pop(pattern, None)
 
     def commit(self) -> None:
-        """Write all changes.
-
-        Raises:
-            OSError: for example, the disk is full; the index is unchanged.
-        """
+        """Write all changes; if an OSError occurs, for example since the disk is full, the index is unchanged."""
         self._generation += 1
         for pattern, index in self._indexes.items():
-            if pattern not in self._unchanged:
-                self._unchanged[pattern] = self._write(f"{pattern}.{self._generation}.faiss", index)
+            if index.file is None:
+                index.file = self._write(f"{pattern}.{self._generation}.faiss", index)
+        queries = None
+        if self.queries is not None:
+            content = io.BytesIO()
+            np.save(content, torch.cat([self.queries.weights, *self.queries.experts], dim=1).numpy(), allow_pickle=False)
+            queries = self._write(f"queries.{self._generation}.npy", content.getvalue())
         manifest = Manifest(
             version=1,
             generation=self._generation,
             effort=self.effort,
             about=self.metadata,
             videos=self._write(f"videos.{self._generation}.json", self.videos.columns.model_dump_json().encode()),
-            queries=self._write_queries(),
-            patterns=self._unchanged,
+            queries=queries,
+            patterns={pattern: index.file for pattern, index in self._indexes.items()},
         )
         write_bytes(self.folder / MANIFEST, manifest.model_dump_json(indent=4).encode() + b"\n")
         files = [manifest.videos, *filter(None, [manifest.queries]), *manifest.patterns.values()]
@@ -148,13 +139,6 @@ class FaissStore(VectorStore):
     def size(self) -> int:
         """Return its bytes on disk."""
         return sum(path.stat().st_size for path in self.folder.iterdir())
-
-    def _write_queries(self) -> IndexFile | None:
-        if self.queries is None:
-            return None
-        content = io.BytesIO()
-        np.save(content, queries_to_rows(self.queries), allow_pickle=False)
-        return self._write(f"queries.{self._generation}.npy", content.getvalue())
 
     def _write(self, name: str, content: FaissIndex | bytes) -> IndexFile:
         size = crc = 0
@@ -199,7 +183,6 @@ class FaissStore(VectorStore):
         if numbers.keys() != manifest.patterns.keys():
             raise InputError(f"{self.folder / MANIFEST}: damaged: patterns: not those of {path.name}; {REBUILD}")
         self._indexes = {name: self._read_index(file, name, numbers[name]) for name, file in manifest.patterns.items()}
-        self._unchanged = dict(manifest.patterns)
         self.queries = None if manifest.queries is None else self._read_queries(manifest.queries)
         outdated = [pattern for pattern, index in self._indexes.items() if index.is_outdated()]
         for pattern in outdated:  # written by an earlier version of this program, which did not optimize after a change
@@ -218,7 +201,8 @@ class FaissStore(VectorStore):
         columns = len(self.metadata.dims) + sum(self.metadata.dims)
         if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != columns:
             raise InputError(f"{path}: found {rows.dtype} of shape {rows.shape}, expected float32 of (queries, {columns})")
-        return queries_from_rows(rows, self.metadata.dims)
+        weights, *experts = torch.from_numpy(rows).split([len(self.metadata.dims), *self.metadata.dims], dim=1)
+        return TextEmbedding(experts, weights)
 
     def _verify(self, file: IndexFile) -> Path:
         """Return the path of a file after checking its size and CRC-32."""
@@ -244,7 +228,7 @@ class FaissStore(VectorStore):
             index = faiss.read_index(str(path))
         except RuntimeError as error:
             raise InputError(f"{path}: damaged ({one_line(str(error))[:100]}); {REBUILD}") from None
-        result = FaissIndex(file.kind or "flat", index, numbers)
+        result = FaissIndex(file.kind or "flat", index, numbers, file)
         inner = index if result.kind == "ivf" else faiss.downcast_index(getattr(index, "index", index))
         inner_class = {"flat": faiss.IndexFlat, "ivf": faiss.IndexIVFFlat, "hnsw": faiss.IndexHNSWFlat}[result.kind]
         outer_class = faiss.IndexIVFFlat if result.kind == "ivf" else faiss.IndexIDMap

@@ -13,6 +13,7 @@ from pydantic import Field
 from base.schema import PositiveInt, Section
 from misc.searching.patterns import to_pattern
 from utils.errors import InputError, one_line
+from utils.files import read_limited
 
 MAX_JSON_BYTES = 1 << 30  # enough for the list of ten million videos
 REBUILD = "rebuild the index: misc/search.py build"
@@ -22,26 +23,15 @@ Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 
 class IndexMetadata(Section):
-    """The model that embedded the videos of an index, as it is stored in the index.
-
-    Attributes:
-        collection: name of the collection.
-        checkpoint: path of the checkpoint.
-        sha256: digest of the checkpoint's weights and of the parts of its config that determine embeddings.
-        experts: names of the M experts.
-        dims: dimensions of the M' embeddings of a video (1 in the Concat variants, else M).
-        keep_missing: True if missing experts count as present.
-        l2renorm: True if scores are divided by the lengths of both embeddings.
-        kind: kind of the index.
-    """
+    """The model that embedded the videos of an index, as it is stored in the index."""
 
     collection: str
     checkpoint: str
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    experts: Annotated[list[str], Field(min_length=1, max_length=1000)]
-    dims: Annotated[list[PositiveInt], Field(min_length=1, max_length=1000)]
-    keep_missing: bool
-    l2renorm: bool
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]  # of the weights and the config, see `embedding`
+    experts: Annotated[list[str], Field(min_length=1, max_length=1000)]  # M names
+    dims: Annotated[list[PositiveInt], Field(min_length=1, max_length=1000)]  # of M' embeddings: 1 for Concat, else M
+    keep_missing: bool  # missing experts count as present
+    l2renorm: bool  # scores are divided by the lengths of both embeddings
     kind: IndexKind
 
     @pydantic.model_validator(mode="after")
@@ -82,11 +72,6 @@ class VideoColumns(Section):
 
 class IndexedVideos:
     """The videos of an index, in the order in which they were added. Numbers of removed videos are not used again.
-
-    Args:
-        metadata: the metadata of the index.
-        columns: the stored videos (None: no videos).
-        source: description of their source, for error messages.
 
     Attributes:
         available: id -> availability, a 0 or 1 for each expert.
@@ -140,10 +125,6 @@ class IndexedVideos:
             self._by_number = {number: video for video, number in self.numbers.items()}
         return self._by_number[number]
 
-    def pattern(self, video: str) -> str:
-        """Return the pattern of a video."""
-        return self._metadata.pattern(self.available[video])
-
     def by_pattern(self) -> dict[str, np.ndarray]:
         """Return the numbers of the videos of each pattern, ascending."""
         if self._by_pattern is None:
@@ -154,7 +135,7 @@ class IndexedVideos:
             self._by_pattern = {pattern: np.array(numbers, dtype=np.int64) for pattern, numbers in groups.items()}
         return self._by_pattern
 
-    def add(self, videos: Sequence[str], available: Sequence[str], versions: Sequence[str] | None = None) -> list[int]:
+    def add(self, videos: Sequence[str], available: Sequence[str], versions: Sequence[str] = ()) -> list[int]:
         """Add new videos and return their numbers."""
         numbers = list(range(self.next, self.next + len(videos)))
         self.next += len(videos)
@@ -172,11 +153,7 @@ class IndexedVideos:
 
 
 def validate(model: type[Model], content: Any, source: str) -> Model:
-    """Return the content of `source` as an instance of a pydantic model.
-
-    Raises:
-        InputError: the content does not fit the model.
-    """
+    """Return the content of `source` as an instance of a pydantic model."""
     try:
         return model.model_validate(content)
     except pydantic.ValidationError as error:
@@ -186,15 +163,9 @@ def validate(model: type[Model], content: Any, source: str) -> Model:
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file.
-
-    Raises:
-        InputError: the file cannot be read, is too large or is not JSON.
-    """
+    """Return the content of a JSON file."""
     try:
-        if (size := path.stat().st_size) > MAX_JSON_BYTES:
-            raise InputError(f"{path}: {size} bytes, expected at most {MAX_JSON_BYTES}")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_limited(path, MAX_JSON_BYTES))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:

@@ -52,15 +52,8 @@ class MetadataRow(Section):
 class MilvusStore(VectorStore):
     """An index in Milvus, whose effort is chosen when it is built.
 
-    Args:
-        uri: address of a server, or a local file.
-        name: name of the collection of videos.
-        folder: folder of the lock, which allows one process of this machine at a time to change the index.
-        metadata: metadata of a new index, which replaces the existing one when it is committed (None: open that one).
-        writing: open the index for changes; wait while another process of this machine is changing it.
-
-    Raises:
-        InputError: the server cannot be reached, or the index is missing or damaged.
+    With `metadata`, it is a new index, which replaces the existing one when it is committed. A lock in `folder` allows one
+    process of this machine at a time to change the index: opening it for `writing` waits for others.
     """
 
     keeps_queries = False
@@ -218,25 +211,24 @@ class MilvusStore(VectorStore):
                 self._client.drop_collection(f"{self._prefix}_{generation}_{pattern}")
 
     def _read_row(self) -> MetadataRow | None:
-        table = f"{self._prefix}_about"
-        if not self._client.has_collection(table):
-            return None
-        self._client.load_collection(table)
-        rows = self._client.query(table, filter='id == "about"', output_fields=["content"])
+        table, rows = f"{self._prefix}_about", []
+        if self._client.has_collection(table):
+            self._client.load_collection(table)
+            rows = self._client.query(table, filter='id == "about"', output_fields=["content"])
         if not rows:
             return None
         content = rows[0]["content"]
         return validate(MetadataRow, json.loads(content) if isinstance(content, str | bytes) else content, self.source)
 
     def _read_columns(self) -> VideoColumns:
-        names = ["number", "id", "available", "version"]
+        names = {"number": "numbers", "id": "ids", "available": "available", "version": "versions"}
         rows = []
         for pattern in self._patterns:
-            for batch in self._read_rows(pattern, names):
-                rows += [tuple(row[name] for name in names) for row in batch]
-        numbers, ids, available, versions = map(list, zip(*sorted(rows), strict=True)) if rows else ([], [], [], [])
-        next_number = max(numbers, default=-1) + 1
-        return VideoColumns(next=next_number, ids=ids, numbers=numbers, available=available, versions=versions)
+            for batch in self._read_rows(pattern, list(names)):
+                rows += batch
+        rows.sort(key=lambda row: row["number"])
+        columns = {column: [row[name] for row in rows] for name, column in names.items()}
+        return VideoColumns(next=max(columns["numbers"], default=-1) + 1, **columns)
 
     def _read_rows(self, pattern: str, fields: list[str]) -> Iterator[list[dict[str, Any]]]:
         with explain_errors(self.source):
@@ -248,11 +240,7 @@ class MilvusStore(VectorStore):
 
 @contextlib.contextmanager
 def connect(uri: str) -> Iterator[Any]:
-    """Yield a client of a Milvus server or of a local file.
-
-    Raises:
-        InputError: the server or file cannot be opened, or a package is missing.
-    """
+    """Yield a client of a Milvus server or of a local file."""
     pymilvus = require_package("pymilvus", PACKAGES)
     source = uri
     if "://" not in uri:

@@ -66,26 +66,12 @@ def query_vectors(text: TextEmbedding, pattern: str, l2renorm: bool) -> np.ndarr
     return (joined / as_denominator(scale)).float().numpy()
 
 
-def queries_to_rows(text: TextEmbedding) -> np.ndarray:
-    """Return T queries as a float32 matrix (T, M' + sum of the dims) of their weights and embeddings."""
-    return torch.cat([text.weights, *text.experts], dim=1).numpy()
-
-
-def queries_from_rows(rows: np.ndarray, dims: Sequence[int]) -> TextEmbedding:
-    """Return the queries in a matrix of `queries_to_rows`."""
-    weights, *experts = torch.from_numpy(rows).split([len(dims), *dims], dim=1)
-    return TextEmbedding(experts, weights)
-
-
 def search_with_ties(
     search: Callable[[int], tuple[np.ndarray, np.ndarray]], k: int, num_videos: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return scores and numbers (T, n) of the best k videos and of all other videos with the score of the k-th.
 
-    Args:
-        search: function that returns scores (T, limit) and numbers (T, limit) of the best `limit` videos.
-        k: number of requested videos.
-        num_videos: number of all videos.
+    `search` returns scores (T, limit) and numbers (T, limit) of the best `limit` videos, of which there are `num_videos`.
     """
     limit = min(k, num_videos)
     while True:
@@ -98,12 +84,9 @@ def search_with_ties(
 def merge_candidates(candidates: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> list[list[tuple[int, float]]]:
     """Return numbers and scores of the best k candidates for each of T queries, equal scores in the order of the numbers.
 
-    Args:
-        candidates: scores (T, n) and numbers (T, n) for each pattern; number -1 means no video.
-        k: number of requested videos.
+    A candidate is the scores (T, n) and numbers (T, n) of a pattern; number -1 means no video.
     """
-    scores = np.concatenate([scores for scores, _ in candidates], axis=1)
-    numbers = np.concatenate([numbers for _, numbers in candidates], axis=1)
+    scores, numbers = (np.concatenate(x, axis=1) for x in zip(*candidates, strict=True))
     best = []
     for query_scores, query_numbers in zip(scores, numbers, strict=True):
         valid = np.flatnonzero(query_numbers >= 0)

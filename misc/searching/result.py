@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from misc.searching.metadata import IndexMetadata
 from utils.errors import one_line
 from utils.files import write_bytes
 from utils.visualizer.visualizer import FOLDER, render, script
@@ -26,64 +27,37 @@ WORDS_BEFORE = 6  # words shown before the first one of the query
 
 @dataclasses.dataclass(frozen=True)
 class Hit:
-    """A video that was found.
+    """A video that was found. It has no weights in the Concat variants and for a query by video."""
 
-    Attributes:
-        rank: rank, from 1 (0: not ranked).
-        id: id of the video.
-        similarity: similarity to the query (None: no query).
-        weights: expert -> weight of the query for this video, w_i a_i / sum_j w_j a_j (None in the Concat variants, and for
-            a query by video).
-        experts: available experts.
-        captions: some captions of the video.
-        words: expert -> recognized words.
-        clip: URL of the video file, relative to the folder of the collection (None: no file).
-    """
-
-    rank: int
+    rank: int  # from 1; 0: not ranked
     id: str
-    similarity: float | None
-    weights: dict[str, float] | None
-    experts: list[str]
-    captions: list[str]
-    words: dict[str, list[str]]
-    clip: str | None
+    similarity: float | None  # None: no query
+    weights: dict[str, float] | None  # expert -> weight of the query for this video, w_i a_i / sum_j w_j a_j
+    experts: list[str]  # available ones
+    captions: list[str]  # some of them
+    words: dict[str, list[str]]  # expert -> recognized words
+    clip: str | None  # URL of the video file, relative to the folder of the collection (None: no file)
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
-    """The videos that were found, best first.
+    """The videos that were found, best first. There are no weights in the Concat variants and for a query by video."""
 
-    Attributes:
-        query: the words, or the name of the video.
-        weights: expert -> weight of the query, with sum 1 (None in the Concat variants, and for a query by video).
-        hits: the videos.
-    """
-
-    query: str
-    weights: dict[str, float] | None
+    query: str  # the words, or the name of the video
+    weights: dict[str, float] | None  # expert -> weight of the query, with sum 1
     hits: list[Hit]
 
 
 @dataclasses.dataclass(frozen=True)
 class CaptionHit:
-    """A caption that was found.
+    """A caption that was found, with its similarity to the queried video."""
 
-    Attributes:
-        rank: rank, from 1.
-        video: id of the video that the caption belongs to.
-        id: id of the caption, `<video>#<n>`, where n is its position among the captions of the video in the file, from 0.
-        caption: text of the caption ("": unknown).
-        similarity: similarity to the queried video.
-        weights: expert -> weight of the caption for the queried video (None in the Concat variants).
-    """
-
-    rank: int
-    video: str
-    id: str
-    caption: str
+    rank: int  # from 1
+    video: str  # id of the video that it belongs to
+    id: str  # <video>#<n>, where n is its position among the captions of the video in the file, from 0
+    caption: str  # its text ("": unknown)
     similarity: float
-    weights: dict[str, float] | None
+    weights: dict[str, float] | None  # expert -> weight for the queried video (None in the Concat variants)
 
 
 def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
@@ -119,29 +93,19 @@ def write_page(
     folder: Path,
     result: SearchResult,
     captions: Sequence[CaptionHit],
-    experts: Sequence[str],
-    keep_missing: bool,
+    metadata: IndexMetadata,
     query_hit: Hit | None = None,
     **details: object,
 ) -> Path:
     """Write `index.html` and its assets to a folder and return the path of the page.
 
-    Args:
-        folder: the folder to write to.
-        result: the videos that were found.
-        captions: captions that fit the queried video.
-        experts: experts of the model.
-        keep_missing: True if missing experts count as present.
-        query_hit: the queried video (None: the query was words, or a file).
-        details: variables of the template: `name` of the collection, number of `videos`, `checkpoint`.
-
-    Raises:
-        OSError: the folder cannot be written.
+    `query_hit` is the queried video (None: the query was words, or a file), and `details` are further variables of the
+    template: `name` of the collection, number of `videos`, `checkpoint`.
     """
 
     def tile(hit: Hit) -> dict[str, object]:
-        has = [int(name in hit.experts) for name in experts]
-        counts = [1] * len(has) if keep_missing else has
+        has = [int(name in hit.experts) for name in metadata.experts]
+        counts = [1] * len(has) if metadata.keep_missing else has
         words = [f"{expert}: {' '.join(words)}" for expert, words in hit.words.items()]
         content = {"video": {"id": hit.id, "address": hit.clip, "has": has, "counts": counts}}
         content["text"] = " / ".join([*words, *hit.captions[:1]])
@@ -153,7 +117,7 @@ def write_page(
     for path in PAGE_ASSETS:
         write_bytes(folder / path.name, path.read_bytes())
     query_tile = None if query_hit is None else tile(query_hit)
-    content = {"experts": list(experts), "query": query_tile, "hits": [tile(hit) for hit in result.hits]}
+    content = {"experts": metadata.experts, "query": query_tile, "hits": [tile(hit) for hit in result.hits]}
     write_bytes(folder / "data.js", script("registerResults", content))
     query = result.query if query_hit is None else f"Videos like {query_hit.id}"
     html = render(HERE / "results.html.j2", query=query, captions=captions, **details)
@@ -162,19 +126,12 @@ def write_page(
 
 
 class ExpertRow(NamedTuple):
-    """An expert of a hit on the search page.
-
-    Attributes:
-        name: name of the expert.
-        state: "present", "missing", or "unshared" if only the queried video lacks it.
-        percentage: weight as text ("": no weight).
-        bar: length of the bar, in percent of the longest bar (None: no bar).
-    """
+    """An expert of a hit on the search page."""
 
     name: str
-    state: str
-    percentage: str
-    bar: float | None
+    state: str  # "present", "missing", or "unshared" if only the queried video lacks it
+    percentage: str  # weight as text ("": no weight)
+    bar: float | None  # length of the bar, in percent of the longest bar (None: no bar)
 
 
 class RecognizedWords(NamedTuple):
@@ -188,25 +145,15 @@ class RecognizedWords(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ResultView:
-    """The variables and functions of the search page's template.
+    """The variables and functions of the search page's template."""
 
-    Attributes:
-        experts: experts of the model.
-        clip_url: function from the id of a video to the URL of its file (None: no file).
-        page_url: function from parameters to the URL of the page.
-        weights: expert -> weight of the query (None: no weights).
-        query: words of the query.
-        queried_experts: available experts of the queried video (None: the query was words).
-        max_weight: weight with the longest bar.
-    """
-
-    experts: Sequence[str]
-    clip_url: Callable[[str], str | None]
-    page_url: Callable[..., str]
-    weights: Mapping[str, float] | None = None
-    query: str = ""
-    queried_experts: Sequence[str] | None = None
-    max_weight: float = 1.0
+    experts: Sequence[str]  # of the model
+    clip_url: Callable[[str], str | None]  # id of a video -> URL of its file (None: no file)
+    page_url: Callable[..., str]  # parameters -> URL of the page
+    weights: Mapping[str, float] | None = None  # expert -> weight of the query
+    query: str = ""  # words
+    queried_experts: Sequence[str] | None = None  # available experts of the queried video (None: the query was words)
+    max_weight: float = 1.0  # has the longest bar
 
     @property
     def sorted_experts(self) -> list[str]:
@@ -220,12 +167,11 @@ class ResultView:
             state = "missing"
             if name in present:
                 state = "present" if self.queried_experts is None or name in self.queried_experts else "unshared"
-            weight = None if weights is None else weights[name]
-            if weight is None or (not weight and state == "missing"):
-                rows.append(ExpertRow(name, state, "", None))
-            else:
-                percentage = f"{100 * weight:.0f}\u00a0%"
-                rows.append(ExpertRow(name, state, percentage, round(100 * weight / self.max_weight, 2)))
+            percentage, length = "", None
+            if weights is not None and (weights[name] or state != "missing"):
+                percentage = f"{100 * weights[name]:.0f}\u00a0%"
+                length = round(100 * weights[name] / self.max_weight, 2)
+            rows.append(ExpertRow(name, state, percentage, length))
         return rows
 
     def recognized_words(self, hit: Hit) -> list[RecognizedWords]:

@@ -21,58 +21,28 @@ MAX_CAPTIONS = 3  # per hit
 class Searcher:
     """A search in an index, with the checkpoint that built it and its collection. It is not thread-safe.
 
-    Args:
-        embedder: the checkpoint.
-        collection: the videos.
-        store: the index.
-        encoder: text encoder of queries (None: that of the collection's captions).
-
-    Raises:
-        InputError: the index was built with another checkpoint.
+    Attributes:
+        experts: names of the model's experts.
+        ids: ids of the indexed videos.
+        lacking: videos of the collection that the index lacks.
+        stale: indexed videos that have changed or are no longer in the collection.
     """
 
     def __init__(self, embedder: Embedder, collection: Collection, store: VectorStore, encoder: str | None = None):
         store.metadata.check_checkpoint(embedder.sha256, embedder.checkpoint, store.source)
         self._embedder, self._collection, self._store = embedder, collection, store
-        self.metadata = store.metadata
-        self._encoder_spec = encoder
+        self.checkpoint, self.metadata = embedder.checkpoint, store.metadata
+        self.experts, self.ids = store.metadata.experts, store.videos.ids
+        self.lacking, changed, gone = collection.compare(store.videos)
+        self.stale = changed + gone
+        self._encoder_spec = encoder  # None: that of the collection's captions
         self._file: tuple[Path | None, VideoEmbedding | None] = (None, None)  # the last query by file
-
-    @property
-    def experts(self) -> list[str]:
-        """The names of the model's experts."""
-        return self.metadata.experts
-
-    @property
-    def checkpoint(self) -> Path:
-        """The path of the checkpoint."""
-        return self._embedder.checkpoint
-
-    @property
-    def ids(self) -> list[str]:
-        """The ids of the indexed videos."""
-        return self._store.videos.ids
 
     def __contains__(self, video: str) -> bool:
         return video in self._collection
 
-    @cached_property
-    def lacking(self) -> list[str]:
-        """The videos of the collection that the index lacks."""
-        return [video for video in self._collection.ids if video not in self._store.videos]
-
-    @cached_property
-    def stale(self) -> list[str]:
-        """The indexed videos that have changed or are no longer in the collection."""
-        gone = [video for video in self._store.videos.ids if video not in self._collection]
-        return [*self._collection.find_changed(self._store.videos), *gone]
-
     def search(self, text: str, k: int = 10) -> SearchResult:
-        """Return the k videos that words describe best.
-
-        Raises:
-            InputError: there are no words that the encoder knows, or the encoder does not fit the checkpoint.
-        """
+        """Return the k videos that words describe best."""
         _check_k(k)
         query = self._embed_query(text)
         weights = None if self.metadata.is_concat else query.weights[0].numpy()
@@ -85,9 +55,6 @@ class Searcher:
 
         The similarity is the mean inner product of the embeddings over the experts that both videos have; with `l2renorm`,
         the cosine of their concatenated embeddings. Without common experts, it is 0.
-
-        Raises:
-            InputError: the video does not exist, or the file is not a video.
         """
         _check_k(k)
         (best,) = self._store.search(as_query(self._embed_video(video)), k + 1)
@@ -98,9 +65,6 @@ class Searcher:
         """Return the k captions of the collection that describe a video (an id) or a video file (a path) best.
 
         The first call embeds all captions.
-
-        Raises:
-            InputError: the video does not exist, or the file is not a video.
         """
         _check_k(k)
         embedding = self._embed_video(video)

@@ -3,7 +3,7 @@
 import abc
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +43,7 @@ class VectorStore(abc.ABC):
         """Return the ids and scores of the best k videos for each of T queries.
 
         Scores are those of `model.similarity.pairwise_similarity`. Videos with equal scores are in the order of the index.
-
-        Args:
-            queries: embeddings and weights of T texts, or of videos by `patterns.as_query`.
-            k: number of videos.
-            exact: search all vectors of an approximate index.
+        With `exact`, all vectors of an approximate index are searched.
         """
         num_queries = len(queries.weights)
         candidates = [(np.zeros((num_queries, 0), np.float32), np.zeros((num_queries, 0), np.int64))]
@@ -62,35 +58,28 @@ class VectorStore(abc.ABC):
         return [[(self.videos.id_of(number), score) for number, score in row] for row in best]
 
     def add(
-        self,
-        videos: Sequence[str],
-        available: Sequence[str],
-        embedding: VideoEmbedding,
-        versions: Sequence[str] | None = None,
+        self, ids: Sequence[str], available: Sequence[str], embedding: VideoEmbedding, versions: Sequence[str] = ()
     ) -> None:
         """Add N embedded videos, which replace videos with the same ids.
 
-        Args:
-            videos: N ids.
-            available: availability of the M experts for each video, such as "101".
-            embedding: embeddings of the videos.
-            versions: version of the features of each video.
+        Each has an availability of the M experts, such as "101", and a version of its features if these are known.
         """
-        self.remove(video for video in videos if video in self.videos)
-        numbers = self.videos.add(videos, available, versions)
+        self.remove(video for video in ids if video in self.videos)
+        numbers = self.videos.add(ids, available, versions)
         rows_by_pattern: dict[str, list[int]] = {}
         for row, bits in enumerate(available):
             rows_by_pattern.setdefault(self.metadata.pattern(bits), []).append(row)
         for pattern, rows in rows_by_pattern.items():
             subset = VideoEmbedding([x[rows] for x in embedding.experts], embedding.available[rows])
             vectors = None if is_empty(pattern) else video_vectors(subset, pattern, self.metadata.l2renorm)
-            self._insert(pattern, [videos[row] for row in rows], [numbers[row] for row in rows], vectors)
+            self._insert(pattern, [ids[row] for row in rows], [numbers[row] for row in rows], vectors)
 
     def remove(self, videos: Iterable[str]) -> None:
         """Remove videos."""
         ids_by_pattern: dict[str, list[str]] = {}
         for video in videos:
-            ids_by_pattern.setdefault(self.videos.pattern(video), []).append(video)
+            pattern = self.metadata.pattern(self.videos.available[video])
+            ids_by_pattern.setdefault(pattern, []).append(video)
         for pattern, ids in ids_by_pattern.items():
             numbers = [self.videos.numbers[video] for video in ids]
             self.videos.remove(ids)
@@ -129,29 +118,20 @@ class VectorStore(abc.ABC):
         """Delete the vectors of videos of a pattern, which `videos` no longer has."""
 
 
-@contextlib.contextmanager
-def lock_index(folder: Path) -> Iterator[bool]:
-    """Let one process at a time change the index of a folder, which is created; yield True after waiting for another."""
+def lock_index(folder: Path) -> contextlib.AbstractContextManager[bool]:
+    """Let one process at a time change the index of a folder, which is created; the context is True after a wait."""
     folder.mkdir(parents=True, exist_ok=True)
-    with wait_for_lock(folder / LOCK, str(folder)) as waited:
-        yield waited
+    return wait_for_lock(folder / LOCK, str(folder))
 
 
 @dataclasses.dataclass(frozen=True)
 class IndexLocation:
-    """The location of a collection and its index.
-
-    Attributes:
-        name: name of the collection.
-        data_dir: folder of the collection (None: `data/<name>`).
-        index_dir: folder of the index (None: `<data_dir>/index`).
-        uri: Milvus server or local file of Milvus (None: FAISS files in the folder).
-    """
+    """The location of a collection and its index."""
 
     name: str
-    data_dir: Path | None = None
-    index_dir: Path | None = None
-    uri: str | None = None
+    data_dir: Path | None = None  # default: data/<name>
+    index_dir: Path | None = None  # default: <data_dir>/index
+    uri: str | None = None  # server or local file of Milvus; default: FAISS files in the folder of the index
 
     @property
     def folder(self) -> Path:
@@ -165,13 +145,10 @@ class IndexLocation:
 
     def has_index(self) -> bool:
         """Return whether there is an index; raise an InputError if Milvus cannot be reached."""
-        if self.uri is None:
-            from misc.searching.faiss_store import FaissStore
-
-            return FaissStore.exists(self.index_folder)
+        from misc.searching.faiss_store import FaissStore
         from misc.searching.milvus_store import MilvusStore
 
-        return MilvusStore.exists(self.uri, self.name)
+        return FaissStore.exists(self.index_folder) if self.uri is None else MilvusStore.exists(self.uri, self.name)
 
     def open(self, metadata: IndexMetadata | None = None, writing: bool = False) -> VectorStore:
         """Open the index; with `metadata`, a new one that replaces the existing one when it is committed.
@@ -179,13 +156,12 @@ class IndexLocation:
         Raises:
             InputError: the index is missing, damaged, or belongs to another collection.
         """
-        if self.uri is None:
-            from misc.searching.faiss_store import FaissStore
+        from misc.searching.faiss_store import FaissStore
+        from misc.searching.milvus_store import MilvusStore
 
+        if self.uri is None:
             store = FaissStore(self.index_folder, metadata, writing)
         else:
-            from misc.searching.milvus_store import MilvusStore
-
             store = MilvusStore(self.uri, self.name, self.index_folder, metadata, writing)
         if store.metadata.collection != self.name:
             store.close()

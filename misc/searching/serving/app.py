@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,19 +49,12 @@ logger = logging.getLogger(__name__)
 
 
 def make_app(searcher: Searcher, name: str, folder: Path, hosts: Sequence[str] = ("*",)) -> ASGIApp:
-    """Return the search page of a collection.
-
-    Args:
-        searcher: searcher of the collection, used by one thread at a time.
-        name: name of the collection.
-        folder: folder of the collection.
-        hosts: host names by which the server may be addressed ("*": any).
-    """
+    """Return the search page of the collection `name`, for servers that are addressed by one of `hosts` ("*": any)."""
     page = _SearchPage(searcher, name, folder)
     routes = {
-        "/": page.show,
-        "/api/search": page.api_search,
-        "/api/video": page.api_video,
+        "/": page.exclusively(page.show),
+        "/api/search": page.exclusively(page.api_search),
+        "/api/video": page.exclusively(page.api_video),
         "/clip": page.clip,
         "/static/{name}": send_asset,
     }
@@ -69,7 +62,7 @@ def make_app(searcher: Searcher, name: str, folder: Path, hosts: Sequence[str] =
         routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in routes.items()],
         exception_handlers={HTTPException: page.show_error, Exception: page.show_failure},
     )
-    return _HeaderMiddleware(TrustedHostMiddleware(app, allowed_hosts=list(hosts), www_redirect=False))
+    return _with_headers(TrustedHostMiddleware(app, allowed_hosts=list(hosts), www_redirect=False))
 
 
 class RefusedError(HTTPException):
@@ -86,46 +79,51 @@ class _SearchPage:
         self._lock, self._waiting = asyncio.Lock(), 0
         self._template = template(HERE / "search.html.j2")
 
-    async def show(self, request: Request) -> Response:
+    def exclusively(self, answer: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
+        """Return an endpoint that calls `answer` in a thread, one request at a time.
+
+        It raises a `RefusedError` if the input is invalid, the file system has an error, or too many requests are waiting.
+        """
+
+        async def endpoint(request: Request) -> Response:
+            if self._waiting >= MAX_WAITING:
+                raise RefusedError(503, f"busy: {self._waiting} searches wait, try again later", {"Retry-After": "2"})
+            self._waiting += 1
+            try:
+                async with self._lock:
+                    return await run_in_threadpool(answer, request)
+            except InputError as error:
+                raise RefusedError(400, one_line(str(error))) from None
+            except OSError as error:
+                raise RefusedError(500, f"{error.filename or 'file system'}: {error.strerror or error}") from None
+            finally:
+                self._waiting -= 1
+
+        return endpoint
+
+    def show(self, request: Request) -> Response:
         """Return the page with the results for the parameters of the URL."""
         query, video = request.query_params.get("q", ""), request.query_params.get("video")
+        if query.strip():
+            return self._render(**self._search_context(query, _parse_k(request)))
+        if video is not None:
+            return self._render(**self._video_context(video, _parse_k(request)))
+        ids = self._searcher.ids
+        samples = [self._searcher.get_hit(x) for x in ids[:: max(1, -(-len(ids) // DEFAULT_K))]]  # spread over all
+        return self._render(view=self._view(), samples=samples, is_empty="q" in request.query_params)
 
-        def answer() -> Response:
-            if query.strip():
-                return self._render(**self._search_context(query, _parse_k(request)))
-            if video is not None:
-                return self._render(**self._video_context(video, _parse_k(request)))
-            return self._render(view=self._view(), samples=self._sample_hits(), is_empty="q" in request.query_params)
-
-        return await self._run_exclusively(answer)
-
-    async def api_search(self, request: Request) -> Response:
+    def api_search(self, request: Request) -> Response:
         """Return the result of a query by words as JSON."""
-        query = request.query_params.get("q", "")
+        result = self._search(request.query_params.get("q", ""), _parse_k(request))
+        content = {"experts": self._searcher.experts, "query": result.query, "weights": result.weights}
+        return _json({**content, "hits": self._with_urls(result.hits)})
 
-        def answer() -> Response:
-            result = dataclasses.asdict(self._search(query, _parse_k(request)))
-            result["hits"] = [self._with_url(hit) for hit in result["hits"]]
-            return _json({"experts": self._searcher.experts, **result})
-
-        return await self._run_exclusively(answer)
-
-    async def api_video(self, request: Request) -> Response:
+    def api_video(self, request: Request) -> Response:
         """Return a video, similar videos and captions that fit it as JSON."""
-        video = request.query_params.get("id", "")
-
-        def answer() -> Response:
-            hit, similar, captions = self._search_by_video(video, _parse_k(request))
-            return _json(
-                {
-                    "experts": self._searcher.experts,
-                    "video": self._with_url(dataclasses.asdict(hit)),
-                    "similar": [self._with_url(dataclasses.asdict(other)) for other in similar],
-                    "captions": [dataclasses.asdict(caption) for caption in captions],
-                }
-            )
-
-        return await self._run_exclusively(answer)
+        hit, similar, captions = self._search_by_video(request.query_params.get("id", ""), _parse_k(request))
+        (video,), similar = self._with_urls([hit]), self._with_urls(similar)
+        content = {"experts": self._searcher.experts, "video": video, "similar": similar}
+        return _json({**content, "captions": [dataclasses.asdict(caption) for caption in captions]})
 
     async def clip(self, request: Request) -> Response:
         """Return the file of a video, or the requested range of it."""
@@ -146,25 +144,6 @@ class _SearchPage:
     async def show_failure(self, request: Request, error: Exception) -> Response:
         """Return the response to an unexpected error, whose traceback is in the terminal."""
         return await self.show_error(request, RefusedError(500, "the search failed: the terminal that it runs in says why"))
-
-    async def _run_exclusively(self, answer: Callable[[], Response]) -> Response:
-        """Return `answer()`, called in a thread, one at a time.
-
-        Raises:
-            RefusedError: the input is invalid, the file system has an error, or too many requests are waiting.
-        """
-        if self._waiting >= MAX_WAITING:
-            raise RefusedError(503, f"busy: {self._waiting} searches wait, try again later", {"Retry-After": "2"})
-        self._waiting += 1
-        try:
-            async with self._lock:
-                return await run_in_threadpool(answer)
-        except InputError as error:
-            raise RefusedError(400, one_line(str(error))) from None
-        except OSError as error:
-            raise RefusedError(500, f"{error.filename or 'file system'}: {error.strerror or error}") from None
-        finally:
-            self._waiting -= 1
 
     def _search(self, query: str, k: int) -> SearchResult:
         if len(query) > MAX_QUERY_LENGTH:
@@ -194,13 +173,9 @@ class _SearchPage:
             "more": _more_url(len(similar), k, video=hit.id),
         }
 
-    def _sample_hits(self) -> list[Hit]:
-        """Return some videos, spread over the collection."""
-        ids = self._searcher.ids
-        return [self._searcher.get_hit(video) for video in ids[:: max(1, -(-len(ids) // DEFAULT_K))]]
-
-    def _with_url(self, hit: dict[str, Any]) -> dict[str, Any]:
-        return {**hit, "clip": self._clips.url(hit["id"])}
+    def _with_urls(self, hits: Sequence[Hit]) -> list[dict[str, Any]]:
+        """Return hits as JSON, with the URLs at which this server has their clips."""
+        return [{**dataclasses.asdict(hit), "clip": self._clips.url(hit.id)} for hit in hits]
 
     def _view(self, **details: Any) -> ResultView:
         return ResultView(self._searcher.experts, self._clips.url, _page_url, **details)
@@ -234,13 +209,10 @@ async def _send_file(open_it: Callable[[], BinaryIO | None], not_found: str, med
     return OpenFileResponse(file, path, media_type or MEDIA_TYPES[path.suffix.lower()])
 
 
-class _HeaderMiddleware:
-    """Middleware that adds headers to every response."""
+def _with_headers(app: ASGIApp) -> ASGIApp:
+    """Return an app that adds headers to every response."""
 
-    def __init__(self, app: ASGIApp):
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -248,7 +220,9 @@ class _HeaderMiddleware:
                 headers.setdefault("Cache-Control", "no-cache")
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        await app(scope, receive, send_with_headers)
+
+    return call
 
 
 def _page_url(**parameters: object) -> str:

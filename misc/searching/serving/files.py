@@ -36,12 +36,8 @@ logger = logging.getLogger(__name__)
 class Clips:
     """The files of some videos. They are only looked up by id, so that no request can name another file.
 
-    The folder of the videos may itself be a link. Links in it that lead out of it are refused.
-
-    Args:
-        folder: folder of the collection, `data/<Name>`.
-        ids: ids of the videos.
-        get_clip: function from an id to the URL of the video file, relative to `folder` (None: no file).
+    `get_clip` returns the URL of a video's file, relative to the `folder` of the collection (None: no file). The folder of
+    the videos may itself be a link. Links in it that lead out of it are refused.
     """
 
     def __init__(self, folder: Path, ids: Iterable[str], get_clip: Callable[[str], str | None]):
@@ -106,12 +102,7 @@ class OpenFileResponse(FileResponse):
     """A response with an open file, complete or in ranges, which is not affected if the file is renamed or deleted.
 
     The size is that at the start. If the file becomes shorter or unreadable, the connection is closed early and a line is
-    logged: a client that counts bytes notices that some are missing.
-
-    Args:
-        file: open file, which is closed after the response.
-        path: path of the file, for messages.
-        media_type: content type of the response.
+    logged: a client that counts bytes notices that some are missing. The file is closed after the response.
     """
 
     def __init__(self, file: BinaryIO, path: Path, media_type: str):
