@@ -2,6 +2,10 @@
 
 An item is the entry of one video in a file. The features of an expert are one sequence, or none if the expert is missing;
 captions are one sequence each.
+
+The encoders of items have three attributes: `tag`, the part of the cache's name that distinguishes the caches of one file;
+`settings`, which the result depends on, so that a cache with others is out of date; `width`, the number of numbers in a row
+(None: a row is one byte). Their `encode` raises an `InputError` if an item has another type or shape, or invalid numbers.
 """
 
 import json
@@ -9,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -24,27 +28,6 @@ from utils.progress import byte_bar, size_text
 BLOCK_BYTES = 64 << 20
 
 logger = logging.getLogger(__name__)
-
-
-class Encoder(Protocol):
-    """A conversion of the items of a file to sequences of rows.
-
-    Attributes:
-        tag: the part of the cache's name that distinguishes the caches of one file.
-        settings: the settings that the result depends on; a cache with others is out of date.
-        width: the number of numbers in a row (None: a row is one byte).
-    """
-
-    tag: str
-    settings: dict[str, Any]
-    width: int | None
-
-    def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
-        """Return the sequences of item `name`, each (n, width) float16 or float32, or (n,) uint8.
-
-        Raises:
-            InputError: the item has another type or shape, or invalid numbers.
-        """
 
 
 class FeatureEncoder:
@@ -63,12 +46,11 @@ class FeatureEncoder:
         self.expert = expert
         self.zeros_are_missing = zeros_are_missing
         self.zeros_pad = zeros_pad and expert.aggregation == "vlad"
-        self.tag = f"{expert.aggregation}-{expert.dim}"
+        self.tag, self.width = f"{expert.aggregation}-{expert.dim}", expert.dim
         self.settings = {key: getattr(expert, key) for key in ("dim", "kind", "aggregation")}
         self.settings["zeros_are_missing"] = zeros_are_missing
         if self.zeros_pad:
             self.settings["zeros_pad"] = True
-        self.width = expert.dim
 
     def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
         """Return the features of a video, (T, dim) or (1, dim), as the only sequence; no sequence if they are missing."""
@@ -82,9 +64,8 @@ class FeatureEncoder:
         if x.ndim == 1:
             x = x[None]
         if not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x) or x.ndim != 2:
-            raise InputError(
-                f"{path}: '{name}' is {x.dtype} of shape {x.shape}, expected numbers of shape (T, {expert.dim})"
-            )
+            found = f"{x.dtype} of shape {x.shape}"
+            raise InputError(f"{path}: '{name}' is {found}, expected numbers of shape (T, {expert.dim})")
         if np.isnan(x[0, 0]):
             return []
         if x.shape[1] != expert.dim:
@@ -108,9 +89,8 @@ class CaptionEncoder:
     """The captions of a video as word vectors; a single array (words, text_dim) is one caption."""
 
     def __init__(self, text_dim: int):
-        self.tag = f"text-{text_dim}"
+        self.tag, self.width = f"text-{text_dim}", text_dim
         self.settings = {"text_dim": text_dim}
-        self.width = text_dim
 
     def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
         """Return the word vectors of each caption of a video, (words, text_dim)."""
@@ -123,9 +103,8 @@ class CaptionEncoder:
         if x.size == 0 and x.dtype != object:
             return np.zeros((0, self.width), dtype=np.float16)
         if not np.issubdtype(x.dtype, np.floating) or x.ndim != 2 or x.shape[1] != self.width:
-            raise InputError(
-                f"{path}: {item} is {x.dtype} of shape {x.shape}, expected floats of shape (words, {self.width})"
-            )
+            found = f"{x.dtype} of shape {x.shape}"
+            raise InputError(f"{path}: {item} is {found}, expected floats of shape (words, {self.width})")
         x = _as_floats(path, item, x)
         with np.errstate(all="ignore"):
             square = np.vdot(x, x) if x.dtype == np.float32 else 0
@@ -156,6 +135,9 @@ class RawCaptionEncoder:
         return " ".join(words)
 
 
+Encoder: TypeAlias = FeatureEncoder | CaptionEncoder | RawCaptionEncoder
+
+
 def _as_floats(path: Path, item: str, x: np.ndarray) -> np.ndarray:
     """Return `x` as it is if it is float16, as float32 otherwise."""
     with np.errstate(over="ignore"):
@@ -183,9 +165,6 @@ def convert(source: Path, encoder: Encoder, cache: Path, origin: str) -> None:
     """Write the cache of a file, as float16 if that loses nothing, and item by item if the file can be read so.
 
     Args:
-        source: the file of features or captions.
-        encoder: the encoder of its items.
-        cache: the cache file to write.
         origin: a description of `source` and `encoder`, stored with the cache.
 
     Raises:

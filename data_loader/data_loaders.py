@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from data_loader.archive import Archive
 from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
-from data_loader.workers import SharedMemoryCollate, initialize_worker, require_open_files, worker_context
+from data_loader.workers import initialize_worker, require_open_files, worker_context
 from utils.errors import InputError, count_text
 
 MIB = 1 << 20
@@ -81,14 +81,7 @@ class ExpertDataLoader:
         split = archive.split
         evaluation_ids = archive.video_ids(split.evaluation, text_feat, text_dim)[: batch_size if mini else None]
         archive.warn_of_overlap(evaluation_ids)
-        common = {
-            "experts": experts,
-            "text_feat": text_feat,
-            "text_dim": text_dim,
-            "max_text_words": max_text_words,
-            "max_expert_tokens": max_expert_tokens,
-            "fuse_captions": fuse_captions,
-        }
+        common = (experts, text_feat, text_dim, max_text_words, max_expert_tokens, fuse_captions)
         num_workers = _limit_to_cores(num_workers)
         require_open_files(num_workers, num_tensors=2 + 3 * len(experts))
         options = {
@@ -112,17 +105,17 @@ class ExpertDataLoader:
                     f"{archive.folder}: {count_text(len(train_ids), 'video')} to train on, "
                     f"fewer than data_loader.args.batch_size {batch_size}"
                 )
-            dataset = ExpertDataset(archive, split.train, train_ids, max_captions=restrict_train_captions, **common)
+            dataset = ExpertDataset(archive, split.train, train_ids, *common, max_captions=restrict_train_captions)
             self.sampler = EpochBatchSampler(len(dataset), batch_size, seed, share)
-            collate = SharedMemoryCollate(Collate(dataset, 1, pad_to_max))
+            collate = Collate(dataset, 1, pad_to_max)
             self.train = DataLoader(dataset, batch_sampler=self.sampler, collate_fn=collate, **options)
             self._log("train", dataset)
-        dataset = ExpertDataset(archive, split.evaluation, evaluation_ids, max_captions=num_test_captions, **common)
+        dataset = ExpertDataset(archive, split.evaluation, evaluation_ids, *common, max_captions=num_test_captions)
         num_captions = max(dataset.num_captions)
         bytes_per_video = COLLATE_COPIES * 4 * num_captions * max_text_words * text_dim
         size = min(batch_size, max(1, evaluation_memory * MIB // bytes_per_video))
         batches = [range(len(dataset))[i : i + size] for i in range(0, len(dataset), size)]
-        collate = SharedMemoryCollate(Collate(dataset, num_captions, pad_to_max))
+        collate = Collate(dataset, num_captions, pad_to_max)
         self.evaluation = DataLoader(dataset, batch_sampler=batches[share[0] :: share[1]], collate_fn=collate, **options)
         self._log(split_name, dataset)
 

@@ -6,25 +6,24 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, Sampler, get_worker_info
 
 from data_loader.archive import Archive
 from data_loader.experts import Expert
 from data_loader.store import caption_id
+from data_loader.workers import share_memory
 
 
 class ExpertDataset(Dataset):
     """Videos with their experts and captions, which are read when they are used.
 
     Args:
-        archive: the archive to read from.
-        subset: the name of the subset that has the videos.
-        ids: the names of the videos.
+        archive, subset: the archive to read from, and the name of the subset of it that has the videos `ids`.
         experts: the experts to read, by name.
         text_feat, text_dim: the name of the word vectors, and their dimension.
         max_text_words, max_expert_tokens: the lengths to cut captions and sequences to.
-        max_captions: the largest number of captions per video (None: all).
         fuse_captions: whether to join the captions of a video to one.
+        max_captions: the largest number of captions per video (None: all).
     """
 
     def __init__(
@@ -37,8 +36,8 @@ class ExpertDataset(Dataset):
         text_dim: int,
         max_text_words: int,
         max_expert_tokens: int,
-        max_captions: int | None = None,
         fuse_captions: bool = False,
+        max_captions: int | None = None,
     ):
         self.ids = ids
         self.experts = experts
@@ -76,7 +75,7 @@ class ExpertDataset(Dataset):
 
 
 class Collate:
-    """A `collate_fn` that pads B videos to a batch.
+    """A `collate_fn` that pads B videos to a batch, in shared memory if a worker calls it.
 
     A batch has the names of the videos (`ids`), their captions as text (`raw_captions`) and word vectors (`text`,
     (B, K, W, d)), a mask of words that are not padding (`word_mask`, (B, K, W)), and the entries of `collate_experts`.
@@ -105,6 +104,8 @@ class Collate:
         shape = (len(items), self.num_captions)
         batch["text"], batch["word_mask"] = text.unflatten(0, shape), mask.unflatten(0, shape)  # (B, K, W, d), (B, K, W)
         batch.update(collate_experts([item["experts"] for item in items], self.experts, self.num_tokens))
+        if get_worker_info() is not None:
+            share_memory(batch)
         return batch
 
 
@@ -115,7 +116,6 @@ def collate_experts(
 
     Args:
         videos: per video, expert -> (T, dim) or (dim,), or None where it is missing, which becomes NaN.
-        experts: the experts to collate, by name.
         num_tokens: the length to pad sequences to (None: the longest).
     """
     batch: dict[str, dict[str, Tensor]] = {"experts": {}, "frame_masks": {}, "ind": {}}

@@ -9,14 +9,14 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch.utils.data import get_worker_info
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from utils.errors import NO_ROOM, WITHOUT_WORKERS, InputError
 from utils.interrupts import ignore_termination_signals
@@ -62,7 +62,6 @@ def require_open_files(num_workers: int, num_tensors: int) -> None:
 
 
 def _num_open_files() -> int:
-    """Return the number of files that this process has open."""
     return len(list(Path("/dev/fd").iterdir())) if Path("/dev/fd").is_dir() else 0
 
 
@@ -106,38 +105,18 @@ def _kill(process: BaseProcess) -> None:
         process.kill()
 
 
-class SharedMemoryCollate:
-    """A `collate_fn` whose workers put the tensors of a batch into the memory that they share with the main process.
+def share_memory(batch: Mapping) -> None:
+    """Put the tensors of a batch into the memory that a worker shares with the main process.
 
     Torch does the same later, in a thread of the worker that loses the batch if there is no room: the main process would
     wait for it forever.
 
-    Args:
-        collate: the function that makes a batch of items.
+    Raises:
+        RuntimeError: the shared memory is full.
     """
-
-    def __init__(self, collate: Callable[[Sequence], Any]):
-        self.collate = collate
-
-    def __call__(self, items: Sequence) -> Any:
-        """Return the batch of `items`.
-
-        Raises:
-            RuntimeError: the shared memory is full.
-        """
-        batch = self.collate(items)
-        if get_worker_info() is not None:
-            try:
-                _share_memory(batch)
-            except RuntimeError as error:
-                raise RuntimeError(f"{NO_ROOM} ({error})") from None
-        return batch
-
-
-def _share_memory(batch: Any) -> None:
-    """Put all tensors of a batch into shared memory."""
-    if isinstance(batch, Mapping):
-        for value in batch.values():
-            _share_memory(value)
-    elif isinstance(batch, torch.Tensor) and batch.untyped_storage().nbytes():
-        batch.share_memory_()
+    try:
+        for x in tree_leaves(batch):
+            if isinstance(x, Tensor) and x.untyped_storage().nbytes():
+                x.share_memory_()
+    except RuntimeError as error:
+        raise RuntimeError(f"{NO_ROOM} ({error})") from None
