@@ -208,7 +208,8 @@ def _write_cache(
     blocks = _BlockWriter(file.create_group("blocks"), dtype, encoder.width)
     names: list[str] = []
     problems: dict[int, str] = {}
-    first, lengths, block, row = [0], [], [], []
+    positions: list[tuple[int, int, int]] = []  # of each sequence: its length, its block, and its first row in that
+    first = [0]
     by_row, items = read_items(source, stream, advance)
     for name, value in items:
         try:
@@ -219,17 +220,14 @@ def _write_cache(
         if float16 and any(len(x) and x.dtype == np.float32 for x in sequences):
             raise _NotFloat16Error
         names.append(name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name))
-        for x, (block_index, row_index) in zip(sequences, blocks.add(sequences), strict=True):
-            lengths.append(len(x))
-            block.append(block_index)
-            row.append(row_index)
-        first.append(len(lengths))
+        positions += blocks.add(sequences)
+        first.append(len(positions))
     blocks.flush()
     file.attrs["dtype"], file.attrs["width"] = np.bytes_(dtype.str), encoder.width or 0
     for key, content in (("names", None if by_row else names), ("problems", problems)):
         file[key] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
-    for key, numbers in (("first", first), ("lengths", lengths), ("block", block), ("row", row)):
-        file[key] = np.array(numbers, dtype=np.int64)
+    file["first"] = np.array(first, dtype=np.int64)
+    file["lengths"], file["block"], file["row"] = np.array(positions, dtype=np.int64).reshape(-1, 3).T
 
 
 class _BlockWriter:
@@ -242,20 +240,19 @@ class _BlockWriter:
         self.pending: list[np.ndarray] = []
         self.num_pending = 0
 
-    def add(self, sequences: list[np.ndarray]) -> list[tuple[int, int]]:
-        """Take the sequences of one item, and return the block and the first row of each."""
+    def add(self, sequences: list[np.ndarray]) -> list[tuple[int, int, int]]:
+        """Take the sequences of one item, and return the length, the block and the first row of each."""
         if self.num_pending + sum(map(len, sequences)) > self.rows_per_block:
             self.flush()
         positions = []
         for x in sequences:
-            positions.append((len(self.group), self.num_pending))
-            if len(x):
-                self.pending.append(x.astype(self.dtype, copy=True))
-                self.num_pending += len(x)
+            positions.append((len(x), len(self.group), self.num_pending))
+            self.pending.append(x.astype(self.dtype, copy=True))
+            self.num_pending += len(x)
         return positions
 
     def flush(self) -> None:
         """Write the pending rows as a block."""
-        if self.pending:
+        if self.num_pending:
             self.group.create_dataset(str(len(self.group)), data=np.concatenate(self.pending))
         self.pending, self.num_pending = [], 0

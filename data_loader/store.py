@@ -27,14 +27,9 @@ logger = logging.getLogger(__name__)
 
 
 class FeatureTable:
-    """The items of one feature file, each with any number of sequences, which are numbered over all items.
-
-    Args:
-        source: the feature file.
-        cache: the cache of the file.
+    """The items of the feature file `source`, each with any number of sequences, which are numbered over all items.
 
     Attributes:
-        source: the feature file.
         names: the names of the items, or None if they are rows of an array.
         first: (items + 1,), the sequences of item i are `first[i]` to `first[i + 1] - 1`.
         lengths: (sequences,), the number of rows of each sequence.
@@ -89,8 +84,8 @@ class FeatureTable:
 
     def raise_problem(self, items: np.ndarray) -> None:
         """Raise an `InputError` if one of `items` is invalid."""
-        if self.problems and (refused := sorted(set(items.tolist()) & self.problems.keys())):
-            raise InputError(self.problems[refused[0]])
+        if refused := self.problems.keys() & items.tolist():
+            raise InputError(self.problems[min(refused)])
 
     def _map(self) -> None:
         with self._cache.open("rb") as file:
@@ -102,9 +97,6 @@ def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None
     """Return the table of the file `source`, from its cache in `folder`, which is made if it is absent or out of date.
 
     Args:
-        source: the file of features or captions.
-        encoder: the encoder of its items.
-        folder: the folder of the cache.
         refusal: the reason why no cache may be made there (None: it may).
 
     Raises:
@@ -156,8 +148,7 @@ class Features:
     """One expert of V videos: `features[v]` is (T, dim) or (dim,) float32, or None where it is missing.
 
     Args:
-        table: the table of the expert's file.
-        items: (V,), the item of each video (-1: none).
+        items: (V,), the item of each video in the table (-1: none).
         sequential: whether the value of a video is a sequence (T, dim) instead of a vector (dim,).
 
     Attributes:
@@ -165,9 +156,7 @@ class Features:
     """
 
     def __init__(self, table: FeatureTable, items: np.ndarray, sequential: bool):
-        self._table = table
-        self._items = items
-        self._sequential = sequential
+        self._table, self._items, self._sequential = table, items, sequential
         self.available = (items >= 0) & (table.first[items] < table.first[items + 1])
 
     def __getitem__(self, index: int) -> np.ndarray | None:
@@ -185,14 +174,12 @@ class Texts:
     """The captions of V videos as text, also those without a word: `texts[v]` is a list.
 
     Args:
-        table: the table of the texts.
-        items: (V,), the item of each video (-1: none).
+        items: (V,), the item of each video in the table (-1: none).
     """
 
     def __init__(self, table: FeatureTable, items: np.ndarray):
         self.source = table.source
-        self._table = table
-        self._items = items
+        self._table, self._items = table, items
 
     def __getitem__(self, index: int) -> list[str]:
         return [self.get(index, position) for position in range(self.count(index))]
@@ -216,10 +203,8 @@ class Captions:
     """The captions of V videos, except those without a word.
 
     Args:
-        vectors: the table of word vectors.
-        items: (V,), the item of each video.
+        vectors, items: the table of word vectors, and the item of each video in it, (V,).
         texts: the same captions as text (None: unknown).
-        ids: the names of the videos.
         chosen: per video, the position of the only caption to use (None: all are used).
         fuse: whether to join the captions of a video to one.
         max_captions: the largest number of captions per video (None: all).
