@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,7 @@ import numpy as np
 from data_loader.conversion import CaptionEncoder, Encoder, FeatureEncoder, RawCaptionEncoder
 from data_loader.datasets import layout_of
 from data_loader.experts import Expert
-from data_loader.readers import SUFFIXES, find_file
-from data_loader.readers.index_files import read_caption_index, read_entries, read_flags, read_video_list
+from data_loader.readers import SUFFIXES, find_file, read_entries, read_file, read_video_list
 from data_loader.store import Captions, Features, FeatureTable, Texts, open_table
 from utils.errors import InputError, count_text
 from utils.names import normalize_name
@@ -43,8 +42,7 @@ class Archive:
         self.layout = layout_of(dataset_name)
         self.folder = Path(data_dir) / "symlinked-feats"
         self.cache = Path(cache_dir or Path(data_dir) / "cache")
-        self.cache_refusal = cache_refusal
-        self.rgb_model_name = rgb_model_name
+        self.cache_refusal, self.rgb_model_name = cache_refusal, rgb_model_name
         if split_name not in self.layout.splits:
             raise InputError(f"data_loader.args.split_name: '{split_name}', expected one of {', '.join(self.layout.splits)}")
         if not self.folder.is_dir():
@@ -65,8 +63,7 @@ class Archive:
         """
         declared = self.layout.subsets[subset]
         if declared.ids is None:
-            rows = range(len(self._caption_table(text_feat, text_dim, subset)))
-            ids = [f"{subset}-{row:06d}" for row in rows]
+            ids = [f"{subset}-{row:06d}" for row in range(len(self._caption_table(text_feat, text_dim, subset)))]
         else:
             ids = read_video_list(self.folder / declared.ids, self._to_id)
         self._rows[subset] = {video: row for row, video in enumerate(ids)}
@@ -84,7 +81,7 @@ class Archive:
     def videos_with_captions(self, subset: str, ids: list[str], text_feat: str, text_dim: int) -> list[str]:
         """Return those of `ids` that have a caption with a word, or an invalid one, which is an error when it is used."""
         table = self._caption_table(text_feat, text_dim, subset)
-        items = self._caption_items(table, subset, ids)
+        items = self._items(table, subset, ids, of_captions=True)
         return [
             video
             for video, item in zip(ids, items, strict=True)
@@ -151,7 +148,7 @@ class Archive:
             InputError: a video without captions, an array of the wrong shape, NaN or inf.
         """
         vectors = self._caption_table(text_feat, text_dim, subset)
-        items = self._caption_items(vectors, subset, ids)
+        items = self._items(vectors, subset, ids, of_captions=True)
         counts = [len(vectors.sequences(item)) for item in items]
         for video, item, count in zip(ids, items, counts, strict=True):
             if not count and item not in vectors.problems:
@@ -160,8 +157,10 @@ class Archive:
         chosen = None
         if file := self.layout.subsets[subset].caption_index:
             index = find_file(self.folder, file)
-            chosen = read_caption_index(index, ids)
+            chosen = read_entries(index, ids)
             for video, position, count in zip(ids, chosen, counts, strict=True):
+                if not isinstance(position, int | np.integer) or position < 0:
+                    raise InputError(f"{index}: '{video}' is {position!r}, expected the index of a caption")
                 if position >= count:
                     expected = f"expected less than its {count} captions in {vectors.source.name}"
                     raise InputError(f"{index}: '{video}' is {position}, {expected}")
@@ -177,7 +176,7 @@ class Archive:
         if not path.exists():
             return None
         table = self._table(path, RawCaptionEncoder())
-        items = self._caption_items(table, subset, ids)
+        items = self._items(table, subset, ids, of_captions=True)
         table.raise_problem(items)
         return Texts(table, items)
 
@@ -198,8 +197,7 @@ class Archive:
 
     def _feature_table(self, name: str, expert: Expert, subset: str) -> FeatureTable:
         """Return the table of an expert, by the rules of the dataset."""
-        zeros_are_missing = name not in self.layout.zeros_are_present
-        encoder = FeatureEncoder(expert, zeros_are_missing, zeros_pad=self.layout.by_row)
+        encoder = FeatureEncoder(expert, name not in self.layout.zeros_are_present, zeros_pad=self.layout.by_row)
         return self._table(find_file(self.folder, self._file_name(name, subset, expert)), encoder)
 
     def _caption_table(self, text_feat: str, text_dim: int, subset: str) -> FeatureTable:
@@ -213,9 +211,15 @@ class Archive:
         return self._tables[key]
 
     def _apply_flags(self, features: Features, path: Path, subset: str, ids: list[str]) -> None:
-        """Mark an expert as missing in the videos that a file flags."""
-        rows = self._rows[subset]
-        flags = read_flags(path, len(rows))[[rows[video] for video in ids]]
+        """Mark an expert as missing in the videos that a file flags, which has 0 or 1 (missing) for each row."""
+        content, rows, expected = read_file(path), self._rows[subset], "expected 0 or 1 (missing) for each video"
+        if not isinstance(content, np.ndarray) or content.dtype.kind not in "biuf":
+            raise InputError(f"{path}: found no array of numbers, {expected}")
+        if content.size != len(rows):
+            raise InputError(f"{path}: {content.size} rows, expected {len(rows)}, one per video")
+        if invalid := [flag for flag in content.ravel().tolist() if flag not in (0, 1)]:
+            raise InputError(f"{path}: found {invalid[0]!r}, {expected}")
+        flags = content.ravel().astype(bool)[[rows[video] for video in ids]]
         if empty := [video for video, has in zip(ids, flags | features.available, strict=True) if not has]:
             problem = f"{len(empty)} of {len(ids)} videos count as present but have no features, first '{empty[0]}'"
             logger.warning("%s: %s; they count as missing", path, problem)
@@ -225,8 +229,8 @@ class Archive:
         """Return the name of a video, up to its first dot if names end there."""
         return name.partition(".")[0] if self.layout.names_end_at_dot else name
 
-    def _items(self, table: FeatureTable, subset: str, ids: list[str], names: Mapping[str, str] | None = None) -> np.ndarray:
-        """Return the item of each video, or first of its name in `names`, in `table`: (V,), -1 where it has none."""
+    def _items(self, table: FeatureTable, subset: str, ids: list[str], of_captions: bool = False) -> np.ndarray:
+        """Return the item of each video in the table of an expert or of captions, (V,), -1 where it has none."""
         if table.names is None:
             if not self.layout.by_row:
                 raise InputError(f"{table.source}: found an array by row, expected a dict from video name to array")
@@ -242,12 +246,7 @@ class Archive:
             raise InputError(f"{table.source}: '{name}' is there twice, expected each video once")
         if len(item) < len(in_table):
             raise InputError(f"{table.source}: names that differ only after their dot, expected one per video")
-        names = names or {}
-        return np.array([item.get(names.get(video, video), item.get(video, -1)) for video in ids])
-
-    def _caption_items(self, table: FeatureTable, subset: str, ids: list[str]) -> np.ndarray:
-        """Return `_items` of a file of captions, in which videos may have other names."""
-        if self.layout.caption_keys is None:
-            return self._items(table, subset, ids)
-        names = {video: str(name) for video, name in read_entries(find_file(self.folder, self.layout.caption_keys), ids)}
-        return self._items(table, subset, ids, names)
+        names = ids
+        if of_captions and self.layout.caption_keys:  # videos may have other names there
+            names = map(str, read_entries(find_file(self.folder, self.layout.caption_keys), ids))
+        return np.array([item.get(name, item.get(video, -1)) for name, video in zip(names, ids, strict=True)])

@@ -36,15 +36,13 @@ class FeatureEncoder:
     The expert is missing if the value is the float NaN or an empty array, or if its first number is NaN.
 
     Args:
-        expert: the expert.
         zeros_are_missing: whether a value of zeros means that the expert is missing, and not only NaN or an empty vector;
             otherwise an empty sequence has no frames, but is present.
         zeros_pad: whether frames of zeros at the end of a sequence are padding, which is dropped.
     """
 
     def __init__(self, expert: Expert, zeros_are_missing: bool = True, zeros_pad: bool = False):
-        self.expert = expert
-        self.zeros_are_missing = zeros_are_missing
+        self.expert, self.zeros_are_missing = expert, zeros_are_missing
         self.zeros_pad = zeros_pad and expert.aggregation == "vlad"
         self.tag, self.width = f"{expert.aggregation}-{expert.dim}", expert.dim
         self.settings = {key: getattr(expert, key) for key in ("dim", "kind", "aggregation")}
@@ -200,9 +198,8 @@ def _write_cache(
 ) -> None:
     """Convert the file `source` to a cache: blocks of rows, and an index of where each sequence is.
 
-    Raises:
-        InputError: a file that cannot be read. An invalid item is not an error until it is used.
-        UnstreamableError, _NotFloat16Error: the conversion has to be repeated without `stream`, or without `float16`.
+    An invalid item is not an error until it is used. After an `UnstreamableError` or a `_NotFloat16Error` the conversion has
+    to be repeated without `stream`, or without `float16`.
     """
     dtype = np.dtype(np.uint8 if encoder.width is None else np.float16 if float16 else np.float32)
     blocks = _BlockWriter(file.create_group("blocks"), dtype, encoder.width)
@@ -234,8 +231,7 @@ class _BlockWriter:
     """A writer of rows in blocks that fit into memory; the sequences of an item are in one block."""
 
     def __init__(self, group: h5py.Group, dtype: np.dtype, width: int | None):
-        self.group = group
-        self.dtype = dtype
+        self.group, self.dtype = group, dtype
         self.rows_per_block = BLOCK_BYTES // (dtype.itemsize * (width or 1))
         self.pending: list[np.ndarray] = []
         self.num_pending = 0

@@ -10,7 +10,6 @@ from torch.utils.data import Dataset, Sampler, get_worker_info
 
 from data_loader.archive import Archive
 from data_loader.experts import Expert
-from data_loader.store import caption_id
 from data_loader.workers import share_memory
 
 
@@ -39,10 +38,8 @@ class ExpertDataset(Dataset):
         fuse_captions: bool = False,
         max_captions: int | None = None,
     ):
-        self.ids = ids
-        self.experts = experts
-        self.max_text_words = max_text_words
-        self.max_expert_tokens = max_expert_tokens
+        self.ids, self.experts = ids, experts
+        self.max_text_words, self.max_expert_tokens = max_text_words, max_expert_tokens
         self.features = {name: archive.features(name, expert, subset, ids) for name, expert in experts.items()}
         self.captions = archive.captions(text_feat, text_dim, subset, ids, fuse=fuse_captions, max_captions=max_captions)
         self.num_captions = [self.captions.count(index) for index in range(len(ids))]
@@ -55,11 +52,9 @@ class ExpertDataset(Dataset):
         return {name: int(features.available.sum()) for name, features in self.features.items()}
 
     def caption_ids(self) -> dict[str, list[str]]:
-        """Return the names of the captions of each video, `<video>#<position in the file>`, or `<video>` if fused."""
-        return {
-            video: [caption_id(video, self.captions.number(index, k)) for k in range(self.num_captions[index])]
-            for index, video in enumerate(self.ids)
-        }
+        """Return the names of the captions of each video, see `Captions.name`."""
+        counts = zip(self.ids, self.num_captions, strict=True)
+        return {video: [self.captions.name(v, k) for k in range(n)] for v, (video, n) in enumerate(counts)}
 
     def __getitem__(self, key: int | tuple[int, float]) -> dict[str, Any]:
         """Return a video with all its captions or, for (index, draw), with the one that a draw from [0, 1) picks."""
@@ -82,7 +77,6 @@ class Collate:
     Captions, words and frames are padded with zeros to the longest of the batch, or to fixed numbers.
 
     Args:
-        dataset: the dataset of the videos.
         num_captions: the number of captions per video to pad to (K).
         pad_to_max: whether to pad words and frames to `max_text_words` and `max_expert_tokens`, not to the longest.
     """
@@ -138,7 +132,6 @@ def pad(
 
     Args:
         sequences: N arrays (n_i, dim), or None where one is missing.
-        dim: the dimension of a row.
         length: the length L to pad to (None: the longest).
         missing: the value of all numbers of a missing sequence.
 
@@ -163,9 +156,6 @@ class EpochBatchSampler(Sampler):
     The videos that do not fill a last batch are left out of that epoch.
 
     Args:
-        num_videos: the number of videos in the dataset.
-        batch_size: the number of videos in a batch.
-        seed: the seed of the order and the draws.
         share: (i, n) for the i-th of n parts of each batch, which differ in size by one at most.
 
     Attributes:
@@ -174,12 +164,8 @@ class EpochBatchSampler(Sampler):
     """
 
     def __init__(self, num_videos: int, batch_size: int, seed: int, share: tuple[int, int] = (0, 1)):
-        self.num_videos = num_videos
-        self.batch_size = batch_size
-        self.seed = seed
-        self.share = share
-        self.epoch = 0
-        self.first = 0
+        self.num_videos, self.batch_size, self.seed, self.share = num_videos, batch_size, seed, share
+        self.epoch = self.first = 0
 
     def __len__(self) -> int:
         return self.num_videos // self.batch_size

@@ -21,10 +21,8 @@ from torch.utils._pytree import tree_leaves
 from utils.errors import NO_ROOM, WITHOUT_WORKERS, InputError
 from utils.interrupts import ignore_termination_signals
 
-# Batches that torch lets each worker prepare in advance.
-PREFETCHED = 2
-# Loaders of a training: for training, validation and test.
-LOADERS = 3
+PREFETCHED = 2  # batches that torch lets each worker prepare in advance
+LOADERS = 3  # of a training: for training, validation and test
 # Open files of the main process for each worker of a loader (pipes and locks), and for everything else.
 FILES_PER_WORKER, OTHER_FILES = 6, 16
 WORKER_FAILED = 70  # the exit code, EX_SOFTWARE of sysexits.h
@@ -37,10 +35,6 @@ def require_open_files(num_workers: int, num_tensors: int) -> None:
 
     Each tensor of a waiting batch is an open file of both processes. Without enough of them torch prints tracebacks of
     threads and waits forever.
-
-    Args:
-        num_workers: the number of workers of each loader.
-        num_tensors: the number of tensors in a batch.
 
     Raises:
         InputError: the hard limit is too low.

@@ -13,7 +13,6 @@ from base.checkpoint import load_checkpoint
 from base.device import to_device
 from data_loader.dataset import pad
 from data_loader.experts import resolve_experts
-from data_loader.store import caption_id
 from misc.searching.collection import Batch, Collection
 from misc.searching.metadata import IndexKind, IndexMetadata
 from model.model import CENet
@@ -153,7 +152,7 @@ class EmbeddedCaptions:
         for i in scores.argsort(descending=True, stable=True)[:k].tolist():
             subset, row, number = self._captions[i]
             ids, captions = self._subsets[subset]
-            name = caption_id(ids[row], captions.number(row, number))
+            name = captions.name(row, number)
             weights = self._texts.weights[i].numpy()
             best.append((ids[row], name, captions.text(row, number), float(scores[i]), weights))
         return best
