@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,8 @@ import numpy as np
 
 from data_loader.conversion import CaptionEncoder, Encoder, FeatureEncoder, RawCaptionEncoder
 from data_loader.datasets import layout_of
-from data_loader.datasets.layout import FileName
 from data_loader.experts import Expert
-from data_loader.readers import SUFFIXES, find_file
-from data_loader.readers.index_files import read_caption_index, read_entries, read_flags, read_video_list
+from data_loader.readers import SUFFIXES, find_file, read_entries, read_file, read_video_list
 from data_loader.store import Captions, Features, FeatureTable, Texts, open_table
 from utils.errors import InputError, count_text
 from utils.names import normalize_name
@@ -44,8 +42,7 @@ class Archive:
         self.layout = layout_of(dataset_name)
         self.folder = Path(data_dir) / "symlinked-feats"
         self.cache = Path(cache_dir or Path(data_dir) / "cache")
-        self.cache_refusal = cache_refusal
-        self.rgb_model_name = rgb_model_name
+        self.cache_refusal, self.rgb_model_name = cache_refusal, rgb_model_name
         if split_name not in self.layout.splits:
             raise InputError(f"data_loader.args.split_name: '{split_name}', expected one of {', '.join(self.layout.splits)}")
         if not self.folder.is_dir():
@@ -65,24 +62,26 @@ class Archive:
             InputError: a list that is missing, empty or names a video twice.
         """
         declared = self.layout.subsets[subset]
-        ids = self._list_videos(subset, text_feat, text_dim)
+        if declared.ids is None:
+            ids = [f"{subset}-{row:06d}" for row in range(len(self._caption_table(text_feat, text_dim, subset)))]
+        else:
+            ids = read_video_list(self.folder / declared.ids, self._to_id)
+        self._rows[subset] = {video: row for row, video in enumerate(ids)}
         if declared.size not in (None, len(ids)):
-            source = self.folder if declared.ids is None else self.folder / declared.ids
-            logger.warning(
-                "%s: %s in subset '%s', published are %d", source, count_text(len(ids), "video"), subset, declared.size
-            )
+            source, number = self.folder / (declared.ids or ""), count_text(len(ids), "video")
+            logger.warning("%s: %s in subset '%s', published are %d", source, number, subset, declared.size)
         if not declared.drop_captionless:
             return ids
         kept = self.videos_with_captions(subset, ids, text_feat, text_dim)
         if len(kept) < len(ids):
-            path = self._text_file(text_feat, subset)
-            logger.info("%s: left out: %s without a caption", path, count_text(len(ids) - len(kept), "video"))
+            path, number = self._caption_table(text_feat, text_dim, subset).source, count_text(len(ids) - len(kept), "video")
+            logger.info("%s: left out: %s without a caption", path, number)
         return kept
 
     def videos_with_captions(self, subset: str, ids: list[str], text_feat: str, text_dim: int) -> list[str]:
         """Return those of `ids` that have a caption with a word, or an invalid one, which is an error when it is used."""
-        table = self._table(self._text_file(text_feat, subset), CaptionEncoder(text_dim))
-        items = self._items(table, subset, ids, self._caption_names(ids))
+        table = self._caption_table(text_feat, text_dim, subset)
+        items = self._items(table, subset, ids, of_captions=True)
         return [
             video
             for video, item in zip(ids, items, strict=True)
@@ -91,14 +90,13 @@ class Archive:
 
     def has_file(self, name: str, subset: str, expert: Expert | None = None) -> bool:
         """Return whether there is a file of expert `name` or, without `expert`, of the text features `name`."""
-        files, key = (self.layout.text, "text_feat") if expert is None else (self._expert_files(name), "modalities")
-        path = self.folder / self._file_name(files, name, subset, key, expert)
-        return any(path.with_name(path.name + suffix).exists() for suffix in ("", *SUFFIXES))
+        file = self._file_name(name, subset, expert)
+        return any((self.folder / f"{file}{suffix}").exists() for suffix in ("", *SUFFIXES))
 
     def videos_with_expert(self, name: str, expert: Expert) -> list[str]:
         """Return the videos in the file of an expert, in its order; none if the file is an array."""
-        path = self._expert_file(name, expert, next(iter(self.layout.subsets)))
-        return [normalize_name(video) for video in self._table(path, self._feature_encoder(name, expert)).names or ()]
+        table = self._feature_table(name, expert, next(iter(self.layout.subsets)))
+        return [normalize_name(video) for video in table.names or ()]
 
     def warn_of_overlap(self, evaluation_ids: Sequence[str]) -> None:
         """Log a warning if videos, which have to have names, are used for both training and evaluation."""
@@ -119,8 +117,7 @@ class Archive:
         Raises:
             InputError: an array of the wrong shape or type, NaN or inf, or an expert is missing that may not be.
         """
-        path = self._expert_file(name, expert, subset)
-        table = self._table(path, self._feature_encoder(name, expert))
+        table = self._feature_table(name, expert, subset)
         items = self._items(table, subset, ids)
         table.raise_problem(items)
         features = Features(table, items, sequential=expert.aggregation == "vlad")
@@ -131,15 +128,14 @@ class Archive:
         refused = [video for video, item in zip(ids, items, strict=True) if item < 0] if always else missing
         if refused and (always or expert.may_be_missing is False):
             raise InputError(
-                f"{path}: {len(refused)} of {len(ids)} videos are missing, first {', '.join(map(repr, refused[:3]))}, "
-                f"expected all (or experts.{name}.may_be_missing)"
+                f"{table.source}: {len(refused)} of {len(ids)} videos are missing, "
+                f"first {', '.join(map(repr, refused[:3]))}, expected all (or experts.{name}.may_be_missing)"
             )
         if len(missing) == len(ids):
-            logger.warning("%s: none of the %s has this expert", path, count_text(len(ids), "video"))
+            logger.warning("%s: none of the %s has this expert", table.source, count_text(len(ids), "video"))
         elif missing and always:
-            logger.warning(
-                "%s: empty, NaN or zeros for %d of %d videos, first '%s'", path, len(missing), len(ids), missing[0]
-            )
+            counts = f"{len(missing)} of {len(ids)} videos"
+            logger.warning("%s: empty, NaN or zeros for %s, first '%s'", table.source, counts, missing[0])
         return features
 
     def captions(self, text_feat: str, text_dim: int, subset: str, ids: list[str], **options: Any) -> Captions:
@@ -151,24 +147,24 @@ class Archive:
         Raises:
             InputError: a video without captions, an array of the wrong shape, NaN or inf.
         """
-        path = self._text_file(text_feat, subset)
-        vectors = self._table(path, CaptionEncoder(text_dim))
-        items = self._items(vectors, subset, ids, self._caption_names(ids))
-        for video, item in zip(ids, items, strict=True):
-            if not (vectors.sequences(item) or item in vectors.problems):
-                raise InputError(f"{path}: video '{video}' has no caption, expected at least one")
+        vectors = self._caption_table(text_feat, text_dim, subset)
+        items = self._items(vectors, subset, ids, of_captions=True)
+        counts = [len(vectors.sequences(item)) for item in items]
+        for video, item, count in zip(ids, items, counts, strict=True):
+            if not count and item not in vectors.problems:
+                raise InputError(f"{vectors.source}: video '{video}' has no caption, expected at least one")
         vectors.raise_problem(items)
-        texts = self.texts(subset, ids)
         chosen = None
-        if self.layout.subsets[subset].caption_index is not None:
-            index = find_file(self.folder, self.layout.subsets[subset].caption_index)
-            chosen = read_caption_index(index, ids)
-            for video, position, item in zip(ids, chosen, items, strict=True):
-                if position >= (number := len(vectors.sequences(item))):
-                    raise InputError(
-                        f"{index}: '{video}' is {position}, expected less than its {number} captions in {path.name}"
-                    )
-        return Captions(vectors, items, texts, ids, chosen, **options)
+        if file := self.layout.subsets[subset].caption_index:
+            index = find_file(self.folder, file)
+            chosen = read_entries(index, ids)
+            for video, position, count in zip(ids, chosen, counts, strict=True):
+                if not isinstance(position, int | np.integer) or position < 0:
+                    raise InputError(f"{index}: '{video}' is {position!r}, expected the index of a caption")
+                if position >= count:
+                    expected = f"expected less than its {count} captions in {vectors.source.name}"
+                    raise InputError(f"{index}: '{video}' is {position}, {expected}")
+        return Captions(vectors, items, self.texts(subset, ids), ids, chosen, **options)
 
     def texts(self, subset: str, ids: list[str]) -> Texts | None:
         """Return the captions of the videos `ids` of a subset as text, None if there is no file of them.
@@ -180,22 +176,16 @@ class Archive:
         if not path.exists():
             return None
         table = self._table(path, RawCaptionEncoder())
-        items = self._items(table, subset, ids, self._caption_names(ids))
+        items = self._items(table, subset, ids, of_captions=True)
         table.raise_problem(items)
         return Texts(table, items)
 
-    def _text_file(self, text_feat: str, subset: str) -> Path:
-        return find_file(self.folder, self._file_name(self.layout.text, text_feat, subset, "text_feat"))
-
-    def _expert_file(self, name: str, expert: Expert, subset: str) -> Path:
-        return find_file(self.folder, self._file_name(self._expert_files(name), name, subset, "modalities", expert))
-
-    def _file_name(
-        self, files: Mapping[str, FileName], name: str, subset: str, key: str, expert: Expert | None = None
-    ) -> str:
-        """Return the name of the file of an expert or of text features, without a suffix if the layout declares none."""
+    def _file_name(self, name: str, subset: str, expert: Expert | None = None) -> str:
+        """Return the name of the file of an expert, or of text features, without a suffix if the layout declares none."""
+        files, key = (self.layout.text, "text_feat") if expert is None else (self.layout.experts, "modalities")
+        own = {} if expert is None else self.split.experts
         try:
-            pattern = files[name]
+            pattern = own.get(f"{name}-{self.rgb_model_name}") or own.get(name) or files[name]
         except KeyError:
             known = ", ".join(sorted(files))
             raise InputError(f"experts.{key}: no '{name}' in {self.layout.name}, expected some of {known}") from None
@@ -205,11 +195,13 @@ class Archive:
         aggregation = expert.aggregation if expert else None
         return pattern.format(subset=subset, rgb_model_name=self.rgb_model_name, aggregation=aggregation)
 
-    def _expert_files(self, name: str) -> Mapping[str, FileName]:
-        """Return the files of experts, with the file of the split for `name` if it declares one."""
-        own = self.split.experts
-        file = own.get(f"{name}-{self.rgb_model_name}", own.get(name))
-        return self.layout.experts if file is None else {name: file}
+    def _feature_table(self, name: str, expert: Expert, subset: str) -> FeatureTable:
+        """Return the table of an expert, by the rules of the dataset."""
+        encoder = FeatureEncoder(expert, name not in self.layout.zeros_are_present, zeros_pad=self.layout.by_row)
+        return self._table(find_file(self.folder, self._file_name(name, subset, expert)), encoder)
+
+    def _caption_table(self, text_feat: str, text_dim: int, subset: str) -> FeatureTable:
+        return self._table(find_file(self.folder, self._file_name(text_feat, subset)), CaptionEncoder(text_dim))
 
     def _table(self, path: Path, encoder: Encoder) -> FeatureTable:
         """Return the table of a file, which is opened only once."""
@@ -218,44 +210,27 @@ class Archive:
             self._tables[key] = open_table(path, encoder, self.cache, self.cache_refusal)
         return self._tables[key]
 
-    def _list_videos(self, subset: str, text_feat: str, text_dim: int) -> list[str]:
-        """Return all videos of a subset, in the order of its list or its rows."""
-        if subset not in self._rows:
-            ids = self.layout.subsets[subset].ids
-            if ids is None:
-                count = len(self._table(self._text_file(text_feat, subset), CaptionEncoder(text_dim)))
-                videos = [f"{subset}-{row:06d}" for row in range(count)]
-            else:
-                videos = read_video_list(self.folder / ids, self._to_id)
-            self._rows[subset] = {video: row for row, video in enumerate(videos)}
-        return list(self._rows[subset])
-
-    def _feature_encoder(self, name: str, expert: Expert) -> FeatureEncoder:
-        """Return the encoder of expert `name` with the rules of the dataset."""
-        zeros_are_missing = name not in self.layout.zeros_are_present
-        return FeatureEncoder(expert, zeros_are_missing, zeros_pad=self.layout.by_row)
-
     def _apply_flags(self, features: Features, path: Path, subset: str, ids: list[str]) -> None:
-        """Mark an expert as missing in the videos that a file flags."""
-        rows = self._rows[subset]
-        flags = read_flags(path, len(rows))[[rows[video] for video in ids]]
+        """Mark an expert as missing in the videos that a file flags, which has 0 or 1 (missing) for each row."""
+        content, rows, expected = read_file(path), self._rows[subset], "expected 0 or 1 (missing) for each video"
+        if not isinstance(content, np.ndarray) or content.dtype.kind not in "biuf":
+            raise InputError(f"{path}: found no array of numbers, {expected}")
+        if content.size != len(rows):
+            raise InputError(f"{path}: {content.size} rows, expected {len(rows)}, one per video")
+        if invalid := [flag for flag in content.ravel().tolist() if flag not in (0, 1)]:
+            raise InputError(f"{path}: found {invalid[0]!r}, {expected}")
+        flags = content.ravel().astype(bool)[[rows[video] for video in ids]]
         if empty := [video for video, has in zip(ids, flags | features.available, strict=True) if not has]:
-            counts = f"{len(empty)} of {len(ids)} videos"
-            logger.warning(
-                "%s: %s count as present but have no features, first '%s'; they count as missing", path, counts, empty[0]
-            )
+            problem = f"{len(empty)} of {len(ids)} videos count as present but have no features, first '{empty[0]}'"
+            logger.warning("%s: %s; they count as missing", path, problem)
         features.available &= ~flags
 
     def _to_id(self, name: str) -> str:
         """Return the name of a video, up to its first dot if names end there."""
         return name.partition(".")[0] if self.layout.names_end_at_dot else name
 
-    def _items(self, table: FeatureTable, subset: str, ids: list[str], names: Mapping[str, str] | None = None) -> np.ndarray:
-        """Return the item of each video in `table`, (V,), -1 where it has none.
-
-        Args:
-            names: video -> another name, which is looked up first.
-        """
+    def _items(self, table: FeatureTable, subset: str, ids: list[str], of_captions: bool = False) -> np.ndarray:
+        """Return the item of each video in the table of an expert or of captions, (V,), -1 where it has none."""
         if table.names is None:
             if not self.layout.by_row:
                 raise InputError(f"{table.source}: found an array by row, expected a dict from video name to array")
@@ -271,11 +246,7 @@ class Archive:
             raise InputError(f"{table.source}: '{name}' is there twice, expected each video once")
         if len(item) < len(in_table):
             raise InputError(f"{table.source}: names that differ only after their dot, expected one per video")
-        names = names or {}
-        return np.array([item.get(names.get(video, video), item.get(video, -1)) for video in ids])
-
-    def _caption_names(self, ids: list[str]) -> dict[str, str] | None:
-        """Return the name of each video in files of captions, None if it is the same."""
-        if self.layout.caption_keys is None:
-            return None
-        return {video: str(name) for video, name in read_entries(find_file(self.folder, self.layout.caption_keys), ids)}
+        names = ids
+        if of_captions and self.layout.caption_keys:  # videos may have other names there
+            names = map(str, read_entries(find_file(self.folder, self.layout.caption_keys), ids))
+        return np.array([item.get(name, item.get(video, -1)) for name, video in zip(names, ids, strict=True)])

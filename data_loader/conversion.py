@@ -2,6 +2,10 @@
 
 An item is the entry of one video in a file. The features of an expert are one sequence, or none if the expert is missing;
 captions are one sequence each.
+
+The encoders of items have three attributes: `tag`, the part of the cache's name that distinguishes the caches of one file;
+`settings`, which the result depends on, so that a cache with others is out of date; `width`, the number of numbers in a row
+(None: a row is one byte). Their `encode` raises an `InputError` if an item has another type or shape, or invalid numbers.
 """
 
 import json
@@ -9,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -26,49 +30,25 @@ BLOCK_BYTES = 64 << 20
 logger = logging.getLogger(__name__)
 
 
-class Encoder(Protocol):
-    """A conversion of the items of a file to sequences of rows.
-
-    Attributes:
-        tag: the part of the cache's name that distinguishes the caches of one file.
-        settings: the settings that the result depends on; a cache with others is out of date.
-        width: the number of numbers in a row (None: a row is one byte).
-    """
-
-    tag: str
-    settings: dict[str, Any]
-    width: int | None
-
-    def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
-        """Return the sequences of item `name`, each (n, width) float16 or float32, or (n,) uint8.
-
-        Raises:
-            InputError: the item has another type or shape, or invalid numbers.
-        """
-
-
 class FeatureEncoder:
     """The features of an expert: one sequence per video, averaged over time unless the model aggregates it.
 
     The expert is missing if the value is the float NaN or an empty array, or if its first number is NaN.
 
     Args:
-        expert: the expert.
         zeros_are_missing: whether a value of zeros means that the expert is missing, and not only NaN or an empty vector;
             otherwise an empty sequence has no frames, but is present.
         zeros_pad: whether frames of zeros at the end of a sequence are padding, which is dropped.
     """
 
     def __init__(self, expert: Expert, zeros_are_missing: bool = True, zeros_pad: bool = False):
-        self.expert = expert
-        self.zeros_are_missing = zeros_are_missing
+        self.expert, self.zeros_are_missing = expert, zeros_are_missing
         self.zeros_pad = zeros_pad and expert.aggregation == "vlad"
-        self.tag = f"{expert.aggregation}-{expert.dim}"
+        self.tag, self.width = f"{expert.aggregation}-{expert.dim}", expert.dim
         self.settings = {key: getattr(expert, key) for key in ("dim", "kind", "aggregation")}
         self.settings["zeros_are_missing"] = zeros_are_missing
         if self.zeros_pad:
             self.settings["zeros_pad"] = True
-        self.width = expert.dim
 
     def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
         """Return the features of a video, (T, dim) or (1, dim), as the only sequence; no sequence if they are missing."""
@@ -82,9 +62,8 @@ class FeatureEncoder:
         if x.ndim == 1:
             x = x[None]
         if not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x) or x.ndim != 2:
-            raise InputError(
-                f"{path}: '{name}' is {x.dtype} of shape {x.shape}, expected numbers of shape (T, {expert.dim})"
-            )
+            found = f"{x.dtype} of shape {x.shape}"
+            raise InputError(f"{path}: '{name}' is {found}, expected numbers of shape (T, {expert.dim})")
         if np.isnan(x[0, 0]):
             return []
         if x.shape[1] != expert.dim:
@@ -108,9 +87,8 @@ class CaptionEncoder:
     """The captions of a video as word vectors; a single array (words, text_dim) is one caption."""
 
     def __init__(self, text_dim: int):
-        self.tag = f"text-{text_dim}"
+        self.tag, self.width = f"text-{text_dim}", text_dim
         self.settings = {"text_dim": text_dim}
-        self.width = text_dim
 
     def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
         """Return the word vectors of each caption of a video, (words, text_dim)."""
@@ -123,9 +101,8 @@ class CaptionEncoder:
         if x.size == 0 and x.dtype != object:
             return np.zeros((0, self.width), dtype=np.float16)
         if not np.issubdtype(x.dtype, np.floating) or x.ndim != 2 or x.shape[1] != self.width:
-            raise InputError(
-                f"{path}: {item} is {x.dtype} of shape {x.shape}, expected floats of shape (words, {self.width})"
-            )
+            found = f"{x.dtype} of shape {x.shape}"
+            raise InputError(f"{path}: {item} is {found}, expected floats of shape (words, {self.width})")
         x = _as_floats(path, item, x)
         with np.errstate(all="ignore"):
             square = np.vdot(x, x) if x.dtype == np.float32 else 0
@@ -156,6 +133,9 @@ class RawCaptionEncoder:
         return " ".join(words)
 
 
+Encoder: TypeAlias = FeatureEncoder | CaptionEncoder | RawCaptionEncoder
+
+
 def _as_floats(path: Path, item: str, x: np.ndarray) -> np.ndarray:
     """Return `x` as it is if it is float16, as float32 otherwise."""
     with np.errstate(over="ignore"):
@@ -183,9 +163,6 @@ def convert(source: Path, encoder: Encoder, cache: Path, origin: str) -> None:
     """Write the cache of a file, as float16 if that loses nothing, and item by item if the file can be read so.
 
     Args:
-        source: the file of features or captions.
-        encoder: the encoder of its items.
-        cache: the cache file to write.
         origin: a description of `source` and `encoder`, stored with the cache.
 
     Raises:
@@ -221,15 +198,15 @@ def _write_cache(
 ) -> None:
     """Convert the file `source` to a cache: blocks of rows, and an index of where each sequence is.
 
-    Raises:
-        InputError: a file that cannot be read. An invalid item is not an error until it is used.
-        UnstreamableError, _NotFloat16Error: the conversion has to be repeated without `stream`, or without `float16`.
+    An invalid item is not an error until it is used. After an `UnstreamableError` or a `_NotFloat16Error` the conversion has
+    to be repeated without `stream`, or without `float16`.
     """
     dtype = np.dtype(np.uint8 if encoder.width is None else np.float16 if float16 else np.float32)
     blocks = _BlockWriter(file.create_group("blocks"), dtype, encoder.width)
     names: list[str] = []
     problems: dict[int, str] = {}
-    first, lengths, block, row = [0], [], [], []
+    positions: list[tuple[int, int, int]] = []  # of each sequence: its length, its block, and its first row in that
+    first = [0]
     by_row, items = read_items(source, stream, advance)
     for name, value in items:
         try:
@@ -240,43 +217,38 @@ def _write_cache(
         if float16 and any(len(x) and x.dtype == np.float32 for x in sequences):
             raise _NotFloat16Error
         names.append(name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name))
-        for x, (block_index, row_index) in zip(sequences, blocks.add(sequences), strict=True):
-            lengths.append(len(x))
-            block.append(block_index)
-            row.append(row_index)
-        first.append(len(lengths))
+        positions += blocks.add(sequences)
+        first.append(len(positions))
     blocks.flush()
     file.attrs["dtype"], file.attrs["width"] = np.bytes_(dtype.str), encoder.width or 0
     for key, content in (("names", None if by_row else names), ("problems", problems)):
         file[key] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
-    for key, numbers in (("first", first), ("lengths", lengths), ("block", block), ("row", row)):
-        file[key] = np.array(numbers, dtype=np.int64)
+    file["first"] = np.array(first, dtype=np.int64)
+    file["lengths"], file["block"], file["row"] = np.array(positions, dtype=np.int64).reshape(-1, 3).T
 
 
 class _BlockWriter:
     """A writer of rows in blocks that fit into memory; the sequences of an item are in one block."""
 
     def __init__(self, group: h5py.Group, dtype: np.dtype, width: int | None):
-        self.group = group
-        self.dtype = dtype
+        self.group, self.dtype = group, dtype
         self.rows_per_block = BLOCK_BYTES // (dtype.itemsize * (width or 1))
         self.pending: list[np.ndarray] = []
         self.num_pending = 0
 
-    def add(self, sequences: list[np.ndarray]) -> list[tuple[int, int]]:
-        """Take the sequences of one item, and return the block and the first row of each."""
+    def add(self, sequences: list[np.ndarray]) -> list[tuple[int, int, int]]:
+        """Take the sequences of one item, and return the length, the block and the first row of each."""
         if self.num_pending + sum(map(len, sequences)) > self.rows_per_block:
             self.flush()
         positions = []
         for x in sequences:
-            positions.append((len(self.group), self.num_pending))
-            if len(x):
-                self.pending.append(x.astype(self.dtype, copy=True))
-                self.num_pending += len(x)
+            positions.append((len(x), len(self.group), self.num_pending))
+            self.pending.append(x.astype(self.dtype, copy=True))
+            self.num_pending += len(x)
         return positions
 
     def flush(self) -> None:
         """Write the pending rows as a block."""
-        if self.pending:
+        if self.num_pending:
             self.group.create_dataset(str(len(self.group)), data=np.concatenate(self.pending))
         self.pending, self.num_pending = [], 0

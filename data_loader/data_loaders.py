@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from data_loader.archive import Archive
 from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
-from data_loader.workers import SharedMemoryCollate, initialize_worker, require_open_files, worker_context
+from data_loader.workers import initialize_worker, require_open_files, worker_context
 from utils.errors import InputError, count_text
 
 MIB = 1 << 20
@@ -27,7 +27,6 @@ class ExpertDataLoader:
         dataset_name, data_dir, batch_size, split_name, num_workers, mini, fuse_captions, restrict_train_captions,
             num_test_captions, max_text_words, max_expert_tokens, rgb_model_name, cache_dir: keys of the config, see
             `base.schema.DataLoaderArgs`.
-        experts: the experts to read.
         text_feat, text_dim: the name of the word vectors, and their dimension.
         seed: the seed of the order of videos and the choice of captions.
         training: whether training batches are needed.
@@ -75,21 +74,16 @@ class ExpertDataLoader:
         share: tuple[int, int] = (0, 1),
         cache_refusal: str | None = None,
     ):
-        self.dataset_name = dataset_name
-        self.split_name = split_name
+        self.dataset_name, self.split_name = dataset_name, split_name
         archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir, cache_refusal)
         split = archive.split
         evaluation_ids = archive.video_ids(split.evaluation, text_feat, text_dim)[: batch_size if mini else None]
         archive.warn_of_overlap(evaluation_ids)
-        common = {
-            "experts": experts,
-            "text_feat": text_feat,
-            "text_dim": text_dim,
-            "max_text_words": max_text_words,
-            "max_expert_tokens": max_expert_tokens,
-            "fuse_captions": fuse_captions,
-        }
-        num_workers = _limit_to_cores(num_workers)
+        common = (experts, text_feat, text_dim, max_text_words, max_expert_tokens, fuse_captions)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if num_workers > cores:
+            logger.debug("%d workers instead of %d: there are no more cores", cores, num_workers)
+            num_workers = cores
         require_open_files(num_workers, num_tensors=2 + 3 * len(experts))
         options = {
             "num_workers": num_workers,
@@ -102,27 +96,24 @@ class ExpertDataLoader:
         }
         self.train = self.sampler = None
         if training:
+            key = "data_loader.args.batch_size"
             if batch_size < 2:
-                raise InputError(
-                    f"data_loader.args.batch_size: {batch_size}, expected at least 2: one pair has no negatives"
-                )
+                raise InputError(f"{key}: {batch_size}, expected at least 2: one pair has no negatives")
             train_ids = archive.video_ids(split.train, text_feat, text_dim)[: 2 * batch_size if mini else None]
             if len(train_ids) < batch_size:
-                raise InputError(
-                    f"{archive.folder}: {count_text(len(train_ids), 'video')} to train on, "
-                    f"fewer than data_loader.args.batch_size {batch_size}"
-                )
-            dataset = ExpertDataset(archive, split.train, train_ids, max_captions=restrict_train_captions, **common)
+                found = count_text(len(train_ids), "video")
+                raise InputError(f"{archive.folder}: {found} to train on, fewer than {key} {batch_size}")
+            dataset = ExpertDataset(archive, split.train, train_ids, *common, max_captions=restrict_train_captions)
             self.sampler = EpochBatchSampler(len(dataset), batch_size, seed, share)
-            collate = SharedMemoryCollate(Collate(dataset, 1, pad_to_max))
+            collate = Collate(dataset, 1, pad_to_max)
             self.train = DataLoader(dataset, batch_sampler=self.sampler, collate_fn=collate, **options)
             self._log("train", dataset)
-        dataset = ExpertDataset(archive, split.evaluation, evaluation_ids, max_captions=num_test_captions, **common)
+        dataset = ExpertDataset(archive, split.evaluation, evaluation_ids, *common, max_captions=num_test_captions)
         num_captions = max(dataset.num_captions)
         bytes_per_video = COLLATE_COPIES * 4 * num_captions * max_text_words * text_dim
         size = min(batch_size, max(1, evaluation_memory * MIB // bytes_per_video))
         batches = [range(len(dataset))[i : i + size] for i in range(0, len(dataset), size)]
-        collate = SharedMemoryCollate(Collate(dataset, num_captions, pad_to_max))
+        collate = Collate(dataset, num_captions, pad_to_max)
         self.evaluation = DataLoader(dataset, batch_sampler=batches[share[0] :: share[1]], collate_fn=collate, **options)
         self._log(split_name, dataset)
 
@@ -131,11 +122,3 @@ class ExpertDataLoader:
         available = ", ".join(f"{name} {n} ({n / num_videos:.1%})" for name, n in dataset.availability().items())
         videos, captions = count_text(num_videos, "video"), count_text(sum(dataset.num_captions), "caption")
         logger.info("%s, %s: %s, %s; experts: %s", self.dataset_name, split, videos, captions, available)
-
-
-def _limit_to_cores(num_workers: int) -> int:
-    """Return `num_workers`, limited to the number of cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if num_workers > cores:
-        logger.debug("%d workers instead of %d: there are no more cores", cores, num_workers)
-    return min(num_workers, cores)

@@ -6,25 +6,23 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, Sampler, get_worker_info
 
 from data_loader.archive import Archive
 from data_loader.experts import Expert
-from data_loader.store import caption_id
+from data_loader.workers import share_memory
 
 
 class ExpertDataset(Dataset):
     """Videos with their experts and captions, which are read when they are used.
 
     Args:
-        archive: the archive to read from.
-        subset: the name of the subset that has the videos.
-        ids: the names of the videos.
+        archive, subset: the archive to read from, and the name of the subset of it that has the videos `ids`.
         experts: the experts to read, by name.
         text_feat, text_dim: the name of the word vectors, and their dimension.
         max_text_words, max_expert_tokens: the lengths to cut captions and sequences to.
-        max_captions: the largest number of captions per video (None: all).
         fuse_captions: whether to join the captions of a video to one.
+        max_captions: the largest number of captions per video (None: all).
     """
 
     def __init__(
@@ -37,13 +35,11 @@ class ExpertDataset(Dataset):
         text_dim: int,
         max_text_words: int,
         max_expert_tokens: int,
-        max_captions: int | None = None,
         fuse_captions: bool = False,
+        max_captions: int | None = None,
     ):
-        self.ids = ids
-        self.experts = experts
-        self.max_text_words = max_text_words
-        self.max_expert_tokens = max_expert_tokens
+        self.ids, self.experts = ids, experts
+        self.max_text_words, self.max_expert_tokens = max_text_words, max_expert_tokens
         self.features = {name: archive.features(name, expert, subset, ids) for name, expert in experts.items()}
         self.captions = archive.captions(text_feat, text_dim, subset, ids, fuse=fuse_captions, max_captions=max_captions)
         self.num_captions = [self.captions.count(index) for index in range(len(ids))]
@@ -56,11 +52,9 @@ class ExpertDataset(Dataset):
         return {name: int(features.available.sum()) for name, features in self.features.items()}
 
     def caption_ids(self) -> dict[str, list[str]]:
-        """Return the names of the captions of each video, `<video>#<position in the file>`, or `<video>` if fused."""
-        return {
-            video: [caption_id(video, self.captions.number(index, k)) for k in range(self.num_captions[index])]
-            for index, video in enumerate(self.ids)
-        }
+        """Return the names of the captions of each video, see `Captions.name`."""
+        counts = zip(self.ids, self.num_captions, strict=True)
+        return {video: [self.captions.name(v, k) for k in range(n)] for v, (video, n) in enumerate(counts)}
 
     def __getitem__(self, key: int | tuple[int, float]) -> dict[str, Any]:
         """Return a video with all its captions or, for (index, draw), with the one that a draw from [0, 1) picks."""
@@ -76,14 +70,13 @@ class ExpertDataset(Dataset):
 
 
 class Collate:
-    """A `collate_fn` that pads B videos to a batch.
+    """A `collate_fn` that pads B videos to a batch, in shared memory if a worker calls it.
 
     A batch has the names of the videos (`ids`), their captions as text (`raw_captions`) and word vectors (`text`,
     (B, K, W, d)), a mask of words that are not padding (`word_mask`, (B, K, W)), and the entries of `collate_experts`.
     Captions, words and frames are padded with zeros to the longest of the batch, or to fixed numbers.
 
     Args:
-        dataset: the dataset of the videos.
         num_captions: the number of captions per video to pad to (K).
         pad_to_max: whether to pad words and frames to `max_text_words` and `max_expert_tokens`, not to the longest.
     """
@@ -105,6 +98,8 @@ class Collate:
         shape = (len(items), self.num_captions)
         batch["text"], batch["word_mask"] = text.unflatten(0, shape), mask.unflatten(0, shape)  # (B, K, W, d), (B, K, W)
         batch.update(collate_experts([item["experts"] for item in items], self.experts, self.num_tokens))
+        if get_worker_info() is not None:
+            share_memory(batch)
         return batch
 
 
@@ -115,7 +110,6 @@ def collate_experts(
 
     Args:
         videos: per video, expert -> (T, dim) or (dim,), or None where it is missing, which becomes NaN.
-        experts: the experts to collate, by name.
         num_tokens: the length to pad sequences to (None: the longest).
     """
     batch: dict[str, dict[str, Tensor]] = {"experts": {}, "frame_masks": {}, "ind": {}}
@@ -138,7 +132,6 @@ def pad(
 
     Args:
         sequences: N arrays (n_i, dim), or None where one is missing.
-        dim: the dimension of a row.
         length: the length L to pad to (None: the longest).
         missing: the value of all numbers of a missing sequence.
 
@@ -163,9 +156,6 @@ class EpochBatchSampler(Sampler):
     The videos that do not fill a last batch are left out of that epoch.
 
     Args:
-        num_videos: the number of videos in the dataset.
-        batch_size: the number of videos in a batch.
-        seed: the seed of the order and the draws.
         share: (i, n) for the i-th of n parts of each batch, which differ in size by one at most.
 
     Attributes:
@@ -174,12 +164,8 @@ class EpochBatchSampler(Sampler):
     """
 
     def __init__(self, num_videos: int, batch_size: int, seed: int, share: tuple[int, int] = (0, 1)):
-        self.num_videos = num_videos
-        self.batch_size = batch_size
-        self.seed = seed
-        self.share = share
-        self.epoch = 0
-        self.first = 0
+        self.num_videos, self.batch_size, self.seed, self.share = num_videos, batch_size, seed, share
+        self.epoch = self.first = 0
 
     def __len__(self) -> int:
         return self.num_videos // self.batch_size

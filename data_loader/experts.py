@@ -88,10 +88,8 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
                 f"experts.modalities: '{name}' is not a known expert ({', '.join(EXPERTS)}) and has no entry with its dim, "
                 f'expected "{name}": {{"dim": ..., "aggregation": ...}} in experts'
             )
-        if expert.aggregation not in AGGREGATIONS[expert.kind]:
-            raise InputError(
-                f"{source}: '{expert.aggregation}' for a {expert.kind}, expected {' or '.join(AGGREGATIONS[expert.kind])}"
-            )
+        if expert.aggregation not in (allowed := AGGREGATIONS[expert.kind]):
+            raise InputError(f"{source}: '{expert.aggregation}' for a {expert.kind}, expected {' or '.join(allowed)}")
         resolved[name] = expert
     if not resolved:
         raise InputError(f"experts.drop_feats: drops {', '.join(sorted(names))}, expected at least one expert to remain")
@@ -104,7 +102,6 @@ def expert_dims(
     """Return, per expert, its dimension after aggregation and that of its embedding, as `CENet` takes them.
 
     Args:
-        experts: the experts of the model.
         vlad_clusters: expert -> number of clusters, for experts that the model aggregates.
         shared_dim: the dimension of all embeddings (None: each has its own, as in MoEE).
 

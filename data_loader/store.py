@@ -27,14 +27,9 @@ logger = logging.getLogger(__name__)
 
 
 class FeatureTable:
-    """The items of one feature file, each with any number of sequences, which are numbered over all items.
-
-    Args:
-        source: the feature file.
-        cache: the cache of the file.
+    """The items of the feature file `source`, each with any number of sequences, which are numbered over all items.
 
     Attributes:
-        source: the feature file.
         names: the names of the items, or None if they are rows of an array.
         first: (items + 1,), the sequences of item i are `first[i]` to `first[i + 1] - 1`.
         lengths: (sequences,), the number of rows of each sequence.
@@ -58,18 +53,16 @@ class FeatureTable:
         is_index = len(self.first) and self.first[-1] == len(self.lengths) and (np.diff(self.first) >= 0).all()
         if not is_index or (self.lengths < 0).any() or ends.max(initial=0) > cache.stat().st_size:
             raise ValueError("an index that does not fit the file")
-        self._map()
+        with cache.open("rb") as file:
+            self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._resident = 0
 
     def __len__(self) -> int:
         return len(self.first) - 1
 
-    def __getstate__(self) -> dict:
-        """Return the state without the mapping, which another process opens again."""
-        return {key: value for key, value in self.__dict__.items() if key != "_mapping"}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__dict__.update(state)
-        self._map()
+    def __reduce__(self) -> tuple:
+        """Return how another process opens the table again."""
+        return FeatureTable, (self.source, self._cache)
 
     def sequences(self, item: int) -> range:
         """Return the numbers of the sequences of an item, none for item -1."""
@@ -89,22 +82,14 @@ class FeatureTable:
 
     def raise_problem(self, items: np.ndarray) -> None:
         """Raise an `InputError` if one of `items` is invalid."""
-        if self.problems and (refused := sorted(set(items.tolist()) & self.problems.keys())):
-            raise InputError(self.problems[refused[0]])
-
-    def _map(self) -> None:
-        with self._cache.open("rb") as file:
-            self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._resident = 0
+        if refused := self.problems.keys() & items.tolist():
+            raise InputError(self.problems[min(refused)])
 
 
 def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None = None) -> FeatureTable:
     """Return the table of the file `source`, from its cache in `folder`, which is made if it is absent or out of date.
 
     Args:
-        source: the file of features or captions.
-        encoder: the encoder of its items.
-        folder: the folder of the cache.
         refusal: the reason why no cache may be made there (None: it may).
 
     Raises:
@@ -135,10 +120,8 @@ def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None
 
 def _open_cache(source: Path, cache: Path, origin: dict) -> FeatureTable | None:
     """Return the table in a cache, None if the cache is missing, damaged or out of date."""
-    if not _is_from(cache, origin):
-        return None
     try:
-        return FeatureTable(source, cache)
+        return FeatureTable(source, cache) if _is_from(cache, origin) else None
     except (OSError, KeyError, ValueError, IndexError, RuntimeError, TypeError):
         return None
 
@@ -156,8 +139,7 @@ class Features:
     """One expert of V videos: `features[v]` is (T, dim) or (dim,) float32, or None where it is missing.
 
     Args:
-        table: the table of the expert's file.
-        items: (V,), the item of each video (-1: none).
+        items: (V,), the item of each video in the table (-1: none).
         sequential: whether the value of a video is a sequence (T, dim) instead of a vector (dim,).
 
     Attributes:
@@ -165,9 +147,7 @@ class Features:
     """
 
     def __init__(self, table: FeatureTable, items: np.ndarray, sequential: bool):
-        self._table = table
-        self._items = items
-        self._sequential = sequential
+        self._table, self._items, self._sequential = table, items, sequential
         self.available = (items >= 0) & (table.first[items] < table.first[items + 1])
 
     def __getitem__(self, index: int) -> np.ndarray | None:
@@ -185,14 +165,12 @@ class Texts:
     """The captions of V videos as text, also those without a word: `texts[v]` is a list.
 
     Args:
-        table: the table of the texts.
-        items: (V,), the item of each video (-1: none).
+        items: (V,), the item of each video in the table (-1: none).
     """
 
     def __init__(self, table: FeatureTable, items: np.ndarray):
         self.source = table.source
-        self._table = table
-        self._items = items
+        self._table, self._items = table, items
 
     def __getitem__(self, index: int) -> list[str]:
         return [self.get(index, position) for position in range(self.count(index))]
@@ -207,19 +185,12 @@ class Texts:
         return self._table.read(sequence).tobytes().decode("utf-8", "surrogateescape")
 
 
-def caption_id(video: str, number: int | None) -> str:
-    """Return the name of caption `number` of a video, or of its fused captions (None)."""
-    return video if number is None else f"{video}#{number}"
-
-
 class Captions:
     """The captions of V videos, except those without a word.
 
     Args:
-        vectors: the table of word vectors.
-        items: (V,), the item of each video.
+        vectors, items: the table of word vectors, and the item of each video in it, (V,).
         texts: the same captions as text (None: unknown).
-        ids: the names of the videos.
         chosen: per video, the position of the only caption to use (None: all are used).
         fuse: whether to join the captions of a video to one.
         max_captions: the largest number of captions per video (None: all).
@@ -238,16 +209,15 @@ class Captions:
         fuse: bool = False,
         max_captions: int | None = None,
     ):
-        self._vectors, self._texts, self._fuse = vectors, texts, fuse
+        self._vectors, self._texts, self._ids, self._fuse = vectors, texts, ids, fuse
         self._first = vectors.first[items]  # (V,), the sequence of the first caption in the file
         self._positions: list[list[list[int]]] = []  # per video and caption: its position in the file, several if fused
-        self._has_text: list[bool] = []
-        num_empty, without_text = 0, []
+        self._without_text: dict[int, str] = {}  # video -> how many texts and captions it has
+        num_empty = 0
         for v, (video, item) in enumerate(zip(ids, items, strict=True)):
             lengths = vectors.lengths[vectors.first[item] : vectors.first[item + 1]]
-            self._has_text.append(texts is not None and texts.count(v) == len(lengths))
-            if texts is not None and not self._has_text[v]:
-                without_text.append(f"'{video}' has {texts.count(v)} of {len(lengths)}")
+            if texts is not None and texts.count(v) != len(lengths):
+                self._without_text[v] = f"'{video}' has {texts.count(v)} of {len(lengths)}"
             used = np.arange(len(lengths)) if chosen is None else np.array([chosen[v]])
             positions = used[lengths[used] > 0].tolist()
             if not positions:
@@ -256,31 +226,25 @@ class Captions:
             self._positions.append([positions] if fuse else [[position] for position in positions[:max_captions]])
         if num_empty:
             logger.warning("%s: left out: %s without a word", vectors.source, count_text(num_empty, "caption"))
-        if texts is not None and without_text:
-            problem = f"for {len(without_text)} of {len(ids)} videos, first {without_text[0]}"
+        if self._without_text:
+            problem = f"for {len(self._without_text)} of {len(ids)} videos, first {next(iter(self._without_text.values()))}"
             logger.warning("%s: not as many texts as captions %s; theirs are left out", texts.source, problem)
 
     def count(self, index: int) -> int:
         """Return how many captions a video has."""
         return len(self._positions[index])
 
-    def number(self, index: int, k: int) -> int | None:
-        """Return the position of caption k of a video among all its captions in the file, from 0 (None: it is fused)."""
-        return None if self._fuse else self._positions[index][k][0]
+    def name(self, index: int, k: int) -> str:
+        """Return the name of caption k of a video: `<video>#<position in the file, from 0>`, or `<video>` if it is fused."""
+        return self._ids[index] if self._fuse else f"{self._ids[index]}#{self._positions[index][k][0]}"
 
     def vectors(self, index: int, k: int, max_words: int | None = None) -> np.ndarray:
         """Return the first `max_words` words (None: all) of caption k of a video: (words, text_dim) float32."""
-        parts, length = [], 0
-        for position in self._positions[index][k]:
-            max_rows = None if max_words is None else max_words - length
-            parts.append(self._vectors.read(self._first[index] + position, max_rows))
-            length += len(parts[-1])
-            if length == max_words:
-                break
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        parts = [self._vectors.read(self._first[index] + position, max_words) for position in self._positions[index][k]]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)[:max_words]
 
     def text(self, index: int, k: int) -> str:
         """Return caption k of a video as text, "" if it is unknown."""
-        if not self._has_text[index]:
+        if self._texts is None or index in self._without_text:
             return ""
         return " ".join(self._texts.get(index, position) for position in self._positions[index][k])

@@ -9,22 +9,20 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch.utils.data import get_worker_info
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from utils.errors import NO_ROOM, WITHOUT_WORKERS, InputError
 from utils.interrupts import ignore_termination_signals
 
-# Batches that torch lets each worker prepare in advance.
-PREFETCHED = 2
-# Loaders of a training: for training, validation and test.
-LOADERS = 3
+PREFETCHED = 2  # batches that torch lets each worker prepare in advance
+LOADERS = 3  # of a training: for training, validation and test
 # Open files of the main process for each worker of a loader (pipes and locks), and for everything else.
 FILES_PER_WORKER, OTHER_FILES = 6, 16
 WORKER_FAILED = 70  # the exit code, EX_SOFTWARE of sysexits.h
@@ -37,10 +35,6 @@ def require_open_files(num_workers: int, num_tensors: int) -> None:
 
     Each tensor of a waiting batch is an open file of both processes. Without enough of them torch prints tracebacks of
     threads and waits forever.
-
-    Args:
-        num_workers: the number of workers of each loader.
-        num_tensors: the number of tensors in a batch.
 
     Raises:
         InputError: the hard limit is too low.
@@ -62,7 +56,6 @@ def require_open_files(num_workers: int, num_tensors: int) -> None:
 
 
 def _num_open_files() -> int:
-    """Return the number of files that this process has open."""
     return len(list(Path("/dev/fd").iterdir())) if Path("/dev/fd").is_dir() else 0
 
 
@@ -106,38 +99,18 @@ def _kill(process: BaseProcess) -> None:
         process.kill()
 
 
-class SharedMemoryCollate:
-    """A `collate_fn` whose workers put the tensors of a batch into the memory that they share with the main process.
+def share_memory(batch: Mapping) -> None:
+    """Put the tensors of a batch into the memory that a worker shares with the main process.
 
     Torch does the same later, in a thread of the worker that loses the batch if there is no room: the main process would
     wait for it forever.
 
-    Args:
-        collate: the function that makes a batch of items.
+    Raises:
+        RuntimeError: the shared memory is full.
     """
-
-    def __init__(self, collate: Callable[[Sequence], Any]):
-        self.collate = collate
-
-    def __call__(self, items: Sequence) -> Any:
-        """Return the batch of `items`.
-
-        Raises:
-            RuntimeError: the shared memory is full.
-        """
-        batch = self.collate(items)
-        if get_worker_info() is not None:
-            try:
-                _share_memory(batch)
-            except RuntimeError as error:
-                raise RuntimeError(f"{NO_ROOM} ({error})") from None
-        return batch
-
-
-def _share_memory(batch: Any) -> None:
-    """Put all tensors of a batch into shared memory."""
-    if isinstance(batch, Mapping):
-        for value in batch.values():
-            _share_memory(value)
-    elif isinstance(batch, torch.Tensor) and batch.untyped_storage().nbytes():
-        batch.share_memory_()
+    try:
+        for x in tree_leaves(batch):
+            if isinstance(x, Tensor) and x.untyped_storage().nbytes():
+                x.share_memory_()
+    except RuntimeError as error:
+        raise RuntimeError(f"{NO_ROOM} ({error})") from None

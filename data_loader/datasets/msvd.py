@@ -20,8 +20,5 @@ LAYOUT = Layout(
     },
     text={"w2v": "w2v-caption-{subset}.pkl", "openai": "openai-caption-{subset}.pkl"},
     caption_keys="dict_youtube_mapping.pkl",
-    download=Download(
-        gib(2.1),
-        ("6071827257c14de455b3a13fe1e885c2a7887c9e", "a3dc395eddd48527b01b4af7321e4fcee1386ee7"),
-    ),
+    download=Download(gib(2.1), ("6071827257c14de455b3a13fe1e885c2a7887c9e", "a3dc395eddd48527b01b4af7321e4fcee1386ee7")),
 )

@@ -4,20 +4,25 @@ Formats: `.pickle` and `.pkl` (also of Python 2), `.npy` with numbers or pickled
 """
 
 import contextlib
-import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm.utils import CallbackIOWrapper
 
 from data_loader.readers import hdf5_file, msgpack_file, npy_file, pickle_file
 from data_loader.readers.budget import REFERENCE_BYTES, Budget
 from utils.errors import InputError
+from utils.files import read_limited
+from utils.names import normalize_name
 from utils.pickle_globals import RefusedError
 from utils.safe_pickle import SafeUnpickler
 
 SUFFIXES = (".pickle", ".pkl", ".npy", ".h5", ".mp")
+BUFFER_BYTES = 1 << 20
+MAX_LIST_BYTES = 64 << 20  # enough for more than a million names
 
 
 def find_file(folder: Path, name: str) -> Path:
@@ -54,6 +59,52 @@ def read_file(path: Path) -> Any:
     return dict(items)
 
 
+def read_video_list(path: Path, to_id: Callable[[str], str]) -> list[str]:
+    """Return the videos in a list, which has one name per line, in NFC.
+
+    Args:
+        to_id: a function that turns a name in the list into the name of a video.
+
+    Raises:
+        InputError: a list that is missing, empty or not text, or that has a name twice.
+    """
+    try:
+        lines = read_limited(path, MAX_LIST_BYTES).decode("utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found, expected a list of video names, one per line") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error.reason})") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}, expected a list of video names, one per line") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}), expected a list of video names") from None
+    names = [normalize_name(line.strip()) for line in lines if line.strip()]
+    ids = [to_id(name) for name in names]
+    if "" in ids:
+        raise InputError(f"{path}: '{names[ids.index('')]}' has no name before its dot")
+    if invalid := [video for video in ids if "\0" in video]:
+        raise InputError(f"{path}: {invalid[0]!r} has a zero byte, expected a list of video names, one per line")
+    if not ids:
+        raise InputError(f"{path}: no video, expected at least one name")
+    (video, count), *_ = Counter(ids).most_common(1)
+    if count > 1:
+        raise InputError(f"{path}: '{video}' is there {count} times, expected once")
+    return ids
+
+
+def read_entries(path: Path, ids: list[str]) -> list[Any]:
+    """Return the values of videos in a file that holds a dict.
+
+    Raises:
+        InputError: a file that cannot be read, or without an entry for each video.
+    """
+    content = read_file(path)
+    for video in ids:
+        if not isinstance(content, Mapping) or video not in content:
+            raise InputError(f"{path}: has no '{video}', expected a dict with every video")
+    return [content[video] for video in ids]
+
+
 def read_items(
     path: Path, stream: bool = True, advance: Callable[[int], object] = lambda size: None
 ) -> tuple[bool, Iterator[tuple[Any, Any]]]:
@@ -63,7 +114,6 @@ def read_items(
     list. Only one item is in memory at a time, except for a pickle without `stream`.
 
     Args:
-        path: the feature file.
         stream: whether to yield the items of a pickle one by one instead of reading all of it first.
         advance: a function to call with the number of bytes that have been read since its last call.
 
@@ -79,17 +129,17 @@ def read_items(
         budget = Budget(path)
         if path.suffix == ".h5":
             return False, _checked(path, budget, hdf5_file.iter_items(path, budget), advance)
-        if path.suffix == ".mp":
-            return False, _checked(path, budget, msgpack_file.iter_items(_ProgressFile(path, advance)))
         if path.suffix == ".npy" and not npy_file.holds_objects(path):
             return True, _checked(path, budget, _rows(path, npy_file.load(path), budget), advance)
         if path.suffix not in SUFFIXES:
             raise InputError(f"{path}: unknown kind of file, expected one of {', '.join(SUFFIXES)}")
-        file = _ProgressFile(path, advance)
+        file = CallbackIOWrapper(advance, path.open("rb", buffering=BUFFER_BYTES))
+        if path.suffix == ".mp":
+            return False, _checked(path, budget, msgpack_file.iter_items(file))
         if path.suffix == ".npy":
             npy_file.read_header(file)
         if stream:
-            return False, _checked(path, budget, pickle_file.iter_items(file))
+            return False, _checked(path, budget, pickle_file.StreamingUnpickler(file).iter_items())
         content = pickle_file.load(file)
         if isinstance(content, Mapping):
             return False, _checked(path, budget, content.items())
@@ -109,11 +159,7 @@ def _rows(path: Path, content: Any, budget: Budget) -> Iterable[tuple[int, Any]]
 def _checked(
     path: Path, budget: Budget, items: Iterable[tuple[Any, Any]], advance: Callable[[int], object] | None = None
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield `items` within the budget; an error while they are read names the file.
-
-    Args:
-        advance: a function to call with the bytes of each value (None: the file itself reports them).
-    """
+    """Yield `items` within the budget, and call `advance` with their bytes unless the file itself reports them."""
     with _errors_naming(path):
         for name, value in items:
             budget.spend(name)
@@ -140,21 +186,3 @@ def _errors_naming(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: cannot be read, it takes more memory than there is") from None
     except Exception as error:  # a damaged file can fail anywhere inside a decoder
         raise InputError(f"{path}: cannot be read ({type(error).__name__}: {' '.join(str(error).split())})") from None
-
-
-class _ProgressFile(io.BufferedReader):
-    """A file that reports how many bytes of it are read."""
-
-    def __init__(self, path: Path, advance: Callable[[int], object]):
-        super().__init__(io.FileIO(path), buffer_size=1 << 20)
-        self._advance = advance
-
-    def read(self, size: int | None = -1) -> bytes:
-        content = super().read(size)
-        self._advance(len(content))
-        return content
-
-    def readinto(self, buffer: Any) -> int:
-        size = super().readinto(buffer)
-        self._advance(size)
-        return size

@@ -20,25 +20,16 @@ class Budget:
     """The number of bytes that a file may still hold; a repeated object counts each time, since it is stored each time."""
 
     def __init__(self, path: Path):
-        self.limit = max(MIN_LIMIT_BYTES, MAX_RATIO * path.stat().st_size)
-        self.remaining = self.limit
+        self.limit = self.remaining = max(MIN_LIMIT_BYTES, MAX_RATIO * path.stat().st_size)
 
     def spend_bytes(self, size: int) -> None:
-        """Subtract `size` bytes.
-
-        Raises:
-            RefusedError: fewer bytes remain.
-        """
+        """Subtract `size` bytes, and refuse the file if fewer remain."""
         self.remaining -= size
         if self.remaining < 0:
             raise RefusedError(f"more than {self.limit} bytes, too many for its size: items may share arrays")
 
     def spend(self, value: Any) -> None:
-        """Subtract the size of a value.
-
-        Raises:
-            RefusedError: the value is too large or too deep, or has text with invalid letters.
-        """
+        """Subtract the size of a value, and refuse one that is too large or too deep, or has text with invalid letters."""
         level = [value]
         for _ in range(MAX_DEPTH):
             level = [child for parent in level for child in self._spend_one(parent)]
@@ -50,8 +41,10 @@ class Budget:
         """Subtract the size of a container without its items, or of another value, and return its items."""
         if isinstance(value, np.ndarray):
             self.spend_bytes(REFERENCE_BYTES * (1 + sum(value.shape)) + max(value.nbytes, 4 * value.size))
-            if value.dtype.kind == "U" and value.size and _code_points(value).max() > 0x10FFFF:
-                raise RefusedError("text with invalid letters")
+            if value.dtype.kind == "U" and value.size:
+                code_points = np.ravel(value).view(np.dtype("u4").newbyteorder(value.dtype.byteorder))
+                if code_points.max() > 0x10FFFF:
+                    raise RefusedError("text with invalid letters")
             return value.ravel().tolist() if value.dtype.hasobject else ()
         if isinstance(value, str | bytes | bytearray):
             self.spend_bytes(REFERENCE_BYTES + len(value))
@@ -65,8 +58,3 @@ class Budget:
         if not isinstance(value, _ATOMS):
             raise RefusedError("an object that is not an array, text, number or container")
         return ()
-
-
-def _code_points(texts: np.ndarray) -> np.ndarray:
-    """Return the code points in an array of text."""
-    return np.ascontiguousarray(texts).reshape(-1).view(np.dtype("u4").newbyteorder(texts.dtype.byteorder))

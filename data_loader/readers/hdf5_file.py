@@ -1,12 +1,12 @@
 """Reading `.h5` files."""
 
+import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from data_loader.readers.budget import Budget
 from utils.pickle_globals import RefusedError
@@ -29,14 +29,9 @@ def iter_items(path: Path, budget: Budget) -> Iterator[tuple[str, Any]]:
 
 
 def _iter_group(group: h5py.Group, prefix: str, seen: set[int], budget: Budget) -> Iterator[tuple[str, Any]]:
-    """Yield the data sets in a group and below.
-
-    Args:
-        seen: the addresses of the groups that were visited. A group that contains itself never ends, and groups that appear
-            twice on each level have too many paths.
-    """
+    """Yield the data sets in a group and below; `seen` has the addresses of the groups that were visited."""
     address = h5py.h5o.get_info(group.id).addr
-    if address in seen:
+    if address in seen:  # a group in itself never ends, and groups that appear twice on each level have too many paths
         raise RefusedError(f"the group '{prefix}' in several places")
     seen.add(address)
     for key in group:
@@ -56,18 +51,11 @@ def _check(data_set: h5py.Dataset, name: str, budget: Budget) -> None:
         raise RefusedError(f"'{name}', which is stored in another file")
     if data_set.dtype.kind not in "biufS" or data_set.shape is None:
         raise RefusedError(f"'{name}', an array of {data_set.dtype} of shape {data_set.shape}")
-    if data_set.chunks is None:
-        chunk_bytes = data_set.nbytes
-    else:
-        chunk_bytes = int(np.prod(data_set.chunks, dtype=object)) * data_set.dtype.itemsize
+    chunk_bytes = math.prod(data_set.chunks or data_set.shape) * data_set.dtype.itemsize
     if (size := max(data_set.nbytes, chunk_bytes)) > budget.remaining:
         raise RefusedError(f"'{name}' of {size} bytes, more than a file of its size may")
-    if data_set.chunks is not None:
-        _check_chunks(data_set, name, chunk_bytes)
-
-
-def _check_chunks(data_set: h5py.Dataset, name: str, chunk_bytes: int) -> None:
-    """Refuse chunks that unpack to more than `chunk_bytes`, where the library would not notice."""
+    if data_set.chunks is None:
+        return
     properties = data_set.id.get_create_plist()
     filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
     if not set(filters) <= FILTERS or len(set(filters)) < len(filters):

@@ -1,5 +1,6 @@
 """Reading `.mp` files: a msgpack map, whose arrays are encoded as by msgpack-numpy."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -17,7 +18,7 @@ def iter_items(file: BinaryIO) -> Iterator[tuple[Any, Any]]:
         InputError: no map.
         RefusedError: objects of another program.
     """
-    with file:
+    with contextlib.closing(file):
         unpacker = msgpack.Unpacker(
             file,
             raw=False,

@@ -5,8 +5,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from data_loader.readers import pickle_file
 from utils.pickle_globals import RefusedError
-from utils.safe_pickle import SafeUnpickler
 
 MAX_HEADER_BYTES = 1 << 16
 
@@ -15,8 +15,7 @@ def load(path: Path) -> Any:
     """Return the array in a file, memory-mapped, or the object that a 0-d array of objects holds."""
     with path.open("rb") as file:
         if read_header(file).hasobject:
-            array = SafeUnpickler(file).load()
-            return array.item() if array.ndim == 0 else array
+            return pickle_file.load(file)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 

@@ -1,5 +1,6 @@
 """Reading pickled dicts item by item: feature files of the 2019 release are larger than memory."""
 
+import contextlib
 import pickle
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
@@ -16,18 +17,8 @@ class UnstreamableError(Exception):
 
 def load(file: BinaryIO) -> Any:
     """Return the object in a pickle, or in the 0-d array as which numpy saves it, and close the file."""
-    with file:
+    with contextlib.closing(file):
         return _unwrapped(SafeUnpickler(file).load())
-
-
-def iter_items(file: BinaryIO) -> Iterator[tuple[Any, Any]]:
-    """Yield the items of a pickled dict, each as soon as it is read, and close the file.
-
-    Raises:
-        UnstreamableError: the items that were yielded are not all of the content.
-    """
-    with file:
-        yield from StreamingUnpickler(file).iter_items()
 
 
 def _unwrapped(content: Any) -> Any:
@@ -47,29 +38,30 @@ class StreamingUnpickler(SafeUnpickler):
         self._partly_yielded: list | None = None
 
     def iter_items(self) -> Iterator[tuple[Any, Any]]:
-        """Yield the items of the dict; see `iter_items`."""
-        self._start()
-        read, dispatch, ready = self.read, self.dispatch, self._ready  # in a loop over millions of opcodes
-        try:
-            while True:
-                opcode = read(1)
-                if not opcode:
-                    raise EOFError
-                dispatch[opcode[0]](self)
-                if ready:
-                    yield from ready
-                    ready.clear()
-        except pickle._Stop as stop:
-            content = _unwrapped(stop.value)
-        if content is not self._dict or content is None or self._partly_yielded is not None:
-            raise UnstreamableError
+        """Yield the items of the dict, each as soon as it is read, and close the file.
 
-    def _start(self) -> None:
-        """Prepare to read, as `load` in `pickle` does."""
+        Raises:
+            UnstreamableError: the items that were yielded are not all of the content.
+        """
+        # As `load` in `pickle` begins.
         self._unframer = pickle._Unframer(self._file_read, self._file_readline)
         self.read, self.readinto, self.readline = self._unframer.read, self._unframer.readinto, self._unframer.readline
         self.metastack, self.stack = [], []
         self.append = self.stack.append
+        read, dispatch, ready = self.read, self.dispatch, self._ready  # in a loop over millions of opcodes
+        try:
+            while opcode := read(1):
+                dispatch[opcode[0]](self)
+                if ready:
+                    yield from ready
+                    ready.clear()
+            raise EOFError
+        except pickle._Stop as stop:
+            content = _unwrapped(stop.value)
+        finally:
+            self._file.close()
+        if content is not self._dict or content is None or self._partly_yielded is not None:
+            raise UnstreamableError
 
     def _yield_item(self, key: Any, value: Any) -> None:
         self._ready.append((key, value))
@@ -131,21 +123,13 @@ def _followed_by(opcode: bytes, action: Callable[[StreamingUnpickler], None]) ->
     return both
 
 
-_TEXTS = (
-    pickle.STRING,
-    pickle.BINSTRING,
-    pickle.SHORT_BINSTRING,
-    pickle.UNICODE,
-    pickle.BINUNICODE,
-    pickle.SHORT_BINUNICODE,
-    pickle.BINUNICODE8,
+_TEXT_OPCODES = (
+    *(pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING),
+    *(pickle.UNICODE, pickle.BINUNICODE, pickle.SHORT_BINUNICODE, pickle.BINUNICODE8),
 )
-StreamingUnpickler.dispatch |= {
-    code[0]: _followed_by(code, action)
-    for action, codes in {
-        StreamingUnpickler._dict_opened: (pickle.DICT, pickle.EMPTY_DICT),
-        StreamingUnpickler._duplicated: (pickle.DUP,),
-        StreamingUnpickler._text_read: _TEXTS,
-    }.items()
-    for code in codes
+_ACTIONS = {
+    **dict.fromkeys((pickle.DICT, pickle.EMPTY_DICT), StreamingUnpickler._dict_opened),
+    **dict.fromkeys(_TEXT_OPCODES, StreamingUnpickler._text_read),
+    pickle.DUP: StreamingUnpickler._duplicated,
 }
+StreamingUnpickler.dispatch |= {opcode[0]: _followed_by(opcode, action) for opcode, action in _ACTIONS.items()}

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_loader.readers.index_files import read_video_list
+from data_loader.readers import read_video_list
 from utils.errors import InputError
 from utils.names import match_name
 

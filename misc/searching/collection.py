@@ -16,7 +16,7 @@ from data_loader.conversion import FeatureEncoder
 from data_loader.dataset import collate_experts
 from data_loader.datasets import layout_of
 from data_loader.experts import Expert
-from data_loader.readers.index_files import read_video_list
+from data_loader.readers import read_video_list
 from data_loader.store import Captions, Features, Texts
 from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, VERSIONS, WORDS
 from misc.searching.metadata import IndexedVideos, read_json, validate

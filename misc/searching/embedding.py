@@ -13,7 +13,6 @@ from base.checkpoint import load_checkpoint
 from base.device import to_device
 from data_loader.dataset import pad
 from data_loader.experts import resolve_experts
-from data_loader.store import caption_id
 from misc.searching.collection import Batch, Collection
 from misc.searching.metadata import IndexKind, IndexMetadata
 from model.model import CENet
@@ -128,8 +127,8 @@ class EmbeddedCaptions:
         best = []
         for i in scores.argsort(descending=True, stable=True)[:k].tolist():
             owner, captions, row, number = self._captions[i]
-            name = caption_id(owner, captions.number(row, number))
-            best.append((owner, name, captions.text(row, number), float(scores[i]), self._texts.weights[i].numpy()))
+            name, weights = captions.name(row, number), self._texts.weights[i].numpy()
+            best.append((owner, name, captions.text(row, number), float(scores[i]), weights))
         return best
 
 

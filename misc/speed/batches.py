@@ -72,7 +72,7 @@ def measure(loader: torch.utils.data.DataLoader, keys: Sequence, repetitions: in
     Raises:
         InputError: the batches differ.
     """
-    dataset, collate = loader.dataset, loader.collate_fn.collate
+    dataset, collate = loader.dataset, loader.collate_fn
     items = [dataset[key] for key in keys]
     batch = collate(items)
     ours, plain = tree_leaves(batch), tree_leaves(plain_collate(items, dataset.experts, collate.num_captions))

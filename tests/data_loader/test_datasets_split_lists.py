@@ -10,7 +10,7 @@ from helpers.paths import shared
 
 from data_loader.archive import Archive
 from data_loader.datasets import LAYOUTS
-from data_loader.readers.index_files import read_video_list
+from data_loader.readers import read_video_list
 from utils.errors import InputError
 
 SPLITS = [(name, split) for name, layout in LAYOUTS.items() if layout.name not in ("", "LSMDC") for split in layout.splits]
