@@ -12,11 +12,9 @@ PAUSE = SAMPLE_RATE // 4  # samples of silence around the sound, which the recog
 
 
 class SpeechExtractor:
-    """Vectors (tokens, dim) of the spoken words; None if there are no words.
+    """Vectors (tokens, dim) of the spoken words; None for fewer than `fewest` distinct words, which are treated as noise.
 
-    Args:
-        surety: minimum confidence of the recognizer for a word (posterior probability), from 0 to 1.
-        fewest: minimum number of distinct words; fewer are treated as noise.
+    Words have a posterior probability of at least `surety`.
     """
 
     aggregation = "vlad"

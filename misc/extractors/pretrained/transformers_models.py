@@ -17,13 +17,6 @@ class TransformersExtractor(FrameExtractor):
 
     The first of these that the model has is used: image features (CLIP, SigLIP), the output of a pooler with weights, the
     state of the class token, the mean of the last hidden states.
-
-    Args:
-        name: name of the model on a hub, or a folder.
-        frames: maximum number of evenly spaced frames.
-
-    Raises:
-        InputError: the model is not available.
     """
 
     def __init__(self, name: str, *, frames: int = 16, context: ExtractorContext):
