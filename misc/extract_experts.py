@@ -129,11 +129,8 @@ def check_captions(folder: VideoFolder, args: argparse.Namespace) -> None:
         caption_files.read_splits(args.splits, known, folder.ids)
 
 
-def write_archive(
-    folder: VideoFolder, descriptions: dict[str, dict], encoder: TextEncoder, args: argparse.Namespace
-) -> None:
+def write_archive(folder: VideoFolder, experts: dict[str, dict], encoder: TextEncoder, args: argparse.Namespace) -> None:
     """Write the files that training and search read, and a config for training."""
-    experts = {name: descriptions[name] | {"kind": "sequence"} for name in folder.settings.experts}
     done = [video for video in folder.files if folder.missing_experts(video) == ()]
     folder.write_failures()
     if not done:
@@ -222,7 +219,7 @@ def main() -> None:
         check_captions(folder, args)
     encoder = build_text_encoder(settings.text, device)
     worker = Worker(settings.model_dump_json(), device, max(1, count_cores() // args.workers))
-    descriptions = worker.describe_experts(list(settings.experts))
+    experts = worker.describe_experts()
     engine = partial(run_in_processes, worker, workers=args.workers, timeout=args.timeout)
     if args.engine == "ray":
         engine = partial(run_on_ray, worker, workers=args.workers, timeout=args.timeout, address=args.address)
@@ -235,7 +232,7 @@ def main() -> None:
         except KeyboardInterrupt:
             print("interrupted: the same command continues with the remaining videos")
             raise
-        write_archive(folder, descriptions, encoder, args)
+        write_archive(folder, experts, encoder, args)
 
 
 if __name__ == "__main__":

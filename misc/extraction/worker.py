@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,12 +66,12 @@ class Worker:
             return ExtractionResult(task, failure=f"{step}: {type(error).__name__}: {one_line(str(error))}")
         return ExtractionResult(task, outputs, seconds, warnings=media.warnings)
 
-    def describe_experts(self, names: Sequence[str]) -> dict[str, dict]:
-        """Return the dimension of each expert and how its features are aggregated."""
+    def describe_experts(self) -> dict[str, dict]:
+        """Return the section of each expert in a training config."""
         threads = torch.get_num_threads()
         experts, _ = _load(self)
         torch.set_num_threads(threads)  # this process continues with other work
-        return {name: {"dim": experts[name].dim, "aggregation": experts[name].aggregation} for name in names}
+        return {name: {"dim": x.dim, "aggregation": x.aggregation, "kind": "sequence"} for name, x in experts.items()}
 
 
 @functools.lru_cache(maxsize=1)

@@ -83,7 +83,7 @@ class TokenEncoder:
         logging.disable_progress_bar()
 
         self.spec, self.feat, self._device = spec, feature_name(spec), device
-        with explain_load_errors(spec, describe_source(source), Path(source).is_dir()):
+        with explain_load_errors(spec, *describe_source(source)):
             self._tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
             self._model, _ = load_pretrained(AutoModel, source)
             self._model.to(device)

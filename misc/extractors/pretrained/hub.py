@@ -58,9 +58,9 @@ def _reachable(hub: str) -> bool:
     return True
 
 
-def describe_source(name: str | Path) -> str:
-    """Return a description of a name that may be a folder or a model on the hub, for messages."""
-    return f"folder '{name}'" if Path(name).is_dir() else f"'{name}' on the hub (there is no such folder)"
+def describe_source(name: str | Path) -> tuple[str, bool]:
+    """Return a description of a name that may be a folder or a model on the hub, and whether it is a folder."""
+    return (f"folder '{name}'", True) if Path(name).is_dir() else (f"'{name}' on the hub (there is no such folder)", False)
 
 
 def load_pretrained(cls: Any, source: str | Path) -> tuple[torch.nn.Module, bool]:

@@ -1,7 +1,5 @@
 """`transformers:<name>`: image models of Transformers. The name is one of the hub, or a folder."""
 
-from pathlib import Path
-
 import torch
 from PIL import Image
 
@@ -36,7 +34,7 @@ class TransformersExtractor(FrameExtractor):
                 return states.mean(dim=(2, 3))
             return states[:, 0] if has_class else states.mean(dim=1)
 
-        with explain_load_errors(spec, describe_source(name), Path(name).is_dir()):
+        with explain_load_errors(spec, *describe_source(name)):
             processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
             model, can_pool = load_pretrained(transformers.AutoModel, name)
             model.to(context.device)

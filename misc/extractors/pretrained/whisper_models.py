@@ -28,7 +28,7 @@ class WhisperExtractor:
         ensure_torchvision()
         transformers = require_package("transformers")
         source = name if Path(name).is_dir() else f"openai/whisper-{name}"
-        with explain_load_errors(f"whisper:{name}", describe_source(source), Path(source).is_dir()):
+        with explain_load_errors(f"whisper:{name}", *describe_source(source)):
             self._processor = transformers.WhisperProcessor.from_pretrained(source, trust_remote_code=False)
             model, _ = load_pretrained(transformers.WhisperForConditionalGeneration, source)
         is_multilingual = getattr(model.generation_config, "is_multilingual", False)
