@@ -13,8 +13,8 @@ from misc.extractors.text_encoders import TextEncoder, find_classes
 from misc.video_reading.media import Media
 from utils.errors import InputError
 
-EXTRACTORS = find_classes("[a-z]*.py", "Extractor")
-FAMILIES = find_classes("pretrained/[a-z]*_models.py", "Extractor")  # their classes take the name as first argument
+EXTRACTORS = find_classes("[!.]*.py", "Extractor")
+FAMILIES = find_classes("pretrained/[!.]*_models.py", "Extractor")  # their classes take the name as first argument
 
 
 @dataclasses.dataclass(frozen=True)

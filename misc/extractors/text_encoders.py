@@ -28,7 +28,7 @@ def find_classes(pattern: str, suffix: str) -> dict[str, str]:
     for path in sorted((ROOT / "misc/extractors").glob(pattern)):
         name = path.stem.removesuffix("_models")
         cls = "".join(map(str.capitalize, name.split("_"))) + suffix
-        if re.search(rf"^class {cls}\b", path.read_text(), re.MULTILINE):
+        if re.search(rf"^class {cls}\b", path.read_text(encoding="utf-8"), re.MULTILINE):
             module = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
             classes[name] = f"{module}:{cls}"
     return classes
@@ -38,7 +38,7 @@ def find_classes(pattern: str, suffix: str) -> dict[str, str]:
 FAMILIES = {
     "transformers": "misc.extractors.text_encoders:TokenEncoder",
     "open_clip": "misc.extractors.pretrained.open_clip_models:ClipTextEncoder",
-    **find_classes("[a-z]*.py", "TextEncoder"),
+    **find_classes("[!.]*.py", "TextEncoder"),
 }
 
 
