@@ -1,4 +1,4 @@
-"""The attributes of the clips of the Demo dataset.
+"""The attributes of the clips of the Demo dataset, and words for their values.
 
 Clips come in families whose members differ from the first in one attribute each, so that a model has to understand the whole
 caption.
@@ -8,44 +8,101 @@ import dataclasses
 
 import numpy as np
 
-SHAPES = ("disc", "square", "triangle", "star", "heart", "ring", "cross", "crescent")
-COLORS = {
-    "red": (214, 39, 40),
-    "orange": (255, 136, 0),
-    "yellow": (250, 218, 40),
-    "green": (40, 160, 60),
-    "blue": (40, 80, 220),
-    "purple": (130, 50, 170),
-    "pink": (255, 120, 200),
-    "brown": (110, 60, 25),
-    "white": (248, 248, 248),
-    "black": (20, 20, 24),
+# Values of attributes -> words for them.
+SHAPES = {
+    "disc": ("disc", "ball", "circle", "dot"),
+    "square": ("square", "box", "block"),
+    "triangle": ("triangle", "wedge", "pyramid"),
+    "star": ("star", "starfish", "five pointed star"),
+    "heart": ("heart", "valentine", "love symbol"),
+    "ring": ("ring", "hoop", "doughnut"),
+    "cross": ("cross", "plus sign", "plus"),
+    "crescent": ("crescent", "half moon", "sickle"),
 }
-TEXTURES = ("plain", "striped", "dotted")
-SIZES = ("small", "large")
-MOTIONS = ("right", "left", "rise", "fall", "bounce", "spin", "grow", "shrink", "shake", "circle")
-PLACES = ("meadow", "sea", "night", "desert", "snow", "city", "forest", "wall")
-SOUNDS = ("bell", "drum", "siren", "whistle", "rain", "engine", "melody", "clapping", "clock", "bird")
+COLORS = {
+    "red": ("red", "scarlet", "crimson"),
+    "orange": ("orange", "tangerine", "orange coloured"),
+    "yellow": ("yellow", "golden", "lemon coloured"),
+    "green": ("green", "emerald", "grassy green"),
+    "blue": ("blue", "azure", "cobalt blue"),
+    "purple": ("purple", "violet", "plum coloured"),
+    "pink": ("pink", "rosy", "magenta"),
+    "brown": ("brown", "chocolate coloured", "chestnut"),
+    "white": ("white", "snowy white", "pale"),
+    "black": ("black", "jet black", "pitch dark"),
+}
+TEXTURES = {"plain": ("plain", "smooth"), "striped": ("striped", "streaky"), "dotted": ("dotted", "spotted", "speckled")}
+SIZES = {"small": ("small", "tiny", "little"), "large": ("large", "big", "huge")}
+# Pairs of a finite verb and a participle.
+MOTIONS = {
+    "right": (("slides to the right", "sliding to the right"), ("drifts rightwards", "drifting rightwards")),
+    "left": (("slides to the left", "sliding to the left"), ("drifts leftwards", "drifting leftwards")),
+    "rise": (("rises", "rising"), ("floats up", "floating up"), ("climbs higher", "climbing higher")),
+    "fall": (("falls", "falling"), ("sinks down", "sinking down"), ("drops", "dropping")),
+    "bounce": (("bounces", "bouncing"), ("hops up and down", "hopping up and down"), ("jumps about", "jumping about")),
+    "spin": (("spins", "spinning"), ("rotates", "rotating"), ("turns like a wheel", "turning like a wheel")),
+    "grow": (("grows", "growing"), ("swells", "swelling"), ("gets bigger", "getting bigger")),
+    "shrink": (("shrinks", "shrinking"), ("dwindles", "dwindling"), ("gets smaller", "getting smaller")),
+    "shake": (("shakes", "shaking"), ("trembles", "trembling"), ("jitters", "jittering")),
+    "circle": (("circles round", "circling round"), ("orbits", "orbiting"), ("goes in loops", "going in loops")),
+}
+PLACES = {
+    "meadow": ("over a meadow", "above green hills", "in a grassy field"),
+    "sea": ("above the sea", "over the ocean", "by the water with its waves"),
+    "night": ("at night", "under the stars", "in the midnight sky"),
+    "desert": ("in the desert", "above sand dunes", "among cactuses"),
+    "snow": ("in the snow", "on a winter day", "among snowflakes"),
+    "city": ("in the city", "in front of a skyline", "before tall buildings"),
+    "forest": ("in a forest", "in the woods", "among tree trunks"),
+    "wall": ("in front of a brick wall", "before some masonry", "against bricks"),
+}
+SOUNDS = {
+    "bell": ("a bell rings", "chimes ring out"),
+    "drum": ("a drum beats", "someone is drumming"),
+    "siren": ("a siren howls", "an alarm wails"),
+    "whistle": ("a whistle blows", "somebody whistles"),
+    "rain": ("rain pours", "a shower patters"),
+    "engine": ("an engine hums", "a motor runs"),
+    "melody": ("a melody plays", "a tune is played"),
+    "clapping": ("people clap", "applause breaks out"),
+    "clock": ("a clock ticks", "something goes tick tock"),
+    "bird": ("a bird chirps", "a sparrow twitters"),
+}
 WORDS = (
     *("SALE", "EXIT", "STOP", "HELLO", "OPEN", "CLOSED", "DANGER", "WELCOME", "FREE", "QUIET", "COFFEE", "BAKERY", "HOTEL"),
     *("LIBRARY", "MUSEUM", "STATION", "POLICE", "PHARMACY", "CINEMA", "SCHOOL", "MARKET", "BANK", "GARAGE", "TICKETS"),
 )
-TOPICS = ("cooking", "weather", "football", "history", "music", "space", "travel", "gardening", "health", "money")
-HAIRS = {"dark": (45, 30, 25), "blond": (240, 215, 110), "ginger": (190, 75, 20), "grey": (160, 160, 165)}
-SKINS = ((241, 205, 175), (214, 165, 125), (160, 112, 80))
+TOPICS = {
+    "cooking": ("a recipe", "cooking"),
+    "weather": ("the weather", "a forecast"),
+    "football": ("a football match", "the game"),
+    "history": ("history", "old kings"),
+    "music": ("music", "a concert"),
+    "space": ("space", "planets"),
+    "travel": ("travelling", "a journey"),
+    "gardening": ("gardening", "growing vegetables"),
+    "health": ("health", "staying fit"),
+    "money": ("money", "prices"),
+}
+HAIRS = {
+    "dark": ("dark haired", "brunette"),
+    "blond": ("blond", "fair haired"),
+    "ginger": ("ginger", "redheaded"),
+    "grey": ("grey haired", "silver haired"),
+}
 
 FAMILY = 4  # clips per family
 # Attribute -> its values, and the share of clips that have it.
 ATTRIBUTES: dict[str, tuple[tuple, float]] = {
-    "shape": (SHAPES, 1.0),
+    "shape": (tuple(SHAPES), 1.0),
     "color": (tuple(COLORS), 1.0),
-    "texture": (TEXTURES, 1.0),
-    "size": (SIZES, 1.0),
-    "motion": (MOTIONS, 1.0),
-    "place": (PLACES, 1.0),
-    "sound": (SOUNDS, 0.6),
+    "texture": (tuple(TEXTURES), 1.0),
+    "size": (tuple(SIZES), 1.0),
+    "motion": (tuple(MOTIONS), 1.0),
+    "place": (tuple(PLACES), 1.0),
+    "sound": (tuple(SOUNDS), 0.6),
     "word": (WORDS, 0.5),
-    "topic": (TOPICS, 0.4),
+    "topic": (tuple(TOPICS), 0.4),
     "hair": (tuple(HAIRS), 0.45),
 }
 PERSON = ("smiling", "glasses", "hat")  # attributes of a clip with hair
@@ -55,15 +112,7 @@ PERSON = ("smiling", "glasses", "hat")  # attributes of a clip with hair
 class Clip:
     """The attributes of a clip, None for absent ones.
 
-    Attributes:
-        shape, color, texture, size: attributes of the moving object.
-        motion: the kind of its motion.
-        place: the background.
-        sound: the kind of sound.
-        word: the word on a sign.
-        topic: the topic of a narrator.
-        hair: the hair of a person, who is also described by `smiling`, `glasses` and `hat`.
-        seed: the seed of all other properties: positions, shades, wording.
+    `seed` determines all its other properties: positions, shades, wording.
     """
 
     shape: str

@@ -5,11 +5,25 @@ import itertools
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from misc.demo.clips import COLORS, HAIRS, SKINS, Clip
+from misc.demo.clips import Clip
 from misc.demo.places import draw_place, shade
 
 WIDTH, HEIGHT, FRAMES, RATE = 160, 120, 16, 8
 SCALE = 2
+COLORS = {
+    "red": (214, 39, 40),
+    "orange": (255, 136, 0),
+    "yellow": (250, 218, 40),
+    "green": (40, 160, 60),
+    "blue": (40, 80, 220),
+    "purple": (130, 50, 170),
+    "pink": (255, 120, 200),
+    "brown": (110, 60, 25),
+    "white": (248, 248, 248),
+    "black": (20, 20, 24),
+}
+HAIRS = {"dark": (45, 30, 25), "blond": (240, 215, 110), "ginger": (190, 75, 20), "grey": (160, 160, 165)}
+SKINS = ((241, 205, 175), (214, 165, 125), (160, 112, 80))
 RADII = {"small": 13, "large": 21}
 
 

@@ -63,22 +63,15 @@ def narration_text(clip: Clip) -> str:
     """Return the sentences of the narrator of a clip, "" for a clip without a narrator."""
     if clip.topic is None:
         return ""
-    return ". ".join(map(str, clip.rng(4).choice(TEXTS[clip.topic].split(". "), SENTENCES, replace=False)))
+    return ". ".join(clip.rng(4).choice(TEXTS[clip.topic].split(". "), SENTENCES, replace=False))
 
 
 def synthesize_speech(clip: Clip, sample_rate: int) -> np.ndarray:
-    """Return the voice of the narrator, float32 samples from -1 to 1; empty for a clip without a narrator.
-
-    Raises:
-        InputError: espeak-ng is not installed.
-    """
-    text = narration_text(clip)
-    if not text:
-        return np.zeros(0, np.float32)
+    """Return the voice of the narrator of a clip that has one, float32 samples from -1 to 1."""
     if shutil.which(PROGRAM) is None:
         raise InputError(f"{PROGRAM}: not found, expected it to speak the narrations (Debian: apt-get install {PROGRAM})")
     pace = clip.rng(5).integers(*WORDS_PER_MINUTE)
-    command = [PROGRAM, "-v", VOICE, "-s", str(pace), "--stdout", text]
+    command = [PROGRAM, "-v", VOICE, "-s", str(pace), "--stdout", narration_text(clip)]
     spoken = subprocess.run(command, check=True, capture_output=True).stdout
     with wave.open(io.BytesIO(spoken)) as file:
         rate, samples = file.getframerate(), np.frombuffer(file.readframes(-1), np.int16)

@@ -82,7 +82,7 @@ def test_words_without_a_vector_are_left_out():
 
 
 def test_faces_are_found_in_decoded_clips_where_they_were_drawn(tmp_path):
-    clips = [dataclasses.replace(clip, place=PLACES[i % len(PLACES)]) for i, clip in enumerate(plan_clips(48, 5))]
+    clips = [dataclasses.replace(clip, place=list(PLACES)[i % len(PLACES)]) for i, clip in enumerate(plan_clips(48, 5))]
     found = []
     for clip in clips:
         write_clip(tmp_path / "clip.webm", draw_frames(clip), RATE, None, SAMPLE_RATE)
