@@ -22,10 +22,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from misc.demo import caption_grammar, experts, narration
+from misc.demo import caption_grammar, experts, sounds
 from misc.demo.clips import Clip, plan_clips
 from misc.demo.drawing import FRAMES, RATE, draw_frames
-from misc.demo.sounds import SAMPLE_RATE, synthesize_sound
+from misc.demo.sounds import SAMPLE_RATE
 from misc.demo.video_files import read_clip, write_clip
 from misc.extractors import image_statistics
 from utils.errors import InputError, cli_command
@@ -39,9 +39,9 @@ WORD_DIM = 64
 
 def make_clip(clip: Clip, path: Path, narrate: bool) -> dict[str, np.ndarray | None]:
     """Write the file of a clip, with the narrator after its sound, and return expert -> features (None: not available)."""
-    sound = synthesize_sound(clip, FRAMES / RATE)
+    sound = sounds.synthesize_sound(clip, FRAMES / RATE)
     if narrate and clip.topic:
-        speech = narration.synthesize_speech(clip, SAMPLE_RATE)
+        speech = sounds.synthesize_speech(clip)
         sound = speech if sound is None else np.concatenate([sound, speech])
     write_clip(path, draw_frames(clip), RATE, sound, SAMPLE_RATE)
     images, sound = read_clip(path, SAMPLE_RATE)
@@ -83,7 +83,7 @@ def make_dataset(folder: Path, splits: Mapping[str, int], seed: int, workers: in
     raw = {name: caption_grammar.make_captions(clip) for name, clip in clips.items()}
     written = {name: [clip.word.lower()] if clip.word else [] for name, clip in clips.items()}
     spoken = {
-        name: narration.narration_text(clip).replace(".", "").split() if narrate else caption_grammar.narrator_words(clip)
+        name: sounds.narration_text(clip).replace(".", "").split() if narrate else caption_grammar.narrator_words(clip)
         for name, clip in clips.items()
     }
     texts = [[*sum(raw[name], []), *written[name], *spoken[name]] for name in sorted(train)]
