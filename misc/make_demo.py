@@ -115,8 +115,9 @@ def make_dataset(folder: Path, splits: Mapping[str, int], seed: int, workers: in
 
 
 def hash_sources() -> str:
-    """Return a digest of the code that makes the dataset."""
-    paths = sorted([Path(__file__), Path(image_statistics.__file__), *Path(experts.__file__).parent.glob("*.py")])
+    """Return a digest of the files that the dataset is made by."""
+    demo = Path(experts.__file__).parent
+    paths = sorted([Path(__file__), Path(image_statistics.__file__), *demo.glob("*.py"), *demo.glob("*.toml")])
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 

@@ -8,25 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from misc.demo.clips import COLORS, HAIRS, MOTIONS, PLACES, SHAPES, SIZES, SOUNDS, TEXTURES, TOPICS, Clip
+from misc.demo.clips import VOCABULARY, Clip
 
 CAPTIONS = 5
 
+SHAPES, COLORS, TEXTURES, SIZES = (VOCABULARY[name] for name in ("shape", "color", "texture", "size"))
+MOTIONS, PLACES, SOUNDS, HAIRS, TOPICS = (VOCABULARY[name] for name in ("motion", "place", "sound", "hair", "topic"))
 SIGNS = ("a sign says {}", "the word {} is written above", "one reads {} on a board", "{} stands above in letters")
 SPEAKERS = ("a voice talks about {}", "a narrator tells of {}", "one hears a talk about {}", "somebody speaks of {}")
-# Topic -> nouns and verbs that narrators choose from.
-SPEECHES = {
-    "cooking": ("onions butter oven sauce garlic dinner pan", "chop fry stir bake taste"),
-    "weather": ("clouds sunshine degrees storm wind showers fog", "expect warm cool clear spread"),
-    "football": ("goal striker keeper team penalty referee league", "kick score pass win defend"),
-    "history": ("empire castle century king battle treaty queen", "ruled conquered built signed fought"),
-    "music": ("orchestra violin rhythm song band chorus guitar", "sing compose tune perform record"),
-    "space": ("planet rocket orbit astronaut galaxy comet telescope", "launch land explore observe discover"),
-    "travel": ("airport luggage island train passport hotel border", "visit fly book pack arrive"),
-    "gardening": ("tomatoes seeds soil roses compost beds leaves", "plant water prune dig harvest"),
-    "health": ("doctor vitamins exercise sleep heart muscles diet", "breathe stretch rest heal run"),
-    "money": ("bank interest savings budget loan taxes shares", "invest pay earn spend borrow"),
-}
 MOODS = {True: ("smiling", "cheerful", "laughing"), False: ("sad", "frowning", "gloomy")}
 LOOKS = ("{} looks on", "{} is watching", "we see {}")
 
@@ -36,7 +25,7 @@ def narrator_words(clip: Clip) -> list[str]:
     if clip.topic is None:
         return []
     rng = clip.rng(2)
-    nouns, verbs = (x.split() for x in SPEECHES[clip.topic])
+    nouns, verbs = (TOPICS[clip.topic][kind].split() for kind in ("nouns", "verbs"))
     content = [str(x) for x in (*rng.choice(nouns, 4, replace=False), *rng.choice(verbs, 3, replace=False))]
     filler = ["and", "then", "the", "we", "with", "now", "so"]
     return [word for pair in zip(rng.permutation(filler), rng.permutation(content), strict=True) for word in map(str, pair)]
@@ -69,7 +58,8 @@ def _make_caption(clip: Clip, rng: np.random.Generator) -> list[str]:
     if clip.word and rng.random() < 0.4:
         others.append(choose(SIGNS).format(clip.word.lower()))
     if clip.topic and rng.random() < 0.4:
-        subject = choose((*TOPICS[clip.topic], *SPEECHES[clip.topic][0].split()))
+        topic = TOPICS[clip.topic]
+        subject = choose([*topic["subjects"], *topic["nouns"].split()])
         others.append(choose(SPEAKERS).format(subject))
     if clip.hair and rng.random() < 0.45:
         others.append(choose(LOOKS).format(_describe_person(clip, rng)))
@@ -94,7 +84,7 @@ def _describe_person(clip: Clip, rng: np.random.Generator) -> str:
     return f"{person} with {' and '.join(worn)}" if worn else person
 
 
-def _choose(rng: np.random.Generator, options: tuple) -> Any:
+def _choose(rng: np.random.Generator, options: list | tuple) -> Any:
     return options[rng.integers(len(options))]
 
 

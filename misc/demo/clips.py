@@ -1,109 +1,22 @@
-"""The attributes of the clips of the Demo dataset, and words for their values.
+"""The attributes of the clips of the Demo dataset.
 
 Clips come in families whose members differ from the first in one attribute each, so that a model has to understand the whole
 caption.
 """
 
 import dataclasses
+import tomllib
+from pathlib import Path
 
 import numpy as np
 
-# Values of attributes -> words for them.
-SHAPES = {
-    "disc": ("disc", "ball", "circle", "dot"),
-    "square": ("square", "box", "block"),
-    "triangle": ("triangle", "wedge", "pyramid"),
-    "star": ("star", "starfish", "five pointed star"),
-    "heart": ("heart", "valentine", "love symbol"),
-    "ring": ("ring", "hoop", "doughnut"),
-    "cross": ("cross", "plus sign", "plus"),
-    "crescent": ("crescent", "half moon", "sickle"),
-}
-COLORS = {
-    "red": ("red", "scarlet", "crimson"),
-    "orange": ("orange", "tangerine", "orange coloured"),
-    "yellow": ("yellow", "golden", "lemon coloured"),
-    "green": ("green", "emerald", "grassy green"),
-    "blue": ("blue", "azure", "cobalt blue"),
-    "purple": ("purple", "violet", "plum coloured"),
-    "pink": ("pink", "rosy", "magenta"),
-    "brown": ("brown", "chocolate coloured", "chestnut"),
-    "white": ("white", "snowy white", "pale"),
-    "black": ("black", "jet black", "pitch dark"),
-}
-TEXTURES = {"plain": ("plain", "smooth"), "striped": ("striped", "streaky"), "dotted": ("dotted", "spotted", "speckled")}
-SIZES = {"small": ("small", "tiny", "little"), "large": ("large", "big", "huge")}
-# Pairs of a finite verb and a participle.
-MOTIONS = {
-    "right": (("slides to the right", "sliding to the right"), ("drifts rightwards", "drifting rightwards")),
-    "left": (("slides to the left", "sliding to the left"), ("drifts leftwards", "drifting leftwards")),
-    "rise": (("rises", "rising"), ("floats up", "floating up"), ("climbs higher", "climbing higher")),
-    "fall": (("falls", "falling"), ("sinks down", "sinking down"), ("drops", "dropping")),
-    "bounce": (("bounces", "bouncing"), ("hops up and down", "hopping up and down"), ("jumps about", "jumping about")),
-    "spin": (("spins", "spinning"), ("rotates", "rotating"), ("turns like a wheel", "turning like a wheel")),
-    "grow": (("grows", "growing"), ("swells", "swelling"), ("gets bigger", "getting bigger")),
-    "shrink": (("shrinks", "shrinking"), ("dwindles", "dwindling"), ("gets smaller", "getting smaller")),
-    "shake": (("shakes", "shaking"), ("trembles", "trembling"), ("jitters", "jittering")),
-    "circle": (("circles round", "circling round"), ("orbits", "orbiting"), ("goes in loops", "going in loops")),
-}
-PLACES = {
-    "meadow": ("over a meadow", "above green hills", "in a grassy field"),
-    "sea": ("above the sea", "over the ocean", "by the water with its waves"),
-    "night": ("at night", "under the stars", "in the midnight sky"),
-    "desert": ("in the desert", "above sand dunes", "among cactuses"),
-    "snow": ("in the snow", "on a winter day", "among snowflakes"),
-    "city": ("in the city", "in front of a skyline", "before tall buildings"),
-    "forest": ("in a forest", "in the woods", "among tree trunks"),
-    "wall": ("in front of a brick wall", "before some masonry", "against bricks"),
-}
-SOUNDS = {
-    "bell": ("a bell rings", "chimes ring out"),
-    "drum": ("a drum beats", "someone is drumming"),
-    "siren": ("a siren howls", "an alarm wails"),
-    "whistle": ("a whistle blows", "somebody whistles"),
-    "rain": ("rain pours", "a shower patters"),
-    "engine": ("an engine hums", "a motor runs"),
-    "melody": ("a melody plays", "a tune is played"),
-    "clapping": ("people clap", "applause breaks out"),
-    "clock": ("a clock ticks", "something goes tick tock"),
-    "bird": ("a bird chirps", "a sparrow twitters"),
-}
-WORDS = (
-    *("SALE", "EXIT", "STOP", "HELLO", "OPEN", "CLOSED", "DANGER", "WELCOME", "FREE", "QUIET", "COFFEE", "BAKERY", "HOTEL"),
-    *("LIBRARY", "MUSEUM", "STATION", "POLICE", "PHARMACY", "CINEMA", "SCHOOL", "MARKET", "BANK", "GARAGE", "TICKETS"),
-)
-TOPICS = {
-    "cooking": ("a recipe", "cooking"),
-    "weather": ("the weather", "a forecast"),
-    "football": ("a football match", "the game"),
-    "history": ("history", "old kings"),
-    "music": ("music", "a concert"),
-    "space": ("space", "planets"),
-    "travel": ("travelling", "a journey"),
-    "gardening": ("gardening", "growing vegetables"),
-    "health": ("health", "staying fit"),
-    "money": ("money", "prices"),
-}
-HAIRS = {
-    "dark": ("dark haired", "brunette"),
-    "blond": ("blond", "fair haired"),
-    "ginger": ("ginger", "redheaded"),
-    "grey": ("grey haired", "silver haired"),
-}
-
+VOCABULARY = tomllib.loads(Path(__file__).with_name("vocabulary.toml").read_text())
 FAMILY = 4  # clips per family
+SHARES = {"sound": 0.6, "word": 0.5, "topic": 0.4, "hair": 0.45}  # of clips that have the attribute; all have the others
 # Attribute -> its values, and the share of clips that have it.
-ATTRIBUTES: dict[str, tuple[tuple, float]] = {
-    "shape": (tuple(SHAPES), 1.0),
-    "color": (tuple(COLORS), 1.0),
-    "texture": (tuple(TEXTURES), 1.0),
-    "size": (tuple(SIZES), 1.0),
-    "motion": (tuple(MOTIONS), 1.0),
-    "place": (tuple(PLACES), 1.0),
-    "sound": (tuple(SOUNDS), 0.6),
-    "word": (WORDS, 0.5),
-    "topic": (tuple(TOPICS), 0.4),
-    "hair": (tuple(HAIRS), 0.45),
+ATTRIBUTES = {
+    name: (tuple(VOCABULARY[name]), SHARES.get(name, 1.0))
+    for name in ("shape", "color", "texture", "size", "motion", "place", "sound", "word", "topic", "hair")
 }
 PERSON = ("smiling", "glasses", "hat")  # attributes of a clip with hair
 

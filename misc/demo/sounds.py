@@ -8,7 +8,7 @@ import wave
 import numpy as np
 from scipy.signal import butter, resample_poly, sosfilt
 
-from misc.demo.clips import Clip
+from misc.demo.clips import VOCABULARY, Clip
 from utils.errors import InputError
 
 SAMPLE_RATE = 16000
@@ -16,48 +16,6 @@ PROGRAM = "espeak-ng"
 VOICE = "en-us+f2"
 WORDS_PER_MINUTE = (140, 165)
 SENTENCES = 2
-TEXTS = {
-    "cooking": (
-        "put the butter and the garlic into the pan. we cook the onions for dinner. "
-        "bake it in the oven with a little sauce. stir the soup and taste it"
-    ),
-    "weather": (
-        "today the weather is cold with a strong wind. the clouds bring rain and a storm. "
-        "we expect a warm day with sunshine. the fog is clear by the afternoon"
-    ),
-    "football": (
-        "the football team has won the game. the keeper could not stop the goal. "
-        "the players kick and score for the league. the referee gave a penalty"
-    ),
-    "history": (
-        "the king and the queen lived in an old castle. in that century they fought a great battle. "
-        "the empire ruled and signed a treaty. he conquered the country and built a wall"
-    ),
-    "music": (
-        "we listen to the music of the orchestra. the band played a song on the guitar. "
-        "the violin and the chorus perform a concert. she can sing and compose a tune"
-    ),
-    "space": (
-        "the rocket flies into space and lands on a planet. the astronaut can observe a comet. "
-        "they launch a telescope into orbit. we discover another galaxy"
-    ),
-    "travel": (
-        "we travel by train to the hotel. pack your luggage and fly to the island. "
-        "show your passport at the airport. book a visit and arrive at the border"
-    ),
-    "gardening": (
-        "water the garden and plant the seeds. the roses need a good soil. "
-        "dig the beds and harvest the tomatoes. the leaves are good for compost"
-    ),
-    "health": (
-        "the doctor says that exercise is good for the heart. sleep and rest will heal the muscles. "
-        "breathe and stretch and run every day. eat vitamins and keep a diet"
-    ),
-    "money": (
-        "the bank pays interest on your money. invest your savings and earn a lot. "
-        "he had to borrow and pay the loan. the budget is spent on taxes and shares"
-    ),
-}
 
 
 def synthesize_sound(clip: Clip, seconds: float) -> np.ndarray | None:
@@ -75,7 +33,7 @@ def narration_text(clip: Clip) -> str:
     """Return the sentences of the narrator of a clip, "" for a clip without a narrator."""
     if clip.topic is None:
         return ""
-    return ". ".join(clip.rng(4).choice(TEXTS[clip.topic].split(". "), SENTENCES, replace=False))
+    return ". ".join(clip.rng(4).choice(VOCABULARY["topic"][clip.topic]["sentences"], SENTENCES, replace=False))
 
 
 def synthesize_speech(clip: Clip) -> np.ndarray:

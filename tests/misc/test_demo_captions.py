@@ -82,7 +82,7 @@ def test_narrators_speak_of_their_topic():
         words = caption_grammar.narrator_words(clip)
         assert bool(words) == (clip.topic is not None)
         if words:
-            nouns, verbs = (x.split() for x in caption_grammar.SPEECHES[clip.topic])
+            nouns, verbs = (caption_grammar.TOPICS[clip.topic][kind].split() for kind in ("nouns", "verbs"))
             assert len(set(words) & set(nouns)) == 4 and len(set(words) & set(verbs)) == 3
 
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from misc.demo import experts
-from misc.demo.clips import PLACES, SOUNDS, plan_clips
+from misc.demo.clips import ATTRIBUTES, plan_clips
 from misc.demo.drawing import FRAMES, RATE, draw_frames
 from misc.demo.sounds import SAMPLE_RATE, synthesize_sound
 from misc.demo.video_files import read_clip, write_clip
 
+PLACES, SOUNDS = ATTRIBUTES["place"][0], ATTRIBUTES["sound"][0]
 ROWS, COLUMNS = np.mgrid[:120, :160]
 U, V, SPREAD, TURN = range(experts.ORIENTATIONS, experts.ORIENTATIONS + 4)  # columns of `flow`
 
@@ -82,7 +83,7 @@ def test_words_without_a_vector_are_left_out():
 
 
 def test_faces_are_found_in_decoded_clips_where_they_were_drawn(tmp_path):
-    clips = [dataclasses.replace(clip, place=list(PLACES)[i % len(PLACES)]) for i, clip in enumerate(plan_clips(48, 5))]
+    clips = [dataclasses.replace(clip, place=PLACES[i % len(PLACES)]) for i, clip in enumerate(plan_clips(48, 5))]
     found = []
     for clip in clips:
         write_clip(tmp_path / "clip.webm", draw_frames(clip), RATE, None, SAMPLE_RATE)
