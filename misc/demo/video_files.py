@@ -20,7 +20,8 @@ def write_clip(path: Path, frames: list[np.ndarray], rate: int, sound: np.ndarra
         video.height, video.width = frames[0].shape[:2]
         video.pix_fmt = "yuv420p"
         video.bit_rate = 300_000
-        video.options = {"deadline": "realtime", "cpu-used": "6", "threads": "1"}
+        # A positive `cpu-used` lets the encoder choose its speed by the clock: a busy machine would write other bytes.
+        video.options = {"deadline": "realtime", "cpu-used": "-4", "threads": "1"}
         if sound is not None:
             audio = out.add_stream("libopus", rate=sample_rate, layout="mono")
             audio.bit_rate = 32_000
