@@ -7,45 +7,41 @@ from pathlib import Path
 from data_loader.datasets.layout import FileName, Layout
 from data_loader.experts import EXPERTS
 from misc.reporting.markdown_blocks import render
-from misc.sync_experts import ROOT_URL, RemoteArchive
+from misc.sync_experts import RemoteArchive
 from utils.progress import size_text
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The source of features: their content, the network, who extracted them, and the dimension of a frame or word."""
+    """The source of features: their content, the network, the dimension of a frame or word, and who extracted them."""
 
     content: str
     network: str
-    authors: str | None
     dim: int | None
+    authors: str | None = None
 
 
 CE, MOEE = "Liu et al. (CE)", "Miech et al. (MoEE)"
 SOURCES = {
-    name: Source(content, network, CE, EXPERTS[name].dim)
-    for name, content, network in (
-        ("audio", "sound", "VGGish"),
-        ("face", "faces", "ResNet50 trained on VGGFace2"),
-        ("flow", "motion", "I3D"),
-        ("ocr", "words that are seen", "text recognition, then word2vec"),
-        ("rgb", "frames", "SENet-154 (`senet154`) or a ResNet, trained on ImageNet"),
-        ("scene", "places", "DenseNet-161"),
-        ("speech", "words that are said", "speech recognition, then word2vec"),
-    )
+    "audio": Source("sound", "VGGish", EXPERTS["audio"].dim, CE),
+    "face": Source("faces", "ResNet50 trained on VGGFace2", EXPERTS["face"].dim, CE),
+    "flow": Source("motion", "I3D", EXPERTS["flow"].dim, CE),
+    "ocr": Source("words that are seen", "text recognition, then word2vec", EXPERTS["ocr"].dim, CE),
+    "rgb": Source("frames", "SENet-154 (`senet154`) or a ResNet, trained on ImageNet", EXPERTS["rgb"].dim, CE),
+    "scene": Source("places", "DenseNet-161", EXPERTS["scene"].dim, CE),
+    "speech": Source("words that are said", "speech recognition, then word2vec", EXPERTS["speech"].dim, CE),
 }
 # Features by the authors of MoEE: all of LSMDC, and those of the split of MSRVTT that declares separate files.
 MOEE_SOURCES = {
     "audio": dataclasses.replace(SOURCES["audio"], authors=MOEE),
-    "face": Source("faces", "another face network", MOEE, 128),
+    "face": Source("faces", "another face network", 128, MOEE),
     "flow": dataclasses.replace(SOURCES["flow"], authors=MOEE),
-    "rgb": Source("frames", "ResNet-152 trained on ImageNet", MOEE, EXPERTS["rgb"].dim),
+    "rgb": Source("frames", "ResNet-152 trained on ImageNet", EXPERTS["rgb"].dim, MOEE),
 }
-ALL_MOEE = ("LSMDC",)
 TEXT_SOURCES = {
-    "w2v": Source("captions", "word2vec", None, 300),
-    "openai": Source("captions", "OpenAI GPT", None, 768),
-    "bertxl": Source("captions", "a later transformer; no published config uses it", None, None),
+    "w2v": Source("captions", "word2vec", 300),
+    "openai": Source("captions", "OpenAI GPT", 768),
+    "bertxl": Source("captions", "a later transformer; no published config uses it", None),
 }
 
 
@@ -61,7 +57,7 @@ def render_blocks(layout: Layout) -> dict[str, str]:
         "layout": layout,
         "features": features,
         "others": list(list_other_files(layout)),
-        "urls": RemoteArchive(layout).urls(ROOT_URL),
+        "urls": RemoteArchive(layout).urls,
         "size": size_text(layout.download.size),
         "moee": any(source.authors == MOEE for _, source, _ in features),
     }
@@ -70,7 +66,7 @@ def render_blocks(layout: Layout) -> dict[str, str]:
 
 def list_features(layout: Layout) -> Iterator[tuple[str, Source, str]]:
     """Yield name, source and files of each expert and each text feature."""
-    sources = SOURCES | (MOEE_SOURCES if layout.name in ALL_MOEE else {})
+    sources = SOURCES | (MOEE_SOURCES if layout.name == "LSMDC" else {})
     for expert, file in layout.experts.items():
         yield f"`{expert}`", sources[expert], _format_names(file, layout)
     for name, split in layout.splits.items():
@@ -100,8 +96,5 @@ def list_other_files(layout: Layout) -> Iterator[tuple[str, str]]:
 
 def _format_names(file: FileName, layout: Layout) -> str:
     """Return the names of a file, one per subset if they differ; `<...>` depends on the config."""
-    if isinstance(file, str):
-        names = [file.replace("{subset}", subset) for subset in layout.subsets] if "{subset}" in file else [file]
-    else:
-        names = list(file.values())
-    return ", ".join(f"`{name}`" for name in names).replace("{", "<").replace("}", ">")
+    by_subset = {subset: file.replace("{subset}", subset) for subset in layout.subsets} if isinstance(file, str) else file
+    return ", ".join(f"`{name}`" for name in dict.fromkeys(by_subset.values())).replace("{", "<").replace("}", ">")
