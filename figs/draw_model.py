@@ -27,6 +27,7 @@ def set_math(formula: str) -> Markup:
 
 if __name__ == "__main__":
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True)
+    loader = jinja2.FileSystemLoader(FOLDER)
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, keep_trailing_newline=True)
     environment.filters["math"] = set_math
     environment.get_template("model.svg.j2").stream().dump(str(FOLDER / "model.svg"), encoding="utf-8")
