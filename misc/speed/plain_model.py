@@ -80,13 +80,7 @@ class PlainCollaborativeGating(nn.Module):
 
 
 class PlainCE(nn.Module):
-    """CE with masked padding and all experts gated together.
-
-    Args:
-        expert_dims: expert -> dimension of its pooled features, and the shared dimension d.
-        text_dim: dimension of a word vector.
-        vlad_clusters: number of clusters by expert, and for "text".
-    """
+    """CE with masked padding and all experts gated together; arguments as of `CENet`."""
 
     def __init__(self, expert_dims: Mapping[str, tuple[int, int]], text_dim: int, vlad_clusters: Mapping[str, int]):
         super().__init__()
