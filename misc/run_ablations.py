@@ -56,8 +56,7 @@ def plan_scorings(suite: str, seeds: Sequence[int], device: Sequence[str], plann
     With `planned`, runs that are still to be trained are included; their folder is not known yet.
     """
     jobs = []
-    leak_tables = [table for table in map(tables.TABLES.get, tables.suites()[suite]) if table.leak]
-    for experiment in [experiment for table in leak_tables for experiment in table.rows.values()]:
+    for experiment in tables.list_experiments(suite, leak=True):
         config = read_config(experiment)
         run = find_complete_run(config, seeds)
         if run is None and planned:

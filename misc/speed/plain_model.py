@@ -41,20 +41,6 @@ class PlainGating(nn.Module):
         return F.glu(torch.cat([x, self.batch_norm(self.fc(x))], dim=1), dim=1)
 
 
-class PlainModulation(nn.Module):
-    """The modulation of one expert by its gate."""
-
-    def __init__(self, dim: int):
-        super().__init__()
-        self.fc = nn.Linear(dim, dim)
-        self.batch_norm_gate = nn.BatchNorm1d(dim)
-        self.batch_norm_self = nn.BatchNorm1d(dim)
-
-    def forward(self, x: Tensor, gate: Tensor) -> Tensor:
-        """Modulate `x` (N, d) by `gate` (N, d)."""
-        return F.normalize(x * torch.sigmoid(self.batch_norm_gate(gate) + self.batch_norm_self(self.fc(x))), dim=1)
-
-
 class PlainCollaborativeGating(nn.Module):
     """g runs on every pair of experts, concatenated; its mean goes through h."""
 
@@ -62,7 +48,12 @@ class PlainCollaborativeGating(nn.Module):
         super().__init__()
         self.g1, self.g2 = nn.Linear(2 * dim, dim), nn.Linear(dim, dim)
         self.h1, self.h2 = nn.Linear(dim, dim), nn.Linear(dim, dim)
-        self.modulation = nn.ModuleList(PlainModulation(dim) for _ in range(num_experts))
+        self.modulation = nn.ModuleList(
+            nn.ModuleDict(
+                {"fc": nn.Linear(dim, dim), "batch_norm_gate": nn.BatchNorm1d(dim), "batch_norm_self": nn.BatchNorm1d(dim)}
+            )
+            for _ in range(num_experts)
+        )
 
     def forward(self, experts: list[Tensor], available: Tensor) -> list[Tensor]:
         """Gate M `experts` (V, d), `available` (V, M)."""
@@ -75,7 +66,9 @@ class PlainCollaborativeGating(nn.Module):
                     total = total + pair * self.g2(torch.relu(self.g1(torch.cat([x, y], dim=1))))
                     count = count + pair
             gate = self.h2(torch.relu(self.h1(total / (count + 1e-11))))
-            gated.append(self.modulation[i](x, gate))
+            layers = self.modulation[i]
+            gate = torch.sigmoid(layers["batch_norm_gate"](gate) + layers["batch_norm_self"](layers["fc"](x)))
+            gated.append(F.normalize(x * gate, dim=1))
         return gated
 
 

@@ -2,8 +2,8 @@
 
 import contextlib
 import importlib
+import io
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def call_in_process(function: Callable, *arguments: Any) -> Any:
 def run_call() -> None:
     """Run the call that the command line of this process describes, and print its result."""
     module, name, arguments = json.loads(sys.argv[1])
-    with Path(os.devnull).open("w") as devnull, contextlib.redirect_stdout(devnull):
+    with contextlib.redirect_stdout(io.StringIO()):
         result = getattr(importlib.import_module(module), name)(*arguments)
     print(json.dumps(result))
 

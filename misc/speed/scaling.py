@@ -6,7 +6,7 @@ the peak of the process, including torch and the model.
 """
 
 import statistics
-import time
+import timeit
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -85,11 +85,7 @@ def measure(name: str, sizes: dict[str, int]) -> dict[str, float]:
     """Return the median of the seconds of some repetitions after a warm-up, and the peak memory of this process in bytes."""
     work = WORK[name](**sizes)
     work()
-    seconds = []
-    for _ in range(REPETITIONS):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
+    seconds = timeit.repeat(work, "gc.enable()", number=1, repeat=REPETITIONS)
     return {"seconds": statistics.median(seconds), "bytes": peak_memory()}
 
 

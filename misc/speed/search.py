@@ -10,6 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
+import timeit
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -134,16 +135,10 @@ def ask(method: str, size: int, dim: int, folder: str) -> dict[str, object]:
     search(single[0])
     return {
         "resident": _resident_bytes() - before,
-        "one query": statistics.median(_seconds(search, text) for text in single),
-        f"{BATCH} queries": statistics.median(_seconds(search, texts) for _ in range(NUM_BATCHES)),
+        "one query": statistics.median(timeit.timeit(lambda text=text: search(text), number=1) for text in single),
+        f"{BATCH} queries": statistics.median(timeit.repeat(lambda: search(texts), number=1, repeat=NUM_BATCHES)),
         "best": search(texts),
     }
-
-
-def _seconds(search: Callable, text: TextEmbedding) -> float:
-    started = time.perf_counter()
-    search(text)
-    return time.perf_counter() - started
 
 
 def _resident_bytes() -> int:

@@ -7,13 +7,12 @@ memory kept"), ours and the floor take turns.
 """
 
 import os
-import platform
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from base.device import select_device, to_device
+from base.device import environment, select_device, to_device
 from misc.speed.plain_model import PlainCE, plain_loss
 from misc.speed.store import CONFIG, FRAMES
 from misc.speed.timing import Clock, measure, median, median_ratio
@@ -213,21 +212,21 @@ def report(
     seconds: dict[str, list[float]], parts: dict[str, list[float]], parameters: int, device: torch.device, about: dict
 ) -> dict:
     """Print the medians of times and of ratios, and return them with all figures and with `about`."""
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    figures = about | {
-        "device": where,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "parameters": parameters,
-        "seconds": seconds,
-        "parts": parts,
-        "median": median(seconds | parts),
-        "plain / ours": median_ratio(seconds, "plain", "ours"),
-        "ours / floor": median_ratio(seconds, "ours", "floor"),
-    }
+    figures = (
+        about
+        | environment(device, processes=1)
+        | {
+            "cores": os.cpu_count(),
+            "parameters": parameters,
+            "seconds": seconds,
+            "parts": parts,
+            "median": median(seconds | parts),
+            "plain / ours": median_ratio(seconds, "plain", "ours"),
+            "ours / floor": median_ratio(seconds, "ours", "floor"),
+        }
+    )
     size = f"batch {VIDEOS}, {parameters:,} parameters"
-    print(f"training step of CE, {size}; {where}, {figures['threads']} threads, {about['precision']}")
+    print(f"training step of CE, {size}; {figures['device']}, {figures['threads']} threads, {about['precision']}")
     print(f"median of {len(seconds['ours'])} repetitions, taking turns:")
     for name in seconds:
         print(f"  {name:20} {1000 * figures['median'][name]:8.1f} ms")
