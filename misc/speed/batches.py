@@ -39,11 +39,8 @@ def plain_collate(items: Sequence[Mapping], experts: Mapping[str, Expert], num_c
         if expert.aggregation == "vlad":
             batch["experts"][name], batch["frame_masks"][name] = _plain_pad(values, expert.dim, np.nan)
         else:
-            vectors = np.full((len(items), expert.dim), np.nan, dtype=np.float32)
-            for b, x in enumerate(values):
-                if x is not None:
-                    vectors[b] = x
-            batch["experts"][name] = torch.from_numpy(vectors)
+            rows = [None if x is None else x[None] for x in values]
+            batch["experts"][name] = _plain_pad(rows, expert.dim, np.nan)[0].squeeze(1)
     return batch
 
 

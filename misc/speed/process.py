@@ -18,10 +18,7 @@ RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes of `ru_maxrss`
 
 
 def call_in_process(function: Callable, *arguments: Any) -> Any:
-    """Call a function of a module in a new process, in the folder of the project, without its standard output.
-
-    Arguments and result have to be JSON. An InputError is raised if the process fails.
-    """
+    """Call a function of a module, with arguments and a result in JSON, in a new process without its standard output."""
     call = json.dumps([function.__module__, function.__name__, arguments])
     command = [sys.executable, "-c", "from misc.speed import process; process.run_call()", call]
     result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)

@@ -20,11 +20,7 @@ class Clock:
     def __init__(self, device: torch.device):
         self.device = device
         self.parts: dict[str, list[float]] = {}
-        self.last = 0.0
-
-    def start(self) -> None:
-        """Begin a step."""
-        self.last = self.now()
+        self.last = 0.0  # when the current part began
 
     def mark(self, part: str) -> None:
         """End `part` and begin the next."""
