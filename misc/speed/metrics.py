@@ -78,5 +78,5 @@ def run(num_videos: int = VIDEOS, repetitions: int = REPETITIONS) -> dict:
     )
     print(f"median of {repetitions} repetitions, taking turns:")
     print_comparison(figures)
-    size = {"captions": sims.shape[0], "videos": num_videos, "bytes": sims.nbytes, "threads": torch.get_num_threads()}
+    size = {"captions": len(sims), "videos": num_videos, "bytes": sims.nbytes, "threads": torch.get_num_threads()}
     return size | figures
