@@ -40,12 +40,7 @@ class Placeholder:
     """An object that a pickle makes first and describes by a state later, once.
 
     The result of `build` replaces it on the stack and in the memo.
-
-    Attributes:
-        copied: large content of the state that `build` has copied.
     """
-
-    copied: bytes | bytearray | str | None = None
 
     def __init__(self) -> None:
         self.memo_keys: list[int] = []
@@ -92,13 +87,13 @@ class PickledArray(Placeholder):
     def build(self, state: tuple) -> np.ndarray:
         """Return the array of `state`: (version, shape, dtype, whether columns come first, content)."""
         version, shape, dtype, fortran, content = state
-        if version != 1:
+        if type(state) is not tuple or version != 1:
             raise RefusedError("an array of an unknown version of numpy")
         if isinstance(dtype, np.dtype) and dtype.hasobject:
-            return _array_from_list(content, shape)
-        array = array_from_bytes(_bytes_of_python2(content), dtype, shape, "F" if fortran else "C")
-        self.copied = content
-        return array
+            if type(content) is not list or len(content) != _num_items(shape):
+                raise RefusedError("an array of other objects than its shape says")
+            return np.fromiter(content, object, len(content)).reshape(shape).copy()  # in C order
+        return array_from_bytes(_bytes_of_python2(content), dtype, shape, "F" if fortran else "C")
 
 
 def array_from_bytes(content: Any, dtype: Any, shape: Any, order: str = "C", axes: Any = None) -> np.ndarray:
@@ -123,7 +118,7 @@ def array_from_bytes(content: Any, dtype: Any, shape: Any, order: str = "C", axe
         items = np.ndarray(shape, dtype, content).transpose(axes)
     else:
         items = np.ndarray(shape, dtype, content, order=order)
-    return items.copy("K") if dtype.isnative else items.astype(dtype.newbyteorder("="), order="K", copy=True)
+    return items.astype(dtype.newbyteorder("="), order="K")
 
 
 def _bytes_of_python2(content: Any) -> Any:
@@ -134,13 +129,6 @@ def _bytes_of_python2(content: Any) -> Any:
 def _scalar(dtype: Any, content: Any) -> np.generic:
     """Return a number or text of numpy."""
     return array_from_bytes(_bytes_of_python2(content), dtype, ())[()]
-
-
-def _array_from_list(content: Any, shape: Any) -> np.ndarray:
-    """Return an array of the objects in a list, in C order; later changes of the list do not affect the array."""
-    if type(content) is not list or len(content) != _num_items(shape):
-        raise RefusedError("an array of other objects than its shape says")
-    return np.fromiter(content, object, len(content)).reshape(shape).copy()
 
 
 def _num_items(shape: Any) -> int:
@@ -166,13 +154,6 @@ def check_keys(keys: Iterable) -> None:
         raise RefusedError("a dict or set with other keys than texts and numbers")
 
 
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """Return bytes, which Python 2 and old protocols pickle as text in latin1."""
-    if type(text) is not str or type(encoding) is not str or encoding != "latin1":
-        raise RefusedError("bytes of something else than a text in latin1")
-    return text.encode("latin1")
-
-
 def _ordered_dict(pairs: Any = ()) -> OrderedDict:
     """Return an OrderedDict of keys and values, as Python 2 pickles it."""
     if not isinstance(pairs, list | tuple) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
@@ -192,7 +173,7 @@ def _make_bytes(kind: type, text: Any = "", encoding: str = "latin1") -> Any:
     if isinstance(text, bytes):
         return kind(text)
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise RefusedError(f"{kind.__name__} of a {type(text).__name__}")
+        raise RefusedError(f"{kind.__name__} of something else than a text in latin1")
     return kind(text.encode("latin1"))
 
 
@@ -218,7 +199,7 @@ ALLOWED: Mapping[tuple[str, str], Allowed] = {
     **{(f"numpy.{core}.{module}", name): value for core in ("core", "_core") for (module, name), value in _NUMPY.items()},
     ("numpy", "ndarray"): _NDARRAY,
     ("numpy", "dtype"): Allowed(PickledDType),
-    ("_codecs", "encode"): Allowed(_encode),
+    ("_codecs", "encode"): Allowed(_BUILTINS["bytes"]),  # so Python 2 and old protocols pickle bytes
     ("collections", "OrderedDict"): Allowed(_ordered_dict),
     **{(module, name): Allowed(call) for module in ("builtins", "__builtin__") for name, call in _BUILTINS.items()},
 }
