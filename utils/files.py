@@ -1,18 +1,23 @@
-"""Writing files atomically, locking, and reading files of limited size."""
+"""Writing files atomically, locking, reading files of limited size, and arrays in temporary files."""
 
 import contextlib
 import fcntl
 import glob
 import json
 import logging
+import math
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from utils.errors import InputError
+from utils.progress import size_text
 
 TEMPORARY = ".{name}.{writer}.tmp"
 ABANDONED_SECONDS = 24 * 3600
@@ -54,11 +59,7 @@ def lock(file: int | BinaryIO, refusal: str) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path, refusal: str) -> Iterator[None]:
-    """Lock `folder` within the block.
-
-    Raises:
-        InputError: another process has locked it; the message is `refusal`.
-    """
+    """Lock `folder` within the block; see `lock`."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         lock(descriptor, refusal)
@@ -130,3 +131,34 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON, atomically."""
     write_bytes(path, json.dumps(content, indent=4, allow_nan=False).encode() + b"\n")
+
+
+@contextlib.contextmanager
+def explain_full_disk(size: int) -> Iterator[None]:
+    """Convert an error of writing a temporary file of `size` bytes to one line.
+
+    Raises:
+        InputError: an `OSError` was raised within the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{tempfile.gettempdir()}: {error.strerror or error} ({size_text(size)} were needed for a while; set TMPDIR "
+            "to another folder, or a larger evaluation_memory to keep more in memory)"
+        ) from None
+
+
+def temporary_array(shape: tuple[int, ...], dtype: type = np.float32) -> np.memmap:
+    """Return an array of zeros that is mapped to a temporary file, which is deleted with the array or when the process ends.
+
+    The system can write its pages to the file at any time, unlike those of an array in memory.
+
+    Raises:
+        InputError: the disk is full.
+    """
+    size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
+    with explain_full_disk(size), tempfile.TemporaryFile() as file:
+        if hasattr(os, "posix_fallocate"):  # without it, a disk that fills up later kills the process (SIGBUS)
+            os.posix_fallocate(file.fileno(), 0, size)
+        return np.memmap(file, dtype, "r+", shape=shape)
