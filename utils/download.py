@@ -37,15 +37,10 @@ class _TemporaryError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class _Version:
-    """The identity of a file on a server, which distinguishes it from a later file at the same address.
+    """The identity of a file on a server, which distinguishes it from a later file at the same address."""
 
-    Attributes:
-        validator: the strong ETag of the file, otherwise the time of its last modification.
-        size: the size of the file in bytes.
-    """
-
-    validator: str | None
-    size: int | None
+    validator: str | None  # the strong ETag of the file, otherwise the time of its last modification
+    size: int | None  # in bytes
 
     @classmethod
     def from_response(cls, response: requests.Response) -> "_Version":
@@ -82,22 +77,17 @@ def fetch(url: str, part: Path, approximate_size: int) -> None:
     """Download `url` to `part`, from where an earlier call stopped if the server still has the same file.
 
     The version of the file is kept in `<part>.json`; without it the download starts from the beginning. The bytes received
-    are kept when the download fails or is interrupted.
-
-    Args:
-        url: the http or https address.
-        part: the file to write or to resume.
-        approximate_size: the published size in bytes; a download of more than `MAX_RATIO` times as many is refused.
+    are kept when the download fails or is interrupted. More than `MAX_RATIO` times the published size is refused.
 
     Raises:
         UnavailableError: the address does not provide the file, or not all of it, after a few retries.
         InputError: another process is writing `part`.
     """
     try:
-        with part.open("ab") as file, requests.Session() as session:
+        with part.open("ab") as file:
             lock(file, f"{file.name}: another process is writing it, expected one at a time")
             try:
-                _fetch_with_retries(session, url, file, approximate_size)
+                _fetch_with_retries(url, file, approximate_size)
                 if not file.tell():
                     raise UnavailableError(f"{url}: answered without a byte, expected about {size_text(approximate_size)}")
             finally:
@@ -121,7 +111,7 @@ def compute_sha1(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _fetch_with_retries(session: requests.Session, url: str, file: BinaryIO, approximate_size: int) -> None:
+def _fetch_with_retries(url: str, file: BinaryIO, approximate_size: int) -> None:
     """Receive the file, repeating the request as long as it brings new bytes, and RETRIES times more."""
     part = Path(file.name)
     failures, max_received = 0, 0
@@ -129,7 +119,7 @@ def _fetch_with_retries(session: requests.Session, url: str, file: BinaryIO, app
         start = file.tell() if can_resume(part) else 0
         max_received = max(max_received, start)
         try:
-            return _receive(session, url, file, start, approximate_size)
+            return _receive(url, file, start, approximate_size)
         except (_TemporaryError, requests.ConnectionError, requests.Timeout, HTTPError) as error:
             version = _Version.from_part(part)
             received = file.tell() if version else 0
@@ -153,18 +143,16 @@ def _describe_cause(error: BaseException) -> str:
     return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 
-def _receive(session: requests.Session, url: str, file: BinaryIO, start: int, approximate_size: int) -> None:
+def _receive(url: str, file: BinaryIO, start: int, approximate_size: int) -> None:
     """Request what follows the first `start` bytes once, and append it."""
     part = Path(file.name)
     version = _Version.from_part(part) if start else None
-    headers = {"Accept-Encoding": "identity"}
+    headers = {"Accept-Encoding": "identity"}  # some servers declare a .tar.gz as a tar in the encoding gzip
     if version:
         if start == version.size:
             return
-        headers["Range"] = f"bytes={start}-"
-        if version.validator:
-            headers["If-Range"] = version.validator
-    with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        headers |= {"Range": f"bytes={start}-", "If-Range": version.validator}  # a header of None is not sent
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         at_end = response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
         if version and (at_end or response.status_code == HTTPStatus.PARTIAL_CONTENT):
             if not _is_continuation(response, start, version):
@@ -177,7 +165,6 @@ def _receive(session: requests.Session, url: str, file: BinaryIO, start: int, ap
             file.seek(0)
             file.truncate()
             write_json(_version_file(part), dataclasses.asdict(version))
-        # Not decoded: some servers declare a .tar.gz as a tar in the encoding gzip.
         with byte_bar(part.name, version.size, start) as bar:
             while chunk := response.raw.read1(CHUNK, decode_content=False):
                 file.write(chunk)

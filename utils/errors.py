@@ -81,10 +81,7 @@ def first_names(names: Sequence[str], limit: int = 3) -> str:
 
 
 def cli_command(main: Callable[[], None]) -> Callable[[], None]:
-    """Decorate the main function of a command: invalid input is one line on standard error and exit code 2.
-
-    Ctrl-C gives exit code 130, and SIGTERM 143.
-    """
+    """Decorate the main function of a command: errors are one line and exit code 2, Ctrl-C has code 130, SIGTERM 143."""
 
     @functools.wraps(main)
     def wrapper() -> None:

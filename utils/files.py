@@ -44,11 +44,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 
 def lock(file: int | BinaryIO, refusal: str) -> None:
-    """Lock an open file or folder until it is closed or the process ends.
-
-    Raises:
-        InputError: another process has locked it; the message is `refusal`.
-    """
+    """Lock an open file or folder until it is closed; raise an InputError `refusal` if another process has locked it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -70,14 +66,9 @@ def locked(folder: Path, refusal: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def wait_for_lock(path: Path, work: str) -> Iterator[bool]:
-    """Lock a folder or a lock file within the block, and wait while another process has locked it.
+    """Lock a folder, or a lock file, which is created, within the block, and wait while another process has locked it.
 
-    Args:
-        path: the folder, or the lock file, which is created.
-        work: description of what the block does, for the log line of a process that waits.
-
-    Yields:
-        True if this process has waited: the other one may have done the work already.
+    A process that waits logs `work`. It yields True then, since the other one may have done the work already.
     """
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     waited = False
@@ -94,12 +85,7 @@ def wait_for_lock(path: Path, work: str) -> Iterator[bool]:
 
 
 def read_limited(path: Path, max_bytes: int) -> bytes:
-    """Return the content of a regular file of limited size.
-
-    Raises:
-        ValueError: the path is a pipe or a device, or the file is larger.
-        OSError: the file cannot be read.
-    """
+    """Return the content of a file; a larger one, a pipe and a device raise a ValueError."""
     if not path.is_file() and not path.is_dir() and path.exists():
         raise ValueError("no file, but a pipe or a device")
     with path.open("rb") as file:
@@ -135,11 +121,7 @@ def write_json(path: Path, content: Any) -> None:
 
 @contextlib.contextmanager
 def explain_full_disk(size: int) -> Iterator[None]:
-    """Convert an error of writing a temporary file of `size` bytes to one line.
-
-    Raises:
-        InputError: an `OSError` was raised within the block.
-    """
+    """Convert an `OSError` of writing a temporary file of `size` bytes to an `InputError`."""
     try:
         yield
     except OSError as error:
@@ -152,10 +134,7 @@ def explain_full_disk(size: int) -> Iterator[None]:
 def temporary_array(shape: tuple[int, ...], dtype: type = np.float32) -> np.memmap:
     """Return an array of zeros that is mapped to a temporary file, which is deleted with the array or when the process ends.
 
-    The system can write its pages to the file at any time, unlike those of an array in memory.
-
-    Raises:
-        InputError: the disk is full.
+    The system can write its pages to the file at any time, unlike those of an array in memory. A full disk is an InputError.
     """
     size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
     with explain_full_disk(size), tempfile.TemporaryFile() as file:

@@ -92,16 +92,12 @@ def defer_signals() -> Iterator[None]:
 class InterruptHandler:
     """A context that records Ctrl-C and termination signals instead of raising them; a second one is raised immediately.
 
-    It replaces only the usual handlers, not others. `raise_if_interrupted` raises the recorded signal.
-
-    Attributes:
-        interrupted: True if a signal was received.
+    It replaces only the usual handlers, not others. `interrupted` is true once a signal was received.
     """
 
     def __init__(self) -> None:
         self.interrupted = False
         self._immediate = False
-        self._previous: dict[int, Any] = {}
         self._number = signal.SIGINT
 
     def __enter__(self) -> Self:

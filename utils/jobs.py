@@ -18,17 +18,11 @@ POLL_SECONDS = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A command.
+    """A command."""
 
-    Attributes:
-        name: the name of the job in messages.
-        arguments: the path of the script, relative to the project, and its arguments.
-        output: the file to which standard output and standard error are written.
-    """
-
-    name: str
-    arguments: tuple[str, ...]
-    output: Path
+    name: str  # in messages
+    arguments: tuple[str, ...]  # the path of the script, relative to the project, and its arguments
+    output: Path  # the file to which standard output and standard error are written
 
 
 def count_cores() -> int:
@@ -58,7 +52,8 @@ def run_jobs(jobs: Sequence[Job], parallel: int) -> list[str]:
                 del running[job]
                 progress.update()
                 if code:
-                    failures.append(_describe_failure(job, code))
+                    lines = job.output.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]
+                    failures.append(f"{job.name}: exit code {code}, {lines[-1]}; all of it: {job.output}")
                 num_done = len(jobs) - len(waiting) - len(running)
                 progress.write(f"{num_done}/{len(jobs)} {job.name}: {'failed' if code else 'done'}", sys.stdout)
     finally:
@@ -92,9 +87,3 @@ def _stop(processes: Sequence[subprocess.Popen]) -> None:
     finally:
         for process in processes:
             process.kill()
-
-
-def _describe_failure(job: Job, code: int) -> str:
-    """Return a line about a job that failed, with the last line of its output."""
-    lines = job.output.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]
-    return f"{job.name}: exit code {code}, {lines[-1]}; all of it: {job.output}"

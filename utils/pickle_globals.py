@@ -5,6 +5,7 @@ placeholder replaces the empty array, and its state is turned into a new array t
 of another object, and a pickle can neither change nor free the content of an array.
 """
 
+import dataclasses
 import math
 import pickle
 import re
@@ -27,13 +28,11 @@ def _refuse_call(*args: Any) -> None:
     raise RefusedError("an array made by a call")
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class Allowed:
     """An object that a pickle may refer to, and may call if it replaces a function."""
 
-    __slots__ = ("call",)
-
-    def __init__(self, call: Callable | None = None):
-        self.call = call or _refuse_call
+    call: Callable = _refuse_call
 
 
 class Placeholder:
@@ -52,25 +51,16 @@ class Placeholder:
 
 
 class PickledDType(Placeholder):
-    """A dtype before its state: a code of one item. Its state adds the byte order, and nothing else is accepted.
+    """A dtype before its state: the code of an item, such as `f4`. The state may only add the byte order."""
 
-    Args:
-        code: type and size of an item, such as `f4`.
-        align, copy: arguments of `numpy.dtype` that have no effect here.
-    """
-
-    def __init__(self, code: str, align: bool = False, copy: bool = False):
+    def __init__(self, code: str, align: bool = False, copy: bool = False):  # as pickled; the last two have no effect
         super().__init__()
         if not isinstance(code, str) or not _DTYPE_CODE.fullmatch(code):
             raise RefusedError("an array of records")
         self._code = code
 
     def build(self, state: tuple) -> np.dtype:
-        """Return the dtype with the byte order of `state`.
-
-        Raises:
-            RefusedError: the dtype is one of records, dates or items without size.
-        """
+        """Return the dtype with the byte order of `state`; records, dates and items without size are refused."""
         if type(state) is not tuple or len(state) < 2 or any(part is not None for part in state[2:5]):
             raise RefusedError("an array of records")
         if type(state[1]) is not str:
@@ -97,14 +87,11 @@ class PickledArray(Placeholder):
 
 
 def array_from_bytes(content: Any, dtype: Any, shape: Any, order: str = "C", axes: Any = None) -> np.ndarray:
-    """Return an array in native byte order that owns a copy of `content`.
+    """Return an array in native byte order that owns a copy of `content`, bytes or a bytearray of exactly its size.
 
     Args:
         order: the order of the items in `content`: "C", "F", or "K" for the order of `axes`.
         axes: a permutation of the axes of `shape`, only for the order "K".
-
-    Raises:
-        RefusedError: `content` is neither bytes nor bytearray, or dtype, shape and order do not fit it.
     """
     if type(content) not in (bytes, bytearray):
         raise RefusedError(f"an array whose content is of type {type(content).__name__}")
@@ -114,10 +101,9 @@ def array_from_bytes(content: Any, dtype: Any, shape: Any, order: str = "C", axe
         raise RefusedError(f"an array of {len(content)} bytes, more or fewer than its shape says")
     if order not in ("C", "F", "K") or (order == "K") != (axes is not None):
         raise RefusedError("an array of items in an unknown order")
+    items = np.ndarray(shape, dtype, content, order="F" if order == "F" else "C")
     if order == "K":
-        items = np.ndarray(shape, dtype, content).transpose(axes)
-    else:
-        items = np.ndarray(shape, dtype, content, order=order)
+        items = items.transpose(axes)
     return items.astype(dtype.newbyteorder("="), order="K")
 
 

@@ -38,11 +38,7 @@ class Memo(dict[int, Any]):
         super().__setitem__(key, value)
 
     def build(self, placeholder: Placeholder, state: Any) -> Any:
-        """Return the object that a placeholder and its state describe, and replace the placeholder by it.
-
-        Raises:
-            RefusedError: the state of the placeholder was set before.
-        """
+        """Return the object that a placeholder and its state describe, and replace the placeholder by it."""
         if placeholder.is_built:
             raise RefusedError("an object whose state is set twice")
         placeholder.is_built = True
@@ -216,9 +212,8 @@ class SafeUnpickler(pickle._Unpickler):
         self.stack[-1].update(items)
 
     def load_frozenset(self) -> None:
-        items = self.pop_mark()
-        check_keys(items)
-        self.append(frozenset(items))
+        check_keys(self.stack)
+        super().load_frozenset()
 
 
 # The memory that the object of an opcode takes, in units of about 64 bytes.
@@ -249,10 +244,9 @@ SafeUnpickler.dispatch |= {code[0]: _counted(SafeUnpickler.dispatch[code[0]], si
 
 
 def check_extent(value: Any) -> None:
-    """Refuse containers with too many items, counted each time they occur: a few bytes can describe any number of items.
+    """Refuse containers of more than `MAX_DEPTH` levels or `MAX_ITEMS` items per level.
 
-    Raises:
-        RefusedError: there are more than `MAX_DEPTH` levels, or `MAX_ITEMS` items in one.
+    Items are counted each time they occur: a few bytes can describe any number of them.
     """
     level = [value]
     for _ in range(MAX_DEPTH):
