@@ -147,11 +147,11 @@ def _receive(url: str, file: BinaryIO, start: int, approximate_size: int) -> Non
     """Request what follows the first `start` bytes once, and append it."""
     part = Path(file.name)
     version = _Version.from_part(part) if start else None
-    headers = {"Accept-Encoding": "identity"}  # some servers declare a .tar.gz as a tar in the encoding gzip
+    headers = {"Accept-Encoding": "identity"}
     if version:
         if start == version.size:
             return
-        headers |= {"Range": f"bytes={start}-", "If-Range": version.validator}  # a header of None is not sent
+        headers |= {"Range": f"bytes={start}-", "If-Range": version.validator or None}  # a header of None is not sent
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         at_end = response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
         if version and (at_end or response.status_code == HTTPStatus.PARTIAL_CONTENT):
@@ -165,6 +165,7 @@ def _receive(url: str, file: BinaryIO, start: int, approximate_size: int) -> Non
             file.seek(0)
             file.truncate()
             write_json(_version_file(part), dataclasses.asdict(version))
+        # Not decoded: some servers declare a .tar.gz as a tar in the encoding gzip.
         with byte_bar(part.name, version.size, start) as bar:
             while chunk := response.raw.read1(CHUNK, decode_content=False):
                 file.write(chunk)

@@ -73,10 +73,8 @@ def defer_signals() -> Iterator[None]:
     """Defer signals that have handlers in Python to the end of the block.
 
     The block is for writes that must be complete, and for libraries with threads and locks that an exception may break.
-
-    Raises:
-        KeyboardInterrupt: at the end of the block, if Ctrl-C (or in a command, SIGTERM) was received within, unless an
-            `InterruptHandler` records it.
+    At its end KeyboardInterrupt is raised if Ctrl-C (or in a command, SIGTERM) was received within, unless an
+    `InterruptHandler` records it.
     """
     handlers = {number: x for number, x in _get_handlers(DEFERRED_SIGNALS).items() if callable(x)}
     received: list[int] = []

@@ -46,10 +46,8 @@ def run_jobs(jobs: Sequence[Job], parallel: int) -> list[str]:
                     running[job] = _start(job, max(1, count_cores() // parallel))
                 progress.set_postfix_str(", ".join(job.name for job in running))
             time.sleep(POLL_SECONDS)
-            for job, process in list(running.items()):
-                if (code := process.poll()) is None:
-                    continue
-                del running[job]
+            for job in [job for job, process in running.items() if process.poll() is not None]:
+                code = running.pop(job).returncode
                 progress.update()
                 if code:
                     lines = job.output.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]

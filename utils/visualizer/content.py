@@ -38,11 +38,9 @@ class PageData:
 def page_content(data: PageData, addresses: Mapping[str, str], num_samples: int) -> dict[str, Any]:
     """Return metrics and histograms of all queries, and rankings of a sample of `num_samples` in each direction.
 
-    The `addresses` are those of the clips by video id.
-
     Returns:
         bins, experts: names of the ranges of ranks and of the experts.
-        videos: {id, address (or None), has (availability of each expert, 0 or 1), captions}.
+        videos: {id, address (of its clip in `addresses`, or None), has (availability of each expert, 0 or 1), captions}.
         texts: {video, captions (positions in the captions of that video), weights (of each expert, or None)}.
         t2v, v2t: {metrics (or None), histogram, candidates, queries}. A query has its `rank` (1-based), its `bin`, `truth`
             (the correct candidate; in v2t the best of several), `similarity`, and `best`, up to five pairs of candidate and
