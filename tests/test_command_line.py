@@ -21,7 +21,7 @@ from base.checkpoint import load_checkpoint
 from model.metric import t2v_metrics, v2t_metrics
 from model.model import CENet
 from trainer import evaluation
-from utils.temporary import temporary_array
+from utils.files import temporary_array
 
 
 def assert_close(one, other):

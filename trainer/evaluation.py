@@ -20,7 +20,7 @@ from model.similarity import TextEmbedding, VideoEmbedding, find_nonfinite_sourc
 from parse_config import ConfigParser
 from trainer.distributed import gather_round_robin, is_main_process
 from utils.errors import InputError
-from utils.temporary import explain_full_disk, temporary_array
+from utils.files import explain_full_disk, temporary_array
 
 MIB = 1 << 20
 FLOAT32_BYTES = 4

@@ -11,8 +11,8 @@ import torch
 from misc.speed.timing import compare, print_comparison
 from model.metric import t2v_ranks, v2t_ranks
 from utils.errors import InputError
+from utils.files import temporary_array
 from utils.progress import size_text
-from utils.temporary import temporary_array
 
 VIDEOS, CAPTIONS, REPETITIONS = 2990, 20, 7
 
