@@ -19,6 +19,7 @@ from parse_config import ConfigParser
 from trainer.distributed import get_world_size
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
 from utils.files import atomic_write, write_json
+from utils.visualizer import Visualizer
 
 LEAKY_WARNING = (
     "LEAKY: similarity paired-2019 tells each caption which experts its own video has; its figures are no fair results"
@@ -46,19 +47,16 @@ def evaluate_checkpoint(
     """Evaluate a checkpoint on the split of `loaders`; return None in all processes except the main one.
 
     Args:
-        net: model of `config`, on `device`; its weights are replaced.
-        config: config of the model.
-        loaders: batches of the split.
+        net: model of `config`, on `device`; its weights are replaced by those of the checkpoint.
         state: content of the checkpoint, from which the weights and the optimizer are removed to free memory.
         path: file of the checkpoint, for error messages.
-        device: device of the model.
 
     Raises:
         InputError: a checkpoint of another model.
     """
     load_weights(net, state, path)
     for name in ("state_dict", "optimizer"):
-        state.pop(name, None)  # free memory
+        state.pop(name, None)
     return evaluate(net, loaders.evaluation, device=device, **evaluation_settings(config))
 
 
@@ -70,21 +68,19 @@ def report(
     state: dict[str, Any],
     path: Path,
     folder: Path,
+    visualizer: Visualizer | None,
 ) -> dict:
-    """Log the results of a checkpoint as a table, and write them to `<folder>/metrics.json`.
+    """Show the results of a checkpoint on the ranking page, log them as a table, and write and return `metrics.json`.
 
     Args:
-        config: config of the model.
-        net: the model.
-        evaluation: its results.
         split: name of the split that was evaluated.
         state: content of the checkpoint.
         path: file of the checkpoint.
         folder: folder of `metrics.json`.
-
-    Returns:
-        The content of `metrics.json`.
+        visualizer: writer of the ranking page (None: the config has none).
     """
+    if visualizer is not None:
+        visualizer.show(evaluation.page_data(), state["epoch"], split)
     leaky = warn_if_leaky(config)
     table = format_table(evaluation.metrics, videos=len(evaluation.video_ids))
     logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], label_leaky(split, leaky), table)
@@ -106,6 +102,8 @@ def report(
     }
     write_json(folder / METRICS, content)
     logger.info("metrics: %s", folder / METRICS)
+    if visualizer is not None:
+        visualizer.announce()
     return content
 
 
@@ -117,8 +115,6 @@ def save_sims(path: Path, evaluation: Evaluation, metrics: dict, caption_ids: Ma
     captions of a video has the id `<video>`, and a row without a caption "".
 
     Args:
-        path: file to write.
-        evaluation: the evaluation.
         metrics: content of `metrics.json`, from which split, checkpoint, `leaky` and both environments (as JSON) are saved.
         caption_ids: video -> ids of the captions that were used.
     """

@@ -21,6 +21,7 @@ from parse_config import ConfigParser
 from trainer.distributed import gather_round_robin, is_main_process
 from utils.errors import InputError
 from utils.temporary import explain_full_disk, temporary_array
+from utils.visualizer import PageData
 
 MIB = 1 << 20
 FLOAT32_BYTES = 4
@@ -66,6 +67,20 @@ class Evaluation:
         """The weights (N,) of each expert by name; empty in the Concat variants."""
         return {} if self.weights is None else dict(zip(self.modalities, self.weights.T, strict=True))
 
+    def page_data(self) -> PageData:
+        """Return what the ranking page shows."""
+        return PageData(
+            metrics={name.removesuffix("_metrics"): values for name, values in self.metrics.items()},
+            ranks=self.ranks,
+            sims=self.sims,
+            query_masks=self.query_masks,
+            video_ids=self.video_ids,
+            captions=self.raw_captions,
+            experts=self.modalities,
+            available=self.available,
+            weights=self.weights,
+        )
+
 
 class EmbeddedBatch(NamedTuple):
     """The embeddings of B videos with K captions each, the captions in chunks, and what identifies them."""
@@ -79,10 +94,9 @@ class EmbeddedBatch(NamedTuple):
 
 
 class TextStore:
-    """The embeddings of a growing list of captions, in memory up to a limit, then in a temporary file.
+    """The embeddings of a growing list of captions, in a temporary file if they need more than `max_bytes` of memory.
 
-    Args:
-        max_bytes: limit of the memory for the embeddings, without the mixture weights.
+    Their mixture weights are always in memory.
     """
 
     def __init__(self, max_bytes: int):
@@ -93,11 +107,7 @@ class TextStore:
         self._weights: list[Tensor] = []
 
     def append(self, text: TextEmbedding) -> None:
-        """Add the embeddings of further captions.
-
-        Raises:
-            InputError: no disk space for the file.
-        """
+        """Add the embeddings of further captions; raise an `InputError` if the disk has no space for them."""
         self._dims = [x.shape[1] for x in text.experts]
         self._weights.append(text.weights)
         self._memory.append(torch.cat(text.experts, dim=1))
@@ -166,7 +176,6 @@ def evaluate(
         batches: batches of a split, as `data_loader.dataset.Collate` returns them; with several processes, the share of this
             one.
         metrics: names of functions of the package `model`, such as "t2v_metrics", see `model.metric`.
-        device: device of the model.
         memory: limit of the memory in MiB, see `base.schema.Config.evaluation_memory`.
         v2t_ties: "expected" or "published", the rule for tied captions of `model.metric.v2t_ranks`.
 
@@ -257,12 +266,7 @@ def _compute_similarities(
 ) -> np.ndarray:
     """Return the similarities of all captions and videos, in a temporary file if they need over twice `chunk_bytes`.
 
-    Args:
-        model: the model.
-        texts: embeddings of V * K captions.
-        video: embeddings of V videos.
-        caption_mask: (V, K), true for captions that exist.
-        chunk_bytes: limit of the memory for one chunk of captions.
+    `caption_mask` (V, K) is true for captions that exist. The scores of a chunk of captions need at most `chunk_bytes`.
     """
     num_videos, num_captions = caption_mask.shape
     num_rows = num_videos if model.test_caption_mode == "avg" else caption_mask.numel()

@@ -21,13 +21,13 @@ from model.earlier import convert_optimizer_state
 from model.model import MODEL_INPUTS, CENet
 from model.published import load_weights
 from parse_config import ConfigParser
+from trainer.build import build_visualizer
 from trainer.data_parallel import DataParallelCENet, average_gradients
 from trainer.distributed import broadcast_from_main, get_world_size
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
-from trainer.loop_helpers import LossSum, accumulated_steps, iter_until_interrupted, matmul_precision, nonfinite_loss_error
+from trainer.loop_helpers import LossSum, iter_until_interrupted, matmul_precision, nonfinite_loss_error
 from trainer.next_steps import resume_hint
 from trainer.optim import load_optimizer, step_schedule
-from trainer.ranking_page import build_visualizer, page_data
 from trainer.saver import CheckpointSaver
 from utils.errors import InputError, count_text
 from utils.files import remove_temporary, write_json
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 def train_batches(
     model: nn.Module,
-    criterion: nn.Module,
+    loss_function: nn.Module,
     optimizer: torch.optim.Optimizer,
     loader: Collection[Mapping],
     device: torch.device,
@@ -54,17 +54,14 @@ def train_batches(
 
     Args:
         model: a `CENet`, or a `DataParallelCENet`, on `device`.
-        criterion: loss of a (B, B) similarity matrix.
-        optimizer: optimizer of the parameters of `model`.
+        loss_function: loss of a (B, B) similarity matrix.
         loader: batches from step `losses.count` on; its length is that of the whole epoch.
-        device: device of the model.
         losses: sum to which the loss of each step is added.
         precision: "fp32"; "tf32", with which GPUs multiply float32 matrices with a mantissa of 10 bits; "bf16", with which
             layers multiply bfloat16, on CPUs too. Parameters, batch-norm statistics, similarities and losses are float32.
         accumulate: number of batches whose gradients are averaged for one step of the optimizer. The negatives of a caption
             and the batch-norm statistics are still those of its own batch, so that this is not the same as a larger batch.
         interrupts: handler that notes interrupts (None: they are not handled here).
-        description: label of the progress bar.
 
     Raises:
         InputError: NaN in an available expert, or a loss of NaN or inf. On a CPU it is raised before the step of the
@@ -76,13 +73,14 @@ def train_batches(
     inputs: dict[str, Any] = {}
     with matmul_precision(precision):
         for step, batch in iter_until_interrupted(loader, losses.count, accumulate, interrupts, description):
-            group = accumulated_steps(step, num_steps, accumulate)
+            start = step - step % accumulate  # of the batches whose gradients are averaged, fewer at the end of an epoch
+            group = range(start, min(start + accumulate, num_steps))
             if step == group[0]:
                 optimizer.zero_grad(set_to_none=True)
             inputs = to_device({key: batch[key] for key in MODEL_INPUTS}, device)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 sims = model(**inputs)["cross_view_conf_matrix"]  # (B, B)
-            loss = criterion(sims)
+            loss = loss_function(sims)
             if device.type == "cpu" and not torch.isfinite(loss):
                 raise nonfinite_loss_error(model, inputs, step, num_steps, lr)
             (loss / len(group)).backward()
@@ -100,15 +98,12 @@ class Trainer:
 
     Args:
         model: model to train, already on `device`; with several processes, after `synchronize_batch_norms`.
-        criterion: loss of a (B, B) similarity matrix.
-        optimizer: optimizer of the parameters of `model`.
+        loss_function: loss of a (B, B) similarity matrix.
         lr_scheduler: schedule that takes one step per epoch (None: the learning rate is constant).
         config: config of the run; section `trainer` holds the number of epochs, what to save and which value to monitor.
-        loaders: batches to train on and to evaluate on.
-        device: device of the model.
 
     Attributes:
-        run, events: folders and TensorBoard events to write to, set by `write_to` in the main process.
+        events: TensorBoard events to write to, set by `write_to` in the main process.
         visualizer: writer of the ranking page (None: the config has no `visualizer`).
         start_epoch: first epoch to train.
         partial_epoch: steps, sum of losses and seconds of the part of `start_epoch` that is done, "begun" in checkpoints
@@ -118,14 +113,14 @@ class Trainer:
     def __init__(
         self,
         model: CENet,
-        criterion: nn.Module,
+        loss_function: nn.Module,
         optimizer: torch.optim.Optimizer,
         lr_scheduler: LRScheduler | None,
         config: ConfigParser,
         loaders: ExpertDataLoader,
         device: torch.device,
     ):
-        self.model, self.criterion, self.device = model, criterion, device
+        self.model, self.loss_function, self.device = model, loss_function, device
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.config, self.options = config, config["trainer"]
         self.loaders = loaders
@@ -137,7 +132,6 @@ class Trainer:
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
         self.saver = CheckpointSaver(self.options)
         self.interrupts = InterruptHandler()
-        self.run: Run | None = None
         self.events: RunEvents | None = None
         self.visualizer: Visualizer | None = None
         self.start_epoch = 1
@@ -145,7 +139,7 @@ class Trainer:
 
     def write_to(self, run: Run, events: RunEvents) -> None:
         """Write the config to the folders of `run`, and set where the training writes its results."""
-        self.run, self.events = run, events
+        self.events = events
         self.visualizer = build_visualizer(self.config, run)
         write_json(run.models / CONFIG, self.config.as_dict())
         for kind in FOLDERS:
@@ -181,14 +175,14 @@ class Trainer:
             values |= {f"val_{key}_{name}": value for key, by_name in metrics.items() for name, value in by_name.items()}
             step_schedule(self.lr_scheduler, values.get(self.monitor.name))
             is_best = epoch > self.options["skip_first_n_saves"] and self.monitor.update(values)
-            if self.run is None:
+            if self.events is None:
                 continue
             with defer_signals():
                 split = label_leaky(self.loaders.split_name, self.model.similarity == "paired-2019")
                 logger.info(epoch_line(split, self.options["epochs"], values, metrics))
                 self.events.add_epoch(values, evaluation.ranks, evaluation.num_candidates, evaluation.expert_weights)
                 if self.visualizer is not None:
-                    self.visualizer.show_epoch(page_data(evaluation), epoch, self.loaders.split_name)
+                    self.visualizer.show_epoch(evaluation.page_data(), epoch, self.loaders.split_name)
                 self.saver.save(self._state(epoch) | {"values": values}, is_best, is_last=self.monitor.stalled)
 
     def resume(self, start: ResumePoint) -> None:
@@ -207,10 +201,9 @@ class Trainer:
             logger.warning("optimizer or lr_scheduler differ from those of %s: both start afresh", path)
         try:
             if same_optimization:
-                saved = convert_optimizer_state(state["optimizer"], self.model)
-                load_optimizer(self.optimizer, saved, str(path))
-            if same_optimization and self.lr_scheduler is not None:
-                self.lr_scheduler.load_state_dict(state["lr_scheduler"])
+                load_optimizer(self.optimizer, convert_optimizer_state(state["optimizer"], self.model), path)
+                if self.lr_scheduler is not None:
+                    self.lr_scheduler.load_state_dict(state["lr_scheduler"])
             set_rng_state(state["random"])
             if start.same_run:
                 self.monitor.best, self.monitor.epochs_since_best = state["monitor_best"], state["epochs_since_best"]
@@ -226,8 +219,7 @@ class Trainer:
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         """Train one epoch, or the rest of it, and return its mean loss, steps per second and learning rate.
 
-        Raises:
-            KeyboardInterrupt: the epoch was interrupted between two steps; it has been saved.
+        An epoch that is interrupted between two steps is saved.
         """
         done, self.partial_epoch = self.partial_epoch or {"step": 0, "loss": 0.0, "seconds": 0.0}, None
         losses = LossSum(self.device, done["loss"], done["step"])
@@ -236,7 +228,7 @@ class Trainer:
         with self.saver.named_in_errors(f"epoch {epoch}, "):
             train_batches(
                 self.trained_model,
-                self.criterion,
+                self.loss_function,
                 self.optimizer,
                 self.loaders.train,
                 self.device,
@@ -263,8 +255,7 @@ class Trainer:
     def _evaluate(self, epoch: int) -> tuple[Evaluation | None, dict[str, dict[str, float]]]:
         """Return the evaluation after an epoch (None: not the main process) and its metrics.
 
-        Raises:
-            KeyboardInterrupt: the evaluation was interrupted; the trained epoch has been saved.
+        An epoch whose evaluation is interrupted is saved.
         """
         steps, settings = len(self.loaders.train), evaluation_settings(self.config)
         moment = f"epoch {epoch}, after step {steps} of {steps}: "
