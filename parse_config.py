@@ -82,11 +82,9 @@ class ConfigParser(UserDict):
 
     @classmethod
     def from_arguments(cls, args: argparse.Namespace, state: dict | None = None, training: bool = False) -> "ConfigParser":
-        """Return the config of a command that writes: `--config`, or the one in a checkpoint, with the `--set` overrides.
+        """Return the config of a command that writes: `--config`, or the one in `state`, with the `--set` overrides.
 
-        Args:
-            args: the command line, with the arguments of `add_config_arguments`.
-            state: the content of the checkpoint `--resume`.
+        `state` is the content of the checkpoint `--resume`, if there is one.
 
         Raises:
             InputError: no config, or a checkpoint with an output path outside the working folder.

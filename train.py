@@ -7,11 +7,10 @@ import logging
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
 from base.experiment import Run, confirm_purge, purge_runs
-from base.runs import AUTO, ResumePoint, load_best, resolve_resume, resume_state, run_lock
+from base.runs import AUTO, ResumePoint, load_best, resolve_resume, resume_state
 from data_loader.datasets import is_published
-from logger.logging_setup import log_to, start_logging
+from logger.logging_setup import start_logging
 from logger.results import report_seeds, warn_if_small
-from logger.tensorboard import RunEvents
 from model.published import summary
 from parse_config import ConfigParser, add_config_arguments, parse_seeds
 from trainer import Trainer
@@ -43,15 +42,12 @@ logger = logging.getLogger(__name__)
 def train_and_test(
     config: ConfigParser, args: argparse.Namespace, run: Run | None, start: ResumePoint | None, seed: int | None = None
 ) -> tuple[Run, dict | None]:
-    """Train one model and test the best checkpoint.
+    """Train one model, test its best checkpoint, and return its run and `metrics.json` (None: not the main process).
 
     Args:
         run: the run to continue (None: create one, after everything is read and built: bad input leaves no folders).
         start: the checkpoint to resume from (None: train from scratch).
-        seed: the seed, if it is one of several seeds of the run, which gets a folder for each.
-
-    Returns:
-        The run, of all its seeds, and the content of `metrics.json` (None in other than the main process).
+        seed: the seed, if it is one of several seeds of the run, which has a folder for each.
     """
     start_logging(config["trainer"]["verbosity"])
     warn_if_leaky(config)
@@ -73,13 +69,7 @@ def train_and_test(
         trainer.resume(start)
     run = run or broadcast_from_main(Run.create, config["trainer"]["save_dir"], config["name"])
     seed_run = run if seed is None else run.with_seed(seed)
-    with contextlib.ExitStack() as stack:
-        if is_main_process():
-            seed_run.with_folders()
-            stack.enter_context(run_lock(seed_run.models))
-            events = stack.enter_context(RunEvents(seed_run.log, config.as_dict(), model.modalities, trainer.start_epoch))
-            log_to(seed_run.log)
-            trainer.write_to(seed_run, events)
+    with trainer.writing_to(seed_run) if is_main_process() else contextlib.nullcontext():
         trainer.train()
 
         path, checkpoint = main_process_first(load_best, seed_run.models, config["trainer"]["monitor"])

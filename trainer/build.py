@@ -42,11 +42,7 @@ def build_model(config: ConfigParser) -> CENet:
 
 
 def model_arguments(config: Mapping) -> dict[str, Any]:
-    """Return the arguments of a model that follow from other sections than `arch`, and `vlad_clusters` of its experts.
-
-    Raises:
-        InputError: unknown experts, or fields of experts that do not go together.
-    """
+    """Return the arguments of a model that follow from other sections than `arch`, and `vlad_clusters` of its experts."""
     args, section = config["arch"]["args"], config["experts"]
     aggregations = config["data_loader"]["args"]["feat_aggregation"]
     experts = resolve_experts(section, aggregations)
@@ -58,12 +54,13 @@ def model_arguments(config: Mapping) -> dict[str, Any]:
     ):
         if unknown := sorted(names - set(known)):
             raise InputError(f"{path}.{unknown[0]}: no such expert, {suggest(unknown[0], known)}")
-    supplied = {"text_dim": section["text_dim"], "disable_nan_checks": config["disable_nan_checks"]}
     if "text" not in clusters:
         raise InputError("arch.args.vlad_clusters.text: missing, expected a number of clusters")
     shared_dim = section["ce_shared_dim"] if args.get("use_ce") or args.get("mimic_ce_dims") else None
     aggregated = {"text", *(name for name, expert in experts.items() if expert.aggregation == "vlad")}
-    return supplied | {
+    return {
+        "text_dim": section["text_dim"],
+        "disable_nan_checks": config["disable_nan_checks"],
         "expert_dims": expert_dims(experts, clusters, shared_dim),
         "vlad_clusters": {name: count for name, count in clusters.items() if name in aggregated},
     }
@@ -75,20 +72,13 @@ def build_loss(config: ConfigParser) -> nn.Module:
 
 
 def build_optimizer(config: ConfigParser, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Build the optimizer that `optimizer` names.
-
-    Raises:
-        InputError: arguments that torch refuses.
-    """
+    """Build the optimizer that `optimizer` names; raise an `InputError` if torch refuses its arguments."""
     with _torch_errors(config, "optimizer"):
         return optim.instantiate_optimizer(config["optimizer"], parameters)
 
 
 def build_lr_scheduler(config: ConfigParser, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
     """Build the schedule of the learning rate that `lr_scheduler` names, if there is one.
-
-    A dry run comes first: an optimizer and a schedule of one fake parameter take the steps of all epochs (at most
-    `MAX_DRY_STEPS`), so that a training does not fail in its last epoch.
 
     Raises:
         InputError: arguments with which torch cannot train to the last epoch.
@@ -106,6 +96,7 @@ def _lr_scheduler(config: ConfigParser, optimizer: torch.optim.Optimizer) -> LRS
 
 
 def _dry_run(config: ConfigParser) -> None:
+    """Take the steps of all epochs (at most `MAX_DRY_STEPS`) with one fake parameter, lest a training fail in its last."""
     parameter = nn.Parameter(torch.zeros(1))
     parameter.grad = torch.zeros(1)
     optimizer = build_optimizer(config, [parameter])
@@ -122,11 +113,7 @@ def _dry_run(config: ConfigParser) -> None:
 
 
 def build_loaders(config: ConfigParser, device: torch.device, **changes: Any) -> ExpertDataLoader:
-    """Build the batches to train on and to evaluate on; `changes` override arguments of `ExpertDataLoader`.
-
-    Raises:
-        InputError: data that does not fit the config.
-    """
+    """Build the batches to train on and to evaluate on; `changes` override arguments of `ExpertDataLoader`."""
     with _prefix_errors(config.source):
         arguments = loader_arguments(config, device)
     return ExpertDataLoader(**{**arguments, **changes})
@@ -165,7 +152,7 @@ def build_visualizer(config: ConfigParser, run: Run) -> Visualizer | None:
         name=f"{run.experiment} {run.id}",
         similarity=model.get("similarity", "pairwise"),
         l2renorm=model.get("l2renorm", False),
-        v2t_ties=config.get("v2t_ties") or "expected",
+        v2t_ties=config.get("v2t_ties", "expected"),
     )
 
 

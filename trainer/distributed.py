@@ -174,11 +174,9 @@ def main_process_first(compute: Callable[..., T], *args: Any) -> T:
 
 
 def gather_round_robin(items: Iterable[T], device: torch.device) -> Iterator[T]:
-    """Yield in the main process the items of all processes, one of each in turn; yield nothing in the others.
+    """Yield in the main process the `items` of all processes, one of each in turn, with their tensors on `device`.
 
-    Args:
-        items: items of this process. The main process has as many as any other, or one more.
-        device: device to which their tensors are moved.
+    Yield nothing in the others. The main process has as many items as any other, or one more.
     """
     if not is_main_process():
         for item in itertools.chain(items, [None]):

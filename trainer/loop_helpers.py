@@ -42,8 +42,7 @@ def iter_until_interrupted(
     is that of `first_step` (from 0), but the length of `loader` is that of the whole epoch.
     """
     batches, num_steps = iter(loader), len(loader)
-    bar = tqdm(desc=description, initial=first_step, total=num_steps, leave=False, disable=not sys.stdout.isatty())
-    with bar:
+    with tqdm(desc=description, initial=first_step, total=num_steps, leave=False, disable=not sys.stdout.isatty()) as bar:
         for step in range(first_step, num_steps):
             interruptible = step % accumulate == 0
             try:

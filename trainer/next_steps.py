@@ -30,12 +30,7 @@ def resume_seeds_command(args: argparse.Namespace) -> str:
 
 
 def next_steps(config: ConfigParser, checkpoint: Path, device: int | None, page: Path) -> str:
-    """Return the commands that use a trained model, one per line.
-
-    Args:
-        device: the index of the GPU that it was trained on (None: the CPU).
-        page: the folder of the ranking page, which need not exist.
-    """
+    """Return the commands that use a trained model, one per line; `page` is the folder of its ranking page, if any."""
     gpu = [] if device is None else ["--device", str(device)]
     steps = {"evaluate": ["python", "test.py", "--resume", str(checkpoint), *_options(config, checkpoint, device)]}
     args = config["data_loader"]["args"]

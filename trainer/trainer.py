@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -13,8 +13,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from base.device import environment, get_rng_state, set_rng_state, to_device
 from base.experiment import CONFIG, FOLDERS, Run
 from base.monitor import Monitor
-from base.runs import ResumePoint
+from base.runs import ResumePoint, run_lock
 from data_loader.data_loaders import ExpertDataLoader
+from logger.logging_setup import log_to
 from logger.results import epoch_line, label_leaky
 from logger.tensorboard import RunEvents
 from model.earlier import convert_optimizer_state
@@ -100,12 +101,10 @@ class Trainer:
         model: model to train, already on `device`; with several processes, after `synchronize_batch_norms`.
         loss_function: loss of a (B, B) similarity matrix.
         lr_scheduler: schedule that takes one step per epoch (None: the learning rate is constant).
-        config: config of the run; section `trainer` holds the number of epochs, what to save and which value to monitor.
 
     Attributes:
-        events: TensorBoard events to write to, set by `write_to` in the main process.
+        events: TensorBoard events to write to, set by `writing_to` in the main process.
         visualizer: writer of the ranking page (None: the config has no `visualizer`).
-        start_epoch: first epoch to train.
         partial_epoch: steps, sum of losses and seconds of the part of `start_epoch` that is done, "begun" in checkpoints
             (None: nothing is done).
     """
@@ -137,15 +136,20 @@ class Trainer:
         self.start_epoch = 1
         self.partial_epoch: dict[str, float] | None = None
 
-    def write_to(self, run: Run, events: RunEvents) -> None:
-        """Write the config to the folders of `run`, and set where the training writes its results."""
-        self.events = events
-        self.visualizer = build_visualizer(self.config, run)
-        write_json(run.models / CONFIG, self.config.as_dict())
-        for kind in FOLDERS:
-            remove_temporary(run.folder(kind))
-        self.saver.folder = run.models
-        self.saver.save_missed(self.start_epoch - 1)
+    @contextlib.contextmanager
+    def writing_to(self, run: Run) -> Iterator[None]:
+        """Lock the folders of `run`, and write the log and the results of the training to them within the block."""
+        config = self.config.as_dict()
+        run.with_folders()
+        with run_lock(run.models), RunEvents(run.log, config, self.model.modalities, self.start_epoch) as self.events:
+            log_to(run.log)
+            self.visualizer = build_visualizer(self.config, run)
+            write_json(run.models / CONFIG, config)
+            for kind in FOLDERS:
+                remove_temporary(run.folder(kind))
+            self.saver.folder = run.models
+            self.saver.save_missed(self.start_epoch - 1)
+            yield
 
     def train(self) -> None:
         """Train from `start_epoch` on, evaluating and saving after each epoch; `utils.interrupts` describes Ctrl-C."""
@@ -238,12 +242,11 @@ class Trainer:
                 interrupts=self.interrupts,
                 description=f"epoch {epoch}",
             )
-        seconds, timed_steps = time.perf_counter() - started, losses.count - done["step"]
-        if "seconds" in done:  # not in checkpoints of earlier versions
-            seconds, timed_steps = seconds + done["seconds"], losses.count
+        seconds = time.perf_counter() - started + done.get("seconds", 0.0)
+        timed_steps = losses.count - (0 if "seconds" in done else done["step"])  # not in checkpoints of earlier versions
         self.partial_epoch = {"step": losses.count, "loss": losses.total.item(), "seconds": seconds}
         if self.interrupts.interrupted:
-            self._save_interrupted(epoch)
+            self.saver.save_interrupted(self._state(epoch) | {"begun": self.partial_epoch})
             self.interrupts.raise_if_interrupted()
         return {
             "epoch": epoch,
@@ -264,14 +267,10 @@ class Trainer:
             with self.saver.named_in_errors(moment, hint), self.interrupts.interrupt_immediately():
                 evaluation = evaluate(self.model, self.loaders.evaluation, device=self.device, **settings)
         except KeyboardInterrupt:
-            self._save_interrupted(epoch)
+            self.saver.save_interrupted(self._state(epoch) | {"begun": self.partial_epoch})
             raise
         self.partial_epoch = None
         return evaluation, broadcast_from_main(lambda: evaluation.metrics)
-
-    def _save_interrupted(self, epoch: int) -> None:
-        """Save an epoch that is not completely trained, or not evaluated."""
-        self.saver.save_interrupted(self._state(epoch) | {"begun": self.partial_epoch})
 
     def _state(self, epoch: int) -> dict[str, Any]:
         """Return the content of a checkpoint, without the results of an evaluation."""
