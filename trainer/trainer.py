@@ -103,7 +103,7 @@ class Trainer:
         lr_scheduler: schedule that takes one step per epoch (None: the learning rate is constant).
 
     Attributes:
-        events: TensorBoard events to write to, set by `writing_to` in the main process.
+        run, events: folders and TensorBoard events to write to, set by `writing_to` in the main process.
         visualizer: writer of the ranking page (None: the config has no `visualizer`).
         partial_epoch: steps, sum of losses and seconds of the part of `start_epoch` that is done, "begun" in checkpoints
             (None: nothing is done).
@@ -121,8 +121,7 @@ class Trainer:
     ):
         self.model, self.loss_function, self.device = model, loss_function, device
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
-        self.config, self.options = config, config["trainer"]
-        self.loaders = loaders
+        self.config, self.options, self.loaders = config, config["trainer"], loaders
         if self.options["precision"] == "tf32" and device.type == "cpu":
             logger.warning("trainer.precision: tf32 is for GPUs, on a CPU it is fp32")
         if self.options["compile"]:
@@ -131,6 +130,7 @@ class Trainer:
         self.monitor = Monitor(self.options["monitor"], self.options.get("early_stop"))
         self.saver = CheckpointSaver(self.options)
         self.interrupts = InterruptHandler()
+        self.run: Run | None = None
         self.events: RunEvents | None = None
         self.visualizer: Visualizer | None = None
         self.start_epoch = 1
@@ -143,6 +143,7 @@ class Trainer:
         run.with_folders()
         with run_lock(run.models), RunEvents(run.log, config, self.model.modalities, self.start_epoch) as self.events:
             log_to(run.log)
+            self.run = run
             self.visualizer = build_visualizer(self.config, run)
             write_json(run.models / CONFIG, config)
             for kind in FOLDERS:
@@ -179,7 +180,7 @@ class Trainer:
             values |= {f"val_{key}_{name}": value for key, by_name in metrics.items() for name, value in by_name.items()}
             step_schedule(self.lr_scheduler, values.get(self.monitor.name))
             is_best = epoch > self.options["skip_first_n_saves"] and self.monitor.update(values)
-            if self.events is None:
+            if self.run is None:
                 continue
             with defer_signals():
                 split = label_leaky(self.loaders.split_name, self.model.similarity == "paired-2019")
