@@ -78,7 +78,7 @@ def build_optimizer(config: ConfigParser, parameters: Iterable[nn.Parameter]) ->
 
 
 def build_lr_scheduler(config: ConfigParser, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
-    """Build the schedule that `lr_scheduler` names, if any; raise an `InputError` if it does not last to the last epoch."""
+    """Build the schedule that `lr_scheduler` names, if any; raise an `InputError` if torch fails before the last epoch."""
     _dry_run(config)
     return _lr_scheduler(config, optimizer)
 
