@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.commands import CONFIG, train
+from helpers.commands import CONFIG, train, trained
 from helpers.ranking_pages import shown
 
 import test as test_command
@@ -32,7 +32,7 @@ def assert_close(one, other):
 
 
 def test_the_test_command_needs_a_checkpoint_alone(run):
-    folder, _ = train(run)
+    folder, _ = trained(run)
     code, out, err = run(test_command, "--resume", folder / "trained_model.pth", "--split", "test", "--save_sims", "s.npz")
     assert code == 0, err
     assert "Toy, test: 10 videos, 20 captions" in out and "scene" in out and "t2v" in out and "v2t" in out
@@ -46,8 +46,8 @@ def test_the_test_command_needs_a_checkpoint_alone(run):
     assert kept["video_ids"].tolist() == ids
     assert kept["caption_ids"].tolist() == [f"{video}#{k}" for video in ids for k in range(2)]
     assert kept["sims"].shape == (20, 10)
-    trained = load_checkpoint(folder / "trained_model.pth")["environment"]
-    assert metrics["training_environment"] == trained == json.loads(str(kept["training_environment"]))
+    environment = load_checkpoint(folder / "trained_model.pth")["environment"]
+    assert metrics["training_environment"] == environment == json.loads(str(kept["training_environment"]))
     assert metrics["environment"] == json.loads(str(kept["environment"])) and metrics["environment"]["torch"]
 
 
@@ -74,7 +74,7 @@ def test_ids_of_captions_are_those_of_the_file(run, workplace, option, expected)
     workplace.text[c].append(workplace.text[c][0])
     workplace.raw[c].append(workplace.raw[c][0])
     without_words(workplace, (a, 0), (c, 1))
-    folder, _ = train(run)
+    folder, _ = trained(run)
     arguments = ("--split", "test", "--save_sims", "s.npz", "--set", option)
     code, _, err = run(test_command, "--resume", folder / "trained_model.pth", *arguments)
     assert code == 0, err
@@ -87,7 +87,7 @@ def test_the_published_rule_for_ties_can_be_asked_for_and_results_say_which_was_
     for video in workplace.ids:  # each caption twice
         workplace.text[video][1], workplace.raw[video][1] = workplace.text[video][0], workplace.raw[video][0]
     workplace.write()
-    folder, _ = train(run)
+    folder, _ = trained(run)
     found = {}
     for ties in ("expected", "published"):
         option = ("--set", f"v2t_ties={ties}")

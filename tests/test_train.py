@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.commands import CONFIG, MODELS, assert_equal_weights, train, weights
+from helpers.commands import CONFIG, MODELS, assert_equal_weights, train, trained, weights
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import test as test_command
@@ -79,7 +79,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(run, monkeyp
 
 
 def test_resuming_with_another_config_starts_another_run(run):
-    first, _ = train(run)
+    first, _ = trained(run)
     kept = {p.name: p.read_bytes() for p in first.iterdir()}
     code, out, _ = run(train_command, "--resume", first / "checkpoint-epoch3.pth", "--set", "trainer.epochs=4")
     assert code == 0 and "epoch 4/4" in out and "epoch 3/4" not in out
@@ -92,7 +92,7 @@ def test_resuming_with_another_config_starts_another_run(run):
 
 
 def test_a_finished_training_has_nothing_left_to_train(run):
-    folder, _ = train(run)
+    folder, _ = trained(run)
     code, out, _ = run(train_command, "--resume", folder / "checkpoint-epoch3.pth")
     assert code == 0 and "nothing left to train" in out
     code, _, err = run(train_command, "--resume", folder / "checkpoint-epoch3.pth", "--set", "seed=5")
@@ -174,7 +174,7 @@ def test_any_torch_optimiser_schedule_and_variant_trains_and_resumes(run, option
 
 
 def test_purging_deletes_this_experiment_alone(run, refused):
-    first, _ = train(run)
+    first, _ = trained(run)
     other = MODELS.parent / "toy-train-other"
     other.mkdir()
     assert "expected --yes" in refused(train_command, "--config", CONFIG, "--purge_exp_dir")
@@ -187,7 +187,7 @@ def test_purging_deletes_this_experiment_alone(run, refused):
 
 
 def test_a_checkpoint_in_another_place_starts_another_run(run):
-    first, _ = train(run, "--set", "trainer.epochs=4")
+    first, _ = trained(run, "--set", "trainer.epochs=4")
     shutil.copy(first / "checkpoint-epoch3.pth", "elsewhere.pth")
     code, out, err = run(train_command, "--resume", "elsewhere.pth")
     assert code == 0, err
@@ -205,7 +205,7 @@ def test_a_run_that_stopped_early_stays_stopped(run):
 
 
 def test_tf32_without_a_gpu_says_that_it_is_none(run):
-    plain, out = train(run)
+    plain, out = trained(run)
     assert "tf32" not in out
     folder, out = train(run, "--set", "trainer.precision=tf32")
     assert "trainer.precision: tf32 is for GPUs, on a CPU it is fp32" in out

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers.commands import CONFIG, MODELS, train
+from helpers.commands import CONFIG, MODELS, trained
 from helpers.paths import ROOT
 
 import train as train_command
@@ -152,7 +152,7 @@ ENDS = {
 def test_the_main_process_does_not_wait_for_a_worker_that_fails(run, command, fault):
     arguments = ["--config", CONFIG]
     if command == "test":
-        arguments = ["--resume", train(run, "--train_single_epoch")[0] / "trained_model.pth"]
+        arguments = ["--resume", trained(run, "--train_single_epoch")[0] / "trained_model.pth"]
     ended = subprocess.run(
         [sys.executable, ROOT / "tests" / "helpers" / "starved_command.py", *arguments, *WORKERS],
         env=os.environ | {"PYTHONPATH": str(ROOT), "FAULT": fault, "COMMAND": command},

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.commands import CONFIG, train
+from helpers.commands import CONFIG, train, trained
 from helpers.paths import ROOT, shared
 
 import test as test_command
@@ -115,7 +115,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(refused, damage, arguments, mes
 
 
 def test_bad_checkpoints_are_refused(run, refused):
-    folder, _ = train(run)
+    folder, _ = trained(run)
     best = folder / "trained_model.pth"
     assert "'collaborative_gating.g1.bias' is (16,), expected (20,)" in refused(
         test_command, "--resume", best, "--set", "experts.ce_shared_dim=20"
@@ -267,7 +267,7 @@ def test_eval_config_of_another_dataset_is_refused(workplace, refused):
 
 
 def test_bad_input_is_found_before_anything_is_purged(run, refused):
-    first, _ = train(run)
+    first, _ = trained(run)
     options = ("--purge_exp_dir", "--yes", "--set", "data_loader.args.batch_size=100")
     assert "fewer than" in refused(train_command, "--config", CONFIG, *options)
     assert (first / "trained_model.pth").exists()
@@ -289,7 +289,7 @@ def test_a_training_that_diverges_in_the_last_step_of_an_epoch_is_stopped_too(ru
 
 @pytest.mark.parametrize("key", ["optimizer", "random", "monitor_best"])
 def test_a_checkpoint_that_lacks_a_part_is_refused(run, refused, key):
-    folder, _ = train(run)
+    folder, _ = trained(run)
     path = folder / "checkpoint-epoch2.pth"
     state = torch.load(path, weights_only=True)
     del state[key]

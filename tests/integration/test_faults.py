@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers.commands import CONFIG, assert_equal_weights, train
+from helpers.commands import CONFIG, assert_equal_weights, train, trained
 
 import base.checkpoint
 import train as train_command
@@ -64,7 +64,7 @@ def test_a_file_that_vanishes_in_a_training_is_not_missed(run, monkeypatch):
             shutil.rmtree("data/Toy")
         return original(self, epoch)
 
-    whole, _ = train(run)
+    whole, _ = trained(run)
     monkeypatch.setattr(train_command.Trainer, "_train_epoch", vanish)
     part, _ = train(run)
     assert_equal_weights(whole / "checkpoint-epoch3.pth", part / "checkpoint-epoch3.pth")

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 import torch
-from helpers.commands import CONFIG, MODELS, assert_equal_weights, train
+from helpers.commands import CONFIG, MODELS, assert_equal_weights, train, trained
 
 import test as test_command
 import train as train_command
@@ -30,7 +30,7 @@ def usual_handler():
 @pytest.mark.parametrize("moment", ["step", "evaluation"])
 def test_a_signal_saves_the_partial_epoch(run, monkeypatch, number, code, word, accumulate, moment):
     settings = ("--disable_workers", "--set", f"trainer.accumulate={accumulate}", "--set", "trainer.save_period=3")
-    whole, _ = train(run, *settings)
+    whole, _ = trained(run, *settings)
     steps = []
     before = set(MODELS.glob("*"))
     with monkeypatch.context() as patched:
@@ -74,7 +74,7 @@ def test_a_signal_saves_the_partial_epoch(run, monkeypatch, number, code, word, 
 
 def test_resuming_before_the_first_evaluation_gives_no_warning(run, monkeypatch):
     """The first step of the schedule is due then, while that of the optimizer was in the previous process."""
-    whole, _ = train(run, "--disable_workers")
+    whole, _ = trained(run, "--disable_workers")
     before = set(MODELS.glob("*"))
     evaluate = trainer_module.evaluate
 
@@ -96,7 +96,7 @@ def test_resuming_before_the_first_evaluation_gives_no_warning(run, monkeypatch)
 @pytest.mark.parametrize("name", ["interrupted.pth", "checkpoint-epoch3.pth"])
 def test_a_checkpoint_that_cannot_be_read_is_named_and_the_previous_one_is_used(run, capsys, name):
     settings = ("--set", "trainer.epochs=4")
-    whole, _ = train(run, *settings)
+    whole, _ = trained(run, *settings)
     part, _ = train(run, *settings)
     (part / "metrics.json").unlink()
     for epoch in (4,) if name == "checkpoint-epoch3.pth" else (3, 4):
@@ -113,7 +113,7 @@ def test_a_checkpoint_that_cannot_be_read_is_named_and_the_previous_one_is_used(
 def test_a_periodic_checkpoint_that_was_missed_is_saved_later(run):
     """Killed while it was written; its temporary file is deleted."""
     settings = ("--set", "trainer.monitor=max epoch", "--set", "trainer.epochs=2")
-    part, _ = train(run, *settings)
+    part, _ = trained(run, *settings)
     expected = {path.name for path in part.iterdir()}
     (part / "metrics.json").unlink()
     (part / "checkpoint-epoch2.pth").rename(part / ".checkpoint-epoch2.pth.77.tmp")
@@ -126,7 +126,7 @@ def test_a_periodic_checkpoint_that_was_missed_is_saved_later(run):
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"half"), lambda path: path.unlink()])
 def test_if_the_best_model_is_lost_the_best_other_checkpoint_is_tested(run, damage):
     settings = ("--set", "trainer.monitor=min epoch")
-    part, _ = train(run, *settings)
+    part, _ = trained(run, *settings)
     for name in ("metrics.json", "checkpoint-epoch3.pth"):
         (part / name).unlink()
     (part / "checkpoint-epoch1.pth").write_bytes(b"half")  # epoch 1 was the best
@@ -139,7 +139,7 @@ def test_if_the_best_model_is_lost_the_best_other_checkpoint_is_tested(run, dama
 
 
 def test_if_no_checkpoint_can_be_read_the_run_is_not_restarted(refused, run):
-    part, _ = train(run)
+    part, _ = trained(run)
     (part / "metrics.json").unlink()
     for path in part.glob("*.pth"):
         path.write_bytes(b"half")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.commands import CONFIG, MODELS, assert_equal_weights, train, weights
+from helpers.commands import CONFIG, MODELS, assert_equal_weights, train, trained, weights
 from helpers.paths import ROOT
 from helpers.permissions import drop_root_overrides, read_only
 
@@ -54,7 +54,7 @@ def refusal(*arguments):
     [(1_000, "cache"), (20_000, "checkpoint-epoch|trained_model")],  # checkpoints have some 50 kB
 )
 def test_a_full_disk_is_one_line_and_costs_nothing_that_was_there(run, largest, what):
-    whole, _ = train(run, "--set", "trainer.epochs=4")
+    whole, _ = trained(run, "--set", "trainer.epochs=4")
     part, _ = train(run, "--set", "trainer.epochs=2")
     kept = {path: path.read_bytes() for path in part.iterdir()}
     if "cache" in what:
@@ -92,7 +92,7 @@ def test_a_full_disk_under_the_log_ends_no_training(workplace):
 
 def test_data_that_cannot_be_written(run):
     """Without caches one line that says where they may go; with them nothing is missing."""
-    whole, _ = train(run)
+    whole, _ = trained(run)
     caches = {path.name: path.read_bytes() for path in Path("data/Toy/cache").iterdir()}
     with read_only(Path("data/Toy")):
         process = start()
@@ -131,7 +131,7 @@ def test_what_may_not_be_read_or_written_is_named(workplace, path, mode):
 
 def test_a_checkpoint_that_may_not_be_written_ends_the_training(run):
     """Somebody takes the right to write from a run's folder: it says so, what was saved stays, and it goes on in the end."""
-    whole, _ = train(run)
+    whole, _ = trained(run)
     expected = weights(whole / "checkpoint-epoch3.pth")
     for name in ("metrics.json", "checkpoint-epoch3.pth"):  # as if it had been killed in epoch 3
         (whole / name).unlink()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from helpers.commands import CONFIG, train, weights
+from helpers.commands import CONFIG, train, trained, weights
 from helpers.paths import ROOT
 
 from model.model import CENet
@@ -37,7 +37,7 @@ def test_a_compiled_model_trains_to_the_same_figures(run, monkeypatch):
         torch.nn.Module.compile(net, backend="aot_eager")
 
     monkeypatch.setattr(CENet, "compile", compiled)
-    plain, _ = train(run)
+    plain, _ = trained(run)
     assert not asked
     folder, _ = train(run, "--set", "trainer.compile=true")
     assert len(asked) == 1
