@@ -76,7 +76,7 @@ def test_overrides_set_their_values_in_their_order_and_nothing_else(overrides, l
     for path, value, _ in overrides[-1:]:
         section, key = section_of(parser.as_dict(), path)
         assert as_json(section[key]) == as_json(value)
-    before = parser.as_dict()
+    before = copy.deepcopy(parser.as_dict())
     changed = parser.with_overrides([as_argument(*override) for override in later])
     expected = parser.as_dict()
     for path, value, _ in later:
