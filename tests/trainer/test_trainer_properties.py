@@ -23,6 +23,7 @@ from trainer.build import build_loaders, build_loss, build_lr_scheduler, build_m
 from trainer.loop_helpers import LossSum
 
 EPOCHS, VIDEOS = 3, 24
+MONITORS = ["min epoch", CONFIG["trainer"]["monitor"]]  # only the first epoch is the best, or any of them
 OPTIMIZERS = {
     "Adam": {"lr": 0.01},
     "AdamW": {"lr": 0.01, "amsgrad": True},
@@ -34,7 +35,7 @@ OPTIMIZERS = {
 }
 SCHEDULES = {
     "StepLR": {"step_size": 1, "gamma": 0.5},
-    "ReduceLROnPlateau": {"patience": 0, "mode": "max", "factor": 0.5},
+    "ReduceLROnPlateau": {"patience": 0, "factor": 0.5},
     "CosineAnnealingLR": {"T_max": EPOCHS},
     "OneCycleLR": {"max_lr": 0.02, "total_steps": EPOCHS, "cycle_momentum": False},
 }
@@ -153,7 +154,7 @@ def moments(draw, steps):
     accumulate=st.integers(1, 4),
     batch_size=st.sampled_from([5, 8, 12]),
     trainer=st.fixed_dictionaries(
-        {"save_period": st.integers(1, 3), "skip_first_n_saves": st.integers(0, 1)},
+        {"monitor": st.sampled_from(MONITORS), "save_period": st.integers(1, 3), "skip_first_n_saves": st.integers(0, 1)},
         optional={"early_stop": st.integers(1, 2)},
     ),
     noise=st.sampled_from(["scene", ""]),
@@ -172,9 +173,11 @@ def test_an_interrupted_training_ends_as_one_that_is_not(
         "arch.args.use_ce": use_ce,
         "data_loader.args.data_dir": str(data),
         "data_loader.args.batch_size": batch_size,
-        "trainer": {**CONFIG["trainer"], **trainer, "epochs": EPOCHS, "accumulate": accumulate},
+        "trainer": {**trainer, "epochs": EPOCHS, "accumulate": accumulate},
         "lr_scheduler": {"type": schedule, "args": SCHEDULES[schedule]} if schedule else None,
     }
+    if schedule == "ReduceLROnPlateau":
+        changes["lr_scheduler"]["args"] = {**SCHEDULES[schedule], "mode": trainer["monitor"][:3]}
     config = ConfigParser(changed(copy.deepcopy(CONFIG), changes), "config", training=True)
     ends = drawn.draw(st.lists(moments(VIDEOS // batch_size), min_size=2, max_size=4, unique=True))
     runs = [Run(folder, "toy", name).with_folders() for name in ("whole", "parts")]
