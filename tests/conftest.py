@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("helpers")
 
@@ -17,6 +18,12 @@ from helpers.toy_archive import CONFIG, Archive  # noqa: E402 - after its assert
 # Milvus Lite and Ray leave threads of gRPC in this process, whose handlers abort what is forked after them.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 THREADS = torch.get_num_threads()
+
+# HYPOTHESIS_PROFILE=nightly draws other examples each time, and `helpers.properties.examples` 20 times as many.
+PROFILE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+settings.register_profile("default", **PROFILE, derandomize=True)
+settings.register_profile("nightly", **PROFILE, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 pytest_plugins = [f"helpers.{name}" for name in ("browser", "extraction", "films", "search_collection", "sync_server")]
 

@@ -25,31 +25,6 @@ def write(tmp_path, monkeypatch):
     return write
 
 
-def test_a_config_inherits_and_says_what_differs(write, config):
-    write("base.json", config)
-    write("seed.json", {"seed": 7, "trainer": {"epochs": 5}})
-    write("parent.json", {"inherit_from": "base.json,seed.json", "trainer": {"save_period": 2}})
-    child = write("child.json", {"inherit_from": "parent.json", "optimizer": {"args": {"lr": 0.5}}})
-    read = ConfigParser.from_file(child, training=True)
-    assert (read["seed"], read["trainer"]["epochs"], read["trainer"]["save_period"]) == (7, 5, 2)
-    assert read["optimizer"] == {"type": "Adam", "args": {"lr": 0.5}}
-    assert read["experts"]["rgb"] == config["experts"]["rgb"]
-    assert read["name"] == "toy-child"
-
-
-def test_the_args_of_another_type_are_not_inherited(write, config):
-    write("base.json", config)
-    child = {"inherit_from": "base.json", "optimizer": {"type": "SGD", "args": {"momentum": 0.5}}, "loss": {"args": {}}}
-    read = ConfigParser.from_file(write("child.json", child))
-    assert read["optimizer"] == {"type": "SGD", "args": {"momentum": 0.5}}  # not the learning rate of Adam
-    assert read["loss"] == {**config["loss"], "type": "MaxMarginRankingLoss"}
-    write("middle.json", {"inherit_from": "base.json", "lr_scheduler": {"type": "ExponentialLR", "args": {"gamma": 0.5}}})
-    read = ConfigParser.from_file(write("child.json", {"inherit_from": "middle.json", "lr_scheduler": {"type": "StepLR"}}))
-    assert read["lr_scheduler"] == {"type": "StepLR", "args": {}}
-    read = ConfigParser.from_file(write("child.json", {"inherit_from": "middle.json"}))
-    assert read["lr_scheduler"] == {"type": "ExponentialLR", "args": {"gamma": 0.5}}
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -80,40 +55,6 @@ def test_files_that_are_no_configs_are_named(write, config, content, message):
 
 
 @pytest.mark.parametrize(
-    ("override", "path", "expected"),
-    [
-        ("optimizer.args.lr=0.001", "optimizer.args.lr", 0.001),
-        ("optimizer.args.lr=1e-3", "optimizer.args.lr", 0.001),
-        ("optimizer.args.amsgrad=true", "optimizer.args.amsgrad", True),
-        ("optimizer.args.betas=[0.8, 0.9]", "optimizer.args.betas", [0.8, 0.9]),
-        ("optimizer.type=SGD", "optimizer.type", "SGD"),
-        ("trainer.epochs=12", "trainer.epochs", 12),
-        ("trainer.monitor=min loss", "trainer.monitor", "min loss"),
-        ('data_loader.args.split_name="test"', "data_loader.args.split_name", "test"),
-        ("data_loader.args.dataset_name=a=b", "data_loader.args.dataset_name", "a=b"),
-        ("experts.drop_feats=", "experts.drop_feats", ""),
-        ('experts.modalities=["rgb", "audio"]', "experts.modalities", ["rgb", "audio"]),
-        ("experts.scene.dim=9", "experts.scene.dim", 9),
-        ("experts.rgb.may_be_missing=true", "experts.rgb.may_be_missing", True),
-        ('experts.tags={"dim": 5, "kind": "vector"}', "experts.tags", {"dim": 5, "kind": "vector"}),
-    ],
-)
-def test_an_override_sets_a_typed_value_and_nothing_else(config, override, path, expected):
-    before = json.dumps(config)
-    plain, changed = ConfigParser(config, "c").as_dict(), ConfigParser(config, "c", [override]).as_dict()
-    assert json.dumps(config) == before
-    *parents, last = path.split(".")
-    for whole in (plain, changed):
-        place = whole
-        for key in parents:
-            place = place[key]
-        value = place.pop(last, None)
-    assert value == expected
-    assert type(value) is type(expected)
-    assert changed == plain
-
-
-@pytest.mark.parametrize(
     ("override", "message"),
     [
         ("trainer.epochs", "--set trainer.epochs: expected key=value"),
@@ -129,15 +70,6 @@ def test_an_override_that_means_nothing_is_refused(config, override, message):
     with pytest.raises(InputError, match=message) as caught:
         ConfigParser(config, "c", [override])
     assert str(caught.value).isprintable()
-
-
-def test_the_later_override_wins_and_the_source_is_left_alone(config):
-    parser = ConfigParser(config, "c", ["seed=1", "seed=2"])
-    assert parser["seed"] == 2
-    assert parser.with_overrides(["seed=3"])["seed"] == 3
-    parser.as_dict()["trainer"]["epochs"] = 99
-    assert (parser["seed"], parser["trainer"]["epochs"]) == (2, 3)
-    assert "tester" not in parser
 
 
 def test_objects_are_built_from_type_and_args(config):

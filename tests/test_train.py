@@ -50,34 +50,6 @@ def test_training_learns(run):
     assert json.loads((folder / "metrics.json").read_text())["t2v_metrics"]["R1"] > 40
 
 
-def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(run, monkeypatch):
-    whole, _ = train(run, "--set", "arch.args.randomise_feats=scene")  # noise: the random state matters too
-
-    def interrupt(self, epoch, *args):
-        if epoch == 2:
-            raise KeyboardInterrupt
-        return original(self, epoch, *args)
-
-    original = train_command.Trainer._train_epoch
-    monkeypatch.setattr(train_command.Trainer, "_train_epoch", interrupt)
-    code, out, err = run(train_command, "--config", CONFIG, "--set", "arch.args.randomise_feats=scene")
-    assert code == 130
-    (part,) = set(MODELS.glob("*")) - {whole}
-    assert f"--resume {part}/checkpoint-epoch1.pth" in out
-    monkeypatch.setattr(train_command.Trainer, "_train_epoch", original)
-
-    code, _, err = run(train_command, "--resume", part / "checkpoint-epoch1.pth")
-    assert code == 0, err
-    assert set(MODELS.glob("*")) == {whole, part}  # it went on in its own folder
-    for name in ("checkpoint-epoch3.pth", "trained_model.pth"):
-        assert_equal_weights(whole / name, part / name)
-    states = [torch.load(folder / "checkpoint-epoch3.pth", weights_only=True) for folder in (whole, part)]
-    assert states[0]["monitor_best"] == states[1]["monitor_best"]
-    assert states[0]["lr_scheduler"]["last_epoch"] == states[1]["lr_scheduler"]["last_epoch"] == 3
-    moments = [state["optimizer"]["state"][0]["exp_avg"] for state in states]
-    assert torch.equal(*moments)
-
-
 def test_resuming_with_another_config_starts_another_run(run):
     first, _ = trained(run)
     kept = {p.name: p.read_bytes() for p in first.iterdir()}
@@ -149,28 +121,6 @@ def test_early_stop_and_skipped_saves(run):
     assert "stopped: epoch has not improved for 2 epochs" in out and "epoch 4/9" not in out
     assert torch.load(folder / "trained_model.pth", weights_only=True)["epoch"] == 1
     assert (folder / "checkpoint-epoch3.pth").exists()
-
-
-@pytest.mark.parametrize(
-    "option",
-    [
-        "optimizer={'type': 'SGD', 'args': {'lr': 0.1}}",
-        "lr_scheduler={'type': 'ReduceLROnPlateau', 'args': {'patience': 0, 'mode': 'max'}}",
-        "arch.args.use_ce=false",
-    ],
-)
-def test_any_torch_optimiser_schedule_and_variant_trains_and_resumes(run, option):
-    path = Path(CONFIG)
-    config = json.loads(path.read_text())
-    key, _, value = option.partition("=")
-    if "." not in key:
-        config[key] = json.loads(value.replace("'", '"'))
-        path.write_text(json.dumps(config))
-        option = "seed=0"
-    folder, _ = train(run, "--set", option)
-    code, out, err = run(train_command, "--resume", folder / "checkpoint-epoch2.pth")
-    assert code == 0, err
-    assert "epoch 3/3" in out
 
 
 def test_purging_deletes_this_experiment_alone(run, refused):

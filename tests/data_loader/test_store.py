@@ -16,7 +16,7 @@ import pytest
 from tqdm import tqdm
 
 from data_loader import conversion, store
-from data_loader.conversion import CaptionEncoder, FeatureEncoder, RawCaptionEncoder
+from data_loader.conversion import FeatureEncoder
 from data_loader.experts import Expert
 from data_loader.store import open_table
 from utils.errors import InputError
@@ -56,50 +56,6 @@ def assert_holds(table, expected):
         assert len(found[name]) == len(spans), name
         for x, y in zip(found[name], spans, strict=True):
             np.testing.assert_array_equal(x, y)
-
-
-@pytest.mark.parametrize("suffix", [".pickle", ".pkl", ".npy", ".h5", ".mp"])
-@pytest.mark.parametrize("dtypes", [("f2",), ("f4",), ("f8",), ("f2", "f4", "f8"), ("i4",)], ids="-".join)
-def test_a_table_gives_back_what_the_file_holds(tmp_path, rng, monkeypatch, suffix, dtypes):
-    """Blocks have a few rows, and some items are longer than a block."""
-    monkeypatch.setattr(conversion, "BLOCK_BYTES", 200)
-    content = {f"v{i}": (9 * rng.normal(size=(i % 5 + 20 * (i == 7), 6))).astype(dtypes[i % len(dtypes)]) for i in range(40)}
-    content["missing"] = np.full((3, 6), np.nan, "f4")
-    table = open_table(write(tmp_path / f"rgb{suffix}", content), FRAMES, tmp_path / "cache")
-    expected = {name: [x.astype("f4")] if len(x) and x.any() else [] for name, x in content.items()}
-    assert_holds(table, {**expected, "missing": []})
-    with h5py.File(next((tmp_path / "cache").iterdir())) as file:
-        blocks = list(file["blocks"].values())
-        assert len(blocks) > 5
-        assert all(block.chunks is None and block.id.get_offset() for block in blocks)  # contiguous
-        assert {block.dtype for block in blocks} == {np.dtype("f2" if dtypes == ("f2",) else "f4")}
-
-
-def test_captions_and_texts_keep_their_order_and_their_number(tmp_path, rng, monkeypatch):
-    monkeypatch.setattr(conversion, "BLOCK_BYTES", 500)
-    content = {f"v{i}": [rng.normal(size=(k, 3)).astype("f4") for k in range(i % 4)] for i in range(30)}
-    words = {name: [[f"é{name}"] * len(x) for x in captions] for name, captions in content.items()}
-    words["v3"] = ["one string", ["a", "list"], []]
-    vectors = open_table(write(tmp_path / "text.pickle", content), CaptionEncoder(3), tmp_path)
-    assert_holds(vectors, content)
-    texts = open_table(write(tmp_path / "raw.pkl", words), RawCaptionEncoder(), tmp_path)
-    expected = {name: [x if isinstance(x, str) else " ".join(x) for x in captions] for name, captions in words.items()}
-    assert {name: [x.tobytes().decode() for x in spans] for name, spans in items_of(texts).items()} == expected
-
-
-@pytest.mark.parametrize("suffix", [".pickle", ".npy"])
-def test_a_file_whose_items_share_an_array_is_read_as_a_whole(tmp_path, suffix):
-    """Such a pickle cannot be read item by item."""
-    shared = np.arange(3000.0).reshape(500, 6)
-    table = open_table(write(tmp_path / f"rgb{suffix}", {"a": shared, "b": shared[:1], "c": shared}), FRAMES, tmp_path)
-    assert_holds(table, {"a": [shared], "b": [shared[:1]], "c": [shared]})
-
-
-def test_the_first_rows_of_a_sequence(tmp_path):
-    x = np.arange(30.0).reshape(5, 6) + 1
-    table = open_table(write(tmp_path / "rgb.pickle", {"a": x}), FRAMES, tmp_path)
-    for limit in (0, 1, 4, 5, 9):
-        np.testing.assert_array_equal(table.read(0, limit), x[:limit])
 
 
 def conversions(monkeypatch):
