@@ -93,18 +93,12 @@ def store_result(folder: VideoFolder, result: ExtractionResult) -> None:
 
 
 def select_captions(folder: VideoFolder, args: argparse.Namespace, done: Sequence[str]) -> tuple[dict, dict]:
-    """Return the captions of extracted videos and their splits; print what is left out.
-
-    Raises:
-        InputError: no extracted video has a caption.
-    """
+    """Return the captions of extracted videos and their splits; print what is left out."""
     known, unknown = caption_files.read_captions(args.captions, folder.files, folder.ids)
     captions = {video: known[video] for video in done if video in known}
     if failed := [video for video in known if video not in captions]:
-        print(
-            f"{args.captions}: captions of {count_text(len(failed), 'video')} that cannot be used are left out: "
-            f"{first_names(failed)}"
-        )
+        count = count_text(len(failed), "video")
+        print(f"{args.captions}: captions of {count} that cannot be used are left out: {first_names(failed)}")
     if unknown:
         count = count_text(len(unknown), "name")
         print(f"{args.captions}: captions of {count} without a video are left out: {first_names(unknown)}")
@@ -124,36 +118,24 @@ def select_captions(folder: VideoFolder, args: argparse.Namespace, done: Sequenc
 
 
 def check_captions(folder: VideoFolder, args: argparse.Namespace) -> None:
-    """Check captions and splits before hours of work.
-
-    Raises:
-        InputError: they cannot be read, or belong to none of the videos.
-    """
+    """Raise an InputError before hours of work if captions or splits cannot be read, or belong to none of the videos."""
     known, unknown = caption_files.read_captions(args.captions, folder.files, folder.ids)
     if not known and unknown:
-        expected = f"expected names such as '{next(iter(folder.files))}'"
-        raise InputError(
-            f"{args.captions}: none of {count_text(len(unknown), 'name')} is a video, first {unknown[0]!r}, {expected}"
-        )
+        found = f"none of {count_text(len(unknown), 'name')} is a video, first {unknown[0]!r}"
+        raise InputError(f"{args.captions}: {found}, expected names such as '{next(iter(folder.files))}'")
     if not known:
         raise InputError(f"{args.captions}: no caption has words, expected some")
     if args.splits:
         caption_files.read_splits(args.splits, known, folder.ids)
 
 
-def write_archive(
-    folder: VideoFolder, descriptions: dict[str, dict], encoder: TextEncoder, args: argparse.Namespace
-) -> None:
+def write_archive(folder: VideoFolder, experts: dict[str, dict], encoder: TextEncoder, args: argparse.Namespace) -> None:
     """Write the files that training and search read, and a config for training."""
-    experts = {name: descriptions[name] | {"kind": "sequence"} for name in folder.settings.experts}
     done = [video for video in folder.files if folder.missing_experts(video) == ()]
     folder.write_failures()
     if not done:
-        first = next(iter(folder.failures.values()))
-        raise InputError(
-            f"{args.videos}: none of {count_text(len(folder.failures), 'file')} can be used, "
-            f"first {first['file']}: {first['reason']}"
-        )
+        count, first = count_text(len(folder.failures), "file"), next(iter(folder.failures.values()))
+        raise InputError(f"{args.videos}: none of {count} can be used, first {first['file']}: {first['reason']}")
     captions, splits = select_captions(folder, args, done) if args.captions else ({}, {})
     folder.archive.mkdir(parents=True, exist_ok=True)
     counts, warnings = archive_writer.write_experts(folder.archive, done, folder.shards, list(experts))
@@ -237,7 +219,7 @@ def main() -> None:
         check_captions(folder, args)
     encoder = build_text_encoder(settings.text, device)
     worker = Worker(settings.model_dump_json(), device, max(1, count_cores() // args.workers))
-    descriptions = worker.describe_experts(list(settings.experts))
+    experts = worker.describe_experts()
     engine = partial(run_in_processes, worker, workers=args.workers, timeout=args.timeout)
     if args.engine == "ray":
         engine = partial(run_on_ray, worker, workers=args.workers, timeout=args.timeout, address=args.address)
@@ -250,7 +232,7 @@ def main() -> None:
         except KeyboardInterrupt:
             print("interrupted: the same command continues with the remaining videos")
             raise
-        write_archive(folder, descriptions, encoder, args)
+        write_archive(folder, experts, encoder, args)
 
 
 if __name__ == "__main__":

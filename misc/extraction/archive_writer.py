@@ -27,12 +27,9 @@ CHUNK = 1024  # number of videos whose captions are encoded together
 def write_experts(
     folder: Path, ids: Sequence[str], shards: Shards, names: Sequence[str]
 ) -> tuple[dict[str, int], dict[str, list[str]]]:
-    """Write `<expert>.mp` and, for experts that recognize words, `<expert>-words.json`.
+    """Write `<expert>.mp` and, for experts that recognize words, `<expert>-words.json`; none for experts of no video.
 
-    Files of experts that no video has are deleted.
-
-    Returns:
-        The number of videos that have each expert, and the warnings of each video that has some.
+    Return the number of videos that have each expert, and the warnings of each video that has some.
     """
     warnings: dict[str, list[str]] = {}
     counts = dict.fromkeys(names, 0)
@@ -108,7 +105,7 @@ def write_lists(folder: Path, ids: Sequence[str], splits: Mapping[str, Sequence[
 def _write_entry(file: Any, name: str, value: np.ndarray | list[np.ndarray]) -> None:
     """Write an entry of a map in the format of msgpack-numpy."""
     file.write(msgpack.packb(name, unicode_errors="surrogateescape"))
-    file.write(msgpack.packb([_to_msgpack(x) for x in value] if isinstance(value, list) else _to_msgpack(value)))
+    file.write(msgpack.packb(value, default=_to_msgpack))
 
 
 def _to_msgpack(x: np.ndarray) -> dict[bytes, object]:

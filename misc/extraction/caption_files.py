@@ -28,15 +28,7 @@ def read_captions(
     A name is looked up as a file name, as an id, and as an id with any suffix, in this order. CSV has a row per caption,
     JSONL an object per line, with the keys "video" and "caption" (or others of `VIDEO_KEYS`, `CAPTION_KEYS`); JSON is a list
     of such objects, or maps a video to its captions. A caption without words is kept as "", so that the positions of the
-    others do not change. Videos without any other caption are left out.
-
-    Args:
-        path: the file of captions.
-        ids: the ids of the videos.
-        files: file name -> id of each video.
-
-    Raises:
-        InputError: the format is unknown, or a row is invalid.
+    others do not change. Videos without any other caption are left out. `files` has the id of each file name.
     """
     known = set(ids)
     captions: dict[str, list[str]] = {}
@@ -131,11 +123,7 @@ def _read_object(path: Path, where: str, entry: Any) -> Iterator[tuple[str, Any,
 
 
 def parse_split_shares(text: str) -> tuple[float, ...]:
-    """Return the shares of train, val and test in a text such as "80/10/10".
-
-    Raises:
-        InputError: the text has another form.
-    """
+    """Return the shares of train, val and test in a text such as "80/10/10"."""
     if not re.fullmatch(r"\d{1,3}/\d{1,3}/\d{1,3}", text) or not sum(shares := [int(x) for x in text.split("/")]):
         raise InputError(f"--split {text}: expected the shares of train, val and test, such as 80/10/10")
     return tuple(share / sum(shares) for share in shares)
@@ -159,13 +147,7 @@ def read_splits(
 ) -> tuple[dict[str, list[str]], list[str]]:
     """Return the splits that lists in a folder define, and names without a video or a caption.
 
-    Args:
-        folder: the folder with a list per split, whose names are looked up as those of captions are.
-        captions: id -> captions.
-        files: file name -> id of each video.
-
-    Raises:
-        InputError: a list is missing, a video is in two lists, or no video with captions is listed.
+    Names are looked up as those of captions are.
     """
     files = files or {}
     known = {*captions, *files.values()}
@@ -178,8 +160,6 @@ def read_splits(
             if both := sorted(set(splits[split]) & set(splits[other])):
                 raise InputError(f"{folder / f'{split}_list.txt'}: '{both[0]}' is in {other}_list.txt, too")
     if not any(splits.values()):
-        first = next(iter(captions), "")
-        raise InputError(
-            f"{folder}: none of {len(left_out)} names is a video with captions, expected names such as '{first}'"
-        )
+        expected = f"expected names such as '{next(iter(captions), '')}'"
+        raise InputError(f"{folder}: none of {len(left_out)} names is a video with captions, {expected}")
     return splits, left_out

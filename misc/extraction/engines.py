@@ -21,6 +21,7 @@ from utils.optional_packages import require_package
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DIED = "the process that extracted it died (out of memory, or a crash of a decoder)"
+TOO_SLOW = "it took longer than {:g} s (--timeout)"
 CONNECT_SECONDS = 10
 QUEUED = 4  # videos per process that are scheduled ahead
 
@@ -48,7 +49,7 @@ def run_in_processes(
                 except pebble.ProcessExpired:
                     yield ExtractionResult(task, failure=DIED)
                 except TimeoutError:
-                    yield ExtractionResult(task, failure=_timeout_message(timeout))
+                    yield ExtractionResult(task, failure=TOO_SLOW.format(timeout))
     finally:
         pool.stop()
         pool.join()
@@ -87,7 +88,7 @@ def run_on_ray(
             del waiting[result.task.id]
             yield result
         for task in waiting.values():
-            yield ExtractionResult(task, failure=f"{DIED}, or {_timeout_message(timeout)}")
+            yield ExtractionResult(task, failure=f"{DIED}, or {TOO_SLOW.format(timeout)}")
     finally:
         ray.shutdown()
 
@@ -110,15 +111,10 @@ class _RayWorker:
 
 def _check_reachable(address: str | None) -> None:
     """Raise an InputError if nothing listens at an address: Ray would try to connect for minutes."""
-    match = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address or "")
-    if match:
+    if match := re.fullmatch(r"(?:ray://)?(.+):(\d+)", address or ""):
         try:
             socket.create_connection((match[1], int(match[2])), CONNECT_SECONDS).close()
         except (OSError, OverflowError) as error:
             raise InputError(
                 f"--address (or RAY_ADDRESS) {address}: cannot be reached ({error}), expected a cluster of Ray"
             ) from None
-
-
-def _timeout_message(timeout: float) -> str:
-    return f"it took longer than {timeout:g} s (--timeout)"

@@ -19,17 +19,10 @@ METADATA = "about"  # name of the array with metadata as JSON
 
 @dataclasses.dataclass
 class Shard:
-    """The experts of one video, with the recipe of each.
+    """The experts of one video (None: the video lacks the expert), with the recipe of each, and the warnings about it."""
 
-    Attributes:
-        source: name, size and modification time of the video file.
-        recipes: expert -> digest of the settings with which it was extracted.
-        outputs: expert -> output (None: the video lacks the expert).
-        warnings: one line per part of the video that cannot be used.
-    """
-
-    source: list[Any]
-    recipes: dict[str, str]
+    source: list[Any]  # name, size and modification time of the video file
+    recipes: dict[str, str]  # expert -> digest of the settings with which it was extracted
     outputs: dict[str, ExpertOutput | None]
     warnings: list[str] = dataclasses.field(default_factory=list)
 

@@ -14,12 +14,7 @@ def make_training_config(
 ) -> dict[str, Any]:
     """Return a config that trains CE on a CPU, for a collection of a few hundred to tens of thousands of videos.
 
-    Args:
-        name: name of the collection.
-        data_dir: folder of the collection.
-        text: name ("feat") and dimension ("dim") of the word vectors.
-        experts: expert -> its section of the config.
-        splits: split -> ids of its videos.
+    `text` has the name ("feat") and the dimension ("dim") of the word vectors, and `experts` their sections of the config.
     """
     videos = len(splits["train"])
     clusters = {"text": 8} | {expert: 4 for expert, about in experts.items() if about["aggregation"] == "vlad"}
@@ -60,19 +55,14 @@ def write_training_config(name: str, config: dict, splits: Mapping[str, Sequence
         print("too few for training, which needs at least two videos in train, one in val and one in test")
         return
     path = Path("configs") / name / "train-full-ce.json"
+    ignored = path.with_name(".gitignore")
     if path.exists() and read_json(path) != config:
-        hint = "delete it to get a new one" if _is_generated(path) else "choose another --name to get a config"
+        is_generated = ignored.exists() and f"/{path.name}" in ignored.read_text(errors="replace").splitlines()
+        hint = "delete it to get a new one" if is_generated else "choose another --name to get a config"
         print(f"{path} exists, differs from the config for these videos and is not changed; {hint}")
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, config)
-    ignored = path.with_name(".gitignore")
     if not ignored.exists() and list(path.parent.iterdir()) == [path]:  # not in a folder with configs of the project
         write_bytes(ignored, f"/.gitignore\n/{path.name}\n".encode())
     print(f"next: python train.py --config {path}")
-
-
-def _is_generated(path: Path) -> bool:
-    """Return whether a config was written by an extraction."""
-    ignored = path.with_name(".gitignore")
-    return ignored.exists() and f"/{path.name}" in ignored.read_text(errors="replace").splitlines()

@@ -18,29 +18,16 @@ VANISHED = "it has vanished"
 
 
 class VideoFolder:
-    """A folder of videos and the features that were extracted from them.
-
-    Args:
-        videos: the folder of videos.
-        data_dir: the folder of the collection, for features.
-        settings: the config of the extraction.
-        exclude: files that are not videos.
-
-    Attributes:
-        files: id, in NFC -> file, for files with a valid name.
-        ids: path below the folder, in NFC -> id.
-        failures: id -> file name and reason of each file that cannot be used.
-        skipped: suffix -> number of files that are certainly not videos.
-    """
+    """A folder of videos, without the files to `exclude`, and the features in `data_dir` that were extracted from them."""
 
     def __init__(self, videos: Path, data_dir: Path, settings: Settings, exclude: Sequence[Path]):
         self.videos, self.data_dir, self.settings = videos, data_dir, settings
         self.archive = data_dir / "symlinked-feats"
         self.shards = Shards(data_dir / "extracted")
-        self.files: dict[str, Path] = {}
-        self.ids: dict[str, str] = {}
-        self.failures: dict[str, dict[str, str]] = {}
-        self.skipped: Counter[str] = Counter()
+        self.files: dict[str, Path] = {}  # id, in NFC -> file, for files with a valid name
+        self.ids: dict[str, str] = {}  # path below the folder, in NFC -> id
+        self.failures: dict[str, dict[str, str]] = {}  # id -> file name and reason of each file that cannot be used
+        self.skipped: Counter[str] = Counter()  # suffix -> number of files that are certainly not videos
         excluded = {normalize_name(str(path.resolve())) for path in exclude}
         for path in sorted(list_files(videos), key=_preference):
             if normalize_name(str(path.resolve())) in excluded:

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +18,7 @@ from utils.errors import one_line
 
 @dataclasses.dataclass(frozen=True)
 class ExtractionTask:
-    """A video and the experts to extract from it.
-
-    Attributes:
-        id: id of the video.
-        path: file of the video.
-        experts: names of the experts.
-    """
+    """A video and the names of the experts to extract from it."""
 
     id: str
     path: Path
@@ -34,36 +27,22 @@ class ExtractionTask:
 
 @dataclasses.dataclass(frozen=True)
 class ExtractionResult:
-    """The output of all experts for a video, or the reason why it cannot be used.
-
-    Attributes:
-        task: the video and the requested experts.
-        outputs: expert -> output (None: the video lacks the expert).
-        seconds: time for decoding ("decode") and for each expert.
-        failure: the reason why the video cannot be used (None: it can be used).
-        warnings: one line per part of the video that cannot be used.
-    """
+    """The output of all experts for a video (None: the video lacks the expert), or the reason why it cannot be used."""
 
     task: ExtractionTask
     outputs: dict[str, ExpertOutput | None] = dataclasses.field(default_factory=dict)
-    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)  # for decoding ("decode") and for each expert
     failure: str | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # one line per part of the video that cannot be used
 
 
 @dataclasses.dataclass(frozen=True)
 class Worker:
-    """A description of a worker that is sent to processes; each of them loads what it needs once.
+    """A description of a worker that is sent to processes; each of them loads what it needs once."""
 
-    Attributes:
-        settings: the config as JSON, which is hashable.
-        device: the device on which networks run.
-        threads: number of threads per process.
-    """
-
-    settings: str
-    device: str
-    threads: int
+    settings: str  # the config as JSON, which is hashable
+    device: str  # on which networks run
+    threads: int  # per process
 
     def extract(self, task: ExtractionTask) -> ExtractionResult:
         """Decode a video once and run all experts of the task."""
@@ -87,16 +66,12 @@ class Worker:
             return ExtractionResult(task, failure=f"{step}: {type(error).__name__}: {one_line(str(error))}")
         return ExtractionResult(task, outputs, seconds, warnings=media.warnings)
 
-    def describe_experts(self, names: Sequence[str]) -> dict[str, dict]:
-        """Return the dimension of each expert and how its features are aggregated.
-
-        Raises:
-            InputError: an extractor cannot be built.
-        """
+    def describe_experts(self) -> dict[str, dict]:
+        """Return the section of each expert in a training config."""
         threads = torch.get_num_threads()
         experts, _ = _load(self)
         torch.set_num_threads(threads)  # this process continues with other work
-        return {name: {"dim": experts[name].dim, "aggregation": experts[name].aggregation} for name in names}
+        return {name: {"dim": x.dim, "aggregation": x.aggregation, "kind": "sequence"} for name, x in experts.items()}
 
 
 @functools.lru_cache(maxsize=1)
@@ -112,9 +87,6 @@ def _to_stored(expert: Extractor, output: ExpertOutput | None) -> ExpertOutput |
     """Return features in float16, or float32 if that overflows; None if all are zero.
 
     Training treats features that are all zero, such as the flow of a still picture, as missing.
-
-    Raises:
-        ValueError: the features have another shape, or are not finite.
     """
     if output is None or not len(output.features):
         return None

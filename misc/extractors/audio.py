@@ -16,9 +16,7 @@ LOG_MEAN, LOG_SCALE = -8.0, 4.0  # approximate mean and deviation of log energie
 class AudioExtractor:
     """Features (T, 2 * BANDS) of the sound, T windows; None for silence.
 
-    Args:
-        seconds: length of a window; windows are longer if there would be more than `most`.
-        most: maximum number of windows.
+    Windows have a length of `seconds`, or more if there would be more than `most`.
     """
 
     aggregation = "vlad"
@@ -43,7 +41,8 @@ class AudioExtractor:
 def mel_bands() -> np.ndarray:
     """Return the weights of frequencies in bands, triangles evenly spaced in mel: (BANDS, WINDOW / 2 + 1)."""
     frequencies = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)
-    edges = _mel_to_hertz(np.linspace(_hertz_to_mel(MIN_HERTZ), _hertz_to_mel(MAX_HERTZ), BANDS + 2))
+    lowest, highest = 2595 * np.log10(1 + np.array([MIN_HERTZ, MAX_HERTZ]) / 700)  # in mel
+    edges = 700 * (10 ** (np.linspace(lowest, highest, BANDS + 2) / 2595) - 1)
     width = np.diff(edges)
     rising = (frequencies - edges[:-2, None]) / width[:-1, None]
     falling = (edges[2:, None] - frequencies) / width[1:, None]
@@ -51,11 +50,3 @@ def mel_bands() -> np.ndarray:
     nearest = np.abs(frequencies - edges[1:-1, None]).argmin(axis=1)
     weights[np.arange(BANDS), nearest] = np.maximum(weights[np.arange(BANDS), nearest], 0.1)  # narrow bands contain none
     return weights
-
-
-def _hertz_to_mel(hertz: float) -> float:
-    return 2595 * np.log10(1 + hertz / 700)
-
-
-def _mel_to_hertz(mel: np.ndarray) -> np.ndarray:
-    return 700 * (10 ** (mel / 2595) - 1)

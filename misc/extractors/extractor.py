@@ -9,78 +9,44 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from misc.extractors.text_encoders import TextEncoder, find_class
+from misc.extractors.text_encoders import TextEncoder, find_classes
 from misc.video_reading.media import Media
 from utils.errors import InputError
 
-# Name in the config -> class. `find_class` finds the classes of other extractors.
-EXTRACTORS = {
-    "audio": "misc.extractors.audio:AudioExtractor",
-    "face": "misc.extractors.face:FaceExtractor",
-    "flow": "misc.extractors.flow:FlowExtractor",
-    "ocr": "misc.extractors.ocr:OcrExtractor",
-    "rgb": "misc.extractors.rgb:RgbExtractor",
-    "scene": "misc.extractors.scene:SceneExtractor",
-    "speech": "misc.extractors.speech:SpeechExtractor",
-}
-# Family of "<family>:<name>" -> class, which takes the name as its first argument.
-FAMILIES = {
-    "open_clip": "misc.extractors.pretrained.open_clip_models:OpenClipExtractor",
-    "timm": "misc.extractors.pretrained.timm_models:TimmExtractor",
-    "transformers": "misc.extractors.pretrained.transformers_models:TransformersExtractor",
-    "whisper": "misc.extractors.pretrained.whisper_models:WhisperExtractor",
-}
+EXTRACTORS = find_classes("[!.]*.py", "Extractor")
+FAMILIES = find_classes("pretrained/[!.]*_models.py", "Extractor")  # their classes take the name as first argument
 
 
 @dataclasses.dataclass(frozen=True)
 class ExpertOutput:
-    """The features of one expert for a video.
+    """The features of one expert for a video."""
 
-    Attributes:
-        features: T finite vectors, (T, dim).
-        words: recognized words in their order (None: the expert does not recognize words).
-    """
-
-    features: np.ndarray
-    words: list[str] | None = None
+    features: np.ndarray  # (T, dim), finite
+    words: list[str] | None = None  # recognized words in their order (None: the expert does not recognize words)
 
 
 @dataclasses.dataclass(frozen=True)
 class ExtractorContext:
-    """Resources that all extractors share.
-
-    Attributes:
-        device: the device on which networks run.
-        text_encoder: the encoder of recognized words.
-    """
+    """Resources that all extractors share: the device of networks, and the encoder of recognized words."""
 
     device: str
     text_encoder: TextEncoder
 
 
 class Extractor(Protocol):
-    """An expert, loaded and ready. The keyword arguments of the class are its options, and `context`.
+    """An expert, loaded and ready. The keyword arguments of the class are its options, and `context`."""
 
-    Attributes:
-        dim: size of a feature vector.
-        aggregation: the aggregation over time in the training config: "avg", "max" or "vlad".
-    """
-
-    dim: int
-    aggregation: str
+    dim: int  # size of a feature vector
+    aggregation: str  # over time, in the training config: "avg", "max" or "vlad"
 
     def __call__(self, media: Media) -> ExpertOutput | None:
         """Return the features of a video, None if the video lacks this expert."""
 
 
 def build_extractor(spec: str, options: Mapping[str, Any], context: ExtractorContext) -> Extractor:
-    """Return the extractor with the name `spec`.
-
-    Raises:
-        InputError: the name or an option is unknown, or a package or model is missing.
-    """
+    """Return the extractor with the name `spec`; raise an InputError if it or an option is unknown, or a package missing."""
     family, _, name = spec.partition(":")
-    path = EXTRACTORS.get(spec) or (FAMILIES.get(family) if name else find_class(spec, "Extractor"))
+    path = FAMILIES.get(family) if name else EXTRACTORS.get(spec)
     if path is None:
         known = ", ".join([*EXTRACTORS, *(f"{family}:<name>" for family in FAMILIES)])
         raise InputError(f"extractor '{spec}': unknown, expected one of {known}")

@@ -15,13 +15,9 @@ MARGIN = 0.3  # share of the box of a face that is added on each side, to includ
 
 
 class FaceExtractor:
-    """Features (faces, 1280) of faces, the largest of each frame first; None if there are no faces.
+    """Features (faces, 1280) of at most `most` faces, the largest of each frame first; None if there are no faces.
 
-    Args:
-        frames: maximum number of frames.
-        most: maximum number of faces per video.
-        smallest: minimum side of a face in pixels.
-        surety: minimum confidence of the detector, from 0 to 1.
+    A face has sides of at least `smallest` pixels, and the detector a confidence of at least `surety` (0 to 1).
     """
 
     aggregation = "avg"

@@ -31,13 +31,9 @@ def encode_frames(
     network: Callable[[torch.Tensor], torch.Tensor],
     device: str,
 ) -> np.ndarray:
-    """Return the features of each frame, independent of the number of frames: (T, dim) float32.
+    """Return the features of frames (T, H, W, 3), T > 0, independent of their number: (T, dim) float32.
 
-    Args:
-        frames: pictures, (T, H, W, 3) uint8, T > 0.
-        prepare: function that converts an image to an input of the network, (3, h, w).
-        network: function from inputs (n, 3, h, w) to features (n, dim), in evaluation mode, on `device`.
-        device: the device of the network.
+    `prepare` converts an image to an input (3, h, w), and `network` inputs (n, 3, h, w) on `device` to features (n, dim).
     """
     features = []
     # Rounding to TF32 would make the features of a frame depend on the size of its batch.
@@ -49,12 +45,7 @@ def encode_frames(
 
 
 class FrameExtractor:
-    """An extractor that describes evenly spaced frames of a video by a network.
-
-    Args:
-        spec: name of the extractor, for messages.
-        prepare, network, device: arguments of `encode_frames`.
-        frames: maximum number of frames.
+    """An extractor that describes at most `frames` evenly spaced frames of a video by a network; see `encode_frames`.
 
     Raises:
         InputError: `frames` is not a positive number, or the network does not return a vector per frame, or is random.

@@ -14,9 +14,7 @@ MIN_LETTERS = 2  # shorter words are usually strokes, not letters
 class OcrExtractor:
     """Vectors (tokens, dim) of the words in the distinct lines of text; None if there are no words.
 
-    Args:
-        frames: maximum number of frames.
-        surety: minimum confidence of the recognizer for a line, from 0 to 1.
+    Lines have a confidence of at least `surety` (0 to 1).
     """
 
     aggregation = "vlad"

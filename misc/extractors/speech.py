@@ -12,18 +12,15 @@ PAUSE = SAMPLE_RATE // 4  # samples of silence around the sound, which the recog
 
 
 class SpeechExtractor:
-    """Vectors (tokens, dim) of the spoken words; None if there are no words.
+    """Vectors (tokens, dim) of the spoken words; None for fewer than `fewest` distinct words, which are treated as noise.
 
-    Args:
-        surety: minimum confidence of the recognizer for a word (posterior probability), from 0 to 1.
-        fewest: minimum number of distinct words; fewer are treated as noise.
+    Words have a posterior probability of at least `surety`.
     """
 
     aggregation = "vlad"
 
     def __init__(self, *, surety: float = 0.3, fewest: int = 3, context: ExtractorContext):
-        self._library = require_package("pocketsphinx")
-        self._decoder = self._library.Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
+        self._decoder = require_package("pocketsphinx").Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
         self._min_confidence, self._min_words, self._context = surety, fewest, context
         self.dim = context.text_encoder.dim
 
@@ -36,10 +33,9 @@ class SpeechExtractor:
         self._decoder.start_utt()
         self._decoder.process_raw((sound * 0.9 * 32767).astype(np.int16).tobytes(), full_utt=True)
         self._decoder.end_utt()
-        segments = [(segment.word, segment.prob) for segment in self._decoder.seg() or ()]
         words = [
-            re.sub(r"\(\d+\)$", "", word)  # without the number of the pronunciation
-            for word, confidence in segments
-            if word[0] not in "<[+" and confidence >= self._min_confidence  # no silence or noise
+            re.sub(r"\(\d+\)$", "", segment.word)  # without the number of the pronunciation
+            for segment in self._decoder.seg() or ()
+            if segment.word[0] not in "<[+" and segment.prob >= self._min_confidence  # no silence or noise
         ]
         return encode_words(words, self._context) if len(set(words)) >= self._min_words else None

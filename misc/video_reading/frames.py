@@ -15,21 +15,13 @@ class FrameSampler:
     """A selection of the frames that are shown at evenly spaced times.
 
     A frame is shown until the next one, and the last one until the end. Therefore, a frame that is shown for a long time is
-    kept several times, and one that is shown for a short time may not be kept.
-
-    Args:
-        sampling: limits on the number of frames.
-        length: total seconds for which frames are shown.
-        interval: usual seconds between two frames. If it is at most `MAX_INTERVAL`, the distance of sampling times is a
-            multiple of it, so that frames of a constant rate are evenly spaced, too.
-        convert: function that returns the pixels of a frame, (H, W, 3).
-
-    Attributes:
-        first, last: times of the first and the last frame in seconds (None: no frame yet).
+    kept several times, and one that is shown for a short time may not be kept. If the usual `interval` between two frames is
+    at most `MAX_INTERVAL`, the distance of sampling times is a multiple of it, so that frames of a constant rate are evenly
+    spaced, too. Frames are shown for `length` seconds in total; `convert` returns the pixels of one, (H, W, 3).
     """
 
     def __init__(self, sampling: Sampling, length: float, interval: float, convert: Callable[[av.VideoFrame], np.ndarray]):
-        self.first: float | None = None
+        self.first: float | None = None  # time of the first frame in seconds
         self.last: float | None = None
         self._interval, self._convert = interval, convert
         shortest = max(1 / sampling.rate, length / sampling.max_frames)

@@ -12,6 +12,7 @@ import av
 from av.stream import Disposition
 
 from misc.video_reading.formats import LENGTH_FROM_ZERO, SLACK
+from misc.video_reading.packets import presentation_time
 
 MIN_HOLE = 0.3  # seconds
 MIN_INTERVALS = 3  # minimum length of a hole in usual intervals between pictures
@@ -24,31 +25,18 @@ OGG_PAGE = 100  # approximate number of packets of an Ogg page
 
 @dataclasses.dataclass
 class Hole:
-    """A stretch of time without packets.
+    """A stretch of time without packets."""
 
-    Attributes:
-        middle: time of the middle in seconds.
-        seconds: length in seconds.
-        unread: number of bytes in the hole that belong to no packet.
-        has_sound: the file has sound before the hole.
-        is_cut: the clock of the file jumps, and times continue without the hole.
-        is_filled: later packets of sound fill the hole.
-    """
-
-    middle: float
+    middle: float  # seconds
     seconds: float
-    unread: int
-    has_sound: bool
-    is_cut: bool
-    is_filled: bool = False
+    unread: int  # bytes in the hole that belong to no packet
+    has_sound: bool  # in the file before the hole
+    is_cut: bool  # the clock of the file jumps, and times continue without the hole
+    is_filled: bool = False  # by later packets of sound
 
 
 class Holes:
-    """The holes of a file, found while its packets are read in order.
-
-    Args:
-        container: the open file.
-    """
+    """The holes of a file, found while its packets are read in order."""
 
     def __init__(self, container: "av.container.InputContainer"):
         self._size = container.size
@@ -64,24 +52,19 @@ class Holes:
         self._since_hole = OGG_PAGE
 
     def add(self, packet: av.Packet, gap: float, is_cut: bool) -> None:
-        """Add the next packet of pictures or sound.
-
-        Args:
-            packet: the packet.
-            gap: seconds between the end of all earlier packets and this packet, less than 0 if they overlap; for the
-                first packet, seconds from the start of the file.
-            is_cut: the clock of the file jumps before the packet.
-        """
-        unread = max(0, (packet.pos or 0) - self._unread_from)
+        """Add the next packet of pictures or sound, with the attributes `gap` and `is_joined` of its `Clock`."""
+        start, unread = presentation_time(packet) or 0.0, max(0, (packet.pos or 0) - self._unread_from)
         self._unread.append(unread)
         if gap > MIN_HOLE and not self._is_start_unknown and len(self._holes) < MAX_HOLES:
-            self._holes.append(Hole(_start(packet) - gap / 2, gap, sum(self._unread), self._has_sound, is_cut))
+            self._holes.append(Hole(start - gap / 2, gap, sum(self._unread), self._has_sound, is_cut))
             self._since_hole = 0
         elif self._since_hole < self._unread.maxlen - 1:
             self._holes[-1].unread += unread
         self._since_hole += 1
         if packet.stream.type == "audio":
-            self._fill(_start(packet))
+            for hole in self._holes[self._before_last_sound :]:
+                if start < hole.middle and not hole.is_cut:
+                    hole.is_filled = True
             self._has_sound, self._before_last_sound = True, len(self._holes)
         self._is_start_unknown = False
         self.skip(packet)
@@ -91,19 +74,10 @@ class Holes:
         self._unread_from = max(self._unread_from, packet.pos or 0) + packet.size
         self._total += packet.size
 
-    def _fill(self, seconds: float) -> None:
-        """Mark the holes after the last sound that are filled by sound at `seconds`."""
-        for hole in self._holes[self._before_last_sound :]:
-            if seconds < hole.middle and not hole.is_cut:
-                hole.is_filled = True
-
     def measure(self, length: float, interval: float, is_shortened: bool) -> tuple[float, float, float]:
         """Return the seconds of damage, of possible pauses of the recording, and of the film with its holes.
 
-        Args:
-            length: length of the film in seconds on its `Clock`.
-            interval: usual seconds between two pictures.
-            is_shortened: result of `formats.is_shortened`.
+        The film has `length` seconds on its `Clock`, and usually `interval` seconds between two pictures.
         """
         long = [(i, hole) for i, hole in enumerate(self._holes) if hole.seconds > MIN_INTERVALS * interval]
         present = max(length - sum(hole.seconds for _, hole in long if not hole.is_cut), SLACK)
@@ -122,9 +96,3 @@ class Holes:
                 continue
             cut += hole.seconds if hole.is_cut else 0.0
         return damaged, paused, length + cut
-
-
-def _start(packet: av.Packet) -> float:
-    """Return the time of presentation of a packet in seconds, 0 if it has none."""
-    pts = packet.dts if packet.pts is None else packet.pts
-    return float((pts or 0) * packet.time_base)

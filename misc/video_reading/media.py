@@ -13,37 +13,22 @@ class VideoError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """Limits on the frames and the sound of a video.
+    """Limits on the frames and the sound of a video."""
 
-    Attributes:
-        rate: maximum frames per second.
-        max_frames: maximum frames per video, evenly spaced.
-        max_side: maximum pixels of the longer side of a frame.
-        max_seconds: maximum seconds of sound, from the start.
-    """
-
-    rate: float
-    max_frames: int
-    max_side: int
-    max_seconds: float
+    rate: float  # frames per second
+    max_frames: int  # per video, evenly spaced
+    max_side: int  # pixels of the longer side of a frame
+    max_seconds: float  # of sound, from the start
 
 
 @dataclasses.dataclass(frozen=True)
 class Media:
-    """A decoded video.
+    """A decoded video. A frame that is shown for a long time is repeated."""
 
-    Attributes:
-        frames: frames that are shown at `times`, (T, H, W, 3) uint8; T is 0 for a file without pictures. A frame that is
-            shown for a long time is repeated.
-        times: evenly spaced seconds from the start, (T,).
-        sound: mono samples from -1 to 1 at `SAMPLE_RATE`, (S,) float32 (None: no sound).
-        warnings: one line per defect of the file.
-    """
-
-    frames: np.ndarray
-    times: np.ndarray
-    sound: np.ndarray | None
-    warnings: tuple[str, ...] = ()
+    frames: np.ndarray  # that are shown at `times`, (T, H, W, 3) uint8; T is 0 for a file without pictures
+    times: np.ndarray  # evenly spaced seconds from the start, (T,)
+    sound: np.ndarray | None  # mono samples from -1 to 1 at `SAMPLE_RATE`, (S,) float32 (None: no sound)
+    warnings: tuple[str, ...] = ()  # one line per defect of the file
 
     def select_frames(self, limit: int) -> np.ndarray:
         """Return at most `limit` frames, evenly spaced: (n, H, W, 3)."""

@@ -22,23 +22,16 @@ class Packets:
 
     Packets that PyAV adds at the end to flush decoders are left out, and those of tracks that FFmpeg did not find when it
     opened the file. Damaged times of packets are removed.
-
-    Attributes:
-        end: number of bytes from the start of the file to the end of the last packet.
-        has_late_tracks: True if packets of tracks were found that FFmpeg did not find when it opened the file.
-        num_invalid_times: number of packets whose time was removed.
     """
 
     def __init__(self, container: "av.container.InputContainer"):
-        self.end, self.has_late_tracks, self.num_invalid_times = 0, False, 0
+        self.end = 0  # bytes from the start of the file to the end of the last packet
+        self.has_late_tracks = False  # there are packets of tracks that FFmpeg did not find when it opened the file
+        self.num_invalid_times = 0  # packets whose time was removed
         self._container = container
 
     def __iter__(self) -> Iterator[av.Packet]:
-        """Yield the packets in the order of the file.
-
-        Raises:
-            VideoError: less than 1 - `TRUNCATED` of the file can be read.
-        """
+        """Yield the packets in the order of the file; raise a VideoError if over `TRUNCATED` of the file cannot be read."""
         waiting: deque[av.Packet] = deque()  # of all tracks, in the order of the file
         tracks: dict[int, _Times] = {}
         for packet in self._read():
@@ -76,6 +69,12 @@ class Packets:
                     return
 
 
+def presentation_time(packet: av.Packet) -> float | None:
+    """Return the time of presentation of a packet in seconds, or that of decoding if it has no other (None: no time)."""
+    pts = packet.dts if packet.pts is None else packet.pts
+    return None if pts is None else float(pts * packet.time_base)
+
+
 class _Times:
     """The times of the next packets of a track, in the order of the file."""
 
@@ -88,8 +87,7 @@ class _Times:
 
     def append(self, packet: av.Packet) -> None:
         """Add the time of a packet, in seconds."""
-        pts = packet.dts if packet.pts is None else packet.pts
-        self._times.append(None if pts is None else float(pts * packet.time_base))
+        self._times.append(presentation_time(packet))
 
     def is_next_damaged(self, is_known: bool) -> bool:
         """Remove the time of the next packet, and return whether it is damaged; False unless later times are known."""

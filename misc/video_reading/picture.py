@@ -36,10 +36,6 @@ class PictureConverter:
     """A converter of the decoded frames of one track to pictures of the same shape.
 
     The shape is that of the first frame. Later frames of another aspect are scaled to fit into it, with black bars.
-
-    Args:
-        track: the track of the frames, before any is decoded.
-        max_side: maximum pixels of the longer side of a picture.
     """
 
     def __init__(self, track: "av.video.stream.VideoStream", max_side: int):
@@ -47,22 +43,21 @@ class PictureConverter:
         self._shape: tuple[int, int] | None = None  # height, width
         self._reformatter = VideoReformatter()  # shared: creating it takes longer than converting a frame
         # As in FFmpeg, the aspect of the container has priority over those of the frames, which may change.
-        aspect = track.sample_aspect_ratio
-        self._aspect = aspect if aspect != track.codec_context.sample_aspect_ratio else None
+        self._aspect = track.sample_aspect_ratio
+        if self._aspect == track.codec_context.sample_aspect_ratio:
+            self._aspect = None
+        elif self._aspect is not None and not 1 / MAX_ASPECT <= self._aspect <= MAX_ASPECT:
+            self._aspect = Fraction(1)
         self._gauge = _AspectGauge()
 
     def convert(self, frame: av.VideoFrame) -> np.ndarray:
-        """Return the picture of a frame, (H, W, 3) uint8, of the same shape for all frames.
-
-        Raises:
-            VideoError: the frame is too small or too large.
-        """
+        """Return the picture of a frame, (H, W, 3) uint8, of the same shape for all frames."""
         check_frame_size(frame.width, frame.height)
         _name_color_matrix(frame)
         a, b, c, d = _display_matrix(frame)
         rotated = abs(b) + abs(c) > abs(a) + abs(d)  # by 90 degrees
         aspect = self._aspect if self._aspect is not None else self._gauge.measure(frame)
-        size = _square_pixels(frame, aspect)
+        size = (frame.width * max(aspect, Fraction(1)), frame.height * max(1 / aspect, Fraction(1)))  # of square pixels
         width, height = size[::-1] if rotated else size
         if self._shape is None:
             scale = min(1, self._max_side / max(width, height))
@@ -84,33 +79,21 @@ class _AspectGauge:
 
     def __init__(self):
         self._graph: av.filter.Graph | None = None
-        self._format: tuple | None = None  # that the graph was made for
+        self._source: dict[str, str] = {}  # the frames that the graph was made for
 
     def measure(self, frame: av.VideoFrame) -> Fraction:
         """Return width / height of a pixel, 1 if it is unknown or invalid."""
-        form = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
-        if form != self._format:
-            self._graph, self._format = self._build(form), form
+        source = {"video_size": f"{frame.width}x{frame.height}", "pix_fmt": frame.format.name}
+        source |= {"colorspace": str(frame.colorspace), "range": str(frame.color_range)}
+        if source != self._source:
+            aspect = f"if(between(sar,1/{MAX_ASPECT},{MAX_ASPECT}),sar,1)"
+            self._graph, self._source = av.filter.Graph(), source
+            self._graph.threads = 1
+            buffer = self._graph.add("buffer", time_base="1/1000", **source)
+            scale = self._graph.add("scale", w=f"round({ASPECT_STEPS}*{aspect})", h="2", flags="neighbor", eval="frame")
+            self._graph.link_nodes(buffer, scale, self._graph.add("buffersink")).configure()
         self._graph.push(frame)
         return Fraction(self._graph.pull().width, ASPECT_STEPS)
-
-    @staticmethod
-    def _build(form: tuple) -> av.filter.Graph:
-        width, height, pixel_format, matrix, value_range = form
-        aspect = f"if(between(sar,1/{MAX_ASPECT},{MAX_ASPECT}),sar,1)"
-        graph = av.filter.Graph()
-        graph.threads = 1
-        source = graph.add(
-            "buffer",
-            video_size=f"{width}x{height}",
-            pix_fmt=pixel_format,
-            time_base="1/1000",
-            colorspace=str(matrix),
-            range=str(value_range),
-        )
-        scale = graph.add("scale", w=f"round({ASPECT_STEPS}*{aspect})", h="2", flags="neighbor", eval="frame")
-        graph.link_nodes(source, scale, graph.add("buffersink")).configure()
-        return graph
 
 
 def _name_color_matrix(frame: av.VideoFrame) -> None:
@@ -118,13 +101,6 @@ def _name_color_matrix(frame: av.VideoFrame) -> None:
     if not frame.format.is_rgb and frame.colorspace not in KNOWN_MATRICES:
         usual = BT709 if frame.width >= HD_WIDTH or frame.height >= HD_HEIGHT else BT601
         frame.colorspace = SIMILAR_MATRICES.get(frame.colorspace, usual)
-
-
-def _square_pixels(frame: av.VideoFrame, aspect: Fraction) -> tuple[Fraction, Fraction]:
-    """Return width and height of a frame after one of them is enlarged to make its pixels square."""
-    if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
-        aspect = Fraction(1)
-    return frame.width * max(aspect, Fraction(1)), frame.height * max(1 / aspect, Fraction(1))
 
 
 def _scaled(length: Fraction, scale: Fraction) -> int:

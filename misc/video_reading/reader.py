@@ -108,20 +108,20 @@ class _VideoFile:
 
     def _is_complete(self, timeline: Timeline, track: int, all_tracks: set[int]) -> bool:
         """Return whether the right track was measured; if not, change the options for the next attempt."""
-        if timeline.has_late_tracks and not self._is_probed:
+        if timeline.packets.has_late_tracks and not self._is_probed:
             self._is_probed = True
             return False
-        if not self._single_picture_tracks and timeline.packets[track] <= 1:
-            self._single_picture_tracks = frozenset(x for x in all_tracks if timeline.packets[x] <= 1)
+        if not self._single_picture_tracks and timeline.counts[track] <= 1:
+            self._single_picture_tracks = frozenset(x for x in all_tracks if timeline.counts[x] <= 1)
             return len(self._single_picture_tracks) == len(all_tracks)
         return True
 
     def _check_holes(self, form: str, timeline: Timeline, is_fragmented: bool) -> list[str]:
         """Return warnings about missing parts of the file; raise a VideoError if more than `TRUNCATED` is damaged."""
-        warnings, names = [], set(form.split(","))
+        warnings, names, packets = [], set(form.split(",")), timeline.packets
         size = self._path.stat().st_size
-        if timeline.read_bytes < (1 - TRUNCATED) * size:
-            reason = f"only {timeline.read_bytes} of {size} bytes can be read"
+        if packets.end < (1 - TRUNCATED) * size:
+            reason = f"only {packets.end} of {size} bytes can be read"
             if is_fragmented:
                 raise VideoError(f"damaged: {reason}")
             if JOINABLE & names:
@@ -136,9 +136,9 @@ class _VideoFile:
             warnings.append(f"{damaged:.1f} of {length:.1f} s are missing")
         if paused:
             warnings.append(f"{paused:.1f} of {length:.1f} s have neither pictures nor sound")
-        if timeline.num_invalid_times:
-            warnings.append(f"{timeline.num_invalid_times} packets have damaged times")
-        if timeline.has_late_tracks:
+        if packets.num_invalid_times:
+            warnings.append(f"{packets.num_invalid_times} packets have damaged times")
+        if packets.has_late_tracks:
             warnings.append("a track that begins late is left out")
         return warnings
 

@@ -21,18 +21,10 @@ MAX_LOST = 0.1  # maximum share of the energy of a file in canceled seconds
 
 
 class SoundReader:
-    """A decoder of the first sound track of a file that can be heard.
-
-    Args:
-        tracks: the tracks that may be used, the preferred one first.
-        max_seconds: maximum seconds of sound, from its start.
-
-    Attributes:
-        warnings: one line per defect of the sound.
-    """
+    """A decoder of the first of some sound tracks, the preferred one first, that can be heard."""
 
     def __init__(self, tracks: Sequence["av.audio.stream.AudioStream"], max_seconds: float):
-        self.warnings: list[str] = []
+        self.warnings: list[str] = []  # one line per defect of the sound
         self._samples = {track.index: TrackSamples(max_seconds) for track in tracks}
         self._decoders: dict[int, TrackDecoder] = {}
 
@@ -111,8 +103,12 @@ class TrackSamples:
 
     def mix(self) -> np.ndarray:
         """Return the mono samples of all flushed frames, (S,) float32."""
-        channel = self._louder_channel() if self._share_lost() > MAX_LOST else None
-        return np.concatenate([x.mean(axis=0) if channel is None or len(x) == 1 else x[channel] for x in self._seconds])
+        energy = np.array([np.square(x).mean(axis=0).sum() for x in self._seconds])
+        mixed = np.array([np.square(x.mean(axis=0)).sum() for x in self._seconds])
+        if energy[mixed < CANCELED * energy].sum() / energy.sum() <= MAX_LOST:
+            return np.concatenate([x.mean(axis=0) for x in self._seconds])
+        louder = np.sum([np.square(x).sum(axis=1) for x in self._seconds if len(x) == 2], axis=0).argmax()
+        return np.concatenate([x[louder if len(x) == 2 else 0] for x in self._seconds])
 
     def _resample(self, frame: av.AudioFrame | None) -> None:
         for resampled in self._resampler.resample(frame):
@@ -130,15 +126,6 @@ class TrackSamples:
             peak = float(np.abs(x).max(initial=0))
             self._seconds.append(x if peak else np.broadcast_to(np.float32(0), x.shape))  # silence takes no memory
             self._pending, self.peak = [], max(self.peak, peak)
-
-    def _share_lost(self) -> float:
-        """Return the share of the energy in canceled seconds."""
-        kept = np.array([np.square(x.mean(axis=0)).sum() for x in self._seconds])
-        there = np.array([np.square(x).mean(axis=0).sum() for x in self._seconds])
-        return there[kept < CANCELED * there].sum() / there.sum()
-
-    def _louder_channel(self) -> int:
-        return int(np.sum([np.square(x).sum(axis=1) for x in self._seconds if len(x) == 2], axis=0).argmax())
 
 
 def _resampler(layout: str) -> av.AudioResampler:

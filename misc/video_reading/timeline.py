@@ -26,20 +26,15 @@ class Clock:
 
     A segment is the part of the file between two jumps. All tracks of a segment are shifted by the same number of seconds. A
     new segment continues at the end of everything before it.
-
-    Args:
-        jumps_ahead: the format allows jumps ahead. In other formats a picture may last for hours.
-
-    Attributes:
-        end: end of all packets of sound and pictures in seconds.
-        gap: seconds between the end of all earlier packets and the start of the last packet, less than 0 if they overlap;
-            for the first packet, its time. The length of a jump is included only for the first packet after it.
-        is_joined: the last packet is the first one after a jump.
     """
 
     def __init__(self, jumps_ahead: bool):
-        self.end, self.gap, self.is_joined = -float("inf"), 0.0, False
-        self._jumps_ahead = jumps_ahead
+        self.end = -float("inf")  # of all packets of sound and pictures in seconds
+        # Seconds between the end of all earlier packets and the start of the last packet, less than 0 if they overlap; for
+        # the first packet, its time. The length of a jump is included only for the first packet after it.
+        self.gap = 0.0
+        self.is_joined = False  # the last packet is the first one after a jump
+        self._jumps_ahead = jumps_ahead  # the format allows it; in other formats a picture may last for hours
         self._ends: dict[str, float] = {}  # type of track -> end of its last packet
         self._shifts = [0.0]  # of each segment
         self._segments: dict[int, int] = {}  # track -> index of its segment
@@ -100,43 +95,29 @@ class Clock:
 
 @dataclasses.dataclass
 class Timeline:
-    """Times of a file, in seconds on its `Clock`.
+    """Times of a file, in seconds on its `Clock`."""
 
-    Attributes:
-        holes: stretches of time without packets.
-        pictures: number of packets of the picture track.
-        first, last: times when the first and the last picture are first shown.
-        end: time when the last picture is no longer shown.
-        interval: usual seconds between two pictures.
-        file_start, file_end: start and end of all tracks.
-        packets: track index -> number of packets.
-        read_bytes, has_late_tracks, num_invalid_times: attributes `end` and so on of `Packets`.
-    """
-
+    packets: Packets  # which have been read
     holes: Holes
-    pictures: int = 0
-    first: float = float("inf")
-    last: float = -float("inf")
-    end: float = 0.0
-    interval: float = 0.0
-    file_start: float = float("inf")
+    counts: Counter[int] = dataclasses.field(default_factory=Counter)  # track index -> number of packets
+    pictures: int = 0  # packets of the picture track
+    first: float = float("inf")  # when the first picture is first shown
+    last: float = -float("inf")  # when the last picture is first shown
+    end: float = 0.0  # when the last picture is no longer shown
+    interval: float = 0.0  # usual seconds between two pictures
+    file_start: float = float("inf")  # of all tracks
     file_end: float = 0.0
-    packets: Counter[int] = dataclasses.field(default_factory=Counter)
-    read_bytes: int = 0
-    has_late_tracks: bool = False
-    num_invalid_times: int = 0
 
     @classmethod
     def measure(cls, container: "av.container.InputContainer", video: "av.video.stream.VideoStream") -> "Timeline":
         """Return the times of a file by reading all its packets, without decoding any."""
-        timeline, clock = cls(Holes(container)), Clock(can_jump_ahead(container.format))
+        timeline, clock = cls(Packets(container), Holes(container)), Clock(can_jump_ahead(container.format))
         rate = float(video.average_rate or video.guessed_rate or 0)
-        times, last_duration = array("d"), 0.0
-        packets = Packets(container)
-        for packet in packets:
-            timeline.packets[packet.stream_index] += 1
-            if packets.num_invalid_times > timeline.num_invalid_times:
-                timeline.num_invalid_times = packets.num_invalid_times
+        times, last_duration, num_invalid = array("d"), 0.0, 0
+        for packet in timeline.packets:
+            timeline.counts[packet.stream_index] += 1
+            if timeline.packets.num_invalid_times > num_invalid:
+                num_invalid += 1
                 timeline.pictures += packet.stream_index == video.index
                 timeline.holes.skip(packet)
                 continue
@@ -153,7 +134,6 @@ class Timeline:
             if seconds is not None:
                 timeline.file_start = min(timeline.file_start, seconds)
                 timeline.file_end = max(timeline.file_end, seconds + duration)
-        timeline.read_bytes, timeline.has_late_tracks = packets.end, packets.has_late_tracks
         timeline.interval = usual_interval(np.array(times)) or (1 / rate if rate else 0.0)
         timeline.end = timeline.last + (last_duration or timeline.interval)
         # In MP4, the duration of a packet is the time until the next one is decoded.

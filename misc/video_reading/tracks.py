@@ -41,11 +41,8 @@ def choose_picture_track(
 ) -> "av.video.stream.VideoStream":
     """Return the default picture track of a file, or the first one if there is no default.
 
-    Covers are not used, single pictures and thumbnails only if there are no other tracks.
-
-    Args:
-        container: the open file.
-        single_picture_tracks: indexes of tracks that have a single picture, in addition to those whose header says so.
+    Covers are not used, single pictures and thumbnails only if there are no other tracks. `single_picture_tracks` are the
+    indexes of tracks that have a single picture although their header does not say so.
 
     Raises:
         VideoError: the file has no picture track, or can be rejected without decoding.
@@ -65,20 +62,18 @@ def choose_picture_track(
 
 def choose_sound_tracks(container: "av.container.InputContainer") -> list["av.audio.stream.AudioStream"]:
     """Return the sound tracks to decode until one can be heard: the default track, then the others in order."""
-    return sorted(filter(_is_usable, container.streams.audio), key=_preference)[:MAX_SOUND_TRACKS]
+    known = [track for track in container.streams.audio if track.codec_context is not None]
+    # An unknown rate, 0, is later read from the frames of the track.
+    usable = [track for track in known if not 0 < track.codec_context.sample_rate < MIN_SAMPLE_RATE]
+    return sorted(usable, key=_preference)[:MAX_SOUND_TRACKS]
 
 
 class TrackDecoder:
-    """A decoder of one track that skips and counts packets that cannot be decoded.
-
-    Attributes:
-        packets: number of packets so far.
-        lost: number of packets that could not be decoded.
-    """
+    """A decoder of one track that skips and counts packets that cannot be decoded."""
 
     def __init__(self, track: "av.stream.Stream"):
-        self.track = track
-        self.packets = self.lost = 0
+        self._track = track
+        self.packets = self.lost = 0  # numbers of packets so far, and of those that could not be decoded
 
     def decode(self, packet: av.Packet) -> list:
         """Return the frames that are complete after a packet. An empty packet repeats the previous picture."""
@@ -90,7 +85,7 @@ class TrackDecoder:
     def flush(self) -> list:
         """Return the remaining frames."""
         end = av.Packet()
-        end.stream, end.time_base = self.track, self.track.time_base
+        end.stream, end.time_base = self._track, self._track.time_base
         return self._frames(end)
 
     def _frames(self, packet: av.Packet) -> list:
@@ -105,11 +100,6 @@ def _preference(track: "av.stream.Stream") -> tuple[bool, bool, bool]:
     """Return a sort key: the default track of a file first, then the other main tracks, thumbnails last."""
     flags = track.disposition
     return bool(flags & THUMBNAILS), not flags & Disposition.default, bool(flags & SUPPLEMENTARY)
-
-
-def _is_usable(track: "av.audio.stream.AudioStream") -> bool:
-    """Return whether a sound track may be decoded; an unknown rate is later read from its frames."""
-    return track.codec_context is not None and not 0 < track.codec_context.sample_rate < MIN_SAMPLE_RATE
 
 
 def _size_or_rate(track: "av.stream.Stream") -> int:

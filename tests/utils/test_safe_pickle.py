@@ -133,6 +133,24 @@ def test_the_bytes_of_arrays_are_not_held_twice(writer):
     assert peak < 26 * MEBI  # of one array there is a copy or, from a text, several
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        opcodes.array(opcodes.shape(2000), opcodes.dtype(), opcodes.get(shared_memory.A)),
+        opcodes.SCALAR + opcodes.dtype("S8000") + opcodes.get(shared_memory.A) + b"\x86R",
+        opcodes.RECONSTRUCT + opcodes.get(shared_memory.B) + opcodes.BUILD,
+    ],
+    ids=["array", "text", "state in a list"],
+)
+def test_content_is_not_used_over_and_over(again):
+    """A large content that was numbered before that of another array; a few bytes per copy would fill the memory."""
+    content = opcodes.content(8000) + opcodes.put(shared_memory.A)
+    listed = b"](K\x01" + opcodes.shape(2000) + opcodes.dtype() + b"\x89" + opcodes.get(shared_memory.A) + b"e"
+    other = opcodes.array(opcodes.shape(2000), opcodes.dtype(), opcodes.content(8000) + opcodes.put(shared_memory.C))
+    with pytest.raises(RefusedError, match="in another place|unknown version"):
+        read(opcodes.items(content, listed + opcodes.put(shared_memory.B), other, *[again] * 9))
+
+
 def test_containers_may_not_stand_for_more_than_there_is():
     check_extent({"a": [1, (2, {"b": 3})], "c": [0] * 1000})
     endless: list = []

@@ -20,12 +20,9 @@ MAX_REASON = 300  # characters
 
 @contextlib.contextmanager
 def explain_load_errors(spec: str, source: str, is_local: bool = False) -> Iterator[None]:
-    """Convert any error of loading and trying a model within the block to one line; no request is repeated.
+    """Convert any error of loading and trying the model `spec` from `source` within the block to one line.
 
-    Args:
-        spec: name of the model in the config.
-        source: description of the hub name or path that is loaded.
-        is_local: True if the model is on disk, so that no hub is asked.
+    No request is repeated, and none is sent if the model `is_local`, on disk.
 
     Raises:
         InputError: the model is not available, or cannot be used.
@@ -61,17 +58,13 @@ def _reachable(hub: str) -> bool:
     return True
 
 
-def describe_source(name: str | Path) -> str:
-    """Return a description of a name that may be a folder or a model on the hub, for messages."""
-    return f"folder '{name}'" if Path(name).is_dir() else f"'{name}' on the hub (there is no such folder)"
+def describe_source(name: str | Path) -> tuple[str, bool]:
+    """Return a description of a name that may be a folder or a model on the hub, and whether it is a folder."""
+    return (f"folder '{name}'", True) if Path(name).is_dir() else (f"'{name}' on the hub (there is no such folder)", False)
 
 
 def load_pretrained(cls: Any, source: str | Path) -> tuple[torch.nn.Module, bool]:
     """Return a model of `transformers` for evaluation, and whether its pooler has weights (some are published without).
-
-    Args:
-        cls: the class with `from_pretrained`.
-        source: name on the hub, or a folder.
 
     Raises:
         ValueError: other weights are missing, so that they would be random.

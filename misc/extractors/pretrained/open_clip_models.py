@@ -22,13 +22,7 @@ from utils.optional_packages import EXTRA, require_package
 class OpenClipExtractor(FrameExtractor):
     """Output (T, dim) of the image encoder for frames, not normalized.
 
-    Args:
-        name: name of the model and its weights.
-        frames: maximum number of evenly spaced frames.
-        weights: path of a checkpoint, for a name without weights.
-
-    Raises:
-        InputError: the model or its weights are not available.
+    `weights` is the path of a checkpoint, for a name without weights.
     """
 
     def __init__(self, name: str, *, frames: int = 16, weights: str | None = None, context: ExtractorContext):
@@ -42,15 +36,11 @@ class ClipTextEncoder:
 
     The states of the words are followed by that of the end token, which the model compares with images. Texts longer than
     the context of the model (usually 77 tokens) are truncated.
-
-    Raises:
-        InputError: the model or its weights are not available, or its tokenizer is not CLIP's.
     """
 
     def __init__(self, spec: str, name: str, device: str):
-        self.spec, self._device = spec, device
-        self.feat = feature_name(self.spec)
-        with _load(self.spec, name, None) as (model, _, get_tokenizer):
+        self.spec, self.feat, self._device = spec, feature_name(spec), device
+        with _load(spec, name, None) as (model, _, get_tokenizer):
             self._model, self._tokenizer = model.to(device), get_tokenizer()
             if not hasattr(self._tokenizer, "eot_token_id"):
                 raise InputError(f"text encoder '{spec}': its tokenizer is not CLIP's, expected one with CLIP's tokenizer")

@@ -13,13 +13,7 @@ from utils.optional_packages import EXTRA, require_package
 class TimmExtractor(FrameExtractor):
     """Pooled features (T, dim) of frames.
 
-    Args:
-        name: name of the model.
-        frames: maximum number of evenly spaced frames.
-        weights: path of a checkpoint, .pth or .safetensors (None: the published weights of the name).
-
-    Raises:
-        InputError: the model or its weights are not available.
+    `weights` is the path of a checkpoint, .pth or .safetensors (None: the published weights of the name).
     """
 
     def __init__(self, name: str, *, frames: int = 16, weights: str | None = None, context: ExtractorContext):

@@ -9,8 +9,6 @@ from types import ModuleType
 
 import torch
 
-# Operators whose declarations torchvision needs.
-OPERATORS = ("nms", "qnms")
 _libraries: list[torch.library.Library] = []  # declarations end with these objects
 
 
@@ -22,7 +20,7 @@ def ensure_torchvision() -> None:
         return
     except RuntimeError:
         library = torch.library.Library("torchvision", "FRAGMENT")
-        for name in OPERATORS:
+        for name in ("nms", "qnms"):  # whose declarations torchvision needs
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _libraries.append(library)
         importlib.import_module("torchvision")
@@ -37,10 +35,7 @@ def replace_missing_nms(module: ModuleType) -> None:
 def batched_nms(boxes: torch.Tensor, scores: torch.Tensor, classes: torch.Tensor, max_overlap: float) -> torch.Tensor:
     """Return the indices of boxes that do not overlap with a better box of their class by more than `max_overlap` (IoU).
 
-    Args:
-        boxes: left, top, right and bottom of each box, (N, 4).
-        scores, classes: score and class of each box, (N,); indices are returned in the order of scores, the highest first.
-        max_overlap: maximum intersection over union.
+    Boxes are left, top, right and bottom, (N, 4); their scores and classes (N,). The highest score is the first.
     """
     order = scores.argsort(descending=True, stable=True)
     boxes, classes = boxes[order], classes[order]

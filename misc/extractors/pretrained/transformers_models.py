@@ -1,7 +1,5 @@
 """`transformers:<name>`: image models of Transformers. The name is one of the hub, or a folder."""
 
-from pathlib import Path
-
 import torch
 from PIL import Image
 
@@ -17,13 +15,6 @@ class TransformersExtractor(FrameExtractor):
 
     The first of these that the model has is used: image features (CLIP, SigLIP), the output of a pooler with weights, the
     state of the class token, the mean of the last hidden states.
-
-    Args:
-        name: name of the model on a hub, or a folder.
-        frames: maximum number of evenly spaced frames.
-
-    Raises:
-        InputError: the model is not available.
     """
 
     def __init__(self, name: str, *, frames: int = 16, context: ExtractorContext):
@@ -43,7 +34,7 @@ class TransformersExtractor(FrameExtractor):
                 return states.mean(dim=(2, 3))
             return states[:, 0] if has_class else states.mean(dim=1)
 
-        with explain_load_errors(spec, describe_source(name), Path(name).is_dir()):
+        with explain_load_errors(spec, *describe_source(name)):
             processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
             model, can_pool = load_pretrained(transformers.AutoModel, name)
             model.to(context.device)

@@ -19,12 +19,7 @@ QUIET = 1e-3  # amplitude of silence, for which Whisper would make up words
 class WhisperExtractor:
     """Vectors (tokens, dim) of the spoken words; None if there are no words.
 
-    Args:
-        name: size of the model, or the folder of a model in the format of Transformers.
-        language: spoken language, such as "en" (None: detected per window). English models only support English.
-
-    Raises:
-        InputError: the model is not available, or does not support the language.
+    `language` is the spoken one, such as "en" (None: detected per window). English models only support English.
     """
 
     aggregation = "vlad"
@@ -33,7 +28,7 @@ class WhisperExtractor:
         ensure_torchvision()
         transformers = require_package("transformers")
         source = name if Path(name).is_dir() else f"openai/whisper-{name}"
-        with explain_load_errors(f"whisper:{name}", describe_source(source), Path(source).is_dir()):
+        with explain_load_errors(f"whisper:{name}", *describe_source(source)):
             self._processor = transformers.WhisperProcessor.from_pretrained(source, trust_remote_code=False)
             model, _ = load_pretrained(transformers.WhisperForConditionalGeneration, source)
         is_multilingual = getattr(model.generation_config, "is_multilingual", False)

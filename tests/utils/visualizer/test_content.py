@@ -8,12 +8,12 @@ import pytest
 import torch
 from helpers.ranking_pages import make_page_data
 
-from utils.temporary import temporary_array
+from utils.files import temporary_array
 from utils.visualizer.content import best_first, page_content
 
 
 def rank_of(score, scores):
-    """The 1-based rank of `score`, itself one of `scores`."""
+    """Return the 1-based rank of `score`, itself one of `scores`."""
     return 1 + sum(x > score for x in scores) + (sum(x == score for x in scores) - 1) / 2
 
 
