@@ -13,7 +13,6 @@ import msgpack
 import msgpack_numpy
 import numpy as np
 import pytest
-from tqdm import tqdm
 
 from data_loader import conversion, store
 from data_loader.conversion import FeatureEncoder
@@ -160,35 +159,6 @@ def test_one_of_several_processes_makes_a_cache(tmp_path, monkeypatch):
     assert len(conversions) == 1 and [len(table) for table in tables] == [1, 1]
 
 
-def test_an_interrupted_conversion_leaves_nothing(tmp_path, monkeypatch):
-    source = write(tmp_path / "rgb.pickle", {f"v{i}": np.ones((3, 6)) for i in range(10)})
-    encode, seen = FRAMES.encode, []
-
-    def interrupt(path, name, value):
-        seen.append(name)
-        if len(seen) == 5:
-            raise KeyboardInterrupt
-        return encode(path, name, value)
-
-    monkeypatch.setattr(FRAMES, "encode", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        open_table(source, FRAMES, tmp_path / "cache")
-    assert not list((tmp_path / "cache").iterdir())
-    assert len(items_of(open_table(source, FRAMES, tmp_path / "cache"))) == 10
-
-
-def test_a_full_disk_is_not_blamed_on_the_source(tmp_path, monkeypatch):
-    source = write(tmp_path / "rgb.pickle", {"a": np.ones((3, 6))})
-
-    def no_room(self):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(conversion._BlockWriter, "flush", no_room)
-    with pytest.raises(InputError, match=r"rgb.pickle.vlad-6.h5: No space left on device \(the cache of .*cache_dir"):
-        open_table(source, FRAMES, tmp_path / "cache")
-    assert not list((tmp_path / "cache").iterdir())
-
-
 def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path):
     source = write(tmp_path / "rgb.pickle", {"a": np.ones((3, 6))})
     (tmp_path / "cache").write_text("a file")
@@ -232,32 +202,6 @@ def test_reading_everything_leaves_little_in_memory(tmp_path, rng, monkeypatch):
     for span in range(128):
         table.read(span)
     assert resident_bytes() - before < 40 << 20
-
-
-def test_a_pickle_is_converted_item_by_item(tmp_path, monkeypatch):
-    """Half of the items are converted when half of the file is read."""
-    source = tmp_path / "rgb.pickle"
-    content = {f"v{i}": np.full((1000, 6), i + 1, "f2") for i in range(100)}
-    with source.open("wb") as file:
-        pickle.dump(content, file, protocol=2)
-    position, encode = [], FRAMES.encode
-    size = source.stat().st_size
-
-    def watch(path, name, value):
-        position.append(advanced[0] / size)
-        return encode(path, name, value)
-
-    advanced = [0]
-
-    class Bar(tqdm):
-        def update(self, n=1):
-            advanced[0] += n
-
-    monkeypatch.setattr(conversion, "byte_bar", lambda *_: Bar(disable=True))
-    monkeypatch.setattr(FRAMES, "encode", watch)
-    assert_holds(open_table(source, FRAMES, tmp_path), {name: [x] for name, x in content.items()})
-    half = np.interp(0.5, position, range(100))
-    assert 40 < half < 60
 
 
 def test_times_of_files_are_nanoseconds(tmp_path):

@@ -13,6 +13,13 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
+from misc.video_reading.media import Sampling, VideoError
+from misc.video_reading.reader import read_video
+
+# Limits that keep every frame, and limits as in an extraction.
+ALL = Sampling(rate=1000, max_frames=1000, max_side=1000, max_seconds=100)
+USUAL = Sampling(rate=8, max_frames=160, max_side=480, max_seconds=600)
+
 
 def flat(number, height=48, width=64):
     """Return frames of one color each, by which they can be told apart: (number, height, width, 3)."""
@@ -88,3 +95,17 @@ def write(
                 out.mux(audio.encode(track))
             out.mux(audio.encode(None))
     return path
+
+
+def frame_numbers(frames):
+    """Return which frames of `flat` these are."""
+    known = np.array([color_value(i) for i in range(28)])
+    return [int(np.abs(frame.mean() - known).argmin()) for frame in frames]
+
+
+def video_refusal(path, sampling=USUAL):
+    """Return the one-line reason why a file cannot be used."""
+    with pytest.raises(VideoError) as refused:
+        read_video(path, sampling)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from helpers.fuzzing import in_parts, kinds, read_mutations
+from helpers.hostile import read_shared_memory
 from helpers.isolated_process import MIB, outcome
 
 KINDS = ["pickle", "npy", "hdf5", "msgpack", "checkpoint", "legacy checkpoint", "config", "cache", "archive"]
@@ -45,3 +46,9 @@ def test_many_mutated_files(tmp_path, kind, capsys):
     with capsys.disabled():
         print(f"\nfuzzed: {kind}: {MANY} inputs, {len(problems)} problems")
     assert problems == []
+
+
+@pytest.mark.share
+def test_no_random_pickle_shares_memory():
+    """See `test_no_pickle_shares_memory` in `tests/utils/test_safe_pickle.py`."""
+    assert read_shared_memory.problems_in_process(600) == []

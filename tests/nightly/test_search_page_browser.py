@@ -1,47 +1,21 @@
 """The search page in a real browser."""
 
-import shutil
 import urllib.parse
 
 import pytest
-from helpers.browser import (
-    ATTACK,
-    ODD_IDS,
-    accessible,
-    assert_fits_and_can_be_read,
-    assert_headings_nest,
-    assert_plays_when_pointed_at_and_chosen,
-    needs_browser,
-    playing,
-)
-from helpers.ranking_pages import write_clip
-from helpers.search_pages import EXPERTS, WEIGHTS, StubSearcher, serving
+from helpers.browser import ATTACK, ODD_IDS, assert_plays_when_pointed_at_and_chosen, needs_browser, playing
+from helpers.search_pages import EXPERTS, WEIGHTS, serving
+from helpers.search_site import BROKEN, FOCUS, IDS, WITHOUT_CLIP, WORDS, load, make_searcher
 
 pytest.importorskip("starlette")
 from misc.searching.serving.app import make_app  # noqa: E402
 
 pytestmark = needs_browser
 
-WITHOUT_CLIP = "../outside"
-WORDS = {"ocr": ["SALE", "Bird!", ATTACK], "speech": [f"word{i}" for i in range(90)] + ["ＢＩＲＤ", "sings"]}
-BROKEN = "broken"
-IDS = [*ODD_IDS, BROKEN, *(f"more{i}" for i in range(20))]
-FOCUS = "document.activeElement"
-
 
 @pytest.fixture(scope="module")
 def searcher(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("collection")
-    write_clip(folder / "clip.webm", frames=48, sound=True)
-    for name in IDS:
-        if name != WITHOUT_CLIP:
-            (folder / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(folder / "clip.webm", folder / "videos" / f"{name}.webm")
-    (folder / "videos" / f"{BROKEN}.webm").write_bytes(b"no clip at all")
-    captions = {name: [f"a caption of {name}", ATTACK, "100% \udc80"] for name in ODD_IDS}
-    searcher = StubSearcher(folder, IDS, captions, dict.fromkeys(ODD_IDS, WORDS))
-    searcher.folder = folder
-    return searcher
+    return make_searcher(tmp_path_factory.mktemp("collection"))
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +42,6 @@ def read_experts(tile):
     return tile.locator(".experts .unseen").all_text_contents()
 
 
-def load(page, selector="video"):
-    """Return the first such player once it shows a picture."""
-    player = page.locator(selector).first.element_handle()
-    page.wait_for_function("player => player.readyState >= 2 && player.videoWidth === 64", arg=player)
-    return player
-
-
 def test_a_search_shows_the_videos_in_the_searchers_order(look, searcher):
     page = look()
     assert page.evaluate(f"{FOCUS}.id") == "query"
@@ -92,7 +59,7 @@ def test_a_search_shows_the_videos_in_the_searchers_order(look, searcher):
     assert names(page) == IDS[:24]
 
 
-def test_results_explain_why_they_were_found(look, searcher):
+def test_results_show_weights_missing_experts_and_words(look, searcher):
     """Weights as they apply to each video, experts that are missing, recognized words of the query."""
     page = look("/?q=the+bird+SINGS")
     order = sorted(EXPERTS, key=lambda name: -WEIGHTS[name])
@@ -128,7 +95,7 @@ def test_a_clip_plays_when_pointed_at_and_seeks_when_chosen(look):
     page.wait_for_function("x => !x.seeking && x.readyState >= 2 && Math.abs(x.currentTime - 3) < 0.1", arg=player)
 
 
-def test_a_chosen_clip_is_heard_alone_and_keeps_its_pause(look):
+def test_only_the_chosen_clip_is_heard_and_it_stays_paused(look):
     page = look("/?q=bird")
     heard = "x => !x.paused && !x.muted && x.currentTime > 0.2 && x.webkitAudioDecodedByteCount > 0"
     one, two = (page.locator(".tile .clip").nth(i) for i in (0, 1))
@@ -148,7 +115,7 @@ def test_a_chosen_clip_is_heard_alone_and_keeps_its_pause(look):
     page.wait_for_function("x => x.paused", arg=players[1])
 
 
-def test_every_clip_plays_whatever_its_id_and_the_others_say_so(look):
+def test_clips_of_any_id_play_and_others_have_a_message(look):
     page = look("/?q=bird")
     for number, name in enumerate(names(page)):
         tile = page.locator(".tile").nth(number)
@@ -163,7 +130,7 @@ def test_every_clip_plays_whatever_its_id_and_the_others_say_so(look):
 
 
 @pytest.mark.parametrize("video", ["folder/clip", ODD_IDS[6], WITHOUT_CLIP])
-def test_a_video_leads_to_those_like_it_and_to_captions(look, searcher, video):
+def test_a_video_links_to_similar_videos_and_to_captions(look, searcher, video):
     page = look("/?q=bird")
     page.get_by_role("link", name=f"videos like {video}", exact=True).click()
     page.wait_for_url("**/?video=*#similar")
@@ -194,7 +161,7 @@ def test_a_video_leads_to_those_like_it_and_to_captions(look, searcher, video):
     assert own == [hit.caption.replace("\udc80", "?") for hit in fitting if hit.video == video]
 
 
-def test_a_caption_asks_for_itself_and_back_leads_back(look):
+def test_a_caption_links_to_its_search_and_the_history_works(look):
     page = look("/?q=bird")
     page.get_by_role("link", name="captions that fit plain", exact=True).click()
     page.wait_for_url("**/?video=plain#captions")
@@ -219,86 +186,9 @@ def test_hostile_queries_stay_text(look):
         assert page.locator("main script, main img").count() == 0
 
 
-def focused_tile_index(page):
-    return page.evaluate(f"[...document.querySelectorAll('.tile')].indexOf({FOCUS}.closest('.tile'))")
-
-
-def test_it_is_usable_with_only_the_keyboard(look):
-    page = look("/?q=bird")
-    page.keyboard.press("Tab")
-    assert page.evaluate(f"{FOCUS}.textContent") == "Skip to the results"
-    page.keyboard.press("/")
-    assert page.evaluate(f"{FOCUS}.id") == "query"
-    page.keyboard.type("a / song")  # the previous query is selected, and a slash in the box is a slash
-    assert page.get_by_label("Search for").input_value() == "a / song"
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/?q=a+%2F+song")
-    page.keyboard.press("/")
-    page.keyboard.press("ArrowDown")
-    assert focused_tile_index(page) == 0
-    player = page.locator(".tile video").first.element_handle()
-    playing(page, player)
-    outline = page.evaluate(f"getComputedStyle({FOCUS}).outlineStyle")
-    assert outline == "solid"
-    for key, expected in (("Right", 1), ("Right", 2), ("Down", 6), ("Left", 5), ("Up", 1), ("Left", 0), ("Left", 0)):
-        page.keyboard.press(f"Arrow{key}")
-        assert focused_tile_index(page) == expected, key
-    assert player.evaluate("x => !x.controls")
-    page.keyboard.press("Enter")
-    playing(page, player)
-    assert player.evaluate(f"x => x.controls && x === {FOCUS}")
-    page.keyboard.press("Escape")
-    page.wait_for_function("player => player.paused", arg=player)
-    assert page.evaluate(f"{FOCUS}.textContent") == "plain"
-    page.keyboard.press("ArrowUp")
-    assert page.evaluate(f"{FOCUS}.id") == "query"
-    page.keyboard.press("ArrowDown")  # a clip with controls would use the arrows itself
-    assert page.evaluate(f"{FOCUS}.textContent") == "plain"
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/?video=plain")
-
-
 def test_an_empty_query_is_not_sent(look):
     page = look()
     page.keyboard.type("  ")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Search").click()
     assert page.evaluate("location.search") == "" and page.evaluate(f"{FOCUS}.id") == "query"
-
-
-def test_clips_do_not_play_on_their_own_with_reduced_motion(look):
-    page = look("/?q=bird", reduced_motion="reduce")
-    clip = page.locator(".clip").first
-    clip.hover()
-    player = load(page, ".clip video")
-    assert player.evaluate("x => x.paused")
-
-
-@pytest.mark.parametrize("address", ["/", "/?q=bird", "/?video=plain"])
-def test_every_control_has_a_name_and_every_part_a_role(look, address):
-    page = look(address)
-    page.wait_for_function("() => document.querySelector('#status').textContent")
-    roles = accessible(page)
-    named = {"button", "searchbox", "video", "Video", "link", "search", "region", "list"}
-    assert not [(role, name) for role, name in roles if role in named - {"list"} and not name.strip()]
-    assert {role for role, _ in roles} >= {"banner", "main", "search", "status", "searchbox", "list", "link"}
-    assert_headings_nest(page)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 400])
-@pytest.mark.parametrize("address", ["/?q=bird", "/?video=plain", "/?q="])
-def test_it_fits_and_can_be_read_in_light_and_dark(look, scheme, width, address):
-    page = look(address, color_scheme=scheme, viewport={"width": width, "height": 900})
-    assert_fits_and_can_be_read(page, scheme, width, 30)
-
-
-def test_without_scripts_it_searches_and_plays(look):
-    page = look("/?q=bird", java_script_enabled=False)
-    assert page.locator(".tile").count() == 12
-    assert page.locator(".tile video[controls][src]").count() == 11
-    page.get_by_label("Search for").fill("song")
-    page.get_by_role("button", name="Search").click()
-    page.wait_for_url("**/?q=song")
-    page.get_by_role("link", name="videos like plain", exact=True).click()
-    page.wait_for_url("**/?video=plain#similar")

@@ -1,17 +1,18 @@
-"""What the experts of the Demo see in patterns whose motion, color and pitch are known, and in clips that were drawn."""
+"""Features of the Demo for patterns of known motion, color and pitch, for drawn clips, and for words."""
 
 import dataclasses
 
 import numpy as np
 import pytest
+from scipy.sparse.linalg import svds
 
 from misc.demo import experts
 from misc.demo.clips import ATTRIBUTES, plan_clips
-from misc.demo.drawing import FRAMES, RATE, draw_frames
-from misc.demo.sounds import SAMPLE_RATE, synthesize_sound
+from misc.demo.drawing import RATE, draw_frames
+from misc.demo.sounds import SAMPLE_RATE
 from misc.demo.video_files import read_clip, write_clip
 
-PLACES, SOUNDS = ATTRIBUTES["place"][0], ATTRIBUTES["sound"][0]
+PLACES = ATTRIBUTES["place"][0]
 ROWS, COLUMNS = np.mgrid[:120, :160]
 U, V, SPREAD, TURN = range(experts.ORIENTATIONS, experts.ORIENTATIONS + 4)  # columns of `flow`
 
@@ -94,26 +95,22 @@ def test_faces_are_found_in_decoded_clips_where_they_were_drawn(tmp_path):
     assert np.mean(np.array(found)[drawn]) > 0.85
 
 
-def test_a_file_holds_what_was_drawn_and_played(tmp_path):
-    clip = next(clip for clip in plan_clips(40, 0) if clip.sound)
-    drawn, played = draw_frames(clip), synthesize_sound(clip, FRAMES / RATE)
-    write_clip(tmp_path / "clip.webm", drawn, RATE, played, SAMPLE_RATE)
-    images, sound = read_clip(tmp_path / "clip.webm", SAMPLE_RATE)
-    assert images.shape == (FRAMES, 120, 160, 3) and np.abs(images.astype(int) - np.stack(drawn)).mean() < 8
-    assert abs(len(sound) - len(played)) < 1000
-    before, after = experts.audio(played, SAMPLE_RATE).mean(axis=0), experts.audio(sound, SAMPLE_RATE).mean(axis=0)
-    assert np.corrcoef(before, after)[0, 1] > 0.95
-
-
-@pytest.mark.parametrize("sound", SOUNDS)
-def test_sounds_are_told_apart_by_their_spectrum(sound):
-    clips = [clip for seed in range(3) for clip in plan_clips(40, seed)]
-
-    def spectrum(name, clip):
-        return experts.audio(synthesize_sound(dataclasses.replace(clip, sound=name), 2.0), SAMPLE_RATE).mean(axis=0)
-
-    centres = {name: np.mean([spectrum(name, clip) for clip in clips[:12]], axis=0) for name in SOUNDS}
-    heard = [
-        min(SOUNDS, key=lambda name: np.linalg.norm(centres[name] - x)) for x in (spectrum(sound, c) for c in clips[60:72])
-    ]
-    assert heard.count(sound) >= 8
+def test_word_vectors_factorise_positive_mutual_information():
+    rng = np.random.default_rng(0)
+    names = [f"w{i}" for i in range(12)]
+    texts = [["always", *rng.choice(names, 4)] for _ in range(60)]
+    vectors = experts.word_vectors(texts, 5)
+    words = sorted({word for text in texts for word in text})
+    information = np.zeros((len(words), len(words)))
+    for i, one in enumerate(words):
+        for j, other in enumerate(words):
+            both = sum(one in text and other in text for text in texts)
+            if both:
+                p = both / 60 / (sum(one in text for text in texts) / 60 * sum(other in text for text in texts) / 60)
+                information[i, j] = max(0.0, np.log(p))
+    left, values, _ = svds(information, 5)
+    expected = left * np.sqrt(values)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True).clip(min=1e-6)
+    found = np.stack([vectors[word] for word in words])
+    assert np.allclose(found @ found.T, expected @ expected.T, atol=1e-6)
+    assert not vectors["always"].any()

@@ -7,8 +7,6 @@ import pytest
 
 from misc import benchmark
 from misc.speed import scaling
-from misc.speed.process import call_in_process
-from utils.errors import InputError
 
 
 def test_the_exponent_is_that_of_the_growth():
@@ -33,8 +31,3 @@ def test_each_point_is_measured_and_written(call, tmp_path, monkeypatch):
     assert ("evaluation", {"videos": 200, "captions": 40}) in asked
     assert ("training step", {"batch": 64, "experts": 16}) in asked
     assert [axis["exponents"]["seconds"] for axis in figures] == pytest.approx([2.0] * len(figures))
-
-
-def test_a_process_that_fails_is_an_error():
-    with pytest.raises(InputError, match="measure .*ranking.*: ended with exit code 1"):
-        call_in_process(scaling.measure, "ranking", {"videos": -1, "captions": 2})

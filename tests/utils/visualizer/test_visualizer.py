@@ -1,27 +1,22 @@
-"""The content and the files of the ranking page; `test_ranking_page.py` opens it in a browser."""
+"""The files of the ranking page; `tests/nightly/test_ranking_page_browser.py` opens it in a browser."""
 
-import dataclasses
 import html
 import json
 import logging
 import os
-import random
 import re
 import unicodedata
 import urllib.parse
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from helpers.commands import assert_equal_weights, train
 from helpers.ranking_pages import listed, make_page_data, shown
 
 import test as test_command
-from utils.files import temporary_array
 from utils.visualizer import Visualizer
-from utils.visualizer.content import best_first, page_content
-from utils.visualizer.videos import find_videos
+from utils.visualizer.content import page_content
 
 VISUALIZER = ("--set", "visualizer.type=Visualizer", "--set")
 ODD = ["\"quoted\" 'id'", "100%", "what?#1", "żółw 映画", "folder/clip", "a&b;c", "</script><b>", "back\\slash", "\u2028"]
@@ -36,138 +31,6 @@ def visualizer(tmp_path):
         return Visualizer(src_video_dir, vis_vid_freq, num_samples, folder=folder, name=name, similarity=similarity)
 
     return visualizer
-
-
-def place(score, scores):
-    """The 1-based rank of `score`, itself one of `scores`."""
-    return 1 + sum(x > score for x in scores) + (sum(x == score for x in scores) - 1) / 2
-
-
-def first_five(scores):
-    return sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:5]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_text_to_video_says_what_a_naive_ranking_says(seed):
-    data = make_page_data(seed=seed)
-    content = page_content(data, {"video3": "videos/3.webm"}, 100)
-    texts = [(v, k) for v in range(8) for k in range(3) if data.query_masks[v, k]]
-    queries = content["t2v"]["queries"]
-    assert len(queries) == len(texts) == 20 and content["t2v"]["candidates"] == 8
-    for number, ((v, k), query) in enumerate(zip(texts, queries, strict=True)):
-        row = data.sims[3 * v + k].tolist()
-        text, truth = content["texts"][query["text"]], content["videos"][query["truth"]]
-        assert text["captions"] == [k] and content["videos"][text["video"]] == truth
-        assert text["weights"] == pytest.approx(data.weights[number], abs=1e-4)
-        assert truth["id"] == f"video{v}" and truth["captions"] == data.captions[v]
-        assert truth["has"] == data.available[v].tolist()
-        assert truth["address"] == ("videos/3.webm" if v == 3 else None)
-        assert query["rank"] == place(row[v], row) and query["similarity"] == pytest.approx(row[v])
-        best = [(content["videos"][i]["id"], similarity) for i, similarity in query["best"]]
-        assert best == [(f"video{i}", pytest.approx(row[i])) for i in first_five(row)]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_video_to_text_says_what_a_naive_ranking_says(seed):
-    data = make_page_data(seed=seed)
-    content = page_content(data, {}, 100)
-    texts = [(v, k) for v in range(8) for k in range(3) if data.query_masks[v, k]]
-
-    def video_and_captions(index):
-        text = content["texts"][index]
-        return content["videos"][text["video"]]["id"], text["captions"]
-
-    assert len(content["v2t"]["queries"]) == 8 and content["v2t"]["candidates"] == 20
-    for v, query in enumerate(content["v2t"]["queries"]):
-        column = [float(data.sims[3 * owner + k, v]) for owner, k in texts]
-        own, others = ([x for x, (owner, _) in zip(column, texts, strict=True) if (owner == v) is y] for y in (True, False))
-        rank = 1 + sum(x > max(own) for x in others) + others.count(max(own)) / (own.count(max(own)) + 1)
-        assert content["videos"][query["video"]]["id"] == f"video{v}"
-        assert query["rank"] == rank and query["similarity"] == pytest.approx(max(own))
-        assert video_and_captions(query["truth"])[0] == f"video{v}"
-        best = [(*video_and_captions(i), similarity) for i, similarity in query["best"]]
-        assert best == [(f"video{texts[i][0]}", [texts[i][1]], pytest.approx(column[i])) for i in first_five(column)]
-
-
-def test_histogram_and_metrics_are_of_all_queries_and_agree():
-    data = make_page_data(num_videos=120, num_captions=2)
-    content = page_content(data, {}, 7)
-    assert content["bins"] == ["1", "2–5", "6–10", "11–50", "> 50"]
-    for direction, count in (("t2v", 180), ("v2t", 120)):
-        part = content[direction]
-        assert len(part["queries"]) == 7 and sum(part["histogram"]) == count
-        assert part["metrics"] == data.metrics[direction]
-        reached = 100 * np.cumsum(part["histogram"])[:4] / count
-        assert reached == pytest.approx([part["metrics"][name] for name in ("R1", "R5", "R10", "R50")])
-        for query in part["queries"]:
-            low, high = [(1, 1), (1.5, 5.5), (6, 10.5), (11, 50.5), (51, 200)][query["bin"]]
-            assert low <= query["rank"] <= high
-
-
-def test_averaged_captions_are_one_query_with_their_mean_weights():
-    data = make_page_data(averaged=True)
-    content = page_content(data, {}, 100)
-    assert len(content["t2v"]["queries"]) == 8 and content["v2t"]["candidates"] == 8
-    query = content["t2v"]["queries"][1]
-    text = content["texts"][query["text"]]
-    assert text["captions"] == [0, 1, 2]
-    assert text["weights"] == pytest.approx(data.weights[2:5].mean(axis=0), abs=1e-4)
-
-
-@pytest.mark.parametrize("averaged", [False, True])
-def test_similarities_in_a_file_make_the_same_page(averaged):
-    data = make_page_data(num_videos=30, averaged=averaged)
-    data = dataclasses.replace(data, sims=data.sims.astype(np.float32))
-    stored = temporary_array(data.sims.shape)
-    stored[:] = data.sims
-    in_file = dataclasses.replace(data, sims=stored)
-    assert page_content(in_file, {}, 7) == page_content(data, {}, 7)
-
-
-def test_a_model_without_weights_has_a_page_too():
-    content = page_content(make_page_data(weighted=False), {}, 100)
-    assert {text["weights"] for text in content["texts"]} == {None}
-
-
-def test_one_direction_may_be_unmeasured_and_candidates_may_be_fewer_than_five():
-    data = make_page_data(num_videos=2)
-    del data.metrics["v2t"]
-    content = page_content(data, {}, 100)
-    assert content["v2t"]["metrics"] is None and content["v2t"]["histogram"]
-    assert [len(query["best"]) for query in content["t2v"]["queries"]] == [2] * 5
-
-
-def test_best_first_prefers_the_first_of_equal_scores():
-    scores = np.array([1.0, 3.0, 3.0, 0.0, 3.0, 1.0, 1.0])
-    assert best_first(scores, 5) == [1, 2, 4, 0, 5]
-
-
-def test_every_epoch_shows_the_same_sample_and_no_random_state_moves():
-    torch.manual_seed(3), np.random.seed(3), random.seed(3)
-    expected = torch.rand(1), np.random.rand(), random.random()
-    torch.manual_seed(3), np.random.seed(3), random.seed(3)
-    samples = []
-    for seed in (0, 1):
-        content = page_content(make_page_data(num_videos=50, seed=seed), {}, 10)
-        texts = [content["texts"][query["text"]] for query in content["t2v"]["queries"]]
-        videos = [content["videos"][query["video"]]["id"] for query in content["v2t"]["queries"]]
-        samples.append(([(content["videos"][text["video"]]["id"], text["captions"]) for text in texts], videos))
-    assert samples[0] == samples[1] and [len(x) for x in samples[0]] == [10, 10]
-    assert (torch.rand(1), np.random.rand(), random.random()) == expected
-
-
-def test_clips_are_found_by_what_an_id_may_be(tmp_path):
-    folder = tmp_path / "clips"
-    for name in ("a.mp4", "a.avi", "sub/a.webm", "sub/b.MOV", "c.txt", "sub/deep/c.v1.mkv"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    (tmp_path / "outside.webm").touch()
-    videos = find_videos(folder)
-    assert videos["a"] == "videos/a.mp4"  # the whole path; else .webm would be better
-    assert videos["a.avi"] == "videos/a.avi" and videos["sub/a"] == "videos/sub/a.webm"
-    assert videos["b"] == videos["sub/b"] == videos["b.MOV"] == "videos/sub/b.MOV"
-    assert videos["c.v1"] == "videos/sub/deep/c.v1.mkv"
-    assert "c" not in videos and "../outside" not in videos and "" not in videos
 
 
 def test_clips_in_nfd_are_found_by_ids_in_nfc(visualizer, tmp_path):
@@ -203,7 +66,7 @@ def test_odd_names_are_quoted_in_addresses_and_harmless_in_the_data(visualizer, 
 
 
 @pytest.mark.parametrize("folder", [None, "nowhere"])
-def test_without_clips_one_log_line_says_what_to_set(visualizer, tmp_path, caplog, folder):
+def test_without_clips_one_log_line_names_the_setting(visualizer, tmp_path, caplog, folder):
     caplog.set_level(logging.INFO)
     page = visualizer(folder)
     page.show(make_page_data(), 1, "val")
@@ -263,7 +126,7 @@ def test_a_page_that_cannot_be_written_is_a_warning(visualizer, tmp_path, caplog
 @pytest.mark.parametrize(
     ("v2t_ties", "text"), [("expected", "never count against it"), ("published", "v2t_ties: published")]
 )
-def test_a_page_says_by_which_rule_ties_were_ranked(tmp_path, v2t_ties, text):
+def test_a_page_names_the_rule_for_ties(tmp_path, v2t_ties, text):
     page = Visualizer(folder=tmp_path, name="toy 1", similarity="pairwise", v2t_ties=v2t_ties)
     page.show(make_page_data(), 1, "val")
     assert text in (tmp_path / "index.html").read_text()
@@ -275,7 +138,7 @@ def test_a_leaky_similarity_is_marked(visualizer, tmp_path):
 
 
 @pytest.mark.parametrize("moment", range(1, 8))
-def test_whenever_it_is_killed_the_page_refers_to_whole_files_alone(visualizer, tmp_path, monkeypatch, moment):
+def test_an_interrupted_page_refers_only_to_complete_files(visualizer, tmp_path, monkeypatch, moment):
     visualizer().show(make_page_data(), 1, "val")
     replaced, original = [], Path.replace
 

@@ -1,73 +1,33 @@
-"""Pickles that use the memory of one object in another, and then change or free it: a corpus, and random programs.
+"""Pickles that use the memory of one object in another, and then change or free it: a corpus, and random programs."""
 
-Run as a program, it reads them all and prints one line per problem. A test does so in a process of its own.
-"""
-
-import gc
-import io
 import random
-import struct
-import sys
-from collections.abc import Callable, Iterable
-from typing import Any
 
-import numpy as np
+from helpers.hostile.opcodes import (
+    APPEND,
+    BUILD,
+    DUP,
+    FROMBUFFER,
+    POP,
+    READONLY,
+    RECONSTRUCT,
+    SCALAR,
+    SETITEM,
+    TUPLE1,
+    array,
+    content,
+    dtype,
+    dtype_state,
+    frombuffer,
+    get,
+    items,
+    put,
+    shape,
+    state,
+    text,
+    writable,
+)
 
-from data_loader.readers.pickle_file import StreamingUnpickler, UnstreamableError
-from utils.safe_pickle import SafeUnpickler
-
-NUM_RANDOM = 600
 MAX_STEPS = 12
-# All content of arrays that the programs bring; what else a result holds is the memory of something else.
-BYTE = b"\x11"
-RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
-FROMBUFFER = b"cnumpy.core.numeric\n_frombuffer\n"
-SCALAR = b"cnumpy.core.multiarray\nscalar\n"
-APPEND, BUILD, DUP, POP, REDUCE, SETITEM, TUPLE1, READONLY = b"a", b"b", b"2", b"0", b"R", b"s", b"\x85", b"\x98"
-
-
-def text(value: str) -> bytes:
-    return b"U" + bytes([len(value)]) + value.encode()
-
-
-def put(key: int) -> bytes:
-    return b"q" + bytes([key])
-
-
-def get(key: int) -> bytes:
-    return b"h" + bytes([key])
-
-
-def shape(*sizes: int) -> bytes:
-    return b"(" + b"".join(b"M" + struct.pack("<H", n) for n in sizes) + b"t"
-
-
-def content(size: int) -> bytes:
-    return b"B" + struct.pack("<I", size) + BYTE * size
-
-
-def writable(size: int) -> bytes:
-    return b"\x96" + struct.pack("<Q", size) + BYTE * size
-
-
-def dtype_state(order: str) -> bytes:
-    return b"(K\x03" + text(order) + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-
-
-def dtype(code: str = "f4", order: str = "<") -> bytes:
-    return b"cnumpy\ndtype\n" + text(code) + b"K\x00K\x01\x87R" + dtype_state("|" if code[0] == "O" else order)
-
-
-def state(of_shape: bytes, of_dtype: bytes, of_content: bytes, fortran: bytes = b"\x89") -> bytes:
-    return b"(K\x01" + of_shape + of_dtype + fortran + of_content + b"t"
-
-
-def array(of_shape: bytes, of_dtype: bytes, of_content: bytes, fortran: bytes = b"\x89") -> bytes:
-    return RECONSTRUCT + state(of_shape, of_dtype, of_content, fortran) + BUILD
-
-
-def frombuffer(buffer: bytes, of_dtype: bytes, of_shape: bytes, order: str = "C") -> bytes:
-    return FROMBUFFER + b"(" + buffer + of_dtype + of_shape + text(order) + b"tR"
 
 
 def floats(count: int) -> bytes:
@@ -77,11 +37,6 @@ def floats(count: int) -> bytes:
 def again(key: int, count: int = 1) -> bytes:
     """Set the state of an array a second time, with another shape, and drop it from the stack."""
     return get(key) + state(shape(count), dtype(), content(4 * count)) + BUILD + POP
-
-
-def items(*values: bytes) -> bytes:
-    """Return the pickle of a dict with these values, each given by opcodes that leave it on the stack."""
-    return b"\x80\x05}" + b"".join(text(f"v{i}") + value + SETITEM for i, value in enumerate(values)) + b"."
 
 
 A, B, C = 1, 2, 3
@@ -255,107 +210,3 @@ def random_program(seed: int) -> bytes:
             buffers.append(get(key))
         values.append(value + put(key))
     return items(*values)
-
-
-def whole(data: bytes) -> Any:
-    return SafeUnpickler(io.BytesIO(data)).load()
-
-
-def streamed(data: bytes) -> dict:
-    """Return the items as they were when they were yielded: a reader copies them then."""
-    items = StreamingUnpickler(io.BytesIO(data)).iter_items()
-    return {key: (value, described(value)) for key, value in items}
-
-
-def arrays_in(value: Any) -> list[np.ndarray]:
-    """Return all arrays in a value, each once."""
-    seen, found, pending = set(), [], [value]
-    while pending:
-        part = pending.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        if isinstance(part, np.ndarray):
-            found.append(part)
-        if isinstance(part, dict):
-            pending += dict.values(part)
-        elif isinstance(part, list | tuple) or (isinstance(part, np.ndarray) and part.dtype.hasobject):
-            pending += list(part.flat) if isinstance(part, np.ndarray) else part
-    return found
-
-
-def described(value: Any, depth: int = 8) -> Any:
-    """Return what a value holds, as texts and tuples that nothing can change."""
-    if depth == 0:
-        return "deeper"
-    if isinstance(value, np.ndarray):
-        objects = [described(part, depth - 1) for part in value.flat] if value.dtype.hasobject else value.tobytes()
-        return str(value.dtype), value.shape, str(objects)
-    if isinstance(value, dict):
-        return tuple((key, described(part, depth - 1)) for key, part in dict.items(value))
-    if isinstance(value, list | tuple):
-        return type(value).__name__, *(described(part, depth - 1) for part in value)
-    return repr(value) if isinstance(value, int | float | str | bytes | bytearray | set) else type(value).__name__
-
-
-def overwrite_freed(sizes: Iterable[int]) -> None:
-    """Take the memory of objects that are gone, and write something else there."""
-    gc.collect()
-    blocks = [np.full(size, 0x5A, np.uint8) for size in sizes for _ in range(20) if size]
-    blocks += [bytearray(b"\x5a" * size) for size in sizes]
-    del blocks
-
-
-def problems_of(value: Any) -> list[str]:
-    """Return in which way memory of a value may be that of something else."""
-    arrays = arrays_in(value)
-    wrong = [f"an array of {x.shape} uses the memory of {type(x.base)}" for x in arrays if not x.flags.owndata]
-    wrong += ["two arrays share memory" for i, x in enumerate(arrays) for y in arrays[:i] if np.may_share_memory(x, y)]
-    numbers = [x for x in arrays if not x.dtype.hasobject]
-    if any(x.tobytes().strip(BYTE) for x in numbers):
-        wrong.append("an array holds other bytes than those of the pickle")
-    before = described(value)
-    overwrite_freed([x.nbytes for x in arrays])
-    if described(value) != before:
-        wrong.append("an array has changed")
-    return wrong
-
-
-def check(data: bytes) -> tuple[list[str], bool]:
-    """Read a program in both ways: what is wrong with it, and whether it is read to its end."""
-    try:
-        value = whole(data)
-    except Exception:
-        value = None
-    wrong = problems_of(value)
-    try:
-        items = streamed(data)
-    except UnstreamableError:
-        return wrong, value is not None
-    except Exception:
-        if value is not None and not isinstance(value, dict):
-            return wrong, True
-        return wrong + ["refused item by item, read as a whole"] * (value is not None), False
-    wrong += problems_of({key: part for key, (part, _) in items.items()})
-    value = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value  # as numpy saves a dict
-    expected = {key: described(part) for key, part in dict.items(value)} if isinstance(value, dict) else None
-    if expected != {key: text for key, (_, text) in items.items()}:
-        wrong.append("read as a whole it is another")
-    return wrong, True
-
-
-def main(report: Callable[[str], None]) -> None:
-    programs = PROGRAMS | {f"random {seed}": random_program(seed) for seed in range(NUM_RANDOM)}
-    num_read = 0
-    for name, data in programs.items():
-        sys.stderr.write(f"{name}\n")  # the last one, if the process crashes
-        sys.stderr.flush()
-        wrong, is_read = check(data)
-        num_read += is_read
-        for problem in wrong:
-            report(f"{name}: {problem}")
-    report(f"{len(programs)} programs, {num_read} read")
-
-
-if __name__ == "__main__":
-    main(print)
