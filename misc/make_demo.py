@@ -22,28 +22,26 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from misc.demo import caption_grammar, experts, narration
+from misc.demo import caption_grammar, experts, sounds
 from misc.demo.clips import Clip, plan_clips
 from misc.demo.drawing import FRAMES, RATE, draw_frames
-from misc.demo.sounds import SAMPLE_RATE, synthesize_sound
+from misc.demo.sounds import SAMPLE_RATE
 from misc.demo.video_files import read_clip, write_clip
-from misc.demo.word_vectors import word_vectors
 from misc.extractors import image_statistics
 from utils.errors import InputError, cli_command
 from utils.files import write_bytes, write_json
 from utils.progress import bar
 
-FOLDERS = ("videos", "symlinked-feats")
-MADE, CAPTIONS = "made.json", "captions.csv"
+FILES = ("videos/*", "symlinked-feats/*", "captions.csv")
 SPLITS = {"train": 600, "val": 100, "test": 300}
 WORD_DIM = 64
 
 
 def make_clip(clip: Clip, path: Path, narrate: bool) -> dict[str, np.ndarray | None]:
     """Write the file of a clip, with the narrator after its sound, and return expert -> features (None: not available)."""
-    sound = synthesize_sound(clip, FRAMES / RATE)
+    sound = sounds.synthesize_sound(clip, FRAMES / RATE)
     if narrate and clip.topic:
-        speech = narration.synthesize_speech(clip, SAMPLE_RATE)
+        speech = sounds.synthesize_speech(clip)
         sound = speech if sound is None else np.concatenate([sound, speech])
     write_clip(path, draw_frames(clip), RATE, sound, SAMPLE_RATE)
     images, sound = read_clip(path, SAMPLE_RATE)
@@ -85,10 +83,11 @@ def make_dataset(folder: Path, splits: Mapping[str, int], seed: int, workers: in
     raw = {name: caption_grammar.make_captions(clip) for name, clip in clips.items()}
     written = {name: [clip.word.lower()] if clip.word else [] for name, clip in clips.items()}
     spoken = {
-        name: narration.narration_text(clip).replace(".", "").split() if narrate else caption_grammar.narrator_words(clip)
+        name: sounds.narration_text(clip).replace(".", "").split() if narrate else caption_grammar.narrator_words(clip)
         for name, clip in clips.items()
     }
-    vectors = word_vectors([[*sum(raw[name], []), *written[name], *spoken[name]] for name in sorted(train)], WORD_DIM)
+    texts = [[*sum(raw[name], []), *written[name], *spoken[name]] for name in sorted(train)]
+    vectors = experts.word_vectors(texts, WORD_DIM)
     unknown = np.zeros(WORD_DIM)
     text = {
         name: [np.stack([vectors.get(word, unknown) for word in words]).astype(np.float16) for words in captions]
@@ -106,34 +105,32 @@ def make_dataset(folder: Path, splits: Mapping[str, int], seed: int, workers: in
     for file_name, content in (files | {"text-demo.pickle": text, "raw-captions.pkl": raw}).items():
         write_bytes(archive / file_name, pickle.dumps(content))
     table = io.StringIO(newline="")
-    csv.writer(table).writerows(
-        [("video", "caption"), *((name, " ".join(x)) for name, captions in raw.items() for x in captions)]
-    )
-    write_bytes(folder / CAPTIONS, table.getvalue().encode())
-    start = 0
+    rows = [(name, " ".join(words)) for name, captions in raw.items() for words in captions]
+    csv.writer(table).writerows([("video", "caption"), *rows])
+    write_bytes(folder / "captions.csv", table.getvalue().encode())
     for split, count in splits.items():
-        write_bytes(archive / f"{split}_list.txt", "".join(f"{name}\n" for name in names[start : start + count]).encode())
-        start += count
+        listed, names = names[:count], names[count:]
+        write_bytes(archive / f"{split}_list.txt", "".join(f"{name}\n" for name in listed).encode())
     return {expert: len(values) for expert, values in sorted(features.items())}
 
 
-def make_recipe(seed: int, splits: Mapping[str, int], narrate: bool) -> dict[str, Any]:
-    """Return all values that the files of the dataset depend on."""
-    sources = sorted([Path(__file__), Path(image_statistics.__file__), *Path(experts.__file__).parent.glob("*.py")])
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    return {"seed": seed, "splits": dict(splits), "narrate": narrate, "sources": digest}
+def hash_sources() -> str:
+    """Return a digest of the files that the dataset is made by."""
+    demo = Path(experts.__file__).parent
+    paths = sorted([Path(__file__), Path(image_statistics.__file__), *demo.glob("*.py"), *demo.glob("*.toml")])
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def file_sizes(folder: Path) -> dict[str, int]:
     """Return the size in bytes of every file of the dataset, by its path relative to `folder`."""
-    paths = [*sorted(path for name in FOLDERS for path in (folder / name).glob("*")), *folder.glob(CAPTIONS)]
+    paths = [path for pattern in FILES for path in sorted(folder.glob(pattern))]
     return {str(path.relative_to(folder)): path.stat().st_size for path in paths}
 
 
 def is_up_to_date(folder: Path, recipe: Mapping[str, Any]) -> bool:
     """Return whether all files of a recipe exist unchanged; if the recipe is the same, print the first file that differs."""
     try:
-        made = json.loads((folder / MADE).read_bytes())
+        made = json.loads((folder / "made.json").read_bytes())
         files = dict(made["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -154,15 +151,15 @@ def main() -> None:
     parser.add_argument("--narrate", action="store_true", help="add audible narrators by espeak-ng, for speech recognition")
     parser.add_argument("--force", action="store_true", help="make it again")
     args = parser.parse_args()
-    if args.seed < 0:
-        raise InputError(f"--seed {args.seed}: expected a number from 0")
-    if args.workers < 1:
-        raise InputError(f"--workers {args.workers}: expected a number from 1")
-    done, recipe = args.data_dir / MADE, make_recipe(args.seed, SPLITS, args.narrate)
+    for option, lowest in (("seed", 0), ("workers", 1)):
+        if getattr(args, option) < lowest:
+            raise InputError(f"--{option} {getattr(args, option)}: expected a number from {lowest}")
+    recipe = {"seed": args.seed, "splits": SPLITS, "narrate": args.narrate, "sources": hash_sources()}
     if not args.force and is_up_to_date(args.data_dir, recipe):
         print(f"{args.data_dir}: up to date (--force makes it again)")
         return
-    done.unlink(missing_ok=True)  # written last, when no file is missing
+    done = args.data_dir / "made.json"  # written last, when no file is missing
+    done.unlink(missing_ok=True)
     counts = make_dataset(args.data_dir, SPLITS, args.seed, args.workers, args.narrate)
     write_json(done, {"recipe": recipe, "files": file_sizes(args.data_dir)})
     print(f"{args.data_dir}: {', '.join(f'{count} {split}' for split, count in SPLITS.items())} clips; experts:")

@@ -32,27 +32,17 @@ UNPACKED_RATIO = 2
 
 
 class RemoteArchive:
-    """The published archive of a dataset: its addresses, and its state on this machine.
+    """The published archive of a dataset: its addresses in the order in which they are tried, and its files here."""
 
-    Attributes:
-        layout: the declaration of the dataset.
-        path, part: files of the archive and of its partial download.
-        record: file that records the unpacking, written last.
-        features: the folder that the data loaders read.
-        size: approximate size in bytes.
-    """
-
-    def __init__(self, layout: Layout):
+    def __init__(self, layout: Layout, root_url: str = ROOT_URL):
+        name = f"{layout.folder}-experts.tar.gz"
         self.layout = layout
-        self.path = DATA / "features" / f"{layout.folder}-experts.tar.gz"
-        self.part = self.path.with_name(f"{self.path.name}.part")
-        self.record = DATA / layout.folder / "synced.json"
+        self.size = layout.download.size  # approximate bytes
+        self.urls = [f"{root_url.rstrip('/')}/{location}/features/{name}" for location in LOCATIONS]
+        self.path = DATA / "features" / name
+        self.part = DATA / "features" / f"{name}.part"
+        self.record = DATA / layout.folder / "synced.json"  # written last
         self.features = DATA / layout.folder / "symlinked-feats"
-        self.size = layout.download.size
-
-    def urls(self, root_url: str) -> list[str]:
-        """Return the addresses of the archive in the order in which they are tried."""
-        return [f"{root_url.rstrip('/')}/{location}/features/{self.path.name}" for location in LOCATIONS]
 
     def is_unpacked(self) -> bool:
         """Return whether it was unpacked completely."""
@@ -72,22 +62,16 @@ class RemoteArchive:
         return "unrecorded" if self.features.is_dir() else "no"
 
 
-def published_archives() -> list[RemoteArchive]:
-    """Return the archives that were published."""
-    return [RemoteArchive(layout) for layout in LAYOUTS.values() if layout.download]
-
-
-def select_archives(names: list[str]) -> list[RemoteArchive]:
-    """Return the archives of datasets by name or folder, each once; raise an InputError for unknown names."""
-    archives = published_archives()
-    choices = ", ".join(archive.layout.name for archive in archives)
-    by_name = {name.lower(): [x] for x in archives for name in (x.layout.name, x.layout.folder)} | {"all": archives}
+def select_layouts(names: list[str], published: list[Layout]) -> list[Layout]:
+    """Return datasets by name or folder, each once; raise an InputError for unknown names."""
+    choices = ", ".join(layout.name for layout in published)
+    by_name = {name.lower(): [x] for x in published for name in (x.name, x.folder)} | {"all": published}
     if not names:
         raise InputError(f"--dataset: missing, expected some of {choices}, or all")
     for name in names:
         if name.lower() not in by_name:
             raise InputError(f"--dataset {name}: no such dataset, expected some of {choices}, or all")
-    return list({archive.path: archive for name in names for archive in by_name[name.lower()]}.values())
+    return list({layout.name: layout for name in names for layout in by_name[name.lower()]}.values())
 
 
 def estimate_bytes(archives: list[RemoteArchive], purge: bool) -> int:
@@ -109,18 +93,15 @@ def describe_part(archive: RemoteArchive) -> str:
     return f"{archive.part} keeps {size_text(archive.part.stat().st_size)}, the same command {action}"
 
 
-def download(archive: RemoteArchive, root_url: str) -> str:
+def download(archive: RemoteArchive) -> str:
     """Download an archive from the first address that has it with an expected sha1, and return that sha1.
 
     A complete file with another sha1 is kept for inspection, and the next call starts from the beginning.
-
-    Raises:
-        InputError: no address has the archive.
     """
     archive.path.parent.mkdir(parents=True, exist_ok=True)
     problems = []
     try:
-        for url in archive.urls(root_url):
+        for url in archive.urls:
             print(f"{archive.layout.name}: downloading {url}, about {size_text(archive.size)}", flush=True)
             try:
                 fetch(url, archive.part, archive.size)
@@ -141,7 +122,7 @@ def download(archive: RemoteArchive, root_url: str) -> str:
     raise InputError(f"{'; '.join(problems)}; {describe_part(archive)}")
 
 
-def sync(archive: RemoteArchive, root_url: str, purge: bool) -> None:
+def sync(archive: RemoteArchive, purge: bool) -> None:
     """Download and unpack an archive, unless that is done; raise an InputError if it is not possible."""
     folder = archive.record.parent
     if archive.is_unpacked():
@@ -151,7 +132,7 @@ def sync(archive: RemoteArchive, root_url: str, purge: bool) -> None:
         if sha1 not in archive.layout.download.sha1:
             if sha1:
                 print(f"{archive.path}: found the sha1 {sha1}, so it is downloaded again")
-            sha1 = download(archive, root_url)
+            sha1 = download(archive)
         archive.record.unlink(missing_ok=True)
         print(f"{archive.path}: the sha1 is right, unpacking", flush=True)
         unpack(archive.path, DATA, f"{archive.layout.folder}/{archive.features.name}")
@@ -174,12 +155,12 @@ def format_list(archives: list[RemoteArchive]) -> str:
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
-def format_plan(archive: RemoteArchive, root_url: str) -> str:
+def format_plan(archive: RemoteArchive) -> str:
     """Describe what syncing an archive would do."""
     lines = [f"{archive.layout.name}, about {size_text(archive.size)}, here: {archive.state()}"]
     if not archive.is_unpacked():
         if not archive.path.exists():
-            lines += [f"fetch  {url}" for url in archive.urls(root_url)]
+            lines += [f"fetch  {url}" for url in archive.urls]
             lines += [f"to     {archive.path}"]
         lines += [f"unpack {archive.record.parent}, about {size_text(UNPACKED_RATIO * archive.size)}"]
     return "\n    ".join(lines)
@@ -190,7 +171,8 @@ def main() -> None:
     """Download and unpack the archives of the command line."""
     first, *rest = __doc__.splitlines()
     parser = argparse.ArgumentParser(description=first, epilog=" ".join(rest))
-    names = ", ".join(archive.layout.name for archive in published_archives())
+    published = [layout for layout in LAYOUTS.values() if layout.download]
+    names = ", ".join(layout.name for layout in published)
     parser.add_argument("--dataset", nargs="+", default=[], metavar="NAME", help=f"some of {names}, or all")
     parser.add_argument("--list", action="store_true", help="only list the archives and their state on this machine")
     parser.add_argument("--dry_run", action="store_true", help="print what would be done; nothing is requested or written")
@@ -199,9 +181,10 @@ def main() -> None:
     about = f"address of a mirror with {paths} below it (default: %(default)s)"
     parser.add_argument("--root_url", default=ROOT_URL, metavar="URL", help=about)
     args = parser.parse_args()
-    archives = select_archives(args.dataset or (["all"] if args.list else []))
+    layouts = select_layouts(args.dataset or (["all"] if args.list else []), published)
     if not args.root_url.lower().startswith(("http://", "https://")):
         raise InputError(f"--root_url {args.root_url}: expected an address that starts with http:// or https://")
+    archives = [RemoteArchive(layout, args.root_url) for layout in layouts]
     if args.list:
         print(format_list(archives))
         return
@@ -209,14 +192,14 @@ def main() -> None:
     free = shutil.disk_usage(DATA if DATA.exists() else Path()).free
     balance = f"{size_text(free)} of disk free, about {size_text(needed)} needed to download and unpack"
     if args.dry_run:
-        print(*(format_plan(archive, args.root_url) for archive in archives), balance, sep="\n")
+        print(*(format_plan(archive) for archive in archives), balance, sep="\n")
         return
     if needed > free:
         raise InputError(f"{DATA}: {balance} ({UNPACKED_RATIO} times the archive)")
     for archive in archives:
         check_target(DATA, archive.features)
     for archive in archives:
-        sync(archive, args.root_url, args.purge_tar_file)
+        sync(archive, args.purge_tar_file)
 
 
 if __name__ == "__main__":

@@ -37,15 +37,10 @@ class _TemporaryError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class _Version:
-    """The identity of a file on a server, which distinguishes it from a later file at the same address.
+    """The identity of a file on a server, which distinguishes it from a later file at the same address."""
 
-    Attributes:
-        validator: the strong ETag of the file, otherwise the time of its last modification.
-        size: the size of the file in bytes.
-    """
-
-    validator: str | None
-    size: int | None
+    validator: str | None  # the strong ETag of the file, otherwise the time of its last modification
+    size: int | None  # bytes
 
     @classmethod
     def from_response(cls, response: requests.Response) -> "_Version":
@@ -82,12 +77,7 @@ def fetch(url: str, part: Path, approximate_size: int) -> None:
     """Download `url` to `part`, from where an earlier call stopped if the server still has the same file.
 
     The version of the file is kept in `<part>.json`; without it the download starts from the beginning. The bytes received
-    are kept when the download fails or is interrupted.
-
-    Args:
-        url: the http or https address.
-        part: the file to write or to resume.
-        approximate_size: the published size in bytes; a download of more than `MAX_RATIO` times as many is refused.
+    are kept when the download fails or is interrupted. More than `MAX_RATIO` times `approximate_size` bytes are refused.
 
     Raises:
         UnavailableError: the address does not provide the file, or not all of it, after a few retries.
@@ -95,7 +85,7 @@ def fetch(url: str, part: Path, approximate_size: int) -> None:
     """
     try:
         with part.open("ab") as file, requests.Session() as session:
-            lock(file, f"{file.name}: another process is writing it, expected one at a time")
+            lock(file, f"{part}: another process is writing it, expected one at a time")
             try:
                 _fetch_with_retries(session, url, file, approximate_size)
                 if not file.tell():
@@ -124,16 +114,15 @@ def compute_sha1(path: Path) -> str:
 def _fetch_with_retries(session: requests.Session, url: str, file: BinaryIO, approximate_size: int) -> None:
     """Receive the file, repeating the request as long as it brings new bytes, and RETRIES times more."""
     part = Path(file.name)
-    failures, max_received = 0, 0
+    failures, max_received = 0, file.tell() if can_resume(part) else 0
     while True:
-        start = file.tell() if can_resume(part) else 0
-        max_received = max(max_received, start)
         try:
-            return _receive(session, url, file, start, approximate_size)
+            return _receive(session, url, file, approximate_size)
         except (_TemporaryError, requests.ConnectionError, requests.Timeout, HTTPError) as error:
             version = _Version.from_part(part)
             received = file.tell() if version else 0
             failures = 1 if received > max_received else failures + 1
+            max_received = max(max_received, received)
             size = f"{version.size:,} bytes" if version and version.size else f"about {size_text(approximate_size)}"
             position = f" at {received:,} bytes" if received else ""
             problem = f"{url}: {_describe_cause(error)}{position}, expected {size}"
@@ -153,17 +142,15 @@ def _describe_cause(error: BaseException) -> str:
     return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 
-def _receive(session: requests.Session, url: str, file: BinaryIO, start: int, approximate_size: int) -> None:
-    """Request what follows the first `start` bytes once, and append it."""
-    part = Path(file.name)
-    version = _Version.from_part(part) if start else None
-    headers = {"Accept-Encoding": "identity"}
+def _receive(session: requests.Session, url: str, file: BinaryIO, approximate_size: int) -> None:
+    """Request once what follows the bytes of the file that can be kept, and append it."""
+    part, headers = Path(file.name), {"Accept-Encoding": "identity"}
+    version = _Version.from_part(part) if file.tell() else None
+    start = file.tell() if version else 0
     if version:
         if start == version.size:
             return
-        headers["Range"] = f"bytes={start}-"
-        if version.validator:
-            headers["If-Range"] = version.validator
+        headers |= {"Range": f"bytes={start}-", "If-Range": version.validator}  # None is not sent
     with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         at_end = response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
         if version and (at_end or response.status_code == HTTPStatus.PARTIAL_CONTENT):
@@ -183,9 +170,8 @@ def _receive(session: requests.Session, url: str, file: BinaryIO, start: int, ap
                 file.write(chunk)
                 bar.update(len(chunk))
                 if file.tell() > MAX_RATIO * approximate_size:
-                    raise UnavailableError(
-                        f"{url}: found more than {size_text(file.tell())}, expected about {size_text(approximate_size)}"
-                    )
+                    found = f"more than {size_text(file.tell())}"
+                    raise UnavailableError(f"{url}: found {found}, expected about {size_text(approximate_size)}")
     if version.size not in (None, file.tell()):
         raise _TemporaryError("connection closed")
 

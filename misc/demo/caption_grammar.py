@@ -1,4 +1,4 @@
-"""A small grammar with synonyms for the captions of a clip, and for the words of its narrator.
+"""A small grammar for the captions of a clip, and for the words of its narrator.
 
 Each caption says what moves and how, names some of the other attributes of the clip, and varies their order and their words.
 """
@@ -8,102 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from misc.demo.clips import Clip
+from misc.demo.clips import VOCABULARY, Clip
 
 CAPTIONS = 5
 
-SHAPES = {
-    "disc": ("disc", "ball", "circle", "dot"),
-    "square": ("square", "box", "block"),
-    "triangle": ("triangle", "wedge", "pyramid"),
-    "star": ("star", "starfish", "five pointed star"),
-    "heart": ("heart", "valentine", "love symbol"),
-    "ring": ("ring", "hoop", "doughnut"),
-    "cross": ("cross", "plus sign", "plus"),
-    "crescent": ("crescent", "half moon", "sickle"),
-}
-COLORS = {
-    "red": ("red", "scarlet", "crimson"),
-    "orange": ("orange", "tangerine", "orange coloured"),
-    "yellow": ("yellow", "golden", "lemon coloured"),
-    "green": ("green", "emerald", "grassy green"),
-    "blue": ("blue", "azure", "cobalt blue"),
-    "purple": ("purple", "violet", "plum coloured"),
-    "pink": ("pink", "rosy", "magenta"),
-    "brown": ("brown", "chocolate coloured", "chestnut"),
-    "white": ("white", "snowy white", "pale"),
-    "black": ("black", "jet black", "pitch dark"),
-}
-TEXTURES = {"plain": ("plain", "smooth"), "striped": ("striped", "streaky"), "dotted": ("dotted", "spotted", "speckled")}
-SIZES = {"small": ("small", "tiny", "little"), "large": ("large", "big", "huge")}
-# Pairs of a finite verb and a participle.
-MOTIONS = {
-    "right": (("slides to the right", "sliding to the right"), ("drifts rightwards", "drifting rightwards")),
-    "left": (("slides to the left", "sliding to the left"), ("drifts leftwards", "drifting leftwards")),
-    "rise": (("rises", "rising"), ("floats up", "floating up"), ("climbs higher", "climbing higher")),
-    "fall": (("falls", "falling"), ("sinks down", "sinking down"), ("drops", "dropping")),
-    "bounce": (("bounces", "bouncing"), ("hops up and down", "hopping up and down"), ("jumps about", "jumping about")),
-    "spin": (("spins", "spinning"), ("rotates", "rotating"), ("turns like a wheel", "turning like a wheel")),
-    "grow": (("grows", "growing"), ("swells", "swelling"), ("gets bigger", "getting bigger")),
-    "shrink": (("shrinks", "shrinking"), ("dwindles", "dwindling"), ("gets smaller", "getting smaller")),
-    "shake": (("shakes", "shaking"), ("trembles", "trembling"), ("jitters", "jittering")),
-    "circle": (("circles round", "circling round"), ("orbits", "orbiting"), ("goes in loops", "going in loops")),
-}
-PLACES = {
-    "meadow": ("over a meadow", "above green hills", "in a grassy field"),
-    "sea": ("above the sea", "over the ocean", "by the water with its waves"),
-    "night": ("at night", "under the stars", "in the midnight sky"),
-    "desert": ("in the desert", "above sand dunes", "among cactuses"),
-    "snow": ("in the snow", "on a winter day", "among snowflakes"),
-    "city": ("in the city", "in front of a skyline", "before tall buildings"),
-    "forest": ("in a forest", "in the woods", "among tree trunks"),
-    "wall": ("in front of a brick wall", "before some masonry", "against bricks"),
-}
-SOUNDS = {
-    "bell": ("a bell rings", "chimes ring out"),
-    "drum": ("a drum beats", "someone is drumming"),
-    "siren": ("a siren howls", "an alarm wails"),
-    "whistle": ("a whistle blows", "somebody whistles"),
-    "rain": ("rain pours", "a shower patters"),
-    "engine": ("an engine hums", "a motor runs"),
-    "melody": ("a melody plays", "a tune is played"),
-    "clapping": ("people clap", "applause breaks out"),
-    "clock": ("a clock ticks", "something goes tick tock"),
-    "bird": ("a bird chirps", "a sparrow twitters"),
-}
+SHAPES, COLORS, TEXTURES, SIZES = (VOCABULARY[name] for name in ("shape", "color", "texture", "size"))
+MOTIONS, PLACES, SOUNDS, HAIRS, TOPICS = (VOCABULARY[name] for name in ("motion", "place", "sound", "hair", "topic"))
 SIGNS = ("a sign says {}", "the word {} is written above", "one reads {} on a board", "{} stands above in letters")
-TALKS = {
-    "cooking": ("a recipe", "cooking"),
-    "weather": ("the weather", "a forecast"),
-    "football": ("a football match", "the game"),
-    "history": ("history", "old kings"),
-    "music": ("music", "a concert"),
-    "space": ("space", "planets"),
-    "travel": ("travelling", "a journey"),
-    "gardening": ("gardening", "growing vegetables"),
-    "health": ("health", "staying fit"),
-    "money": ("money", "prices"),
-}
 SPEAKERS = ("a voice talks about {}", "a narrator tells of {}", "one hears a talk about {}", "somebody speaks of {}")
-# Topic -> nouns and verbs that narrators choose from.
-SPEECHES = {
-    "cooking": ("onions butter oven sauce garlic dinner pan", "chop fry stir bake taste"),
-    "weather": ("clouds sunshine degrees storm wind showers fog", "expect warm cool clear spread"),
-    "football": ("goal striker keeper team penalty referee league", "kick score pass win defend"),
-    "history": ("empire castle century king battle treaty queen", "ruled conquered built signed fought"),
-    "music": ("orchestra violin rhythm song band chorus guitar", "sing compose tune perform record"),
-    "space": ("planet rocket orbit astronaut galaxy comet telescope", "launch land explore observe discover"),
-    "travel": ("airport luggage island train passport hotel border", "visit fly book pack arrive"),
-    "gardening": ("tomatoes seeds soil roses compost beds leaves", "plant water prune dig harvest"),
-    "health": ("doctor vitamins exercise sleep heart muscles diet", "breathe stretch rest heal run"),
-    "money": ("bank interest savings budget loan taxes shares", "invest pay earn spend borrow"),
-}
-HAIRS = {
-    "dark": ("dark haired", "brunette"),
-    "blond": ("blond", "fair haired"),
-    "ginger": ("ginger", "redheaded"),
-    "grey": ("grey haired", "silver haired"),
-}
 MOODS = {True: ("smiling", "cheerful", "laughing"), False: ("sad", "frowning", "gloomy")}
 LOOKS = ("{} looks on", "{} is watching", "we see {}")
 
@@ -113,7 +25,7 @@ def narrator_words(clip: Clip) -> list[str]:
     if clip.topic is None:
         return []
     rng = clip.rng(2)
-    nouns, verbs = (x.split() for x in SPEECHES[clip.topic])
+    nouns, verbs = (TOPICS[clip.topic][kind].split() for kind in ("nouns", "verbs"))
     content = [str(x) for x in (*rng.choice(nouns, 4, replace=False), *rng.choice(verbs, 3, replace=False))]
     filler = ["and", "then", "the", "we", "with", "now", "so"]
     return [word for pair in zip(rng.permutation(filler), rng.permutation(content), strict=True) for word in map(str, pair)]
@@ -146,7 +58,8 @@ def _make_caption(clip: Clip, rng: np.random.Generator) -> list[str]:
     if clip.word and rng.random() < 0.4:
         others.append(choose(SIGNS).format(clip.word.lower()))
     if clip.topic and rng.random() < 0.4:
-        subject = choose((*TALKS[clip.topic], *SPEECHES[clip.topic][0].split()))
+        topic = TOPICS[clip.topic]
+        subject = choose([*topic["subjects"], *topic["nouns"].split()])
         others.append(choose(SPEAKERS).format(subject))
     if clip.hair and rng.random() < 0.45:
         others.append(choose(LOOKS).format(_describe_person(clip, rng)))
@@ -171,7 +84,7 @@ def _describe_person(clip: Clip, rng: np.random.Generator) -> str:
     return f"{person} with {' and '.join(worn)}" if worn else person
 
 
-def _choose(rng: np.random.Generator, options: tuple) -> Any:
+def _choose(rng: np.random.Generator, options: list | tuple) -> Any:
     return options[rng.integers(len(options))]
 
 

@@ -5,48 +5,18 @@ caption.
 """
 
 import dataclasses
+import tomllib
+from pathlib import Path
 
 import numpy as np
 
-SHAPES = ("disc", "square", "triangle", "star", "heart", "ring", "cross", "crescent")
-COLORS = {
-    "red": (214, 39, 40),
-    "orange": (255, 136, 0),
-    "yellow": (250, 218, 40),
-    "green": (40, 160, 60),
-    "blue": (40, 80, 220),
-    "purple": (130, 50, 170),
-    "pink": (255, 120, 200),
-    "brown": (110, 60, 25),
-    "white": (248, 248, 248),
-    "black": (20, 20, 24),
-}
-TEXTURES = ("plain", "striped", "dotted")
-SIZES = ("small", "large")
-MOTIONS = ("right", "left", "rise", "fall", "bounce", "spin", "grow", "shrink", "shake", "circle")
-PLACES = ("meadow", "sea", "night", "desert", "snow", "city", "forest", "wall")
-SOUNDS = ("bell", "drum", "siren", "whistle", "rain", "engine", "melody", "clapping", "clock", "bird")
-WORDS = (
-    *("SALE", "EXIT", "STOP", "HELLO", "OPEN", "CLOSED", "DANGER", "WELCOME", "FREE", "QUIET", "COFFEE", "BAKERY", "HOTEL"),
-    *("LIBRARY", "MUSEUM", "STATION", "POLICE", "PHARMACY", "CINEMA", "SCHOOL", "MARKET", "BANK", "GARAGE", "TICKETS"),
-)
-TOPICS = ("cooking", "weather", "football", "history", "music", "space", "travel", "gardening", "health", "money")
-HAIRS = {"dark": (45, 30, 25), "blond": (240, 215, 110), "ginger": (190, 75, 20), "grey": (160, 160, 165)}
-SKINS = ((241, 205, 175), (214, 165, 125), (160, 112, 80))
-
+VOCABULARY = tomllib.loads(Path(__file__).with_name("vocabulary.toml").read_text())
 FAMILY = 4  # clips per family
+SHARES = {"sound": 0.6, "word": 0.5, "topic": 0.4, "hair": 0.45}  # of clips that have the attribute; all have the others
 # Attribute -> its values, and the share of clips that have it.
-ATTRIBUTES: dict[str, tuple[tuple, float]] = {
-    "shape": (SHAPES, 1.0),
-    "color": (tuple(COLORS), 1.0),
-    "texture": (TEXTURES, 1.0),
-    "size": (SIZES, 1.0),
-    "motion": (MOTIONS, 1.0),
-    "place": (PLACES, 1.0),
-    "sound": (SOUNDS, 0.6),
-    "word": (WORDS, 0.5),
-    "topic": (TOPICS, 0.4),
-    "hair": (tuple(HAIRS), 0.45),
+ATTRIBUTES = {
+    name: (tuple(VOCABULARY[name]), SHARES.get(name, 1.0))
+    for name in ("shape", "color", "texture", "size", "motion", "place", "sound", "word", "topic", "hair")
 }
 PERSON = ("smiling", "glasses", "hat")  # attributes of a clip with hair
 
@@ -55,15 +25,7 @@ PERSON = ("smiling", "glasses", "hat")  # attributes of a clip with hair
 class Clip:
     """The attributes of a clip, None for absent ones.
 
-    Attributes:
-        shape, color, texture, size: attributes of the moving object.
-        motion: the kind of its motion.
-        place: the background.
-        sound: the kind of sound.
-        word: the word on a sign.
-        topic: the topic of a narrator.
-        hair: the hair of a person, who is also described by `smiling`, `glasses` and `hat`.
-        seed: the seed of all other properties: positions, shades, wording.
+    `seed` determines all its other properties: positions, shades, wording.
     """
 
     shape: str

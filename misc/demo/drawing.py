@@ -1,22 +1,38 @@
 """Frames of a clip, drawn at twice their size and then reduced, which makes edges smooth."""
 
+import itertools
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from misc.demo.clips import COLORS, HAIRS, SKINS, Clip
-from misc.demo.places import PAINTERS, shade
+from misc.demo.clips import Clip
+from misc.demo.places import draw_place, shade
 
 WIDTH, HEIGHT, FRAMES, RATE = 160, 120, 16, 8
 SCALE = 2
+COLORS = {
+    "red": (214, 39, 40),
+    "orange": (255, 136, 0),
+    "yellow": (250, 218, 40),
+    "green": (40, 160, 60),
+    "blue": (40, 80, 220),
+    "purple": (130, 50, 170),
+    "pink": (255, 120, 200),
+    "brown": (110, 60, 25),
+    "white": (248, 248, 248),
+    "black": (20, 20, 24),
+}
+HAIRS = {"dark": (45, 30, 25), "blond": (240, 215, 110), "ginger": (190, 75, 20), "grey": (160, 160, 165)}
+SKINS = ((241, 205, 175), (214, 165, 125), (160, 112, 80))
 RADII = {"small": 13, "large": 21}
 
 
 def draw_frames(clip: Clip) -> list[np.ndarray]:
     """Return the frames of a clip, (HEIGHT, WIDTH, 3) uint8 each."""
     rng = clip.rng(0)
-    background = PAINTERS[clip.place](rng, (WIDTH * SCALE, HEIGHT * SCALE))
+    background = draw_place(clip.place, rng, (WIDTH * SCALE, HEIGHT * SCALE))
     foreground = Image.new("RGBA", background.size)
-    person_left = bool(rng.random() < 0.5)
+    person_left = rng.random() < 0.5
     if clip.hair:
         _draw_person(foreground, clip, rng, person_left)
     if clip.word:
@@ -86,10 +102,8 @@ def _outline(shape: str) -> np.ndarray:
             corner = [[-arm, -1], [arm, -1], [arm, -arm], [1, -arm], [1, arm], [arm, arm]]
             return np.array(corner + [[-x, -y] for x, y in corner])
         case "crescent":
-            outer = round_[np.abs(np.angle(round_[:, 0] + 1j * round_[:, 1])) > 0.75]
-            outer = outer[np.argsort(np.angle(outer[:, 0] + 1j * outer[:, 1]) % (2 * np.pi))]
-            inner = outer[::-1] * [0.62, 0.92] + [0.3, 0]
-            return np.concatenate([outer, inner])
+            outer = round_[np.abs(turn - np.pi) < np.pi - 0.75]
+            return np.concatenate([outer, outer[::-1] * [0.62, 0.92] + [0.3, 0]])
         case _:
             return round_  # disc and ring
 
@@ -97,48 +111,37 @@ def _outline(shape: str) -> np.ndarray:
 def _draw_object(
     frame: Image.Image, clip: Clip, color: tuple[int, int, int], center: tuple[float, float], radius: float, angle: float
 ) -> None:
-    """Draw the moving object, with an edge that contrasts with its color."""
+    """Draw the moving object, with an edge that contrasts with its color, and a texture that moves and grows with it."""
     turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    corners = [tuple(p) for p in _outline(clip.shape) @ turned.T * radius + center]
+
+    def to_frame(points: np.ndarray) -> list[float]:
+        """Return the positions of points of the object as x, y, x, y..."""
+        return (points @ turned.T * radius + center).ravel().tolist()
+
+    fill = Image.new("RGB", frame.size, color)
+    towards, share = (255, 0.45) if sum(color) < 330 else (0, 0.4)
+    lighter_or_darker = tuple(round((1 - share) * x + share * towards) for x in color)
+    steps = np.arange(-1.2, 1.3, 0.6)
+    if clip.texture == "striped":
+        for x in steps:
+            ends = to_frame(np.array([[x, -1.3], [x, 1.3]]))
+            ImageDraw.Draw(fill).line(ends, fill=lighter_or_darker, width=max(2, round(0.26 * radius)))
+    if clip.texture == "dotted":
+        for spot in itertools.product(steps, steps):
+            ImageDraw.Draw(fill).circle(to_frame(np.array(spot)), 0.16 * radius, fill=lighter_or_darker)
+
+    corners = to_frame(_outline(clip.shape))
     mask = Image.new("L", frame.size)
     ImageDraw.Draw(mask).polygon(corners, fill=255)
-    fill = Image.new("RGB", frame.size, color)
-    _draw_texture(fill, clip.texture, color, center, radius, turned)
-    dark = sum(color) < 240
-    edge = (235, 235, 235) if dark else (25, 25, 25)
-    hole = [tuple(p) for p in _outline("disc") * radius * 0.5 + center]
+    edges = [corners]
     if clip.shape == "ring":
+        hole = (_outline("disc") * radius * 0.5 + center).ravel().tolist()
         ImageDraw.Draw(mask).polygon(hole, fill=0)
+        edges.append(hole)
     frame.paste(fill, mask=mask)
-    pen = ImageDraw.Draw(frame)
-    pen.line([*corners, corners[0]], fill=edge, width=3, joint="curve")
-    if clip.shape == "ring":
-        pen.line([*hole, hole[0]], fill=edge, width=3, joint="curve")
-
-
-def _draw_texture(
-    fill: Image.Image,
-    texture: str,
-    color: tuple[int, int, int],
-    center: tuple[float, float],
-    radius: float,
-    turned: np.ndarray,
-) -> None:
-    """Draw stripes or dots, lighter or darker than the color, that rotate and grow with the object."""
-    if texture == "plain":
-        return
-    towards, share = (255, 0.45) if sum(color) < 330 else (0, 0.4)
-    other = tuple(round((1 - share) * x + share * towards) for x in color)
-    pen = ImageDraw.Draw(fill)
-    steps = np.arange(-1.2, 1.3, 0.6)
-    if texture == "striped":
-        for offset in steps:
-            ends = np.array([[offset, -1.3], [offset, 1.3]]) @ turned.T * radius + center
-            pen.line([tuple(p) for p in ends], fill=other, width=max(2, round(0.26 * radius)))
-        return
-    for spot in np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2) @ turned.T * radius + center:
-        r = 0.16 * radius
-        pen.ellipse([*(spot - r), *(spot + r)], fill=other)
+    ink = (235, 235, 235) if sum(color) < 240 else (25, 25, 25)
+    for edge in edges:
+        ImageDraw.Draw(frame).line([*edge, *edge[:2]], fill=ink, width=3, joint="curve")
 
 
 def _draw_sign(image: Image.Image, word: str, rng: np.random.Generator) -> None:
@@ -149,36 +152,36 @@ def _draw_sign(image: Image.Image, word: str, rng: np.random.Generator) -> None:
     left = rng.uniform(4 * SCALE, image.width - width - 4 * SCALE)
     top = rng.uniform(3, 8) * SCALE
     board = [left, top, left + width, top + 22 * SCALE]
-    pen.rounded_rectangle(board, radius=6, fill=(252, 252, 244, 255), outline=(60, 60, 60, 255), width=3)
-    pen.text((left + width / 2, top + 11 * SCALE), word, font=font, fill=(20, 20, 20, 255), anchor="mm")
+    pen.rounded_rectangle(board, radius=6, fill=(252, 252, 244), outline=(60, 60, 60), width=3)
+    pen.text((left + width / 2, top + 11 * SCALE), word, font=font, fill=(20, 20, 20), anchor="mm")
 
 
 def _draw_person(image: Image.Image, clip: Clip, rng: np.random.Generator, left: bool) -> None:
     """Draw head and shoulders in a lower corner."""
     pen = ImageDraw.Draw(image)
-    skin, hair = (*SKINS[rng.integers(len(SKINS))], 255), (*HAIRS[clip.hair], 255)
+    skin = SKINS[rng.integers(len(SKINS))]
     x = rng.uniform(26, 32) * SCALE
     x = x if left else image.width - x
     y = rng.uniform(80, 86) * SCALE
     w, h = 18 * SCALE, 23 * SCALE
-    shirt = (*(int(v) for v in rng.integers(40, 200, 3)), 255)
+    shirt = tuple(rng.integers(40, 200, 3).tolist())
     pen.ellipse([x - 1.7 * w, y + 0.85 * h, x + 1.7 * w, y + 3.2 * h], fill=shirt)
-    pen.ellipse([x - 1.15 * w, y - 1.2 * h, x + 1.15 * w, y + 0.75 * h], fill=hair)
+    pen.ellipse([x - 1.15 * w, y - 1.2 * h, x + 1.15 * w, y + 0.75 * h], fill=HAIRS[clip.hair])
     pen.ellipse([x - w, y - 0.85 * h, x + w, y + h], fill=skin)
-    ink = (25, 20, 20, 255)
+    ink = (25, 20, 20)
     for side in (-1, 1):
         eye = (x + side * 0.42 * w, y - 0.1 * h)
-        pen.ellipse([eye[0] - 5, eye[1] - 5, eye[0] + 5, eye[1] + 5], fill=ink)
+        pen.circle(eye, 5, fill=ink)
         if clip.glasses:
-            pen.ellipse([eye[0] - 13, eye[1] - 13, eye[0] + 13, eye[1] + 13], outline=ink, width=4)
+            pen.circle(eye, 13, outline=ink, width=4)
     if clip.glasses:
         pen.line([x - 3, y - 0.1 * h, x + 3, y - 0.1 * h], fill=ink, width=4)
     if clip.smiling:
-        pen.chord([x - 0.5 * w, y + 0.1 * h, x + 0.5 * w, y + 0.72 * h], 5, 175, fill=(160, 30, 40, 255))
+        pen.chord([x - 0.5 * w, y + 0.1 * h, x + 0.5 * w, y + 0.72 * h], 5, 175, fill=(160, 30, 40))
     else:
         pen.arc([x - 0.45 * w, y + 0.48 * h, x + 0.45 * w, y + 1.0 * h], 195, 345, fill=ink, width=5)
     if clip.hat:
         brim, crown = y - 0.55 * h, y - 1.5 * h
-        color = (*(int(v) for v in rng.choice([[150, 20, 50], [30, 60, 130], [30, 100, 70]])), 255)
+        color = tuple(rng.choice([[150, 20, 50], [30, 60, 130], [30, 100, 70]]).tolist())
         pen.rounded_rectangle([x - 0.9 * w, crown, x + 0.9 * w, brim], radius=10, fill=color)
         pen.rounded_rectangle([x - 1.5 * w, brim - 7, x + 1.5 * w, brim + 7], radius=7, fill=color)

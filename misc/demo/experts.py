@@ -1,4 +1,6 @@
-"""Features of a decoded clip, computed only from its frames (T, H, W, 3) uint8 and its sound (float32 samples)."""
+"""Features of a decoded clip, computed only from its frames (T, H, W, 3) uint8 and its sound (float32 samples); of words."""
+
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
@@ -93,6 +95,27 @@ def audio(sound: np.ndarray, sample_rate: int) -> np.ndarray:
     return np.log(weights @ np.abs(spectrum) ** 2 + 1e-8).T
 
 
+def word_vectors(texts: Iterable[list[str]], dim: int) -> dict[str, np.ndarray]:
+    """Return word -> vector (dim,) of length 1, by singular value decomposition of positive pointwise mutual information.
+
+    Words are similar if they occur in the same texts (Levy, Goldberg: Neural Word Embedding as Implicit Matrix
+    Factorization, 2014, with the whole text as the window). `texts` has all words of each video, and `dim` is at most the
+    number of different words. The vector of a word that is in every text is zero.
+    """
+    texts = [set(text) for text in texts]
+    index = {word: i for i, word in enumerate(sorted(set().union(*texts)))}
+    occurs = np.zeros((len(texts), len(index)))
+    for row, text in enumerate(texts):
+        occurs[row, [index[word] for word in text]] = 1
+    joint = occurs.T @ occurs  # number of texts with both words
+    counts = occurs.sum(axis=0)
+    information = np.log(np.maximum(joint, 1e-12) * len(texts) / np.outer(counts, counts)).clip(min=0)
+    left, values, _ = np.linalg.svd(information)
+    vectors = left[:, :dim] * np.sqrt(values[:dim])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-6)
+    return {word: vectors[i] for word, i in index.items()}
+
+
 def word_features(words: list[str], vectors: dict[str, np.ndarray]) -> np.ndarray | None:
     """Return the vectors (words, d) of written or spoken words, None if no word has a vector."""
     known = [vectors[word] for word in words if word in vectors]
@@ -124,18 +147,15 @@ def _find_face(frame: np.ndarray) -> tuple[int, int, int, int] | None:
     """Return the box of the head around a patch of skin with holes for the eyes; None if there is no such patch."""
     masks = [(low <= x) & (x <= high) for x, (low, high) in zip(to_hsv(frame), SKIN.values(), strict=True)]
     patches, count = ndimage.label(ndimage.binary_opening(np.logical_and.reduce(masks)))
-    best, largest = None, 0
+    face, largest = None, 0
     for patch, (rows, columns) in enumerate(ndimage.find_objects(patches, count), 1):
         mask = patches[rows, columns] == patch
         height, width = mask.shape
         filled = ndimage.binary_fill_holes(mask)
         holes = filled.sum() - mask.sum()
-        is_face = (
-            FACE_WIDTH[0] <= width <= FACE_WIDTH[1] and 0.5 < width / height < 1.7 and filled.mean() > 0.42 and holes > 15
-        )
-        if is_face and filled.sum() > largest:
-            margin = height // 2
-            largest, best = filled.sum(), (rows.start - margin, columns.start - 4, rows.stop, columns.stop + 4)
-    if best is None:
-        return None
-    return max(0, best[0]), max(0, best[1]), min(frame.shape[0], best[2]), min(frame.shape[1], best[3])
+        is_head = FACE_WIDTH[0] <= width <= FACE_WIDTH[1] and 0.5 < width / height < 1.7 and filled.mean() > 0.42
+        if is_head and holes > 15 and filled.sum() > largest:
+            largest = filled.sum()
+            top, left, right = max(0, rows.start - height // 2), max(0, columns.start - 4), columns.stop + 4
+            face = top, left, rows.stop, min(frame.shape[1], right)
+    return face

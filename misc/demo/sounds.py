@@ -1,11 +1,21 @@
-"""Sounds of clips: ten kinds, with pitch, tempo and loudness that differ between clips."""
+"""Sounds of clips: ten kinds, with pitch, tempo and loudness that differ between clips, and a narrator by espeak-ng."""
+
+import io
+import shutil
+import subprocess
+import wave
 
 import numpy as np
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter, resample_poly, sosfilt
 
-from misc.demo.clips import Clip
+from misc.demo.clips import VOCABULARY, Clip
+from utils.errors import InputError
 
 SAMPLE_RATE = 16000
+PROGRAM = "espeak-ng"
+VOICE = "en-us+f2"
+WORDS_PER_MINUTE = (140, 165)
+SENTENCES = 2
 
 
 def synthesize_sound(clip: Clip, seconds: float) -> np.ndarray | None:
@@ -14,9 +24,28 @@ def synthesize_sound(clip: Clip, seconds: float) -> np.ndarray | None:
         return None
     rng = clip.rng(1)
     t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    wave = _wave(clip.sound, t, rng)
-    wave = wave / np.abs(wave).max() * rng.uniform(0.3, 0.8) + rng.normal(scale=0.01, size=len(t))
-    return np.clip(wave, -1, 1).astype(np.float32)
+    sound = _wave(clip.sound, t, rng)
+    sound = sound / np.abs(sound).max() * rng.uniform(0.3, 0.8) + rng.normal(scale=0.01, size=len(t))
+    return np.clip(sound, -1, 1).astype(np.float32)
+
+
+def narration_text(clip: Clip) -> str:
+    """Return the sentences of the narrator of a clip, "" for a clip without a narrator."""
+    if clip.topic is None:
+        return ""
+    return ". ".join(clip.rng(4).choice(VOCABULARY["topic"][clip.topic]["sentences"], SENTENCES, replace=False))
+
+
+def synthesize_speech(clip: Clip) -> np.ndarray:
+    """Return the voice of the narrator of a clip that has one, float32 samples from -1 to 1."""
+    if shutil.which(PROGRAM) is None:
+        raise InputError(f"{PROGRAM}: not found, expected it to speak the narrations (Debian: apt-get install {PROGRAM})")
+    pace = clip.rng(5).integers(*WORDS_PER_MINUTE)
+    command = [PROGRAM, "-v", VOICE, "-s", str(pace), "--stdout", narration_text(clip)]
+    spoken = subprocess.run(command, check=True, capture_output=True).stdout
+    with wave.open(io.BytesIO(spoken)) as file:
+        rate, samples = file.getframerate(), np.frombuffer(file.readframes(-1), np.int16)
+    return resample_poly(samples / 32768, SAMPLE_RATE, rate).astype(np.float32).clip(-1, 1)
 
 
 def _wave(sound: str, t: np.ndarray, rng: np.random.Generator) -> np.ndarray:

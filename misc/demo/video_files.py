@@ -12,27 +12,23 @@ from utils.files import atomic_write
 def write_clip(path: Path, frames: list[np.ndarray], rate: int, sound: np.ndarray | None, sample_rate: int) -> None:
     """Write a file atomically, with the same bytes for the same content.
 
-    Args:
-        path: the file to write.
-        frames: pictures, (H, W, 3) uint8 each.
-        rate: number of frames per second.
-        sound: float32 samples from -1 to 1 (None: no sound track).
-        sample_rate: samples per second: 8000, 12000, 16000, 24000 or 48000.
+    Frames are (H, W, 3) uint8 each. The sound is float32 samples from -1 to 1 (None: no sound track), at one of the rates of
+    Opus: 8000, 12000, 16000, 24000 or 48000 Hz.
     """
     with atomic_write(path) as file, av.open(file, "w", format="webm", container_options={"fflags": "bitexact"}) as out:
         video = out.add_stream("libvpx", rate=rate)
         video.height, video.width = frames[0].shape[:2]
         video.pix_fmt = "yuv420p"
         video.bit_rate = 300_000
-        video.options = {"deadline": "realtime", "cpu-used": "6", "threads": "1"}
-        audio = None
+        # A positive `cpu-used` lets the encoder choose its speed by the clock: a busy machine would write other bytes.
+        video.options = {"deadline": "realtime", "cpu-used": "-4", "threads": "1"}
         if sound is not None:
             audio = out.add_stream("libopus", rate=sample_rate, layout="mono")
             audio.bit_rate = 32_000
         for frame in frames:
             out.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         out.mux(video.encode(None))
-        if audio is not None:
+        if sound is not None:
             track = av.AudioFrame.from_ndarray(sound[None], format="flt", layout="mono")
             track.sample_rate = sample_rate
             out.mux(audio.encode(track))

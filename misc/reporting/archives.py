@@ -1,18 +1,17 @@
 """The blocks of the page of a dataset: its archive, its files, its splits and its papers."""
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from data_loader.datasets.layout import FileName, Layout
 from data_loader.experts import EXPERTS
 from misc.reporting.markdown_blocks import render
-from misc.sync_experts import ROOT_URL, RemoteArchive
+from misc.sync_experts import RemoteArchive
 from utils.progress import size_text
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """The source of features: their content, the network, who extracted them, and the dimension of a frame or word."""
 
     content: str
@@ -23,25 +22,21 @@ class Source:
 
 CE, MOEE = "Liu et al. (CE)", "Miech et al. (MoEE)"
 SOURCES = {
-    name: Source(content, network, CE, EXPERTS[name].dim)
-    for name, content, network in (
-        ("audio", "sound", "VGGish"),
-        ("face", "faces", "ResNet50 trained on VGGFace2"),
-        ("flow", "motion", "I3D"),
-        ("ocr", "words that are seen", "text recognition, then word2vec"),
-        ("rgb", "frames", "SENet-154 (`senet154`) or a ResNet, trained on ImageNet"),
-        ("scene", "places", "DenseNet-161"),
-        ("speech", "words that are said", "speech recognition, then word2vec"),
-    )
+    "audio": Source("sound", "VGGish", CE, EXPERTS["audio"].dim),
+    "face": Source("faces", "ResNet50 trained on VGGFace2", CE, EXPERTS["face"].dim),
+    "flow": Source("motion", "I3D", CE, EXPERTS["flow"].dim),
+    "ocr": Source("words that are seen", "text recognition, then word2vec", CE, EXPERTS["ocr"].dim),
+    "rgb": Source("frames", "SENet-154 (`senet154`) or a ResNet, trained on ImageNet", CE, EXPERTS["rgb"].dim),
+    "scene": Source("places", "DenseNet-161", CE, EXPERTS["scene"].dim),
+    "speech": Source("words that are said", "speech recognition, then word2vec", CE, EXPERTS["speech"].dim),
 }
 # Features by the authors of MoEE: all of LSMDC, and those of the split of MSRVTT that declares separate files.
 MOEE_SOURCES = {
-    "audio": dataclasses.replace(SOURCES["audio"], authors=MOEE),
+    "audio": SOURCES["audio"]._replace(authors=MOEE),
     "face": Source("faces", "another face network", MOEE, 128),
-    "flow": dataclasses.replace(SOURCES["flow"], authors=MOEE),
-    "rgb": Source("frames", "ResNet-152 trained on ImageNet", MOEE, EXPERTS["rgb"].dim),
+    "flow": SOURCES["flow"]._replace(authors=MOEE),
+    "rgb": SOURCES["rgb"]._replace(network="ResNet-152 trained on ImageNet", authors=MOEE),
 }
-ALL_MOEE = ("LSMDC",)
 TEXT_SOURCES = {
     "w2v": Source("captions", "word2vec", None, 300),
     "openai": Source("captions", "OpenAI GPT", None, 768),
@@ -57,11 +52,14 @@ def page_path(folder: str) -> Path:
 def render_blocks(layout: Layout) -> dict[str, str]:
     """Render the blocks of the page of a dataset."""
     features = list(list_features(layout))
+    raw_captions: dict[str, list[str]] = {}  # file -> splits
+    for name, split in layout.splits.items():
+        raw_captions.setdefault(split.raw_captions or layout.raw_captions, []).append(name)
     context = {
         "layout": layout,
         "features": features,
-        "others": list(list_other_files(layout)),
-        "urls": RemoteArchive(layout).urls(ROOT_URL),
+        "raw_captions": raw_captions,
+        "urls": RemoteArchive(layout).urls,
         "size": size_text(layout.download.size),
         "moee": any(source.authors == MOEE for _, source, _ in features),
     }
@@ -70,7 +68,7 @@ def render_blocks(layout: Layout) -> dict[str, str]:
 
 def list_features(layout: Layout) -> Iterator[tuple[str, Source, str]]:
     """Yield name, source and files of each expert and each text feature."""
-    sources = SOURCES | (MOEE_SOURCES if layout.name in ALL_MOEE else {})
+    sources = SOURCES | (MOEE_SOURCES if layout.name == "LSMDC" else {})
     for expert, file in layout.experts.items():
         yield f"`{expert}`", sources[expert], _format_names(file, layout)
     for name, split in layout.splits.items():
@@ -82,26 +80,7 @@ def list_features(layout: Layout) -> Iterator[tuple[str, Source, str]]:
         yield f"text, `{name}`", TEXT_SOURCES[name], _format_names(file, layout)
 
 
-def list_other_files(layout: Layout) -> Iterator[tuple[str, str]]:
-    """Yield names and content of the other files of an archive."""
-    lists = [subset.ids for subset in layout.subsets.values() if subset.ids]
-    yield ", ".join(f"`{name}`" for name in lists), "names of videos, one a line"
-    for name in dict.fromkeys(split.raw_captions or layout.raw_captions for split in layout.splits.values()):
-        splits = [f"`{key}`" for key, split in layout.splits.items() if split.raw_captions == name]
-        yield f"`{name}`", "captions as words" + (f", split {', '.join(splits)}" if splits else "")
-    if layout.caption_keys:
-        yield f"`{layout.caption_keys}`", "video name -> YouTube id, by which its captions go"
-    for name, subset in layout.subsets.items():
-        if subset.caption_index:
-            yield f"`{subset.caption_index}`", f"video name -> index of the one caption that it is queried with, in `{name}`"
-        for expert, file in subset.missing.items():
-            yield f"`{file}`", f"a number for each video of `{name}`: 1 where `{expert}` is missing"
-
-
 def _format_names(file: FileName, layout: Layout) -> str:
     """Return the names of a file, one per subset if they differ; `<...>` depends on the config."""
-    if isinstance(file, str):
-        names = [file.replace("{subset}", subset) for subset in layout.subsets] if "{subset}" in file else [file]
-    else:
-        names = list(file.values())
-    return ", ".join(f"`{name}`" for name in names).replace("{", "<").replace("}", ">")
+    by_subset = {name: file.replace("{subset}", name) for name in layout.subsets} if isinstance(file, str) else file
+    return ", ".join(f"`{name}`" for name in dict.fromkeys(by_subset.values())).replace("{", "<").replace("}", ">")

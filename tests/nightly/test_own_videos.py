@@ -8,7 +8,7 @@ from helpers.video_commands import run
 
 from data_loader.readers import read_file
 from misc import make_demo
-from misc.demo import narration
+from misc.demo import sounds
 from misc.demo.clips import plan_clips
 
 SPLITS = {"train": 64, "val": 12, "test": 24}
@@ -18,8 +18,8 @@ FILLER = {"with", "that", "then", "have", "into"}
 @pytest.fixture(scope="module")
 def clips():
     """Name -> what a clip was made to show."""
-    if shutil.which(narration.PROGRAM) is None:
-        pytest.skip(f"{narration.PROGRAM} is not installed")
+    if shutil.which(sounds.PROGRAM) is None:
+        pytest.skip(f"{sounds.PROGRAM} is not installed")
     number = sum(SPLITS.values())
     return {f"clip{i:04d}": clip for i, clip in enumerate(plan_clips(number, 0))}
 
@@ -54,7 +54,7 @@ def test_ocr_reads_the_signs_and_nothing_where_there_is_none(clips, extracted):
 
 def test_speech_hears_the_narrators_and_nothing_in_bells_and_rain(clips, extracted):
     heard = words(extracted, "speech")
-    narrated = {video: narration.narration_text(clip) for video, clip in clips.items() if clip.topic}
+    narrated = {video: sounds.narration_text(clip) for video, clip in clips.items() if clip.topic}
     told = {video: text.replace(".", "").lower().split() for video, text in narrated.items()}
     content = [(video, word) for video, said in told.items() for word in set(said) - FILLER if len(word) > 3]
     assert sum(word in heard.get(video, ()) for video, word in content) >= 0.25 * len(content)

@@ -6,9 +6,8 @@ import numpy as np
 from scipy.sparse.linalg import svds
 
 from data_loader.experts import EXPERTS
-from misc.demo import caption_grammar
+from misc.demo import caption_grammar, experts
 from misc.demo.clips import ATTRIBUTES, FAMILY, PERSON, plan_clips
-from misc.demo.word_vectors import word_vectors
 
 
 def test_members_of_a_family_differ_from_the_first_in_one_attribute_each():
@@ -83,7 +82,7 @@ def test_narrators_speak_of_their_topic():
         words = caption_grammar.narrator_words(clip)
         assert bool(words) == (clip.topic is not None)
         if words:
-            nouns, verbs = (x.split() for x in caption_grammar.SPEECHES[clip.topic])
+            nouns, verbs = (caption_grammar.TOPICS[clip.topic][kind].split() for kind in ("nouns", "verbs"))
             assert len(set(words) & set(nouns)) == 4 and len(set(words) & set(verbs)) == 3
 
 
@@ -91,7 +90,7 @@ def test_word_vectors_factorise_positive_mutual_information():
     rng = np.random.default_rng(0)
     names = [f"w{i}" for i in range(12)]
     texts = [["always", *rng.choice(names, 4)] for _ in range(60)]
-    vectors = word_vectors(texts, 5)
+    vectors = experts.word_vectors(texts, 5)
     words = sorted({word for text in texts for word in text})
     information = np.zeros((len(words), len(words)))
     for i, one in enumerate(words):

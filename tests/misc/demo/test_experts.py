@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from misc.demo import experts
-from misc.demo.clips import PLACES, SOUNDS, plan_clips
+from misc.demo.clips import ATTRIBUTES, plan_clips
 from misc.demo.drawing import FRAMES, RATE, draw_frames
 from misc.demo.sounds import SAMPLE_RATE, synthesize_sound
 from misc.demo.video_files import read_clip, write_clip
 
+PLACES, SOUNDS = ATTRIBUTES["place"][0], ATTRIBUTES["sound"][0]
 ROWS, COLUMNS = np.mgrid[:120, :160]
 U, V, SPREAD, TURN = range(experts.ORIENTATIONS, experts.ORIENTATIONS + 4)  # columns of `flow`
 
