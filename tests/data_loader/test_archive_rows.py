@@ -55,7 +55,7 @@ def test_videos_without_a_caption_are_left_out_with_their_rows(reader):
 
 def test_only_the_zeros_at_the_end_of_a_sequence_are_padding(reader):
     frames = np.zeros((NUM, 5, DIM))
-    frames[0, [0, 2]] = 1, 2  # a frame of zeros between two others
+    frames[0, 0], frames[0, 2] = 1, 2  # a frame of zeros between two others
     frames[1, 4] = 3
     frames[2, 0] = 4
     frames[3:] = 5

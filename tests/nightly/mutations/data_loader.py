@@ -76,7 +76,13 @@ MUTATIONS = [
     ),
     Mutation(CONVERSION, "if np.isnan(x[0, 0]):\n            return []", "", f"{TEST_ARCHIVE} -k availability", "NaN"),
     Mutation(CONVERSION, "self.zeros_are_missing and not x.any()", "False", f"{TEST_ARCHIVE} -k availability", "zeros"),
-    Mutation(CONVERSION, "x = x.astype(np.float32)\n            with", "with", f"{TEST_ARCHIVE} -k half", "mean of float16"),
+    Mutation(
+        CONVERSION,
+        "x = x.astype(np.float32)\n            with",
+        "with",
+        f"{TEST_ARCHIVE} -k aggregated",
+        "means are rounded to float16",
+    ),
     Mutation(
         CONVERSION, 'if expert.aggregation == "max" else', "if False else", f"{TEST_ARCHIVE} -k aggregated", "no maximum"
     ),
