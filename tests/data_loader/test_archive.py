@@ -1,6 +1,7 @@
 """The experts and captions in an archive: those that are read, missing or refused."""
 
 import logging
+import unicodedata
 
 import numpy as np
 import pytest
@@ -188,3 +189,15 @@ def test_files_of_the_wrong_content_are_named(workplace):
     with pytest.raises(InputError, match="text-toy.pickle: video 'unknown' has no caption"):
         workplace.dump("raw-captions.pkl", {})
         captions_of(opened(), 10, ["unknown"])
+
+
+def test_names_in_files_and_lists_are_the_same_in_each_unicode_form(workplace):
+    """File names on macOS are decomposed: without a common form, the video would count as one without experts."""
+    nfc, nfd = (unicodedata.normalize(form, "vidéo") for form in ("NFC", "NFD"))
+    assert nfc != nfd
+    (workplace.folder / "train_list.txt").write_text(f"{nfd}\nvideo1\n")
+    workplace.dump("rgb.pickle", {nfd: np.ones((1, 12)), "video1": np.ones((1, 12))})
+    reader = opened()
+    ids = reader.video_ids("train", "toy", 10)
+    assert ids == [nfc, "video1"]
+    assert reader.features("rgb", Expert(12), "train", ids).available.all()
