@@ -14,7 +14,7 @@ import msgpack_numpy
 import numpy as np
 import pytest
 
-from data_loader import conversion, store
+from data_loader import store
 from data_loader.conversion import FeatureEncoder
 from data_loader.experts import Expert
 from data_loader.store import open_table
