@@ -108,3 +108,14 @@ def test_generated_configs_are_ignored_by_git(extracted_tasks, extract):
     Path("configs/demo").rename("configs/Mine/")  # with configs of somebody nothing is ignored
     extract("--captions", "captions.json")
     assert not Path("configs/Mine/.gitignore").exists()
+
+
+def test_words_of_videos_that_are_gone_are_not_kept(extracted_tasks, extract):
+    """Of the last video in which an expert read some, which a search would show with no other."""
+    film("dark.mkv", 0)
+    film("bright.mkv", 1)
+    extract()
+    assert (ARCHIVE / "reader-words.json").exists() and (ARCHIVE / "reader.mp").exists()
+    Path("clips/bright.mkv").unlink()
+    extract()
+    assert not (ARCHIVE / "reader-words.json").exists() and not (ARCHIVE / "reader.mp").exists()
