@@ -36,7 +36,7 @@ demo: $(BIN)/.installed
 	$(BIN)/python misc/make_demo.py
 	$(BIN)/python train.py --config configs/demo/train-full-ce.json
 
-figures: $(BIN)/python
+figures: $(BIN)/.installed
 	$(BIN)/python figs/draw_model.py
 
 $(BIN)/.installed: requirements/pip-requirements.txt | $(BIN)/python

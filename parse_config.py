@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+from collections import UserDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,13 @@ PUBLISHED_2019_OVERRIDES = ("arch.args.gate_order=sequential", "arch.args.mask_p
 
 # Keys of paths that are written to or linked from a page. In a config file or on the command line they are the user's
 # choice; in a checkpoint they may be a stranger's.
-OUTPUT_PATH_KEYS = ("trainer.save_dir", "tester.save_dir", "data_loader.args.cache_dir", "visualizer.args.src_video_dir")
-
-# Key of the folder with the features, which also holds their caches unless `cache_dir` is set.
+OUTPUT_PATH_KEYS = {"trainer.save_dir", "tester.save_dir", "data_loader.args.cache_dir", "visualizer.args.src_video_dir"}
+# The key of the folder of the features, which is written to as well, unless their caches have a folder of their own.
 DATA_DIR = "data_loader.args.data_dir"
 
 
-class ConfigParser:
-    """A validated config, read like a mapping.
+class ConfigParser(UserDict):
+    """A validated config, a mapping with all defaults.
 
     Args:
         config: the content; defaults may be left out.
@@ -57,10 +57,10 @@ class ConfigParser:
             _override(config, override)
         check_depth(config, source)
         try:
-            self._config = validate(config, training)
+            self.data = validate(config, training)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
-        self._config.setdefault("name", self._default_name())
+        self.data.setdefault("name", self._default_name())
 
     @classmethod
     def from_file(cls, path: str | Path, overrides: Sequence[str] = (), training: bool = False) -> "ConfigParser":
@@ -71,14 +71,9 @@ class ConfigParser:
     def from_checkpoint(
         cls, state: dict, path: Path, file: Path | None = None, overrides: Sequence[str] = (), training: bool = False
     ) -> "ConfigParser":
-        """Return the config of a checkpoint; one of the 2019 release gets the behavior of that release.
+        """Return the config in the checkpoint `path` with content `state`, or the config `file` to be used instead.
 
-        Args:
-            state: the content of the checkpoint.
-            path: the path of the checkpoint, for messages.
-            file: a config file to read instead of the config in the checkpoint.
-            overrides: `key.path=value` strings.
-            training: whether the sections that a training needs are required.
+        A checkpoint of the 2019 release gets the behavior of that release.
         """
         overrides = [*(PUBLISHED_2019_OVERRIDES if state.get("published") else ()), *overrides]
         if file:
@@ -87,12 +82,9 @@ class ConfigParser:
 
     @classmethod
     def from_arguments(cls, args: argparse.Namespace, state: dict | None = None, training: bool = False) -> "ConfigParser":
-        """Return the config of a command that writes: `--config`, or the one in a checkpoint, with the `--set` overrides.
+        """Return the config of a command that writes: `--config`, or the one in `state`, with the `--set` overrides.
 
-        Args:
-            args: the command line, with the arguments of `add_config_arguments`.
-            state: the content of the checkpoint `--resume`.
-            training: whether the sections that a training needs are required.
+        `state` is the content of the checkpoint `--resume`, if there is one.
 
         Raises:
             InputError: no config, or a checkpoint with an output path outside the working folder.
@@ -104,28 +96,17 @@ class ConfigParser:
         config = cls.from_checkpoint(state, args.resume, args.config, args.set, training)
         if args.config:
             return config
-        given = [override.partition("=")[0] for override in args.set]
+        given = tuple(f"{override.partition('=')[0]}." for override in args.set)
         for key, path in config.paths_outside_cwd(args.resume).items():
-            if not _is_given(key, given):
-                raise InputError(
-                    f"{config.source}: {key} is '{path}', outside the working folder; to allow it, add --set {key}={path}"
-                )
-        if (path := config.data_dir_outside_cwd()) is not None and not _is_given(DATA_DIR, given):
+            if f"{key}.".startswith(given):  # it, or a section that holds it
+                continue
+            found, allowance = f"{config.source}: {key} is '{path}', outside the working folder", f"--set {key}={path}"
+            if key != DATA_DIR:
+                raise InputError(f"{found}; to allow it, add {allowance}")
             config.cache_refusal = (
-                f"{config.source}: {DATA_DIR} is '{path}', outside the working folder; to allow caches there, add "
-                f"--set {DATA_DIR}={path}, or set data_loader.args.cache_dir to another folder"
+                f"{found}; to allow caches there, add {allowance}, or set data_loader.args.cache_dir to another folder"
             )
         return config
-
-    def __getitem__(self, key: str) -> Any:
-        return self._config[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._config
-
-    def get(self, key: str) -> Any:
-        """Return a section, None if the config does not have it."""
-        return self._config.get(key)
 
     def with_overrides(self, overrides: Sequence[str]) -> "ConfigParser":
         """Return a copy with further overrides."""
@@ -134,11 +115,7 @@ class ConfigParser:
         return updated
 
     def test_split(self) -> str:
-        """Return the split on which the model is tested: `test_split`, that of `eval_config`, or the split of the config.
-
-        Raises:
-            InputError: `eval_config` has another dataset.
-        """
+        """Return the split on which the model is tested: `test_split`, that of `eval_config`, or the split of the config."""
         args = self["data_loader"]["args"]
         if "test_split" in self or "eval_config" not in self or self["eval_mode"] != "test_run":
             return self.get("test_split") or args["split_name"]
@@ -157,25 +134,22 @@ class ConfigParser:
     def paths_outside_cwd(self, checkpoint: Path) -> dict[str, str]:
         """Return the output paths outside the working folder, by key, except the `save_dir` that holds `checkpoint`.
 
-        The user has already chosen that one.
+        The user has already chosen that one. Links in the working folder, such as `data`, are the user's and not followed.
         """
-        paths = {key: path for key, path in leaves(self._config).items() if key in OUTPUT_PATH_KEYS}
+        keys = OUTPUT_PATH_KEYS if "cache_dir" in self["data_loader"]["args"] else OUTPUT_PATH_KEYS | {DATA_DIR}
+        paths = {key: path for key, path in leaves(self).items() if key in keys}
         model_dirs = [Path(path, "models").resolve() for key, path in paths.items() if key.endswith(".save_dir")]
         chosen = [folder.parent for folder in model_dirs if checkpoint.resolve().is_relative_to(folder)]
         return {
             key: path
             for key, path in paths.items()
-            if not _is_in_working_folder(path) and Path(path).resolve() not in chosen
+            if not Path(os.path.abspath(path)).is_relative_to(Path.cwd())  # noqa: PTH100
+            and (key == DATA_DIR or Path(path).resolve() not in chosen)
         }
-
-    def data_dir_outside_cwd(self) -> str | None:
-        """Return the folder of the features if caches would be created in it and it is outside the working folder."""
-        data = self["data_loader"]["args"]
-        return None if "cache_dir" in data or _is_in_working_folder(data["data_dir"]) else data["data_dir"]
 
     def as_dict(self) -> dict:
         """Return a copy of the content, including defaults."""
-        return copy.deepcopy(self._config)
+        return copy.deepcopy(self.data)
 
     def _default_name(self) -> str:
         """Return `<dataset>-<config stem>`; for the `config.json` of a run, the name of the experiment of the run."""
@@ -213,16 +187,6 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="override a key of the config, for example optimizer.args.lr=0.001; may be repeated",
     )
-
-
-def _is_in_working_folder(path: str) -> bool:
-    """Return whether a path is in the working folder; links in it, such as `data`, are the user's and not followed."""
-    return Path(os.path.abspath(path)).is_relative_to(Path.cwd())  # noqa: PTH100
-
-
-def _is_given(key: str, given: Sequence[str]) -> bool:
-    """Return whether the `given` keys contain `key` or a section that holds it."""
-    return any(f"{key}.".startswith(f"{parent}.") for parent in given)
 
 
 def _override(config: dict, override: str) -> None:

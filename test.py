@@ -15,10 +15,9 @@ from logger.results import warn_if_small
 from model.published import summary
 from model.similarity import SIMILARITIES
 from parse_config import PUBLISHED_2019_OVERRIDES, ConfigParser, add_config_arguments
-from trainer.build import build_evaluation_loaders, build_model
+from trainer.build import build_evaluation_loaders, build_model, build_visualizer
 from trainer.checkpoint_evaluation import evaluate_checkpoint, report, save_sims, warn_if_leaky
 from trainer.distributed import broadcast_from_main, distributed_main, local_gpu_index, main_process_first
-from trainer.ranking_page import build_visualizer, page_data
 from utils.errors import InputError, cli_command
 from utils.files import write_json
 
@@ -81,7 +80,7 @@ def main() -> None:
     model = build_model(config).to(device)
     logger.info(summary(model, is_published(config["data_loader"]["args"]["dataset_name"])))
     split = choose_split(args, config)
-    loaders = main_process_first(lambda: build_evaluation_loaders(config, split, device))
+    loaders = main_process_first(build_evaluation_loaders, config, split, device)
     warn_if_small({split: len(loaders.evaluation.dataset)})
     evaluation = evaluate_checkpoint(model, config, loaders, state, args.resume, device)
     if evaluation is None:  # the main process has it
@@ -90,10 +89,7 @@ def main() -> None:
     run = Run.create(options["save_dir"], config["name"], kinds=("log",))
     log_to(run.log)
     write_json(run.log / CONFIG, config.as_dict())
-    metrics = report(config, model, evaluation, split, state, args.resume, run.log)
-    if visualizer := build_visualizer(config, run):
-        visualizer.show(page_data(evaluation), state["epoch"], split)
-        visualizer.announce()
+    metrics = report(config, model, evaluation, split, state, args.resume, run.log, build_visualizer(config, run))
     if args.save_sims:
         save_sims(args.save_sims, evaluation, metrics, loaders.evaluation.dataset.caption_ids())
 

@@ -2,18 +2,15 @@
 
 import argparse
 import contextlib
-import functools
 import logging
-from typing import Any
 
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
 from base.experiment import Run, confirm_purge, purge_runs
-from base.runs import AUTO, ResumePoint, load_best, resolve_resume, resume_state, run_lock
+from base.runs import AUTO, ResumePoint, load_best, resolve_resume, resume_state
 from data_loader.datasets import is_published
-from logger.logging_setup import log_to, start_logging
+from logger.logging_setup import start_logging
 from logger.results import report_seeds, warn_if_small
-from logger.tensorboard import RunEvents
 from model.published import summary
 from parse_config import ConfigParser, add_config_arguments, parse_seeds
 from trainer import Trainer
@@ -36,28 +33,21 @@ from trainer.distributed import (
     main_process_first,
 )
 from trainer.next_steps import next_steps, resume_seeds_command
-from trainer.ranking_page import page_data
 from utils.allocator import keep_freed_memory
 from utils.errors import InputError, cli_command
 
 logger = logging.getLogger(__name__)
 
 
-def train(
+def train_and_test(
     config: ConfigParser, args: argparse.Namespace, run: Run | None, start: ResumePoint | None, seed: int | None = None
 ) -> tuple[Run, dict | None]:
-    """Train one model and test the best checkpoint.
+    """Train one model, test its best checkpoint, and return its run and `metrics.json` (None: not the main process).
 
     Args:
-        config: the config of the run.
-        args: the command line.
         run: the run to continue (None: create one, after everything is read and built: bad input leaves no folders).
         start: the checkpoint to resume from (None: train from scratch).
-        seed: the seed, if it is one of several seeds of the run, which gets a folder for each.
-
-    Returns:
-        run: the run, of all its seeds.
-        metrics: the content of `metrics.json` (None in other than the main process).
+        seed: the seed, if it is one of several seeds of the run, which has a folder for each.
     """
     start_logging(config["trainer"]["verbosity"])
     warn_if_leaky(config)
@@ -67,64 +57,46 @@ def train(
     model = build_model(config).to(device)
     synchronize_batch_norms(model)  # those of all processes, if there are several
     logger.info(summary(model, is_published(config["data_loader"]["args"]["dataset_name"])))
-    loss = build_loss(config)
+    loss_function = build_loss(config)
     optimizer = build_optimizer(config, model.parameters())
     lr_scheduler = build_lr_scheduler(config, optimizer)
-    loaders = main_process_first(lambda: build_loaders(config, device))
-    test_loaders = main_process_first(lambda: build_evaluation_loaders(config, config["test_split"], device))
+    loaders = main_process_first(build_loaders, config, device)
+    test_loaders = main_process_first(build_evaluation_loaders, config, config["test_split"], device)
     warn_if_small({x.split_name: len(x.evaluation.dataset) for x in (loaders, test_loaders)})
 
-    trainer = Trainer(model, loss, optimizer, lr_scheduler, config, loaders, device)
+    trainer = Trainer(model, loss_function, optimizer, lr_scheduler, config, loaders, device)
     if start is not None:
         trainer.resume(start)
-    run, seed_run = broadcast_from_main(functools.partial(open_run, config, run, seed))
-    with contextlib.ExitStack() as stack:
-        if is_main_process():
-            stack.enter_context(run_lock(seed_run.models))
-            events = stack.enter_context(RunEvents(seed_run.log, config.as_dict(), model.modalities, trainer.start_epoch))
-            log_to(seed_run.log)
-            trainer.write_to(seed_run, events)
+    run = run or broadcast_from_main(Run.create, config["trainer"]["save_dir"], config["name"])
+    seed_run = run if seed is None else run.with_seed(seed)
+    with trainer.writing_to(seed_run) if is_main_process() else contextlib.nullcontext():
         trainer.train()
 
-        models_dir = broadcast_from_main(lambda: seed_run.models)  # the main process has written everything by now
-        path, checkpoint = load_best(models_dir, config["trainer"]["monitor"])
+        path, checkpoint = main_process_first(load_best, seed_run.models, config["trainer"]["monitor"])
         evaluation = evaluate_checkpoint(model, config, test_loaders, checkpoint, path, device)
         if evaluation is None:
             return run, None
         trainer.events.add_test(evaluation.metrics, checkpoint["epoch"])
-        if trainer.visualizer is not None:
-            trainer.visualizer.show(page_data(evaluation), checkpoint["epoch"], config["test_split"])
-        metrics = report(config, model, evaluation, config["test_split"], checkpoint, path, models_dir)
-        if trainer.visualizer is not None:
-            trainer.visualizer.announce()
+        metrics = report(
+            config, model, evaluation, test_loaders.split_name, checkpoint, path, seed_run.models, trainer.visualizer
+        )
         logger.info(next_steps(config, path, args.device, seed_run.web))
         return run, metrics
-
-
-def open_run(config: ConfigParser, run: Run | None, seed: int | None) -> tuple[Run, Run]:
-    """Return the run (None: create it), and the part of it for `seed` (None: all of it), with its folders."""
-    run = run or Run.create(config["trainer"]["save_dir"], config["name"])
-    return run, (run if seed is None else run.with_seed(seed)).with_folders()
 
 
 def train_seeds(config: ConfigParser, args: argparse.Namespace, run: Run | None, seeds: list[int]) -> Run:
     """Train with each of `seeds`, in a folder each, report mean and standard deviation, and return the run.
 
-    Args:
-        config: the config, whose seed is replaced.
-        args: the command line.
-        run: the run to continue (None: create one); finished seeds are not trained again, an interrupted one is resumed.
-        seeds: the seeds to train with.
+    If `run` is continued (None: create one), finished seeds are not trained again, and an interrupted one is resumed.
     """
     start_logging(config["trainer"]["verbosity"])
     results = []
     try:
         for seed in seeds:
             folder = run.with_seed(seed).models if run else None
-            metrics, start = broadcast_from_main(functools.partial(resume_state, folder))
+            metrics, start = broadcast_from_main(resume_state, folder)
             if metrics is None:
-                seeded = config.with_overrides([f"seed={seed}"])
-                run, metrics = train(seeded, args, run, start, seed)
+                run, metrics = train_and_test(config.with_overrides([f"seed={seed}"]), args, run, start, seed)
             else:
                 logger.info("seed %d is done: %s", seed, folder)
             results.append(metrics)
@@ -161,17 +133,6 @@ def parse_arguments() -> argparse.Namespace:
     return args
 
 
-def build_config(args: argparse.Namespace, state: dict[str, Any] | None) -> ConfigParser:
-    """Return the config that the command line describes, with the split that the best model will be tested on."""
-    if args.train_single_epoch:
-        args.set += [f"trainer.epochs={state['epoch'] + 1 if state else 1}", "trainer.skip_first_n_saves=0"]
-    if args.disable_workers:
-        args.set += ["data_loader.args.num_workers=0"]
-    if args.mini_train:
-        args.set += ["data_loader.args.mini=true"]
-    return ConfigParser.from_arguments(args, state, training=True).with_test_split()
-
-
 def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Run | None, ResumePoint | None]:
     """Return the command line, its config and seeds, the run to resume and the checkpoint to resume from."""
     args = parse_arguments()
@@ -180,7 +141,13 @@ def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Run |
         raise InputError(
             f"{args.resume}: a checkpoint of the 2019 release has no optimizer to resume, only test.py reads it"
         )
-    config = build_config(args, state)
+    if args.train_single_epoch:
+        args.set += [f"trainer.epochs={state['epoch'] + 1 if state else 1}", "trainer.skip_first_n_saves=0"]
+    if args.disable_workers:
+        args.set += ["data_loader.args.num_workers=0"]
+    if args.mini_train:
+        args.set += ["data_loader.args.mini=true"]
+    config = ConfigParser.from_arguments(args, state, training=True).with_test_split()
     seeds = None if args.seeds is None else parse_seeds(args.seeds)
     check_distributed_config(config)
     if args.purge_exp_dir:
@@ -195,7 +162,7 @@ def main() -> None:
     keep_freed_memory()
     args, config, seeds, run, start = broadcast_from_main(prepare)
     if seeds is None:
-        run, _ = train(config, args, run, start)
+        run, _ = train_and_test(config, args, run, start)
     else:
         run = train_seeds(config, args, run, seeds)
     if args.purge_exp_dir and is_main_process():  # now that the new run is complete

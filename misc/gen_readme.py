@@ -18,15 +18,7 @@ MODELS = Path("data/saved/models")
 
 
 def render_results_blocks(names: str | None, models: Path) -> dict[Path, dict[str, str]]:
-    """Return the tables of runs by page and block.
-
-    Args:
-        names: names of tables with commas, each of which needs a run (None: all tables that have runs).
-        models: the folder of runs.
-
-    Raises:
-        InputError: a table is unknown or has no run.
-    """
+    """Return the tables of the runs in `models` by page and block, of which `names` has the names (None: all with runs)."""
     blocks: dict[Path, dict[str, str]] = defaultdict(dict)
     for name in tables.TABLES if names is None else names.split(","):
         if name not in tables.TABLES:

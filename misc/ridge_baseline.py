@@ -22,7 +22,8 @@ from trainer.build import build_loaders
 from utils.errors import InputError, cli_command
 
 STRENGTHS = 10.0 ** np.arange(-3, 5)
-DECIMALS = 9  # decimals of a similarity: coarser than the error of float64, finer than any meaningful difference
+# Decimals of a similarity, so that repeated captions are tied: coarser than the error of float64, finer than what matters.
+DECIMALS = 9
 
 
 def matrices(dataset: ExpertDataset, expert: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -45,10 +46,7 @@ def fit(text: np.ndarray, videos: np.ndarray, strength: float) -> tuple[np.ndarr
 
 
 def similarities(model: tuple[np.ndarray, np.ndarray, np.ndarray], text: np.ndarray, videos: np.ndarray) -> np.ndarray:
-    """Return the cosine similarity of predictions and videos, both centered: (T, V).
-
-    It is rounded to `DECIMALS`, so that repeated captions are tied and not ordered by the last bits of a product.
-    """
+    """Return the cosine similarities (T, V) of predictions and videos, both centered."""
     weights, text_mean, video_mean = model
     predicted, actual = (text - text_mean) @ weights, videos - video_mean
     lengths = np.linalg.norm(predicted, axis=1)[:, None] * np.linalg.norm(actual, axis=1)
@@ -56,13 +54,7 @@ def similarities(model: tuple[np.ndarray, np.ndarray, np.ndarray], text: np.ndar
 
 
 def ridge_results(config_path: str, expert: str) -> dict[str, dict[str, float]]:
-    """Return the metrics on the test split by direction.
-
-    The regression is fitted on the training split, and its strength chosen on the validation split.
-
-    Raises:
-        InputError: the config or some videos lack the expert.
-    """
+    """Return the metrics on the test split by direction; the config and all its videos need to have the expert."""
     datasets = {}
     for split in ("val", "test"):
         config = ConfigParser.from_file(config_path, [f"data_loader.args.split_name={split}"])

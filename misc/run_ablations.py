@@ -56,8 +56,7 @@ def plan_scorings(suite: str, seeds: Sequence[int], device: Sequence[str], plann
     With `planned`, runs that are still to be trained are included; their folder is not known yet.
     """
     jobs = []
-    leak_tables = [table for table in map(tables.TABLES.get, tables.suites()[suite]) if table.leak]
-    for experiment in [experiment for table in leak_tables for experiment in table.rows.values()]:
+    for experiment in tables.list_experiments(suite, leak=True):
         config = read_config(experiment)
         run = find_complete_run(config, seeds)
         if run is None and planned:
@@ -74,8 +73,7 @@ def plan_scorings(suite: str, seeds: Sequence[int], device: Sequence[str], plann
 def parse_arguments() -> argparse.Namespace:
     """Parse and check the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    about = "experiments of the tables of a dataset"
-    parser.add_argument("--suite", required=True, choices=list(tables.suites()), help=about)
+    parser.add_argument("--suite", required=True, choices=tables.suites(), help="experiments of the tables of a dataset")
     parser.add_argument("--seeds", default="0,1,2", metavar="N,N,...", help="two or more (default: %(default)s)")
     about = "experiments at a time (default: as many as cores; with --device, one)"
     parser.add_argument("--jobs", type=int, metavar="N", help=about)

@@ -13,7 +13,7 @@ import test as test_command
 from base.checkpoint import load_checkpoint
 from model.metric import t2v_metrics, v2t_metrics
 from trainer import evaluation
-from utils.temporary import temporary_array
+from utils.files import temporary_array
 
 
 def assert_close(one, other):

@@ -1,4 +1,4 @@
-"""Build what a config describes: model, loss, optimizer, schedule and batches.
+"""Build what a config describes: model, loss, optimizer, schedule, batches and ranking page.
 
 Each key was checked when the config was read. Errors in combinations of keys are found here, before any data is read:
 experts and dimensions that do not fit together, and hyperparameters that torch refuses.
@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler
 
+from base.experiment import Run
 from base.registry import find, parameters_of, suggest
 from data_loader.data_loaders import ExpertDataLoader
 from data_loader.experts import EXPERTS, declared_experts, expert_dims, resolve_experts
@@ -20,6 +21,7 @@ from parse_config import ConfigParser
 from trainer import optim
 from trainer.distributed import get_rank, get_world_size
 from utils.errors import InputError
+from utils.visualizer import Visualizer
 
 # Steps of the dry run of a schedule: more epochs than any published training has.
 MAX_DRY_STEPS = 1000
@@ -31,22 +33,16 @@ def build_model(config: ConfigParser) -> CENet:
     Raises:
         InputError: switches, experts and dimensions that do not fit together.
     """
-    with _blame(config):
+    with _prefix_errors(config.source):
         cls = find("arch", config["arch"]["type"])
         arguments = {**config["arch"]["args"], **model_arguments(config)}
         accepted = parameters_of(cls)
-        try:
+        with _prefix_errors("arch.args, experts"):
             return cls(**{name: value for name, value in arguments.items() if name in accepted})
-        except InputError as error:
-            raise InputError(f"arch.args, experts: {error}") from None
 
 
 def model_arguments(config: Mapping) -> dict[str, Any]:
-    """Return the arguments of a model that follow from other sections than `arch`, and `vlad_clusters` of its experts.
-
-    Raises:
-        InputError: unknown experts, or fields of experts that do not go together.
-    """
+    """Return the arguments of a model that follow from other sections than `arch`, and `vlad_clusters` of its experts."""
     args, section = config["arch"]["args"], config["experts"]
     aggregations = config["data_loader"]["args"]["feat_aggregation"]
     experts = resolve_experts(section, aggregations)
@@ -58,12 +54,13 @@ def model_arguments(config: Mapping) -> dict[str, Any]:
     ):
         if unknown := sorted(names - set(known)):
             raise InputError(f"{path}.{unknown[0]}: no such expert, {suggest(unknown[0], known)}")
-    supplied = {"text_dim": section["text_dim"], "disable_nan_checks": config["disable_nan_checks"]}
     if "text" not in clusters:
         raise InputError("arch.args.vlad_clusters.text: missing, expected a number of clusters")
     shared_dim = section["ce_shared_dim"] if args.get("use_ce") or args.get("mimic_ce_dims") else None
     aggregated = {"text", *(name for name, expert in experts.items() if expert.aggregation == "vlad")}
-    return supplied | {
+    return {
+        "text_dim": section["text_dim"],
+        "disable_nan_checks": config["disable_nan_checks"],
         "expert_dims": expert_dims(experts, clusters, shared_dim),
         "vlad_clusters": {name: count for name, count in clusters.items() if name in aggregated},
     }
@@ -75,68 +72,45 @@ def build_loss(config: ConfigParser) -> nn.Module:
 
 
 def build_optimizer(config: ConfigParser, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Build the optimizer that `optimizer` names.
-
-    Raises:
-        InputError: arguments that torch refuses.
-    """
-    with _blame(config), _torch_errors("optimizer", config["optimizer"]):
+    """Build the optimizer that `optimizer` names; raise an `InputError` if torch refuses its arguments."""
+    with _torch_errors(config, "optimizer"):
         return optim.instantiate_optimizer(config["optimizer"], parameters)
 
 
 def build_lr_scheduler(config: ConfigParser, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
-    """Build the schedule of the learning rate that `lr_scheduler` names, if there is one.
-
-    A dry run comes first: an optimizer and a schedule of one fake parameter take the steps of all epochs (at most
-    `MAX_DRY_STEPS`), so that a training does not fail in its last epoch.
-
-    Raises:
-        InputError: arguments with which torch cannot train to the last epoch.
-    """
-    with _blame(config):
-        _dry_run(config)
-        return _lr_scheduler(config, optimizer)
+    """Build the schedule that `lr_scheduler` names, if any; raise an `InputError` if torch fails before the last epoch."""
+    _dry_run(config)
+    return _lr_scheduler(config, optimizer)
 
 
 def _lr_scheduler(config: ConfigParser, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
     section = config.get("lr_scheduler")
     if section is None:
         return None
-    with _torch_errors("lr_scheduler", section):
+    with _torch_errors(config, "lr_scheduler"):
         return getattr(torch.optim.lr_scheduler, section["type"])(optimizer, **section["args"])
 
 
 def _dry_run(config: ConfigParser) -> None:
+    """Take the steps of all epochs (at most `MAX_DRY_STEPS`) with one fake parameter, lest a training fail in its last."""
     parameter = nn.Parameter(torch.zeros(1))
     parameter.grad = torch.zeros(1)
-    section = config["optimizer"]
-    with _torch_errors("optimizer", section):
-        optimizer = optim.instantiate_optimizer(section, [parameter])
-    schedule = _lr_scheduler(config, optimizer)
+    optimizer = build_optimizer(config, [parameter])
+    lr_scheduler = _lr_scheduler(config, optimizer)
     epochs = config["trainer"]["epochs"]
     for _ in range(min(epochs, MAX_DRY_STEPS)):
-        with _torch_errors("optimizer", section):
+        with _torch_errors(config, "optimizer"):
             optimizer.step()
-        if schedule is not None:
-            with _torch_errors("lr_scheduler", config["lr_scheduler"]):
-                schedule.step(*[0.0] * isinstance(schedule, ReduceLROnPlateau))
-    if (end := getattr(schedule, "total_steps", epochs)) < epochs:
-        with _torch_errors("lr_scheduler", config["lr_scheduler"]):
+        with _torch_errors(config, "lr_scheduler"):
+            optim.step_schedule(lr_scheduler, 0.0)
+    if (end := getattr(lr_scheduler, "total_steps", epochs)) < epochs:
+        with _torch_errors(config, "lr_scheduler"):
             raise ValueError(f"it ends after {end} of {epochs} epochs")
 
 
 def build_loaders(config: ConfigParser, device: torch.device, **changes: Any) -> ExpertDataLoader:
-    """Build the batches to train on and to evaluate on.
-
-    Args:
-        config: the config.
-        device: the device that the batches will be moved to.
-        changes: arguments of `ExpertDataLoader` that override those of the config.
-
-    Raises:
-        InputError: data that does not fit the config.
-    """
-    with _blame(config):
+    """Build the batches to train on and to evaluate on; `changes` override arguments of `ExpertDataLoader`."""
+    with _prefix_errors(config.source):
         arguments = loader_arguments(config, device)
     return ExpertDataLoader(**{**arguments, **changes})
 
@@ -163,22 +137,36 @@ def loader_arguments(config: ConfigParser, device: torch.device) -> dict[str, An
     }
 
 
+def build_visualizer(config: ConfigParser, run: Run) -> Visualizer | None:
+    """Build the writer of the ranking page of a run (None: the config has no `visualizer`)."""
+    if "visualizer" not in config:
+        return None
+    model = config["arch"]["args"]
+    return Visualizer(
+        **config["visualizer"]["args"],
+        folder=run.web,
+        name=f"{run.experiment} {run.id}",
+        similarity=model.get("similarity", "pairwise"),
+        l2renorm=model.get("l2renorm", False),
+        v2t_ties=config.get("v2t_ties", "expected"),
+    )
+
+
 @contextlib.contextmanager
-def _blame(config: ConfigParser) -> Iterator[None]:
-    """Put the source of a config before the message of an error."""
+def _prefix_errors(prefix: str) -> Iterator[None]:
+    """Put `prefix: ` before the message of an `InputError`."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"{config.source}: {error}") from None
+        raise InputError(f"{prefix}: {error}") from None
 
 
 @contextlib.contextmanager
-def _torch_errors(section: str, entry: Mapping[str, Any]) -> Iterator[None]:
+def _torch_errors(config: ConfigParser, section: str) -> Iterator[None]:
     """Turn an error of torch, of any type, into an `InputError` about the arguments of a section."""
     try:
         yield
     except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError, AssertionError) as error:
-        values = ", ".join(f"{name}={value!r}" for name, value in entry["args"].items())
-        raise InputError(
-            f"{section}.args: {entry['type']} does not work with {values or 'its defaults'} ({error})"
-        ) from None
+        kind, values = config[section]["type"], ", ".join(f"{name}={x!r}" for name, x in config[section]["args"].items())
+        source = f"{config.source}: {section}.args"
+        raise InputError(f"{source}: {kind} does not work with {values or 'its defaults'} ({error})") from None

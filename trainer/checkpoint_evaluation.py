@@ -11,80 +11,64 @@ import torch
 
 from base.device import environment
 from base.experiment import METRICS
-from data_loader import data_loaders
+from data_loader.data_loaders import ExpertDataLoader
 from logger.results import format_table, label_leaky
-from model import model
+from model.model import CENet
 from model.published import load_weights, num_parameters
 from parse_config import ConfigParser
 from trainer.distributed import get_world_size
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
 from utils.files import atomic_write, write_json
-
-LEAKY_WARNING = (
-    "LEAKY: similarity paired-2019 tells each caption which experts its own video has; its figures are no fair results"
-)
+from utils.visualizer import Visualizer
 
 logger = logging.getLogger(__name__)
 
 
 def warn_if_leaky(config: ConfigParser) -> bool:
     """Return whether `config` selects the leaky similarity, and log a warning if it does."""
-    leaky = config["arch"]["args"].get("similarity") == "paired-2019"
-    if leaky:
-        logger.warning(LEAKY_WARNING)
+    if leaky := config["arch"]["args"].get("similarity") == "paired-2019":
+        reason = "similarity paired-2019 tells each caption which experts its own video has"
+        logger.warning("LEAKY: %s; its figures are no fair results", reason)
     return leaky
 
 
 def evaluate_checkpoint(
-    net: model.CENet,
-    config: ConfigParser,
-    loaders: data_loaders.ExpertDataLoader,
-    state: dict[str, Any],
-    path: Path,
-    device: torch.device,
+    model: CENet, config: ConfigParser, loaders: ExpertDataLoader, state: dict[str, Any], path: Path, device: torch.device
 ) -> Evaluation | None:
     """Evaluate a checkpoint on the split of `loaders`; return None in all processes except the main one.
 
     Args:
-        net: model of `config`, on `device`; its weights are replaced.
-        config: config of the model.
-        loaders: batches of the split.
-        state: content of the checkpoint, from which the weights and the optimizer are removed to free memory.
-        path: file of the checkpoint, for error messages.
-        device: device of the model.
+        model: that of `config`, on `device`; its weights are replaced by those of the checkpoint.
+        state, path: content and file of the checkpoint; weights and optimizer are removed from `state` to free memory.
 
     Raises:
         InputError: a checkpoint of another model.
     """
-    load_weights(net, state, path)
+    load_weights(model, state, path)
     for name in ("state_dict", "optimizer"):
-        state.pop(name, None)  # free memory
-    return evaluate(net, loaders.evaluation, device=device, **evaluation_settings(config))
+        state.pop(name, None)
+    return evaluate(model, loaders.evaluation, device=device, **evaluation_settings(config))
 
 
 def report(
     config: ConfigParser,
-    net: model.CENet,
+    model: CENet,
     evaluation: Evaluation,
     split: str,
     state: dict[str, Any],
     path: Path,
     folder: Path,
+    visualizer: Visualizer | None,
 ) -> dict:
-    """Log the results of a checkpoint as a table, and write them to `<folder>/metrics.json`.
+    """Show the results of a checkpoint on the ranking page, log them as a table, and write and return `metrics.json`.
 
     Args:
-        config: config of the model.
-        net: the model.
-        evaluation: its results.
-        split: name of the split that was evaluated.
-        state: content of the checkpoint.
-        path: file of the checkpoint.
-        folder: folder of `metrics.json`.
-
-    Returns:
-        The content of `metrics.json`.
+        state, path: content and file of the checkpoint.
+        folder: that of `metrics.json`.
+        visualizer: writer of the ranking page (None: the config has none).
     """
+    if visualizer is not None:
+        visualizer.show(evaluation.page_data(), state["epoch"], split)
     leaky = warn_if_leaky(config)
     table = format_table(evaluation.metrics, videos=len(evaluation.video_ids))
     logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], label_leaky(split, leaky), table)
@@ -99,13 +83,15 @@ def report(
         "published_checkpoint": state.get("published", False),
         "videos": len(evaluation.video_ids),
         "captions": int(evaluation.query_masks.sum()),
-        "parameters": num_parameters(net),
+        "parameters": num_parameters(model),
         "validation": state.get("values"),
         "training_environment": state.get("environment"),
-        "environment": environment(next(net.parameters()).device, get_world_size()),
+        "environment": environment(next(model.parameters()).device, get_world_size()),
     }
     write_json(folder / METRICS, content)
     logger.info("metrics: %s", folder / METRICS)
+    if visualizer is not None:
+        visualizer.announce()
     return content
 
 
@@ -117,8 +103,6 @@ def save_sims(path: Path, evaluation: Evaluation, metrics: dict, caption_ids: Ma
     captions of a video has the id `<video>`, and a row without a caption "".
 
     Args:
-        path: file to write.
-        evaluation: the evaluation.
         metrics: content of `metrics.json`, from which split, checkpoint, `leaky` and both environments (as JSON) are saved.
         caption_ids: video -> ids of the captions that were used.
     """

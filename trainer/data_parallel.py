@@ -36,17 +36,13 @@ class DataParallelCENet(nn.Module):
         text: Tensor,
         experts: Mapping[str, Tensor],
         ind: Mapping[str, Tensor],
-        word_mask: Tensor | None = None,
-        frame_masks: Mapping[str, Tensor] | None = None,
+        word_mask: Tensor,
+        frame_masks: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:
-        """Return the similarities of the captions and videos of all processes, in the order of the processes.
-
-        Args:
-            text, experts, ind, word_mask, frame_masks: the share of this process in a batch, as `CENet.forward` takes it.
-        """
+        """Return the similarities of the captions and videos of all processes, in the order of the processes."""
         words = self.model.embed_text(text, word_mask)
         video = self.model.embed_video(experts, ind, frame_masks)
-        mask = torch.ones(text.shape[:2], device=text.device) if word_mask is None else word_mask.any(dim=-1).float()
+        mask = word_mask.any(dim=-1).float()
         *embeddings, weights, available, mask = _gather_rows(
             [*words.experts, *video.experts, words.weights, video.available, mask], len(text)
         )
@@ -61,16 +57,6 @@ class SyncMaskedBatchNorm1d(MaskedBatchNorm1d):
     Counts, means and variances are gathered with gradients and combined by the law of total variance. Outputs, gradients
     and running statistics are those of one process with all tokens. (`nn.SyncBatchNorm` works on GPUs only.)
     """
-
-    @classmethod
-    def from_batch_norm(cls, norm: nn.BatchNorm1d) -> "SyncMaskedBatchNorm1d":
-        """Return a synchronized layer with the parameters and buffers of `norm`, not copies of them."""
-        synced = cls(norm.num_features, norm.eps, norm.momentum)
-        for name, parameter in norm.named_parameters():
-            setattr(synced, name, parameter)
-        for name, buffer in norm.named_buffers():
-            setattr(synced, name, buffer)
-        return synced.train(norm.training)
 
     def forward(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
         """Normalize `tokens` (N, C), where `valid` (N,) is true for the tokens that count (None: all)."""
@@ -94,9 +80,12 @@ def synchronize_batch_norms(model: nn.Module) -> None:
     if get_world_size() == 1:
         return
     for parent in list(model.modules()):
-        for name, module in parent.named_children():
-            if isinstance(module, nn.BatchNorm1d):
-                setattr(parent, name, SyncMaskedBatchNorm1d.from_batch_norm(module))
+        for name, norm in parent.named_children():
+            if isinstance(norm, nn.BatchNorm1d):
+                synced = SyncMaskedBatchNorm1d(norm.num_features, norm.eps, norm.momentum).train(norm.training)
+                for key, tensor in (*norm.named_parameters(), *norm.named_buffers()):  # the same tensors, no copies
+                    setattr(synced, key, tensor)
+                setattr(parent, name, synced)
 
 
 def average_gradients(model: nn.Module) -> None:
@@ -118,12 +107,7 @@ def _all_gather(x: Tensor) -> Tensor:
 
 
 def _gather_rows(tensors: Sequence[Tensor], count: int) -> list[Tensor]:
-    """Concatenate each of `tensors` with those of the other processes, whose number of videos may differ.
-
-    Args:
-        tensors: tensors with a number of rows that is a multiple of `count`.
-        count: number of videos in this process.
-    """
+    """Concatenate each of `tensors`, of some rows for each of `count` videos, with those of the other processes."""
     counts = _all_gather(torch.tensor(count)).tolist()  # on the CPU, so as not to wait for a GPU
     rows = torch.cat([x.reshape(count, -1) for x in tensors], dim=1)
     gathered = _all_gather(F.pad(rows, (0, 0, 0, max(counts) - count)))  # (R, largest count, sum of widths)

@@ -58,11 +58,7 @@ def launch_command() -> list[str]:
 
 
 def check_distributed_config(config: Mapping) -> None:
-    """Check that several processes would compute the same as one.
-
-    Raises:
-        InputError: experts replaced by noise, or fewer videos in a batch than processes.
-    """
+    """Raise an `InputError` if the processes would not compute the same as one: noise, or a batch with too few videos."""
     count = get_world_size()
     if count > 1 and (noise := config["arch"]["args"].get("randomise_feats")):
         raise InputError(
@@ -149,11 +145,7 @@ def _is_first_failure(store: dist.Store) -> bool:
 
 @contextlib.contextmanager
 def wrap_communication_errors() -> Iterator[None]:
-    """Report in one line an error in the communication between processes.
-
-    Raises:
-        ProcessLostError: another process has ended, or has not responded for too long.
-    """
+    """Raise a `ProcessLostError` when another process has ended, or has not responded for too long."""
     try:
         yield
     except RuntimeError as error:
@@ -166,28 +158,25 @@ def wrap_communication_errors() -> Iterator[None]:
         raise ProcessLostError(f"{event} ({reason})") from None
 
 
-def broadcast_from_main(compute: Callable[[], T]) -> T:
-    """Return in all processes what `compute` returns in the main process; it is not called in the others."""
-    if get_world_size() == 1:
-        return compute()
-    values = [compute() if is_main_process() else None]
-    dist.broadcast_object_list(values, src=0, device=CPU)
+def broadcast_from_main(compute: Callable[..., T], *args: Any) -> T:
+    """Return in all processes what `compute(*args)` returns in the main process; it is not called in the others."""
+    values = [compute(*args) if is_main_process() else None]
+    if get_world_size() > 1:
+        dist.broadcast_object_list(values, src=0, device=CPU)
     return values[0]
 
 
-def main_process_first(compute: Callable[[], T]) -> T:
-    """Return what `compute` returns in this process; the others wait for the main process and its files."""
-    value = compute() if is_main_process() else None
+def main_process_first(compute: Callable[..., T], *args: Any) -> T:
+    """Return what `compute(*args)` returns in this process; the others wait for the main process and its files."""
+    value = compute(*args) if is_main_process() else None
     broadcast_from_main(lambda: None)
-    return value if is_main_process() else compute()
+    return value if is_main_process() else compute(*args)
 
 
 def gather_round_robin(items: Iterable[T], device: torch.device) -> Iterator[T]:
-    """Yield in the main process the items of all processes, one of each in turn; yield nothing in the others.
+    """Yield in the main process the `items` of all processes, one of each in turn, with their tensors on `device`.
 
-    Args:
-        items: items of this process. The main process has as many as any other, or one more.
-        device: device to which their tensors are moved.
+    Yield nothing in the others. The main process has as many items as any other, or one more.
     """
     if not is_main_process():
         for item in itertools.chain(items, [None]):

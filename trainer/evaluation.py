@@ -20,7 +20,8 @@ from model.similarity import TextEmbedding, VideoEmbedding, find_nonfinite_sourc
 from parse_config import ConfigParser
 from trainer.distributed import gather_round_robin, is_main_process
 from utils.errors import InputError
-from utils.temporary import explain_full_disk, temporary_array
+from utils.files import explain_full_disk, temporary_array
+from utils.visualizer import PageData
 
 MIB = 1 << 20
 FLOAT32_BYTES = 4
@@ -66,6 +67,20 @@ class Evaluation:
         """The weights (N,) of each expert by name; empty in the Concat variants."""
         return {} if self.weights is None else dict(zip(self.modalities, self.weights.T, strict=True))
 
+    def page_data(self) -> PageData:
+        """Return what the ranking page shows."""
+        return PageData(
+            metrics={name.removesuffix("_metrics"): values for name, values in self.metrics.items()},
+            ranks=self.ranks,
+            sims=self.sims,
+            query_masks=self.query_masks,
+            video_ids=self.video_ids,
+            captions=self.raw_captions,
+            experts=self.modalities,
+            available=self.available,
+            weights=self.weights,
+        )
+
 
 class EmbeddedBatch(NamedTuple):
     """The embeddings of B videos with K captions each, the captions in chunks, and what identifies them."""
@@ -79,26 +94,23 @@ class EmbeddedBatch(NamedTuple):
 
 
 class TextStore:
-    """The embeddings of a growing list of captions, in memory up to a limit, then in a temporary file.
+    """The embeddings of a growing list of captions, in a temporary file if they need more than `max_bytes` of memory.
 
-    Args:
-        max_bytes: limit of the memory for the embeddings, without the mixture weights.
+    Their mixture weights are always in memory.
     """
 
     def __init__(self, max_bytes: int):
         self.max_bytes = max_bytes
+        self.width = 0  # the sum of the dimensions of all experts' embeddings
         self._dims: list[int] = []
         self._memory: list[Tensor] = []
         self._file: IO[bytes] | None = None
         self._weights: list[Tensor] = []
 
     def append(self, text: TextEmbedding) -> None:
-        """Add the embeddings of further captions.
-
-        Raises:
-            InputError: no disk space for the file.
-        """
+        """Add the embeddings of further captions; raise an `InputError` if the disk has no space for them."""
         self._dims = [x.shape[1] for x in text.experts]
+        self.width = sum(self._dims)
         self._weights.append(text.weights)
         self._memory.append(torch.cat(text.experts, dim=1))
         size = sum(x.nbytes for x in self._memory)
@@ -112,11 +124,6 @@ class TextStore:
                     while rest:  # the system may write in parts
                         rest = rest[self._file.write(rest) :]
             self._memory = []
-
-    @property
-    def width(self) -> int:
-        """The sum of the dimensions of all experts' embeddings."""
-        return sum(self._dims)
 
     @property
     def weights(self) -> Tensor:
@@ -140,11 +147,8 @@ class TextStore:
 
 def evaluation_settings(config: ConfigParser) -> dict[str, Any]:
     """Return the arguments of `evaluate` that a config determines."""
-    return {
-        "metrics": config["metrics"],
-        "memory": config["evaluation_memory"],
-        "v2t_ties": config.get("v2t_ties") or "expected",
-    }
+    ties = config.get("v2t_ties", "expected")
+    return {"metrics": config["metrics"], "memory": config["evaluation_memory"], "v2t_ties": ties}
 
 
 @torch.inference_mode()
@@ -166,7 +170,6 @@ def evaluate(
         batches: batches of a split, as `data_loader.dataset.Collate` returns them; with several processes, the share of this
             one.
         metrics: names of functions of the package `model`, such as "t2v_metrics", see `model.metric`.
-        device: device of the model.
         memory: limit of the memory in MiB, see `base.schema.Config.evaluation_memory`.
         v2t_ties: "expected" or "published", the rule for tied captions of `model.metric.v2t_ranks`.
 
@@ -180,21 +183,18 @@ def evaluate(
     model.eval()
     chunk_bytes = memory * MIB // 4  # one quarter for the texts, one for a chunk in progress, two for the similarities
     texts = TextStore(chunk_bytes)
-    videos, caption_masks, available, ids, raw_captions = [], [], [], [], []
+    embedded: list[EmbeddedBatch] = []
     for batch in gather_round_robin(_embed_batches(model, batches, device, chunk_bytes), device):
         for text in batch.texts:
             texts.append(text)
-        videos.append(batch.video)
-        caption_masks.append(batch.caption_mask)
-        available.append(batch.available)
-        ids += batch.ids
-        raw_captions += batch.raw_captions
+        embedded.append(batch._replace(texts=[]))
     model.raise_if_nan()  # on a GPU, nothing was checked so far
     if not is_main_process():
         return None
-    experts = [torch.cat(parts) for parts in zip(*(video.experts for video in videos), strict=True)]
-    video = VideoEmbedding(experts, torch.cat([video.available for video in videos]))
-    caption_mask = torch.cat(caption_masks)  # (V, K)
+    experts = [torch.cat(parts) for parts in zip(*(batch.video.experts for batch in embedded), strict=True)]
+    video = VideoEmbedding(experts, torch.cat([batch.video.available for batch in embedded]))
+    caption_mask = torch.cat([batch.caption_mask for batch in embedded])  # (V, K)
+    ids = [name for batch in embedded for name in batch.ids]
     sims = _compute_similarities(model, texts, video, caption_mask, chunk_bytes)
     query_masks = caption_mask if len(sims) == caption_mask.numel() else caption_mask.any(dim=1, keepdim=True)
     query_masks = query_masks.cpu().numpy()
@@ -209,7 +209,8 @@ def evaluate(
     known_ranks = {f"{task}_metrics": {"ranks": values} for task, values in ranks.items()}
     values = {name: find("metrics", name)(sims, query_masks, **known_ranks.get(name, {})) for name in metrics}
     weights = None if model.is_concat else texts.weights[caption_mask.flatten()].cpu().numpy()
-    available = torch.cat(available).cpu().numpy()
+    available = torch.cat([batch.available for batch in embedded]).cpu().numpy()
+    raw_captions = [captions for batch in embedded for captions in batch.raw_captions]
     return Evaluation(values, ranks, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
 
 
@@ -257,12 +258,7 @@ def _compute_similarities(
 ) -> np.ndarray:
     """Return the similarities of all captions and videos, in a temporary file if they need over twice `chunk_bytes`.
 
-    Args:
-        model: the model.
-        texts: embeddings of V * K captions.
-        video: embeddings of V videos.
-        caption_mask: (V, K), true for captions that exist.
-        chunk_bytes: limit of the memory for one chunk of captions.
+    `caption_mask` (V, K) is true for captions that exist. The scores of a chunk of captions need at most `chunk_bytes`.
     """
     num_videos, num_captions = caption_mask.shape
     num_rows = num_videos if model.test_caption_mode == "avg" else caption_mask.numel()

@@ -14,13 +14,7 @@ from utils.interrupts import InterruptHandler
 
 
 class LossSum:
-    """The sum of the losses of an epoch, on the device.
-
-    Args:
-        device: where the losses are.
-        total: sum of the losses of the steps that are done already, if an epoch is resumed.
-        count: number of these steps.
-    """
+    """The sum of the losses of an epoch, on the device; `total` and `count` are those of the steps that are done already."""
 
     def __init__(self, device: torch.device, total: float = 0.0, count: int = 0):
         self.total = torch.tensor(total, device=device)
@@ -44,18 +38,11 @@ def iter_until_interrupted(
 ) -> Iterator[tuple[int, Mapping]]:
     """Yield the number and the batch of each step, with a progress bar, and stop early after an interrupt.
 
-    An interrupt stops the wait for a batch too, but never separates batches whose gradients are accumulated.
-
-    Args:
-        loader: batches from `first_step` on; its length is that of the whole epoch.
-        first_step: number of the first step, from 0.
-        accumulate: number of batches whose gradients are accumulated.
-        interrupts: handler that notes the interrupts.
-        description: label of the progress bar.
+    An interrupt stops the wait for a batch too, but never separates batches whose gradients are accumulated. The first batch
+    is that of `first_step` (from 0), but the length of `loader` is that of the whole epoch.
     """
     batches, num_steps = iter(loader), len(loader)
-    bar = tqdm(desc=description, initial=first_step, total=num_steps, leave=False, disable=not sys.stdout.isatty())
-    with bar:
+    with tqdm(desc=description, initial=first_step, total=num_steps, leave=False, disable=not sys.stdout.isatty()) as bar:
         for step in range(first_step, num_steps):
             interruptible = step % accumulate == 0
             try:
@@ -67,15 +54,6 @@ def iter_until_interrupted(
                 raise
             yield step, batch
             bar.update()
-
-
-def accumulated_steps(step: int, num_steps: int, accumulate: int) -> range:
-    """Return the steps, `step` among them, whose gradients are averaged for one step of the optimizer.
-
-    These are `accumulate` steps, or the fewer that are left at the end of an epoch of `num_steps`.
-    """
-    start = step - step % accumulate
-    return range(start, min(start + accumulate, num_steps))
 
 
 @contextlib.contextmanager
@@ -91,14 +69,9 @@ def matmul_precision(precision: str) -> Iterator[None]:
 
 @torch.no_grad()
 def nonfinite_loss_error(model: nn.Module, inputs: Mapping, step: int, num_steps: int, lr: float) -> InputError:
-    """Return the error for a loss of NaN or inf, which names the features or embeddings that it comes from.
+    """Return the error for a loss of NaN or inf in `step` (from 0), which names the features or embeddings it comes from.
 
-    Args:
-        model: a `CENet` or `DataParallelCENet`.
-        inputs: the batch of the step or of a later one, on the device of the model.
-        step: the step, from 0.
-        num_steps: number of steps in the epoch.
-        lr: learning rate.
+    These are looked for in `inputs`, the batch of the step or of a later one.
     """
     # In every process, also in one with bad features: batch norms communicate.
     video = model.embed_video(inputs["experts"], inputs["ind"], inputs["frame_masks"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from base.runs import AUTO
-from parse_config import DATA_DIR, ConfigParser
+from parse_config import ConfigParser
 from trainer.distributed import launch_command
 
 # The file that marks a collection of misc/extract_experts.py, which misc/search.py can search.
@@ -30,14 +30,7 @@ def resume_seeds_command(args: argparse.Namespace) -> str:
 
 
 def next_steps(config: ConfigParser, checkpoint: Path, device: int | None, page: Path) -> str:
-    """Return the commands that use a trained model, one per line.
-
-    Args:
-        config: the config of the model.
-        checkpoint: the checkpoint of the model.
-        device: the index of the GPU that it was trained on (None: the CPU).
-        page: the folder of the ranking page, which need not exist.
-    """
+    """Return the commands that use a trained model, one per line; `page` is the folder of its ranking page, if any."""
     gpu = [] if device is None else ["--device", str(device)]
     steps = {"evaluate": ["python", "test.py", "--resume", str(checkpoint), *_options(config, checkpoint, device)]}
     args = config["data_loader"]["args"]
@@ -58,8 +51,7 @@ def _options(config: ConfigParser, checkpoint: Path, device: int | None) -> list
 
     Without `--set`, a command refuses such a path in a checkpoint, which may come from somebody else.
     """
-    paths = config.paths_outside_cwd(checkpoint)
-    if (folder := config.data_dir_outside_cwd()) is not None:
-        paths[DATA_DIR] = folder
     options = [] if device is None else ["--device", str(device)]
-    return [*options, *(word for key, path in paths.items() for word in ("--set", f"{key}={path}"))]
+    for key, path in config.paths_outside_cwd(checkpoint).items():
+        options += ["--set", f"{key}={path}"]
+    return options

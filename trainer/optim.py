@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,13 +18,9 @@ IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable")
 
 
 def instantiate_optimizer(section: Mapping[str, Any], parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Return the optimizer of a config, fused where possible.
+    """Return the optimizer of section `optimizer` of a config, fused where possible, unless its arguments say otherwise.
 
     The numbers of a fused step differ from those of another one only by rounding.
-
-    Args:
-        section: section `optimizer` of the config, whose arguments may choose another implementation.
-        parameters: parameters to optimize.
     """
     args = dict(section["args"])
     if section["type"] in FUSED and not args.keys() & set(IMPLEMENTATION):
@@ -31,13 +28,8 @@ def instantiate_optimizer(section: Mapping[str, Any], parameters: Iterable[nn.Pa
     return getattr(torch.optim, section["type"])(parameters, **args)
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], source: str) -> None:
-    """Load the state of a checkpoint, but keep the implementation of `optimizer`.
-
-    Args:
-        optimizer: optimizer to load into.
-        state: state of an optimizer, from the checkpoint.
-        source: name of the checkpoint in error messages.
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], path: Path) -> None:
+    """Load the `state` in the checkpoint at `path`, but keep the implementation of `optimizer`.
 
     Raises:
         InputError: another number of parameters.
@@ -48,7 +40,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], s
     )
     if num_saved != num_expected:
         raise InputError(
-            f"{source}: its optimizer has {num_saved} parameters, expected {num_expected}; a checkpoint of "
+            f"{path}: its optimizer has {num_saved} parameters, expected {num_expected}; a checkpoint of "
             "another model or of an early version can be evaluated at most, its training cannot be resumed"
         )
     groups = [

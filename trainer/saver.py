@@ -12,10 +12,8 @@ from utils.errors import InputError
 class CheckpointSaver:
     """A writer of the checkpoints of a run: periodic ones, the best model, and an interrupted epoch.
 
-    Args:
-        options: section `trainer` of the config.
-
     Attributes:
+        options: section `trainer` of the config.
         folder: folder of the checkpoints; nothing is written before it is set.
         last: checkpoint that was written last, or that the training was resumed from.
     """
@@ -27,13 +25,7 @@ class CheckpointSaver:
         self._verified = False
 
     def save(self, state: dict[str, Any], is_best: bool, is_last: bool) -> None:
-        """Save an epoch as the best model, as a periodic checkpoint, as both, or not at all.
-
-        Args:
-            state: content of the checkpoint.
-            is_best: whether the epoch is the best so far.
-            is_last: whether the training stops early after this epoch.
-        """
+        """Save an epoch as the best model, as a periodic checkpoint (also if the training stops early), as both, or not."""
         if state["epoch"] <= self.options["skip_first_n_saves"]:
             return
         if is_best:
@@ -56,12 +48,7 @@ class CheckpointSaver:
 
     @contextlib.contextmanager
     def named_in_errors(self, moment: str, hint: str = "") -> Iterator[None]:
-        """Add to an `InputError` the moment of the training and the last checkpoint.
-
-        Args:
-            moment: prefix of the message.
-            hint: appended to the message.
-        """
+        """Put the moment of the training before the message of an `InputError`, and the last checkpoint after it."""
         try:
             yield
         except InputError as error:

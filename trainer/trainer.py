@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -13,21 +13,22 @@ from torch.optim.lr_scheduler import LRScheduler
 from base.device import environment, get_rng_state, set_rng_state, to_device
 from base.experiment import CONFIG, FOLDERS, Run
 from base.monitor import Monitor
-from base.runs import ResumePoint
+from base.runs import ResumePoint, run_lock
 from data_loader.data_loaders import ExpertDataLoader
+from logger.logging_setup import log_to
 from logger.results import epoch_line, label_leaky
 from logger.tensorboard import RunEvents
 from model.earlier import convert_optimizer_state
 from model.model import MODEL_INPUTS, CENet
 from model.published import load_weights
 from parse_config import ConfigParser
+from trainer.build import build_visualizer
 from trainer.data_parallel import DataParallelCENet, average_gradients
 from trainer.distributed import broadcast_from_main, get_world_size
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
-from trainer.loop_helpers import LossSum, accumulated_steps, iter_until_interrupted, matmul_precision, nonfinite_loss_error
+from trainer.loop_helpers import LossSum, iter_until_interrupted, matmul_precision, nonfinite_loss_error
 from trainer.next_steps import resume_hint
 from trainer.optim import load_optimizer, step_schedule
-from trainer.ranking_page import build_visualizer, page_data
 from trainer.saver import CheckpointSaver
 from utils.errors import InputError, count_text
 from utils.files import remove_temporary, write_json
@@ -39,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 def train_batches(
     model: nn.Module,
-    criterion: nn.Module,
+    loss_function: nn.Module,
     optimizer: torch.optim.Optimizer,
     loader: Collection[Mapping],
     device: torch.device,
@@ -54,17 +55,14 @@ def train_batches(
 
     Args:
         model: a `CENet`, or a `DataParallelCENet`, on `device`.
-        criterion: loss of a (B, B) similarity matrix.
-        optimizer: optimizer of the parameters of `model`.
+        loss_function: loss of a (B, B) similarity matrix.
         loader: batches from step `losses.count` on; its length is that of the whole epoch.
-        device: device of the model.
         losses: sum to which the loss of each step is added.
         precision: "fp32"; "tf32", with which GPUs multiply float32 matrices with a mantissa of 10 bits; "bf16", with which
             layers multiply bfloat16, on CPUs too. Parameters, batch-norm statistics, similarities and losses are float32.
         accumulate: number of batches whose gradients are averaged for one step of the optimizer. The negatives of a caption
             and the batch-norm statistics are still those of its own batch, so that this is not the same as a larger batch.
         interrupts: handler that notes interrupts (None: they are not handled here).
-        description: label of the progress bar.
 
     Raises:
         InputError: NaN in an available expert, or a loss of NaN or inf. On a CPU it is raised before the step of the
@@ -76,13 +74,14 @@ def train_batches(
     inputs: dict[str, Any] = {}
     with matmul_precision(precision):
         for step, batch in iter_until_interrupted(loader, losses.count, accumulate, interrupts, description):
-            group = accumulated_steps(step, num_steps, accumulate)
+            start = step - step % accumulate  # of the batches whose gradients are averaged, fewer at the end of an epoch
+            group = range(start, min(start + accumulate, num_steps))
             if step == group[0]:
                 optimizer.zero_grad(set_to_none=True)
             inputs = to_device({key: batch[key] for key in MODEL_INPUTS}, device)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 sims = model(**inputs)["cross_view_conf_matrix"]  # (B, B)
-            loss = criterion(sims)
+            loss = loss_function(sims)
             if device.type == "cpu" and not torch.isfinite(loss):
                 raise nonfinite_loss_error(model, inputs, step, num_steps, lr)
             (loss / len(group)).backward()
@@ -100,17 +99,12 @@ class Trainer:
 
     Args:
         model: model to train, already on `device`; with several processes, after `synchronize_batch_norms`.
-        criterion: loss of a (B, B) similarity matrix.
-        optimizer: optimizer of the parameters of `model`.
+        loss_function: loss of a (B, B) similarity matrix.
         lr_scheduler: schedule that takes one step per epoch (None: the learning rate is constant).
-        config: config of the run; section `trainer` holds the number of epochs, what to save and which value to monitor.
-        loaders: batches to train on and to evaluate on.
-        device: device of the model.
 
     Attributes:
-        run, events: folders and TensorBoard events to write to, set by `write_to` in the main process.
+        run, events: folders and TensorBoard events to write to, set by `writing_to` in the main process.
         visualizer: writer of the ranking page (None: the config has no `visualizer`).
-        start_epoch: first epoch to train.
         partial_epoch: steps, sum of losses and seconds of the part of `start_epoch` that is done, "begun" in checkpoints
             (None: nothing is done).
     """
@@ -118,17 +112,16 @@ class Trainer:
     def __init__(
         self,
         model: CENet,
-        criterion: nn.Module,
+        loss_function: nn.Module,
         optimizer: torch.optim.Optimizer,
         lr_scheduler: LRScheduler | None,
         config: ConfigParser,
         loaders: ExpertDataLoader,
         device: torch.device,
     ):
-        self.model, self.criterion, self.device = model, criterion, device
+        self.model, self.loss_function, self.device = model, loss_function, device
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
-        self.config, self.options = config, config["trainer"]
-        self.loaders = loaders
+        self.config, self.options, self.loaders = config, config["trainer"], loaders
         if self.options["precision"] == "tf32" and device.type == "cpu":
             logger.warning("trainer.precision: tf32 is for GPUs, on a CPU it is fp32")
         if self.options["compile"]:
@@ -143,15 +136,21 @@ class Trainer:
         self.start_epoch = 1
         self.partial_epoch: dict[str, float] | None = None
 
-    def write_to(self, run: Run, events: RunEvents) -> None:
-        """Write the config to the folders of `run`, and set where the training writes its results."""
-        self.run, self.events = run, events
-        self.visualizer = build_visualizer(self.config, run)
-        write_json(run.models / CONFIG, self.config.as_dict())
-        for kind in FOLDERS:
-            remove_temporary(run.folder(kind))
-        self.saver.folder = run.models
-        self.saver.save_missed(self.start_epoch - 1)
+    @contextlib.contextmanager
+    def writing_to(self, run: Run) -> Iterator[None]:
+        """Lock the folders of `run`, and write the log and the results of the training to them within the block."""
+        config = self.config.as_dict()
+        run.with_folders()
+        with run_lock(run.models), RunEvents(run.log, config, self.model.modalities, self.start_epoch) as self.events:
+            log_to(run.log)
+            self.run = run
+            self.visualizer = build_visualizer(self.config, run)
+            write_json(run.models / CONFIG, config)
+            for kind in FOLDERS:
+                remove_temporary(run.folder(kind))
+            self.saver.folder = run.models
+            self.saver.save_missed(self.start_epoch - 1)
+            yield
 
     def train(self) -> None:
         """Train from `start_epoch` on, evaluating and saving after each epoch; `utils.interrupts` describes Ctrl-C."""
@@ -188,7 +187,7 @@ class Trainer:
                 logger.info(epoch_line(split, self.options["epochs"], values, metrics))
                 self.events.add_epoch(values, evaluation.ranks, evaluation.num_candidates, evaluation.expert_weights)
                 if self.visualizer is not None:
-                    self.visualizer.show_epoch(page_data(evaluation), epoch, self.loaders.split_name)
+                    self.visualizer.show_epoch(evaluation.page_data(), epoch, self.loaders.split_name)
                 self.saver.save(self._state(epoch) | {"values": values}, is_best, is_last=self.monitor.stalled)
 
     def resume(self, start: ResumePoint) -> None:
@@ -207,10 +206,9 @@ class Trainer:
             logger.warning("optimizer or lr_scheduler differ from those of %s: both start afresh", path)
         try:
             if same_optimization:
-                saved = convert_optimizer_state(state["optimizer"], self.model)
-                load_optimizer(self.optimizer, saved, str(path))
-            if same_optimization and self.lr_scheduler is not None:
-                self.lr_scheduler.load_state_dict(state["lr_scheduler"])
+                load_optimizer(self.optimizer, convert_optimizer_state(state["optimizer"], self.model), path)
+                if self.lr_scheduler is not None:
+                    self.lr_scheduler.load_state_dict(state["lr_scheduler"])
             set_rng_state(state["random"])
             if start.same_run:
                 self.monitor.best, self.monitor.epochs_since_best = state["monitor_best"], state["epochs_since_best"]
@@ -226,8 +224,7 @@ class Trainer:
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         """Train one epoch, or the rest of it, and return its mean loss, steps per second and learning rate.
 
-        Raises:
-            KeyboardInterrupt: the epoch was interrupted between two steps; it has been saved.
+        An epoch that is interrupted between two steps is saved.
         """
         done, self.partial_epoch = self.partial_epoch or {"step": 0, "loss": 0.0, "seconds": 0.0}, None
         losses = LossSum(self.device, done["loss"], done["step"])
@@ -236,7 +233,7 @@ class Trainer:
         with self.saver.named_in_errors(f"epoch {epoch}, "):
             train_batches(
                 self.trained_model,
-                self.criterion,
+                self.loss_function,
                 self.optimizer,
                 self.loaders.train,
                 self.device,
@@ -246,12 +243,11 @@ class Trainer:
                 interrupts=self.interrupts,
                 description=f"epoch {epoch}",
             )
-        seconds, timed_steps = time.perf_counter() - started, losses.count - done["step"]
-        if "seconds" in done:  # not in checkpoints of earlier versions
-            seconds, timed_steps = seconds + done["seconds"], losses.count
+        seconds = time.perf_counter() - started + done.get("seconds", 0.0)
+        timed_steps = losses.count - (0 if "seconds" in done else done["step"])  # not in checkpoints of earlier versions
         self.partial_epoch = {"step": losses.count, "loss": losses.total.item(), "seconds": seconds}
         if self.interrupts.interrupted:
-            self._save_interrupted(epoch)
+            self.saver.save_interrupted(self._state(epoch) | {"begun": self.partial_epoch})
             self.interrupts.raise_if_interrupted()
         return {
             "epoch": epoch,
@@ -263,8 +259,7 @@ class Trainer:
     def _evaluate(self, epoch: int) -> tuple[Evaluation | None, dict[str, dict[str, float]]]:
         """Return the evaluation after an epoch (None: not the main process) and its metrics.
 
-        Raises:
-            KeyboardInterrupt: the evaluation was interrupted; the trained epoch has been saved.
+        An epoch whose evaluation is interrupted is saved.
         """
         steps, settings = len(self.loaders.train), evaluation_settings(self.config)
         moment = f"epoch {epoch}, after step {steps} of {steps}: "
@@ -273,14 +268,10 @@ class Trainer:
             with self.saver.named_in_errors(moment, hint), self.interrupts.interrupt_immediately():
                 evaluation = evaluate(self.model, self.loaders.evaluation, device=self.device, **settings)
         except KeyboardInterrupt:
-            self._save_interrupted(epoch)
+            self.saver.save_interrupted(self._state(epoch) | {"begun": self.partial_epoch})
             raise
         self.partial_epoch = None
         return evaluation, broadcast_from_main(lambda: evaluation.metrics)
-
-    def _save_interrupted(self, epoch: int) -> None:
-        """Save an epoch that is not completely trained, or not evaluated."""
-        self.saver.save_interrupted(self._state(epoch) | {"begun": self.partial_epoch})
 
     def _state(self, epoch: int) -> dict[str, Any]:
         """Return the content of a checkpoint, without the results of an evaluation."""

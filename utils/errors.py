@@ -50,6 +50,20 @@ def _worker_reason(error: Exception) -> str | None:
     return None
 
 
+def _describe(error: Exception) -> str | None:
+    """Return one line about an error that a user can fix, or None for a bug."""
+    if isinstance(error, InputError):
+        return _message(error)
+    if isinstance(error, OSError) and (error.filename or error.errno not in (errno.EMFILE, errno.EAGAIN)):
+        return f"{one_line(str(error.filename or 'file system'))}: {error.strerror or _message(error)}"
+    if reason := _worker_reason(error):
+        sys.unraisablehook = lambda *_: None  # destructors of workers that could not be started raise errors
+        return reason
+    if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+        return f"not enough memory ({_message(error)})"
+    return None
+
+
 def counts_text(counts: Counter[str]) -> str:
     """Return counts as text, the highest first, such as "3 .jpg, 1 .srt"."""
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
@@ -67,44 +81,24 @@ def first_names(names: Sequence[str], limit: int = 3) -> str:
 
 
 def cli_command(main: Callable[[], None]) -> Callable[[], None]:
-    """Decorate the main function of a command: invalid input is one line on standard error and exit code 2.
-
-    Ctrl-C gives exit code 130, and SIGTERM 143.
-    """
+    """Decorate the main function of a command: errors are one line and exit code 2, Ctrl-C has code 130, SIGTERM 143."""
 
     @functools.wraps(main)
     def wrapper() -> None:
         try:
             with sigterm_raised():
                 main()
-        except InputError as error:
-            print(f"error: {_message(error)}", file=sys.stderr)
-            sys.exit(2)
         except BrokenPipeError:  # the reader of the output has closed it, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would fail again when it flushes
             sys.exit(141)  # the exit code of SIGPIPE in a shell
-        except OSError as error:
-            if error.errno in (errno.EMFILE, errno.EAGAIN) and not error.filename:
-                reason = _worker_reason(error)
-                sys.unraisablehook = lambda *_: None  # destructors of workers that could not be started raise errors
-            else:
-                reason = f"{one_line(str(error.filename or 'file system'))}: {error.strerror or _message(error)}"
-            print(f"error: {reason}", file=sys.stderr)
-            sys.exit(2)
-        except (MemoryError, RuntimeError) as error:
-            if reason := _worker_reason(error):
-                sys.unraisablehook = lambda *_: None
-            elif isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
-                reason = f"not enough memory ({_message(error)})"
-            else:
+        except (InputError, OSError, MemoryError, RuntimeError) as error:
+            if (reason := _describe(error)) is None:
                 raise
             print(f"error: {reason}", file=sys.stderr)
             sys.exit(2)
-        except Terminated:
-            print("terminated", file=sys.stderr)
-            sys.exit(143)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
+        except KeyboardInterrupt as error:
+            word, code = ("terminated", 143) if isinstance(error, Terminated) else ("interrupted", 130)
+            print(word, file=sys.stderr)
+            sys.exit(code)
 
     return wrapper

@@ -1,18 +1,23 @@
-"""Writing files atomically, locking, and reading files of limited size."""
+"""Writing files atomically, locking, reading files of limited size, and arrays in temporary files."""
 
 import contextlib
 import fcntl
 import glob
 import json
 import logging
+import math
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from utils.errors import InputError
+from utils.progress import size_text
 
 TEMPORARY = ".{name}.{writer}.tmp"
 ABANDONED_SECONDS = 24 * 3600
@@ -39,11 +44,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 
 def lock(file: int | BinaryIO, refusal: str) -> None:
-    """Lock an open file or folder until it is closed or the process ends.
-
-    Raises:
-        InputError: another process has locked it; the message is `refusal`.
-    """
+    """Lock an open file or folder until it is closed; raise an InputError `refusal` if another process has locked it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -54,11 +55,7 @@ def lock(file: int | BinaryIO, refusal: str) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path, refusal: str) -> Iterator[None]:
-    """Lock `folder` within the block.
-
-    Raises:
-        InputError: another process has locked it; the message is `refusal`.
-    """
+    """Lock `folder` within the block; see `lock`."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         lock(descriptor, refusal)
@@ -69,14 +66,9 @@ def locked(folder: Path, refusal: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def wait_for_lock(path: Path, work: str) -> Iterator[bool]:
-    """Lock a folder or a lock file within the block, and wait while another process has locked it.
+    """Lock a folder, or a lock file, which is created, within the block, and wait while another process has locked it.
 
-    Args:
-        path: the folder, or the lock file, which is created.
-        work: description of what the block does, for the log line of a process that waits.
-
-    Yields:
-        True if this process has waited: the other one may have done the work already.
+    A process that waits logs `work`. It yields True then, since the other one may have done the work already.
     """
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     waited = False
@@ -93,12 +85,7 @@ def wait_for_lock(path: Path, work: str) -> Iterator[bool]:
 
 
 def read_limited(path: Path, max_bytes: int) -> bytes:
-    """Return the content of a regular file of limited size.
-
-    Raises:
-        ValueError: the path is a pipe or a device, or the file is larger.
-        OSError: the file cannot be read.
-    """
+    """Return the content of a file; a larger one, a pipe and a device raise a ValueError."""
     if not path.is_file() and not path.is_dir() and path.exists():
         raise ValueError("no file, but a pipe or a device")
     with path.open("rb") as file:
@@ -130,3 +117,27 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON, atomically."""
     write_bytes(path, json.dumps(content, indent=4, allow_nan=False).encode() + b"\n")
+
+
+@contextlib.contextmanager
+def explain_full_disk(size: int) -> Iterator[None]:
+    """Convert an `OSError` of writing a temporary file of `size` bytes to an `InputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{tempfile.gettempdir()}: {error.strerror or error} ({size_text(size)} were needed for a while; set TMPDIR "
+            "to another folder, or a larger evaluation_memory to keep more in memory)"
+        ) from None
+
+
+def temporary_array(shape: tuple[int, ...], dtype: type = np.float32) -> np.memmap:
+    """Return an array of zeros that is mapped to a temporary file, which is deleted with the array or when the process ends.
+
+    The system can write its pages to the file at any time, unlike those of an array in memory. A full disk is an InputError.
+    """
+    size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
+    with explain_full_disk(size), tempfile.TemporaryFile() as file:
+        if hasattr(os, "posix_fallocate"):  # without it, a disk that fills up later kills the process (SIGBUS)
+            os.posix_fallocate(file.fileno(), 0, size)
+        return np.memmap(file, dtype, "r+", shape=shape)

@@ -23,9 +23,9 @@ immediately in each, then steps 2 and 3 follow; SIGTERM ends a process immediate
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 TERMINATION_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 # Signals that may have handlers in Python: Ctrl-C, termination, and the end of a child process (torch's data loader).
@@ -41,25 +41,31 @@ def raise_terminated(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
+def _get_handlers(numbers: Iterable[int]) -> dict[int, Any]:
+    """Return the handlers of signals by number; none in other threads than the main one, which cannot replace them."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return {number: signal.getsignal(number) for number in numbers} if is_main else {}
+
+
+def _set_handlers(handlers: Mapping[int, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
 @contextlib.contextmanager
 def sigterm_raised() -> Iterator[None]:
     """Raise `Terminated` on termination signals within the block, if they have the default handler."""
-    default, numbers = signal.SIG_DFL, []
-    if threading.current_thread() is threading.main_thread():
-        numbers = [number for number in TERMINATION_SIGNALS if signal.getsignal(number) == default]
-    for number in numbers:
-        signal.signal(number, raise_terminated)
+    handlers = {number: x for number, x in _get_handlers(TERMINATION_SIGNALS).items() if x == signal.SIG_DFL}
+    _set_handlers(dict.fromkeys(handlers, raise_terminated))
     try:
         yield
     finally:
-        for number in numbers:
-            signal.signal(number, default)
+        _set_handlers(handlers)
 
 
-def ignore_termination_signals(*_: object) -> None:
+def ignore_termination_signals() -> None:
     """Ignore Ctrl-C and termination signals, which reach all processes of a group: the parent ends this process."""
-    for number in (signal.SIGINT, *TERMINATION_SIGNALS):
-        signal.signal(number, signal.SIG_IGN)
+    _set_handlers(dict.fromkeys((signal.SIGINT, *TERMINATION_SIGNALS), signal.SIG_IGN))
 
 
 @contextlib.contextmanager
@@ -67,23 +73,16 @@ def defer_signals() -> Iterator[None]:
     """Defer signals that have handlers in Python to the end of the block.
 
     The block is for writes that must be complete, and for libraries with threads and locks that an exception may break.
-
-    Raises:
-        KeyboardInterrupt: at the end of the block, if Ctrl-C (or in a command, SIGTERM) was received within, unless an
-            `InterruptHandler` records it.
+    At its end KeyboardInterrupt is raised if Ctrl-C (or in a command, SIGTERM) was received within, unless an
+    `InterruptHandler` records it.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handlers = {number: signal.getsignal(number) for number in DEFERRED_SIGNALS if callable(signal.getsignal(number))}
+    handlers = {number: x for number, x in _get_handlers(DEFERRED_SIGNALS).items() if callable(x)}
     received: list[int] = []
-    for number in handlers:
-        signal.signal(number, lambda number, _: received.append(number))
+    _set_handlers(dict.fromkeys(handlers, lambda number, _: received.append(number)))
     try:
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        _set_handlers(handlers)
         for number in received:
             handlers[number](number, None)
 
@@ -91,30 +90,22 @@ def defer_signals() -> Iterator[None]:
 class InterruptHandler:
     """A context that records Ctrl-C and termination signals instead of raising them; a second one is raised immediately.
 
-    It replaces only the usual handlers, not others. `raise_if_interrupted` raises the recorded signal.
-
-    Attributes:
-        interrupted: True if a signal was received.
+    It replaces only the usual handlers, not others. `interrupted` is true once a signal was received.
     """
 
     def __init__(self) -> None:
         self.interrupted = False
         self._immediate = False
-        self._previous: dict[int, object] = {}
         self._number = signal.SIGINT
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            handlers = {signal.SIGINT: signal.default_int_handler} | dict.fromkeys(TERMINATION_SIGNALS, raise_terminated)
-            for number, handler in handlers.items():
-                if signal.getsignal(number) is handler:
-                    self._previous[number] = handler
-                    signal.signal(number, self._note)
+        usual = {signal.SIGINT: signal.default_int_handler} | dict.fromkeys(TERMINATION_SIGNALS, raise_terminated)
+        self._previous = {number: x for number, x in _get_handlers(usual).items() if x is usual[number]}
+        _set_handlers(dict.fromkeys(self._previous, self._note))
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        _set_handlers(self._previous)
 
     def raise_if_interrupted(self) -> None:
         """Raise KeyboardInterrupt if Ctrl-C was recorded, `Terminated` if a termination signal was."""

@@ -18,17 +18,11 @@ POLL_SECONDS = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A command.
+    """A command."""
 
-    Attributes:
-        name: the name of the job in messages.
-        arguments: the path of the script, relative to the project, and its arguments.
-        output: the file to which standard output and standard error are written.
-    """
-
-    name: str
-    arguments: tuple[str, ...]
-    output: Path
+    name: str  # in messages
+    arguments: tuple[str, ...]  # the path of the script, relative to the project, and its arguments
+    output: Path  # the file to which standard output and standard error are written
 
 
 def count_cores() -> int:
@@ -52,13 +46,12 @@ def run_jobs(jobs: Sequence[Job], parallel: int) -> list[str]:
                     running[job] = _start(job, max(1, count_cores() // parallel))
                 progress.set_postfix_str(", ".join(job.name for job in running))
             time.sleep(POLL_SECONDS)
-            for job, process in list(running.items()):
-                if (code := process.poll()) is None:
-                    continue
-                del running[job]
+            for job in [job for job, process in running.items() if process.poll() is not None]:
+                code = running.pop(job).returncode
                 progress.update()
                 if code:
-                    failures.append(_describe_failure(job, code))
+                    lines = job.output.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]
+                    failures.append(f"{job.name}: exit code {code}, {lines[-1]}; all of it: {job.output}")
                 num_done = len(jobs) - len(waiting) - len(running)
                 progress.write(f"{num_done}/{len(jobs)} {job.name}: {'failed' if code else 'done'}", sys.stdout)
     finally:
@@ -92,9 +85,3 @@ def _stop(processes: Sequence[subprocess.Popen]) -> None:
     finally:
         for process in processes:
             process.kill()
-
-
-def _describe_failure(job: Job, code: int) -> str:
-    """Return a line about a job that failed, with the last line of its output."""
-    lines = job.output.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]
-    return f"{job.name}: exit code {code}, {lines[-1]}; all of it: {job.output}"

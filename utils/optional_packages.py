@@ -10,11 +10,7 @@ REQUIREMENTS, EXTRA = "-r requirements/video-requirements.txt", "-r requirements
 
 
 def require_package(name: str, install: str = REQUIREMENTS) -> ModuleType:
-    """Import and return a package that only extraction and search need.
-
-    Raises:
-        InputError: the package is not installed; the message says how to install it, with pip's arguments `install`.
-    """
+    """Import and return a package, or raise an InputError that says how to install it, with pip's arguments `install`."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -5,6 +5,7 @@ placeholder replaces the empty array, and its state is turned into a new array t
 of another object, and a pickle can neither change nor free the content of an array.
 """
 
+import dataclasses
 import math
 import pickle
 import re
@@ -27,25 +28,18 @@ def _refuse_call(*args: Any) -> None:
     raise RefusedError("an array made by a call")
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class Allowed:
     """An object that a pickle may refer to, and may call if it replaces a function."""
 
-    __slots__ = ("call",)
-
-    def __init__(self, call: Callable | None = None):
-        self.call = call or _refuse_call
+    call: Callable = _refuse_call
 
 
 class Placeholder:
     """An object that a pickle makes first and describes by a state later, once.
 
     The result of `build` replaces it on the stack and in the memo.
-
-    Attributes:
-        copied: large content of the state that `build` has copied.
     """
-
-    copied: bytes | bytearray | str | None = None
 
     def __init__(self) -> None:
         self.memo_keys: list[int] = []
@@ -57,25 +51,16 @@ class Placeholder:
 
 
 class PickledDType(Placeholder):
-    """A dtype before its state: a code of one item. Its state adds the byte order, and nothing else is accepted.
+    """A dtype before its state: the code of an item, such as `f4`. The state may only add the byte order."""
 
-    Args:
-        code: type and size of an item, such as `f4`.
-        align, copy: arguments of `numpy.dtype` that have no effect here.
-    """
-
-    def __init__(self, code: str, align: bool = False, copy: bool = False):
+    def __init__(self, code: str, align: bool = False, copy: bool = False):  # as pickled; the last two have no effect
         super().__init__()
         if not isinstance(code, str) or not _DTYPE_CODE.fullmatch(code):
             raise RefusedError("an array of records")
         self._code = code
 
     def build(self, state: tuple) -> np.dtype:
-        """Return the dtype with the byte order of `state`.
-
-        Raises:
-            RefusedError: the dtype is one of records, dates or items without size.
-        """
+        """Return the dtype with the byte order of `state`; records, dates and items without size are refused."""
         if type(state) is not tuple or len(state) < 2 or any(part is not None for part in state[2:5]):
             raise RefusedError("an array of records")
         if type(state[1]) is not str:
@@ -92,24 +77,21 @@ class PickledArray(Placeholder):
     def build(self, state: tuple) -> np.ndarray:
         """Return the array of `state`: (version, shape, dtype, whether columns come first, content)."""
         version, shape, dtype, fortran, content = state
-        if version != 1:
+        if type(state) is not tuple or version != 1:
             raise RefusedError("an array of an unknown version of numpy")
         if isinstance(dtype, np.dtype) and dtype.hasobject:
-            return _array_from_list(content, shape)
-        array = array_from_bytes(_bytes_of_python2(content), dtype, shape, "F" if fortran else "C")
-        self.copied = content
-        return array
+            if type(content) is not list or len(content) != _num_items(shape):
+                raise RefusedError("an array of other objects than its shape says")
+            return np.fromiter(content, object, len(content)).reshape(shape).copy()  # in C order
+        return array_from_bytes(_bytes_of_python2(content), dtype, shape, "F" if fortran else "C")
 
 
 def array_from_bytes(content: Any, dtype: Any, shape: Any, order: str = "C", axes: Any = None) -> np.ndarray:
-    """Return an array in native byte order that owns a copy of `content`.
+    """Return an array in native byte order that owns a copy of `content`, bytes or a bytearray of exactly its size.
 
     Args:
         order: the order of the items in `content`: "C", "F", or "K" for the order of `axes`.
         axes: a permutation of the axes of `shape`, only for the order "K".
-
-    Raises:
-        RefusedError: `content` is neither bytes nor bytearray, or dtype, shape and order do not fit it.
     """
     if type(content) not in (bytes, bytearray):
         raise RefusedError(f"an array whose content is of type {type(content).__name__}")
@@ -119,11 +101,10 @@ def array_from_bytes(content: Any, dtype: Any, shape: Any, order: str = "C", axe
         raise RefusedError(f"an array of {len(content)} bytes, more or fewer than its shape says")
     if order not in ("C", "F", "K") or (order == "K") != (axes is not None):
         raise RefusedError("an array of items in an unknown order")
+    items = np.ndarray(shape, dtype, content, order="F" if order == "F" else "C")
     if order == "K":
-        items = np.ndarray(shape, dtype, content).transpose(axes)
-    else:
-        items = np.ndarray(shape, dtype, content, order=order)
-    return items.copy("K") if dtype.isnative else items.astype(dtype.newbyteorder("="), order="K", copy=True)
+        items = items.transpose(axes)
+    return items.astype(dtype.newbyteorder("="), order="K")
 
 
 def _bytes_of_python2(content: Any) -> Any:
@@ -134,13 +115,6 @@ def _bytes_of_python2(content: Any) -> Any:
 def _scalar(dtype: Any, content: Any) -> np.generic:
     """Return a number or text of numpy."""
     return array_from_bytes(_bytes_of_python2(content), dtype, ())[()]
-
-
-def _array_from_list(content: Any, shape: Any) -> np.ndarray:
-    """Return an array of the objects in a list, in C order; later changes of the list do not affect the array."""
-    if type(content) is not list or len(content) != _num_items(shape):
-        raise RefusedError("an array of other objects than its shape says")
-    return np.fromiter(content, object, len(content)).reshape(shape).copy()
 
 
 def _num_items(shape: Any) -> int:
@@ -166,13 +140,6 @@ def check_keys(keys: Iterable) -> None:
         raise RefusedError("a dict or set with other keys than texts and numbers")
 
 
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """Return bytes, which Python 2 and old protocols pickle as text in latin1."""
-    if type(text) is not str or type(encoding) is not str or encoding != "latin1":
-        raise RefusedError("bytes of something else than a text in latin1")
-    return text.encode("latin1")
-
-
 def _ordered_dict(pairs: Any = ()) -> OrderedDict:
     """Return an OrderedDict of keys and values, as Python 2 pickles it."""
     if not isinstance(pairs, list | tuple) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
@@ -192,7 +159,7 @@ def _make_bytes(kind: type, text: Any = "", encoding: str = "latin1") -> Any:
     if isinstance(text, bytes):
         return kind(text)
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise RefusedError(f"{kind.__name__} of a {type(text).__name__}")
+        raise RefusedError(f"{kind.__name__} of something else than a text in latin1")
     return kind(text.encode("latin1"))
 
 
@@ -218,7 +185,7 @@ ALLOWED: Mapping[tuple[str, str], Allowed] = {
     **{(f"numpy.{core}.{module}", name): value for core in ("core", "_core") for (module, name), value in _NUMPY.items()},
     ("numpy", "ndarray"): _NDARRAY,
     ("numpy", "dtype"): Allowed(PickledDType),
-    ("_codecs", "encode"): Allowed(_encode),
+    ("_codecs", "encode"): Allowed(_BUILTINS["bytes"]),  # so Python 2 and old protocols pickle bytes
     ("collections", "OrderedDict"): Allowed(_ordered_dict),
     **{(module, name): Allowed(call) for module in ("builtins", "__builtin__") for name, call in _BUILTINS.items()},
 }

@@ -20,11 +20,8 @@ def bar(items: Iterable | None = None, description: str | None = None, file: Tex
 
 
 def byte_bar(description: str, total: int | None, initial: int = 0) -> tqdm:
-    """Return a progress bar that counts bytes, with sizes, speed and remaining time.
+    """Return a progress bar that counts bytes up to `total` (None: unknown), with sizes, speed and remaining time.
 
-    Args:
-        description: text in front of the bar.
-        total: the final number of bytes (None: unknown).
-        initial: the number of bytes at the start, which do not count towards the speed.
+    The `initial` bytes were there at the start and do not count towards the speed.
     """
     return bar(description=description, total=total, initial=initial, unit="B", unit_scale=True, unit_divisor=1024)

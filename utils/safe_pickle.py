@@ -18,57 +18,56 @@ PROMISED_BYTES = 1 << 20  # a read of more bytes is checked against the end of t
 MIN_OBJECTS, BYTES_PER_OBJECT = 10**6, 2  # a pickle may make so many containers and references, and one per so many bytes
 KEPT_BYTES = 1024  # texts, bytes and arrays up to this size remain in the memo
 MAX_DEPTH, MAX_ITEMS = 64, 10**5  # levels of containers in a checkpoint, and items per level
+USED_AGAIN = "the content of an array in another place"
 FORGOTTEN = object()  # replaces an object of the memo that is no longer kept
 
 
 class Memo(dict[int, Any]):
-    """The objects that a pickle has numbered, as far as it may refer to them again."""
+    """The objects that a pickle of `size` bytes has numbered, as far as it may refer to them again."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
+        self._copyable_bytes = 2 * size  # each byte of the file once, or twice if a text is made bytes, and those an array
         self._recent: list[int] = []  # keys since `forget`
         self._num_released = 0  # how many of them `release` has looked at
 
-    def put(self, key: int, value: Any) -> None:
-        """Give an object a number."""
+    def __setitem__(self, key: int, value: Any) -> None:
         self._recent.append(key)
         if isinstance(value, Placeholder):
             value.memo_keys.append(key)
-        self[key] = value
+        super().__setitem__(key, value)
 
     def build(self, placeholder: Placeholder, state: Any) -> Any:
-        """Return the object that a placeholder and its state describe, and replace the placeholder by it.
-
-        Raises:
-            RefusedError: the state of the placeholder was set before.
-        """
+        """Return the object that a placeholder and its state describe, and replace the placeholder by it."""
         if placeholder.is_built:
             raise RefusedError("an object whose state is set twice")
         placeholder.is_built = True
         value = placeholder.build(state)
         for key in placeholder.memo_keys:
             if self[key] is placeholder:
-                self[key] = value
-        if (content := placeholder.copied) is not None:
-            self.release(content)
-            placeholder.copied = None
+                super().__setitem__(key, value)
+        for part in state if type(state) is tuple else ():
+            self.release(part)
         return value
 
-    def release(self, content: bytes | bytearray | str) -> None:
-        """Forget large content that was copied, and the tuples that hold it: picklers do not refer to it again."""
-        if len(content) <= KEPT_BYTES:
+    def release(self, content: Any) -> None:
+        """Forget large bytes or text that was copied, and the tuples that hold it: picklers do not refer to it again."""
+        if not isinstance(content, bytes | bytearray | str) or len(content) <= KEPT_BYTES:
             return
+        self._copyable_bytes -= len(content)
+        if self._copyable_bytes < 0:
+            raise RefusedError(USED_AGAIN)
         for key in self._recent[self._num_released :]:
             value = self[key]
             if value is content or (type(value) is tuple and any(item is content for item in value)):
-                self[key] = FORGOTTEN
+                super().__setitem__(key, FORGOTTEN)
         self._num_released = len(self._recent)
 
     def forget(self) -> None:
         """Forget all recent objects that are large or can still be changed."""
         for key in self._recent:
             if not _is_small_constant(self[key]):
-                self[key] = FORGOTTEN
+                super().__setitem__(key, FORGOTTEN)
         self._recent.clear()
         self._num_released = 0
 
@@ -103,7 +102,7 @@ class SafeUnpickler(pickle._Unpickler):
         self._file_read = self._read_promised
         self._max_objects = MIN_OBJECTS + (self._end - start) // BYTES_PER_OBJECT
         self._num_objects = 0
-        self.memo: Memo = Memo()
+        self.memo: Memo = Memo(self._end - start)
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the allowed object `module.name`."""
@@ -130,8 +129,8 @@ class SafeUnpickler(pickle._Unpickler):
         if type(function) is not Allowed or type(args) is not tuple:
             raise RefusedError("a call of something that is not a function")
         self.stack[-1] = function.call(*args)
-        if args and isinstance(args[0], bytes | bytearray | str):  # the call has copied it
-            self.memo.release(args[0])
+        for part in args:  # the call has copied it
+            self.memo.release(part)
 
     load_newobj = load_reduce  # a class is called like a function
 
@@ -157,18 +156,6 @@ class SafeUnpickler(pickle._Unpickler):
     def load_readonly_buffer(self) -> None:
         raise RefusedError("a view of a buffer")
 
-    def load_memoize(self) -> None:
-        self.memo.put(len(self.memo), self.stack[-1])
-
-    def load_put(self) -> None:
-        self.memo.put(int(self.readline()[:-1]), self.stack[-1])
-
-    def load_binput(self) -> None:
-        self.memo.put(self.read(1)[0], self.stack[-1])
-
-    def load_long_binput(self) -> None:
-        self.memo.put(struct.unpack("<I", self.read(4))[0], self.stack[-1])
-
     def load_get(self) -> None:
         self._recall(int(self.readline()[:-1]))
 
@@ -182,7 +169,7 @@ class SafeUnpickler(pickle._Unpickler):
         """Push an object of the memo."""
         value = self.memo[key]
         if value is FORGOTTEN:
-            raise RefusedError("the content of an array in another place")
+            raise RefusedError(USED_AGAIN)
         self.append(value)
 
     def load_append(self) -> None:
@@ -214,8 +201,8 @@ class SafeUnpickler(pickle._Unpickler):
 
     def load_dict(self) -> None:
         items = self.pop_mark()
-        check_keys(items[::2])
-        self.append(dict(zip(items[::2], items[1::2], strict=True)))
+        self.append({})
+        self._set_items(items)
 
     def load_additems(self) -> None:
         items = self.pop_mark()
@@ -225,9 +212,8 @@ class SafeUnpickler(pickle._Unpickler):
         self.stack[-1].update(items)
 
     def load_frozenset(self) -> None:
-        items = self.pop_mark()
-        check_keys(items)
-        self.append(frozenset(items))
+        check_keys(self.stack)
+        super().load_frozenset()
 
 
 # The memory that the object of an opcode takes, in units of about 64 bytes.
@@ -258,10 +244,9 @@ SafeUnpickler.dispatch |= {code[0]: _counted(SafeUnpickler.dispatch[code[0]], si
 
 
 def check_extent(value: Any) -> None:
-    """Refuse containers with too many items, counted each time they occur: a few bytes can describe any number of items.
+    """Refuse containers of more than `MAX_DEPTH` levels or `MAX_ITEMS` items per level.
 
-    Raises:
-        RefusedError: there are more than `MAX_DEPTH` levels, or `MAX_ITEMS` items in one.
+    Items are counted each time they occur: a few bytes can describe any number of them.
     """
     level = [value]
     for _ in range(MAX_DEPTH):

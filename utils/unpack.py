@@ -1,6 +1,5 @@
 """Unpacking of archives that may be hostile."""
 
-import contextlib
 import gzip
 import os
 import posixpath
@@ -29,51 +28,37 @@ def unpack(archive: Path, data: Path, needed: str) -> None:
     """Unpack a tar.gz with members in `data/` into the folder `data`: completely or, after an error, not at all.
 
     It is unpacked to a temporary folder first and then moved, so that a broken archive or an interruption leaves no partial
-    file. Owners, permissions and times are not restored. `data` itself may be a link; no other link is followed.
-
-    Args:
-        archive: the tar.gz file.
-        data: the folder to unpack to; its other files are kept, files of the same name are replaced.
-        needed: a folder below `data` that the archive must contain.
+    file. Other files in `data` are kept, files of the same name are replaced. Owners, permissions and times are not
+    restored. `data` itself may be a link; no other link is followed.
 
     Raises:
-        InputError: the archive is unreadable, lacks the folder, unpacks to far more than its size, or has a member that is
-            outside of `data/`, leads out of it, lies behind a link, or is not a file, folder or link; or another process is
-            unpacking to `data`.
+        InputError: the archive is unreadable, lacks the folder `needed` below `data`, unpacks to far more than its size, or
+            has a member that `_check_member` refuses; or another process is unpacking to `data`.
     """
     data.mkdir(parents=True, exist_ok=True)
     stage = data / f".{archive.name}.unpacking"
     with locked(data, f"{archive}: another process is unpacking to {data}, expected one at a time"):
-        _remove(stage)
+        if os.path.lexists(stage):  # of a killed process
+            shutil.rmtree(stage)
+        stage.mkdir()
         try:
-            stage.mkdir()
-            try:
-                _extract(archive, stage)
-            except READ_ERRORS as error:
-                raise InputError(f"{archive}: cannot be unpacked ({error}), expected a tar.gz") from None
+            _extract(archive, stage)
             if not (stage / "data" / needed).is_dir():
                 raise InputError(f"{archive}: found no folder data/{needed} in it")
             for source, target in list(_moves(stage / "data", data)):
                 source.replace(target)
+        except READ_ERRORS as error:
+            raise InputError(f"{archive}: cannot be unpacked ({error}), expected a tar.gz") from None
         finally:
-            _remove(stage)
+            shutil.rmtree(stage)
 
 
 def check_target(data: Path, folder: Path) -> None:
-    """Check before a download that an archive can be unpacked to `folder` in `data`.
-
-    Raises:
-        InputError: `data` is not a folder, or `folder` leads out of it.
-    """
+    """Check before a download that an archive can be unpacked to `folder` in `data`, and raise an InputError if not."""
     if os.path.lexists(data) and not data.is_dir():
         raise InputError(f"{data}: found a file or a broken link, expected a folder or a link to one")
     if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(data)):
         raise InputError(f"{folder}: leads out of {data}, expected a folder (only {data} itself may be a link)")
-
-
-def _remove(stage: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(stage)
 
 
 def _extract(archive: Path, stage: Path) -> None:
@@ -105,10 +90,6 @@ class _LimitedGzipFile(gzip.GzipFile):
         return content
 
 
-class _UnsafeMemberError(tarfile.FilterError):
-    """A member that `tarfile.data_filter` would accept."""
-
-
 def _check_member(member: tarfile.TarInfo, stage: str) -> tarfile.TarInfo | None:
     """Check and rewrite a member, as a filter of `tarfile`.
 
@@ -119,21 +100,21 @@ def _check_member(member: tarfile.TarInfo, stage: str) -> tarfile.TarInfo | None
     if member.isdir() and posixpath.normpath(member.name) in (".", "data"):
         return None
     if member.size < 0:  # tarfile would seek back by that and read the same bytes again
-        raise _UnsafeMemberError(f"its size is {member.size}")
+        raise tarfile.FilterError(f"its size is {member.size}")
     if member.issparse():  # a few bytes may describe any number of zeros
-        raise _UnsafeMemberError("it is sparse")
+        raise tarfile.FilterError("it is sparse")
     name, linkname = _normalize(member.name), member.linkname
     folder = posixpath.dirname(name)
     tarfile.data_filter(member, stage)
     if _has_link(folder, stage):
-        raise _UnsafeMemberError("it lies behind a link")
+        raise tarfile.FilterError("it lies behind a link")
     if member.issym():
         # In its normal form, "../" followed by names, a link never leaves `data`, wherever `data` is.
         linkname = posixpath.relpath(_normalize(posixpath.join(folder, linkname)), folder)
     elif member.islnk():
         linkname = _normalize(linkname)
         if _has_link(linkname, stage) or not Path(stage, linkname).is_file():
-            raise _UnsafeMemberError(f"it is a hard link to {linkname!r}, expected an earlier file")
+            raise tarfile.FilterError(f"it is a hard link to {linkname!r}, expected an earlier file")
     path = Path(stage, name)
     if path.is_symlink() or path.is_file():  # replaced, not written through
         path.unlink()
@@ -144,7 +125,7 @@ def _normalize(path: str) -> str:
     """Return the normal form of a path in `data/`."""
     normal = posixpath.normpath(path)
     if not normal.startswith("data/"):
-        raise _UnsafeMemberError(f"it leads to {normal!r}, expected a place in data/")
+        raise tarfile.FilterError(f"it leads to {normal!r}, expected a place in data/")
     return normal
 
 

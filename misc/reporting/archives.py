@@ -1,8 +1,8 @@
 """The blocks of the page of a dataset: its archive, its files, its splits and its papers."""
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from data_loader.datasets.layout import FileName, Layout
 from data_loader.experts import EXPERTS
@@ -11,37 +11,36 @@ from misc.sync_experts import RemoteArchive
 from utils.progress import size_text
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """The source of features: their content, the network, the dimension of a frame or word, and who extracted them."""
+class Source(NamedTuple):
+    """The source of features: their content, the network, who extracted them, and the dimension of a frame or word."""
 
     content: str
     network: str
+    authors: str | None
     dim: int | None
-    authors: str | None = None
 
 
 CE, MOEE = "Liu et al. (CE)", "Miech et al. (MoEE)"
 SOURCES = {
-    "audio": Source("sound", "VGGish", EXPERTS["audio"].dim, CE),
-    "face": Source("faces", "ResNet50 trained on VGGFace2", EXPERTS["face"].dim, CE),
-    "flow": Source("motion", "I3D", EXPERTS["flow"].dim, CE),
-    "ocr": Source("words that are seen", "text recognition, then word2vec", EXPERTS["ocr"].dim, CE),
-    "rgb": Source("frames", "SENet-154 (`senet154`) or a ResNet, trained on ImageNet", EXPERTS["rgb"].dim, CE),
-    "scene": Source("places", "DenseNet-161", EXPERTS["scene"].dim, CE),
-    "speech": Source("words that are said", "speech recognition, then word2vec", EXPERTS["speech"].dim, CE),
+    "audio": Source("sound", "VGGish", CE, EXPERTS["audio"].dim),
+    "face": Source("faces", "ResNet50 trained on VGGFace2", CE, EXPERTS["face"].dim),
+    "flow": Source("motion", "I3D", CE, EXPERTS["flow"].dim),
+    "ocr": Source("words that are seen", "text recognition, then word2vec", CE, EXPERTS["ocr"].dim),
+    "rgb": Source("frames", "SENet-154 (`senet154`) or a ResNet, trained on ImageNet", CE, EXPERTS["rgb"].dim),
+    "scene": Source("places", "DenseNet-161", CE, EXPERTS["scene"].dim),
+    "speech": Source("words that are said", "speech recognition, then word2vec", CE, EXPERTS["speech"].dim),
 }
 # Features by the authors of MoEE: all of LSMDC, and those of the split of MSRVTT that declares separate files.
 MOEE_SOURCES = {
-    "audio": dataclasses.replace(SOURCES["audio"], authors=MOEE),
-    "face": Source("faces", "another face network", 128, MOEE),
-    "flow": dataclasses.replace(SOURCES["flow"], authors=MOEE),
-    "rgb": Source("frames", "ResNet-152 trained on ImageNet", EXPERTS["rgb"].dim, MOEE),
+    "audio": SOURCES["audio"]._replace(authors=MOEE),
+    "face": Source("faces", "another face network", MOEE, 128),
+    "flow": SOURCES["flow"]._replace(authors=MOEE),
+    "rgb": SOURCES["rgb"]._replace(network="ResNet-152 trained on ImageNet", authors=MOEE),
 }
 TEXT_SOURCES = {
-    "w2v": Source("captions", "word2vec", 300),
-    "openai": Source("captions", "OpenAI GPT", 768),
-    "bertxl": Source("captions", "a later transformer; no published config uses it", None),
+    "w2v": Source("captions", "word2vec", None, 300),
+    "openai": Source("captions", "OpenAI GPT", None, 768),
+    "bertxl": Source("captions", "a later transformer; no published config uses it", None, None),
 }
 
 
@@ -53,10 +52,13 @@ def page_path(folder: str) -> Path:
 def render_blocks(layout: Layout) -> dict[str, str]:
     """Render the blocks of the page of a dataset."""
     features = list(list_features(layout))
+    raw_captions: dict[str, list[str]] = {}  # file -> splits
+    for name, split in layout.splits.items():
+        raw_captions.setdefault(split.raw_captions or layout.raw_captions, []).append(name)
     context = {
         "layout": layout,
         "features": features,
-        "others": list(list_other_files(layout)),
+        "raw_captions": raw_captions,
         "urls": RemoteArchive(layout).urls,
         "size": size_text(layout.download.size),
         "moee": any(source.authors == MOEE for _, source, _ in features),
@@ -78,23 +80,7 @@ def list_features(layout: Layout) -> Iterator[tuple[str, Source, str]]:
         yield f"text, `{name}`", TEXT_SOURCES[name], _format_names(file, layout)
 
 
-def list_other_files(layout: Layout) -> Iterator[tuple[str, str]]:
-    """Yield names and content of the other files of an archive."""
-    lists = [subset.ids for subset in layout.subsets.values() if subset.ids]
-    yield ", ".join(f"`{name}`" for name in lists), "names of videos, one a line"
-    for name in dict.fromkeys(split.raw_captions or layout.raw_captions for split in layout.splits.values()):
-        splits = [f"`{key}`" for key, split in layout.splits.items() if split.raw_captions == name]
-        yield f"`{name}`", "captions as words" + (f", split {', '.join(splits)}" if splits else "")
-    if layout.caption_keys:
-        yield f"`{layout.caption_keys}`", "video name -> YouTube id, by which its captions go"
-    for name, subset in layout.subsets.items():
-        if subset.caption_index:
-            yield f"`{subset.caption_index}`", f"video name -> index of the one caption that it is queried with, in `{name}`"
-        for expert, file in subset.missing.items():
-            yield f"`{file}`", f"a number for each video of `{name}`: 1 where `{expert}` is missing"
-
-
 def _format_names(file: FileName, layout: Layout) -> str:
     """Return the names of a file, one per subset if they differ; `<...>` depends on the config."""
-    by_subset = {subset: file.replace("{subset}", subset) for subset in layout.subsets} if isinstance(file, str) else file
+    by_subset = {name: file.replace("{subset}", name) for name in layout.subsets} if isinstance(file, str) else file
     return ", ".join(f"`{name}`" for name in dict.fromkeys(by_subset.values())).replace("{", "<").replace("}", ">")

@@ -36,15 +36,7 @@ def render(template: str, **context: object) -> str:
 
 
 def fill_blocks(path: Path, blocks: Mapping[str, str]) -> str:
-    """Return the text of a page with new content in some of its blocks.
-
-    Args:
-        path: the page.
-        blocks: "KIND: NAME" -> content, whole lines.
-
-    Raises:
-        InputError: a block does not occur exactly once.
-    """
+    """Return the text of a page with new content, whole lines, in its blocks "KIND: NAME", which have to be there once."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:

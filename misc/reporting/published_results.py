@@ -47,14 +47,6 @@ class Published(pydantic.BaseModel):
     release_2020: list[Entry]
 
 
-def read_published(path: Path) -> Published:
-    """Read a file of published results; raise an InputError if it is invalid."""
-    try:
-        return Published.model_validate_json(path.read_bytes())
-    except pydantic.ValidationError as error:
-        raise InputError(f"{path}: {first_problem(error)}, expected published results") from None
-
-
 def group_by_table(entries: list[Entry]) -> dict[str, dict[tuple[str, ...], Entry]]:
     """Return the rows by title and identity; a repeated row of a section is the first of a second, cumulative table."""
     tables: dict[str, dict[tuple[str, ...], Entry]] = {}
@@ -71,7 +63,10 @@ def group_by_table(entries: list[Entry]) -> dict[str, dict[tuple[str, ...], Entr
 
 def render_published(path: Path) -> dict[str, str]:
     """Return the tables in Markdown by title: rows of 2019 next to the same rows of 2020, then other rows of 2020."""
-    published = read_published(path)
+    try:
+        published = Published.model_validate_json(path.read_bytes())
+    except pydantic.ValidationError as error:
+        raise InputError(f"{path}: {first_problem(error)}, expected published results") from None
     tables = {release: group_by_table(getattr(published, release)) for release in RELEASES}
     rendered = {}
     for title in dict.fromkeys(title for release in tables.values() for title in release):

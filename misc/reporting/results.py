@@ -49,14 +49,10 @@ class Metrics(pydantic.BaseModel):
             metrics = cls.model_validate_json(path.read_bytes())
         except pydantic.ValidationError as error:
             raise InputError(f"{path}: {first_problem(error)}, expected metrics written by train.py") from None
-        for task in TASKS:
-            if missing := [name for name in COLUMNS if name not in metrics.of_task(task)]:
-                raise InputError(f"{path}: {task}_metrics.{missing[0]}: missing, expected metrics written by train.py")
+        for key in ("t2v_metrics", "v2t_metrics"):
+            if missing := [name for name in COLUMNS if name not in getattr(metrics, key)]:
+                raise InputError(f"{path}: {key}.{missing[0]}: missing, expected metrics written by train.py")
         return metrics
-
-    def of_task(self, task: str) -> dict[str, float]:
-        """Return the metrics of a task by name."""
-        return getattr(self, f"{task}_metrics")
 
 
 def first_problem(error: pydantic.ValidationError) -> str:
@@ -81,9 +77,6 @@ def find_evaluation(checkpoint: Path, similarity: str) -> Path | None:
     """Find the newest `metrics.json` that test.py wrote for a checkpoint of a run on its test split with `similarity`.
 
     The file has to be newer than the checkpoint, and its config that of the run, except for the similarity.
-
-    Raises:
-        InputError: a file cannot be read.
     """
     run = Run.of_checkpoint(checkpoint)
     config = read_run_config(checkpoint.parent)
@@ -117,14 +110,7 @@ def published_size(config: ConfigParser, split: str) -> int | None:
 def compute_cells(paths: Sequence[Path], table: ResultsTable, split: str, size: int | None) -> CellsByTask:
     """Return the cells of a row by task: mean and sample standard deviation over seeds per column, and parameters.
 
-    Args:
-        paths: the `metrics.json` of each seed.
-        table: the table of the row.
-        split: the split that has to be evaluated.
-        size: the number of videos that have to be evaluated (None: any number).
-
-    Raises:
-        InputError: the files do not belong together, or the results are leaky (except in the study of the leak).
+    `paths` are the `metrics.json` of the seeds, which have to be fair results on the `size` videos of `split`.
     """
     seeds = [Metrics.read(path) for path in paths]
     for path, metrics in zip(paths, seeds, strict=True):
@@ -145,7 +131,7 @@ def compute_cells(paths: Sequence[Path], table: ResultsTable, split: str, size: 
             raise InputError(f"{path}: seed {metrics.seed} is there twice, expected different seeds")
     cells: CellsByTask = {}
     for task in TASKS:
-        columns = [[metrics.of_task(task)[name] for metrics in seeds] for name in table.columns]
+        columns = [[getattr(metrics, f"{task}_metrics")[name] for metrics in seeds] for name in table.columns]
         cells[task] = [(statistics.fmean(values), statistics.stdev(values)) for values in columns]
         if table.params:
             cells[task].append(format_parameters(seeds[0].parameters))
@@ -160,16 +146,7 @@ def format_parameters(count: int | None) -> str | None:
 
 
 def make_rows(name: str, label: str, paths: Sequence[Path]) -> list[tuple[str, CellsByTask]]:
-    """Return the rows of a run in a table: one, or in the study of the leak one per similarity.
-
-    Args:
-        name: name of the table.
-        label: label of the experiment.
-        paths: the `metrics.json` of each seed.
-
-    Raises:
-        InputError: the run has another config, or `compute_cells` refuses it.
-    """
+    """Return the rows of a run, whose `metrics.json` are `paths`: one, or in the study of the leak one per similarity."""
     table = tables.TABLES[name]
     config = ConfigParser.from_file(tables.config_path(table.rows[label]), training=True)
     for path in paths:

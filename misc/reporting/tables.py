@@ -13,36 +13,20 @@ TASKS = ("t2v", "v2t")
 
 @dataclasses.dataclass(frozen=True)
 class ResultsTable:
-    """A table of results.
+    """A table of results; rows without a run are left out."""
 
-    Attributes:
-        page: the file with the block "results: <name>".
-        rows: label -> experiment; rows without a run are left out.
-        ridge: config of the data for a row of the ridge baseline from text to rgb (None: no such row).
-        heading: heading of the labels; " | " separates several columns, also in labels.
-        columns: name of a metric -> heading.
-        params: True if the last column is the number of parameters.
-        leak: True if each checkpoint is scored with every similarity, including the leaky one.
-    """
-
-    page: str
-    rows: Mapping[str, str]
-    ridge: str | None = None
-    heading: str = "Model"
-    columns: Mapping[str, str] = dataclasses.field(default_factory=lambda: COLUMNS)
-    params: bool = False
-    leak: bool = False
-
-    @property
-    def dataset(self) -> str:
-        """The dataset of its experiments, the first part of their names."""
-        return next(iter(self.rows.values())).partition("-train-")[0]
+    page: str  # the file with the block "results: <name>"
+    rows: Mapping[str, str]  # label -> experiment
+    ridge: str | None = None  # config of the data for a row of the ridge baseline from text to rgb
+    heading: str = "Model"  # of the labels; " | " separates several columns, also in labels
+    columns: Mapping[str, str] = dataclasses.field(default_factory=lambda: COLUMNS)  # name of a metric -> heading
+    params: bool = False  # whether the last column is the number of parameters
+    leak: bool = False  # whether each checkpoint is scored with every similarity, including the leaky one
 
 
 def _ablations(dataset: str, page: str) -> dict[str, ResultsTable]:
     """Return the tables of the published ablations for the experiments of a dataset."""
-    cumulative = ["RGB", "Scene", "Flow", "Audio", "OCR", "Speech", "Face"]
-    others = cumulative[1:]
+    others = ["Scene", "Flow", "Audio", "OCR", "Speech", "Face"]
 
     def table(heading: str, rows: Mapping[str, str]) -> ResultsTable:
         experiments = {label: f"{dataset}-train-full-{name}" for label, name in rows.items()}
@@ -58,7 +42,7 @@ def _ablations(dataset: str, page: str) -> dict[str, ResultsTable]:
     }
     one = {"RGB": "ce-only-rgb"}
     pairs = {f"RGB + {name}": f"ce-only-rgb-{name.lower()}" for name in others}
-    growing = {f"Prev. + {name}": f"ce-only-{'-'.join(cumulative[: i + 2]).lower()}" for i, name in enumerate(others[:-1])}
+    growing = {f"Prev. + {name}": f"ce-only-rgb-{'-'.join(others[:i]).lower()}" for i, name in enumerate(others[:-1], 1)}
     captions = {
         "RGB | 1": "ce-ablation-restrict-captions-only-rgb",
         "RGB | all": "ce-only-rgb",
@@ -68,7 +52,7 @@ def _ablations(dataset: str, page: str) -> dict[str, ResultsTable]:
     return {
         f"{dataset}-designs": table("Model", designs),
         f"{dataset}-experts": table("Experts", one | pairs),
-        f"{dataset}-cumulative": table("Experts", one | growing | {f"Prev. + {cumulative[-1]}": "ce"}),
+        f"{dataset}-cumulative": table("Experts", one | growing | {f"Prev. + {others[-1]}": "ce"}),
         f"{dataset}-captions": table("Experts | Caps.", captions),
     }
 
@@ -128,13 +112,15 @@ def suites() -> dict[str, list[str]]:
     """Return the names of the tables of each suite, which are those of one dataset."""
     by_dataset: dict[str, list[str]] = {}
     for name, table in TABLES.items():
-        by_dataset.setdefault(table.dataset, []).append(name)
+        dataset = next(iter(table.rows.values())).partition("-train-")[0]
+        by_dataset.setdefault(dataset, []).append(name)
     return by_dataset
 
 
-def list_experiments(suite: str) -> list[str]:
-    """Return the experiments of the tables of a suite, each once."""
-    return list(dict.fromkeys(experiment for name in suites()[suite] for experiment in TABLES[name].rows.values()))
+def list_experiments(suite: str, leak: bool = False) -> list[str]:
+    """Return the experiments of the tables of a suite, each once, or only those of the study of the leak."""
+    chosen = [TABLES[name] for name in suites()[suite] if TABLES[name].leak or not leak]
+    return list(dict.fromkeys(experiment for table in chosen for experiment in table.rows.values()))
 
 
 def config_path(experiment: str) -> Path:

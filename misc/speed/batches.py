@@ -27,51 +27,39 @@ VIDEOS, REPETITIONS = 64, 15
 
 def plain_collate(items: Sequence[Mapping], experts: Mapping[str, Expert], num_captions: int) -> dict:
     """Return the batch of `items`, made by plain loops, as `data_loader.dataset.Collate` returns it."""
-    captions = [words for item in items for words in item["captions"]]
-    shape = (len(items), num_captions, max(map(len, captions)))
-    text, word_mask = np.zeros((*shape, captions[0].shape[1]), dtype=np.float32), np.zeros(shape, dtype=bool)
-    for b, item in enumerate(items):
-        for k, words in enumerate(item["captions"]):
-            for w, vector in enumerate(words):
-                text[b, k, w] = vector
-                word_mask[b, k, w] = True
+    captions = []
+    for item in items:
+        captions += item["captions"] + [None] * (num_captions - len(item["captions"]))
+    text, word_mask = (x.unflatten(0, (len(items), num_captions)) for x in _plain_pad(captions, captions[0].shape[1], 0))
     batch = {"ids": [item["id"] for item in items], "raw_captions": [item["raw_captions"] for item in items]}
-    batch |= {"text": torch.from_numpy(text), "word_mask": torch.from_numpy(word_mask), "experts": {}, "frame_masks": {}}
-    batch["ind"] = {}
+    batch |= {"text": text, "word_mask": word_mask, "experts": {}, "frame_masks": {}, "ind": {}}
     for name, expert in experts.items():
         values = [item["experts"][name] for item in items]
         batch["ind"][name] = torch.tensor([float(x is not None) for x in values])
         if expert.aggregation == "vlad":
-            batch["experts"][name], batch["frame_masks"][name] = _plain_frames(values, expert.dim)
+            batch["experts"][name], batch["frame_masks"][name] = _plain_pad(values, expert.dim, np.nan)
         else:
-            vectors = np.full((len(items), expert.dim), np.nan, dtype=np.float32)
-            for b, x in enumerate(values):
-                if x is not None:
-                    vectors[b] = x
-            batch["experts"][name] = torch.from_numpy(vectors)
+            rows = [None if x is None else x[None] for x in values]
+            batch["experts"][name] = _plain_pad(rows, expert.dim, np.nan)[0].squeeze(1)
     return batch
 
 
-def _plain_frames(values: Sequence[np.ndarray | None], dim: int) -> tuple[Tensor, Tensor]:
-    """Return frames (B, T, dim), NaN where all are missing, and their mask (B, T)."""
-    longest = max(1, *(0 if x is None else len(x) for x in values))
-    frames, mask = np.zeros((len(values), longest, dim), dtype=np.float32), np.zeros((len(values), longest), dtype=bool)
-    for b, x in enumerate(values):
+def _plain_pad(sequences: Sequence[np.ndarray | None], dim: int, missing: float) -> tuple[Tensor, Tensor]:
+    """Return sequences (N, L, dim), all numbers of those that are None being `missing`, and their mask (N, L)."""
+    shape = (len(sequences), max(1, *(0 if x is None else len(x) for x in sequences)))
+    padded, mask = np.zeros((*shape, dim), dtype=np.float32), np.zeros(shape, dtype=bool)
+    for i, x in enumerate(sequences):
         if x is None:
-            frames[b] = np.nan
+            padded[i] = missing
             continue
-        for t, frame in enumerate(x):
-            frames[b, t] = frame
-            mask[b, t] = True
-    return torch.from_numpy(frames), torch.from_numpy(mask)
+        for t, row in enumerate(x):
+            padded[i, t] = row
+            mask[i, t] = True
+    return torch.from_numpy(padded), torch.from_numpy(mask)
 
 
 def measure(loader: torch.utils.data.DataLoader, keys: Sequence, repetitions: int) -> dict:
-    """Return the times of the implementations for the batch of the items `keys`, and its size.
-
-    Raises:
-        InputError: the batches differ.
-    """
+    """Return the times of the implementations for the batch of the items `keys`, and its size; they have to agree."""
     dataset, collate = loader.dataset, loader.collate_fn
     items = [dataset[key] for key in keys]
     batch = collate(items)

@@ -38,11 +38,7 @@ def prepare(path: str, settings: list[str]) -> None:
 
 
 def measure(checkpoint: Path, settings: list[str]) -> dict[str, float]:
-    """Return seconds and peak memory in bytes of a process that evaluates `checkpoint` with `--set` for each setting.
-
-    Raises:
-        InputError: the process failed.
-    """
+    """Return seconds and peak memory in bytes of a process that evaluates `checkpoint` with `--set` for each setting."""
     overrides = [word for setting in settings for word in ("--set", setting)]
     command = [sys.executable, "test.py", "--config", CONFIG, "--resume", checkpoint, *overrides]
     start = time.perf_counter()

@@ -11,8 +11,8 @@ import torch
 from misc.speed.timing import compare, print_comparison
 from model.metric import t2v_ranks, v2t_ranks
 from utils.errors import InputError
+from utils.files import temporary_array
 from utils.progress import size_text
-from utils.temporary import temporary_array
 
 VIDEOS, CAPTIONS, REPETITIONS = 2990, 20, 7
 
@@ -78,5 +78,5 @@ def run(num_videos: int = VIDEOS, repetitions: int = REPETITIONS) -> dict:
     )
     print(f"median of {repetitions} repetitions, taking turns:")
     print_comparison(figures)
-    size = {"captions": sims.shape[0], "videos": num_videos, "bytes": sims.nbytes, "threads": torch.get_num_threads()}
+    size = {"captions": len(sims), "videos": num_videos, "bytes": sims.nbytes, "threads": torch.get_num_threads()}
     return size | figures

@@ -28,31 +28,9 @@ class PlainNetVLAD(nn.Module):
         return F.normalize(F.normalize(residual, dim=1).flatten(1), dim=1)
 
 
-class PlainGating(nn.Module):
-    """x * sigmoid(BN(W x + b)) of one expert."""
-
-    def __init__(self, dim: int):
-        super().__init__()
-        self.fc = nn.Linear(dim, dim)
-        self.batch_norm = nn.BatchNorm1d(dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Gate `x` (N, d)."""
-        return F.glu(torch.cat([x, self.batch_norm(self.fc(x))], dim=1), dim=1)
-
-
-class PlainModulation(nn.Module):
-    """The modulation of one expert by its gate."""
-
-    def __init__(self, dim: int):
-        super().__init__()
-        self.fc = nn.Linear(dim, dim)
-        self.batch_norm_gate = nn.BatchNorm1d(dim)
-        self.batch_norm_self = nn.BatchNorm1d(dim)
-
-    def forward(self, x: Tensor, gate: Tensor) -> Tensor:
-        """Modulate `x` (N, d) by `gate` (N, d)."""
-        return F.normalize(x * torch.sigmoid(self.batch_norm_gate(gate) + self.batch_norm_self(self.fc(x))), dim=1)
+def gate_layers(dim: int, *batch_norms: str) -> nn.ModuleDict:
+    """Return the linear layer of a gate and its batch norms, by the names that they have in `model/`."""
+    return nn.ModuleDict({"fc": nn.Linear(dim, dim), **{name: nn.BatchNorm1d(dim) for name in batch_norms}})
 
 
 class PlainCollaborativeGating(nn.Module):
@@ -62,7 +40,7 @@ class PlainCollaborativeGating(nn.Module):
         super().__init__()
         self.g1, self.g2 = nn.Linear(2 * dim, dim), nn.Linear(dim, dim)
         self.h1, self.h2 = nn.Linear(dim, dim), nn.Linear(dim, dim)
-        self.modulation = nn.ModuleList(PlainModulation(dim) for _ in range(num_experts))
+        self.modulation = nn.ModuleList(gate_layers(dim, "batch_norm_gate", "batch_norm_self") for _ in range(num_experts))
 
     def forward(self, experts: list[Tensor], available: Tensor) -> list[Tensor]:
         """Gate M `experts` (V, d), `available` (V, M)."""
@@ -75,18 +53,14 @@ class PlainCollaborativeGating(nn.Module):
                     total = total + pair * self.g2(torch.relu(self.g1(torch.cat([x, y], dim=1))))
                     count = count + pair
             gate = self.h2(torch.relu(self.h1(total / (count + 1e-11))))
-            gated.append(self.modulation[i](x, gate))
+            layers = self.modulation[i]
+            gate = torch.sigmoid(layers["batch_norm_gate"](gate) + layers["batch_norm_self"](layers["fc"](x)))
+            gated.append(F.normalize(x * gate, dim=1))
         return gated
 
 
 class PlainCE(nn.Module):
-    """CE with masked padding and all experts gated together.
-
-    Args:
-        expert_dims: expert -> dimension of its pooled features, and the shared dimension d.
-        text_dim: dimension of a word vector.
-        vlad_clusters: number of clusters by expert, and for "text".
-    """
+    """CE with masked padding and all experts gated together; arguments as of `CENet`."""
 
     def __init__(self, expert_dims: Mapping[str, tuple[int, int]], text_dim: int, vlad_clusters: Mapping[str, int]):
         super().__init__()
@@ -102,7 +76,7 @@ class PlainCE(nn.Module):
         self.video_dim_reduce = nn.ModuleList(nn.ModuleDict({"fc": nn.Linear(*pair)}) for pair in dims)
         self.collaborative_gating = PlainCollaborativeGating(len(dims), dims[0][1])
         self.text_units = nn.ModuleList(
-            nn.ModuleDict({"fc": nn.Linear(pooled, dim), "cg": PlainGating(dim)}) for _, dim in dims
+            nn.ModuleDict({"fc": nn.Linear(pooled, dim), "cg": gate_layers(dim, "batch_norm")}) for _, dim in dims
         )
 
     def forward(
@@ -115,7 +89,11 @@ class PlainCE(nn.Module):
     ) -> Tensor:
         """Return the scores (V, V) of V videos with one caption each, for the inputs of `CENet.forward`."""
         pooled = self.text_pooling(text.squeeze(1), word_mask.squeeze(1))
-        texts = [F.normalize(unit["cg"](unit["fc"](pooled)), dim=1) for unit in self.text_units]
+        texts = []
+        for unit in self.text_units:
+            x = unit["fc"](pooled)
+            gate = unit["cg"]["batch_norm"](unit["cg"]["fc"](x))  # context gating: x * sigmoid(gate)
+            texts.append(F.normalize(F.glu(torch.cat([x, gate], dim=1), dim=1), dim=1))
         texts = torch.stack(texts, dim=1)  # (T, M, d)
         weights = torch.softmax(self.moe_fc(pooled), dim=1)  # (T, M)
         available = torch.stack([ind[name] for name in self.modalities], dim=1)  # (V, M)

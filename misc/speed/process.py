@@ -2,8 +2,8 @@
 
 import contextlib
 import importlib
+import io
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -18,13 +18,7 @@ RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes of `ru_maxrss`
 
 
 def call_in_process(function: Callable, *arguments: Any) -> Any:
-    """Call a function of a module in a new process, in the folder of the project, without its standard output.
-
-    Arguments and result have to be JSON.
-
-    Raises:
-        InputError: the process failed.
-    """
+    """Call a function of a module, with arguments and a result in JSON, in a new process without its standard output."""
     call = json.dumps([function.__module__, function.__name__, arguments])
     command = [sys.executable, "-c", "from misc.speed import process; process.run_call()", call]
     result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
@@ -36,7 +30,7 @@ def call_in_process(function: Callable, *arguments: Any) -> Any:
 def run_call() -> None:
     """Run the call that the command line of this process describes, and print its result."""
     module, name, arguments = json.loads(sys.argv[1])
-    with Path(os.devnull).open("w") as devnull, contextlib.redirect_stdout(devnull):
+    with contextlib.redirect_stdout(io.StringIO()):
         result = getattr(importlib.import_module(module), name)(*arguments)
     print(json.dumps(result))
 

@@ -6,8 +6,7 @@ the peak of the process, including torch and the model.
 """
 
 import statistics
-import sys
-import time
+import timeit
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -23,7 +22,7 @@ from trainer.evaluation import evaluate
 from trainer.loop_helpers import LossSum
 from trainer.optim import instantiate_optimizer
 from trainer.trainer import train_batches
-from utils.progress import bar, size_text
+from utils.progress import size_text
 
 EXPERT_DIM, SHARED_DIM, TEXT_DIM, TEXT_CLUSTERS = 1024, 768, 768, 28
 EVALUATION_MEMORY = 64  # MiB, a limit with which captions are written to a file
@@ -86,11 +85,7 @@ def measure(name: str, sizes: dict[str, int]) -> dict[str, float]:
     """Return the median of the seconds of some repetitions after a warm-up, and the peak memory of this process in bytes."""
     work = WORK[name](**sizes)
     work()
-    seconds = []
-    for _ in range(REPETITIONS):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
+    seconds = timeit.repeat(work, "gc.enable()", number=1, repeat=REPETITIONS)
     return {"seconds": statistics.median(seconds), "bytes": peak_memory()}
 
 
@@ -100,30 +95,16 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
 
 
 def run() -> dict:
-    """Measure, print, and return the figures.
-
-    Raises:
-        InputError: a process failed.
-    """
+    """Measure, print, and return the figures."""
     figures = []
-    progress = bar(total=sum(len(values) for *_, values in AXES))
     for name, fixed, axis, values in AXES:
+        others = ", ".join(f"{value} {key}" for key, value in fixed.items() if key != axis)
+        print(f"{name}, {axis} ({others}; {NOTES[name]}):", flush=True)
         points = []
         for value in values:
-            progress.set_postfix_str(f"{name}, {value} {axis}")
             points.append({axis: value} | call_in_process(measure, name, fixed | {axis: value}))
-            progress.update()
+            print(f"  {value:6}  {1000 * points[-1]['seconds']:10.1f} ms  {size_text(points[-1]['bytes']):>10}", flush=True)
         exponents = {cost: exponent(values, [point[cost] for point in points]) for cost in ("seconds", "bytes")}
+        print(f"  exponent {exponents['seconds']:8.2f}     {exponents['bytes']:10.2f}", flush=True)
         figures.append({"work": name, "axis": axis, "points": points, "exponents": exponents})
-        progress.write(format_axis(name, fixed, axis, points, exponents), file=sys.stdout)
-    progress.close()
     return {"figures": figures}
-
-
-def format_axis(name: str, fixed: dict[str, int], axis: str, points: list[dict], exponents: dict[str, float]) -> str:
-    """Return a few lines about the growth of one size."""
-    others = ", ".join(f"{value} {key}" for key, value in fixed.items() if key != axis)
-    lines = [f"{name}, {axis} ({others}; {NOTES[name]}):"]
-    lines += [f"  {p[axis]:6}  {1000 * p['seconds']:10.1f} ms  {size_text(p['bytes']):>10}" for p in points]
-    lines.append(f"  exponent {exponents['seconds']:8.2f}     {exponents['bytes']:10.2f}")
-    return "\n".join(lines)

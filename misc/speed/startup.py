@@ -7,7 +7,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,12 +20,7 @@ REPETITIONS = 5
 
 
 def run_first_step(start: float, arguments: list[str]) -> dict[str, float]:
-    """Run `train.py` until its first step is done, and return the seconds until the end of each phase.
-
-    Args:
-        start: `time.time()` when the process was requested, from which seconds count.
-        arguments: the command line of `train.py`.
-    """
+    """Run `train.py` until its first step is done, and return the seconds from `start` until the end of each phase."""
     seconds = {}
 
     def note(phase: str) -> None:
@@ -39,20 +34,16 @@ def run_first_step(start: float, arguments: list[str]) -> dict[str, float]:
 
         return wrapper
 
-    def batches(*args: Any, original: Callable = trainer.iter_until_interrupted) -> Iterator:
-        for step_and_batch in original(*args):
-            note("first batch")
-            yield step_and_batch
-
     def end(*_: Any) -> NoReturn:
         note("first step")
         sys.exit()
 
     note("imports")
-    trainer.iter_until_interrupted, trainer.LossSum.add = batches, end
     train.seed_everything = noted(train.seed_everything, "config")
     train.build_lr_scheduler = noted(train.build_lr_scheduler, "model")
     train.build_evaluation_loaders = noted(train.build_evaluation_loaders, "data")
+    trainer.to_device = noted(trainer.to_device, "first batch")
+    trainer.LossSum.add = end
     sys.argv = ["train.py", *arguments]
     try:
         train.main()

@@ -7,29 +7,26 @@ memory kept"), ours and the floor take turns.
 """
 
 import os
-import platform
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from base.device import select_device
+from base.device import environment, select_device, to_device
 from misc.speed.plain_model import PlainCE, plain_loss
 from misc.speed.store import CONFIG, FRAMES
+from misc.speed.timing import Clock, measure, median, median_ratio
 from model.loss import MaxMarginRankingLoss
 from model.model import CENet
 from model.net_vlad import NetVLAD
 from model.published import num_parameters
 from parse_config import ConfigParser
 from trainer.build import build_model, model_arguments
+from trainer.loop_helpers import matmul_precision
 from trainer.optim import instantiate_optimizer
 from utils.allocator import keep_freed_memory
-from utils.progress import bar
 
-VIDEOS, WORDS, TOKENS = 64, 30, 30
-WARM_UP, REPETITIONS = 2, 9
+VIDEOS, TOKENS, REPETITIONS = 64, 30, 9  # TOKENS: words of a caption, frames of a sequence
 LR = 1e-6
 PRECISIONS = ("fp32", "tf32", "bf16")  # of `train_batches`; a CPU is measured only with the first
 
@@ -39,59 +36,30 @@ def random_batch(
 ) -> dict:
     """Return inputs of `CENet.forward`, with lengths and availability as in MSR-VTT.
 
-    Args:
-        dims: expert -> dimension of a frame; experts that are not in `FRAMES` are vectors that some videos lack.
-        text_dim: dimension of a word vector.
-        sequences: the experts that are sequences, not vectors.
-        num_videos, num_captions: number of videos, and of captions per video.
-        seed: seed of the random numbers.
+    `dims` has the dimension of each expert; `sequences` are sequences of frames, the other experts are vectors. Experts that
+    MSR-VTT does not have are missing as often as its rarer ones.
     """
     rng = torch.Generator().manual_seed(seed)
 
-    def padded(count: int, shortest: int, longest: int, width: int, dim: int) -> tuple[Tensor, Tensor]:
-        lengths = torch.randint(shortest, longest + 1, (count, 1), generator=rng).clamp(max=width)
-        mask = torch.arange(width) < lengths  # (count, width)
-        return torch.randn(count, width, dim, generator=rng) * mask[..., None], mask
+    def padded(count: int, shortest: int, longest: int, dim: int) -> tuple[Tensor, Tensor]:
+        lengths = torch.randint(shortest, longest + 1, (count, 1), generator=rng).clamp(max=TOKENS)
+        mask = torch.arange(TOKENS) < lengths  # (count, TOKENS)
+        return torch.randn(count, TOKENS, dim, generator=rng) * mask[..., None], mask
 
-    captions = padded(num_videos * num_captions, 5, WORDS, WORDS, text_dim)
+    captions = padded(num_videos * num_captions, 5, TOKENS, text_dim)
     text, word_mask = (x.unflatten(0, (num_videos, num_captions)) for x in captions)
     batch = {"text": text, "word_mask": word_mask, "experts": {}, "ind": {}, "frame_masks": {}}
     for name, dim in dims.items():
         shortest, longest, _, share = FRAMES.get(name, (1, 1, dim, 0.7))
         ind = torch.rand(num_videos, generator=rng) < share
         if name in sequences:
-            x, mask = padded(num_videos, shortest, longest, TOKENS, dim)
+            x, mask = padded(num_videos, shortest, longest, dim)
             batch["frame_masks"][name] = mask & ind[:, None]
         else:
             x = torch.randn(num_videos, dim, generator=rng)
         x[~ind] = torch.nan
         batch["experts"][name], batch["ind"][name] = x, ind.float()
     return batch
-
-
-class Clock:
-    """Seconds of the parts of a step, by name, one number per step."""
-
-    def __init__(self, device: torch.device):
-        self.device = device
-        self.parts: dict[str, list[float]] = {}
-        self.last = 0.0
-
-    def start(self) -> None:
-        """Begin a step."""
-        self.last = self.now()
-
-    def mark(self, part: str) -> None:
-        """End `part` and begin the next."""
-        now = self.now()
-        self.parts.setdefault(part, []).append(now - self.last)
-        self.last = now
-
-    def now(self) -> float:
-        """Return seconds, after all queued work of a GPU."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
 
 
 def bf16(batch: dict, precision: str) -> torch.autocast:
@@ -120,7 +88,7 @@ def our_step(model: CENet, batch: dict, clock: Clock, precision: str) -> Callabl
     model.text_pooling.register_forward_hook(lambda *_: clock.mark("text pooling"))
 
     def step() -> None:
-        clock.start()
+        clock.last = clock.now()
         optimizer.zero_grad()
         with bf16(batch, precision):
             text = model.embed_text(batch["text"], batch["word_mask"])
@@ -140,9 +108,8 @@ def our_step(model: CENet, batch: dict, clock: Clock, precision: str) -> Callabl
 def products(model: CENet, num_videos: int) -> list[tuple[int, int, int, int, bool, bool]]:
     """Return the matrix products of a step, without the small ones of pairs of experts, M x M per video.
 
-    Returns:
-        (count, m, k, n, is_weight, needs_gradient): `count` products (m, k) by (k, n), whether (k, n) is a weight, and
-        whether the gradient of (m, k) is needed.
+    An item (count, m, k, n, is_weight, needs_gradient) is `count` products (m, k) by (k, n), whether (k, n) is a weight, and
+    whether the gradient of (m, k) is needed.
     """
     gating = model.collaborative_gating
     dim, experts = gating.g2.out_features, len(model.modalities)
@@ -150,11 +117,11 @@ def products(model: CENet, num_videos: int) -> list[tuple[int, int, int, int, bo
     calls = [(1, num_videos, pooled_text, experts * dim, True, True), (1, num_videos, pooled_text, experts, True, True)]
     calls += [(experts, num_videos, dim, dim, True, True)] * 2  # gates of the text, modulations
     calls += [(1, num_videos * experts, dim, dim, True, True)] * 5  # both halves of g1, g2, h1, h2
-    for pool, length in ((model.text_pooling, WORDS), *((pool, TOKENS) for pool in model.pooling)):
+    for pool in (model.text_pooling, *model.pooling):
         if isinstance(pool, NetVLAD):
             feature_size, clusters = pool.clusters.shape
-            calls.append((1, num_videos * length, feature_size, clusters, True, False))
-            calls.append((num_videos, feature_size, length, clusters, False, False))
+            calls.append((1, num_videos * TOKENS, feature_size, clusters, True, False))
+            calls.append((num_videos, feature_size, TOKENS, clusters, False, False))
     for pool, reduce in zip(model.pooling, model.video_dim_reduce, strict=True):
         calls.append((1, num_videos, reduce.fc.in_features, dim, True, isinstance(pool, NetVLAD)))
     calls.append((1, num_videos, experts * dim, num_videos, False, True))  # similarity
@@ -162,7 +129,7 @@ def products(model: CENet, num_videos: int) -> list[tuple[int, int, int, int, bo
 
 
 def floor_step(model: CENet, num_videos: int, device: torch.device) -> Callable[[], None]:
-    """Return a step of the floor: the result of `products`, and Adam over as many parameters as `model` has."""
+    """Return a step of the floor: the `products`, and Adam over as many parameters as `model` has."""
     parameters, calls = [], []
 
     def product(a: Tensor, b: Tensor) -> Tensor:
@@ -197,19 +164,6 @@ def floor_step(model: CENet, num_videos: int, device: torch.device) -> Callable[
     return step
 
 
-def measure(sides: dict[str, Callable[[], None]], clock: Clock, repetitions: int) -> dict[str, list[float]]:
-    """Return the seconds of each step of each implementation; they take turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    rounds = bar(range(WARM_UP + repetitions), "steps")
-    for _ in rounds:
-        for name, step in sides.items():
-            started = clock.now()
-            step()
-            seconds[name].append(clock.now() - started)
-    clock.parts = {name: values[WARM_UP:] for name, values in clock.parts.items()}
-    return {name: values[WARM_UP:] for name, values in seconds.items()}
-
-
 def kernels(step: Callable[[], None], device: torch.device) -> int | None:
     """Return the number of kernels that a step launches (None on a CPU)."""
     if device.type != "cuda":
@@ -238,7 +192,7 @@ def measure_precision(precision: str, device: torch.device) -> dict:
     plain.load_state_dict(ours.state_dict())
     sequences = arguments["vlad_clusters"].keys() - {"text"}
     dims = {name: FRAMES[name][2] for name in ours.modalities}
-    batch = _moved(random_batch(dims, arguments["text_dim"], sequences), device)
+    batch = to_device(random_batch(dims, arguments["text_dim"], sequences), device)
     clock = Clock(device)
     default = {"plain": plain_step(plain, batch, precision)}
     sides = {
@@ -246,41 +200,33 @@ def measure_precision(precision: str, device: torch.device) -> dict:
         "ours": our_step(ours, batch, clock, precision),
         "floor": floor_step(ours, VIDEOS, device),
     }
-    torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
-    try:
+    with matmul_precision("fp32" if precision == "fp32" else "tf32"):
         seconds = measure(default, clock, REPETITIONS)
         keep_freed_memory()
         seconds |= measure(sides, clock, REPETITIONS)
         launched = {name: kernels(step, device) for name, step in {**default, "ours": sides["ours"]}.items()}
-    finally:
-        torch.set_float32_matmul_precision("highest")
     return report(seconds, clock.parts, num_parameters(ours), device, {"precision": precision, "kernels": launched})
-
-
-def _moved(batch: dict, device: torch.device) -> dict:
-    """Return a batch on `device`."""
-    return {key: _moved(x, device) if isinstance(x, dict) else x.to(device) for key, x in batch.items()}
 
 
 def report(
     seconds: dict[str, list[float]], parts: dict[str, list[float]], parameters: int, device: torch.device, about: dict
 ) -> dict:
     """Print the medians of times and of ratios, and return them with all figures and with `about`."""
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    figures = about | {
-        "device": where,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "parameters": parameters,
-        "seconds": seconds,
-        "parts": parts,
-        "median": {name: statistics.median(values) for name, values in (seconds | parts).items()},
-        "plain / ours": statistics.median(a / b for a, b in zip(seconds["plain"], seconds["ours"], strict=True)),
-        "ours / floor": statistics.median(a / b for a, b in zip(seconds["ours"], seconds["floor"], strict=True)),
-    }
-    print(f"training step of CE, batch {VIDEOS}, {parameters:,} parameters; {where}, {figures['threads']} threads", end="")
-    print(f", {about['precision']}")
+    figures = (
+        about
+        | environment(device, processes=1)
+        | {
+            "cores": os.cpu_count(),
+            "parameters": parameters,
+            "seconds": seconds,
+            "parts": parts,
+            "median": median(seconds | parts),
+            "plain / ours": median_ratio(seconds, "plain", "ours"),
+            "ours / floor": median_ratio(seconds, "ours", "floor"),
+        }
+    )
+    size = f"batch {VIDEOS}, {parameters:,} parameters"
+    print(f"training step of CE, {size}; {figures['device']}, {figures['threads']} threads, {about['precision']}")
     print(f"median of {len(seconds['ours'])} repetitions, taking turns:")
     for name in seconds:
         print(f"  {name:20} {1000 * figures['median'][name]:8.1f} ms")

@@ -43,13 +43,12 @@ def write_archive(folder: Path, num_videos: int) -> None:
         rows, start = rng.integers(low, high), rng.integers(len(noise) // 2)
         return noise[start : start + rows * dim].reshape(rows, dim)
 
-    for expert in bar(FRAMES, "writing the archive"):
-        *size, share = FRAMES[expert]
+    for expert, (*size, share) in bar(FRAMES.items(), "writing the archive"):
         content = {name: array(*size) for name in names if rng.random() < share}
         path = folder / LAYOUT.experts[expert].format(rgb_model_name="senet154")
         with path.open("wb") as file:
             if path.suffix == ".npy":
-                np.save(file, np.array(content, dtype=object), allow_pickle=True)
+                np.save(file, content, allow_pickle=True)
             else:
                 pickle.dump(content, file)
     captions = {name: [array(*WORDS) for _ in range(CAPTIONS)] for name in names}
@@ -93,10 +92,9 @@ def read_with_store(data_dir: str) -> list[Point]:
     build_evaluation_loaders(config, config.test_split(), device)
     batches = iter(loaders.train)
     next(batches)
-    points = [measure("first batch")]
-    points.append(measure(f"{1 + sum(1 for _ in batches)} batches"))
-    points.append(measure(f"{sum(1 for _ in loaders.evaluation)} validation batches"))
-    return points
+    first = measure("first batch")
+    rest = measure(f"{1 + sum(1 for _ in batches)} batches")
+    return [first, rest, measure(f"{sum(1 for _ in loaders.evaluation)} validation batches")]
 
 
 def measure(name: str) -> Point:

@@ -9,7 +9,8 @@ from helpers.paths import ROOT
 
 
 def test_the_picture_in_the_tree_is_what_its_source_makes(tmp_path):
-    shutil.copy(ROOT / "figs/draw_model.py", tmp_path)
+    for name in ("draw_model.py", "model.svg.j2"):
+        shutil.copy(ROOT / "figs" / name, tmp_path)
     subprocess.run([sys.executable, tmp_path / "draw_model.py"], check=True, cwd=tmp_path)
     made = (tmp_path / "model.svg").read_bytes()
     assert made == (ROOT / "figs/model.svg").read_bytes(), "make figures"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from model import metric as metric_module
 from model.metric import t2v_metrics, t2v_ranks, v2t_metrics, v2t_ranks
 from utils.errors import InputError
-from utils.temporary import temporary_array
+from utils.files import temporary_array
 
 CASES = ("a", "b", "c", "c_nomask", "d", "e", "f")
 

@@ -150,6 +150,24 @@ def test_the_bytes_of_arrays_are_not_held_twice(writer):
     assert peak < 26 * MEBI  # of one array there is a copy or, from a text, several
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        lending.array(lending.shape(2000), lending.dtype(), lending.get(lending.A)),
+        lending.SCALAR + lending.dtype("S8000") + lending.get(lending.A) + b"\x86R",
+        lending.RECONSTRUCT + lending.get(lending.B) + lending.BUILD,
+    ],
+    ids=["array", "text", "state in a list"],
+)
+def test_content_is_not_used_over_and_over(again):
+    """A large content that was numbered before that of another array; a few bytes per copy would fill the memory."""
+    content = lending.content(8000) + lending.put(lending.A)
+    listed = b"](K\x01" + lending.shape(2000) + lending.dtype() + b"\x89" + lending.get(lending.A) + b"e"
+    other = lending.array(lending.shape(2000), lending.dtype(), lending.content(8000) + lending.put(lending.C))
+    with pytest.raises(RefusedError, match="in another place|unknown version"):
+        read(lending.items(content, listed + lending.put(lending.B), other, *[again] * 9))
+
+
 def test_containers_may_not_stand_for_more_than_there_is():
     check_extent({"a": [1, (2, {"b": 3})], "c": [0] * 1000})
     endless: list = []

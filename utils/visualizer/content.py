@@ -5,6 +5,8 @@ texts are numbered by their position in its lists `videos` and `texts`, which ho
 """
 
 import dataclasses
+import itertools
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,42 +22,25 @@ BINS.append(f"> {RANK_LIMITS[-1]}")
 
 @dataclasses.dataclass(frozen=True)
 class PageData:
-    """The result of an evaluation of V videos with K captions each and M experts; T texts exist.
+    """The result of an evaluation of V videos with K captions each and M experts; T texts exist."""
 
-    Attributes:
-        metrics: "t2v" or "v2t" -> metrics by name.
-        ranks: "t2v" -> (T,), the 0-based rank per text; "v2t" -> (V,), the 0-based rank per video.
-        sims: similarities of texts and videos, (V*K, V); (V, V) if captions are averaged.
-        query_masks: (V, K), false for captions that do not exist; (V, 1) if captions are averaged.
-        video_ids: V ids of videos.
-        captions: V lists of captions.
-        experts: M names of experts.
-        available: (V, M), 1 if the video has the expert, otherwise 0.
-        weights: (N, M), the weight of each expert for each of the N captions (None: the model has no weights).
-    """
-
-    metrics: Mapping[str, Mapping[str, float]]
-    ranks: Mapping[str, np.ndarray]
-    sims: np.ndarray
-    query_masks: np.ndarray
-    video_ids: Sequence[str]
-    captions: Sequence[Sequence[str]]
-    experts: Sequence[str]
-    available: np.ndarray
-    weights: np.ndarray | None
+    metrics: Mapping[str, Mapping[str, float]]  # "t2v" or "v2t" -> metrics by name
+    ranks: Mapping[str, np.ndarray]  # "t2v" -> (T,), the 0-based rank per text; "v2t" -> (V,), the 0-based rank per video
+    sims: np.ndarray  # similarities of texts and videos, (V*K, V); (V, V) if captions are averaged
+    query_masks: np.ndarray  # (V, K), false for captions that do not exist; (V, 1) if captions are averaged
+    video_ids: Sequence[str]  # V
+    captions: Sequence[Sequence[str]]  # V lists
+    experts: Sequence[str]  # M names
+    available: np.ndarray  # (V, M), 1 if the video has the expert, otherwise 0
+    weights: np.ndarray | None  # (N, M), of each expert for each of the N captions (None: the model has no weights)
 
 
 def page_content(data: PageData, addresses: Mapping[str, str], num_samples: int) -> dict[str, Any]:
-    """Return metrics and histograms of all queries, and rankings of a sample of them.
-
-    Args:
-        data: the result of an evaluation.
-        addresses: video id -> address of the clip.
-        num_samples: the number of queries in each direction.
+    """Return metrics and histograms of all queries, and rankings of a sample of `num_samples` in each direction.
 
     Returns:
         bins, experts: names of the ranges of ranks and of the experts.
-        videos: {id, address (or None), has (availability of each expert, 0 or 1), captions}.
+        videos: {id, address (of its clip in `addresses`, or None), has (availability of each expert, 0 or 1), captions}.
         texts: {video, captions (positions in the captions of that video), weights (of each expert, or None)}.
         t2v, v2t: {metrics (or None), histogram, candidates, queries}. A query has its `rank` (1-based), its `bin`, `truth`
             (the correct candidate; in v2t the best of several), `similarity`, and `best`, up to five pairs of candidate and
@@ -76,17 +61,19 @@ class _Content:
         self.rows = np.flatnonzero(data.query_masks)  # (T,), the row of each text in `sims`
         self.owners, self.positions = np.divmod(self.rows, data.query_masks.shape[1])  # (T,), of each text
         self.is_averaged = len(data.sims) == data.sims.shape[1]  # also right for one caption per video
-        self.weights = _text_weights(data)
-        self.video_numbers, self.text_numbers = _Numbering(), _Numbering()
+        self.weights = data.weights
+        if data.weights is not None and len(data.weights) != len(self.rows):  # averaged: (T, M), the means over captions
+            ends = np.cumsum([len(captions) for captions in data.captions])
+            self.weights = np.stack([part.mean(axis=0) for part in np.split(data.weights, ends[:-1])])
+        # Item -> number, in the order of first use.
+        self.video_numbers, self.text_numbers = (defaultdict(itertools.count().__next__) for _ in range(2))
 
     def text_to_video(self) -> dict[str, Any]:
         queries = []
         for text in self.sample(len(self.rows)):
-            row = self.rows[text]
-            scores = self.data.sims[row : row + 1][0]  # (V,)
-            truth = self.owners[text]
+            scores = self.data.sims[self.rows[text]]  # (V,)
             query = {"text": self.text_numbers[text]}
-            queries.append(query | self.ranking("t2v", text, truth, scores, self.video_numbers))
+            queries.append(query | self.ranking("t2v", text, self.owners[text], scores, self.video_numbers))
         return self.direction("t2v", self.data.sims.shape[1], queries)
 
     def video_to_text(self) -> dict[str, Any]:
@@ -99,14 +86,12 @@ class _Content:
         return self.direction("v2t", len(self.rows), queries)
 
     def direction(self, name: str, num_candidates: int, queries: list[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "metrics": self.data.metrics.get(name),
-            "histogram": histogram(self.data.ranks[name]),
-            "candidates": num_candidates,
-            "queries": queries,
-        }
+        # The sums of the histogram from the left agree with R1, R5, R10 and R50.
+        histogram = np.bincount([_bin(rank) for rank in self.data.ranks[name]], minlength=len(BINS)).tolist()
+        metrics = self.data.metrics.get(name)
+        return {"metrics": metrics, "histogram": histogram, "candidates": num_candidates, "queries": queries}
 
-    def ranking(self, name: str, query: int, truth: int, scores: np.ndarray, numbers: "_Numbering") -> dict[str, Any]:
+    def ranking(self, name: str, query: int, truth: int, scores: np.ndarray, numbers: defaultdict) -> dict[str, Any]:
         """Return the rank of a query, its correct candidate, and the candidates with the highest `scores`."""
         rank = float(self.data.ranks[name][query])
         return {
@@ -136,23 +121,11 @@ class _Content:
         return {"id": name, "address": address, "has": has, "captions": self.data.captions[video]}
 
 
-class _Numbering(dict):
-    """Item -> number, in the order of first use: `numbering[item]`."""
-
-    def __missing__(self, item: int) -> int:
-        return self.setdefault(item, len(self))
-
-
 def best_first(scores: np.ndarray, count: int) -> list[int]:
     """Return the positions of the highest of `scores` (N,), equal ones in their order, without sorting all of them."""
     count = min(count, len(scores))
     candidates = np.flatnonzero(scores >= np.partition(scores, -count)[-count])
     return candidates[np.argsort(-scores[candidates], kind="stable")][:count].tolist()
-
-
-def histogram(ranks: np.ndarray) -> list[int]:
-    """Return how many of the 0-based `ranks` (Q,) lie in each bin; the sums from the left agree with R1, R5, R10 and R50."""
-    return np.bincount([_bin(rank) for rank in ranks], minlength=len(BINS)).tolist()
 
 
 def _bin(rank: float) -> int:
@@ -161,11 +134,3 @@ def _bin(rank: float) -> int:
 
 def _rounded(value: float) -> float:
     return round(float(value), 4)
-
-
-def _text_weights(data: PageData) -> np.ndarray | None:
-    """Return the weight (T, M) of each expert for each text: the mean over its captions if they are averaged."""
-    if data.weights is None or len(data.weights) == data.query_masks.sum():
-        return data.weights
-    ends = np.cumsum([len(captions) for captions in data.captions])
-    return np.stack([part.mean(axis=0) for part in np.split(data.weights, ends[:-1])])

@@ -18,7 +18,7 @@ from helpers.commands import assert_equal_weights, train
 from helpers.ranking_pages import listed, make_page_data, shown
 
 import test as test_command
-from utils.temporary import temporary_array
+from utils.files import temporary_array
 from utils.visualizer import Visualizer
 from utils.visualizer.content import best_first, page_content
 from utils.visualizer.videos import find_videos
