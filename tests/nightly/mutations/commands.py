@@ -84,7 +84,7 @@ MUTATIONS = [
         "train.py",
         "if start is not None:\n        trainer.resume(start)",
         "if False:\n        trainer.resume(start)",
-        "tests/test_train.py -k as_if_nothing",
+        "tests/trainer/test_trainer_resumed.py -k last_step",
         "--resume trains from the start",
     ),
     Mutation(

@@ -52,11 +52,4 @@ MUTATIONS = [
         "tests/misc/test_make_demo.py -k made_once",
         "demo: the data of another seed is taken for up to date",
     ),
-    Mutation(
-        "misc/make_demo.py",
-        "done.unlink(missing_ok=True)",
-        "pass",
-        "tests/misc/test_make_demo.py -k interrupted",
-        "demo: data that is half written is taken for complete",
-    ),
 ]

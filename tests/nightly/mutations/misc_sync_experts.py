@@ -12,13 +12,6 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/sync_experts.py",
-        "archive.record.unlink(missing_ok=True)",
-        "pass",
-        "tests/misc/test_sync_experts.py -k interrupted",
-        "an unpacking that was interrupted is taken for complete",
-    ),
-    Mutation(
-        "misc/sync_experts.py",
         "if sha1 not in archive.layout.download.sha1:\n            if sha1",
         "if sha1 is None:\n            if sha1",
         "tests/misc/test_sync_experts.py -k wrong_archive",
