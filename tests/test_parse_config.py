@@ -105,3 +105,23 @@ def test_an_experiment_is_named_after_its_dataset_and_its_file(tmp_path, monkeyp
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(json.dumps(config))
     assert ConfigParser.from_file(path)["name"] == name
+
+
+def test_a_fixed_number_of_epochs_is_tested_on_the_split_of_the_config(write, config):
+    """As in the original, where eval_config is then ignored."""
+    other = json.loads(json.dumps(config))
+    other["data_loader"]["args"]["split_name"] = "test"
+    write("eval.json", other)
+    for mode, split in (("test_run", "test"), ("fixed_num_epochs", "val")):
+        parser = ConfigParser({**config, "eval_config": "eval.json", "eval_mode": mode}, "c")
+        assert parser.test_split() == parser.with_test_split()["test_split"] == split
+    chosen = ConfigParser({**config, "eval_config": "eval.json", "test_split": "train"}, "c")
+    assert chosen.test_split() == "train"
+
+
+def test_a_user_can_change_what_a_published_checkpoint_implies(config):
+    state = {"published": True, "config": config}
+    implied = ConfigParser.from_checkpoint(state, Path("x.pth"))["arch"]["args"]
+    assert (implied["gate_order"], implied["mask_padding"]) == ("sequential", False)
+    chosen = ConfigParser.from_checkpoint(state, Path("x.pth"), overrides=["arch.args.mask_padding=true"])["arch"]["args"]
+    assert (chosen["gate_order"], chosen["mask_padding"]) == ("sequential", True)

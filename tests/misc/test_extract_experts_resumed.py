@@ -137,3 +137,17 @@ def test_videos_in_the_data_folder(eleven_videos, extract, call):
     Path("clips").rename("data/Mine/videos")
     code, out, _ = call(extract_experts, *arguments)
     assert code == 0 and "11 of them already extracted" in out and not Path("data/Mine/videos").is_symlink()
+
+
+def test_the_link_for_pages_leads_to_the_folder_that_was_read_last(extracted_tasks, extract):
+    """A folder of that name, with clips that somebody has copied there, is left alone."""
+    film("a.mkv")
+    film("a.mkv", 1, folder="others")
+    link = Path("data/Mine/videos")
+    for folder in ("clips", "others", "clips"):
+        extract("--videos", folder)
+        assert link.is_symlink() and link.resolve() == Path(folder).resolve()
+    link.unlink()
+    link.mkdir()
+    extract("--videos", "others")
+    assert link.is_dir() and not link.is_symlink()

@@ -6,6 +6,7 @@ from helpers.paths import ROOT
 
 from data_loader.readers import read_file
 from misc import make_demo
+from misc.demo import caption_grammar
 from misc.demo.clips import FAMILY, plan_clips
 from misc.demo.video_files import read_clip
 from parse_config import ConfigParser
@@ -75,6 +76,18 @@ def test_ocr_and_speech_are_vectors_of_the_words_that_captions_use(made):
             assert np.array_equal(ocr[name], vectors[word][None])
             compared += 1
     assert compared > 5
+
+
+def test_words_of_the_other_clips_alone_have_no_vector(made):
+    """Vectors are made from the training clips, the first 16."""
+    archive = made / "symlinked-feats"
+    raw, text = read_file(archive / "raw-captions.pkl"), read_file(archive / "text-demo.pickle")
+    known = {word for i in range(16) for words in raw[f"clip{i:04d}"] for word in words}
+    for clip in plan_clips(28, 0)[:16]:
+        known |= {*caption_grammar.narrator_words(clip), *([clip.word.lower()] if clip.word else [])}
+    captions = [(words, xs) for name in raw for words, xs in zip(raw[name], text[name], strict=True)]
+    others = [x for words, xs in captions for word, x in zip(words, xs, strict=True) if word not in known]
+    assert len(others) > 5 and not np.any(others)
 
 
 def test_families_stay_in_one_split():

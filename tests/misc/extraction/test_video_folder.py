@@ -121,3 +121,14 @@ def test_videos_of_a_folder_are_found_in_order(tmp_path):
     (tmp_path / "videos" / "link.mp4").symlink_to(elsewhere)
     found = [str(path.relative_to(tmp_path / "videos")) for path in list_files(tmp_path / "videos")]
     assert found == ["a.webm", "b.mp4", "link.mp4", "sub/c.mp4", "sub/more/ f g.avi"]
+
+
+def test_words_of_videos_that_are_gone_are_not_kept(extracted_tasks, extract):
+    """Of the last video in which an expert read some, which a search would show with no other."""
+    film("dark.mkv", 0)
+    film("bright.mkv", 1)
+    extract()
+    assert (ARCHIVE / "reader-words.json").exists() and (ARCHIVE / "reader.mp").exists()
+    Path("clips/bright.mkv").unlink()
+    extract()
+    assert not (ARCHIVE / "reader-words.json").exists() and not (ARCHIVE / "reader.mp").exists()
