@@ -219,7 +219,7 @@ def as_text(caption):
     single=st.booleans(),
     data=st.data(),
 )
-@examples(100)
+@examples(50)
 def test_captions_are_those_in_the_file(
     tmp_path_factory, case, suffix, block_bytes, options, max_words, choose, single, data
 ):
@@ -251,7 +251,7 @@ def test_captions_are_those_in_the_file(
         assert captions.count(v) == len(expected)
         has_texts = len(texts.get(name, [])) == len(vectors[name])
         for k, positions in enumerate(expected):
-            assert captions.number(v, k) == (None if options["fuse"] else positions[0])
+            assert captions.name(v, k) == (name if options["fuse"] else f"{name}#{positions[0]}")
             wanted = np.concatenate([vectors[name][position] for position in positions]).astype(np.float32)
             found = captions.vectors(v, k, max_words)
             assert found.dtype == np.float32

@@ -8,10 +8,10 @@ import pytest
 from helpers.properties import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from utils.temporary import temporary_array
 
 from model import metric as metric_module
 from model.metric import NotFiniteError, t2v_metrics, t2v_ranks, v2t_metrics, v2t_ranks
+from utils.files import temporary_array
 
 
 @st.composite

@@ -1,5 +1,6 @@
 """A training that is interrupted or killed, and resumed, ends as one that is not: the same checkpoints, bit for bit."""
 
+import contextlib
 import copy
 import math
 import os
@@ -68,7 +69,7 @@ class Moments:
             raise Killed
 
 
-def start(config, run, moments):
+def build(config, run, moments):
     """Return a trainer as train.py makes it, which continues after the newest checkpoint of the run."""
     torch.manual_seed(99)
     seed_everything(config["seed"])
@@ -78,7 +79,6 @@ def start(config, run, moments):
     trainer = Trainer(model, build_loss(config), optimizer, schedule, config, build_loaders(config, CPU), CPU)
     if (point := ResumePoint.newest(run.models)) is not None:
         trainer.resume(point)
-    trainer.write_to(run, moments)
     moments.trainer = trainer
     return trainer
 
@@ -102,12 +102,16 @@ def train(config, run, moments=()):
         patch.setattr(os, "fsync", lambda file: None)  # it takes most of the time
         patch.setattr(LossSum, "add", add_or_interrupt)
         patch.setattr(trainer_module, "evaluate", evaluate_or_interrupt)
+        patch.setattr(trainer_module, "RunEvents", lambda *_: contextlib.nullcontext(moments))
+        patch.setattr(trainer_module, "log_to", lambda folder: None)
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             while True:
                 processes += 1
                 try:
-                    start(config, run, moments).train()
+                    trainer = build(config, run, moments)
+                    with trainer.writing_to(run):
+                        trainer.train()
                     return moments.reported, processes
                 except (KeyboardInterrupt, Killed):
                     continue

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from helpers.hostile import lending
+from helpers.hostile import opcodes
 
 from utils import safe_pickle
 from utils.pickle_globals import RefusedError
@@ -40,20 +40,20 @@ def test_objects_and_numbers_of_objects_are_counted(tmp_path, monkeypatch, opcod
         read(tmp_path / "x", b"\x80\x04K\x01" + many * opcode + b"K\x01.")
 
 
-OBJECTS = lending.dtype("O8")
+OBJECTS = opcodes.dtype("O8")
 
 
 @pytest.mark.parametrize(
     "made",
     [
-        lending.frombuffer(lending.content(8), OBJECTS, lending.shape(1)),
-        lending.SCALAR + OBJECTS + lending.content(8) + b"\x86R",
+        opcodes.frombuffer(opcodes.content(8), OBJECTS, opcodes.shape(1)),
+        opcodes.SCALAR + OBJECTS + opcodes.content(8) + b"\x86R",
     ],
     ids=["frombuffer", "scalar"],
 )
 def test_bytes_do_not_become_the_addresses_of_objects(tmp_path, made):
     with pytest.raises(RefusedError, match="an array of bytes without a dtype of numbers or texts"):
-        read(tmp_path / "x", lending.items(made).replace(b"A" * 8, bytes(8)))
+        read(tmp_path / "x", opcodes.items(made).replace(b"A" * 8, bytes(8)))
 
 
 class DType:
