@@ -127,7 +127,7 @@ def archives(draw):
     zeros_are_missing=st.booleans(),
     max_frames=st.integers(1, 25),
 )
-@examples(150)
+@examples(75)
 def test_features_are_those_in_the_file(
     tmp_path_factory, archive, suffix, protocol, block_bytes, zeros_are_missing, max_frames
 ):

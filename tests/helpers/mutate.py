@@ -135,11 +135,12 @@ def main() -> None:
     """Run the mutations, print the score, and exit with 1 if one survived that need not."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="mutations whose file or description contains this text")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth mutation of the list")
     parser.add_argument("--jobs", type=int, default=2, help="mutations that are checked at the same time (default: 2)")
     parser.add_argument("--control", action="store_true", help="run the tests of each mutation without it: all must survive")
     parser.add_argument("--verbose", action="store_true", help="print the end of the output of each run of the tests")
     arguments = parser.parse_args()
-    chosen = [x for x in load_mutations() if arguments.only in f"{x.path} {x.does}"]
+    chosen = [x for x in load_mutations() if arguments.only in f"{x.path} {x.does}"][:: arguments.every]
     if arguments.control:
         chosen = [dataclasses.replace(x, new=x.old) for x in {x.tests: x for x in chosen if not x.equivalent}.values()]
     os.environ["OMP_NUM_THREADS"] = "1"
