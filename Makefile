@@ -3,19 +3,30 @@ BIN := $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV)/bin,venv/bin)
 PYTHON ?= python3
 
 .DELETE_ON_ERROR:
-.PHONY: help test test-slow lint demo figures
+.PHONY: help test test-share test-nightly coverage lint demo figures
 
 help:
-	@echo "make demo       train and evaluate a model on a small generated data set"
-	@echo "make test       lint and tests"
-	@echo "make test-slow  the tests that take longer"
-	@echo "make figures    draw figs/model.svg anew"
+	@echo "make demo          train and evaluate a model on a small generated data set"
+	@echo "make test          lint and the tests that take seconds"
+	@echo "make test-nightly  the tests that take minutes: kills, hostile and mutated files, torchrun, browsers, mutations of the code"
+	@echo "make coverage      make test, with the lines that no test runs"
+	@echo "make figures       draw figs/model.svg anew"
+
+# Two processes with one thread each: on two cores, faster than one process with two.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST)
 
-test-slow: $(BIN)/.dev-installed
-	$(BIN)/python -m pytest -m slow
+test-share: $(BIN)/.dev-installed
+	$(PYTEST) -m share tests/nightly
+
+test-nightly: $(BIN)/.dev-installed
+	$(PYTEST) tests/nightly
+	$(BIN)/python tests/helpers/mutate.py
+
+coverage: $(BIN)/.dev-installed
+	$(PYTEST) --cov --cov-report term-missing:skip-covered
 
 lint: $(BIN)/.dev-installed
 	$(BIN)/ruff check .

@@ -238,7 +238,8 @@ class _BlockWriter:
 
     def add(self, sequences: list[np.ndarray]) -> list[tuple[int, int, int]]:
         """Take the sequences of one item, and return the length, the block and the first row of each."""
-        if self.num_pending + sum(map(len, sequences)) > self.rows_per_block:
+        num_rows = sum(map(len, sequences))
+        if num_rows and self.num_pending + num_rows > self.rows_per_block:  # empty sequences need no block of their own
             self.flush()
         positions = []
         for x in sequences:

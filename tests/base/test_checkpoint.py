@@ -182,6 +182,11 @@ def test_a_run_that_went_back_keeps_what_it_writes(tmp_path):
     ("changed", "message"),
     [
         ({"epoch": -5}, "epoch is -5, expected 1 or later"),
+        ({"epoch": 0}, "epoch is 0, expected 1 or later"),
+        ({"begun": {"step": 1, "loss": float("nan"), "seconds": 1.0}}, "begun is .*, expected the number of steps"),
+        ({"begun": {"step": 1, "loss": 0.5, "seconds": float("inf")}}, "begun is .*, expected the number of steps"),
+        ({"state_dict": {"w": torch.eye(3).to_sparse()}}, "state_dict.w is sparse, .*, expected plain numbers|refused"),
+        ({"state_dict": {"w": torch.ones(2, dtype=torch.complex64)}}, "state_dict.w is .*complex.*, expected plain numbers"),
         ({"values": {"loss": float("nan")}}, "values holds something else than numbers"),
         ({"values": {"loss": torch.ones(1)}}, "values holds something else than numbers"),
         ({"begun": {"step": 1}}, "begun is .*, expected the number of steps done, their losses and their seconds"),

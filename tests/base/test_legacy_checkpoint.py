@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import shared
+from helpers.paths import shared
 
 from base.checkpoint import load_checkpoint
 from base.legacy_checkpoint import MAGIC, VERSION, is_legacy
@@ -136,6 +136,13 @@ def content_with(storage, count, *, size=(2,), stride=(1,), offset=0, key="0", k
     return file.getvalue()
 
 
+def nested_config(depth):
+    config = {}
+    for _ in range(depth):
+        config = {"a": config}
+    return pickle.dumps({"arch": "CENet", "epoch": 1, "state_dict": {}, "config": config}, protocol=2)
+
+
 GOOD = struct.pack("<2f", 1, 2)
 
 
@@ -155,6 +162,7 @@ def test_a_file_of_such_parts_is_read(tmp_path):
         (content_with("FloatStorage", 2), [("1", 2, GOOD)], {}, "damaged"),
         (content_with("FloatStorage", 2**50), [("0", 2, GOOD)], {}, "larger than the file"),
         (content_with("FloatStorage", -1), [("0", 2, GOOD)], {}, "larger than the file"),
+        (content_with("FloatStorage", 200), [("0", 2, GOOD)], {}, "larger than the file"),  # 800 bytes of about 300
         (content_with("FloatStorage", 2, size=(3,)), [("0", 2, GOOD)], {}, "damaged"),
         (content_with("FloatStorage", 2, offset=1), [("0", 2, GOOD)], {}, "damaged"),
         (content_with("FloatStorage", 2, stride=(-1,)), [("0", 2, GOOD)], {}, "damaged"),
@@ -164,6 +172,7 @@ def test_a_file_of_such_parts_is_read(tmp_path):
         (content_with("FloatStorage", 2), [("0", 2, GOOD)], {"version": 1002}, "found version 1002"),
         (content_with("FloatStorage", 2), [("0", 2, GOOD)], {"machine": {"little_endian": False}}, "little-endian"),
         (pickle.dumps([1], protocol=2), [], {}, "expected a checkpoint of the 2019 release"),
+        (nested_config(70), [], {}, "refused, it holds containers of more than 64 levels"),
         (pickle.dumps({"arch": 1, "epoch": 1, "state_dict": {}, "config": {}}, protocol=2), [], {}, "arch is int"),
     ],
 )

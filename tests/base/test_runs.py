@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import CONFIG, MODELS, assert_equal_weights, train
+from helpers.commands import CONFIG, MODELS, assert_equal_weights, train, trained
 
 import train as train_command
 from base.runs import ResumePoint, find_complete_run, find_unfinished_run, list_runs, run_lock, seed_folders
@@ -47,7 +47,7 @@ def content(folder):
 
 @pytest.mark.parametrize(("seed", "epoch"), [(0, 2), (1, 1), (1, 3)])
 def test_seeds_go_on_as_if_nothing_had_happened(run, interrupted, seed, epoch):
-    whole, _ = train(run, "--seeds", "0,1")
+    whole, _ = trained(run, "--seeds", "0,1")
     part, out = interrupted(seed, epoch, *SEEDS, "--disable_workers")
     command = f"python train.py --config {CONFIG} --seeds 0,1 --resume auto --set data_loader.args.num_workers=0"
     left = ["0,1", "1"][seed]
@@ -77,7 +77,7 @@ def test_nothing_to_go_on_with_begins_a_run(run, interrupted):
 
 
 def test_a_single_run_goes_on_too(run, interrupted):
-    whole, _ = train(run)
+    whole, _ = trained(run)
     part, _ = interrupted(0, 3, "--config", CONFIG)
     shutil.copytree(part, part.with_name("2020-01-01_00-00-00"))  # an older one
     code, out, err = run(train_command, "--config", CONFIG, "--resume", "auto")
@@ -88,7 +88,7 @@ def test_a_single_run_goes_on_too(run, interrupted):
 
 
 def test_a_run_that_lacks_only_its_summary_gets_it(run):
-    folder, _ = train(run, "--seeds", "0,1")
+    folder, _ = trained(run, "--seeds", "0,1")
     summary = folder / "summary.json"
     before = summary.read_text()
     summary.unlink()
@@ -98,7 +98,7 @@ def test_a_run_that_lacks_only_its_summary_gets_it(run):
 
 
 def test_refuses_what_cannot_go_on(run, refused):
-    folder, _ = train(run, "--seeds", "0,1")
+    folder, _ = trained(run, "--seeds", "0,1")
     checkpoint = folder / "seed-0" / "checkpoint-epoch1.pth"
     assert "not with --seeds (except 'auto')" in refused(train_command, "--resume", checkpoint, "--seeds", "0,1")
     assert "--purge_exp_dir" in refused(train_command, *SEEDS, "--resume", "auto", "--purge_exp_dir")
@@ -116,7 +116,7 @@ def test_refuses_what_cannot_go_on(run, refused):
 
 @pytest.mark.parametrize("damaged", ["{", "[" * 10**6, "\xff"])
 def test_a_run_whose_config_cannot_be_read_is_not_gone_on_with(run, damaged):
-    folder, _ = train(run)
+    folder, _ = trained(run)
     (folder / "metrics.json").unlink()
     (folder / "config.json").write_text(damaged, encoding="latin1")
     other, out = train(run, "--resume", "auto")
@@ -185,7 +185,7 @@ def test_order_of_runs_and_seeds(tmp_path):
 
 
 def test_the_latest_epoch_is_gone_on_from(run):
-    folder, _ = train(run)
+    folder, _ = trained(run)
     assert ResumePoint.newest(folder).path.name == "checkpoint-epoch3.pth"
     state = torch.load(folder / "trained_model.pth", weights_only=True)
     torch.save(state | {"epoch": 4}, folder / "trained_model.pth")

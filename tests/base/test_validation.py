@@ -1,7 +1,7 @@
 """Configs that the schema refuses, and the messages."""
 
 import pytest
-from conftest import REMOVE, changed
+from helpers.toy_archive import REMOVE, changed
 
 from base.validation import validate
 from utils.errors import InputError
@@ -81,6 +81,7 @@ WRONG = [
     ({"trainer.monitor": "best loss"}, "trainer.monitor: found 'best loss', expected 'off', 'max <name>'"),
     ({"trainer.monitor": "max"}, "trainer.monitor"),
     ({"name": "../../elsewhere"}, "name"),  # it becomes a folder of save_dir
+    *(({"name": name}, "name: found") for name in ("..", ".", ".hidden", "", "a/b", "a\n")),
     # combinations
     ({"metrics": ["v2t_metrics"]}, "trainer.monitor: no value 'val_t2v"),
     ({"trainer.skip_first_n_saves": 3}, "trainer.skip_first_n_saves: 3 of 3"),
@@ -89,6 +90,25 @@ WRONG = [
         {"trainer.monitor": "off", "lr_scheduler": {"type": "ReduceLROnPlateau", "args": {"factor": 0.5}}},
         "lr_scheduler.type: ReduceLROnPlateau needs trainer.monitor",
     ),
+    (
+        {"lr_scheduler": {"type": "ReduceLROnPlateau", "args": {}}},
+        "lr_scheduler.args.mode: found 'min', the default, .*'max'",
+    ),
+    (
+        {"lr_scheduler": {"type": "ReduceLROnPlateau", "args": {"mode": "max"}}, "trainer.monitor": "min loss"},
+        "lr_scheduler.args.mode: found 'max', expected 'min', since trainer.monitor watches the minimum of 'loss'",
+    ),
+    ({"metrics": ["t2v_metrics", "v2t_metrics", "t2v_metrics"]}, "metrics: found .*, expected each once"),
+    # what torch does not check
+    *(
+        (
+            {"lr_scheduler": {"type": "MultiStepLR", "args": {"milestones": x}}},
+            "lr_scheduler.args.milestones: found .*epochs",
+        )
+        for x in ([0, 2], [1.5], [True], 3, ["2"])
+    ),
+    ({"lr_scheduler.args.gamma": -0.5}, "lr_scheduler.args.gamma: found -0.5, expected no negative number"),
+    ({"optimizer.args.lr": float("nan")}, "optimizer: holds NaN or Infinity"),
     # text that would break the line
     ({"experts.a\nb": 3}, "experts.a.*b: unknown key"),
 ]
@@ -118,6 +138,9 @@ def test_the_first_of_several_problems_is_named_and_the_others_are_counted(confi
         {"arch.args.use_ce": False, "arch.args.vlad_clusters": {"text": 2, "audio": 2, "rgb": 5, "speech": 9}},
         {"optimizer": {"type": "RAdam", "args": {"betas": [0.8, 0.9]}}},
         {"loss.args.margin": 0, "optimizer.args.lr": 0.0},
+        {"lr_scheduler": {"type": "ReduceLROnPlateau", "args": {"mode": "max"}}},
+        {"lr_scheduler": {"type": "ReduceLROnPlateau", "args": {}}, "trainer.monitor": "min loss"},
+        {"lr_scheduler": {"type": "MultiStepLR", "args": {"milestones": [1, 2]}}, "name": "a.b-c_1"},
     ],
 )
 def test_good_configs_keep_what_they_say_and_get_defaults(config, changes):

@@ -145,3 +145,15 @@ def test_an_epoch_is_full_batches_of_different_videos_in_a_new_order(num_videos,
     other = EpochBatchSampler(num_videos, batch_size, seed=4)
     other.epoch = 1
     assert [key for batch in other for key in batch] != epochs[0]
+
+
+@pytest.mark.parametrize("share", [(0, 1), (0, 2), (1, 2)])
+def test_a_resumed_epoch_has_the_rest_of_its_batches_and_the_next_one_all(share):
+    whole, resumed = (EpochBatchSampler(11, 3, seed=1, share=share) for _ in range(2))
+    for first in range(4):
+        whole.epoch = resumed.epoch = 2
+        resumed.first = first
+        assert list(resumed) == list(whole)[first:]
+        whole.epoch = resumed.epoch = 3
+        resumed.first = 0
+        assert list(resumed) == list(whole) and len(list(resumed)) == 3

@@ -41,8 +41,17 @@ def test_no_setting_of_the_schema_could_be_taken_for_an_expert():
             None,
             {"scene": Expert(2208, kind="vector", aggregation="none", may_be_missing=False, embed_dim=512)},
         ),
+        ({"scene": {"dim": 7}}, None, {"scene": Expert(7)}),  # not the published dimension of its embedding
     ],
-    ids=["the table", "published settings", "dropped", "dropped but not used", "declared", "declared but not used"],
+    ids=[
+        "the table",
+        "published settings",
+        "dropped",
+        "dropped but not used",
+        "declared",
+        "declared but not used",
+        "another dim",
+    ],
 )
 def test_a_config_names_declares_and_drops_experts(section, feat_aggregation, expected):
     resolved = resolve_experts(section, feat_aggregation)

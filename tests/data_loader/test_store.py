@@ -13,10 +13,9 @@ import msgpack
 import msgpack_numpy
 import numpy as np
 import pytest
-from tqdm import tqdm
 
-from data_loader import conversion, store
-from data_loader.conversion import CaptionEncoder, FeatureEncoder, RawCaptionEncoder
+from data_loader import store
+from data_loader.conversion import FeatureEncoder
 from data_loader.experts import Expert
 from data_loader.store import open_table
 from utils.errors import InputError
@@ -56,50 +55,6 @@ def assert_holds(table, expected):
         assert len(found[name]) == len(spans), name
         for x, y in zip(found[name], spans, strict=True):
             np.testing.assert_array_equal(x, y)
-
-
-@pytest.mark.parametrize("suffix", [".pickle", ".pkl", ".npy", ".h5", ".mp"])
-@pytest.mark.parametrize("dtypes", [("f2",), ("f4",), ("f8",), ("f2", "f4", "f8"), ("i4",)], ids="-".join)
-def test_a_table_gives_back_what_the_file_holds(tmp_path, rng, monkeypatch, suffix, dtypes):
-    """Blocks have a few rows, and some items are longer than a block."""
-    monkeypatch.setattr(conversion, "BLOCK_BYTES", 200)
-    content = {f"v{i}": (9 * rng.normal(size=(i % 5 + 20 * (i == 7), 6))).astype(dtypes[i % len(dtypes)]) for i in range(40)}
-    content["missing"] = np.full((3, 6), np.nan, "f4")
-    table = open_table(write(tmp_path / f"rgb{suffix}", content), FRAMES, tmp_path / "cache")
-    expected = {name: [x.astype("f4")] if len(x) and x.any() else [] for name, x in content.items()}
-    assert_holds(table, {**expected, "missing": []})
-    with h5py.File(next((tmp_path / "cache").iterdir())) as file:
-        blocks = list(file["blocks"].values())
-        assert len(blocks) > 5
-        assert all(block.chunks is None and block.id.get_offset() for block in blocks)  # contiguous
-        assert {block.dtype for block in blocks} == {np.dtype("f2" if dtypes == ("f2",) else "f4")}
-
-
-def test_captions_and_texts_keep_their_order_and_their_number(tmp_path, rng, monkeypatch):
-    monkeypatch.setattr(conversion, "BLOCK_BYTES", 500)
-    content = {f"v{i}": [rng.normal(size=(k, 3)).astype("f4") for k in range(i % 4)] for i in range(30)}
-    words = {name: [[f"é{name}"] * len(x) for x in captions] for name, captions in content.items()}
-    words["v3"] = ["one string", ["a", "list"], []]
-    vectors = open_table(write(tmp_path / "text.pickle", content), CaptionEncoder(3), tmp_path)
-    assert_holds(vectors, content)
-    texts = open_table(write(tmp_path / "raw.pkl", words), RawCaptionEncoder(), tmp_path)
-    expected = {name: [x if isinstance(x, str) else " ".join(x) for x in captions] for name, captions in words.items()}
-    assert {name: [x.tobytes().decode() for x in spans] for name, spans in items_of(texts).items()} == expected
-
-
-@pytest.mark.parametrize("suffix", [".pickle", ".npy"])
-def test_a_file_whose_items_share_an_array_is_read_as_a_whole(tmp_path, suffix):
-    """Such a pickle cannot be read item by item."""
-    shared = np.arange(3000.0).reshape(500, 6)
-    table = open_table(write(tmp_path / f"rgb{suffix}", {"a": shared, "b": shared[:1], "c": shared}), FRAMES, tmp_path)
-    assert_holds(table, {"a": [shared], "b": [shared[:1]], "c": [shared]})
-
-
-def test_the_first_rows_of_a_sequence(tmp_path):
-    x = np.arange(30.0).reshape(5, 6) + 1
-    table = open_table(write(tmp_path / "rgb.pickle", {"a": x}), FRAMES, tmp_path)
-    for limit in (0, 1, 4, 5, 9):
-        np.testing.assert_array_equal(table.read(0, limit), x[:limit])
 
 
 def conversions(monkeypatch):
@@ -204,35 +159,6 @@ def test_one_of_several_processes_makes_a_cache(tmp_path, monkeypatch):
     assert len(conversions) == 1 and [len(table) for table in tables] == [1, 1]
 
 
-def test_an_interrupted_conversion_leaves_nothing(tmp_path, monkeypatch):
-    source = write(tmp_path / "rgb.pickle", {f"v{i}": np.ones((3, 6)) for i in range(10)})
-    encode, seen = FRAMES.encode, []
-
-    def interrupt(path, name, value):
-        seen.append(name)
-        if len(seen) == 5:
-            raise KeyboardInterrupt
-        return encode(path, name, value)
-
-    monkeypatch.setattr(FRAMES, "encode", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        open_table(source, FRAMES, tmp_path / "cache")
-    assert not list((tmp_path / "cache").iterdir())
-    assert len(items_of(open_table(source, FRAMES, tmp_path / "cache"))) == 10
-
-
-def test_a_full_disk_is_not_blamed_on_the_source(tmp_path, monkeypatch):
-    source = write(tmp_path / "rgb.pickle", {"a": np.ones((3, 6))})
-
-    def no_room(self):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(conversion._BlockWriter, "flush", no_room)
-    with pytest.raises(InputError, match=r"rgb.pickle.vlad-6.h5: No space left on device \(the cache of .*cache_dir"):
-        open_table(source, FRAMES, tmp_path / "cache")
-    assert not list((tmp_path / "cache").iterdir())
-
-
 def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path):
     source = write(tmp_path / "rgb.pickle", {"a": np.ones((3, 6))})
     (tmp_path / "cache").write_text("a file")
@@ -276,32 +202,6 @@ def test_reading_everything_leaves_little_in_memory(tmp_path, rng, monkeypatch):
     for span in range(128):
         table.read(span)
     assert resident_bytes() - before < 40 << 20
-
-
-def test_a_pickle_is_converted_item_by_item(tmp_path, monkeypatch):
-    """Half of the items are converted when half of the file is read."""
-    source = tmp_path / "rgb.pickle"
-    content = {f"v{i}": np.full((1000, 6), i + 1, "f2") for i in range(100)}
-    with source.open("wb") as file:
-        pickle.dump(content, file, protocol=2)
-    position, encode = [], FRAMES.encode
-    size = source.stat().st_size
-
-    def watch(path, name, value):
-        position.append(advanced[0] / size)
-        return encode(path, name, value)
-
-    advanced = [0]
-
-    class Bar(tqdm):
-        def update(self, n=1):
-            advanced[0] += n
-
-    monkeypatch.setattr(conversion, "byte_bar", lambda *_: Bar(disable=True))
-    monkeypatch.setattr(FRAMES, "encode", watch)
-    assert_holds(open_table(source, FRAMES, tmp_path), {name: [x] for name, x in content.items()})
-    half = np.interp(0.5, position, range(100))
-    assert 40 < half < 60
 
 
 def test_times_of_files_are_nanoseconds(tmp_path):

@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from commands import CONFIG, MODELS, train
-from conftest import ROOT
+from helpers.commands import CONFIG, MODELS, trained
+from helpers.paths import ROOT
 
 import train as train_command
 from data_loader import workers
@@ -148,14 +148,13 @@ ENDS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("command", "fault"), [*(("train", fault) for fault in ENDS), ("test", "files")])
 def test_the_main_process_does_not_wait_for_a_worker_that_fails(run, command, fault):
     arguments = ["--config", CONFIG]
     if command == "test":
-        arguments = ["--resume", train(run, "--train_single_epoch")[0] / "trained_model.pth"]
+        arguments = ["--resume", trained(run, "--train_single_epoch")[0] / "trained_model.pth"]
     ended = subprocess.run(
-        [sys.executable, ROOT / "tests" / "starved_command.py", *arguments, *WORKERS],
+        [sys.executable, ROOT / "tests" / "helpers" / "starved_command.py", *arguments, *WORKERS],
         env=os.environ | {"PYTHONPATH": str(ROOT), "FAULT": fault, "COMMAND": command},
         capture_output=True,
         text=True,

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from xml.etree import ElementTree
 
-from conftest import ROOT
+from helpers.paths import ROOT
 
 
 def test_the_picture_in_the_tree_is_what_its_source_makes(tmp_path):

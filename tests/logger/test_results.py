@@ -4,7 +4,7 @@ import logging
 import re
 
 import pytest
-from commands import train
+from helpers.commands import train
 
 import test as test_command
 from logger.results import epoch_line, format_table, warn_if_small

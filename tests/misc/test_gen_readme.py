@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import train
-from conftest import ROOT
-from markdown_tables import figure
-from markdown_tables import tables as tables_of
+from helpers.commands import train
+from helpers.markdown_tables import figure
+from helpers.markdown_tables import tables as tables_of
+from helpers.paths import ROOT
 
 from misc import gen_readme
 from misc.reporting import results, tables

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import scipy.linalg
-from conftest import ROOT
+from helpers.paths import ROOT
 
 from misc.ridge_baseline import fit, similarities
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import MODELS
-from conftest import ROOT
-from markdown_tables import figure
-from markdown_tables import tables as tables_of
+from helpers.commands import MODELS
+from helpers.markdown_tables import figure
+from helpers.markdown_tables import tables as tables_of
+from helpers.paths import ROOT
 
 import test as test_command
 import train as train_command
@@ -250,7 +250,6 @@ run_ablations.main()
 """
 
 
-@pytest.mark.slow
 def test_control_c_stops_the_trainings_and_they_go_on(workplace):
     write_suite()
     config = Path("configs/toy/train-ce.json")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ranking import write_clip
-from searching import write_checkpoint
+from helpers.ranking_pages import write_clip
+from helpers.search_collection import write_checkpoint
 
 import misc.search as search_command
 from misc.searching.commands import COMMANDS
@@ -105,7 +105,7 @@ def test_videos_are_added_and_removed(collection, search):
     assert f"videos with audio {len(has['audio'])}, rgb 44, scene {len(has['scene'])}" in out
 
 
-@pytest.mark.parametrize("uri", [[], pytest.param(["--uri", "index.db"], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("uri", [[], ["--uri", "index.db"]])
 def test_changed_and_removed_videos_are_reported_and_updated_by_add(collection, search, uri):
     """As after an extraction, versions.json says which videos have new features."""
     archive, _ = collection

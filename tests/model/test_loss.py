@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import shared
+from helpers.paths import shared
 
 from model.loss import MaxMarginRankingLoss
 from utils.errors import InputError

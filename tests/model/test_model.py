@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from gradients import gradients
-from parity import Parity
-from variants import CLUSTERS, DIMS, SWITCHES, TEXT_DIM, make_batch, make_model, similarities
+from helpers.gradients import gradients
+from helpers.model_variants import CLUSTERS, DIMS, SWITCHES, TEXT_DIM, make_batch, make_model, similarities
+from helpers.parity import Parity
 
 from model.loss import MaxMarginRankingLoss
 from model.model import CENet
@@ -105,6 +105,45 @@ def test_captions_of_a_video_are_averaged_in_training_and_on_request(variant):
         count = 2 if v == 1 else 3
         torch.testing.assert_close(averaged[v], sum(sims[v, k] for k in range(count)) / count)
     assert similarities(make_model(variant).train(), batch).shape == (4, 4)
+
+
+def test_a_video_without_a_caption_scores_zero_and_not_nan_in_averages():
+    model, batch = make_model("ce", test_caption_mode="avg"), make_batch(0, 4, 2)
+    whole = similarities(model, batch)
+    batch["word_mask"][1] = False
+    found = similarities(model, batch)
+    assert (found[1] == 0).all()
+    torch.testing.assert_close(found[[0, 2, 3]], whole[[0, 2, 3]])
+
+
+@pytest.mark.parametrize("similarity", ["pairwise", "paired-2019"])
+def test_scores_are_not_rounded_by_autocast(similarity):
+    """In bfloat16 many scores would be equal, and ties would change the ranks."""
+    model, batch = make_model("ce", similarity=similarity), make_batch(0, 6, 1, missing=0)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        text, video = (
+            type(embedding)([x.float() for x in embedding[0]], embedding[1].float())
+            for embedding in (
+                model.embed_text(batch["text"], batch["word_mask"]),
+                model.embed_video(batch["experts"], batch["ind"], batch["frame_masks"]),
+            )
+        )
+        found = model.score(text, video)
+    assert found.dtype == torch.float32
+    with torch.no_grad():
+        assert torch.equal(found, model.score(text, video))
+
+
+def test_the_2019_score_of_texts_of_later_videos_takes_the_experts_of_those():
+    """An evaluation scores the texts batch by batch against all videos."""
+    model, batch = make_model("moee", similarity="paired-2019"), make_batch(5, 6, 2)
+    with torch.no_grad():
+        text = model.embed_text(batch["text"], batch["word_mask"])
+        video = model.embed_video(batch["experts"], batch["ind"], batch["frame_masks"])
+        mask = batch["word_mask"].any(dim=-1)
+        whole = model.score(text, video, mask)
+        part = type(text)([x[4:10] for x in text.experts], text.weights[4:10])
+        torch.testing.assert_close(model.score(part, video, mask[2:5], first_video=2), whole[4:10])
 
 
 def test_switches_do_what_they_say():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import shared
+from helpers.paths import shared
 
 from model.net_vlad import MaskedBatchNorm1d, NetVLAD
 
@@ -42,6 +42,22 @@ def test_masked_tokens_count_as_if_they_were_not_there(net):
     out = net(x, mask)
     for item, length, row in zip(x, lengths, out, strict=True):
         torch.testing.assert_close(row, pooled_by_loop(net, item[:length]) if length else torch.zeros(15))
+
+
+def test_padding_has_no_effect_in_training(net):
+    """Neither on the outputs nor on the statistics nor on the gradients, whatever is in it."""
+    net.train()
+    mask = torch.arange(7) < torch.tensor([7, 3, 1, 0])[:, None]
+    x, state, results = torch.randn(4, 7, 5), {name: value.clone() for name, value in net.state_dict().items()}, []
+    for padding in (0.0, 100.0):
+        net.load_state_dict(state)
+        net.zero_grad()
+        out = net(torch.where(mask[..., None], x, padding), mask)
+        (out * torch.arange(15)).sum().backward()
+        statistics = {name: value.clone() for name, value in net.state_dict().items()}
+        results.append((out.detach(), statistics, [p.grad.clone() for p in net.parameters()]))
+    torch.testing.assert_close(*results)
+    assert not results[0][0][3].any() and results[0][0][:3].any(dim=1).all()
 
 
 def test_masked_tokens_stay_out_of_the_statistics():

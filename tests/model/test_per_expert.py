@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from variants import make_batch, make_model, similarities
+from helpers.model_variants import make_batch, make_model, similarities
 
 from model.gates import ContextGating, GatedEmbeddingUnit, Modulation, NormalizedContextGating
 from model.per_expert import ExpertLinear, PerExpert

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from parity import Parity
+from helpers.parity import Parity
 
 from model.model import CENet
 from model.published import load_published

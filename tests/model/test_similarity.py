@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from helpers.model_variants import SWITCHES, make_batch, make_model, similarities
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from variants import SWITCHES, make_batch, make_model, similarities
 
 from model.similarity import TextEmbedding, VideoEmbedding, find_nonfinite_source, pairwise_similarity
 
@@ -134,3 +134,21 @@ def test_a_source_of_nan_is_named_also_where_experts_are_joined():
     video.experts[0][1, 0] = torch.nan
     joined = VideoEmbedding(video.experts, torch.ones(3, 1))
     assert find_nonfinite_source(["audio", "rgb"], text, joined, ["x", "y", "z"]) == "expert 'audio, rgb' of 'y'"
+
+
+def test_the_sources_of_nan_are_the_text_and_the_first_video_that_has_the_expert():
+    text, video = embeddings(2, 4, 2)
+    available = torch.tensor([[1.0, 0], [1, 1], [0, 1], [1, 1]])
+    for v in (1, 3):
+        video.experts[0][v, 1] = torch.inf
+    video.experts[1][0] = torch.nan  # missing: it does not enter the similarities
+    names, ids = ["audio", "rgb"], ["w", "x", "y", "z"]
+    video = VideoEmbedding(video.experts, available)
+    assert find_nonfinite_source(names, text, video, ids) == "expert 'audio' of 'x'"
+    assert find_nonfinite_source(names, text, video) == "expert 'audio'"
+    text.weights[1, 0] = torch.nan
+    assert find_nonfinite_source(names, text, video, ids) == "the text, expert 'audio' of 'x'"
+    video.experts[0][[1, 3], 1] = 0
+    assert find_nonfinite_source(names, text, video, ids) == "the text"
+    text.weights[1, 0] = 1
+    assert find_nonfinite_source(names, text, video, ids) == "the similarities alone"

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from conftest import REMOVE, changed
+from helpers.toy_archive import REMOVE, changed
 
 import train as command
 from data_loader import data_loaders

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import CONFIG
+from helpers.model_variants import TEXT_DIM, make_batch, make_model
+from helpers.toy_archive import CONFIG
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from variants import TEXT_DIM, make_batch, make_model
 
 from model import metric
 from model.metric import t2v_ranks, v2t_ranks

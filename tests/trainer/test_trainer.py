@@ -4,11 +4,10 @@ import copy
 
 import pytest
 import torch
-from training import CPU, train_steps
+from helpers.training import train_steps
 
 from model.loss import MaxMarginRankingLoss
 from model.model import MODEL_INPUTS, CENet
-from trainer.loop_helpers import LossSum
 from utils.errors import InputError
 
 DIMS = {"audio": (6, 8), "face": (5, 8), "rgb": (7, 8)}
@@ -97,14 +96,3 @@ def test_a_nonfinite_loss_names_step_lr_and_expert_and_changes_no_weight():
     assert "the text" not in str(refused.value)
     found, expected = (dict(net.named_parameters()) for net in (model, after_one))
     assert all(torch.equal(found[name], x) for name, x in expected.items())
-
-
-def test_the_sum_of_losses_keeps_the_first_nonfinite_step():
-    """It is read at the end of an epoch on a GPU."""
-    losses = LossSum(CPU, 2.5)
-    for step, loss in enumerate([1.0, 0.25]):
-        losses.add(torch.tensor(loss), step)
-    assert losses.first_nonfinite() is None and losses.total.item() == 3.75
-    for step, loss in enumerate([1.0, torch.inf, torch.nan, 1.0], 2):
-        losses.add(torch.tensor(loss), step)
-    assert losses.first_nonfinite() == 3

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from conftest import ROOT
+from helpers.paths import ROOT
 from torch._utils import ExceptionWrapper
 
 from utils.errors import NO_ROOM, InputError, cli_command

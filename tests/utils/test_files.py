@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from utils.errors import InputError
-from utils.files import atomic_write, remove_abandoned, temporary_array, write_json
+from utils.files import atomic_write, read_limited, remove_abandoned, temporary_array, write_json
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
@@ -35,6 +35,34 @@ def test_a_completed_write_replaces_the_old_file(tmp_path):
         file.write(b"new")
         assert path.read_bytes() == b"a longer old content"
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x.bin", b"new")]
+
+
+def test_a_reader_of_the_old_file_keeps_it_whole(tmp_path):
+    """The new file takes its name; nothing is written into the old one, which a crash could leave half written."""
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"old")
+    with path.open("rb") as old:
+        with atomic_write(path) as file:
+            file.write(b"newer")
+        assert old.read() == b"old" and path.read_bytes() == b"newer"
+
+
+def test_a_limited_read_takes_whole_files_only(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"1234")
+    assert read_limited(path, 4) == b"1234"
+    with pytest.raises(ValueError, match="more than 3 bytes"):
+        read_limited(path, 3)
+    with pytest.raises(ValueError, match="no file, but a pipe or a device"):
+        read_limited(Path(os.devnull), 3)
+    os.mkfifo(tmp_path / "pipe")
+    descriptor = os.open(tmp_path / "pipe", os.O_RDWR)
+    try:
+        os.write(descriptor, b"1234")
+        with pytest.raises(ValueError, match="no file, but a pipe or a device"):
+            read_limited(tmp_path / "pipe", 3)
+    finally:
+        os.close(descriptor)
 
 
 def test_two_processes_with_the_same_id_do_not_share_a_temporary_file(tmp_path, monkeypatch):

@@ -1,17 +1,13 @@
 """Arrays in pickles: those of every numpy and protocol are read, and none uses the memory of another object."""
 
 import io
-import os
 import pickle
-import subprocess
-import sys
 import tracemalloc
 
 import numpy as np
 import pytest
-from benchmarks.pickles import pickler
-from conftest import ROOT
-from hostile import lending
+from helpers.hostile import opcodes, read_shared_memory, shared_memory
+from helpers.published_layouts.pickles import pickler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,33 +32,20 @@ def read(data):
     return SafeUnpickler(io.BytesIO(data)).load()
 
 
-def test_no_pickle_lends_memory():
-    """The process crashes, or reads other bytes, where freed memory is used."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
-        "PYTHONMALLOC": "debug",
-        "MALLOC_PERTURB_": "165",
-    }
-    command = [sys.executable, "-W", "error", lending.__file__]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, f"{result.returncode} at {result.stderr[-2000:]}"
-    *problems, summary = result.stdout.splitlines()
-    assert problems == []
-    number, _, num_read, _ = summary.split()
-    assert int(number) == lending.NUM_RANDOM + len(lending.PROGRAMS)
-    assert int(num_read) > int(number) / 4  # most do something that is refused, but not all
+def test_no_pickle_shares_memory():
+    """The process would crash, or read other bytes, where freed memory is used; see also `tests/nightly/test_fuzz.py`."""
+    assert read_shared_memory.problems_in_process(0) == []
 
 
-def test_programs_that_lend_nothing_are_read():
-    """This shows that the refusals are for what the programs do."""
+def test_programs_that_share_no_memory_are_read():
+    """The refusals are due to what the programs do."""
     for data, expected in (
-        (lending.items(lending.MADE, lending.get(lending.A)), 2 * [(100,)]),
-        (lending.items(lending.frombuffer(lending.content(24), lending.dtype(), lending.shape(2, 3), "F")), [(2, 3)]),
-        (lending.items(lending.frombuffer(lending.writable(24), lending.dtype(), lending.shape(6))), [(6,)]),
-        (lending.items(lending.array(lending.shape(), lending.dtype(), lending.content(4), b"\x88")), [()]),
-        (lending.items(lending.array(lending.shape(0, 7), lending.dtype(), lending.content(0))), [(0, 7)]),
-        (lending.items(lending.array(lending.shape(3), lending.dtype("O8"), lending.OBJECTS)), [(3,)]),
+        (opcodes.items(shared_memory.MADE, opcodes.get(shared_memory.A)), 2 * [(100,)]),
+        (opcodes.items(opcodes.frombuffer(opcodes.content(24), opcodes.dtype(), opcodes.shape(2, 3), "F")), [(2, 3)]),
+        (opcodes.items(opcodes.frombuffer(opcodes.writable(24), opcodes.dtype(), opcodes.shape(6))), [(6,)]),
+        (opcodes.items(opcodes.array(opcodes.shape(), opcodes.dtype(), opcodes.content(4), b"\x88")), [()]),
+        (opcodes.items(opcodes.array(opcodes.shape(0, 7), opcodes.dtype(), opcodes.content(0))), [(0, 7)]),
+        (opcodes.items(opcodes.array(opcodes.shape(3), opcodes.dtype("O8"), shared_memory.OBJECTS)), [(3,)]),
     ):
         assert [x.shape for x in read(data).values()] == expected
 
@@ -90,10 +73,10 @@ def test_programs_that_lend_nothing_are_read():
 )
 def test_refusals_say_what_the_pickle_does(name, message):
     if message is None:
-        assert isinstance(read(lending.PROGRAMS[name])["v0"], Placeholder)  # it does nothing, and is refused later
+        assert isinstance(read(shared_memory.PROGRAMS[name])["v0"], Placeholder)  # it has no effect, and is refused later
         return
     with pytest.raises(RefusedError, match=message):
-        read(lending.PROGRAMS[name])
+        read(shared_memory.PROGRAMS[name])
 
 
 shapes = st.lists(st.integers(0, 5), max_size=3).map(tuple)
@@ -153,19 +136,19 @@ def test_the_bytes_of_arrays_are_not_held_twice(writer):
 @pytest.mark.parametrize(
     "again",
     [
-        lending.array(lending.shape(2000), lending.dtype(), lending.get(lending.A)),
-        lending.SCALAR + lending.dtype("S8000") + lending.get(lending.A) + b"\x86R",
-        lending.RECONSTRUCT + lending.get(lending.B) + lending.BUILD,
+        opcodes.array(opcodes.shape(2000), opcodes.dtype(), opcodes.get(shared_memory.A)),
+        opcodes.SCALAR + opcodes.dtype("S8000") + opcodes.get(shared_memory.A) + b"\x86R",
+        opcodes.RECONSTRUCT + opcodes.get(shared_memory.B) + opcodes.BUILD,
     ],
     ids=["array", "text", "state in a list"],
 )
 def test_content_is_not_used_over_and_over(again):
     """A large content that was numbered before that of another array; a few bytes per copy would fill the memory."""
-    content = lending.content(8000) + lending.put(lending.A)
-    listed = b"](K\x01" + lending.shape(2000) + lending.dtype() + b"\x89" + lending.get(lending.A) + b"e"
-    other = lending.array(lending.shape(2000), lending.dtype(), lending.content(8000) + lending.put(lending.C))
+    content = opcodes.content(8000) + opcodes.put(shared_memory.A)
+    listed = b"](K\x01" + opcodes.shape(2000) + opcodes.dtype() + b"\x89" + opcodes.get(shared_memory.A) + b"e"
+    other = opcodes.array(opcodes.shape(2000), opcodes.dtype(), opcodes.content(8000) + opcodes.put(shared_memory.C))
     with pytest.raises(RefusedError, match="in another place|unknown version"):
-        read(lending.items(content, listed + lending.put(lending.B), other, *[again] * 9))
+        read(opcodes.items(content, listed + opcodes.put(shared_memory.B), other, *[again] * 9))
 
 
 def test_containers_may_not_stand_for_more_than_there_is():

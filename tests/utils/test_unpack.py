@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from archive_server import packed
+from helpers.archive_server import packed
 
 from utils.errors import cli_command
 from utils.files import locked

@@ -1,4 +1,4 @@
-"""Reading a pickled dict item by item gives the same as reading it as a whole; refusals are tested in `test_readers.py`."""
+"""Reading a pickled dict item by item gives the same as reading it as a whole."""
 
 import io
 import pickle

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from extracting import ARCHIVE, CONFIG, ToyEncoder, captions, failures, film, read
+from helpers.extraction import ARCHIVE, CONFIG, ToyEncoder, captions, failures, film, read
 
 import train as train_command
 from data_loader.data_loaders import ExpertDataLoader

@@ -233,3 +233,10 @@ def test_names_meet_ids_in_any_unicode_form(tmp_path_factory, name, caption_form
 def test_captions_without_a_word_keep_the_places_of_the_others(write):
     found, unknown = read_captions(write("c.csv", "video,caption\na,\na,one\na, \na,two\nb,\n"), IDS)
     assert found == {"a": ["", "one", "", "two"]} and unknown == []
+
+
+def test_random_lists_are_in_the_order_of_the_ids():
+    """As sorted lists of a split do, they can be compared by eye and by diff."""
+    ids = [f"v{i:03}" for i in range(200)]
+    for listed in make_splits(ids, parse_split_shares("60/20/20"), 5).values():
+        assert listed == sorted(listed) and len(listed) > 30

@@ -6,9 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-import clips
 import numpy as np
 import pytest
+from helpers import clips
 
 from misc.extraction import engines
 from misc.extraction.engines import run_in_processes, run_on_ray
@@ -98,7 +98,6 @@ def ray():
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_failures_with_ray(ray):
     found = list(run_on_ray(FailingWorker(), tasks(*NAMES), 2, 4))
@@ -106,7 +105,6 @@ def test_failures_with_ray(ray):
     assert not ray.is_initialized()
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_engines_give_equal_arrays(ray, tmp_path):
     """Compare all experts on several videos, and an invalid file."""

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from fuzzing import mutated
+from helpers.fuzzing import mutated
 
 from misc.extraction.settings import Settings
 from misc.extraction.shards import Shards, file_identity
@@ -124,3 +124,26 @@ def test_a_shard_of_another_video_is_not_read(shards, video):
     one, other = shards.folder.rglob("*.npz")
     other.write_bytes(one.read_bytes())
     assert (shards.read("a") is None) != (shards.read("b") is None)
+
+
+def test_the_version_changes_with_the_values_the_type_and_the_shape_of_features(shards, video):
+    """All of these have the same bytes, except the last two."""
+    rows = np.zeros((2, 6), np.float16)
+    variants = [rows, rows.reshape(3, 4), rows.view(np.int16), rows.view(np.float32), np.zeros((2, 0)), rows + 1, None]
+    versions = []
+    for features in variants:
+        keep(shards, video, {"rgb": None if features is None else ExpertOutput(features)})
+        versions.append(shards.read("a").version(["rgb"]))
+    assert len(set(versions)) == len(variants)
+    keep(shards, video, {"rgb": ExpertOutput(rows)})
+    assert shards.read("a").version(["rgb"]) == versions[0]
+
+
+def test_a_file_that_is_replaced_within_a_second_is_extracted_again(shards, video):
+    """By one of the same size, as a script does that writes a folder again."""
+    second = 1_700_000_000 * 10**9
+    os.utime(video, ns=(second, second))
+    keep(shards, video, FOUND)
+    video.write_bytes(b"mlif")
+    os.utime(video, ns=(second, second + 10**6))
+    assert shards.missing_experts("a", video, SETTINGS) == ("rgb", "ocr")

@@ -4,11 +4,12 @@ import socket
 import subprocess
 from pathlib import Path
 
-import clips
 import numpy as np
-from extracting import ARCHIVE, captions, failures, film
+from helpers import clips
+from helpers.extraction import ARCHIVE, captions, failures, film
 
 from misc.extraction.shards import Shards
+from misc.extraction.video_folder import list_files
 
 
 def test_nothing_old_remains_in_the_archive(eleven_videos, extract):
@@ -40,7 +41,7 @@ def test_files_beside_a_video_do_not_replace_it(extracted_tasks, extract):
     video = film("a.mkv")
     for suffix in ("jpg", "json", "srt", "txt", "aac", "html"):
         Path(f"clips/a.{suffix}").write_text("beside")
-    film("other", 1)  # alone it is looked at, without a suffix too
+    film("other", 1)  # without other files of its name, a file without a suffix is used
     out, seen = extract()
     assert sorted(seen) == ["a", "other"]
     assert Shards(Path("data/Mine/extracted")).read("a").source[0] == video.name
@@ -108,3 +109,26 @@ def test_generated_configs_are_ignored_by_git(extracted_tasks, extract):
     Path("configs/demo").rename("configs/Mine/")  # with configs of somebody nothing is ignored
     extract("--captions", "captions.json")
     assert not Path("configs/Mine/.gitignore").exists()
+
+
+def test_videos_of_a_folder_are_found_in_order(tmp_path):
+    for name in ("b.mp4", "a.webm", "sub/c.mp4", ".hidden.mp4", "sub/.d.mp4", ".git/e.mp4", "sub/more/ f g.avi"):
+        (tmp_path / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "videos" / name).touch()
+    (tmp_path / "videos" / "nowhere.mp4").symlink_to("nowhere")
+    elsewhere = tmp_path / "elsewhere.mp4"
+    elsewhere.touch()
+    (tmp_path / "videos" / "link.mp4").symlink_to(elsewhere)
+    found = [str(path.relative_to(tmp_path / "videos")) for path in list_files(tmp_path / "videos")]
+    assert found == ["a.webm", "b.mp4", "link.mp4", "sub/c.mp4", "sub/more/ f g.avi"]
+
+
+def test_words_of_videos_that_are_gone_are_not_kept(extracted_tasks, extract):
+    """Of the last video in which an expert read some, which a search would show with no other."""
+    film("dark.mkv", 0)
+    film("bright.mkv", 1)
+    extract()
+    assert (ARCHIVE / "reader-words.json").exists() and (ARCHIVE / "reader.mp").exists()
+    Path("clips/bright.mkv").unlink()
+    extract()
+    assert not (ARCHIVE / "reader-words.json").exists() and not (ARCHIVE / "reader.mp").exists()

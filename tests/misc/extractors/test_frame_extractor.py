@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from named_models import refused, video
+from helpers.pretrained_models import refused, video
 
 from misc.extractors.frame_extractor import MAX_ASPECT, FrameExtractor, encode_frames, to_image
 from misc.video_reading.media import Media

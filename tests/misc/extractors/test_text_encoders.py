@@ -63,8 +63,3 @@ def test_what_it_is(encoder):
 def test_unknown_ones(spec):
     with pytest.raises(InputError, match=f"text encoder '{spec}': unknown, expected one of minilm, transformers:<name>"):
         build_text_encoder(spec)
-
-
-def test_a_package_that_is_not_there():
-    with pytest.raises(InputError, match="package 'no_such_package': not installed, expected it: pip install -r"):
-        require_package("no_such_package")

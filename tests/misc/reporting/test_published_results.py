@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, shared
-from markdown_tables import figure, tables
+from helpers.markdown_tables import figure, tables
+from helpers.paths import ROOT, shared
 
 from misc import gen_readme
 from misc.reporting import published_results

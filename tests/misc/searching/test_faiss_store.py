@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from searching import create_store, make_metadata, open_store, random_texts, random_videos, select_videos
+from helpers.search_collection import create_store, make_metadata, open_store, random_texts, random_videos, select_videos
 
 from misc.searching import faiss_store
 from model.similarity import pairwise_similarity

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from searching import StubEncoder, open_searcher, write_checkpoint
+from helpers.search_collection import open_searcher, write_checkpoint
 
-import test as test_command
 from misc.searching import embedding
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
@@ -27,74 +26,6 @@ def opened(checkpoint, kind="flat", location=LOCATION):
     embedder = Embedder(checkpoint, CPU)
     build_index(embedder, Collection(location.name, location.folder, embedder.config, embedder.experts), location, kind)
     return open_searcher(location, checkpoint)
-
-
-@pytest.fixture
-def evaluated(collection, call, monkeypatch):
-    """Search and evaluate a checkpoint on the test split only; queries "<video>#<k>" are its captions."""
-    archive, _ = collection
-    (archive.folder / "all_list.txt").write_text("".join(f"{video}\n" for video in archive.lists["test_list.txt"]))
-
-    class Captions(StubEncoder):
-        def _vectors(self, text):
-            video, _, k = text.partition("#")
-            return archive.text[video][int(k)].astype(np.float32)
-
-    monkeypatch.setattr("misc.extractors.text_encoders.build_text_encoder", lambda spec, device="cpu": Captions())
-
-    def evaluated(checkpoint, *arguments):
-        code, _, err = call(test_command, "--resume", checkpoint, "--split", "test", "--save_sims", "sims.npz", *arguments)
-        assert code == 0, err
-        with np.load("sims.npz") as saved:
-            return opened(Path(checkpoint)), dict(saved)
-
-    return evaluated
-
-
-SWITCHES = {
-    "ce": {},
-    "padding": {"mask_padding": False},
-    "l2renorm": {"l2renorm": True},
-    "keep": {"keep_missing_modalities": True},
-    "moee": {"use_ce": False},
-    "mw": {"use_ce": False, "freeze_weights": True},
-    "concat": {"use_ce": False, "concat_mix_experts": True},
-    "avg": {"test_caption_mode": "avg"},
-}
-
-
-@pytest.mark.parametrize("name", SWITCHES)
-def test_scores_are_those_of_an_evaluation_in_both_directions(evaluated, config, name):
-    checkpoint = write_checkpoint("model.pth", config, **SWITCHES[name])
-    indep = ["--set", "arch.args.test_caption_mode=indep"]
-    searcher, saved = evaluated(checkpoint, *indep)
-    ids = list(saved["video_ids"])
-    assert searcher.ids == ids and not searcher.lacking
-    for row, query in zip(saved["sims"], saved["caption_ids"], strict=True):
-        answer = searcher.search(query, len(ids))
-        found = {hit.id: hit.similarity for hit in answer.hits}
-        np.testing.assert_allclose([found[video] for video in ids], row, atol=2e-6)
-        assert [hit.rank for hit in answer.hits] == list(range(1, len(ids) + 1))
-    captions = [tuple(query.split("#")) for query in saved["caption_ids"]]
-    for column, video in zip(saved["sims"].T, ids, strict=True):
-        hits = searcher.v2t(video, 7)
-        np.testing.assert_allclose([hit.similarity for hit in hits], np.sort(column)[::-1][:7], atol=2e-6)
-        best = captions[int(column.argmax())]
-        assert (hits[0].video, hits[0].id) == (best[0], "#".join(best))
-        assert hits[0].caption == searcher.get_captions(best[0])[int(best[1])]
-
-
-def test_caption_ids_are_positions_in_the_file(evaluated, collection, config):
-    archive, _ = collection
-    for video in archive.ids:
-        archive.text[video][0], archive.raw[video][0] = archive.text[video][0][:0], []
-    archive.write()
-    searcher, saved = evaluated(write_checkpoint("model.pth", config))
-    ids = list(saved["video_ids"])
-    assert saved["caption_ids"].tolist() == [f"{video}#1" for video in ids]
-    for video in ids:
-        for hit in searcher.v2t(video, len(ids)):
-            assert hit.id == f"{hit.video}#1" and hit.caption == " ".join(archive.raw[hit.video][1])
 
 
 def test_weights_are_those_that_apply_to_a_video(collection):

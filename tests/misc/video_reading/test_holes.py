@@ -4,8 +4,8 @@ import functools
 import shutil
 
 import pytest
-from films import convert
-from odd_videos import SAMPLING
+from helpers.ffmpeg import SAMPLING
+from helpers.films import convert
 
 from misc.video_reading.media import VideoError
 from misc.video_reading.reader import read_video

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from films import assert_like, convert
-from odd_videos import SAMPLING, ffmpeg
+from helpers.ffmpeg import SAMPLING, ffmpeg
+from helpers.films import assert_like, convert
 
 from misc.video_reading.reader import read_video
 

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from odd_videos import SAME, SAMPLING, ffmpeg, similarity
+from helpers.ffmpeg import SAME, SAMPLING, ffmpeg, similarity
 from PIL import ExifTags, Image
 
 from misc.video_reading.reader import read_video

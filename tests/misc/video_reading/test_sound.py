@@ -3,10 +3,10 @@
 import av
 import numpy as np
 import pytest
-from clips import sine
+from helpers.clips import sine
+from helpers.ffmpeg import SAME, SAMPLING, ffmpeg, similarity
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from odd_videos import SAME, SAMPLING, ffmpeg, similarity
 from scipy.signal import resample_poly
 
 from misc.video_reading.media import SAMPLE_RATE

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from films import CODECS, assert_like, convert
+from helpers.ffmpeg import SAMPLING, ffmpeg
+from helpers.films import CODECS, assert_like, convert
 from hypothesis import given
 from hypothesis import strategies as st
-from odd_videos import SAMPLING, ffmpeg
 
 from misc.video_reading.media import VideoError
 from misc.video_reading.reader import read_video

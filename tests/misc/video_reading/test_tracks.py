@@ -1,7 +1,7 @@
 """Which of several picture tracks of a file is read."""
 
 import pytest
-from odd_videos import SAME, SAMPLING, ffmpeg, similarity
+from helpers.ffmpeg import SAME, SAMPLING, ffmpeg, similarity
 
 from misc.video_reading.reader import read_video
 

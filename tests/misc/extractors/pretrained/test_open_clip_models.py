@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from named_models import CONTEXT, check_features, refused
+from helpers.pretrained_models import CONTEXT, check_features, refused
 from PIL import Image
 
 from misc.extractors.extractor import build_extractor

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from named_models import CONTEXT, check_features, refused
+from helpers.pretrained_models import CONTEXT, check_features, refused
 from PIL import Image
 from safetensors.torch import save_file
 

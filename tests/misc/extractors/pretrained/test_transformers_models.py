@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from named_models import CONTEXT, check_features, refused, video
+from helpers.pretrained_models import CONTEXT, check_features, refused, video
 
 from misc.extractors.extractor import build_extractor
 from misc.extractors.pretrained.hub import load_pretrained

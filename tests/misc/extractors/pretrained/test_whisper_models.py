@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from named_models import CONTEXT, refused, video
+from helpers.pretrained_models import CONTEXT, refused, video
 
 from misc.extractors.extractor import build_extractor
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision

@@ -1,0 +1,35 @@
+"""The recorded inputs, weights and outputs of the 2019 release, where ../shared is at hand."""
+
+import json
+
+import numpy as np
+import torch
+from helpers.paths import shared
+
+from model.model import CENet
+from model.published import load_published
+
+EXPERTS = ("audio", "face", "rgb")
+
+
+class Parity:
+    """One `ce_<variant>.npz`: its data, and models with its weights."""
+
+    def __init__(self, variant):
+        self.data = {name: torch.from_numpy(x) for name, x in np.load(shared("parity", f"ce_{variant}.npz")).items()}
+        settings = json.loads(shared("parity", "manifest.json").read_text())["files"][f"ce_{variant}.npz"]["settings"]
+        self.arguments = {key: settings[key] for key in ("vlad_clusters", "expert_dims")} | settings["constructor"]
+
+    def model(self, **more):
+        model = CENet(**self.arguments, **({"gate_order": "sequential", "mask_padding": False} | more))
+        load_published(model, {name[3:]: x for name, x in self.data.items() if name.startswith("sd/")})
+        return model
+
+    def sims(self, model, text, missing=False):
+        inputs, ind = ("in_missing", "ind_missing") if missing else ("in", "ind_all")
+        out = model(
+            self.data[f"in/{text}"],
+            {name: self.data[f"{inputs}/{name}"] for name in EXPERTS},
+            {name: self.data[f"{ind}/{name}"] for name in EXPERTS},
+        )
+        return out["cross_view_conf_matrix"]

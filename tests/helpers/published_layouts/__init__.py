@@ -1,0 +1,41 @@
+"""Tiny archives in the layouts of the published datasets, written from their specification.
+
+    benchmark = write_benchmark("MSVD", tmp_path)
+
+writes `tmp_path/data/MSVD/symlinked-feats/` with the file names, types and oddities of the published archive, and says what
+is in it. The file names are typed here once more, so that `data_loader.datasets` is compared with another reading of it.
+"""
+
+from pathlib import Path
+
+from helpers.published_layouts.activity_net import write_activity_net
+from helpers.published_layouts.benchmark import Benchmark
+from helpers.published_layouts.didemo import write_didemo
+from helpers.published_layouts.lsmdc import write_lsmdc
+from helpers.published_layouts.msrvtt import write_msrvtt
+from helpers.published_layouts.msvd import write_msvd
+
+WRITERS = {
+    "ActivityNet": ("activity-net", write_activity_net),
+    "DiDeMo": ("didemo", write_didemo),
+    "LSMDC": ("LSMDC", write_lsmdc),
+    "MSRVTT": ("MSRVTT", write_msrvtt),
+    "MSVD": ("MSVD", write_msvd),
+}
+
+
+def write_benchmark(
+    name: str, root: Path, num_train: int = 16, num_val: int = 8, num_test: int = 8, seed: int = 0
+) -> Benchmark:
+    """Write the archive of dataset `name` below `root`/data.
+
+    Args:
+        num_train, num_val, num_test: how many videos are in the lists (of MSR-VTT: in those of the full split).
+        seed: of all the random content.
+    """
+    data_name, write = WRITERS[name]
+    folder = root / "data" / data_name / "symlinked-feats"
+    folder.mkdir(parents=True)
+    benchmark = Benchmark(name, folder)
+    write(benchmark, num_train, num_val, num_test, seed)
+    return benchmark

@@ -1,0 +1,84 @@
+"""Disks that are full, files that vanish, and runs beside each other: what was good stays good."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers.commands import CONFIG, assert_equal_weights, train, trained
+
+import base.checkpoint
+import train as train_command
+from utils.visualizer import Visualizer
+
+
+def test_a_checkpoint_that_cannot_be_read_costs_one_epoch(run, monkeypatch):
+    original, epochs = train_command.Trainer._state, []
+
+    def spoil(self, epoch):
+        epochs.append(epoch)
+        return original(self, epoch) | {"lr_scheduler": {"path": Path("x")}}
+
+    monkeypatch.setattr(train_command.Trainer, "_state", spoil)
+    code, _, err = run(train_command, "--config", CONFIG)
+    assert code == 2 and err.startswith("error: ") and err.count("\n") == 1
+    assert "not saved, because it could not be loaded again" in err and "class pathlib." in err
+    assert epochs == [1] and not list(Path("data/saved").rglob("*.pth*"))
+
+
+def test_a_training_reads_its_first_checkpoint_back_and_no_other(run, monkeypatch):
+    """With milestones, which torch keeps in a class of its own; and it ends with the test of the best model."""
+    original, read = base.checkpoint.load_checkpoint, []
+
+    def note(path):
+        read.append(Path(path).name)
+        return original(path)
+
+    monkeypatch.setattr(base.checkpoint, "load_checkpoint", note)
+    train(run, "--set", 'lr_scheduler={"type": "MultiStepLR", "args": {"milestones": [2], "gamma": 0.1}}')
+    assert len(read) == 1 and re.fullmatch(r"\.trained_model\.pth\..*\.tmp", read[0])
+
+
+def test_a_full_disk_under_the_page_ends_no_training(run, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device", "index.html")
+
+    monkeypatch.setattr(Visualizer, "_write_files", full)
+    folder, out = train(run, "--set", 'visualizer={"type": "Visualizer", "args": {}}')
+    assert (folder / "metrics.json").exists() and "page: index.html cannot be written (No space left" in out
+
+
+@pytest.mark.parametrize("name", ["rgb.pickle", "text-toy.pickle", "train_list.txt"])
+def test_a_file_that_vanished_is_named(run, refused, name):
+    train(run)  # the cache is there
+    Path("data/Toy/symlinked-feats", name).unlink()
+    assert name.partition(".")[0] in refused(train_command, "--config", CONFIG)
+
+
+def test_a_file_that_vanishes_in_a_training_is_not_missed(run, monkeypatch):
+    """What was opened at the start is there to the end."""
+    original = train_command.Trainer._train_epoch
+
+    def vanish(self, epoch):
+        if epoch == 2:
+            shutil.rmtree("data/Toy")
+        return original(self, epoch)
+
+    whole, _ = trained(run)
+    monkeypatch.setattr(train_command.Trainer, "_train_epoch", vanish)
+    part, _ = train(run)
+    assert_equal_weights(whole / "checkpoint-epoch3.pth", part / "checkpoint-epoch3.pth")
+
+
+def test_a_log_folder_that_vanishes_ends_no_training(run, monkeypatch):
+    original = train_command.Trainer._train_epoch
+
+    def vanish(self, epoch):
+        if epoch == 2:
+            shutil.rmtree(self.run.log)
+        return original(self, epoch)
+
+    monkeypatch.setattr(train_command.Trainer, "_train_epoch", vanish)
+    folder, out = train(run)
+    assert (folder / "checkpoint-epoch3.pth").exists() and (folder / "metrics.json").exists()
+    assert out.count("cannot be written") == out.count("TensorBoard: data/saved/log/toy-train-ce/") == 1

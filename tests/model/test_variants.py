@@ -1,0 +1,14 @@
+"""The order of the experts in the Concat variants."""
+
+from itertools import permutations
+
+from model.variants import concat_order
+
+
+def test_concat_joins_the_experts_in_the_order_of_the_2019_release():
+    """Its checkpoints have weights for this order. Experts that it does not know follow as they are given."""
+    release = ["face", "flow", "scene", "audio", "speech", "ocr", "rgb"]
+    given = [*sorted([*release, "tags", "depth"])]
+    assert [given[i] for i in concat_order(given)] == [*release, "depth", "tags"]
+    for names in permutations(["audio", "rgb", "face"]):
+        assert [names[i] for i in concat_order(names)] == ["face", "audio", "rgb"]

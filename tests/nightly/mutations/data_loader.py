@@ -1,0 +1,177 @@
+"""Mutations of data_loader/."""
+
+from helpers.mutate import Mutation
+
+FOLDER, TESTS = "data_loader", "tests/data_loader"
+DATASET, ARCHIVE, STORE = f"{FOLDER}/dataset.py", f"{FOLDER}/archive.py", f"{FOLDER}/store.py"
+CONVERSION, EXPERTS, LOADERS = f"{FOLDER}/conversion.py", f"{FOLDER}/experts.py", f"{FOLDER}/data_loaders.py"
+READERS, BUDGET = f"{FOLDER}/readers/__init__.py", f"{FOLDER}/readers/budget.py"
+HDF5, MSGPACK, NPY = (f"{FOLDER}/readers/{name}_file.py" for name in ("hdf5", "msgpack", "npy"))
+TEST_DATASET, TEST_ARCHIVE, TEST_STORE = f"{TESTS}/test_dataset.py", f"{TESTS}/test_archive.py", f"{TESTS}/test_store.py"
+TEST_REFUSALS, TEST_LOADERS = f"{TESTS}/test_datasets_refusals.py", f"{TESTS}/test_data_loaders.py"
+TEST_BUDGET, TEST_HOSTILE = f"{TESTS}/readers/test_budget.py", f"{TESTS}/readers/test_readers_hostile.py"
+TEST_ROWS, TEST_MISSING = f"{TESTS}/test_archive_rows.py", f"{TESTS}/test_archive_missing_experts.py -k Toy"
+CACHE = f"{TEST_STORE} -k a_cache"
+
+MUTATIONS = [
+    Mutation(DATASET, "range(self.first * self.batch_size,", "range(0,", TEST_DATASET, "a resumed epoch begins anew"),
+    Mutation(
+        DATASET, "default_rng((self.seed, self.epoch))", "default_rng(self.seed)", TEST_DATASET, "all epochs are equal"
+    ),
+    Mutation(
+        DATASET, "default_rng((self.seed, self.epoch))", "default_rng(self.epoch)", TEST_DATASET, "the seed is ignored"
+    ),
+    Mutation(DATASET, "[int(draw * num_captions)]", "[0]", TEST_DATASET, "only first captions are trained on"),
+    Mutation(DATASET, "rows[:n], rows[n:] = x, 0", "rows[:n] = x", TEST_DATASET, "padding is any memory"),
+    Mutation(DATASET, "< np.array(lengths)[:, None]", "<= np.array(lengths)[:, None]", TEST_DATASET, "padding is a word"),
+    Mutation(DATASET, "float(x is not None) for x", "1.0 for x", TEST_DATASET, "missing experts count as present"),
+    Mutation(
+        DATASET, "features.get(index, self.max_expert_tokens)", "features.get(index)", TEST_DATASET, "sequences are not cut"
+    ),
+    Mutation(DATASET, "vectors(index, k, self.max_text_words)", "vectors(index, k)", TEST_DATASET, "captions are not cut"),
+    Mutation(
+        DATASET, "self.share[1])[self.share[0]]", "self.share[1])[0]", f"{TEST_LOADERS} -k share", "all processes alike"
+    ),
+    Mutation(LOADERS, "batches[share[0] :: share[1]]", "batches", f"{TEST_LOADERS} -k share", "each process evaluates all"),
+    Mutation(LOADERS, "len(train_ids) < batch_size", "False", f"{TEST_LOADERS} -k do_not_fit", "an epoch without a batch"),
+    Mutation(
+        LOADERS, "max_captions=num_test_captions", "max_captions=None", f"{TEST_LOADERS} -k restricted", "all captions"
+    ),
+    Mutation(ARCHIVE, "if position >= count:", "if False:", f"{TEST_REFUSALS} -k only_caption", "a caption beyond the last"),
+    Mutation(ARCHIVE, " or position < 0:", ":", f"{TEST_REFUSALS} -k only_caption", "a caption counted from the end"),
+    Mutation(
+        ARCHIVE,
+        "astype(bool)[[rows[video] for video in ids]]",
+        "astype(bool)[: len(ids)]",
+        TEST_ROWS,
+        "flags of missing experts by the position among the videos that are kept",
+    ),
+    Mutation(ARCHIVE, "np.array([rows[video] for video in ids])", "np.arange(len(ids))", TEST_ROWS, "rows of kept videos"),
+    Mutation(ARCHIVE, "features.available &= ~flags", "features.available |= ~flags", TEST_ROWS, "flags add experts"),
+    Mutation(ARCHIVE, "if flag not in (0, 1)]", "if False]", f"{TEST_REFUSALS} -k flags", "flags of any value"),
+    Mutation(ARCHIVE, "if len(table) != len(rows):", "if False:", f"{TEST_REFUSALS} -k by_row", "any number of rows"),
+    Mutation(
+        ARCHIVE, "if len(item) < len(in_table):", "if False:", f"{TEST_REFUSALS} -k suffix", "the last of two features"
+    ),
+    Mutation(
+        ARCHIVE,
+        "if len(set(in_table)) < len(in_table):",
+        "if False:",
+        "tests/integration/test_bad_data.py -k there_twice",
+        "the last of two items of a video",
+    ),
+    Mutation(
+        ARCHIVE, "item.get(name, item.get(video, -1))", "item.get(video, -1)", f"{TEST_REFUSALS} -k youtube", "other names"
+    ),
+    Mutation(
+        ARCHIVE, "        table.raise_problem(items)\n        features", "        features", TEST_ARCHIVE, "invalid features"
+    ),
+    Mutation(ARCHIVE, "        vectors.raise_problem(items)\n", "", TEST_ARCHIVE, "invalid captions"),
+    Mutation(
+        ARCHIVE,
+        "in_table = [normalize_name(name) for name in table.names]",
+        "in_table = list(table.names)",
+        f"{TEST_ARCHIVE} -k unicode",
+        "names in another Unicode form are other videos",
+    ),
+    Mutation(CONVERSION, "if np.isnan(x[0, 0]):\n            return []", "", f"{TEST_ARCHIVE} -k availability", "NaN"),
+    Mutation(CONVERSION, "self.zeros_are_missing and not x.any()", "False", f"{TEST_ARCHIVE} -k availability", "zeros"),
+    Mutation(
+        CONVERSION,
+        "x = x.astype(np.float32)\n            with",
+        "with",
+        f"{TEST_ARCHIVE} -k aggregated",
+        "means are rounded to float16",
+    ),
+    Mutation(
+        CONVERSION, 'if expert.aggregation == "max" else', "if False else", f"{TEST_ARCHIVE} -k aggregated", "no maximum"
+    ),
+    Mutation(
+        CONVERSION, "if x.shape[1] != expert.dim:", "if False:", f"{TEST_ARCHIVE} -k features_that", "another dimension"
+    ),
+    Mutation(
+        CONVERSION,
+        "len(x) - int(np.argmax(x[::-1].any(axis=1)))",
+        "int(x.any(axis=1).sum())",
+        TEST_ROWS,
+        "frames of zeros between others cut a sequence",
+    ),
+    Mutation(
+        CONVERSION,
+        "            raise _NotFloat16Error\n",
+        "            pass\n",
+        f"{TEST_STORE} -k gives_back",
+        "numbers are rounded to float16",
+    ),
+    Mutation(
+        CONVERSION, 'self.settings["zeros_are_missing"] = zeros_are_missing', "", CACHE, "a cache by another rule for zeros"
+    ),
+    Mutation(STORE, '"size": status.st_size, ', "", f"{TESTS}/test_store_validity.py", "the size of a file may change"),
+    Mutation(STORE, '"time": status.st_mtime_ns, ', "", CACHE, "the time of a file may change"),
+    Mutation(STORE, "status.st_mtime_ns", "int(status.st_mtime)", f"{TEST_STORE} -k nanoseconds", "changes within a second"),
+    Mutation(STORE, '"version": VERSION, ', "", CACHE, "caches of another version"),
+    Mutation(
+        STORE, "ends.max(initial=0) > cache.stat().st_size", "False", f"{TEST_STORE} -k damaged", "rows beyond the file"
+    ),
+    Mutation(STORE, "min(length, max_rows)", "max_rows", f"{TEST_STORE} -k first_rows", "rows of the next sequence"),
+    Mutation(STORE, "positions[:max_captions]]", "positions]", f"{TEST_DATASET} -k first_captions", "all captions"),
+    Mutation(STORE, "used[lengths[used] > 0]", "used", f"{TEST_ARCHIVE} -k without_a_word", "captions without a word"),
+    Mutation(
+        STORE, "np.concatenate(parts)[:max_words]", "np.concatenate(parts)", f"{TEST_DATASET} -k fused", "fused and not cut"
+    ),
+    Mutation(
+        STORE, "texts.count(v) != len(lengths)", "False", f"{TEST_ARCHIVE} -k differ_in_number", "texts of other captions"
+    ),
+    Mutation(BUDGET, "MAX_RATIO = 32", "MAX_RATIO = 3200", TEST_BUDGET, "a file holds 3200 times its size"),
+    Mutation(BUDGET, "MIN_LIMIT_BYTES = 32 << 20", "MIN_LIMIT_BYTES = 32 << 30", TEST_BUDGET, "a small file holds any size"),
+    Mutation(BUDGET, "max(value.nbytes, 4 * value.size)", "0", TEST_BUDGET, "arrays are not counted"),
+    Mutation(BUDGET, "(1 + sum(value.shape))", "1", TEST_BUDGET, "rows of an empty array are not counted"),
+    Mutation(
+        BUDGET, "REFERENCE_BYTES + len(value))\n            return ()", "0)\n            return ()", TEST_BUDGET, "texts"
+    ),
+    Mutation(BUDGET, "return [*value.keys(), *value.values()]", "return [*value.keys()]", TEST_BUDGET, "values of a dict"),
+    Mutation(BUDGET, "if code_points.max() > 0x10FFFF:", "if False:", TEST_BUDGET, "letters that crash numpy"),
+    Mutation(BUDGET, "if not isinstance(value, _ATOMS):", "if False:", TEST_BUDGET, "any object"),
+    Mutation(
+        READERS, "            budget.spend(value)\n            yield", "            yield", TEST_BUDGET, "items of any size"
+    ),
+    Mutation(READERS, "            Budget(path).spend(content)\n", "", TEST_BUDGET, "small files of any content"),
+    Mutation(HDF5, "if address in seen:", "if False:", TEST_HOSTILE, "a group in itself"),
+    Mutation(
+        HDF5,
+        "if not isinstance(group.get(key, getlink=True), h5py.HardLink):",
+        "if False:",
+        f"{TESTS}/readers/test_readers.py -k points_outside",
+        "links to other files",
+    ),
+    Mutation(
+        HDF5,
+        "data_set.is_virtual or data_set.external",
+        "data_set.is_virtual",
+        f"{TESTS}/readers/test_readers.py -k points_outside",
+        "data of other files",
+    ),
+    Mutation(HDF5, "> budget.remaining:", "> 2**60:", TEST_HOSTILE, "data sets are read before they are counted"),
+    Mutation(
+        HDF5,
+        "if unpacker.unconsumed_tail and unpacker.decompress(unpacker.unconsumed_tail, 1):",
+        "if False:",
+        TEST_HOSTILE,
+        "chunks unpack to any size",
+    ),
+    Mutation(MSGPACK, "            ext_hook=_refuse_extension,\n", "", TEST_HOSTILE, "extension types are taken"),
+    Mutation(MSGPACK, 'fields.get("kind") in (b"O", "O")', "False", TEST_HOSTILE, "arrays of pickled objects"),
+    Mutation(MSGPACK, 'if dtype.kind not in "biufcSU":', "if False:", TEST_HOSTILE, "arrays of records"),
+    Mutation(NPY, "> MAX_HEADER_BYTES:", "> 2**60:", TEST_HOSTILE, "a header of any length"),
+    Mutation(NPY, 'dtype.kind not in "biufcSUO"', "False", TEST_HOSTILE, "arrays of records in .npy files"),
+    Mutation(
+        EXPERTS, "sorted(set(names) - dropped)", "sorted(set(names))", f"{TESTS}/test_experts.py", "drop_feats is ignored"
+    ),
+    Mutation(
+        EXPERTS,
+        'fields.setdefault("embed_dim", None)',
+        "pass",
+        f"{TESTS}/test_experts.py",
+        "another dim keeps the embedding of the published one",
+    ),
+]

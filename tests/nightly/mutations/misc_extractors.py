@@ -1,0 +1,111 @@
+"""Mutations of misc/extractors/."""
+
+from helpers.mutate import Mutation
+
+MUTATIONS = [
+    Mutation(
+        "misc/extractors/flow.py",
+        "cells = (rows[:, None] * CELLS + columns).ravel()",
+        "cells = (rows[:, None] + CELLS * columns).ravel()",
+        "tests/misc/extractors/test_flow.py",
+        "flow: the cells of the picture are transposed",
+    ),
+    Mutation(
+        "misc/extractors/flow.py",
+        "bins = (np.arctan2(flow[..., 1], flow[..., 0])",
+        "bins = (np.arctan2(flow[..., 0], flow[..., 1])",
+        "tests/misc/extractors/test_flow_shifts_and_zooms.py",
+        "flow: down and right are exchanged in the directions",
+    ),
+    Mutation(
+        "misc/extractors/flow.py",
+        "for axis in (0, 1)]\n    (u_y",
+        "for axis in (1, 0)]\n    (u_y",
+        "tests/misc/extractors/test_flow_shifts_and_zooms.py",
+        "flow: down and right are exchanged in the speeds",
+    ),
+    Mutation(
+        "misc/extractors/flow.py",
+        "zip(flows, seconds[chosen], strict=True)",
+        "zip(flows, seconds[chosen] * 0 + 1, strict=True)",
+        "tests/misc/extractors/test_flow_shifts_and_zooms.py",
+        "flow: speeds are per frame, not per second",
+    ),
+    Mutation(
+        "misc/extractors/flow.py",
+        "((v_x - u_y) * weight).sum()",
+        "((u_y - v_x) * weight).sum()",
+        "tests/misc/extractors/test_flow.py -k turn",
+        "flow: the sense of a turn is reversed",
+    ),
+    Mutation(
+        "misc/extractors/flow.py",
+        "self._flow(gray[i], gray[i + 1])",
+        "self._flow(gray[i + 1], gray[i])",
+        "tests/misc/extractors/test_flow_shifts_and_zooms.py",
+        "flow: from the later frame to the earlier one",
+    ),
+    Mutation(
+        "misc/extractors/audio.py",
+        "min(self._max_windows, max(1,",
+        "min(10**6, max(1,",
+        "tests/misc/extractors/test_audio.py -k windows",
+        "audio: a long sound has more windows than the limit",
+    ),
+    Mutation(
+        "misc/extractors/speech.py",
+        "if len(set(words)) >= self._min_words else None",
+        "if len(words) >= self._min_words else None",
+        "tests/misc/extractors/test_speech_words.py",
+        "speech: a word that noise repeats counts several times",
+    ),
+    Mutation(
+        "misc/extractors/speech.py",
+        "self._decoder.reinit_feat()",
+        "pass",
+        "tests/misc/extractors/test_speech.py",
+        "speech: words depend on the video before",
+    ),
+    Mutation(
+        "misc/extractors/face.py",
+        "confidence >= self._min_confidence and crop.size",
+        "crop.size",
+        "tests/misc/extractors/test_face.py",
+        "face: faces of any confidence are used",
+    ),
+    Mutation(
+        "misc/extractors/face.py",
+        "rows = slice(max(0, round(top - y)), min(height, round(bottom + y)))",
+        "rows = slice(round(top - y), min(height, round(bottom + y)))",
+        "tests/misc/extractors/test_face.py -k crops",
+        "face: a face at the upper side is cropped to nothing",
+    ),
+    Mutation(
+        "misc/extractors/ocr.py",
+        "lines.setdefault(line.casefold(), line)",
+        "lines[len(lines)] = line",
+        "tests/misc/extractors/test_ocr.py",
+        "ocr: a line that is seen in several frames is read several times",
+    ),
+    Mutation(
+        "misc/extractors/frame_extractor.py",
+        "frames[start : start + BATCH]])",
+        "frames[start : start + BATCH - 1]])",
+        "tests/misc/extractors/test_frame_extractor.py -k order",
+        "the last frame of a batch is left out",
+    ),
+    Mutation(
+        "misc/extractors/text_encoders.py",
+        "vectors[i] = x[mask]",
+        "vectors[i] = x",
+        "tests/misc/extractors/test_text_encoders.py",
+        "word vectors include the special tokens and the padding",
+    ),
+    Mutation(
+        "misc/extractors/text_encoders.py",
+        "for i, x, mask in zip(chosen, states, is_word, strict=True):",
+        "for i, x, mask in zip(sorted(chosen), states, is_word, strict=True):",
+        "tests/misc/extractors/test_text_encoders.py",
+        "word vectors belong to another text of the batch",
+    ),
+]

@@ -1,0 +1,20 @@
+"""The benchmark of the evaluation, on an archive of a hundred videos, and the command line of all benchmarks."""
+
+import json
+import re
+
+from misc.speed import evaluation, store
+
+
+def test_a_process_of_its_own_is_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(store, "CAPTIONS", 4)
+    monkeypatch.setattr(evaluation, "CAPTIONS", 4)
+    store.write_archive(tmp_path / "MSRVTT-100" / "symlinked-feats", 100)
+    found = evaluation.run(tmp_path, 100)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [re.split(r"  +", line.strip())[0] for line in lines] == ["1 captions per video", "4 captions per video"]
+    assert [figures["captions_a_video"] for figures in found["figures"]] == [1, 4]
+    for figures in found["figures"]:
+        assert 500 << 20 < figures["bytes"] < 3 << 30 and figures["seconds"] > 1  # the weights take 409 MiB
+    first, *_ = tmp_path.glob("saved/log/*/*/metrics.json")
+    assert json.loads(first.read_text())["videos"] == 29
