@@ -28,7 +28,7 @@ DATA_DIR = "data_loader.args.data_dir"
 
 
 class ConfigParser(UserDict):
-    """A validated config, a mapping with all defaults.
+    """A validated config, a mapping with all defaults except None (absent) and `v2t_ties` (a property).
 
     Args:
         config: the content; defaults may be left out.
@@ -113,6 +113,11 @@ class ConfigParser(UserDict):
         updated = ConfigParser(self.as_dict(), self.source, overrides, file=self.file)
         updated.cache_refusal = self.cache_refusal
         return updated
+
+    @property
+    def v2t_ties(self) -> str:
+        """The rule for ties in v2t ranks, see `model.metric.v2t_ranks`."""
+        return self.get("v2t_ties", "expected")
 
     def test_split(self) -> str:
         """Return the split on which the model is tested: `test_split`, that of `eval_config`, or the split of the config."""

@@ -21,7 +21,10 @@ class Section(pydantic.BaseModel):
 
 
 class ExpertEntry(Section):
-    """An expert of your own dataset, with these defaults, or the fields that override those of a published expert."""
+    """An expert of your own dataset, with these defaults, or the fields that override those of a published expert.
+
+    An expert of your own with a published name (audio, face, ...) also has the defaults of `data_loader.experts.EXPERTS`.
+    """
 
     dim: PositiveInt | None = None  # dimension of a frame, or of the vector
     kind: Literal["sequence", "vector"] | None = None  # an array (T, dim) per video, or (dim,); default: sequence

@@ -147,8 +147,7 @@ class TextStore:
 
 def evaluation_settings(config: ConfigParser) -> dict[str, Any]:
     """Return the arguments of `evaluate` that a config determines."""
-    ties = config.get("v2t_ties", "expected")
-    return {"metrics": config["metrics"], "memory": config["evaluation_memory"], "v2t_ties": ties}
+    return {"metrics": config["metrics"], "memory": config["evaluation_memory"], "v2t_ties": config.v2t_ties}
 
 
 @torch.inference_mode()
