@@ -157,7 +157,7 @@ class ConfigParser(UserDict):
         return copy.deepcopy(self.data)
 
     def _default_name(self) -> str:
-        """Return `<dataset>-<config stem>`; for the `config.json` of a run, the name of the experiment of the run."""
+        """Return `<last part of data_dir, in lower case>-<config stem>`; for `config.json` of a run, its experiment."""
         dataset, path = Path(self["data_loader"]["args"]["data_dir"]).name.lower(), Path(self.source)
         stem = path.resolve().parent.parent.name if path.name == "config.json" else path.stem
         name = stem if stem.startswith(f"{dataset}-") else f"{dataset}-{stem}"
