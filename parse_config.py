@@ -28,7 +28,7 @@ DATA_DIR = "data_loader.args.data_dir"
 
 
 class ConfigParser(UserDict):
-    """A validated config, a mapping with all defaults.
+    """A validated config, a mapping with all defaults except None (absent) and `v2t_ties` (a property).
 
     Args:
         config: the content; defaults may be left out.
@@ -114,6 +114,11 @@ class ConfigParser(UserDict):
         updated.cache_refusal = self.cache_refusal
         return updated
 
+    @property
+    def v2t_ties(self) -> str:
+        """The rule for ties in v2t ranks, see `model.metric.v2t_ranks`."""
+        return self.get("v2t_ties", "expected")
+
     def test_split(self) -> str:
         """Return the split on which the model is tested: `test_split`, that of `eval_config`, or the split of the config."""
         args = self["data_loader"]["args"]
@@ -152,7 +157,7 @@ class ConfigParser(UserDict):
         return copy.deepcopy(self.data)
 
     def _default_name(self) -> str:
-        """Return `<dataset>-<config stem>`; for the `config.json` of a run, the name of the experiment of the run."""
+        """Return `<last part of data_dir, in lower case>-<config stem>`; for `config.json` of a run, its experiment."""
         dataset, path = Path(self["data_loader"]["args"]["data_dir"]).name.lower(), Path(self.source)
         stem = path.resolve().parent.parent.name if path.name == "config.json" else path.stem
         name = stem if stem.startswith(f"{dataset}-") else f"{dataset}-{stem}"

@@ -26,7 +26,7 @@ class Run:
 
     Attributes:
         save_dir: the folder of all experiments.
-        experiment: the name of the experiment, `<dataset>-<config stem>`.
+        experiment: the name of the experiment, by default `<last part of data_dir, in lower case>-<config stem>`.
         id: the timestamp, followed by `/seed-<n>` if several seeds are trained.
     """
 

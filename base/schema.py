@@ -21,7 +21,10 @@ class Section(pydantic.BaseModel):
 
 
 class ExpertEntry(Section):
-    """An expert of your own dataset, with these defaults, or the fields that override those of a published expert."""
+    """An expert of your own dataset, with these defaults, or the fields that override those of a published expert.
+
+    An expert of your own with a published name (audio, face, ...) also has the defaults of `data_loader.experts.EXPERTS`.
+    """
 
     dim: PositiveInt | None = None  # dimension of a frame, or of the vector
     kind: Literal["sequence", "vector"] | None = None  # an array (T, dim) per video, or (dim,); default: sequence
@@ -114,7 +117,7 @@ class TesterSection(Section):
 class Config(Section):
     """A complete config."""
 
-    name: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None = None  # default: <dataset>-<stem of the file>
+    name: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None = None  # default: <data_dir's end, lower case>-<stem>
     n_gpu: NonNegativeInt = 1  # without effect, published configs have it
     seed: int = Field(0, ge=0, lt=2**64)  # of weights, batches, captions and noise
     disable_nan_checks: bool = False  # do not look for NaN in experts that are present

@@ -38,7 +38,7 @@ class Visualizer:
     name: str  # the title of the page
     similarity: str  # the name of the similarity of captions and videos
     l2renorm: bool = False  # whether the similarity is divided by lengths instead of the sum of weights
-    v2t_ties: str = "expected"  # the rule for ties in video-to-text ranks, or "published"
+    v2t_ties: str = "expected"  # or "published", the rule for ties of v2t ranks, see model.metric.v2t_ranks
     _written: bool = dataclasses.field(default=False, init=False)
 
     def show_epoch(self, data: PageData, epoch: int, split: str) -> None:
