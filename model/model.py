@@ -23,6 +23,12 @@ similarity belongs there too.
 
 Shapes: B videos with K captions of W words each, T = B * K captions, M experts in alphabetical order, D their shared
 dimension. The Concat variants join the experts to one: there M' = 1, otherwise M' = M.
+
+Names of the original, kept in configs, checkpoints and the output of `forward`, and what the rest of the code calls them:
+
+    modalities                experts              cross_view_conf_matrix    similarities, sims
+    ind                       available            MedR, MeanR               MdR, MnR
+    moe_weights, moe_fc       weights              mimic_ce_dims             the variant CE - CG
 """
 
 import logging
@@ -49,6 +55,8 @@ logger = logging.getLogger(__name__)
 
 class CENet(nn.Module):
     """Text and video encoders and their similarity, in every variant of the published ablations.
+
+    MoEE is "CE - P,CG" in the tables of ablations, and MoEE - MW is "CE - MW,P,CG".
 
     | variant      | switches           | video side                         | text side   |
     |--------------|--------------------|------------------------------------|-------------|
