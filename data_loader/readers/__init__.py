@@ -37,9 +37,8 @@ def find_file(folder: Path, name: str) -> Path:
         return folder / name
     paths = [path for suffix in FEATURE_SUFFIXES if (path := folder / f"{name}{suffix}").exists()]
     if not paths:
-        raise InputError(
-            f"{folder / name}: not found, expected a file with one of the suffixes {', '.join(FEATURE_SUFFIXES)}"
-        )
+        suffixes = ", ".join(FEATURE_SUFFIXES)
+        raise InputError(f"{folder / name}: not found, expected a file with one of the suffixes {suffixes}")
     if len(paths) > 1:
         raise InputError(f"{folder / name}: found {' and '.join(path.name for path in paths)}, expected one file")
     return paths[0]

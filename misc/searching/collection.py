@@ -58,9 +58,8 @@ class Collection:
         split = args["split_name"] if args["split_name"] in splits else next(iter(splits))
         self._archive = Archive(folder, name, split, args.get("rgb_model_name"))
         self._first_subset = next(iter(self._archive.layout.subsets))
-        present = {
-            x: expert for x, expert in experts.items() if self._archive.has_expert_file(x, expert, self._first_subset)
-        }
+        exists = self._archive.has_expert_file
+        present = {name: expert for name, expert in experts.items() if exists(name, expert, self._first_subset)}
         if not present:
             raise InputError(f"{self._archive.folder}: no file of any of the checkpoint's experts ({', '.join(experts)})")
         if absent := sorted(experts.keys() - present.keys()):

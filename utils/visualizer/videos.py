@@ -6,15 +6,8 @@ from pathlib import Path
 
 from utils.names import normalize_name
 
-VIDEO_SUFFIXES = (
-    ".webm",
-    ".mp4",
-    ".m4v",
-    ".ogv",
-    ".mov",
-    ".mkv",
-    ".avi",
-)  # in order of preference: browsers play the first best
+# In order of preference: browsers play the first best.
+VIDEO_SUFFIXES = (".webm", ".mp4", ".m4v", ".ogv", ".mov", ".mkv", ".avi")
 LINK = "videos"
 
 
