@@ -5,8 +5,8 @@ captions are one sequence each.
 
 The encoders of items have three attributes: `tag`, the part of the cache's name that distinguishes the caches of one file;
 `settings`, which the result depends on, so that a cache with others is out of date; `width`, the number of numbers in a row
-(None: a row is one byte). Their `encode` uses `path` only in messages, and raises an `InputError` if an item has another
-type or shape, or invalid numbers.
+(None: a row is one byte). Every `encode(path, name, value)` raises an `InputError` if an item has another type or shape, or
+invalid numbers; `path` and `name` are for its message.
 """
 
 import json

@@ -17,7 +17,8 @@ class ExpertDataset(Dataset):
     """Videos with their experts and captions, which are read when they are used.
 
     Args:
-        archive, subset: the archive to read from, and the name of the subset of it that has the videos `ids`.
+        archive, subset: the archive to read from, and the name of the subset of it that has the videos.
+        ids: the names of the videos to read.
         experts: the experts to read, by name.
         text_feat, text_dim: the name of the word vectors, and their dimension.
         max_text_words, max_expert_tokens: the lengths to cut captions and sequences to.
@@ -162,9 +163,11 @@ def pad(
 class EpochBatchSampler(Sampler):
     """Shuffled batches of (index, draw) that depend only on the seed and the epoch, not on workers or interruptions.
 
-    The videos that do not fill a last batch are left out of that epoch.
+    The videos that do not fill a last batch are left out. The length is that of a whole epoch, also if `first` > 0.
 
     Args:
+        num_videos, batch_size: the number of videos, and of those in a batch over all parts.
+        seed: the seed of the order of videos and of the draws.
         share: (i, n) for the i-th of n parts of each batch, which differ in size by one at most.
 
     Attributes:

@@ -23,6 +23,9 @@ similarity belongs there too.
 
 Shapes: B videos with K captions of W words each, T = B * K captions, M experts in alphabetical order, D their shared
 dimension. The Concat variants join the experts to one: there M' = 1, otherwise M' = M.
+
+Published names, kept in configs, checkpoints and outputs: modalities (elsewhere: experts), ind (available), moe_weights and
+moe_fc (weights), cross_view_conf_matrix (sims), MedR and MeanR (MdR and MnR in tables).
 """
 
 import logging
@@ -49,6 +52,8 @@ logger = logging.getLogger(__name__)
 
 class CENet(nn.Module):
     """Text and video encoders and their similarity, in every variant of the published ablations.
+
+    MoEE is "CE - P,CG" in tables of ablations, MoEE - MW is "CE - MW,P,CG".
 
     | variant      | switches           | video side                         | text side   |
     |--------------|--------------------|------------------------------------|-------------|

@@ -42,7 +42,11 @@ def build_model(config: ConfigParser) -> CENet:
 
 
 def model_arguments(config: Mapping) -> dict[str, Any]:
-    """Return the arguments of a model that follow from other sections than `arch`, and `vlad_clusters` of its experts."""
+    """Return the arguments of a model that follow from other sections than `arch`, and `vlad_clusters` of its experts.
+
+    Raises:
+        InputError: experts that do not exist or fit together, or numbers of clusters that are missing.
+    """
     args, section = config["arch"]["args"], config["experts"]
     aggregations = config["data_loader"]["args"]["feat_aggregation"]
     experts = resolve_experts(section, aggregations)
@@ -116,7 +120,11 @@ def _dry_run(config: ConfigParser) -> None:
 
 
 def build_loaders(config: ConfigParser, device: torch.device, **changes: Any) -> ExpertDataLoader:
-    """Build the batches to train on and to evaluate on; `changes` override arguments of `ExpertDataLoader`."""
+    """Build the batches to train on and to evaluate on; `changes` override arguments of `ExpertDataLoader`.
+
+    Raises:
+        InputError: experts that do not fit together, or data that is missing or invalid.
+    """
     with _prefix_errors(config.source):
         arguments = loader_arguments(config, device)
     return ExpertDataLoader(**{**arguments, **changes})

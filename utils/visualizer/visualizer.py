@@ -81,7 +81,7 @@ class Visualizer:
         shown, numbers = (evaluation["split"], evaluation["epoch"]), self._read_numbers()
         number = numbers.pop(shown, max(numbers.values(), default=0) + 1)
         write_bytes(self.folder / "data" / f"{number}.js", script("registerEvaluation", number, evaluation))
-        numbers[shown] = number  # the last one
+        numbers[shown] = number  # moved to the end: the page shows it first
         entries = [{"number": n, "split": split, "epoch": epoch} for (split, epoch), n in numbers.items()]
         write_json(self.folder / "data" / "evaluations.json", entries)
         entries.sort(key=lambda entry: (entry["epoch"], entry["number"]))

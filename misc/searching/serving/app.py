@@ -32,7 +32,7 @@ ASSETS = {
     "search.css": (HERE, "text/css"),
     "search.js": (HERE, "text/javascript"),
 }
-DEFAULT_K, MAX_K = 12, 96
+DEFAULT_K, MAX_PAGE_K = 12, 96
 MAX_QUERY_LENGTH = 500  # characters
 MAX_WAITING = 32  # requests
 HEADERS = {
@@ -48,7 +48,7 @@ HEADERS = {
 logger = logging.getLogger(__name__)
 
 
-def make_app(searcher: Searcher, name: str, folder: Path, hosts: Sequence[str] = ("*",)) -> ASGIApp:
+def make_app(searcher: Searcher, name: str, folder: Path, hosts: Sequence[str]) -> ASGIApp:
     """Return the search page of the collection `name`, for servers that are addressed by one of `hosts` ("*": any)."""
     page = _SearchPage(searcher, name, folder)
     routes = {
@@ -231,14 +231,14 @@ def _page_url(**parameters: object) -> str:
 
 def _more_url(number: int, k: int, **parameters: str) -> str | None:
     """Return the URL of a longer list, at its next rank; None if the list of `number` hits is complete."""
-    return f"{_page_url(**parameters, k=min(2 * k, MAX_K))}#rank-{k + 1}" if number == k < MAX_K else None
+    return f"{_page_url(**parameters, k=min(2 * k, MAX_PAGE_K))}#rank-{k + 1}" if number == k < MAX_PAGE_K else None
 
 
 def _parse_k(request: Request) -> int:
     """Return the requested number of results."""
     text = request.query_params.get("k", str(DEFAULT_K))
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_K):
-        raise RequestError(400, f"k: '{text[:20]}', expected a number from 1 to {MAX_K}")
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_PAGE_K):
+        raise RequestError(400, f"k: '{text[:20]}', expected a number from 1 to {MAX_PAGE_K}")
     return int(text)
 
 

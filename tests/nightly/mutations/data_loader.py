@@ -122,7 +122,7 @@ MUTATIONS = [
     Mutation(
         STORE, "texts.count(v) != len(lengths)", "False", f"{TEST_ARCHIVE} -k differ_in_number", "texts of other captions"
     ),
-    Mutation(BUDGET, "MAX_RATIO = 32", "MAX_RATIO = 3200", TEST_BUDGET, "a file holds 3200 times its size"),
+    Mutation(BUDGET, "MAX_FEATURE_RATIO = 32", "MAX_FEATURE_RATIO = 3200", TEST_BUDGET, "a file holds 3200 times its size"),
     Mutation(BUDGET, "MIN_LIMIT_BYTES = 32 << 20", "MIN_LIMIT_BYTES = 32 << 30", TEST_BUDGET, "a small file holds any size"),
     Mutation(BUDGET, "max(value.nbytes, 4 * value.size)", "0", TEST_BUDGET, "arrays are not counted"),
     Mutation(BUDGET, "(1 + sum(value.shape))", "1", TEST_BUDGET, "rows of an empty array are not counted"),
