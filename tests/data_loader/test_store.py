@@ -146,7 +146,7 @@ def test_one_of_several_processes_makes_a_cache(tmp_path, monkeypatch):
     def convert(*arguments):
         conversions.append(arguments)
         if len(conversions) == 1:
-            others.append(pool.submit(open_table, source, FRAMES, tmp_path / "cache"))
+            others.append(pool.submit(open_table, source, FRAMES, tmp_path / "cache", None))
             assert goes_on.wait(60)
         goes_on.set()
         original(*arguments)
