@@ -28,7 +28,7 @@ DATA_DIR = "data_loader.args.data_dir"
 
 
 class ConfigParser(UserDict):
-    """A validated config, a mapping with all defaults.
+    """A validated config, a mapping with all defaults except None (absent) and `v2t_ties` (a property).
 
     Args:
         config: the content; defaults may be left out.
@@ -82,9 +82,10 @@ class ConfigParser(UserDict):
 
     @classmethod
     def from_arguments(cls, args: argparse.Namespace, state: dict | None = None, training: bool = False) -> "ConfigParser":
-        """Return the config of a command that writes: `--config`, or the one in `state`, with the `--set` overrides.
+        """Return the config of `train.py` or `test.py`: `--config`, or the one in `state`, with the `--set` overrides.
 
-        `state` is the content of the checkpoint `--resume`, if there is one.
+        `state` is the content of the checkpoint `--resume`, if there is one. It may name no output path outside the
+        working folder, unless `--set` does too.
 
         Raises:
             InputError: no config, or a checkpoint with an output path outside the working folder.
@@ -114,8 +115,17 @@ class ConfigParser(UserDict):
         updated.cache_refusal = self.cache_refusal
         return updated
 
+    @property
+    def v2t_ties(self) -> str:
+        """The rule for ties in v2t ranks, see `model.metric.v2t_ranks`."""
+        return self.get("v2t_ties", "expected")
+
     def test_split(self) -> str:
-        """Return the split on which the model is tested: `test_split`, that of `eval_config`, or the split of the config."""
+        """Return the split on which the model is tested: `test_split`, that of `eval_config`, or the split of the config.
+
+        Raises:
+            InputError: `eval_config` is invalid or of another dataset.
+        """
         args = self["data_loader"]["args"]
         if "test_split" in self or "eval_config" not in self or self["eval_mode"] != "test_run":
             return self.get("test_split") or args["split_name"]
@@ -152,7 +162,7 @@ class ConfigParser(UserDict):
         return copy.deepcopy(self.data)
 
     def _default_name(self) -> str:
-        """Return `<dataset>-<config stem>`; for the `config.json` of a run, the name of the experiment of the run."""
+        """Return `<last part of data_dir, in lower case>-<config stem>`; for `config.json` of a run, its experiment."""
         dataset, path = Path(self["data_loader"]["args"]["data_dir"]).name.lower(), Path(self.source)
         stem = path.resolve().parent.parent.name if path.name == "config.json" else path.stem
         name = stem if stem.startswith(f"{dataset}-") else f"{dataset}-{stem}"
@@ -175,10 +185,10 @@ def leaves(section: Mapping, prefix: str = "") -> dict[str, Any]:
     return values
 
 
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that every command on a config has."""
+def add_config_arguments(parser: argparse.ArgumentParser, resume_help: str) -> None:
+    """Add the arguments that `train.py` and `test.py` have in common."""
     parser.add_argument("--config", metavar="FILE", type=Path, help="JSON config (default: the one in the checkpoint)")
-    parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, help="checkpoint to resume from, or to evaluate")
+    parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, help=resume_help)
     parser.add_argument("--device", metavar="N", type=int, help="index of the GPU to use (default: the CPU)")
     parser.add_argument(
         "--set",

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    add_config_arguments(parser)
+    add_config_arguments(parser, "checkpoint to evaluate")
     parser.add_argument(
         "--split",
         metavar="NAME",

@@ -112,11 +112,11 @@ def train_seeds(config: ConfigParser, args: argparse.Namespace, run: Run | None,
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    add_config_arguments(parser)
+    add_config_arguments(parser, f"checkpoint to resume from; {AUTO}: the newest unfinished run of the config, if any")
     parser.add_argument(
         "--seeds", metavar="N,N,...", help="train with each of these seeds; print mean (std) of every metric"
     )
-    parser.add_argument("--mini_train", action="store_true", help="use two batches of videos, to see that everything works")
+    parser.add_argument("--mini_train", action="store_true", help="train on two batches, validate on one, test on all")
     parser.add_argument("--train_single_epoch", action="store_true", help="stop after one epoch")
     parser.add_argument("--disable_workers", action="store_true", help="load data in the main process")
     parser.add_argument(
@@ -124,7 +124,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before deleting")
     parser.epilog = (
-        f"--resume {AUTO} resumes the newest run of the config, and of --seeds, that is not finished, if there is one. "
+        f"With --seeds, --resume {AUTO} resumes the newest unfinished run of these seeds. "
         "torchrun --standalone --nproc_per_node N train.py ... trains in N processes, on the GPUs from --device on."
     )
     args = parser.parse_args()

@@ -1,1 +1,1 @@
-"""Config schema, run folders, checkpoints, device and monitor: what every command on an experiment uses."""
+"""Config schema, registry, run folders, checkpoints, device and monitor, for every command on an experiment."""

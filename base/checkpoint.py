@@ -67,7 +67,12 @@ def save_periodic(folder: Path, state: dict[str, Any], verify: bool = False) -> 
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of this project, or of the 2019 release (whose `published` is true), to the CPU.
+    """Read a checkpoint of this project, or of the 2019 release, to the CPU.
+
+    Returns:
+        arch, epoch, seed, state_dict, config, config_file; of trainings also optimizer, lr_scheduler, random, environment,
+        monitor_best, epochs_since_best, values (metrics of the epoch) and begun (step, loss and seconds of a partial epoch);
+        of the 2019 release also published, which is true.
 
     Raises:
         InputError: the file is missing, damaged or not a checkpoint.

@@ -10,7 +10,7 @@ from utils.errors import InputError
 from utils.files import read_limited
 
 # Far more than any config of this project or of the release has.
-MAX_BYTES, MAX_DEPTH, MAX_FILES = 1 << 20, 50, 100
+MAX_BYTES, MAX_CONFIG_DEPTH, MAX_FILES = 1 << 20, 50, 100
 
 
 def read_config(path: Path) -> dict:
@@ -75,9 +75,9 @@ def merge(parent: Mapping, child: Mapping) -> dict:
 def check_depth(config: Any, source: str | Path) -> None:
     """Refuse a config that is nested more deeply than recursive functions can follow."""
     level = [config]
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_CONFIG_DEPTH):
         level = [value for part in level for value in (part.values() if isinstance(part, Mapping) else part)]
         level = [value for value in level if isinstance(value, Mapping | list | tuple)]
         if not level:
             return
-    raise InputError(f"{source}: objects and lists more than {MAX_DEPTH} deep")
+    raise InputError(f"{source}: objects and lists more than {MAX_CONFIG_DEPTH} deep")

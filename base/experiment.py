@@ -26,7 +26,7 @@ class Run:
 
     Attributes:
         save_dir: the folder of all experiments.
-        experiment: the name of the experiment, `<dataset>-<config stem>`.
+        experiment: the name of the experiment, by default `<last part of data_dir, in lower case>-<config stem>`.
         id: the timestamp, followed by `/seed-<n>` if several seeds are trained.
     """
 
@@ -36,7 +36,11 @@ class Run:
 
     @classmethod
     def create(cls, save_dir: str | Path, experiment: str, kinds: Sequence[str] = FOLDERS) -> Self:
-        """Create a run that is named after the current time, with new folders for `kinds` of `FOLDERS`."""
+        """Create a run that is named after the current time, with new folders for `kinds` of `FOLDERS`.
+
+        Raises:
+            InputError: a folder cannot be created.
+        """
         timestamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         run = cls(Path(save_dir), experiment, timestamp)
         try:

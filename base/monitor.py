@@ -19,7 +19,10 @@ class Monitor:
         self.epochs_since_best = 0
 
     def update(self, values: Mapping[str, float]) -> bool:
-        """Return whether the values of an epoch are the best so far; always true if nothing is monitored."""
+        """Return whether the values of an epoch are the best so far; always true if nothing is monitored.
+
+        `values` must have the monitored name. NaN is never the best.
+        """
         if self.mode == "off":
             return True
         value = values[self.name]

@@ -21,7 +21,10 @@ class Section(pydantic.BaseModel):
 
 
 class ExpertEntry(Section):
-    """An expert of your own dataset, with these defaults, or the fields that override those of a published expert."""
+    """An expert of your own dataset, with these defaults, or the fields that override those of a published expert.
+
+    An expert of your own with a published name (audio, face, ...) also has the defaults of `data_loader.experts.EXPERTS`.
+    """
 
     dim: PositiveInt | None = None  # dimension of a frame, or of the vector
     kind: Literal["sequence", "vector"] | None = None  # an array (T, dim) per video, or (dim,); default: sequence
@@ -71,8 +74,8 @@ class DataLoaderArgs(Section):
 
 
 class DataLoaderSection(Section):
-    type: Literal["ExpertDataLoader"]  # the only one
-    args: DataLoaderArgs  # its arguments
+    type: Literal["ExpertDataLoader"]  # class of data_loader/data_loaders.py
+    args: DataLoaderArgs  # completed from other sections by trainer.build.loader_arguments
 
 
 class VisualizerArgs(Section):
@@ -84,14 +87,14 @@ class VisualizerArgs(Section):
 
 
 class VisualizerSection(Section):
-    type: Literal["Visualizer"]  # the only one
-    args: VisualizerArgs  # its arguments
+    type: Literal["Visualizer"]  # class of utils/visualizer/visualizer.py
+    args: VisualizerArgs  # completed from other sections by trainer.build.build_visualizer
 
 
 class TrainerSection(Section):
     """The length of a training, its checkpoints, and the value that selects the best one."""
 
-    epochs: PositiveInt  # number of epochs
+    epochs: PositiveInt  # counted from the first start, also if the training is resumed
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"  # of matrix products; tf32 is for GPUs
     accumulate: PositiveInt = 1  # batches whose gradients are averaged for a step; negatives come from one batch
     compile: bool = False  # use torch.compile in one process; needs a C++ compiler, is not faster on CPUs
@@ -114,7 +117,7 @@ class TesterSection(Section):
 class Config(Section):
     """A complete config."""
 
-    name: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None = None  # default: <dataset>-<stem of the file>
+    name: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None = None  # default: <data_dir's end, lower case>-<stem>
     n_gpu: NonNegativeInt = 1  # without effect, published configs have it
     seed: int = Field(0, ge=0, lt=2**64)  # of weights, batches, captions and noise
     disable_nan_checks: bool = False  # do not look for NaN in experts that are present
@@ -123,15 +126,15 @@ class Config(Section):
     eval_mode: Literal["test_run", "fixed_num_epochs"] = "test_run"  # fixed_num_epochs: ignore eval_config
     eval_config: str | None = None  # config whose split_name is the default of test_split
     test_split: str | None = None  # split to test the best model on; default: that of eval_config, then split_name
-    experts: Experts  # the experts and the text features
-    arch: Typed  # the model
-    data_loader: DataLoaderSection  # the data and its batches
+    experts: Experts  # may be fewer than the files of data_dir have
+    arch: Typed  # class of model/, such as CENet
+    data_loader: DataLoaderSection  # feature archive, split and batches
     optimizer: Typed | None = None  # class of torch.optim; Adam, AdamW and SGD are fused unless args say otherwise
     lr_scheduler: Typed | None = None  # class of torch.optim.lr_scheduler, which takes a step after each epoch
-    loss: Typed | None = None  # the loss of a batch
+    loss: Typed | None = None  # class of model/, called with similarities (B, B); only for training
     metrics: Annotated[list[str], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]  # functions of model/
     v2t_ties: Literal["expected", "published"] | None = None  # rule for ties, see model.metric.v2t_ranks
     evaluation_memory: PositiveInt = 1024  # MiB of an evaluation beside model and videos; the rest goes to temporary files
     visualizer: VisualizerSection | None = None  # default: no ranking page
-    trainer: TrainerSection | None = None  # the training
-    tester: TesterSection | None = None  # test.py
+    trainer: TrainerSection | None = None  # only for training; test.py falls back to its save_dir and verbosity
+    tester: TesterSection | None = None  # only for test.py; default: `trainer`

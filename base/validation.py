@@ -31,7 +31,7 @@ UNUSABLE = {
 
 
 def validate(config: dict, training: bool) -> dict:
-    """Return `config` with every default filled in; `training` requires the sections that only a training needs.
+    """Return `config` with its defaults, except None; `training` requires the sections that only a training needs.
 
     Nothing is built: `trainer.build` checks whether experts, dimensions and hyperparameters fit together.
 
@@ -176,4 +176,5 @@ def _check_trainer(config: dict) -> None:
 
 def _metric_values(metrics: list[str]) -> list[str]:
     """Return the names of all values that metrics measure, by asking each for two captions and two videos."""
-    return [f"val_{metric}_{name}" for metric in metrics for name in find("metrics", metric)(np.eye(2, dtype=np.float32))]
+    sims, query_masks = np.eye(2, dtype=np.float32), np.ones((2, 1), dtype=bool)
+    return [f"val_{metric}_{name}" for metric in metrics for name in find("metrics", metric)(sims, query_masks)]

@@ -10,5 +10,8 @@ The entry point is `trainer.build.build_loaders`, which passes the config to `da
 5. `conversion.py`: on first use of a file, each of its items is checked and written to the cache.
 6. `readers/`: one module per file format yields the items of a file, and refuses what could do harm.
 
+"Captions" are word vectors (words, text_dim), "raw captions" the same as strings. `text` in a batch is padded captions,
+`text_feat` the name of the word vectors; text embeddings (`model.similarity`) are what the model makes of captions.
+
 `experts.py` has the published experts, and merges them with the experts that a config declares.
 """

@@ -11,8 +11,8 @@ import numpy as np
 from data_loader.conversion import CaptionEncoder, Encoder, FeatureEncoder, RawCaptionEncoder
 from data_loader.datasets import layout_of
 from data_loader.experts import Expert
-from data_loader.readers import SUFFIXES, find_file, read_entries, read_file, read_video_list
-from data_loader.store import Captions, Features, FeatureTable, Texts, open_table
+from data_loader.readers import FEATURE_SUFFIXES, find_file, read_entries, read_file, read_video_list
+from data_loader.store import Captions, Features, FeatureTable, RawCaptions, open_table
 from utils.errors import InputError, count_text
 from utils.names import normalize_name
 
@@ -88,10 +88,16 @@ class Archive:
             if item in table.problems or any(table.lengths[i] for i in table.sequences(item))
         ]
 
-    def has_file(self, name: str, subset: str, expert: Expert | None = None) -> bool:
-        """Return whether there is a file of expert `name` or, without `expert`, of the text features `name`."""
-        file = self._file_name(name, subset, expert)
-        return any((self.folder / f"{file}{suffix}").exists() for suffix in ("", *SUFFIXES))
+    def has_expert_file(self, name: str, expert: Expert, subset: str) -> bool:
+        """Return whether there is a file of expert `name`."""
+        return self._exists(self._file_name(name, subset, expert))
+
+    def has_text_file(self, text_feat: str, subset: str) -> bool:
+        """Return whether there is a file of the text features `text_feat`."""
+        return self._exists(self._file_name(text_feat, subset))
+
+    def _exists(self, file: str) -> bool:
+        return any((self.folder / f"{file}{suffix}").exists() for suffix in ("", *FEATURE_SUFFIXES))
 
     def videos_with_expert(self, name: str, expert: Expert) -> list[str]:
         """Return the videos in the file of an expert, in its order; none if the file is an array."""
@@ -166,7 +172,7 @@ class Archive:
                     raise InputError(f"{index}: '{video}' is {position}, {expected}")
         return Captions(vectors, items, self.texts(subset, ids), ids, chosen, **options)
 
-    def texts(self, subset: str, ids: list[str]) -> Texts | None:
+    def texts(self, subset: str, ids: list[str]) -> RawCaptions | None:
         """Return the captions of the videos `ids` of a subset as text, None if there is no file of them.
 
         Raises:
@@ -178,7 +184,7 @@ class Archive:
         table = self._table(path, RawCaptionEncoder())
         items = self._items(table, subset, ids, of_captions=True)
         table.raise_problem(items)
-        return Texts(table, items)
+        return RawCaptions(table, items)
 
     def _file_name(self, name: str, subset: str, expert: Expert | None = None) -> str:
         """Return the name of the file of an expert, or of text features, without a suffix if the layout declares none."""

@@ -5,7 +5,8 @@ captions are one sequence each.
 
 The encoders of items have three attributes: `tag`, the part of the cache's name that distinguishes the caches of one file;
 `settings`, which the result depends on, so that a cache with others is out of date; `width`, the number of numbers in a row
-(None: a row is one byte). Their `encode` raises an `InputError` if an item has another type or shape, or invalid numbers.
+(None: a row is one byte). Every `encode(path, name, value)` raises an `InputError` if an item has another type or shape, or
+invalid numbers; `path` and `name` are for its message.
 """
 
 import json
@@ -31,14 +32,14 @@ logger = logging.getLogger(__name__)
 
 
 class FeatureEncoder:
-    """The features of an expert: one sequence per video, averaged over time unless the model aggregates it.
+    """The features of an expert: one sequence per video, aggregated by avg or max unless the model does it (vlad).
 
     The expert is missing if the value is the float NaN or an empty array, or if its first number is NaN.
 
     Args:
         zeros_are_missing: whether a value of zeros means that the expert is missing, and not only NaN or an empty vector;
             otherwise an empty sequence has no frames, but is present.
-        zeros_pad: whether frames of zeros at the end of a sequence are padding, which is dropped.
+        zeros_pad: whether frames of zeros at the end of a sequence are padding, which is dropped (only with vlad).
     """
 
     def __init__(self, expert: Expert, zeros_are_missing: bool = True, zeros_pad: bool = False):

@@ -27,6 +27,7 @@ class ExpertDataLoader:
         dataset_name, data_dir, batch_size, split_name, num_workers, mini, fuse_captions, restrict_train_captions,
             num_test_captions, max_text_words, max_expert_tokens, rgb_model_name, cache_dir: keys of the config, see
             `base.schema.DataLoaderArgs`.
+        experts: name -> `Expert`, see `resolve_experts`.
         text_feat, text_dim: the name of the word vectors, and their dimension.
         seed: the seed of the order of videos and the choice of captions.
         training: whether training batches are needed.

@@ -17,7 +17,8 @@ class ExpertDataset(Dataset):
     """Videos with their experts and captions, which are read when they are used.
 
     Args:
-        archive, subset: the archive to read from, and the name of the subset of it that has the videos `ids`.
+        archive, subset: the archive to read from, and the name of the subset of it that has the videos.
+        ids: the names of the videos to read.
         experts: the experts to read, by name.
         text_feat, text_dim: the name of the word vectors, and their dimension.
         max_text_words, max_expert_tokens: the lengths to cut captions and sequences to.
@@ -57,7 +58,12 @@ class ExpertDataset(Dataset):
         return {video: [self.captions.name(v, k) for k in range(n)] for v, (video, n) in enumerate(counts)}
 
     def __getitem__(self, key: int | tuple[int, float]) -> dict[str, Any]:
-        """Return a video with all its captions or, for (index, draw), with the one that a draw from [0, 1) picks."""
+        """Return a video with all its captions or, for (index, draw), with the one that a draw from [0, 1) picks.
+
+        Returns:
+            id; captions, list of (words, text_dim); raw_captions, list of str ("" if unknown); experts, name -> (T, dim),
+            (dim,) or None if missing.
+        """
         index, draw = key if isinstance(key, tuple) else (key, None)
         num_captions = self.num_captions[index]
         chosen = range(num_captions) if draw is None else [int(draw * num_captions)]
@@ -72,7 +78,7 @@ class ExpertDataset(Dataset):
 class Collate:
     """A `collate_fn` that pads B videos to a batch, in shared memory if a worker calls it.
 
-    A batch has the names of the videos (`ids`), their captions as text (`raw_captions`) and word vectors (`text`,
+    A batch has the names of the videos (`ids`), their captions as text (`raw_captions`, B lists) and word vectors (`text`,
     (B, K, W, d)), a mask of words that are not padding (`word_mask`, (B, K, W)), and the entries of `collate_experts`.
     Captions, words and frames are padded with zeros to the longest of the batch, or to fixed numbers.
 
@@ -106,11 +112,14 @@ class Collate:
 def collate_experts(
     videos: Sequence[Mapping[str, np.ndarray | None]], experts: Mapping[str, Expert], num_tokens: int | None = None
 ) -> dict[str, dict[str, Tensor]]:
-    """Return the arguments of `CENet.embed_video` for B videos: `experts`, `frame_masks` and `ind`.
+    """Return the arguments of `CENet.embed_video` for B videos, by name of the expert.
 
     Args:
         videos: per video, expert -> (T, dim) or (dim,), or None where it is missing, which becomes NaN.
         num_tokens: the length to pad sequences to (None: the longest).
+
+    Returns:
+        `experts` (B, T, d) or (B, d); `frame_masks` (B, T), only of experts with aggregation vlad; `ind` (B,), 0 or 1.
     """
     batch: dict[str, dict[str, Tensor]] = {"experts": {}, "frame_masks": {}, "ind": {}}
     for name, expert in experts.items():
@@ -132,6 +141,7 @@ def pad(
 
     Args:
         sequences: N arrays (n_i, dim), or None where one is missing.
+        dim: the length of a row, also if all are missing.
         length: the length L to pad to (None: the longest).
         missing: the value of all numbers of a missing sequence.
 
@@ -153,9 +163,11 @@ def pad(
 class EpochBatchSampler(Sampler):
     """Shuffled batches of (index, draw) that depend only on the seed and the epoch, not on workers or interruptions.
 
-    The videos that do not fill a last batch are left out of that epoch.
+    The videos that do not fill a last batch are left out. The length is that of a whole epoch, also if `first` > 0.
 
     Args:
+        num_videos, batch_size: the number of videos, and of those in a batch over all parts.
+        seed: the seed of the order of videos and of the draws.
         share: (i, n) for the i-th of n parts of each batch, which differ in size by one at most.
 
     Attributes:

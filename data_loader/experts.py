@@ -22,7 +22,7 @@ class Expert:
     embed_dim: int | None = None
 
 
-# The published experts.
+# Published experts, whose fields are also the defaults of own experts with these names.
 EXPERTS = {
     "audio": Expert(128, aggregation="vlad"),
     "face": Expert(512),
@@ -48,7 +48,7 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
         feat_aggregation: `data_loader.args.feat_aggregation` of the config, which overrides the aggregation of experts.
 
     Raises:
-        InputError: an expert that is neither declared nor in the table, or fields that do not go together.
+        InputError: an expert that is neither declared nor in `EXPERTS`, or fields that do not go together.
     """
     declared = declared_experts(section)
     names = section.get("modalities") or list(declared)
@@ -76,7 +76,7 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
         if fields.get("kind") == "vector":
             fields.setdefault("aggregation", "none")
         if "dim" in fields:
-            fields.setdefault("embed_dim", None)  # that of the table belongs to the dim of the table
+            fields.setdefault("embed_dim", None)  # that of `EXPERTS` belongs to the dim there
         if name in EXPERTS:
             expert = dataclasses.replace(EXPERTS[name], **fields)
         elif "dim" in fields:
@@ -102,6 +102,7 @@ def expert_dims(
     """Return, per expert, its dimension after aggregation and that of its embedding, as `CENet` takes them.
 
     Args:
+        experts: name -> `Expert`, see `resolve_experts`.
         vlad_clusters: expert -> number of clusters, for experts that the model aggregates.
         shared_dim: the dimension of all embeddings (None: each has its own, as in MoEE).
 

@@ -86,10 +86,11 @@ class FeatureTable:
             raise InputError(self.problems[min(refused)])
 
 
-def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None = None) -> FeatureTable:
+def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None) -> FeatureTable:
     """Return the table of the file `source`, from its cache in `folder`, which is made if it is absent or out of date.
 
     Args:
+        encoder: how the items of the file are checked and converted, see `data_loader.conversion`.
         refusal: the reason why no cache may be made there (None: it may).
 
     Raises:
@@ -161,7 +162,7 @@ class Features:
         return x if self._sequential else x[0]
 
 
-class Texts:
+class RawCaptions:
     """The captions of V videos as text, also those without a word: `texts[v]` is a list.
 
     Args:
@@ -191,6 +192,7 @@ class Captions:
     Args:
         vectors, items: the table of word vectors, and the item of each video in it, (V,).
         texts: the same captions as text (None: unknown).
+        ids: the names of the videos, (V,), for names of captions and messages.
         chosen: per video, the position of the only caption to use (None: all are used).
         fuse: whether to join the captions of a video to one.
         max_captions: the largest number of captions per video (None: all).
@@ -203,7 +205,7 @@ class Captions:
         self,
         vectors: FeatureTable,
         items: np.ndarray,
-        texts: Texts | None,
+        texts: RawCaptions | None,
         ids: Sequence[str],
         chosen: Sequence[int] | None = None,
         fuse: bool = False,

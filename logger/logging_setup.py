@@ -48,7 +48,7 @@ class _File(logging.FileHandler):
             super().close()
 
 
-def start_logging(verbosity: int = 2) -> None:
+def start_logging(verbosity: int) -> None:
     """Print log lines to standard output and keep them for `log_to`; this replaces an earlier setup.
 
     Args:

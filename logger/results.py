@@ -38,15 +38,15 @@ def epoch_line(split: str, epochs: int, values: Mapping[str, float], metrics: Ma
     Args:
         split: name of the split that was evaluated.
         values: "epoch", "loss", "lr" and "steps_per_second" -> value.
-        metrics: direction ("t2v_metrics", ...) -> metrics by name.
+        metrics: name of a metric function ("t2v_metrics", ...) -> values by name.
     """
     speed = values["steps_per_second"]
     line = (
         f"epoch {values['epoch']}/{epochs}: loss {values['loss']:.4f}, lr {values['lr']:.2e}, "
         f"{speed:.{1 if speed >= 1 else 3}f} steps/s"
     )
-    for direction, measured in metrics.items():
-        line += f"; {split} {direction.removesuffix('_metrics')} {_epoch_values(measured)}"
+    for metric, measured in metrics.items():
+        line += f"; {split} {metric.removesuffix('_metrics')} {_epoch_values(measured)}"
     return line
 
 
@@ -62,11 +62,11 @@ def format_table(
     spread: Mapping[str, Mapping[str, float]] | None = None,
     videos: int | None = None,
 ) -> str:
-    """Return a table with a row per direction ("t2v_metrics", ...) and a column per metric.
+    """Return a table with a row per metric function ("t2v_metrics", ...) and a column per value.
 
     Args:
-        results: direction -> metric -> value.
-        spread: direction -> metric -> standard deviation, shown in brackets.
+        results: metric function -> name -> value.
+        spread: metric function -> name -> standard deviation, shown in brackets.
         videos: number of candidate videos, shown in the corner, with the R@1 of chance if there are fewer than `MIN_VIDEOS`.
     """
     names = list(dict.fromkeys(name for values in results.values() for name in values))
@@ -74,11 +74,11 @@ def format_table(
     if videos is not None and videos < MIN_VIDEOS:
         corner += f", chance R@1 {chance_recall(1, videos):.1f}"
     cells = [[corner, *(METRIC_LABELS.get(name, name) for name in names)]]
-    for direction, values in results.items():
+    for metric, values in results.items():
         texts = {
-            name: f"{value:.1f}" + (f" ({spread[direction][name]:.1f})" if spread else "") for name, value in values.items()
+            name: f"{value:.1f}" + (f" ({spread[metric][name]:.1f})" if spread else "") for name, value in values.items()
         }
-        cells.append([direction.removesuffix("_metrics"), *(texts.get(name, "-") for name in names)])
+        cells.append([metric.removesuffix("_metrics"), *(texts.get(name, "-") for name in names)])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
 
@@ -101,10 +101,10 @@ def warn_if_small(sizes: Mapping[str, int]) -> None:
 
 def report_seeds(folder: Path, runs: Sequence[Mapping]) -> None:
     """Log mean and standard deviation of every metric over `runs`, `metrics.json` of each seed, and write `summary.json`."""
-    directions = [key for key in runs[0] if key.endswith("_metrics")]
-    values = {d: {name: [run[d][name] for run in runs] for name in runs[0][d]} for d in directions}
-    mean = {d: {name: statistics.fmean(x) for name, x in by_name.items()} for d, by_name in values.items()}
-    std = {d: {name: statistics.stdev(x) if len(x) > 1 else 0.0 for name, x in v.items()} for d, v in values.items()}
+    metrics = [key for key in runs[0] if key.endswith("_metrics")]
+    values = {m: {name: [run[m][name] for run in runs] for name in runs[0][m]} for m in metrics}
+    mean = {m: {name: statistics.fmean(x) for name, x in by_name.items()} for m, by_name in values.items()}
+    std = {m: {name: statistics.stdev(x) if len(x) > 1 else 0.0 for name, x in v.items()} for m, v in values.items()}
     shared = {key: runs[0][key] for key in ("split", "leaky", "config")}
     ties = sorted({run.get("v2t_ties", "published") for run in runs})  # not in runs from before December 2026
     if len(ties) > 1:

@@ -32,7 +32,7 @@ def parse_arguments() -> argparse.Namespace:
         parts.add_argument(f"--{name}", dest="part", action="store_const", const=name, default=DEFAULT, help=about)
     about = "videos of the archive to generate (default: %(default)s)"
     parser.add_argument("--videos", metavar="N", type=int, default=10_000, help=about)
-    about = "folder of the archive, 20 GiB with its caches for 10,000 videos (default: %(default)s)"
+    about = "folder of the archive, 16 GiB with its caches for 10,000 videos (default: %(default)s)"
     parser.add_argument("--folder", metavar="DIR", type=Path, default=Path("data/benchmark"), help=about)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures to this file, too")
     parser.add_argument("--device", metavar="N", type=int, help="with --step, the GPU to use (default: the CPU)")

@@ -29,7 +29,7 @@ from misc.extraction.training_config import make_training_config, write_training
 from misc.extraction.video_folder import VANISHED, VideoFolder
 from misc.extraction.worker import ExtractionResult, ExtractionTask, Worker
 from misc.extractors.text_encoders import TextEncoder, build_text_encoder
-from utils.errors import InputError, cli_command, count_text, counts_text, first_names
+from utils.errors import InputError, cli_command, count_text, first_names, tally_text
 from utils.files import locked, remove_temporary, write_json
 from utils.jobs import count_cores
 from utils.progress import bar
@@ -46,7 +46,7 @@ def extract_videos(folder: VideoFolder, engine: Callable[[Iterable[ExtractionTas
         if (missing := folder.missing_experts(video))
     ]
     if folder.skipped:
-        print(f"{count_text(folder.skipped.total(), 'file')} skipped, not videos: {counts_text(folder.skipped)}")
+        print(f"{count_text(folder.skipped.total(), 'file')} skipped, not videos: {tally_text(folder.skipped)}")
     done = len(folder.files) - len(tasks)
     print(f"{count_text(len(folder.files), 'video')}, {done} of them already extracted", flush=True)
     seconds: Counter[str] = Counter()

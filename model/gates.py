@@ -3,7 +3,9 @@
 `model.model` has the equations, and says where they differ from the paper. All batch norms are those of the releases.
 
 A unit computes M experts at once where `num_experts` is M: N embeddings of M experts, of D dims each, are (N, M * D), and
-the parameters of the experts lie one below the other, see `PerExpert`.
+the parameters of the experts lie one below the other, see `PerExpert`. N counts videos or captions; V is N for videos.
+
+Arguments of the units: `in_dim`, the dimension of the input; `dim`, D.
 """
 
 import torch

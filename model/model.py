@@ -23,6 +23,9 @@ similarity belongs there too.
 
 Shapes: B videos with K captions of W words each, T = B * K captions, M experts in alphabetical order, D their shared
 dimension. The Concat variants join the experts to one: there M' = 1, otherwise M' = M.
+
+Published names, kept in configs, checkpoints and outputs: modalities (elsewhere: experts), ind (available), moe_weights and
+moe_fc (weights), cross_view_conf_matrix (sims), MedR and MeanR (MdR and MnR in tables).
 """
 
 import logging
@@ -50,6 +53,8 @@ logger = logging.getLogger(__name__)
 class CENet(nn.Module):
     """Text and video encoders and their similarity, in every variant of the published ablations.
 
+    MoEE is "CE - P,CG" in tables of ablations, MoEE - MW is "CE - MW,P,CG".
+
     | variant      | switches           | video side                         | text side   |
     |--------------|--------------------|------------------------------------|-------------|
     | CE           | use_ce             | ReduceDim + collaborative gating   | GEU -> D    |
@@ -65,10 +70,13 @@ class CENet(nn.Module):
             shared dimension D in the first three rows). An expert in `vlad_clusters` is pooled by NetVLAD from tokens of
             dimension pooled / clusters; any other is one vector per video.
         text_dim: dimension of a word.
-        vlad_clusters: "text" and the names of the sequence experts -> number of NetVLAD clusters.
+        vlad_clusters: "text" and the experts with aggregation vlad -> number of NetVLAD clusters.
+        use_ce, mimic_ce_dims, concat_experts, concat_mix_experts: the switches of the table, at most one of them true.
+        freeze_weights: no mixture weights, all experts weigh 1 / M; works with every variant.
         keep_missing_modalities: count every expert as present in the score.
         test_caption_mode: in evaluation, "indep" scores every caption, "avg" averages the scores of a video's captions.
-        l2renorm: renormalize the weighted concatenated embeddings.
+        l2renorm: the score is the cosine of the concatenations of w_i text_i and of video_i over the video's experts,
+            instead of a weighted mean (`pairwise_similarity`).
         randomise_feats: comma-separated experts to replace by noise, new in each training step, constant in evaluation.
         disable_nan_checks: do not look for NaN in available experts.
         mask_padding: use the masks given to `forward`; false pools padding like words and frames (published behavior).
@@ -162,12 +170,12 @@ class CENet(nn.Module):
 
         Args:
             text: vectors of the words, (B, K, W, text_dim).
-            experts: name -> features, (B, d) or (B, 1, d) of a vector expert, (B, frames, d) of a sequence expert. Missing
-                ones may be NaN; nothing is modified.
+            experts: name -> features, (B, d) or (B, 1, d) of an expert that was aggregated when it was read, (B, frames, d)
+                of one that NetVLAD aggregates. Missing ones may be NaN; nothing is modified.
             ind: name -> availability, (B,), 1 where a video has the expert. This is the release's name for what is called
                 `available` everywhere else.
             word_mask: (B, K, W), true for valid words (None: all). A caption without a valid word is left out of averages.
-            frame_masks: name of a sequence expert -> (B, frames), true for valid frames (None or not named: all).
+            frame_masks: name of a NetVLAD expert -> (B, frames), true for valid frames (None or not named: all).
 
         Returns:
             `modalities` (M names), `cross_view_conf_matrix`, the similarities: (B, B) in training and with

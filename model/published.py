@@ -49,7 +49,7 @@ def load_weights(model: CENet, state: dict[str, Any], path: str | Path) -> None:
     model.load_state_dict(found)
 
 
-def load_published(model: CENet, state_dict: Mapping[str, Tensor], source: str = "published state dict") -> list[str]:
+def load_published(model: CENet, state_dict: Mapping[str, Tensor], source: str) -> list[str]:
     """Load a state dict with published names into `model`, and return the names that were dropped as never used.
 
     Raises:

@@ -14,7 +14,9 @@ SIMILARITIES = ("pairwise", "paired-2019")
 
 
 class TextEmbedding(NamedTuple):
-    """T queries: an embedding per expert, [(T, d_i)] * M, and weights of the experts, (T, M), which are at least 0.
+    """T queries: an embedding per expert, [(T, d_i)] * M', and weights of the experts, (T, M'), which are at least 0.
+
+    M' is the number of experts M, or 1 in the Concat variants, which join them.
 
     Queries are captions, whose weights are the mixture weights, or videos in a search by video, with weights of 0 and 1.
     """
@@ -24,7 +26,7 @@ class TextEmbedding(NamedTuple):
 
 
 class VideoEmbedding(NamedTuple):
-    """V videos: an embedding per expert, [(V, d_i)] * M, and their availability (V, M), 0 or 1."""
+    """V videos: an embedding per expert, [(V, d_i)] * M', and their availability (V, M'), 0 or 1."""
 
     experts: list[Tensor]
     available: Tensor
@@ -88,7 +90,10 @@ def as_denominator(x: Tensor) -> Tensor:
 def find_nonfinite_source(
     modalities: Sequence[str], text: TextEmbedding, video: VideoEmbedding, ids: Sequence[str] | None = None
 ) -> str:
-    """Name the embeddings that make similarities NaN or inf: "the text", and each expert, with its first video by `ids`."""
+    """Return what makes similarities NaN or inf, joined by commas: "the text", and experts, each with its first video.
+
+    Without `ids` the videos are left out. If all embeddings are finite, it is "the similarities alone".
+    """
     sources = [] if all(torch.isfinite(x).all() for x in (*text.experts, text.weights)) else ["the text"]
     names = modalities if len(modalities) == len(video.experts) else [", ".join(modalities)]  # the Concat variants join them
     for name, x, available in zip(names, video.experts, video.available.T, strict=True):

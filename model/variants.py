@@ -22,7 +22,7 @@ def check_variant(
     Args:
         switches: each of `VARIANTS` -> whether it is on.
         expert_dims: name of each expert -> its dimension after pooling, and the dimension of its embedding.
-        vlad_clusters: "text" and the names of the sequence experts -> number of NetVLAD clusters.
+        vlad_clusters: "text" and the experts with aggregation vlad -> number of NetVLAD clusters.
         pooled_text: dimension of a pooled caption.
         noisy: names of the experts to replace by noise.
 

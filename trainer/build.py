@@ -42,12 +42,18 @@ def build_model(config: ConfigParser) -> CENet:
 
 
 def model_arguments(config: Mapping) -> dict[str, Any]:
-    """Return the arguments of a model that follow from other sections than `arch`, and `vlad_clusters` of its experts."""
+    """Return the arguments of a model that follow from other sections than `arch`, and `vlad_clusters` of its experts.
+
+    Raises:
+        InputError: experts that do not exist or fit together, or numbers of clusters that are missing.
+    """
     args, section = config["arch"]["args"], config["experts"]
     aggregations = config["data_loader"]["args"]["feat_aggregation"]
     experts = resolve_experts(section, aggregations)
     known = [*EXPERTS, *(name for name in declared_experts(section) if name not in EXPERTS)]
-    clusters = args["vlad_clusters"]
+    if (clusters := args.get("vlad_clusters")) is None:
+        kind = config["arch"]["type"]
+        raise InputError(f"arch.args.vlad_clusters: missing, the constructor of {kind} must take it (or **kwargs)")
     for path, names in (
         ("arch.args.vlad_clusters", clusters.keys() - {"text"}),
         ("data_loader.args.feat_aggregation", aggregations.keys()),
@@ -67,8 +73,13 @@ def model_arguments(config: Mapping) -> dict[str, Any]:
 
 
 def build_loss(config: ConfigParser) -> nn.Module:
-    """Build the loss that `loss` names, a function of similarities (B, B)."""
-    return find("loss", config["loss"]["type"])(**config["loss"]["args"])
+    """Build the loss that `loss` names, a function of similarities (B, B); raise an `InputError` if it has parameters."""
+    name = config["loss"]["type"]
+    loss = find("loss", name)(**config["loss"]["args"])
+    if parameters := ", ".join(key for key, _ in loss.named_parameters()):
+        reason = f"has parameters ({parameters}), which are neither trained nor saved"
+        raise InputError(f"{config.source}: loss.type: {name} {reason}, expected none")
+    return loss
 
 
 def build_optimizer(config: ConfigParser, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -109,7 +120,11 @@ def _dry_run(config: ConfigParser) -> None:
 
 
 def build_loaders(config: ConfigParser, device: torch.device, **changes: Any) -> ExpertDataLoader:
-    """Build the batches to train on and to evaluate on; `changes` override arguments of `ExpertDataLoader`."""
+    """Build the batches to train on and to evaluate on; `changes` override arguments of `ExpertDataLoader`.
+
+    Raises:
+        InputError: experts that do not fit together, or data that is missing or invalid.
+    """
     with _prefix_errors(config.source):
         arguments = loader_arguments(config, device)
     return ExpertDataLoader(**{**arguments, **changes})
@@ -148,7 +163,7 @@ def build_visualizer(config: ConfigParser, run: Run) -> Visualizer | None:
         name=f"{run.experiment} {run.id}",
         similarity=model.get("similarity", "pairwise"),
         l2renorm=model.get("l2renorm", False),
-        v2t_ties=config.get("v2t_ties", "expected"),
+        v2t_ties=config.v2t_ties,
     )
 
 

@@ -79,7 +79,7 @@ def report(
         "leaky": leaky,
         "config": config.file,
         "checkpoint": str(path),
-        "v2t_ties": evaluation_settings(config)["v2t_ties"],
+        "v2t_ties": config.v2t_ties,
         "published_checkpoint": state.get("published", False),
         "videos": len(evaluation.video_ids),
         "captions": int(evaluation.query_masks.sum()),

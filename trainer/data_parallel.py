@@ -39,7 +39,11 @@ class DataParallelCENet(nn.Module):
         word_mask: Tensor,
         frame_masks: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:
-        """Return the similarities of the captions and videos of all processes, in the order of the processes."""
+        """Score the captions and videos of all processes, in the order of the processes; `CENet.forward` has the arguments.
+
+        Returns:
+            `cross_view_conf_matrix` only, (S, S) with S the videos of all processes, averaged over the captions per video.
+        """
         words = self.model.embed_text(text, word_mask)
         video = self.model.embed_video(experts, ind, frame_masks)
         mask = word_mask.any(dim=-1).float()

@@ -36,7 +36,7 @@ class Evaluation:
     """The result of an evaluation of V videos with K captions each.
 
     Attributes:
-        metrics: "t2v_metrics" or "v2t_metrics" -> metrics by name, as `model.metric` documents them.
+        metrics: name of a metric function, such as "t2v_metrics" -> its values by name, as `model.metric` documents them.
         ranks: "t2v" -> the 0-based rank of each of the N captions that exist, (N,); "v2t" -> that of each video, (V,).
         sims: similarities (V*K, V), or (V, V) if captions are averaged; in a temporary file if it is too large for memory.
         query_masks: (V, K), false for captions that do not exist; (V, 1) if captions are averaged.
@@ -88,7 +88,7 @@ class EmbeddedBatch(NamedTuple):
     texts: list[TextEmbedding]
     video: VideoEmbedding
     caption_mask: Tensor  # (B, K), true for captions that exist
-    available: Tensor  # (B, M)
+    available: Tensor  # (B, M), as in the data; `video.available` is what the score uses: joined in Concat, or all 1
     ids: list[str]
     raw_captions: list[list[str]]
 
@@ -147,8 +147,7 @@ class TextStore:
 
 def evaluation_settings(config: ConfigParser) -> dict[str, Any]:
     """Return the arguments of `evaluate` that a config determines."""
-    ties = config.get("v2t_ties", "expected")
-    return {"metrics": config["metrics"], "memory": config["evaluation_memory"], "v2t_ties": ties}
+    return {"metrics": config["metrics"], "memory": config["evaluation_memory"], "v2t_ties": config.v2t_ties}
 
 
 @torch.inference_mode()

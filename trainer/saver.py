@@ -25,7 +25,10 @@ class CheckpointSaver:
         self._verified = False
 
     def save(self, state: dict[str, Any], is_best: bool, is_last: bool) -> None:
-        """Save an epoch as the best model, as a periodic checkpoint (also if the training stops early), as both, or not."""
+        """Save the epoch of `state` as the best model if `is_best`, and as a periodic checkpoint if it is due or `is_last`.
+
+        After an epoch that `is_last` the training stops early. The first `skip_first_n_saves` epochs are not saved.
+        """
         if state["epoch"] <= self.options["skip_first_n_saves"]:
             return
         if is_best:

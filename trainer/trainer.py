@@ -105,8 +105,8 @@ class Trainer:
     Attributes:
         run, events: folders and TensorBoard events to write to, set by `writing_to` in the main process.
         visualizer: writer of the ranking page (None: the config has no `visualizer`).
-        partial_epoch: steps, sum of losses and seconds of the part of `start_epoch` that is done, "begun" in checkpoints
-            (None: nothing is done).
+        partial_epoch: steps, sum of losses and seconds of the part of the epoch in progress that is done; None between
+            epochs. Its name in checkpoints is "begun".
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""Helpers for every other package: errors, files, signals, progress, safe loading, and the ranking page."""
+"""Errors, files, signals, progress, safe loading, downloads, unpacking, jobs, the allocator, and the ranking page."""

@@ -23,7 +23,7 @@ TIMEOUT = (10, 60)  # seconds to connect, and to wait for the next bytes
 RETRIES = 4  # consecutive ones that bring no new bytes
 BACKOFF = 1.0  # seconds before the first retry; each later one waits twice as long
 CHUNK = 2**18
-MAX_RATIO = 2  # relative to the published size: a larger file is not the published one, and may be endless
+MAX_DOWNLOAD_RATIO = 2  # relative to the published size: a larger file is not the published one, and may be endless
 RETRY_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  # and all from 500
 
 
@@ -77,7 +77,7 @@ def fetch(url: str, part: Path, approximate_size: int) -> None:
     """Download `url` to `part`, from where an earlier call stopped if the server still has the same file.
 
     The version of the file is kept in `<part>.json`; without it the download starts from the beginning. The bytes received
-    are kept when the download fails or is interrupted. More than `MAX_RATIO` times `approximate_size` bytes are refused.
+    are kept when the download fails or is interrupted. More bytes than `MAX_DOWNLOAD_RATIO * approximate_size` are refused.
 
     Raises:
         UnavailableError: the address does not provide the file, or not all of it, after a few retries.
@@ -169,7 +169,7 @@ def _receive(session: requests.Session, url: str, file: BinaryIO, approximate_si
             while chunk := response.raw.read1(CHUNK, decode_content=False):
                 file.write(chunk)
                 bar.update(len(chunk))
-                if file.tell() > MAX_RATIO * approximate_size:
+                if file.tell() > MAX_DOWNLOAD_RATIO * approximate_size:
                     found = f"more than {size_text(file.tell())}"
                     raise UnavailableError(f"{url}: found {found}, expected about {size_text(approximate_size)}")
     if version.size not in (None, file.tell()):
@@ -194,7 +194,7 @@ def _check_whole_file(url: str, response: requests.Response, approximate_size: i
         raise UnavailableError(f"{url}: answered {status} {response.reason}, expected a file of {expected}")
     found = _Version.from_response(response)
     content_type = response.headers.get("Content-Type", "a file")
-    if content_type.startswith("text/html") or (found.size or 0) > MAX_RATIO * approximate_size:
+    if content_type.startswith("text/html") or (found.size or 0) > MAX_DOWNLOAD_RATIO * approximate_size:
         size = "unknown size" if found.size is None else size_text(found.size)
         raise UnavailableError(f"{url}: found {content_type} of {size}, expected an archive of {expected}")
     return found

@@ -64,7 +64,7 @@ def _describe(error: Exception) -> str | None:
     return None
 
 
-def counts_text(counts: Counter[str]) -> str:
+def tally_text(counts: Counter[str]) -> str:
     """Return counts as text, the highest first, such as "3 .jpg, 1 .srt"."""
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
@@ -81,7 +81,7 @@ def first_names(names: Sequence[str], limit: int = 3) -> str:
 
 
 def cli_command(main: Callable[[], None]) -> Callable[[], None]:
-    """Decorate the main function of a command: errors are one line and exit code 2, Ctrl-C has code 130, SIGTERM 143."""
+    """Decorate the main function of a command: errors are a line and exit code 2, Ctrl-C is 130, SIGTERM and SIGHUP 143."""
 
     @functools.wraps(main)
     def wrapper() -> None:

@@ -55,7 +55,7 @@ def lock(file: int | BinaryIO, refusal: str) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path, refusal: str) -> Iterator[None]:
-    """Lock `folder` within the block; see `lock`."""
+    """Lock `folder` within the block; raise an `InputError` `refusal` if another process has locked it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         lock(descriptor, refusal)
@@ -65,10 +65,10 @@ def locked(folder: Path, refusal: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def wait_for_lock(path: Path, work: str) -> Iterator[bool]:
+def wait_for_lock(path: Path, name: str) -> Iterator[bool]:
     """Lock a folder, or a lock file, which is created, within the block, and wait while another process has locked it.
 
-    A process that waits logs `work`. It yields True then, since the other one may have done the work already.
+    A process that waits logs a line that begins with `name`, and yields True: the other one may have done the work already.
     """
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     waited = False
@@ -76,7 +76,7 @@ def wait_for_lock(path: Path, work: str) -> Iterator[bool]:
         try:
             lock(descriptor, "")
         except InputError:
-            logger.info("%s: waits for another process, which has begun", work)
+            logger.info("%s: waits for another process, which has begun", name)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             waited = True
         yield waited
@@ -131,13 +131,13 @@ def explain_full_disk(size: int) -> Iterator[None]:
         ) from None
 
 
-def temporary_array(shape: tuple[int, ...], dtype: type = np.float32) -> np.memmap:
-    """Return an array of zeros that is mapped to a temporary file, which is deleted with the array or when the process ends.
+def temporary_array(shape: tuple[int, ...]) -> np.memmap:
+    """Return float32 zeros mapped to a temporary file, which is deleted with the array or when the process ends.
 
     The system can write its pages to the file at any time, unlike those of an array in memory. A full disk is an InputError.
     """
-    size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
+    size = max(1, math.prod(shape) * np.dtype(np.float32).itemsize)
     with explain_full_disk(size), tempfile.TemporaryFile() as file:
         if hasattr(os, "posix_fallocate"):  # without it, a disk that fills up later kills the process (SIGBUS)
             os.posix_fallocate(file.fileno(), 0, size)
-        return np.memmap(file, dtype, "r+", shape=shape)
+        return np.memmap(file, np.float32, "r+", shape=shape)

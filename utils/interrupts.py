@@ -8,7 +8,8 @@ From a signal to the exit of `train.py`:
    - In the evaluation after an epoch: it is raised immediately, and the epoch is saved as `interrupted.pth`, to be resumed
      with its evaluation.
    - While an epoch is reported and saved: this is completed (`defer_signals`), and the next epoch ends before a step.
-   - A second signal is raised immediately (while an epoch is saved, after that), and nothing more is saved.
+   - A second signal is raised immediately, also while `interrupted.pth` is written (then it is not kept); while a finished
+     epoch is reported and saved, after that. Nothing more is saved.
 2. `Trainer.train` logs the command that resumes from the last checkpoint; with `--seeds`, `train_seeds` prints its own too.
 3. `cli_command` prints "interrupted" and exits with code 130; for SIGTERM and SIGHUP, "terminated" and 143.
 

@@ -18,7 +18,7 @@ POLL_SECONDS = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A command."""
+    """A command of this project, run in a process of its own."""
 
     name: str  # in messages
     arguments: tuple[str, ...]  # the path of the script, relative to the project, and its arguments

@@ -21,7 +21,7 @@ _DTYPE_CODE = re.compile(r"[<>=|]?[a-zA-Z?]\d{0,9}")
 
 
 class RefusedError(pickle.UnpicklingError):
-    """A pickle asks for something that is not allowed."""
+    """A file holds something that is not allowed."""
 
 
 def _refuse_call(*args: Any) -> None:

@@ -17,7 +17,7 @@ from utils.pickle_globals import ALLOWED, Allowed, Placeholder, RefusedError, ch
 PROMISED_BYTES = 1 << 20  # a read of more bytes is checked against the end of the file
 MIN_OBJECTS, BYTES_PER_OBJECT = 10**6, 2  # a pickle may make so many containers and references, and one per so many bytes
 KEPT_BYTES = 1024  # texts, bytes and arrays up to this size remain in the memo
-MAX_DEPTH, MAX_ITEMS = 64, 10**5  # levels of containers in a checkpoint, and items per level
+MAX_CHECKPOINT_DEPTH, MAX_ITEMS = 64, 10**5  # levels of containers in a checkpoint, and items per level
 USED_AGAIN = "the content of an array in another place"
 FORGOTTEN = object()  # replaces an object of the memo that is no longer kept
 
@@ -244,18 +244,18 @@ SafeUnpickler.dispatch |= {code[0]: _counted(SafeUnpickler.dispatch[code[0]], si
 
 
 def check_extent(value: Any) -> None:
-    """Refuse containers of more than `MAX_DEPTH` levels or `MAX_ITEMS` items per level.
+    """Refuse containers of more than `MAX_CHECKPOINT_DEPTH` levels or `MAX_ITEMS` items per level.
 
     Items are counted each time they occur: a few bytes can describe any number of them.
     """
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_CHECKPOINT_DEPTH):
         level = list(itertools.islice(itertools.chain.from_iterable(map(_values_in, level)), MAX_ITEMS))
         if not level:
             return
         if len(level) == MAX_ITEMS:
             break
-    raise RefusedError(f"containers of more than {MAX_DEPTH} levels or {MAX_ITEMS} items")
+    raise RefusedError(f"containers of more than {MAX_CHECKPOINT_DEPTH} levels or {MAX_ITEMS} items")
 
 
 def _values_in(value: Any) -> Iterable:

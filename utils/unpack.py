@@ -19,8 +19,8 @@ from utils.progress import byte_bar
 # Errors of tarfile for broken archives; it raises the last two for invalid names and sizes.
 READ_ERRORS = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, OverflowError)
 
-# An archive may unpack to the larger of MAX_RATIO times its size (features: 1.6 times) and MIN_LIMIT bytes.
-MAX_RATIO, MIN_LIMIT = 50, 64 << 20
+# An archive may unpack to the larger of MAX_UNPACK_RATIO times its size (features: 1.6 times) and MIN_LIMIT bytes.
+MAX_UNPACK_RATIO, MIN_LIMIT = 50, 64 << 20
 MAX_READ = 16 << 20  # bytes, far more than the header of any valid archive
 
 
@@ -78,7 +78,7 @@ class _LimitedGzipFile(gzip.GzipFile):
     def __init__(self, file: BinaryIO, archive: Path):
         super().__init__(fileobj=file, mode="rb")
         self._archive = archive
-        self._bytes_left = max(MIN_LIMIT, MAX_RATIO * archive.stat().st_size)
+        self._bytes_left = max(MIN_LIMIT, MAX_UNPACK_RATIO * archive.stat().st_size)
 
     def read(self, size: int | None = -1) -> bytes:
         if size is not None and size > MAX_READ:
@@ -86,7 +86,7 @@ class _LimitedGzipFile(gzip.GzipFile):
         content = super().read(size)
         self._bytes_left -= len(content)
         if self._bytes_left < 0:
-            raise InputError(f"{self._archive}: refused, it unpacks to more than {MAX_RATIO} times its size")
+            raise InputError(f"{self._archive}: refused, it unpacks to more than {MAX_UNPACK_RATIO} times its size")
         return content
 
 

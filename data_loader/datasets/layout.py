@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TypeAlias
 
-# A file name below `symlinked-feats`, or one per subset. {subset}, {aggregation} (of the expert, by the config's
-# `feat_aggregation`) and {rgb_model_name} in it are replaced. Without a suffix it is any file of that stem that can be read.
+# A file name below `symlinked-feats`, or one per subset. {subset}, {aggregation} (`Expert.aggregation`: `feat_aggregation`,
+# else `experts.<name>.aggregation`, else that in `EXPERTS`) and {rgb_model_name} in it are replaced. Without a suffix it is
+# any file of that stem that can be read.
 FileName: TypeAlias = str | Mapping[str, str]
 
 

@@ -13,7 +13,7 @@ LAYOUT = Layout(
             missing={"face": "no_face_ind_retrieval.npy", "ocr": "no_ocr_ind_retrieval.npy"},
         ),
     },
-    splits={"val": Split("train", "test")},
+    splits={"val": Split("train", "test")},  # as published: "val" is the test set, there is no validation set
     experts={
         "audio": {"train": "X_audio_train.npy", "test": "X_audio_retrieval.npy.tensor.npy"},
         "face": {"train": "X_face.npy", "test": "face-retrieval.npy.tensor.npy"},

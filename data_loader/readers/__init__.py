@@ -20,7 +20,7 @@ from utils.names import normalize_name
 from utils.pickle_globals import RefusedError
 from utils.safe_pickle import SafeUnpickler
 
-SUFFIXES = (".pickle", ".pkl", ".npy", ".h5", ".mp")
+FEATURE_SUFFIXES = (".pickle", ".pkl", ".npy", ".h5", ".mp")
 BUFFER_BYTES = 1 << 20
 MAX_LIST_BYTES = 64 << 20  # enough for more than a million names
 
@@ -31,13 +31,14 @@ def find_file(folder: Path, name: str) -> Path:
     Raises:
         InputError: no such file, or several.
     """
-    if Path(name).suffix in SUFFIXES:
+    if Path(name).suffix in FEATURE_SUFFIXES:
         if not (folder / name).exists():
             raise InputError(f"{folder / name}: not found, expected it in the archive (misc/sync_experts.py fetches those)")
         return folder / name
-    paths = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").exists()]
+    paths = [path for suffix in FEATURE_SUFFIXES if (path := folder / f"{name}{suffix}").exists()]
     if not paths:
-        raise InputError(f"{folder / name}: not found, expected a file with one of the suffixes {', '.join(SUFFIXES)}")
+        suffixes = ", ".join(FEATURE_SUFFIXES)
+        raise InputError(f"{folder / name}: not found, expected a file with one of the suffixes {suffixes}")
     if len(paths) > 1:
         raise InputError(f"{folder / name}: found {' and '.join(path.name for path in paths)}, expected one file")
     return paths[0]
@@ -131,8 +132,8 @@ def read_items(
             return False, _checked(path, budget, hdf5_file.iter_items(path, budget), advance)
         if path.suffix == ".npy" and not npy_file.holds_objects(path):
             return True, _checked(path, budget, _rows(path, npy_file.load(path), budget), advance)
-        if path.suffix not in SUFFIXES:
-            raise InputError(f"{path}: unknown kind of file, expected one of {', '.join(SUFFIXES)}")
+        if path.suffix not in FEATURE_SUFFIXES:
+            raise InputError(f"{path}: unknown kind of file, expected one of {', '.join(FEATURE_SUFFIXES)}")
         file = CallbackIOWrapper(advance, path.open("rb", buffering=BUFFER_BYTES))
         if path.suffix == ".mp":
             return False, _checked(path, budget, msgpack_file.iter_items(file))

@@ -10,8 +10,8 @@ from utils.pickle_globals import RefusedError
 
 # The limit of a file is a multiple of its size, and at least this. Features rarely compress to a half of their size.
 MIN_LIMIT_BYTES = 32 << 20
-MAX_RATIO = 32
-MAX_DEPTH = 16
+MAX_FEATURE_RATIO = 32
+MAX_FEATURE_DEPTH = 16
 REFERENCE_BYTES = 8
 _ATOMS = (int, float, complex, np.generic, type(None))
 
@@ -20,7 +20,7 @@ class Budget:
     """The number of bytes that a file may still hold; a repeated object counts each time, since it is stored each time."""
 
     def __init__(self, path: Path):
-        self.limit = self.remaining = max(MIN_LIMIT_BYTES, MAX_RATIO * path.stat().st_size)
+        self.limit = self.remaining = max(MIN_LIMIT_BYTES, MAX_FEATURE_RATIO * path.stat().st_size)
 
     def spend_bytes(self, size: int) -> None:
         """Subtract `size` bytes, and refuse the file if fewer remain."""
@@ -31,11 +31,11 @@ class Budget:
     def spend(self, value: Any) -> None:
         """Subtract the size of a value, and refuse one that is too large or too deep, or has text with invalid letters."""
         level = [value]
-        for _ in range(MAX_DEPTH):
+        for _ in range(MAX_FEATURE_DEPTH):
             level = [child for parent in level for child in self._spend_one(parent)]
             if not level:
                 return
-        raise RefusedError(f"containers in containers, more than {MAX_DEPTH} deep")
+        raise RefusedError(f"containers in containers, more than {MAX_FEATURE_DEPTH} deep")
 
     def _spend_one(self, value: Any) -> Any:
         """Subtract the size of a container without its items, or of another value, and return its items."""

@@ -19,33 +19,33 @@ VERSION = 3  # of the features; after a change, all videos are extracted again
 
 
 class Frames(Section):
-    """Maximum frames per second and per video, and maximum pixels of their longer side."""
+    """Which frames of a video are read."""
 
-    rate: Annotated[float, Field(gt=0, le=1000)] = 8
-    most: PositiveInt = 160
-    side: PositiveInt = 480
+    rate: Annotated[float, Field(gt=0, le=1000)] = 8  # maximum frames per second
+    most: PositiveInt = 160  # maximum frames per video (`Sampling.max_frames`)
+    side: PositiveInt = 480  # maximum pixels of the longer side (`Sampling.max_side`)
 
 
 class Sound(Section):
-    """Maximum seconds of sound."""
+    """How much sound is read."""
 
-    most_seconds: Annotated[float, Field(gt=0, le=1e6)] = 600
+    most_seconds: Annotated[float, Field(gt=0, le=1e6)] = 600  # maximum seconds per video (`Sampling.max_seconds`)
 
 
 class ExpertSettings(Section):
-    """The name of an extractor and its options, which are described by its class."""
+    """The extractor of an expert."""
 
-    extractor: str
-    options: dict[str, Any] = {}
+    extractor: str  # see `misc.extractors.extractor`
+    options: dict[str, Any] = {}  # arguments of its class
 
 
 class Settings(Section):
-    """The whole config; `text` is the name of the text encoder."""
+    """The whole config."""
 
-    frames: Frames = Frames()
-    sound: Sound = Sound()
-    text: str = "minilm"
-    experts: Annotated[dict[str, ExpertSettings], Field(min_length=1)]
+    frames: Frames = Frames()  # frames to decode
+    sound: Sound = Sound()  # sound to decode
+    text: str = "minilm"  # text encoder, see `build_text_encoder`
+    experts: Annotated[dict[str, ExpertSettings], Field(min_length=1)]  # name of each expert -> its extractor
 
     @property
     def sampling(self) -> Sampling:

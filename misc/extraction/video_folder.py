@@ -9,10 +9,10 @@ from misc.extraction.collection_files import FAILURES
 from misc.extraction.settings import Settings
 from misc.extraction.shards import Shards
 from misc.video_reading.formats import kind_of_other_file
-from utils.errors import InputError, counts_text
+from utils.errors import InputError, tally_text
 from utils.files import write_json
 from utils.names import normalize_name
-from utils.visualizer.videos import SUFFIXES
+from utils.visualizer.videos import VIDEO_SUFFIXES
 
 VANISHED = "it has vanished"
 
@@ -48,7 +48,7 @@ class VideoFolder:
                 self.files[video] = path
                 self.ids[normalize_name(relative.as_posix())] = video
         if not self.files:
-            others = f"; skipped: {counts_text(self.skipped)}" if self.skipped else ""
+            others = f"; skipped: {tally_text(self.skipped)}" if self.skipped else ""
             raise InputError(f"{videos}: no video files, expected some (links to folders are not followed{others})")
         self.files = dict(sorted(self.files.items()))
 
@@ -81,7 +81,7 @@ def list_files(folder: Path) -> Iterator[Path]:
 
 def _preference(path: Path) -> int:
     """Return a sort key for files with the same name: suffixes that pages prefer first, other files last."""
-    if path.suffix.lower() in SUFFIXES:
-        return SUFFIXES.index(path.suffix.lower())
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return VIDEO_SUFFIXES.index(path.suffix.lower())
     kind, _ = mimetypes.MimeTypes().guess_type(path.name)
-    return len(SUFFIXES) + int(kind is not None and not kind.startswith("video/"))
+    return len(VIDEO_SUFFIXES) + int(kind is not None and not kind.startswith("video/"))

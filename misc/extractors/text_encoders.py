@@ -53,7 +53,7 @@ class TextEncoder(Protocol):
         """Return the vectors of each text, (tokens, dim) float32; (0, dim) for a text without words."""
 
 
-def build_text_encoder(spec: str, device: str = "cpu") -> TextEncoder:
+def build_text_encoder(spec: str, device: str) -> TextEncoder:
     """Return the text encoder with the name `spec`; raise an InputError if it is unknown, or a package or model missing."""
     family, _, name = spec.partition(":")
     if spec == "minilm":

@@ -17,7 +17,7 @@ from data_loader.dataset import collate_experts
 from data_loader.datasets import layout_of
 from data_loader.experts import Expert
 from data_loader.readers import read_video_list
-from data_loader.store import Captions, Features, Texts
+from data_loader.store import Captions, Features, RawCaptions
 from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, VERSIONS, WORDS
 from misc.searching.metadata import IndexedVideos, read_json, validate
 from parse_config import ConfigParser
@@ -58,7 +58,8 @@ class Collection:
         split = args["split_name"] if args["split_name"] in splits else next(iter(splits))
         self._archive = Archive(folder, name, split, args.get("rgb_model_name"))
         self._first_subset = next(iter(self._archive.layout.subsets))
-        present = {x: expert for x, expert in experts.items() if self._archive.has_file(x, self._first_subset, expert)}
+        exists = self._archive.has_expert_file
+        present = {name: expert for name, expert in experts.items() if exists(name, expert, self._first_subset)}
         if not present:
             raise InputError(f"{self._archive.folder}: no file of any of the checkpoint's experts ({', '.join(experts)})")
         if absent := sorted(experts.keys() - present.keys()):
@@ -138,7 +139,7 @@ class Collection:
         """Return ids and captions of the videos that have captions, for each subset with a file of word vectors."""
         captions = []
         for subset, ids in self._ids_by_subset.items():
-            has_vectors = self._archive.has_file(self._text["text_feat"], subset)
+            has_vectors = self._archive.has_text_file(self._text["text_feat"], subset)
             if has_vectors and (captioned := self._archive.videos_with_captions(subset, ids, **self._text)):
                 captions.append((captioned, self._archive.captions(subset=subset, ids=captioned, **self._text)))
         return captions
@@ -181,7 +182,7 @@ class Collection:
         }
 
     @cached_property
-    def _texts(self) -> dict[str, Texts | None]:
+    def _texts(self) -> dict[str, RawCaptions | None]:
         return {subset: self._archive.texts(subset, ids) for subset, ids in self._ids_by_subset.items()}
 
     @cached_property
@@ -203,7 +204,7 @@ class Collection:
         ids_by_subset = {}
         for subset, declared in layout.subsets.items():
             if declared.ids is None:
-                exists = self._archive.has_file(self._text["text_feat"], subset)
+                exists = self._archive.has_text_file(self._text["text_feat"], subset)
             else:
                 exists = (folder / declared.ids).exists()
             if exists:

@@ -107,11 +107,11 @@ class PlainCE(nn.Module):
         return (shares * torch.einsum("tmd,vmd->tvm", texts, videos)).sum(dim=2)
 
 
-def plain_loss(sims: Tensor, margin: float = 0.2) -> Tensor:
-    """Return the mean hinge of the off-diagonal scores against the diagonal, by row and by column, from (n, n)."""
+def plain_loss(sims: Tensor) -> Tensor:
+    """Return the mean hinge (margin 0.2) of the off-diagonal scores (n, n) against the diagonal, by row and by column."""
     n = len(sims)
     match = sims.diag()
-    rows = F.relu(margin - match[:, None].expand(n, n) + sims)
-    columns = F.relu(margin - match[None].expand(n, n) + sims)
+    rows = F.relu(0.2 - match[:, None].expand(n, n) + sims)
+    columns = F.relu(0.2 - match[None].expand(n, n) + sims)
     keep = ~torch.eye(n, dtype=torch.bool, device=sims.device)
     return torch.cat([rows[keep], columns[keep]]).mean()

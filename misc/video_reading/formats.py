@@ -13,7 +13,7 @@ FORMATS = (
     *("mpeg", "mpegts", "mpegvideo", "mxf", "nut", "ogg", "rm", "webm", "wtv"),
 )
 # FFmpeg's names of formats -> suffixes of such files. The MPEG streams are often mistaken for each other.
-SUFFIXES = {
+FORMAT_SUFFIXES = {
     ("mov", "m4v"): (".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3gpp", ".3g2", ".f4v", ".mj2", ".ismv"),
     ("matroska",): (".mkv", ".webm", ".mk3d"),
     ("avi",): (".avi", ".divx", ".xvid"),
@@ -71,8 +71,8 @@ def find_wrong_suffix(path: Path, form: str) -> str | None:
     """Return a message if the suffix of a file contradicts `form`, the format of its content, otherwise None."""
     suffix = path.suffix.lower()
     names = set(form.split(","))
-    own = [suffixes for kinds, suffixes in SUFFIXES.items() if names.intersection(kinds)]
-    others = [suffixes for kinds, suffixes in SUFFIXES.items() if not names.intersection(kinds)]
+    own = [suffixes for kinds, suffixes in FORMAT_SUFFIXES.items() if names.intersection(kinds)]
+    others = [suffixes for kinds, suffixes in FORMAT_SUFFIXES.items() if not names.intersection(kinds)]
     if any(suffix in suffixes for suffixes in own):
         return None
     kind, _ = mimetypes.MimeTypes().guess_type(f"a{suffix}")

@@ -159,3 +159,18 @@ def test_an_evaluation_needs_no_trainer(config):
     checked = validate(changed(config, changes), training=False)
     assert checked["tester"] == {"save_dir": "out", "verbosity": 1}
     assert "trainer" not in checked
+
+
+def test_a_monitored_metric_needs_no_default_for_the_masks(config, monkeypatch):
+    """It is checked with the arguments that an evaluation passes."""
+
+    def own_metrics(sims, query_masks):
+        assert query_masks.shape == (sims.shape[1], len(sims) // sims.shape[1])
+        return {"share": query_masks.mean()}
+
+    own_metrics.__module__ = "model.metric"
+    monkeypatch.setattr("model.metric.own_metrics", own_metrics, raising=False)
+    changes = {"metrics": ["own_metrics"], "trainer.monitor": "max val_own_metrics_share"}
+    assert validate(changed(config, changes), training=True)["metrics"] == ["own_metrics"]
+    with pytest.raises(InputError, match="trainer.monitor: no value .*did you mean 'val_own_metrics_share'"):
+        validate(changed(config, changes | {"trainer.monitor": "max val_own_metrics_shar"}), training=True)

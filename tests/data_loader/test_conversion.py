@@ -32,9 +32,9 @@ def test_an_interrupted_conversion_leaves_no_files(tmp_path, monkeypatch):
 
     monkeypatch.setattr(FRAMES, "encode", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        open_table(source, FRAMES, tmp_path / "cache")
+        open_table(source, FRAMES, tmp_path / "cache", None)
     assert not list((tmp_path / "cache").iterdir())
-    assert len(open_table(source, FRAMES, tmp_path / "cache")) == 10
+    assert len(open_table(source, FRAMES, tmp_path / "cache", None)) == 10
 
 
 def test_a_full_disk_names_the_cache_not_the_source(tmp_path, monkeypatch):
@@ -45,7 +45,7 @@ def test_a_full_disk_names_the_cache_not_the_source(tmp_path, monkeypatch):
 
     monkeypatch.setattr(conversion._BlockWriter, "flush", fail)
     with pytest.raises(InputError, match=r"rgb.pickle.vlad-6.h5: No space left on device \(the cache of .*cache_dir"):
-        open_table(source, FRAMES, tmp_path / "cache")
+        open_table(source, FRAMES, tmp_path / "cache", None)
     assert not list((tmp_path / "cache").iterdir())
 
 
@@ -68,7 +68,7 @@ def test_a_pickle_is_converted_item_by_item(tmp_path, monkeypatch):
 
     monkeypatch.setattr(conversion, "byte_bar", lambda *_: Bar(disable=True))
     monkeypatch.setattr(FRAMES, "encode", watch)
-    table = open_table(source, FRAMES, tmp_path)
+    table = open_table(source, FRAMES, tmp_path, None)
     assert table.names == list(content)
     for i, x in enumerate(content.values()):
         np.testing.assert_array_equal(table.read(i), x)

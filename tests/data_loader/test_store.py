@@ -68,24 +68,24 @@ def test_a_cache_is_made_once_and_again_when_its_source_or_settings_change(tmp_p
     done = conversions(monkeypatch)
     source, cache = write(tmp_path / "rgb.pickle", {"a": np.ones((2, 6))}), tmp_path / "cache"
     for _ in range(3):
-        assert_holds(open_table(source, FRAMES, cache), {"a": [np.ones((2, 6))]})
+        assert_holds(open_table(source, FRAMES, cache, None), {"a": [np.ones((2, 6))]})
     assert len(done) == 1
     write(source, {"a": np.full((3, 6), 2.0)})  # another size
-    assert_holds(open_table(source, FRAMES, cache), {"a": [np.full((3, 6), 2.0)]})
+    assert_holds(open_table(source, FRAMES, cache, None), {"a": [np.full((3, 6), 2.0)]})
     assert len(done) == 2
     write(source, {"a": np.full((3, 6), 3.0)})  # another time
     os.utime(source, ns=(0, 1))
-    assert_holds(open_table(source, FRAMES, cache), {"a": [np.full((3, 6), 3.0)]})
+    assert_holds(open_table(source, FRAMES, cache, None), {"a": [np.full((3, 6), 3.0)]})
     assert len(done) == 3
     average = FeatureEncoder(Expert(6, aggregation="avg"))
-    assert_holds(open_table(source, average, cache), {"a": [np.full((1, 6), 3.0)]})
-    assert_holds(open_table(source, FRAMES, cache), {"a": [np.full((3, 6), 3.0)]})  # beside the other
+    assert_holds(open_table(source, average, cache, None), {"a": [np.full((1, 6), 3.0)]})
+    assert_holds(open_table(source, FRAMES, cache, None), {"a": [np.full((3, 6), 3.0)]})  # beside the other
     assert len(done) == 4
     silent = FeatureEncoder(Expert(6, aggregation="vlad"), zeros_are_missing=False)
-    open_table(source, silent, cache)
+    open_table(source, silent, cache, None)
     assert len(done) == 5
     monkeypatch.setattr(store, "VERSION", store.VERSION + 1)
-    open_table(source, silent, cache)
+    open_table(source, silent, cache, None)
     assert len(done) == 6
 
 
@@ -93,23 +93,23 @@ def test_a_cache_is_made_once_and_again_when_its_source_or_settings_change(tmp_p
 def test_a_damaged_cache_is_made_again(tmp_path, damage):
     content = {f"v{i}": np.full((3, 6), i + 1.0) for i in range(50)}
     source = write(tmp_path / "rgb.pickle", content)
-    open_table(source, FRAMES, tmp_path / "cache")
+    open_table(source, FRAMES, tmp_path / "cache", None)
     (cache,) = (tmp_path / "cache").iterdir()
     cache.write_bytes(damage(cache.read_bytes()))
-    assert_holds(open_table(source, FRAMES, tmp_path / "cache"), {name: [x] for name, x in content.items()})
+    assert_holds(open_table(source, FRAMES, tmp_path / "cache", None), {name: [x] for name, x in content.items()})
 
 
 def test_a_cache_with_a_damaged_index_is_made_again(tmp_path, caplog):
     """The description of its source may be intact while the rest is damaged."""
     content = {f"v{i}": np.full((3, 6), i + 1.0) for i in range(50)}
     source = write(tmp_path / "rgb.pickle", content)
-    open_table(source, FRAMES, tmp_path / "cache")
+    open_table(source, FRAMES, tmp_path / "cache", None)
     (cache,) = (tmp_path / "cache").iterdir()
     whole, damaged = cache.read_bytes(), 0
     for place in range(0, len(whole), 400):
         cache.write_bytes(whole[:place] + bytes(400) + whole[place + 400 :])
         try:
-            table = open_table(source, FRAMES, tmp_path / "cache")
+            table = open_table(source, FRAMES, tmp_path / "cache", None)
         finally:
             damaged += "damaged, it is made anew" in caplog.text
             caplog.clear()
@@ -117,13 +117,13 @@ def test_a_cache_with_a_damaged_index_is_made_again(tmp_path, caplog):
     assert damaged > 2
     with h5py.File(cache, "r+") as file:
         file["row"][...] = 10**9  # far beyond the file
-    assert_holds(open_table(source, FRAMES, tmp_path / "cache"), {name: [x] for name, x in content.items()})
+    assert_holds(open_table(source, FRAMES, tmp_path / "cache", None), {name: [x] for name, x in content.items()})
 
 
 def test_the_cache_of_a_file_without_items_is_valid(tmp_path, caplog):
     source = write(tmp_path / "speech.pickle", {})
     for _ in range(2):
-        assert len(open_table(source, FRAMES, tmp_path / "cache")) == 0
+        assert len(open_table(source, FRAMES, tmp_path / "cache", None)) == 0
     assert len(open_table(source, FRAMES, tmp_path / "cache", refusal="no cache may be made")) == 0
     assert "damaged" not in caplog.text
 
@@ -134,7 +134,7 @@ def test_files_of_a_killed_conversion_are_deleted_after_a_day(tmp_path):
     for path in (old, young):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))
-    open_table(source, FRAMES, tmp_path)
+    open_table(source, FRAMES, tmp_path, None)
     assert not old.exists() and young.exists()
 
 
@@ -146,7 +146,7 @@ def test_one_of_several_processes_makes_a_cache(tmp_path, monkeypatch):
     def convert(*arguments):
         conversions.append(arguments)
         if len(conversions) == 1:
-            others.append(pool.submit(open_table, source, FRAMES, tmp_path / "cache"))
+            others.append(pool.submit(open_table, source, FRAMES, tmp_path / "cache", None))
             assert goes_on.wait(60)
         goes_on.set()
         original(*arguments)
@@ -155,7 +155,7 @@ def test_one_of_several_processes_makes_a_cache(tmp_path, monkeypatch):
     monkeypatch.setattr("utils.files.logger.info", lambda *arguments: goes_on.set())
     others = []
     with ThreadPoolExecutor() as pool:
-        tables = [open_table(source, FRAMES, tmp_path / "cache"), *(other.result() for other in others)]
+        tables = [open_table(source, FRAMES, tmp_path / "cache", None), *(other.result() for other in others)]
     assert len(conversions) == 1 and [len(table) for table in tables] == [1, 1]
 
 
@@ -163,7 +163,7 @@ def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path):
     source = write(tmp_path / "rgb.pickle", {"a": np.ones((3, 6))})
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(InputError, match=r"tmp.*/cache: .*the cache of .*rgb.pickle goes there; data_loader.args.cache_dir"):
-        open_table(source, FRAMES, tmp_path / "cache")
+        open_table(source, FRAMES, tmp_path / "cache", None)
 
 
 def read_elsewhere(table, queue):
@@ -173,7 +173,7 @@ def read_elsewhere(table, queue):
 def test_a_table_can_be_sent_to_another_process(tmp_path):
     """A spawned worker maps the cache again, and nothing is copied."""
     content = {"a": np.arange(6.0).reshape(1, 6), "b": np.ones((2, 6))}
-    table = open_table(write(tmp_path / "rgb.pickle", content), FRAMES, tmp_path)
+    table = open_table(write(tmp_path / "rgb.pickle", content), FRAMES, tmp_path, None)
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     process = context.Process(target=read_elsewhere, args=(table, queue))
@@ -195,7 +195,7 @@ def test_reading_everything_leaves_little_in_memory(tmp_path, rng, monkeypatch):
     monkeypatch.setattr(store, "RESIDENT_BYTES", 16 << 20)
     wide = FeatureEncoder(Expert(1 << 14, aggregation="vlad"))
     content = {f"v{i}": rng.random((16, 1 << 14), dtype="f4") for i in range(128)}
-    table = open_table(write(tmp_path / "rgb.pickle", content), wide, tmp_path)
+    table = open_table(write(tmp_path / "rgb.pickle", content), wide, tmp_path, None)
     del content
     table.read(0)
     before = resident_bytes()
@@ -207,8 +207,8 @@ def test_reading_everything_leaves_little_in_memory(tmp_path, rng, monkeypatch):
 def test_times_of_files_are_nanoseconds(tmp_path):
     """A change within a second is noticed."""
     source = write(tmp_path / "rgb.pickle", {"a": np.ones((1, 6))})
-    open_table(source, FRAMES, tmp_path)
+    open_table(source, FRAMES, tmp_path, None)
     now = time.time_ns()
     write(source, {"a": np.full((1, 6), 2.0)})
     os.utime(source, ns=(now, now))
-    assert_holds(open_table(source, FRAMES, tmp_path), {"a": [np.full((1, 6), 2.0)]})
+    assert_holds(open_table(source, FRAMES, tmp_path, None), {"a": [np.full((1, 6), 2.0)]})

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from data_loader import conversion
 from data_loader.conversion import CaptionEncoder, FeatureEncoder, RawCaptionEncoder
 from data_loader.experts import Expert
-from data_loader.store import Captions, Features, Texts, open_table
+from data_loader.store import Captions, Features, RawCaptions, open_table
 from utils.errors import InputError
 
 AGGREGATIONS = ["vlad", "avg", "max", "none"]
@@ -139,7 +139,7 @@ def test_features_are_those_in_the_file(
         patch.setattr(conversion, "BLOCK_BYTES", block_bytes)
         patch.setattr(os, "fsync", lambda file: None)  # it takes most of the time
         for _ in range(2):  # the second time from the cache
-            table = open_table(source, FeatureEncoder(expert, zeros_are_missing), folder / "cache")
+            table = open_table(source, FeatureEncoder(expert, zeros_are_missing), folder / "cache", None)
             assert not table.problems
             place = {name: item for item, name in enumerate(table.names)}
             items = np.array([place.get(name, -1) for name in content])
@@ -175,7 +175,7 @@ def test_rows_of_an_array_are_those_in_the_file_without_their_padding(
     ]
     source = write(folder / f"rgb.{suffix}", values if ragged else np.stack(values))
     expert = Expert(3, aggregation=aggregation)
-    table = open_table(source, FeatureEncoder(expert, zeros_pad=True), folder / "cache")
+    table = open_table(source, FeatureEncoder(expert, zeros_pad=True), folder / "cache", None)
     assert table.names is None and len(table) == len(rows)
     features = Features(table, np.arange(len(rows)), sequential=aggregation == "vlad")
     for index, value in enumerate(values):
@@ -230,10 +230,10 @@ def test_captions_are_those_in_the_file(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conversion, "BLOCK_BYTES", block_bytes)
         patch.setattr(os, "fsync", lambda file: None)  # it takes most of the time
-        table = open_table(write(folder / f"text.{suffix}", written), CaptionEncoder(dim), folder)
-        raw_table = open_table(write(folder / "raw.pickle", texts), RawCaptionEncoder(), folder)
+        table = open_table(write(folder / f"text.{suffix}", written), CaptionEncoder(dim), folder, None)
+        raw_table = open_table(write(folder / "raw.pickle", texts), RawCaptionEncoder(), folder, None)
     place = {name: item for item, name in enumerate(raw_table.names)}
-    found_texts = Texts(raw_table, np.array([place.get(name, -1) for name in ids]))
+    found_texts = RawCaptions(raw_table, np.array([place.get(name, -1) for name in ids]))
     assert [found_texts[v] for v in range(len(ids))] == [[as_text(x) for x in texts.get(name, [])] for name in ids]
     used = [
         [k for k, x in enumerate(captions) if len(x) and (chosen is None or chosen[v] == k)]

@@ -22,7 +22,7 @@ def write(path, value, rows, time=10**18):
 
 
 def read(path, encoder, folder):
-    return open_table(path, encoder, folder).read(0)
+    return open_table(path, encoder, folder, None).read(0)
 
 
 @pytest.mark.parametrize("change", [{"rows": 3}, {"time": 10**18 + 1}, {"time": 10**18 - 1}], ids=str)
@@ -54,5 +54,5 @@ def test_another_setting_by_itself_makes_a_cache_out_of_date(tmp_path, monkeypat
 
 def test_features_and_captions_of_one_file_have_a_cache_each(tmp_path):
     source = write(tmp_path / "x.pickle", 0.0, 2)
-    assert len(open_table(source, FeatureEncoder(EXPERT), tmp_path).sequences(0)) == 0  # zeros: missing
-    assert open_table(source, CaptionEncoder(6), tmp_path).read(0).shape == (2, 6)
+    assert len(open_table(source, FeatureEncoder(EXPERT), tmp_path, None).sequences(0)) == 0  # zeros: missing
+    assert open_table(source, CaptionEncoder(6), tmp_path, None).read(0).shape == (2, 6)

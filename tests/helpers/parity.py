@@ -22,7 +22,7 @@ class Parity:
 
     def model(self, **more):
         model = CENet(**self.arguments, **({"gate_order": "sequential", "mask_padding": False} | more))
-        load_published(model, {name[3:]: x for name, x in self.data.items() if name.startswith("sd/")})
+        load_published(model, {name[3:]: x for name, x in self.data.items() if name.startswith("sd/")}, "parity")
         return model
 
     def sims(self, model, text, missing=False):

@@ -17,7 +17,7 @@ from utils.unpack import unpack
 
 def table(path: Path, encoder: Encoder) -> None:
     """Convert a file and read all of its items."""
-    opened = open_table(path, encoder, path.parent / "cache")
+    opened = open_table(path, encoder, path.parent / "cache", None)
     for span in range(len(opened.lengths)):
         opened.read(span)
     if opened.problems:

@@ -25,7 +25,7 @@ def handlers_as_they_were():
 
 
 def test_lines_reach_terminal_and_file_once_and_in_order(tmp_path, capsys):
-    start_logging()
+    start_logging(verbosity=2)
     logging.getLogger("a").info("early")
     assert capsys.readouterr().out == "early\n"
     log_to(tmp_path)
@@ -46,7 +46,7 @@ def test_quiet_runs_print_only_warnings(tmp_path, capsys):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_under_the_log_is_reported_once(tmp_path, capsys):
     (tmp_path / "info.log").symlink_to("/dev/full")
-    start_logging()
+    start_logging(verbosity=2)
     log_to(tmp_path)
     for line in ("one", "two"):
         logging.getLogger("a").info(line)
@@ -60,7 +60,7 @@ def test_a_full_disk_under_the_output_is_reported_once_and_ends_nothing():
     lines = """
 import logging
 from logger.logging_setup import start_logging
-start_logging()
+start_logging(verbosity=2)
 for line in ("one", "two"):
     logging.warning(line)
 print("three")

@@ -102,7 +102,7 @@ def test_clips_play(made):
 def test_it_is_made_once_and_again_after_a_change(tmp_path, monkeypatch, call):
     monkeypatch.setattr(make_demo, "SPLITS", SMALL)
     folder = tmp_path / "Demo"
-    arguments = ("--data_dir", folder, "--workers", 2)
+    arguments = ("--data_dir", folder, "--workers", 1)
     assert call(make_demo, *arguments)[0] == 0
     before, times = contents(folder), {path: path.stat().st_mtime_ns for path in folder.rglob("*.webm")}
     code, out, _ = call(make_demo, *arguments)

@@ -20,7 +20,7 @@ def searcher(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def base(searcher):
-    with serving(make_app(searcher, f"Odd {ATTACK}", searcher.folder)) as port:
+    with serving(make_app(searcher, f"Odd {ATTACK}", searcher.folder, ["*"])) as port:
         yield f"http://127.0.0.1:{port}"
 
 

@@ -62,6 +62,37 @@ def test_parts_that_do_not_fit_are_one_line_with_the_file_and_the_key(config, ch
     assert re.match(f"x.json: {message}", str(caught.value)), str(caught.value)
 
 
+def define(monkeypatch, module, cls):
+    """Add a class to a module of `model`, as an extension would."""
+    cls.__module__ = module
+    monkeypatch.setattr(f"{module}.{cls.__name__}", cls, raising=False)
+
+
+def test_a_loss_with_parameters_is_refused(config, monkeypatch):
+    """They would be neither trained nor saved."""
+
+    class ScaledLoss(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(()))
+
+    define(monkeypatch, "model.loss", ScaledLoss)
+    config["loss"] = {"type": "ScaledLoss", "args": {}}
+    with pytest.raises(InputError, match=r"^x.json: loss.type: ScaledLoss has parameters \(scale\).*expected none$"):
+        build_all(config)
+
+
+def test_a_model_whose_constructor_takes_no_clusters_is_refused(config, monkeypatch):
+    class TinyCENet(CENet):
+        def __init__(self, expert_dims, text_dim):
+            super().__init__(expert_dims, text_dim, {"text": 1})
+
+    define(monkeypatch, "model.model", TinyCENet)
+    config["arch"] = {"type": "TinyCENet", "args": {}}
+    with pytest.raises(InputError, match=r"^x.json: arch.args.vlad_clusters: missing.*constructor of TinyCENet"):
+        build_all(config)
+
+
 def test_a_schedule_that_ends_after_a_thousand_epochs_but_before_the_training(config):
     config["trainer"]["epochs"] = 1200
     config["lr_scheduler"] = {"type": "OneCycleLR", "args": {"max_lr": 0.1, "total_steps": 1100}}

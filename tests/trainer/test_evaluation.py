@@ -177,11 +177,10 @@ def test_no_tensor_grows_with_the_number_of_captions(mode):
     assert few <= many <= max(words, (1 << 20) // 4)
 
 
-def test_the_tensors_of_a_checkpoint_are_dropped(setup):
+def test_the_tensors_of_a_checkpoint_are_dropped(setup, config):
     model, loaders = setup(10)
     state = {"state_dict": model.state_dict(), "optimizer": {}, "epoch": 3}
-    config = {"metrics": ["t2v_metrics"], "evaluation_memory": 1}
-    evaluate_checkpoint(model, config, loaders, state, Path("x.pth"), CPU)
+    evaluate_checkpoint(model, ConfigParser(config, "x.json"), loaders, state, Path("x.pth"), CPU)
     assert state == {"epoch": 3}
 
 

@@ -2,12 +2,12 @@
 
 from collections import Counter
 
-from utils.errors import count_text, counts_text, first_names
+from utils.errors import count_text, first_names, tally_text
 
 
 def test_counts_are_sorted_and_the_first_names_are_shown():
-    assert counts_text(Counter()) == ""
-    assert counts_text(Counter({".txt": 1, ".srt": 1, ".jpg": 3})) == "3 .jpg, 1 .srt, 1 .txt"
+    assert tally_text(Counter()) == ""
+    assert tally_text(Counter({".txt": 1, ".srt": 1, ".jpg": 3})) == "3 .jpg, 1 .srt, 1 .txt"
     assert first_names(["a", "b\x1b[2J", "c"]) == r"'a', 'b\x1b[2J', 'c'"
     assert first_names(["a"] * 5, 2) == "'a', 'a' and 3 more"
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from utils.names import normalize_name
 
-SUFFIXES = (".webm", ".mp4", ".m4v", ".ogv", ".mov", ".mkv", ".avi")  # in order of preference: browsers play the first best
+# In order of preference: browsers play the first best.
+VIDEO_SUFFIXES = (".webm", ".mp4", ".m4v", ".ogv", ".mov", ".mkv", ".avi")
 LINK = "videos"
 
 
@@ -14,15 +15,15 @@ def find_videos(folder: Path) -> dict[str, str]:
     """Find the video files below `folder`.
 
     A file is found by its path relative to the folder and by its file name, each with or without its suffix. If several
-    files share a name, the first by `SUFFIXES` and then by path is returned. Ids are only looked up in the result, so that
-    no id can name a file elsewhere.
+    files share a name, the first by `VIDEO_SUFFIXES` and then by path is returned. Ids are only looked up in the result, so
+    that no id can name a file elsewhere.
 
     Returns:
         name, in NFC -> address relative to the page, percent-quoted.
     """
     paths = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
-    files = [path.relative_to(folder) for path in paths if path.suffix.lower() in SUFFIXES]
-    files.sort(key=lambda path: (SUFFIXES.index(path.suffix.lower()), path))
+    files = [path.relative_to(folder) for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
+    files.sort(key=lambda path: (VIDEO_SUFFIXES.index(path.suffix.lower()), path))
     videos: dict[str, str] = {}
     for names in (lambda p: (str(p), str(p.with_suffix(""))), lambda p: (p.name, p.stem)):  # whole paths take precedence
         for path in files:

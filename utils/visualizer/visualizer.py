@@ -38,7 +38,7 @@ class Visualizer:
     name: str  # the title of the page
     similarity: str  # the name of the similarity of captions and videos
     l2renorm: bool = False  # whether the similarity is divided by lengths instead of the sum of weights
-    v2t_ties: str = "expected"  # the rule for ties in video-to-text ranks, or "published"
+    v2t_ties: str = "expected"  # or "published", the rule for ties of v2t ranks, see model.metric.v2t_ranks
     _written: bool = dataclasses.field(default=False, init=False)
 
     def show_epoch(self, data: PageData, epoch: int, split: str) -> None:
@@ -81,7 +81,7 @@ class Visualizer:
         shown, numbers = (evaluation["split"], evaluation["epoch"]), self._read_numbers()
         number = numbers.pop(shown, max(numbers.values(), default=0) + 1)
         write_bytes(self.folder / "data" / f"{number}.js", script("registerEvaluation", number, evaluation))
-        numbers[shown] = number  # the last one
+        numbers[shown] = number  # moved to the end: the page shows it first
         entries = [{"number": n, "split": split, "epoch": epoch} for (split, epoch), n in numbers.items()]
         write_json(self.folder / "data" / "evaluations.json", entries)
         entries.sort(key=lambda entry: (entry["epoch"], entry["number"]))

@@ -32,7 +32,7 @@ ASSETS = {
     "search.css": (HERE, "text/css"),
     "search.js": (HERE, "text/javascript"),
 }
-DEFAULT_K, MAX_K = 12, 96
+DEFAULT_K, MAX_PAGE_K = 12, 96
 MAX_QUERY_LENGTH = 500  # characters
 MAX_WAITING = 32  # requests
 HEADERS = {
@@ -48,7 +48,7 @@ HEADERS = {
 logger = logging.getLogger(__name__)
 
 
-def make_app(searcher: Searcher, name: str, folder: Path, hosts: Sequence[str] = ("*",)) -> ASGIApp:
+def make_app(searcher: Searcher, name: str, folder: Path, hosts: Sequence[str]) -> ASGIApp:
     """Return the search page of the collection `name`, for servers that are addressed by one of `hosts` ("*": any)."""
     page = _SearchPage(searcher, name, folder)
     routes = {
@@ -65,7 +65,7 @@ def make_app(searcher: Searcher, name: str, folder: Path, hosts: Sequence[str] =
     return _with_headers(TrustedHostMiddleware(app, allowed_hosts=list(hosts), www_redirect=False))
 
 
-class RefusedError(HTTPException):
+class RequestError(HTTPException):
     """A request that cannot be answered, with a message for the user."""
 
 
@@ -82,20 +82,20 @@ class _SearchPage:
     def exclusively(self, answer: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
         """Return an endpoint that calls `answer` in a thread, one request at a time.
 
-        It raises a `RefusedError` if the input is invalid, the file system has an error, or too many requests are waiting.
+        It raises a `RequestError` if the input is invalid, the file system has an error, or too many requests are waiting.
         """
 
         async def endpoint(request: Request) -> Response:
             if self._waiting >= MAX_WAITING:
-                raise RefusedError(503, f"busy: {self._waiting} searches wait, try again later", {"Retry-After": "2"})
+                raise RequestError(503, f"busy: {self._waiting} searches wait, try again later", {"Retry-After": "2"})
             self._waiting += 1
             try:
                 async with self._lock:
                     return await run_in_threadpool(answer, request)
             except InputError as error:
-                raise RefusedError(400, one_line(str(error))) from None
+                raise RequestError(400, one_line(str(error))) from None
             except OSError as error:
-                raise RefusedError(500, f"{error.filename or 'file system'}: {error.strerror or error}") from None
+                raise RequestError(500, f"{error.filename or 'file system'}: {error.strerror or error}") from None
             finally:
                 self._waiting -= 1
 
@@ -137,23 +137,23 @@ class _SearchPage:
             return _json({"error": error.detail}, error.status_code, error.headers)
         if path.startswith(("/clip", "/static/")):
             return PlainTextResponse(error.detail, error.status_code, error.headers)
-        detail = error.detail if isinstance(error, RefusedError) else f"{error.status_code}: {error.detail}"
+        detail = error.detail if isinstance(error, RequestError) else f"{error.status_code}: {error.detail}"
         query = request.query_params.get("q", "")[:MAX_QUERY_LENGTH]
         return self._render(error.status_code, error.headers, view=self._view(query=query), error=detail)
 
     async def show_failure(self, request: Request, error: Exception) -> Response:
         """Return the response to an unexpected error, whose traceback is in the terminal."""
-        return await self.show_error(request, RefusedError(500, "the search failed: the terminal that it runs in says why"))
+        return await self.show_error(request, RequestError(500, "the search failed: the terminal that it runs in says why"))
 
     def _search(self, query: str, k: int) -> SearchResult:
         if len(query) > MAX_QUERY_LENGTH:
-            raise RefusedError(400, f"query: {len(query)} characters, expected at most {MAX_QUERY_LENGTH}")
+            raise RequestError(400, f"query: {len(query)} characters, expected at most {MAX_QUERY_LENGTH}")
         return self._searcher.search(query, k)
 
     def _search_by_video(self, video: str, k: int) -> tuple[Hit, list[Hit], list[CaptionHit]]:
         video = match_name(video, self._ids)
         if video not in self._ids:
-            raise RefusedError(404, f"no video '{video[:MAX_QUERY_LENGTH]}' in {self._name}")
+            raise RequestError(404, f"no video '{video[:MAX_QUERY_LENGTH]}' in {self._name}")
         hit = self._searcher.get_hit(video)
         return hit, self._searcher.similar(video, k).hits, self._searcher.v2t(video, k)
 
@@ -231,14 +231,14 @@ def _page_url(**parameters: object) -> str:
 
 def _more_url(number: int, k: int, **parameters: str) -> str | None:
     """Return the URL of a longer list, at its next rank; None if the list of `number` hits is complete."""
-    return f"{_page_url(**parameters, k=min(2 * k, MAX_K))}#rank-{k + 1}" if number == k < MAX_K else None
+    return f"{_page_url(**parameters, k=min(2 * k, MAX_PAGE_K))}#rank-{k + 1}" if number == k < MAX_PAGE_K else None
 
 
 def _parse_k(request: Request) -> int:
     """Return the requested number of results."""
     text = request.query_params.get("k", str(DEFAULT_K))
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_K):
-        raise RefusedError(400, f"k: '{text[:20]}', expected a number from 1 to {MAX_K}")
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_PAGE_K):
+        raise RequestError(400, f"k: '{text[:20]}', expected a number from 1 to {MAX_PAGE_K}")
     return int(text)
 
 

@@ -10,7 +10,7 @@ from misc.extractors.text_encoders import build_text_encoder
 
 @pytest.fixture(scope="session")
 def context():
-    return ExtractorContext("cpu", build_text_encoder("minilm"))
+    return ExtractorContext("cpu", build_text_encoder("minilm", "cpu"))
 
 
 @pytest.fixture(scope="session")

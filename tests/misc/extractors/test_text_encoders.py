@@ -13,7 +13,7 @@ TEXTS = ["a red bird sings", "SALE", "", "a man, a plan; a canal!", "na√Øve caf√
 
 @pytest.fixture(scope="module")
 def encoder():
-    return build_text_encoder("minilm")
+    return build_text_encoder("minilm", "cpu")
 
 
 def test_vectors_are_those_of_transformers_without_its_own_tokens(encoder):
@@ -62,4 +62,4 @@ def test_what_it_is(encoder):
 @pytest.mark.parametrize("spec", ["", "minilm2", "minilm:x", "nothing:x", "transformers:", "open_clip"])
 def test_unknown_ones(spec):
     with pytest.raises(InputError, match=f"text encoder '{spec}': unknown, expected one of minilm, transformers:<name>"):
-        build_text_encoder(spec)
+        build_text_encoder(spec, "cpu")

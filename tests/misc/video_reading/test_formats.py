@@ -7,7 +7,7 @@ import pytest
 
 from misc.video_reading import formats
 from misc.video_reading.formats import kind_of_other_file
-from utils.visualizer.videos import SUFFIXES
+from utils.visualizer.videos import VIDEO_SUFFIXES
 
 SOME = (
     "jpg JPEG heic cr2 svg mp3 M4A flac srt vtt txt csv md json py db ini lnk xmp thm nfo zip tar gz pdf "
@@ -23,9 +23,9 @@ def test_files_beside_videos(suffix):
 def test_no_video_is_among_them():
     """Nor is a file of an unknown suffix, or of none."""
     by_type = {suffix for suffix, kind in mimetypes.MimeTypes().types_map[True].items() if kind.startswith("video/")}
-    of_formats = {suffix for suffixes in formats.SUFFIXES.values() for suffix in suffixes}
+    of_formats = {suffix for suffixes in formats.FORMAT_SUFFIXES.values() for suffix in suffixes}
     others = {".dat", ".lrv", ".mjpg", ".mxf", ".rm", ".rmvb", ".y4m", ".gif", ".xyz", ""}
-    for suffix in by_type | of_formats | others | set(SUFFIXES):
+    for suffix in by_type | of_formats | others | set(VIDEO_SUFFIXES):
         assert kind_of_other_file(Path(f"a/b{suffix}")) is None, suffix
     assert kind_of_other_file(Path("README.txt/clip")) is None and kind_of_other_file(Path("jpg")) is None
 

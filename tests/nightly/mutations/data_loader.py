@@ -8,6 +8,7 @@ CONVERSION, EXPERTS, LOADERS = f"{FOLDER}/conversion.py", f"{FOLDER}/experts.py"
 READERS, BUDGET = f"{FOLDER}/readers/__init__.py", f"{FOLDER}/readers/budget.py"
 HDF5, MSGPACK, NPY = (f"{FOLDER}/readers/{name}_file.py" for name in ("hdf5", "msgpack", "npy"))
 TEST_DATASET, TEST_ARCHIVE, TEST_STORE = f"{TESTS}/test_dataset.py", f"{TESTS}/test_archive.py", f"{TESTS}/test_store.py"
+TEST_PROPERTIES = f"{TESTS}/test_store_properties.py"
 TEST_REFUSALS, TEST_LOADERS = f"{TESTS}/test_datasets_refusals.py", f"{TESTS}/test_data_loaders.py"
 TEST_BUDGET, TEST_HOSTILE = f"{TESTS}/readers/test_budget.py", f"{TESTS}/readers/test_readers_hostile.py"
 TEST_ROWS, TEST_MISSING = f"{TESTS}/test_archive_rows.py", f"{TESTS}/test_archive_missing_experts.py -k Toy"
@@ -74,18 +75,16 @@ MUTATIONS = [
         f"{TEST_ARCHIVE} -k unicode",
         "names in another Unicode form are other videos",
     ),
-    Mutation(CONVERSION, "if np.isnan(x[0, 0]):\n            return []", "", f"{TEST_ARCHIVE} -k availability", "NaN"),
-    Mutation(CONVERSION, "self.zeros_are_missing and not x.any()", "False", f"{TEST_ARCHIVE} -k availability", "zeros"),
+    Mutation(CONVERSION, "if np.isnan(x[0, 0]):\n            return []", "", TEST_PROPERTIES, "NaN"),
+    Mutation(CONVERSION, "self.zeros_are_missing and not x.any()", "False", TEST_PROPERTIES, "zeros"),
     Mutation(
         CONVERSION,
         "x = x.astype(np.float32)\n            with",
         "with",
-        f"{TEST_ARCHIVE} -k aggregated",
+        TEST_PROPERTIES,
         "means are rounded to float16",
     ),
-    Mutation(
-        CONVERSION, 'if expert.aggregation == "max" else', "if False else", f"{TEST_ARCHIVE} -k aggregated", "no maximum"
-    ),
+    Mutation(CONVERSION, 'if expert.aggregation == "max" else', "if False else", TEST_PROPERTIES, "no maximum"),
     Mutation(
         CONVERSION, "if x.shape[1] != expert.dim:", "if False:", f"{TEST_ARCHIVE} -k features_that", "another dimension"
     ),
@@ -100,7 +99,7 @@ MUTATIONS = [
         CONVERSION,
         "            raise _NotFloat16Error\n",
         "            pass\n",
-        f"{TEST_STORE} -k gives_back",
+        TEST_PROPERTIES,
         "numbers are rounded to float16",
     ),
     Mutation(
@@ -113,7 +112,7 @@ MUTATIONS = [
     Mutation(
         STORE, "ends.max(initial=0) > cache.stat().st_size", "False", f"{TEST_STORE} -k damaged", "rows beyond the file"
     ),
-    Mutation(STORE, "min(length, max_rows)", "max_rows", f"{TEST_STORE} -k first_rows", "rows of the next sequence"),
+    Mutation(STORE, "min(length, max_rows)", "max_rows", TEST_PROPERTIES, "rows of the next sequence"),
     Mutation(STORE, "positions[:max_captions]]", "positions]", f"{TEST_DATASET} -k first_captions", "all captions"),
     Mutation(STORE, "used[lengths[used] > 0]", "used", f"{TEST_ARCHIVE} -k without_a_word", "captions without a word"),
     Mutation(
@@ -122,7 +121,7 @@ MUTATIONS = [
     Mutation(
         STORE, "texts.count(v) != len(lengths)", "False", f"{TEST_ARCHIVE} -k differ_in_number", "texts of other captions"
     ),
-    Mutation(BUDGET, "MAX_RATIO = 32", "MAX_RATIO = 3200", TEST_BUDGET, "a file holds 3200 times its size"),
+    Mutation(BUDGET, "MAX_FEATURE_RATIO = 32", "MAX_FEATURE_RATIO = 3200", TEST_BUDGET, "a file holds 3200 times its size"),
     Mutation(BUDGET, "MIN_LIMIT_BYTES = 32 << 20", "MIN_LIMIT_BYTES = 32 << 30", TEST_BUDGET, "a small file holds any size"),
     Mutation(BUDGET, "max(value.nbytes, 4 * value.size)", "0", TEST_BUDGET, "arrays are not counted"),
     Mutation(BUDGET, "(1 + sum(value.shape))", "1", TEST_BUDGET, "rows of an empty array are not counted"),
@@ -141,14 +140,14 @@ MUTATIONS = [
         HDF5,
         "if not isinstance(group.get(key, getlink=True), h5py.HardLink):",
         "if False:",
-        f"{TESTS}/readers/test_readers.py -k points_outside",
+        f"{TESTS}/readers/test_hdf5_file.py",
         "links to other files",
     ),
     Mutation(
         HDF5,
         "data_set.is_virtual or data_set.external",
         "data_set.is_virtual",
-        f"{TESTS}/readers/test_readers.py -k points_outside",
+        f"{TESTS}/readers/test_hdf5_file.py",
         "data of other files",
     ),
     Mutation(HDF5, "> budget.remaining:", "> 2**60:", TEST_HOSTILE, "data sets are read before they are counted"),

@@ -17,7 +17,7 @@ MUTATIONS = [
     ),
     Mutation(
         RESULTS,
-        "spread[direction][name]:.1f",
+        "spread[metric][name]:.1f",
         "value:.1f",
         "tests/logger/test_results.py -k row_per",
         "the mean in place of the deviation",

@@ -85,14 +85,14 @@ MUTATIONS = [
         "trainer/trainer.py",
         'set_rng_state(state["random"])',
         "pass",
-        "tests/test_train.py -k as_if_nothing",
+        "tests/trainer/test_trainer_properties.py",
         "a resumed run draws other random numbers",
     ),
     Mutation(
         "trainer/trainer.py",
         'load_optimizer(self.optimizer, convert_optimizer_state(state["optimizer"], self.model), path)',
         "pass",
-        "tests/test_train.py -k as_if_nothing",
+        "tests/trainer/test_trainer_properties.py",
         "a resumed run has an optimizer without its moments",
     ),
     Mutation(

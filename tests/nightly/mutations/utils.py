@@ -93,7 +93,7 @@ MUTATIONS = [
         GLOBALS,
         "if type(content) is not list or len(content) != _num_items(shape):",
         "if type(content) is not list:",
-        f"{TEST_READERS} -k more_or_fewer",
+        "tests/data_loader/readers/test_pickle_file_refusals.py -k more_or_fewer",
         "arrays of more objects than there are",
     ),
     Mutation(

@@ -62,7 +62,7 @@ def test_text_vectors_are_those_from_which_the_library_makes_its_own(folder, nam
     if named[1]:
         return  # options are for extractors
     _, model, _ = folder
-    encoder = build_text_encoder(f"open_clip:{named[0]}")
+    encoder = build_text_encoder(f"open_clip:{named[0]}", "cpu")
     texts = ["a red bird sings", "", "   ", "wow!!?", "one two three four five six seven eight nine ten eleven twelve"]
     found = encoder(texts)
     # "red bird" are a token a word; "!!?" is one of three; twelve words are too many for 12 tokens.
@@ -79,12 +79,14 @@ def test_text_vectors_are_those_from_which_the_library_makes_its_own(folder, nam
 
 
 def test_file_names_of_text(folder):
-    encoder = build_text_encoder(f"open_clip:local-dir:{folder[0]}")
+    encoder = build_text_encoder(f"open_clip:local-dir:{folder[0]}", "cpu")
     assert encoder.spec == f"open_clip:local-dir:{folder[0]}"
     assert encoder.feat.startswith("open_clip-local-dir-") and "/" not in encoder.feat
 
 
-@pytest.mark.parametrize("make", [lambda spec: build_extractor(spec, {}, CONTEXT), build_text_encoder])
+@pytest.mark.parametrize(
+    "make", [lambda spec: build_extractor(spec, {}, CONTEXT), lambda spec: build_text_encoder(spec, "cpu")]
+)
 def test_unknown_names_and_no_hub(make, tmp_path):
     def tried(name):
         return lambda: make(f"open_clip:{name}")
@@ -101,7 +103,7 @@ def test_unknown_names_and_no_hub(make, tmp_path):
 def test_a_tokenizer_that_is_not_clips(folder, monkeypatch):
     name = f"open_clip:local-dir:{folder[0]}"
     monkeypatch.setattr(open_clip, "get_tokenizer", lambda name: lambda texts: None)
-    refused(lambda: build_text_encoder(name), f"text encoder '{name}'.*tokenizer.*expected")
+    refused(lambda: build_text_encoder(name, "cpu"), f"text encoder '{name}'.*tokenizer.*expected")
     assert build_extractor(name, {}, CONTEXT).dim == 12  # frames need none
 
 
@@ -110,6 +112,6 @@ def test_weights_that_want_another_activation_get_it(folder, monkeypatch):
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tiny", {"quick": {"quick_gelu": True, "hf_hub": "no/such"}})
     weights = str(path / "open_clip_pytorch_model.bin")
     monkeypatch.setattr("open_clip.factory.download_pretrained", lambda *args, **kwargs: weights)
-    encoder = build_text_encoder("open_clip:tiny/quick")  # a mismatch would be a warning, and that an error
-    plain = build_text_encoder(f"open_clip:local-dir:{path}")
+    encoder = build_text_encoder("open_clip:tiny/quick", "cpu")  # a mismatch would be a warning, and that an error
+    plain = build_text_encoder(f"open_clip:local-dir:{path}", "cpu")
     assert np.abs(encoder(["a bird"])[0] - plain(["a bird"])[0]).max() > 1e-5

@@ -87,7 +87,7 @@ def language_model(folder, **config):
 
 def test_text_vectors_are_the_last_hidden_states_of_the_words(tmp_path):
     model = language_model(tmp_path)
-    encoder = build_text_encoder(f"transformers:{tmp_path}")
+    encoder = build_text_encoder(f"transformers:{tmp_path}", "cpu")
     texts = ["a red bird", "", "bird", "sings " * 20]
     found = encoder(texts)
     assert [x.shape for x in found] == [(3, 16), (0, 16), (1, 16), (6, 16)]
@@ -111,7 +111,9 @@ def test_half_precision_is_computed_in_full(tmp_path):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("make", [lambda spec: build_extractor(spec, {}, CONTEXT), build_text_encoder])
+@pytest.mark.parametrize(
+    "make", [lambda spec: build_extractor(spec, {}, CONTEXT), lambda spec: build_text_encoder(spec, "cpu")]
+)
 def test_unknown_names_and_no_hub(make, tmp_path):
     refused(lambda: make("transformers:no/such"), "'no/such' on the hub", "cannot be reached")
     refused(lambda: make(f"transformers:{tmp_path}"), f"folder '{tmp_path}'")
@@ -122,7 +124,7 @@ def test_of_the_wrong_kind(tmp_path):
     language_model(tmp_path)
     refused(lambda: build_extractor(f"transformers:{tmp_path}", {}, CONTEXT), f"folder '{tmp_path}'")
     resnet().save_pretrained(tmp_path)  # beside a tokenizer
-    refused(lambda: build_text_encoder(f"transformers:{tmp_path}"), f"folder '{tmp_path}'")
+    refused(lambda: build_text_encoder(f"transformers:{tmp_path}", "cpu"), f"folder '{tmp_path}'")
 
 
 def test_an_image_model_that_hides_patches_by_chance(tmp_path):
@@ -132,7 +134,9 @@ def test_an_image_model_that_hides_patches_by_chance(tmp_path):
     refused(lambda: build_extractor(f"transformers:{tmp_path}", {}, CONTEXT), "random")
 
 
-@pytest.mark.parametrize("make", [lambda spec: build_extractor(spec, {}, CONTEXT), build_text_encoder])
+@pytest.mark.parametrize(
+    "make", [lambda spec: build_extractor(spec, {}, CONTEXT), lambda spec: build_text_encoder(spec, "cpu")]
+)
 def test_code_that_comes_with_a_model_is_not_run(make, tmp_path):
     ran = tmp_path / "ran"
     code = f"import pathlib\npathlib.Path({str(ran)!r}).touch()\nclass A: pass\nclass B: pass\nclass C: pass\n"
@@ -156,4 +160,6 @@ def test_weights_that_are_missing(tmp_path):
     state = model.state_dict()
     state.pop("encoder.layer.1.output.dense.weight")
     model.save_pretrained(tmp_path, state_dict=state)
-    refused(lambda: build_text_encoder(f"transformers:{tmp_path}"), "no weights for 'encoder.layer.1.output.dense.weight'")
+    refused(
+        lambda: build_text_encoder(f"transformers:{tmp_path}", "cpu"), "no weights for 'encoder.layer.1.output.dense.weight'"
+    )

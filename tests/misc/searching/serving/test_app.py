@@ -16,7 +16,7 @@ from helpers.search_pages import EXPERTS, StubSearcher, fetch, fetch_json, servi
 
 pytest.importorskip("starlette")
 from misc.searching.commands import LOCAL_HOSTS  # noqa: E402
-from misc.searching.serving.app import MAX_K, MAX_QUERY_LENGTH, MAX_WAITING, make_app  # noqa: E402
+from misc.searching.serving.app import MAX_PAGE_K, MAX_QUERY_LENGTH, MAX_WAITING, make_app  # noqa: E402
 
 WITHOUT_CLIP = ["../outside", "leads out", "a folder", "a pipe", "a circle", "not a video"]
 IDS = [*ODD_IDS, "leads out", "leads within", "a folder", "a pipe", "a circle", "not a video"]
@@ -86,7 +86,7 @@ def test_k_out_of_bounds_is_refused(port, searcher, k):
     status, found = fetch_json(port, "/api/search", q="bird", k=k)
     assert status == 400 and found["error"].startswith("k: ") and "\n" not in found["error"]
     response, body = fetch(port, f"/?q=bird&k={urllib.parse.quote(k)}")
-    assert response.status == 400 and f"from 1 to {MAX_K}" in page_text(body)
+    assert response.status == 400 and f"from 1 to {MAX_PAGE_K}" in page_text(body)
     assert not searcher.asked
 
 
@@ -119,12 +119,12 @@ def test_a_query_of_the_longest_length_is_answered(port):
 
 
 def test_an_empty_index_and_a_single_video_are_reported(folder):
-    with serving(make_app(StubSearcher(folder, []), "Empty", folder)) as port:
+    with serving(make_app(StubSearcher(folder, []), "Empty", folder, ["*"])) as port:
         assert "No results: no video is in the index" in page_text(fetch(port, "/?q=bird")[1])
         assert "0 videos: the index is empty" in page_text(fetch(port, "/")[1])
     one = StubSearcher(folder, ["plain"])
     one.lacking = ["100%", "what?#1"]
-    with serving(make_app(one, "One", folder)) as port:
+    with serving(make_app(one, "One", folder, ["*"])) as port:
         assert "Not in the index, so never found: 2 more of the collection" in page_text(fetch(port, "/")[1])
         text = page_text(fetch(port, "/?video=plain")[1])
         assert "There is no other video." in text and "The collection has no captions." in text

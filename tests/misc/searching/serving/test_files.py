@@ -32,7 +32,7 @@ def clip(tmp_path):
 
 @pytest.fixture
 def port(clip, tmp_path):
-    with serving(make_app(StubSearcher(tmp_path, ["plain", "other"]), "Odd", tmp_path)) as port:
+    with serving(make_app(StubSearcher(tmp_path, ["plain", "other"]), "Odd", tmp_path, ["*"])) as port:
         yield port
 
 
