@@ -23,7 +23,7 @@ test-share: $(BIN)/.dev-installed
 
 test-nightly: $(BIN)/.dev-installed
 	$(PYTEST) tests/nightly
-	$(BIN)/python tests/helpers/mutate.py
+	$(BIN)/python tests/helpers/mutate.py --every 3
 
 coverage: $(BIN)/.dev-installed
 	$(PYTEST) --cov --cov-report term-missing:skip-covered

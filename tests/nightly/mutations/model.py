@@ -4,7 +4,8 @@ from helpers.mutate import Mutation
 
 METRIC, LOSS, SIMILARITY = "model/metric.py", "model/loss.py", "model/similarity.py"
 NET_VLAD, GATES, MODEL, INPUTS = "model/net_vlad.py", "model/gates.py", "model/model.py", "model/inputs.py"
-TEST_METRIC, TEST_LOSS = "tests/model/test_metric.py", "tests/model/test_loss.py"
+TEST_METRIC = "tests/model/test_metric.py tests/model/test_metric_properties.py"
+TEST_LOSS = "tests/model/test_loss.py"
 TEST_SIMILARITY, TEST_NET_VLAD = "tests/model/test_similarity.py", "tests/model/test_net_vlad.py"
 TEST_GATES, TEST_MODEL, TEST_INPUTS = "tests/model/test_gates.py", "tests/model/test_model.py", "tests/model/test_inputs.py"
 
