@@ -92,7 +92,7 @@ def test_a_full_disk_under_the_log_ends_no_training(workplace):
 
 def test_data_that_cannot_be_written(run):
     """Without caches one line that says where they may go; with them nothing is missing."""
-    whole, _ = trained(run)
+    whole, _ = train(run)
     caches = {path.name: path.read_bytes() for path in Path("data/Toy/cache").iterdir()}
     with read_only(Path("data/Toy")):
         process = start()
