@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
-import msgpack
-import msgpack_numpy
 import numpy as np
 import pytest
 
@@ -29,17 +27,8 @@ def rng():
 
 
 def write(path, content):
-    """Write a feature file in the format of its suffix."""
-    if path.suffix == ".npy":
-        np.save(path, np.array(content, dtype=object), allow_pickle=True)
-    elif path.suffix == ".h5":
-        with h5py.File(path, "w") as file:
-            for name, value in content.items():
-                file[name] = value
-    elif path.suffix == ".mp":
-        path.write_bytes(msgpack.packb(content, default=msgpack_numpy.encode))
-    else:
-        path.write_bytes(pickle.dumps(content))
+    """Pickle a feature file."""
+    path.write_bytes(pickle.dumps(content))
     return path
 
 

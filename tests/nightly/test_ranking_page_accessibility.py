@@ -2,31 +2,13 @@
 
 import pytest
 from helpers.browser import accessible, assert_fits_and_can_be_read, assert_headings_nest, needs_browser, playing
-from helpers.ranking_site import serve, wait_for_status, write_pages
+from helpers.ranking_site import wait_for_status
 
 pytestmark = needs_browser
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_pages(tmp_path_factory.mktemp("web"))
-
-
-@pytest.fixture(scope="module")
-def server(folder):
-    """The address of a server of `folder`."""
-    with serve(folder) as address:
-        yield address
-
-
-@pytest.fixture(params=["file", "http"])
-def base(request, folder, server):
-    """The address of `folder` as a file, or on the server."""
-    return folder.as_uri() if request.param == "file" else server
-
-
-def test_it_is_usable_with_only_the_keyboard(base, visit):
-    page = visit(f"{base}/page/index.html")
+def test_it_is_usable_with_only_the_keyboard(ranking_base, visit):
+    page = visit(f"{ranking_base}/page/index.html")
     focused = "document.activeElement"
     page.keyboard.press("Tab")
     assert page.evaluate(f"{focused}.textContent") == "Skip to the queries"
@@ -53,7 +35,7 @@ def test_it_is_usable_with_only_the_keyboard(base, visit):
     page.keyboard.press("Enter")
     assert player.evaluate("x => x.controls && x === document.activeElement")
 
-    page = visit(f"{base}/many/index.html")
+    page = visit(f"{ranking_base}/many/index.html")
     page.get_by_role("button", name="rank 1:").focus()
     page.keyboard.press("Space")
     page.wait_for_function("() => shown.bins.has(0)")
@@ -66,8 +48,8 @@ def test_it_is_usable_with_only_the_keyboard(base, visit):
     assert page.evaluate("shown.page") == 3
 
 
-def test_clips_do_not_play_on_their_own_with_reduced_motion(base, visit):
-    page = visit(f"{base}/page/index.html", reduced_motion="reduce")
+def test_clips_do_not_play_on_their_own_with_reduced_motion(ranking_base, visit):
+    page = visit(f"{ranking_base}/page/index.html", reduced_motion="reduce")
     clip = page.locator(".clip").first
     player = clip.locator("video").element_handle()
     clip.hover()
@@ -77,8 +59,8 @@ def test_clips_do_not_play_on_their_own_with_reduced_motion(base, visit):
     playing(page, player)
 
 
-def test_every_control_has_a_name_and_every_part_a_role(server, visit):
-    page = visit(f"{server}/page/index.html")
+def test_every_control_has_a_name_and_every_part_a_role(ranking_server, visit):
+    page = visit(f"{ranking_server}/page/index.html")
     page.get_by_label("Evaluation").wait_for()
     roles = accessible(page)
     named = {"button", "searchbox", "combobox", "radio", "video", "Video", "link", "navigation", "search", "region"}
@@ -101,11 +83,11 @@ def test_every_control_has_a_name_and_every_part_a_role(server, visit):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
-def test_it_fits_and_is_readable_in_light_and_dark(server, visit, scheme, width):
-    page = visit(f"{server}/page/index.html#ranks=0", color_scheme=scheme, viewport={"width": width, "height": 900})
+def test_it_fits_and_is_readable_in_light_and_dark(ranking_server, visit, scheme, width):
+    page = visit(f"{ranking_server}/page/index.html#ranks=0", color_scheme=scheme, viewport={"width": width, "height": 900})
     assert_fits_and_can_be_read(page, scheme, width)
 
 
-def test_without_scripts_it_shows_a_notice(server, visit):
-    page = visit(f"{server}/page/index.html", java_script_enabled=False)
+def test_without_scripts_it_shows_a_notice(ranking_server, visit):
+    page = visit(f"{ranking_server}/page/index.html", java_script_enabled=False)
     assert "needs JavaScript" in page.locator(".notice").first.inner_text()

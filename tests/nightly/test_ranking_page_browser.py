@@ -2,29 +2,11 @@
 
 import pytest
 from helpers.browser import ATTACK, ODD_IDS, assert_plays_when_pointed_at_and_chosen, needs_browser
-from helpers.ranking_site import WITHOUT_CLIP, serve, wait_for_status, write_pages
+from helpers.ranking_site import WITHOUT_CLIP, wait_for_status
 
 from misc.reporting.tables import COLUMNS
 
 pytestmark = needs_browser
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_pages(tmp_path_factory.mktemp("web"))
-
-
-@pytest.fixture(scope="module")
-def server(folder):
-    """The address of a server of `folder`."""
-    with serve(folder) as address:
-        yield address
-
-
-@pytest.fixture(params=["file", "http"])
-def base(request, folder, server):
-    """The address of `folder` as a file, or on the server."""
-    return folder.as_uri() if request.param == "file" else server
 
 
 def headings(page):
@@ -35,8 +17,8 @@ def ranks(page):
     return [float(text.removeprefix("rank ")) for text in page.locator(".rank strong").all_text_contents()]
 
 
-def test_it_loads_and_odd_captions_and_ids_stay_text(base, visit):
-    page = visit(f"{base}/page/index.html")
+def test_it_loads_and_odd_captions_and_ids_stay_text(ranking_base, visit):
+    page = visit(f"{ranking_base}/page/index.html")
     assert page.locator("h1").inner_text() == f"toy {ATTACK}"
     assert page.locator("#about").inner_text() == "split val · epoch 2 · 8 videos · 24 captions · similarity pairwise"
     assert page.locator("#leaky").is_hidden()
@@ -49,18 +31,18 @@ def test_it_loads_and_odd_captions_and_ids_stay_text(base, visit):
     wait_for_status(page, "10 of 24 queries")  # the three captions of that id, and a caption of each other
 
 
-def test_metrics_have_the_names_of_the_tables_of_results(base, visit):
-    page = visit(f"{base}/page/index.html")
+def test_metrics_have_the_names_of_the_tables_of_results(ranking_base, visit):
+    page = visit(f"{ranking_base}/page/index.html")
     assert page.locator("#metrics thead th").all_inner_texts() == [*COLUMNS.values(), "gmean"]
 
 
-def test_a_clip_plays_when_pointed_at_and_has_controls_when_chosen(base, visit):
-    page = visit(f"{base}/page/index.html")
+def test_a_clip_plays_when_pointed_at_and_has_controls_when_chosen(ranking_base, visit):
+    page = visit(f"{ranking_base}/page/index.html")
     assert_plays_when_pointed_at_and_chosen(page)
 
 
-def test_clips_of_any_id_are_found_and_missing_clips_have_placeholders(base, visit):
-    page = visit(f"{base}/page/index.html#direction=v2t")
+def test_clips_of_any_id_are_found_and_missing_clips_have_placeholders(ranking_base, visit):
+    page = visit(f"{ranking_base}/page/index.html#direction=v2t")
     assert set(headings(page)) == set(ODD_IDS)
     for number, name in enumerate(headings(page)):
         card = page.locator("article").nth(number)
@@ -72,14 +54,14 @@ def test_clips_of_any_id_are_found_and_missing_clips_have_placeholders(base, vis
             page.wait_for_function("player => player.readyState > 0 && player.videoWidth === 64", arg=player)
 
 
-def test_clips_load_only_near_the_window_and_broken_clips_have_a_message(base, visit, folder):
-    broken = folder / "clips" / "plain.webm"
+def test_clips_load_only_near_the_window_and_broken_clips_have_a_message(ranking_base, visit, ranking_folder):
+    broken = ranking_folder / "clips" / "plain.webm"
     whole = broken.read_bytes()
     broken.write_bytes(b"no clip at all")
-    page = visit(f"{base}/page/index.html#search=plain")
+    page = visit(f"{ranking_base}/page/index.html#search=plain")
     page.get_by_text("the clip cannot be played").first.wait_for()
     broken.write_bytes(whole)
-    page = visit(f"{base}/page/index.html")
+    page = visit(f"{ranking_base}/page/index.html")
     loaded = "[...document.querySelectorAll('video')].map(x => x.hasAttribute('src'))"
     page.wait_for_function(f"() => {loaded}[0]")
     assert not page.evaluate(f"{loaded}.at(-1)")
@@ -90,8 +72,8 @@ def test_clips_load_only_near_the_window_and_broken_clips_have_a_message(base, v
     page.wait_for_function(f"() => {loaded}.at(-1) && !{loaded}[0]")
 
 
-def test_cards_show_the_retrieved_videos_and_weights(base, visit):
-    page = visit(f"{base}/page/index.html")
+def test_cards_show_the_retrieved_videos_and_weights(ranking_base, visit):
+    page = visit(f"{ranking_base}/page/index.html")
     data = page.evaluate("evaluations.get(2)")
     query = max(data["t2v"]["queries"], key=lambda query: query["rank"])
     card = page.locator("article").first
@@ -121,9 +103,9 @@ def idle(tiles):
 
 
 @pytest.mark.parametrize(("name", "number", "leaky"), [("page", 2, False), ("many", 1, True)])
-def test_bars_and_help_show_which_weights_count(folder, visit, name, number, leaky):
+def test_bars_and_help_show_which_weights_count(ranking_folder, visit, name, number, leaky):
     """Those of the video that is compared; with the leak those of the caption's own video."""
-    page = visit(f"{folder.as_uri()}/{name}/index.html")
+    page = visit(f"{ranking_folder.as_uri()}/{name}/index.html")
     assert page.get_by_text("whatever video it is compared with").count() == int(leaky)
     assert page.get_by_text("sums over the experts that the video has").count() == int(not leaky)
     data = page.evaluate(f"evaluations.get({number})")
@@ -140,8 +122,8 @@ def test_bars_and_help_show_which_weights_count(folder, visit, name, number, lea
     assert idle(tiles) == [set(), *(lacks[video] for video in counted)]
 
 
-def test_sort_filter_search_direction_and_pages(base, visit):
-    page = visit(f"{base}/many/index.html")
+def test_sort_filter_search_direction_and_pages(ranking_base, visit):
+    page = visit(f"{ranking_base}/many/index.html")
     wait_for_status(page, "60 of 60 queries (sampled from 175)")
     assert page.locator("article").count() == 10
     assert page.locator("#leaky").is_visible() and page.locator("video").count() == 0
@@ -175,8 +157,8 @@ def test_sort_filter_search_direction_and_pages(base, visit):
     assert all(button.is_disabled() for button in page.get_by_role("button", name="Next").all())
 
 
-def test_a_reload_and_a_link_keep_the_choice(base, visit):
-    page = visit(f"{base}/many/index.html")
+def test_a_reload_and_a_link_keep_the_choice(ranking_base, visit):
+    page = visit(f"{ranking_base}/many/index.html")
     page.get_by_role("radio", name="video to text").check()
     page.get_by_label("Sort").select_option("best")
     page.get_by_role("button", name="rank 6–10").click()
@@ -199,13 +181,13 @@ def test_a_reload_and_a_link_keep_the_choice(base, visit):
     wait_for_status(page, "60 of 60 queries (sampled from 175)")  # invalid values are ignored
 
 
-def test_epochs_load_when_they_are_chosen(base, visit):
-    page = visit(f"{base}/page/index.html")
+def test_epochs_load_when_they_are_chosen(ranking_base, visit):
+    page = visit(f"{ranking_base}/page/index.html")
     scripts = "[...document.scripts].map(x => x.src.split('/').at(-1)).filter(x => /^\\d/.test(x))"
     assert page.evaluate(scripts) == ["2.js"]
     page.get_by_label("Evaluation").select_option("epoch 1, val")
     page.wait_for_function("() => document.querySelector('#about').textContent.includes('epoch 1')")
     assert page.evaluate(scripts) == ["2.js", "1.js"]
     assert page.locator(".expert").count() and page.locator(".bar").count() == 0  # an evaluation without weights
-    page = visit(f"{base}/many/index.html")
+    page = visit(f"{ranking_base}/many/index.html")
     assert page.get_by_label("Evaluation").is_hidden()

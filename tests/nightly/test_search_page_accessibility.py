@@ -1,35 +1,10 @@
 """The search page with the keyboard, reduced motion, screen readers, dark mode and without scripts."""
 
 import pytest
-from helpers.browser import ATTACK, accessible, assert_fits_and_can_be_read, assert_headings_nest, needs_browser, playing
-from helpers.search_pages import serving
-from helpers.search_site import FOCUS, load, make_searcher
-
-pytest.importorskip("starlette")
-from misc.searching.serving.app import make_app  # noqa: E402
+from helpers.browser import accessible, assert_fits_and_can_be_read, assert_headings_nest, needs_browser, playing
+from helpers.search_site import FOCUS, load
 
 pytestmark = needs_browser
-
-
-@pytest.fixture(scope="module")
-def searcher(tmp_path_factory):
-    return make_searcher(tmp_path_factory.mktemp("collection"))
-
-
-@pytest.fixture(scope="module")
-def base(searcher):
-    with serving(make_app(searcher, f"Odd {ATTACK}", searcher.folder, ["*"])) as port:
-        yield f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture
-def look(visit, base):
-    """Open a view of the page."""
-
-    def look(address="/", **options):
-        return visit(f"{base}{address}", ready="#results", within=f"{base}/", **options)
-
-    return look
 
 
 def focused_tile_index(page):

@@ -4,34 +4,10 @@ import urllib.parse
 
 import pytest
 from helpers.browser import ATTACK, ODD_IDS, assert_plays_when_pointed_at_and_chosen, needs_browser, playing
-from helpers.search_pages import EXPERTS, WEIGHTS, serving
-from helpers.search_site import BROKEN, FOCUS, IDS, WITHOUT_CLIP, WORDS, load, make_searcher
-
-pytest.importorskip("starlette")
-from misc.searching.serving.app import make_app  # noqa: E402
+from helpers.search_pages import EXPERTS, WEIGHTS
+from helpers.search_site import BROKEN, FOCUS, IDS, WITHOUT_CLIP, WORDS, load
 
 pytestmark = needs_browser
-
-
-@pytest.fixture(scope="module")
-def searcher(tmp_path_factory):
-    return make_searcher(tmp_path_factory.mktemp("collection"))
-
-
-@pytest.fixture(scope="module")
-def base(searcher):
-    with serving(make_app(searcher, f"Odd {ATTACK}", searcher.folder, ["*"])) as port:
-        yield f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture
-def look(visit, base):
-    """Open a view of the page."""
-
-    def look(address="/", **options):
-        return visit(f"{base}{address}", ready="#results", within=f"{base}/", **options)
-
-    return look
 
 
 def names(page):
@@ -42,7 +18,7 @@ def read_experts(tile):
     return tile.locator(".experts .unseen").all_text_contents()
 
 
-def test_a_search_shows_the_videos_in_the_searchers_order(look, searcher):
+def test_a_search_shows_the_videos_in_the_searchers_order(look, page_searcher):
     page = look()
     assert page.evaluate(f"{FOCUS}.id") == "query"
     page.keyboard.type("a bird")
@@ -52,18 +28,18 @@ def test_a_search_shows_the_videos_in_the_searchers_order(look, searcher):
     page.wait_for_function("() => document.querySelector('#status').textContent === '12 best of 29 videos for “a bird”'")
     assert page.title() == f"a bird – Odd {ATTACK}"
     assert page.get_by_label("Search for").input_value() == "a bird"
-    expected = [f"{hit.similarity:.3f}" for hit in searcher.search("a bird", 12).hits]
+    expected = [f"{hit.similarity:.3f}" for hit in page_searcher.search("a bird", 12).hits]
     assert page.locator(".tile .similarity").all_text_contents() == expected
     page.get_by_role("link", name="Show more").click()
     page.wait_for_url("**k=24#rank-13")
     assert names(page) == IDS[:24]
 
 
-def test_results_show_weights_missing_experts_and_words(look, searcher):
+def test_results_show_weights_missing_experts_and_words(look, page_searcher):
     """Weights as they apply to each video, experts that are missing, recognized words of the query."""
     page = look("/?q=the+bird+SINGS")
     order = sorted(EXPERTS, key=lambda name: -WEIGHTS[name])
-    hits = searcher.search("the bird SINGS", 12).hits
+    hits = page_searcher.search("the bird SINGS", 12).hits
     highest = max(weight for hit in hits for weight in hit.weights.values())
     for number, hit in enumerate(hits):
         tile = page.locator(".tile").nth(number)
@@ -130,7 +106,7 @@ def test_clips_of_any_id_play_and_others_have_a_message(look):
 
 
 @pytest.mark.parametrize("video", ["folder/clip", ODD_IDS[6], WITHOUT_CLIP])
-def test_a_video_links_to_similar_videos_and_to_captions(look, searcher, video):
+def test_a_video_links_to_similar_videos_and_to_captions(look, page_searcher, video):
     page = look("/?q=bird")
     page.get_by_role("link", name=f"videos like {video}", exact=True).click()
     page.wait_for_url("**/?video=*#similar")
@@ -141,15 +117,15 @@ def test_a_video_links_to_similar_videos_and_to_captions(look, searcher, video):
     else:
         assert load(page, ".subject video").evaluate("x => x.controls")
     assert names(page) == [name for name in IDS if name != video][:12]
-    has = searcher.experts_of(video)
-    for hit, tile in zip(searcher.similar(video, 12).hits, page.locator(".tile").all(), strict=True):
+    has = page_searcher.experts_of(video)
+    for hit, tile in zip(page_searcher.similar(video, 12).hits, page.locator(".tile").all(), strict=True):
         states = {True: "present" if hit.experts else "", False: "missing"}
         expected = [
             f"{x}: {states[x in hit.experts] if x in has or x not in hit.experts else 'the other video lacks it'}"
             for x in EXPERTS
         ]
         assert read_experts(tile) == expected
-    fitting = searcher.v2t(video, 12)
+    fitting = page_searcher.v2t(video, 12)
     rows = page.locator(".captions > li")
     assert rows.count() == len(fitting) == 12
     for hit, row in zip(fitting, rows.all(), strict=True):

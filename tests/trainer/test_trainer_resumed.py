@@ -92,22 +92,28 @@ def test_a_changed_optimizer_or_schedule_starts_afresh(run, section):
     assert state["optimizer"]["param_groups"][0]["lr"] == pytest.approx(first_rate * gamma)
 
 
+def interrupt_after(count, run, monkeypatch, *arguments):
+    """Train, and send SIGINT after `count` steps."""
+    steps, add = [], LossSum.add
+
+    def add_and_interrupt(self, loss, step):
+        add(self, loss, step)
+        steps.append(step)
+        if len(steps) == count:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LossSum, "add", add_and_interrupt)
+        assert run(train_command, "--config", CONFIG, *arguments)[0] == 130
+
+
 @pytest.mark.parametrize("accumulate", [2, 4])
 def test_an_interrupt_in_the_last_step_of_an_epoch_loses_no_gradient(run, monkeypatch, accumulate):
     """The last of three steps, which is left over where two are accumulated, or of one step of all three."""
     settings = ("--disable_workers", "--set", f"trainer.accumulate={accumulate}")
     whole, _ = train(run, *settings)
-    before, steps, add = set(MODELS.glob("*")), [], LossSum.add
-
-    def interrupted(self, loss, step):
-        add(self, loss, step)
-        steps.append(step)
-        if len(steps) == 6:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(LossSum, "add", interrupted)
-        assert run(train_command, "--config", CONFIG, *settings)[0] == 130
+    before = set(MODELS.glob("*"))
+    interrupt_after(6, run, monkeypatch, *settings)
     (part,) = set(MODELS.glob("*")) - before
     begun = load_checkpoint(part / "interrupted.pth")
     assert (begun["epoch"], begun["begun"]["step"]) == (2, 3)
@@ -121,19 +127,9 @@ def test_an_interrupt_in_the_last_step_of_an_epoch_loses_no_gradient(run, monkey
 
 def test_a_partial_epoch_is_trained_anew_in_another_run(run, monkeypatch):
     """Its first batches would be those of another config, which has not seen them."""
-    add, steps = LossSum.add, []
-
-    def interrupted(self, loss, step):
-        add(self, loss, step)
-        steps.append(step)
-        if len(steps) == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(LossSum, "add", interrupted)
-        assert run(train_command, "--config", CONFIG, "--disable_workers")[0] == 130
+    interrupt_after(2, run, monkeypatch, "--disable_workers")
     (path,) = MODELS.glob("*/interrupted.pth")
-    steps.clear()
+    add, steps = LossSum.add, []
     monkeypatch.setattr(LossSum, "add", lambda self, loss, step: (add(self, loss, step), steps.append(step)))
     code, _, err = run(train_command, "--resume", path, "--set", "loss.args.margin=0.3", "--set", "trainer.epochs=1")
     assert code == 0 and steps == [0, 1, 2], err
