@@ -10,13 +10,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from helpers.paths import ROOT
 from helpers.video_commands import run
 
 from data_loader.readers import read_file
 from misc.demo.video_files import read_clip, write_clip
 
 CLIPS = ("bigbuckbunny", "bikes", "carphone_pristine")
-CAPTIONS = Path(__file__).with_name("footage.csv")
+CAPTIONS = ROOT / "tests" / "fixtures" / "footage.csv"
 SAMPLE_RATE = 16_000
 
 
