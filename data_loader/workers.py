@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+from torch.profiler import record_function
 from torch.utils._pytree import tree_leaves
 
 from utils.errors import NO_ROOM, WITHOUT_WORKERS, InputError
@@ -82,6 +83,10 @@ def worker_context() -> BaseContext:
     Workers ignore SIGTERM, with which Python would end them before it waits for them: it would wait forever for one that
     hangs.
     """
+    # Torch imports a module of its profiler at the first batch, and would log the error of a worker that fails just then as
+    # an error of the import.
+    with record_function("worker_context"):
+        pass
 
     class WorkerContext(type(multiprocessing.get_context())):
         def Process(self, *args: Any, **kwargs: Any) -> BaseProcess:  # noqa: N802 - the name in `multiprocessing`

@@ -122,6 +122,20 @@ def work():
 multiprocessing.get_context("fork").Process(target=work).start()
 """
 
+IMPORTS = """
+import sys
+
+from torch.utils.data import DataLoader
+
+from data_loader.workers import initialize_worker, worker_context
+
+loader = DataLoader(range(4), num_workers=1, worker_init_fn=initialize_worker, multiprocessing_context=worker_context())
+batches = iter(loader)
+before = set(sys.modules)
+next(batches)
+print([name for name in set(sys.modules) - before if name.startswith("torch.")])
+"""
+
 
 def run_program(text):
     """Run a program, which has to end."""
@@ -138,6 +152,12 @@ def test_a_process_does_not_wait_for_a_worker_that_hangs():
 def test_other_children_of_a_process_that_imports_the_loader_live_on():
     ended = run_program(CHILD)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+
+
+def test_torch_imports_nothing_while_workers_run():
+    """The error of a worker that fails may be raised at any moment, and torch catches it within an import of its own."""
+    ended = run_program(IMPORTS)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "[]\n", "")
 
 
 ENDS = {
