@@ -12,6 +12,8 @@ from pydantic import Field
 # Sizes that torch can still multiply without overflow.
 PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]
 NonNegativeInt = Annotated[int, Field(ge=0, lt=2**31)]
+# True or false; the corrected release writes some as 1 and 0.
+Switch = bool | Literal[0, 1]
 
 
 class Section(pydantic.BaseModel):
