@@ -126,7 +126,7 @@ class CENet(nn.Module):
         super().__init__()
         self.corrected = isinstance(use_ce, str)
         if self.corrected:
-            check_choice("use_ce", use_ce, ("pairwise", ""))
+            check_choice("use_ce", use_ce or "pairwise", ("pairwise",))
         switches = dict(zip(VARIANTS, map(bool, (use_ce, mimic_ce_dims, concat_experts, concat_mix_experts)), strict=True))
         noisy = {name.strip() for name in randomise_feats.split(",") if name.strip()}
         pooled_text = self.pooled_text_dim = text_dim * max(vlad_clusters["text"], 1)

@@ -61,7 +61,7 @@ def check_variant(
 def check_choice(key: str, value: str, choices: Collection[str]) -> None:
     """Raise an `InputError` if `value` is not one of `choices`."""
     if value not in choices:
-        raise InputError(f"CENet: {key} is '{value}', expected one of {', '.join(choice or "''" for choice in choices)}")
+        raise InputError(f"CENet: {key} is '{value}', expected one of {', '.join(choices)}")
 
 
 def concat_order(modalities: Sequence[str]) -> list[int]:
