@@ -45,8 +45,5 @@ def is_published(dataset_name: str) -> bool:
 
 def _published(dataset_name: str) -> dict[str, Layout]:
     """Return the layouts of a known dataset by release."""
-    layouts = {"2019": LAYOUTS, "2020": CORRECTED_LAYOUTS}
-    name = dataset_name.lower()
-    return {
-        release: layout for release, x in layouts.items() for layout in x.values() if layout.name and layout.name.lower() == name
-    }
+    layouts = [*LAYOUTS.values(), *CORRECTED_LAYOUTS.values()]
+    return {layout.release: layout for layout in layouts if layout.name and layout.name.lower() == dataset_name.lower()}

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TypeAlias
 
-# A file name below the folder of features, or one per subset. {subset}, {aggregation} (`Expert.aggregation`: `feat_aggregation`,
-# else `experts.<name>.aggregation`, else that in `EXPERTS`) and {rgb_model_name} in it are replaced. Without a suffix it is
-# any file of that stem that can be read.
+# A file name below the folder of features, or one per subset. {subset}, {aggregation} (`Expert.aggregation`:
+# `feat_aggregation`, else `experts.<name>.aggregation`, else that in `EXPERTS`) and {rgb_model_name} in it are replaced.
+# Without a suffix it is any file of that stem that can be read.
 FileName: TypeAlias = str | Mapping[str, str]
 
 # The features of captions that the corrected release has, each in a file of its own.
@@ -61,7 +61,7 @@ class Download:
     Attributes:
         size: the approximate size in bytes, as published (None: not published).
         sha1: the checksums of all published versions (none: not published).
-        other_names: names on the server, and of the folder in the archive, that are also possible instead of `Layout.folder`.
+        other_names: names that may replace `Layout.folder` on the server and in the archive.
         needs_access_code: whether the name on the server depends on a code that only holders of a license get.
     """
 

@@ -29,7 +29,7 @@ def iter_items(path: Path, budget: Budget) -> Iterator[tuple[str, Any]]:
 
 
 def iter_group(group: h5py.Group, budget: Budget) -> Iterator[tuple[str, Any]]:
-    """Yield all data sets in a group and below, named by their path from there, or raise a `RefusedError` as `iter_items`."""
+    """Yield all data sets in a group and below, named by their path from there, with the refusals of `iter_items`."""
     yield from _iter_group(group, "", set(), budget)
 
 
