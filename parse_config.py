@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from base.config_files import check_depth, read_config
+from base.config_files import check_depth, merge, read_config
 from base.validation import validate
 from utils.errors import InputError
 
@@ -22,7 +22,13 @@ PUBLISHED_2019_OVERRIDES = ("arch.args.gate_order=sequential", "arch.args.mask_p
 
 # Keys of paths that are written to or linked from a page. In a config file or on the command line they are the user's
 # choice; in a checkpoint they may be a stranger's.
-OUTPUT_PATH_KEYS = {"trainer.save_dir", "tester.save_dir", "data_loader.args.cache_dir", "visualizer.args.src_video_dir"}
+OUTPUT_PATH_KEYS = {
+    "trainer.save_dir",
+    "tester.save_dir",
+    "eval_settings.tester.save_dir",
+    "data_loader.args.cache_dir",
+    "visualizer.args.src_video_dir",
+}
 # The key of the folder of the features, which is written to as well, unless their caches have a folder of their own.
 DATA_DIR = "data_loader.args.data_dir"
 
@@ -33,7 +39,8 @@ class ConfigParser(UserDict):
     Args:
         config: the content; defaults may be left out.
         source: the name of the config in error messages.
-        overrides: `key.path=value` strings, where the value is JSON or a bare string.
+        overrides: `key.path=value` strings, where the value is JSON or a bare string, or in the published form
+            `key.path@value`, where it is of the type that the key has; a dot in a key is written `_.` in both.
         training: whether the sections that a training needs are required.
         file: the file that the config came from originally (None: `source`), recorded with results.
 
@@ -97,7 +104,7 @@ class ConfigParser(UserDict):
         config = cls.from_checkpoint(state, args.resume, args.config, args.set, training)
         if args.config:
             return config
-        given = tuple(f"{override.partition('=')[0]}." for override in args.set)
+        given = tuple(f"{_split_override(override)[0]}." for override in args.set)
         for key, path in config.paths_outside_cwd(args.resume).items():
             if f"{key}.".startswith(given):  # it, or a section that holds it
                 continue
@@ -121,14 +128,18 @@ class ConfigParser(UserDict):
         return self.get("v2t_ties", "expected")
 
     def test_split(self) -> str:
-        """Return the split on which the model is tested: `test_split`, that of `eval_config`, or the split of the config.
+        """Return the split on which the model is tested.
+
+        It is `test_split`, that of `eval_config` or of `eval_settings`, or the split of the config.
 
         Raises:
             InputError: `eval_config` is invalid or of another dataset.
         """
         args = self["data_loader"]["args"]
-        if "test_split" in self or "eval_config" not in self or self["eval_mode"] != "test_run":
-            return self.get("test_split") or args["split_name"]
+        if "test_split" in self:
+            return self["test_split"]
+        if "eval_config" not in self or self["eval_mode"] != "test_run":
+            return self.with_eval_settings()["data_loader"]["args"]["split_name"]
         eval_args = ConfigParser.from_file(self["eval_config"])["data_loader"]["args"]
         section = f"{self['eval_config']}: data_loader.args"
         if args["dataset_name"] != eval_args["dataset_name"]:
@@ -140,6 +151,15 @@ class ConfigParser(UserDict):
     def with_test_split(self) -> "ConfigParser":
         """Return a copy with `test_split`, which a training saves with its model."""
         return self.with_overrides([f"test_split={self.test_split()}"])
+
+    def with_eval_settings(self) -> "ConfigParser":
+        """Return the config of the test after the training, with `eval_settings` merged over it, if there are any."""
+        settings = self.get("eval_settings")
+        if not settings or self["eval_mode"] != "test_run":
+            return self
+        merged = ConfigParser(merge(self.as_dict(), settings), self.source, file=self.file)
+        merged.cache_refusal = self.cache_refusal
+        return merged
 
     def paths_outside_cwd(self, checkpoint: Path) -> dict[str, str]:
         """Return the output paths outside the working folder, by key, except the `save_dir` that holds `checkpoint`.
@@ -195,24 +215,62 @@ def add_config_arguments(parser: argparse.ArgumentParser, resume_help: str) -> N
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="override a key of the config, for example optimizer.args.lr=0.001; may be repeated",
+        help="override a key of the config, such as optimizer.args.lr=0.001; may be repeated; a dot in a key is written _.",
+    )
+    parser.add_argument(
+        "--custom_args",
+        metavar="PATH@VALUE+PATH@VALUE",
+        dest="set",
+        action="extend",
+        type=split_custom_args,
+        default=[],
+        help="the same in the published form; a value gets the type of that in the config, lists have commas",
     )
 
 
+def split_custom_args(text: str) -> list[str]:
+    """Return the overrides in `--custom_args`, such as "a.b@1+c@2"."""
+    if wrong := [part for part in text.split("+") if "@" not in part]:
+        raise argparse.ArgumentTypeError(f"found '{wrong[0]}', expected path@value, or several with + between them")
+    return text.split("+")
+
+
+def _split_override(override: str) -> tuple[str, str, str]:
+    """Return the path, the separator ("=", "@" or "") and the value of an override."""
+    separator = min((x for x in "=@" if x in override), key=override.index, default="")
+    path, _, text = override.partition(separator) if separator else (override, "", "")
+    return path, separator, text
+
+
 def _override(config: dict, override: str) -> None:
-    """Set one `key.path=value` in `config`."""
-    path, equals, text = override.partition("=")
-    if not equals or not all(path.split(".")):
+    """Set one `key.path=value` or `key.path@value` in `config`."""
+    path, separator, text = _split_override(override)
+    *parents, name = (key.replace("_.", ".") for key in re.split(r"(?<!_)\.", path))
+    if not separator or not all((*parents, name)):
         raise InputError(f"--set {override}: expected key=value, for example optimizer.args.lr=0.001")
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        value = text
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"--set {path}: {error}") from None
-    *parents, name = path.split(".")
     for depth, key in enumerate(parents, start=1):
         config = config.setdefault(key, {})
         if not isinstance(config, dict):
             raise InputError(f"--set {override}: {'.'.join(parents[:depth])} is a value, not an object with keys")
-    config[name] = value
+    config[name] = _value(path, text) if separator == "=" else _value_like(config.get(name), path, text)
+
+
+def _value(path: str, text: str) -> Any:
+    """Return the value of an override, JSON or a bare string."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"--set {path}: {error}") from None
+
+
+def _value_like(old: Any, path: str, text: str) -> Any:
+    """Return the value of a published override, of the type of the `old` one (None: there is none)."""
+    if isinstance(old, list):
+        return [_value_like(old[0] if old else "", path, part) for part in text.split(",") if part]
+    if isinstance(old, str):
+        return text
+    if isinstance(old, bool):
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+    return _value(path, text)

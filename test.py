@@ -34,6 +34,11 @@ def parse_arguments() -> argparse.Namespace:
         help="split to evaluate (default: that of --config; without it, the checkpoint's test split)",
     )
     parser.add_argument(
+        "--eval_from_training_config",
+        action="store_true",
+        help="merge eval_settings over --config (without --config they are, over the checkpoint's)",
+    )
+    parser.add_argument(
         "--similarity",
         choices=sorted(SIMILARITIES),
         help="score (default: that of the config); paired-2019 is the leaky one of the 2019 release, for study only",
@@ -52,13 +57,18 @@ def parse_arguments() -> argparse.Namespace:
     return args
 
 
-def choose_split(args: argparse.Namespace, config: ConfigParser) -> str:
-    """Return the split to evaluate."""
+def choose_test(args: argparse.Namespace, config: ConfigParser) -> tuple[ConfigParser, str]:
+    """Return the config to evaluate with, after `eval_settings` where they apply, and the split."""
+    if args.eval_from_training_config and "eval_settings" not in config:
+        raise InputError(f"--eval_from_training_config: {config.source} has no eval_settings, expected an object or false")
+    set_here = any(override.startswith("data_loader.args.split_name=") for override in args.set)
+    if args.eval_from_training_config or not (args.config or set_here):
+        config = config.with_eval_settings().with_overrides(args.set)
     if args.split:
-        return args.split
-    if args.config or any(override.startswith("data_loader.args.split_name=") for override in args.set):
-        return config["data_loader"]["args"]["split_name"]
-    return config.test_split()
+        return config, args.split
+    if args.config or set_here:
+        return config, config["data_loader"]["args"]["split_name"]
+    return config, config.test_split()
 
 
 @cli_command
@@ -67,7 +77,7 @@ def main() -> None:
     """Evaluate one checkpoint."""
     args = broadcast_from_main(parse_arguments)
     state = load_checkpoint(args.resume)
-    config = ConfigParser.from_arguments(args, state)
+    config, split = choose_test(args, ConfigParser.from_arguments(args, state))
     options = config.get("tester") or config.get("trainer") or TesterSection().model_dump()
     start_logging(options["verbosity"])
     warn_if_leaky(config)
@@ -79,7 +89,6 @@ def main() -> None:
 
     model = build_model(config).to(device)
     logger.info(summary(model, is_published(config["data_loader"]["args"]["dataset_name"])))
-    split = choose_split(args, config)
     loaders = main_process_first(build_evaluation_loaders, config, split, device)
     warn_if_small({split: len(loaders.evaluation.dataset)})
     evaluation = evaluate_checkpoint(model, config, loaders, state, args.resume, device)

@@ -4,6 +4,8 @@ import argparse
 import contextlib
 import logging
 
+import torch
+
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
 from base.experiment import Run, confirm_purge, purge_runs
@@ -61,7 +63,9 @@ def train_and_test(
     optimizer = build_optimizer(config, model.parameters())
     lr_scheduler = build_lr_scheduler(config, optimizer)
     loaders = main_process_first(build_loaders, config, device)
-    test_loaders = main_process_first(build_evaluation_loaders, config, config["test_split"], device)
+    test_config = config.with_eval_settings()
+    test_device = torch.device("cpu") if test_config["disable_gpu"] else device
+    test_loaders = main_process_first(build_evaluation_loaders, test_config, config["test_split"], test_device)
     warn_if_small({x.split_name: len(x.evaluation.dataset) for x in (loaders, test_loaders)})
 
     trainer = Trainer(model, loss_function, optimizer, lr_scheduler, config, loaders, device)
@@ -73,12 +77,12 @@ def train_and_test(
         trainer.train()
 
         path, checkpoint = main_process_first(load_best, seed_run.models, config["trainer"]["monitor"])
-        evaluation = evaluate_checkpoint(model, config, test_loaders, checkpoint, path, device)
+        evaluation = evaluate_checkpoint(model.to(test_device), test_config, test_loaders, checkpoint, path, test_device)
         if evaluation is None:
             return run, None
         trainer.events.add_test(evaluation.metrics, checkpoint["epoch"])
         metrics = report(
-            config, model, evaluation, test_loaders.split_name, checkpoint, path, seed_run.models, trainer.visualizer
+            test_config, model, evaluation, test_loaders.split_name, checkpoint, path, seed_run.models, trainer.visualizer
         )
         logger.info(next_steps(config, path, args.device, seed_run.web))
         return run, metrics

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Union, get_origin
 import pydantic
 import torch
 
+from base.schema import OBJECT, VALUE
 from utils.errors import InputError
 
 PACKAGE = "model"
@@ -158,7 +159,7 @@ def _as_json(value: Any) -> Any:
 def explain(error: pydantic.ValidationError, path: Sequence[str | int] = ()) -> str:
     """Return one line on the first of pydantic's errors, below the key at `path`, and the number of the others."""
     problem, *others = error.errors()
-    key = ".".join(map(str, (*path, *problem["loc"]))).encode("unicode_escape").decode()
+    key = ".".join(map(str, (*path, *key_path(problem)))).encode("unicode_escape").decode()
     more = f" (and {len(others)} more)" if others else ""
     if problem["type"] == "missing":
         return f"{key}: missing, expected a value{more}"
@@ -166,6 +167,11 @@ def explain(error: pydantic.ValidationError, path: Sequence[str | int] = ()) -> 
         return f"{key}: found {problem['input']!r}, expected an object{more}"
     found = "an object" if isinstance(problem["input"], dict) else repr(problem["input"])
     return f"{key}: found {found}, {_expectation(problem)}{more}"
+
+
+def key_path(problem: Mapping[str, Any]) -> list[str | int]:
+    """Return the keys that lead to one of pydantic's errors, without the tags of alternatives."""
+    return [part for part in problem["loc"] if part not in (VALUE, OBJECT)]
 
 
 def _expectation(problem: Mapping[str, Any]) -> str:

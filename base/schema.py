@@ -4,14 +4,25 @@ The `args` of other sections are documented by the class that `type` names: `mod
 `model.loss.MaxMarginRankingLoss` or another loss for `loss`, and classes of torch for `optimizer` and `lr_scheduler`.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 # Sizes that torch can still multiply without overflow.
 PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]
 NonNegativeInt = Annotated[int, Field(ge=0, lt=2**31)]
+# True or false; the corrected release writes some as 1 and 0.
+Switch = bool | Literal[0, 1]
+# A switch of the release that must be off here.
+Off = Literal[False, 0]
+# Tags of the alternatives of a key, by the kind of JSON; `base.registry.explain` leaves them out of paths.
+VALUE, OBJECT = "<value>", "<object>"
+
+
+def _kind(value: Any) -> str:
+    return OBJECT if isinstance(value, Mapping | pydantic.BaseModel) else VALUE
 
 
 class Section(pydantic.BaseModel):
@@ -42,7 +53,9 @@ class Experts(Section):
     face_dim: PositiveInt | None = None  # published name of face.dim
     drop_feats: str = ""  # experts not to use, separated by commas
     text_feat: str  # name of the word vectors
-    text_dim: PositiveInt  # dimension of a word vector
+    text_dim: PositiveInt | None = None  # dimension of a word vector; corrected release: see data_loader/text_encoders.py
+    text_agg: Literal["vlad", "avg"] | None = None  # avg: the mean of a caption's words is its only word; default: vlad
+    use_zeros_for_missing: Off | None = None  # without effect
     modalities: Annotated[list[str], Field(min_length=1)] | None = None  # experts to use; default: all entries
     ce_shared_dim: PositiveInt = 512  # dimension of every embedding in CE
 
@@ -54,11 +67,44 @@ class Typed(Section):
     args: dict[str, Any] = {}  # arguments of its constructor
 
 
+class FeatDims(Section):
+    """The dimensions of an expert's two kinds of features."""
+
+    embed: PositiveInt | None = None  # of the last layer but one
+    logits: PositiveInt | None = None  # of the last layer
+
+
+class FeatAggregation(Section):
+    """An expert of the corrected release; the numbers below `temporal` are in the name of its file."""
+
+    temporal: Literal["vlad", "avg", "max"]  # its aggregation; avg and max are applied in the file
+    type: Literal["embed", "logits"] = "embed"  # the features to use
+    feat_dims: FeatDims = FeatDims()  # default: the dimension in data_loader/experts.py
+    fps: PositiveInt | None = None
+    pixel_dim: PositiveInt | None = None
+    stride: PositiveInt | None = None
+    offset: NonNegativeInt | None = None
+    inner_stride: PositiveInt | None = None
+    num_segments: PositiveInt | None = None
+    flaky: bool | None = None  # true: videos may lack it
+    model: str | None = None  # without effect, published configs have it
+    feat_type: Literal["sem"] | None = None  # without effect, published configs have it for detections
+    binarise: Off | None = None  # replacing features by ones is not supported
+    aggregate: Literal["concat"] | None = None  # without effect: `temporal` has one part only
+    aggregate_axis: Literal[1] | None = Field(None, alias="aggregate-axis")  # without effect, as `aggregate`
+
+
+Aggregation = Annotated[
+    Annotated[Literal["vlad", "avg", "max"], Tag(VALUE)] | Annotated[FeatAggregation, Tag(OBJECT)], Discriminator(_kind)
+]
+
+
 class DataLoaderArgs(Section):
     """The data to read, and its batches."""
 
     dataset_name: str  # a published dataset (data_loader/datasets/), or any other name for your own
-    data_dir: str  # folder that holds symlinked-feats
+    data_dir: str  # folder that holds the folder of the features
+    root_feat_folder: str | None = None  # that folder in the corrected release; default: symlinked-feats, of 2019
     batch_size: PositiveInt  # videos in a batch
     split_name: str  # split to evaluate, which also selects the videos to train on
     num_workers: NonNegativeInt = 0  # processes that prepare batches, at most one per core; 0: the main process
@@ -68,9 +114,13 @@ class DataLoaderArgs(Section):
     num_test_captions: PositiveInt | None = None  # evaluate the first captions of each video; default: all
     max_text_words: PositiveInt = 30  # longer captions are cut
     max_expert_tokens: PositiveInt = 30  # longer sequences of an expert are cut
+    max_tokens: dict[str, PositiveInt] | None = None  # "text" or expert -> the same, overrides the two above
+    text_dropout: Annotated[float, Field(ge=0, le=1)] | None = None  # share of captions that lose words in training
+    drop_last: bool | None = None  # leave out the videos of a last, smaller batch; default: only in 2019
+    trn_cat: Off | None = None  # temporal relations are not supported
     rgb_model_name: str | None = None  # network of the rgb features, if the dataset has several
     cache_dir: str | None = None  # folder of the converted features; default: <data_dir>/cache
-    feat_aggregation: dict[str, Literal["vlad", "avg", "max"]] = {}  # expert -> aggregation, overrides that of experts
+    feat_aggregation: dict[str, Aggregation] = {}  # expert -> aggregation or more, overrides what experts say
 
 
 class DataLoaderSection(Section):
@@ -100,6 +150,9 @@ class TrainerSection(Section):
     compile: bool = False  # use torch.compile in one process; needs a C++ compiler, is not faster on CPUs
     save_dir: str = "data/saved/"  # folder for models, log and web
     save_period: PositiveInt = 1  # epochs between checkpoints
+    save_only_best: bool | None = None  # keep the best model, and only the last checkpoint, to resume from
+    val_freq: Literal[1] | None = None  # epochs between evaluations
+    include_optim_in_ckpts: Literal[True] | None = None  # without effect: checkpoints hold the optimizer, to be resumed
     skip_first_n_saves: NonNegativeInt = 0  # epochs at the start that are neither saved nor the best
     verbosity: Literal[0, 1, 2] = 2  # log warnings, information or everything
     tensorboard: bool = True  # write TensorBoard events
@@ -114,6 +167,33 @@ class TesterSection(Section):
     verbosity: Literal[0, 1, 2] = 2  # as in `trainer`
 
 
+class EvalArgs(Section):
+    """The captions to test on."""
+
+    split_name: str | None = None  # as in `data_loader`
+    num_test_captions: PositiveInt | None = None  # as in `data_loader`
+
+
+class EvalDataLoader(Section):
+    args: EvalArgs = EvalArgs()
+
+
+class EvalSettings(Section):
+    """Changes of the config for the test after the training."""
+
+    data_loader: EvalDataLoader | None = None  # split and captions of the test
+    tester: TesterSection | None = None  # settings of test.py
+    disable_gpu: bool | None = None  # test on the CPU
+
+
+class DistilParams(Section):
+    """The teachers of TeachText."""
+
+    base_path: str  # folder of the teachers' files, in the folder of the features
+    teachers: Annotated[list[str], Field(min_length=1)]  # names of their files, appended to base_path
+    moee: bool | list[Switch] | None = None  # whether teachers are MoEE, whose experts have dimensions of their own
+
+
 class Config(Section):
     """A complete config."""
 
@@ -123,15 +203,26 @@ class Config(Section):
     disable_nan_checks: bool = False  # do not look for NaN in experts that are present
     disable_gpu: bool = False  # use the CPU whatever --device says
     log_name: str | None = None  # without effect, published configs have it
-    eval_mode: Literal["test_run", "fixed_num_epochs"] = "test_run"  # fixed_num_epochs: ignore eval_config
+    text_embedding_model_configs: Literal["model/text_embedding_models.json"] | None = None  # without effect
+    task: Literal["retrieval"] | None = None  # classification is not supported
+    challenge_mode: Off | None = None  # predictions for the challenge's server are not supported
+    manual_linear_init: Off | None = None  # another initialization of layers is not supported
+    eval_mode: Literal["test_run", "fixed_num_epochs"] = "test_run"  # fixed_num_epochs: ignore eval_config, eval_settings
     eval_config: str | None = None  # config whose split_name is the default of test_split
-    test_split: str | None = None  # split to test the best model on; default: that of eval_config, then split_name
+    eval_settings: Annotated[
+        Annotated[EvalSettings, Tag(OBJECT)] | Annotated[Literal[False] | None, Tag(VALUE)], Discriminator(_kind)
+    ] = None  # changes for the test of the best model; false: none
+    test_split: str | None = None  # split to test the best model on; default: that of the two above, then split_name
     experts: Experts  # may be fewer than the files of data_dir have
     arch: Typed  # class of model/, such as CENet
     data_loader: DataLoaderSection  # feature archive, split and batches
     optimizer: Typed | None = None  # class of torch.optim; Adam, AdamW and SGD are fused unless args say otherwise
     lr_scheduler: Typed | None = None  # class of torch.optim.lr_scheduler, which takes a step after each epoch
     loss: Typed | None = None  # class of model/, called with similarities (B, B); only for training
+    distil_loss: bool | None = None  # learn the teachers' similarities too (TeachText)
+    distil_params: DistilParams | None = None  # the teachers of distil_loss
+    training_file: str | None = None  # list of the videos to train on, in the folder of the features; default: the split's
+    caption_masks: str | None = None  # file there, video -> 1 for each caption to train with, 0 for others; default: all
     metrics: Annotated[list[str], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]  # functions of model/
     v2t_ties: Literal["expected", "published"] | None = None  # rule for ties, see model.metric.v2t_ranks
     evaluation_memory: PositiveInt = 1024  # MiB of an evaluation beside model and videos; the rest goes to temporary files

@@ -2,13 +2,14 @@
 
 import inspect
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import numpy as np
 import pydantic
 import torch
 
-from base.registry import complete_arguments, explain, find, suggest, unknown_key
+from base.registry import complete_arguments, explain, find, key_path, suggest, unknown_key
 from base.schema import Config, ExpertEntry, Experts, Section
 from utils.errors import InputError
 
@@ -39,11 +40,12 @@ def validate(config: dict, training: bool) -> dict:
         InputError: one line with the path of the first key that is unknown, missing, of a wrong type or at odds with others.
     """
     try:
-        checked = Config.model_validate(config).model_dump(exclude_none=True)
+        checked = Config.model_validate(config).model_dump(exclude_none=True, by_alias=True)
     except pydantic.ValidationError as error:
         raise InputError(_explain_schema(error)) from None
     if checked.get("v2t_ties") == "expected":  # the default, which configs of earlier runs do not name
         del checked["v2t_ties"]
+    _check_release(checked)
     if training:
         for section in ("optimizer", "loss", "trainer"):
             if section not in checked:
@@ -69,23 +71,47 @@ def validate(config: dict, training: bool) -> dict:
 def _explain_schema(error: pydantic.ValidationError) -> str:
     """Return one line on the first error of the schema, with the nearest key where one is unknown."""
     problem, *others = error.errors()
-    *parents, name = problem["loc"]
+    *parents, name = key_path(problem)
     # A value of an unknown key in `experts` is checked as the entry of an expert.
     is_entry = parents == ["experts"] and problem["type"] == "model_type" and name not in Experts.model_fields
     if problem["type"] != "extra_forbidden" and not (is_entry and problem["input"] is not None):
         return explain(error)
     section: type[Section] = Config
     for parent in parents:
-        field = section.model_fields.get(parent)
-        section = ExpertEntry if field is None else _section_in(field.annotation)
+        if (field := section.model_fields.get(parent)) is not None:
+            section = next(_sections_in(field.annotation))
+        elif section is Experts:
+            section = ExpertEntry
     more = f" (and {len(others)} more)" if others else ""
-    return unknown_key(".".join(map(str, problem["loc"])), "", str(name), list(section.model_fields)) + more
+    known = [field.alias or name for name, field in section.model_fields.items()]
+    return unknown_key(".".join(map(str, key_path(problem))), "", str(name), known) + more
 
 
-def _section_in(annotation: Any) -> type[Section]:
-    """Return the section in an annotation such as `TrainerSection | None`."""
-    kinds = (annotation, *getattr(annotation, "__args__", ()))
-    return next(kind for kind in kinds if inspect.isclass(kind) and issubclass(kind, Section))
+def _sections_in(annotation: Any) -> Iterator[type[Section]]:
+    """Yield the sections in an annotation such as `TrainerSection | None` or `dict[str, FeatAggregation]`."""
+    if inspect.isclass(annotation) and issubclass(annotation, Section):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _sections_in(argument)
+
+
+def _check_release(config: dict) -> None:
+    """Refuse keys that a release needs and a config lacks, and keys that exclude each other."""
+    args = config["data_loader"]["args"]
+    if "text_dim" not in config["experts"] and "root_feat_folder" not in args:
+        raise InputError(
+            "experts.text_dim: missing, expected the dimension of a word vector (only a config of the corrected release, "
+            "with data_loader.args.root_feat_folder, may leave it out)"
+        )
+    if config.get("eval_settings") and "eval_config" in config:
+        raise InputError("eval_settings: found beside eval_config, expected one of them")
+    if config.get("distil_loss") and "distil_params" not in config:
+        raise InputError("distil_params: missing, distil_loss needs the teachers")
+    moee = config.get("distil_params", {}).get("moee")
+    if isinstance(moee, list) and len(moee) != (number := len(config["distil_params"]["teachers"])):
+        raise InputError(f"distil_params.moee: found {len(moee)} values, expected one for each of {number} teachers")
+    if "caption_masks" in config and args["fuse_captions"]:
+        raise InputError("caption_masks: found with data_loader.args.fuse_captions, which leaves one caption per video")
 
 
 def _check_json(section: str, content: Any) -> None:

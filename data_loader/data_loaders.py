@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch.utils.data import DataLoader
@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from data_loader.archive import Archive
 from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
+from data_loader.readers import read_entries, read_video_list
 from data_loader.workers import initialize_worker, require_open_files, worker_context
 from utils.errors import InputError, count_text
 
@@ -25,10 +26,11 @@ class ExpertDataLoader:
 
     Args:
         dataset_name, data_dir, batch_size, split_name, num_workers, mini, fuse_captions, restrict_train_captions,
-            num_test_captions, max_text_words, max_expert_tokens, rgb_model_name, cache_dir: keys of the config, see
-            `base.schema.DataLoaderArgs`.
+            num_test_captions, max_text_words, max_expert_tokens, rgb_model_name, cache_dir, root_feat_folder, max_tokens,
+            text_dropout, drop_last: keys of the config, see `base.schema.DataLoaderArgs`.
         experts: name -> `Expert`, see `resolve_experts`.
         text_feat, text_dim: the name of the word vectors, and their dimension.
+        text_agg, training_file, caption_masks: keys of the config, see `base.schema.Experts` and `base.schema.Config`.
         seed: the seed of the order of videos and the choice of captions.
         training: whether training batches are needed.
         pad_to_max: pad to `max_text_words` and `max_expert_tokens`, as published, not to the longest in a batch.
@@ -66,6 +68,13 @@ class ExpertDataLoader:
         max_expert_tokens: int = 30,
         rgb_model_name: str | None = None,
         cache_dir: str | None = None,
+        root_feat_folder: str | None = None,
+        max_tokens: Mapping[str, int] | None = None,
+        text_dropout: float | None = None,
+        drop_last: bool | None = None,
+        text_agg: str = "vlad",
+        training_file: str | None = None,
+        caption_masks: str | None = None,
         seed: int = 0,
         training: bool = True,
         pad_to_max: bool = False,
@@ -76,11 +85,21 @@ class ExpertDataLoader:
         cache_refusal: str | None = None,
     ):
         self.dataset_name, self.split_name = dataset_name, split_name
-        archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir, cache_refusal)
+        release = {} if root_feat_folder is None else {"root_feat_folder": root_feat_folder}
+        archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir, cache_refusal, **release)
         split = archive.split
         evaluation_ids = archive.video_ids(split.evaluation, text_feat, text_dim)[: batch_size if mini else None]
         archive.warn_of_overlap(evaluation_ids)
-        common = (experts, text_feat, text_dim, max_text_words, max_expert_tokens, fuse_captions)
+        common = {
+            "experts": experts,
+            "text_feat": text_feat,
+            "text_dim": text_dim,
+            "max_text_words": max_text_words,
+            "max_expert_tokens": max_expert_tokens,
+            "fuse_captions": fuse_captions,
+            "max_tokens": max_tokens,
+            "text_agg": text_agg,
+        }
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         if num_workers > cores:
             logger.debug("%d workers instead of %d: there are no more cores", cores, num_workers)
@@ -100,18 +119,31 @@ class ExpertDataLoader:
             key = "data_loader.args.batch_size"
             if batch_size < 2:
                 raise InputError(f"{key}: {batch_size}, expected at least 2: one pair has no negatives")
-            train_ids = archive.video_ids(split.train, text_feat, text_dim)[: 2 * batch_size if mini else None]
-            if len(train_ids) < batch_size:
+            if training_file is None:
+                train_ids = archive.video_ids(split.train, text_feat, text_dim)
+            else:
+                train_ids = _read_training_file(archive, training_file, evaluation_ids)
+            train_ids = train_ids[: 2 * batch_size if mini else None]
+            drop_last = root_feat_folder is None if drop_last is None else drop_last
+            self.sampler = EpochBatchSampler(len(train_ids), batch_size, seed, share, drop_last)
+            if not len(self.sampler):
                 found = count_text(len(train_ids), "video")
                 raise InputError(f"{archive.folder}: {found} to train on, fewer than {key} {batch_size}")
-            dataset = ExpertDataset(archive, split.train, train_ids, *common, max_captions=restrict_train_captions)
-            self.sampler = EpochBatchSampler(len(dataset), batch_size, seed, share)
+            dataset = ExpertDataset(
+                archive,
+                split.train,
+                train_ids,
+                **common,
+                max_captions=restrict_train_captions,
+                text_dropout=text_dropout or 0.0,
+                caption_masks=read_entries(archive.folder / caption_masks, train_ids) if caption_masks else None,
+            )
             collate = Collate(dataset, 1, pad_to_max)
             self.train = DataLoader(dataset, batch_sampler=self.sampler, collate_fn=collate, **options)
             self._log("train", dataset)
-        dataset = ExpertDataset(archive, split.evaluation, evaluation_ids, *common, max_captions=num_test_captions)
+        dataset = ExpertDataset(archive, split.evaluation, evaluation_ids, **common, max_captions=num_test_captions)
         num_captions = max(dataset.num_captions)
-        bytes_per_video = COLLATE_COPIES * 4 * num_captions * max_text_words * text_dim
+        bytes_per_video = COLLATE_COPIES * 4 * num_captions * dataset.max_text_words * text_dim
         size = min(batch_size, max(1, evaluation_memory * MIB // bytes_per_video))
         batches = [range(len(dataset))[i : i + size] for i in range(0, len(dataset), size)]
         collate = Collate(dataset, num_captions, pad_to_max)
@@ -123,3 +155,14 @@ class ExpertDataLoader:
         available = ", ".join(f"{name} {n} ({n / num_videos:.1%})" for name, n in dataset.availability().items())
         videos, captions = count_text(num_videos, "video"), count_text(sum(dataset.num_captions), "caption")
         logger.info("%s, %s: %s, %s; experts: %s", self.dataset_name, split, videos, captions, available)
+
+
+def _read_training_file(archive: Archive, name: str, evaluation_ids: Collection[str]) -> list[str]:
+    """Return the videos of the list `name` in the folder of an archive, to train on instead of those of the split."""
+    path = archive.folder / name
+    if archive.layout.by_row:
+        raise InputError(f"training_file: {archive.layout.name} has arrays by row, expected features by name of the video")
+    ids = read_video_list(path, lambda name: name.partition(".")[0] if archive.layout.names_end_at_dot else name)
+    if both := sorted(set(ids) & set(evaluation_ids)):
+        logger.warning("%s: %s that are evaluated too, first '%s'", path, count_text(len(both), "video"), both[0])
+    return ids

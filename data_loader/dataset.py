@@ -11,6 +11,7 @@ from torch.utils.data import Dataset, Sampler, get_worker_info
 from data_loader.archive import Archive
 from data_loader.experts import Expert
 from data_loader.workers import share_memory
+from utils.errors import InputError
 
 
 class ExpertDataset(Dataset):
@@ -24,6 +25,13 @@ class ExpertDataset(Dataset):
         max_text_words, max_expert_tokens: the lengths to cut captions and sequences to.
         fuse_captions: whether to join the captions of a video to one.
         max_captions: the largest number of captions per video (None: all).
+        max_tokens: "text" or expert -> the length to cut it to, where it differs from the two above.
+        text_agg: "avg" to replace the words of a caption by their mean, before they are cut.
+        text_dropout: the probability that a drawn caption loses words, each with probability 1/2.
+        caption_masks: per video, 1 for each of its captions in the file that can be drawn, 0 for others (None: all can be).
+
+    Raises:
+        InputError: a video has no caption to draw.
     """
 
     def __init__(
@@ -38,12 +46,22 @@ class ExpertDataset(Dataset):
         max_expert_tokens: int,
         fuse_captions: bool = False,
         max_captions: int | None = None,
+        max_tokens: Mapping[str, int] | None = None,
+        text_agg: str = "vlad",
+        text_dropout: float = 0.0,
+        caption_masks: Sequence[Sequence[int]] | None = None,
     ):
         self.ids, self.experts = ids, experts
-        self.max_text_words, self.max_expert_tokens = max_text_words, max_expert_tokens
+        max_tokens = max_tokens or {}
+        self.text_agg, self.text_dropout = text_agg, text_dropout
+        self.max_text_words = 1 if text_agg == "avg" else max_tokens.get("text", max_text_words)
+        self.max_expert_tokens = {name: max_tokens.get(name, max_expert_tokens) for name in experts}
         self.features = {name: archive.features(name, expert, subset, ids) for name, expert in experts.items()}
         self.captions = archive.captions(text_feat, text_dim, subset, ids, fuse=fuse_captions, max_captions=max_captions)
         self.num_captions = [self.captions.count(index) for index in range(len(ids))]
+        self.drawn = [range(n) for n in self.num_captions]  # per video, the captions to draw from
+        if caption_masks is not None:
+            self.drawn = [self._unmasked(index, mask) for index, mask in enumerate(caption_masks)]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -65,14 +83,40 @@ class ExpertDataset(Dataset):
             (dim,) or None if missing.
         """
         index, draw = key if isinstance(key, tuple) else (key, None)
-        num_captions = self.num_captions[index]
-        chosen = range(num_captions) if draw is None else [int(draw * num_captions)]
+        drawn = self.drawn[index]
+        chosen = range(self.num_captions[index]) if draw is None else [drawn[int(draw * len(drawn))]]
         return {
             "id": self.ids[index],
-            "captions": [self.captions.vectors(index, k, self.max_text_words) for k in chosen],
+            "captions": [self._words(index, k, draw) for k in chosen],
             "raw_captions": [self.captions.text(index, k) for k in chosen],
-            "experts": {name: features.get(index, self.max_expert_tokens) for name, features in self.features.items()},
+            "experts": {name: x.get(index, self.max_expert_tokens[name]) for name, x in self.features.items()},
         }
+
+    def _words(self, index: int, k: int, draw: float | None) -> np.ndarray:
+        """Return the words of a caption. Which of them it loses depends on the draw that picked it only (None: none)."""
+        lossy = draw is not None and self.text_dropout > 0
+        if not lossy and self.text_agg != "avg":
+            return self.captions.vectors(index, k, self.max_text_words)
+        words = self.captions.vectors(index, k)
+        if lossy:
+            rng = np.random.default_rng(int(draw * 2**53))
+            kept = rng.random(len(words)) < 0.5
+            if rng.random() < self.text_dropout and kept.any():  # a caption keeps at least one word
+                words = words[kept]
+        return words.mean(axis=0, keepdims=True) if self.text_agg == "avg" else words[: self.max_text_words]
+
+    def _unmasked(self, index: int, mask: Sequence[int]) -> list[int]:
+        """Return the captions of a video that a mask lets through."""
+        positions = [int(self.captions.name(index, k).rpartition("#")[2]) for k in range(self.num_captions[index])]
+        mask = mask.tolist() if isinstance(mask, np.ndarray) else mask
+        if not isinstance(mask, list | tuple) or max(positions) >= len(mask):
+            found = f"{len(mask)} values" if hasattr(mask, "__len__") else repr(mask)
+            raise InputError(f"caption_masks: '{self.ids[index]}' has {found}, expected 0 or 1 for each of its captions")
+        if wrong := [mask[position] for position in positions if mask[position] not in (0, 1)]:
+            raise InputError(f"caption_masks: '{self.ids[index]}' has {wrong[0]!r}, expected 0 or 1")
+        if not (drawn := [k for k, position in enumerate(positions) if mask[position] == 1]):
+            raise InputError(f"caption_masks: '{self.ids[index]}' has no 1, expected a training_file without this video")
+        return drawn
 
 
 class Collate:
@@ -91,7 +135,7 @@ class Collate:
         self.experts = dataset.experts
         self.num_captions = num_captions
         self.num_words = dataset.max_text_words if pad_to_max else None
-        self.num_tokens = dataset.max_expert_tokens if pad_to_max else None
+        self.num_tokens = dataset.max_expert_tokens if pad_to_max else {}
 
     def __call__(self, items: Sequence[Mapping]) -> dict[str, Any]:
         """Return the batch of B items of an `ExpertDataset`."""
@@ -110,13 +154,13 @@ class Collate:
 
 
 def collate_experts(
-    videos: Sequence[Mapping[str, np.ndarray | None]], experts: Mapping[str, Expert], num_tokens: int | None = None
+    videos: Sequence[Mapping[str, np.ndarray | None]], experts: Mapping[str, Expert], num_tokens: Mapping[str, int]
 ) -> dict[str, dict[str, Tensor]]:
     """Return the arguments of `CENet.embed_video` for B videos, by name of the expert.
 
     Args:
         videos: per video, expert -> (T, dim) or (dim,), or None where it is missing, which becomes NaN.
-        num_tokens: the length to pad sequences to (None: the longest).
+        num_tokens: expert -> the length to pad its sequences to (absent: the longest).
 
     Returns:
         `experts` (B, T, d) or (B, d); `frame_masks` (B, T), only of experts with aggregation vlad; `ind` (B,), 0 or 1.
@@ -125,7 +169,7 @@ def collate_experts(
     for name, expert in experts.items():
         values = [video[name] for video in videos]
         if expert.aggregation == "vlad":
-            x, batch["frame_masks"][name] = pad(values, expert.dim, num_tokens, missing=np.nan)
+            x, batch["frame_masks"][name] = pad(values, expert.dim, num_tokens.get(name), missing=np.nan)
         else:
             x, _ = pad([None if x is None else x[None] for x in values], expert.dim, 1, missing=np.nan)
             x = x.squeeze(1)
@@ -163,24 +207,28 @@ def pad(
 class EpochBatchSampler(Sampler):
     """Shuffled batches of (index, draw) that depend only on the seed and the epoch, not on workers or interruptions.
 
-    The videos that do not fill a last batch are left out. The length is that of a whole epoch, also if `first` > 0.
+    The length is that of a whole epoch, also if `first` > 0.
 
     Args:
         num_videos, batch_size: the number of videos, and of those in a batch over all parts.
         seed: the seed of the order of videos and of the draws.
         share: (i, n) for the i-th of n parts of each batch, which differ in size by one at most.
+        drop_last: whether to leave out the videos that do not fill a last batch. They are left out in any case if they are
+            fewer than two, which have no negatives, or fewer than the parts.
 
     Attributes:
         epoch: the next epoch.
         first: the first batch of that epoch, greater than 0 to resume an interrupted epoch.
     """
 
-    def __init__(self, num_videos: int, batch_size: int, seed: int, share: tuple[int, int] = (0, 1)):
+    def __init__(self, num_videos: int, batch_size: int, seed: int, share: tuple[int, int] = (0, 1), drop_last: bool = True):
         self.num_videos, self.batch_size, self.seed, self.share = num_videos, batch_size, seed, share
         self.epoch = self.first = 0
+        full, rest = divmod(num_videos, batch_size)
+        self._length = full + (not drop_last and rest >= max(2, share[1]))
 
     def __len__(self) -> int:
-        return self.num_videos // self.batch_size
+        return self._length
 
     def __iter__(self) -> Iterator[list[tuple[int, float]]]:
         rng = np.random.default_rng((self.seed, self.epoch))

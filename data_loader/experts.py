@@ -6,32 +6,56 @@ published dataset (`data_loader/datasets/`) declares which experts it has for ev
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from base.registry import suggest
 from utils.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
 class Expert:
-    """The properties of an expert, with the fields of `base.schema.ExpertEntry`, which documents them."""
+    """The properties of an expert.
+
+    Attributes:
+        dim, kind, aggregation, may_be_missing, embed_dim: as in `base.schema.ExpertEntry`.
+        file: the path of its features in their folder (None: as the layout of the dataset says).
+    """
 
     dim: int
     kind: str = "sequence"
     aggregation: str = "avg"
     may_be_missing: bool | None = None
     embed_dim: int | None = None
+    file: str | None = None
 
 
-# Published experts, whose fields are also the defaults of own experts with these names.
+# Published experts, whose fields are also the defaults of own experts with these names. In the corrected release a name may
+# be <type>.<network>.<n>, where n only tells two settings of one network apart.
 EXPERTS = {
+    "antoine-rgb": Expert(2048),
     "audio": Expert(128, aggregation="vlad"),
+    "audio.vggish.0": Expert(128, aggregation="vlad"),
     "face": Expert(512),
     "flow": Expert(1024),
+    "i3d.i3d.0": Expert(1024),
+    "imagenet.resnext101_32x48d.0": Expert(2048),
+    "imagenet.senet154.0": Expert(2048),
+    "moments_2d.resnet50.0": Expert(2048),
+    "moments_3d.moments-resnet3d50.0": Expert(2048),
     "ocr": Expert(300, aggregation="vlad"),
+    "r2p1d.r2p1d-ig65m-kinetics.0": Expert(512),
+    "r2p1d.r2p1d-ig65m.0": Expert(512),
     "rgb": Expert(2048),
+    "s3dg.s3dg.0": Expert(1024),
     "scene": Expert(2208, embed_dim=512),
+    "scene.densenet161.0": Expert(2208),
     "speech": Expert(300, aggregation="vlad"),
+    "trn.moments-trn.0": Expert(1792),
 }
+# Names in published configs that are of no published model: detections of objects and poses.
+UNSUPPORTED = ("detection", "detection-sem", "openpose")
+NAME = r"[\w-]+(\.[\w-]+\.\d+)?"
 AGGREGATIONS = {"sequence": ("vlad", "avg", "max"), "vector": ("none",)}
 
 
@@ -40,12 +64,25 @@ def declared_experts(section: Mapping) -> dict[str, Mapping]:
     return {name: entry for name, entry in section.items() if isinstance(entry, Mapping)}
 
 
-def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None = None) -> dict[str, Expert]:
+def published_expert(name: str) -> Expert | None:
+    """Return the expert of a name in `EXPERTS`, whatever the number at its end (None: there is none)."""
+    return EXPERTS.get(re.sub(r"\.\d+$", ".0", name))
+
+
+def check_names(path: str, names: Iterable[str], section: Mapping) -> None:
+    """Raise an `InputError` if one of `names`, keys of an object at `path` of a config, is not an expert."""
+    known = {**EXPERTS, **declared_experts(section)}
+    for name in sorted(names):
+        if name not in known and name not in UNSUPPORTED and not published_expert(name):
+            raise InputError(f"{path}.{name}: no such expert, {suggest(name, known)}")
+
+
+def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str | Mapping] | None = None) -> dict[str, Expert]:
     """Return the experts that a config uses, in alphabetical order.
 
     Args:
         section: the section `experts` of a config.
-        feat_aggregation: `data_loader.args.feat_aggregation` of the config, which overrides the aggregation of experts.
+        feat_aggregation: `data_loader.args.feat_aggregation` of the config, which overrides the entries of experts.
 
     Raises:
         InputError: an expert that is neither declared nor in `EXPERTS`, or fields that do not go together.
@@ -60,10 +97,13 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
         raise InputError("experts.modalities: missing, expected a list of experts (or entries of experts beside it)")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"experts.modalities: '{repeated[0]}' is there twice")
-    if invalid := [name for name in names if name == "text" or not re.fullmatch(r"[\w-]+", name)]:
+    if invalid := [name for name in names if name == "text" or not re.fullmatch(NAME, name)]:
         raise InputError(
-            f"experts: {invalid[0]!r} is not a valid name for an expert, expected letters, digits, _ and - (and not 'text')"
+            f"experts: {invalid[0]!r} is not a valid name for an expert, expected letters, digits, _ and - (and not 'text') "
+            "or <type>.<network>.<number>"
         )
+    if unsupported := sorted(set(names) - dropped - declared.keys() & set(UNSUPPORTED)):
+        raise InputError(f"experts.modalities: '{unsupported[0]}' is not supported, no published model has it")
     resolved = {}
     for name in sorted(set(names) - dropped):
         fields = dict(declared.get(name, {}))
@@ -71,14 +111,14 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
             fields.setdefault("dim", section["face_dim"])
         source = f"experts.{name}.aggregation"
         if name in (feat_aggregation or {}):
-            fields["aggregation"] = feat_aggregation[name]
-            source = f"data_loader.args.feat_aggregation.{name}"
+            source, entry = f"data_loader.args.feat_aggregation.{name}", feat_aggregation[name]
+            fields |= {"aggregation": entry} if isinstance(entry, str) else _entry_fields(name, entry, source)
         if fields.get("kind") == "vector":
             fields.setdefault("aggregation", "none")
         if "dim" in fields:
             fields.setdefault("embed_dim", None)  # that of `EXPERTS` belongs to the dim there
-        if name in EXPERTS:
-            expert = dataclasses.replace(EXPERTS[name], **fields)
+        if published := published_expert(name):
+            expert = dataclasses.replace(published, **fields)
         elif "dim" in fields:
             expert = Expert(**fields)
         elif name in declared:
@@ -94,6 +134,29 @@ def resolve_experts(section: Mapping, feat_aggregation: Mapping[str, str] | None
     if not resolved:
         raise InputError(f"experts.drop_feats: drops {', '.join(sorted(names))}, expected at least one expert to remain")
     return resolved
+
+
+def _entry_fields(name: str, entry: Mapping, path: str) -> dict[str, Any]:
+    """Return the fields of `Expert` in an entry of `feat_aggregation`, an object (`base.schema.FeatAggregation`) at `path`.
+
+    The features of a dotted name are in a file that its settings name.
+    """
+    fields = {"aggregation": entry["temporal"]}
+    kind = entry.get("type", "embed")
+    if dim := entry.get("feat_dims", {}).get(kind):
+        fields["dim"] = dim
+    elif kind == "logits":
+        raise InputError(f"{path}.feat_dims.logits: missing, expected a dimension since type is 'logits'")
+    if entry.get("flaky"):
+        fields["may_be_missing"] = True
+    if "." in name:
+        extractor, network, _ = name.split(".")
+        if missing := [key for key in ("fps", "pixel_dim", "stride") if key not in entry]:
+            raise InputError(f"{path}.{missing[0]}: missing, the file of '{name}' is named after it")
+        folder = f"aggregated_{extractor.replace('-', '_')}_{entry['fps']}fps_{entry['pixel_dim']}px_stride{entry['stride']}"
+        folder += "".join(f"_{key}{entry[key]}" for key in ("offset", "inner_stride", "num_segments") if key in entry)
+        fields["file"] = f"{folder}/{network}-{entry['temporal']}{'-logits' if kind == 'logits' else ''}.pickle"
+    return fields
 
 
 def expert_dims(

@@ -5,6 +5,7 @@ experts and dimensions that do not fit together, and hyperparameters that torch 
 """
 
 import contextlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,15 +14,18 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from base.experiment import Run
-from base.registry import find, parameters_of, suggest
+from base.registry import find, parameters_of
 from data_loader.data_loaders import ExpertDataLoader
-from data_loader.experts import EXPERTS, declared_experts, expert_dims, resolve_experts
+from data_loader.experts import check_names, expert_dims, resolve_experts
+from data_loader.text_encoders import resolve_text_dim
 from model.model import CENet
 from parse_config import ConfigParser
 from trainer import optim
 from trainer.distributed import get_rank, get_world_size
 from utils.errors import InputError
 from utils.visualizer import Visualizer
+
+logger = logging.getLogger(__name__)
 
 # Steps of the dry run of a schedule: more epochs than any published training has.
 MAX_DRY_STEPS = 1000
@@ -35,6 +39,10 @@ def build_model(config: ConfigParser) -> CENet:
     """
     with _prefix_errors(config.source):
         cls = find("arch", config["arch"]["type"])
+        text_dim, given = resolve_text_dim(config), config["experts"].get("text_dim")
+        if given not in (None, text_dim):
+            used = f"'{config['experts']['text_feat']}' has {text_dim}, which is used"
+            logger.warning("%s: experts.text_dim is %d, but %s", config.source, given, used)
         arguments = {**config["arch"]["args"], **model_arguments(config)}
         accepted = parameters_of(cls)
         with _prefix_errors("arch.args, experts"):
@@ -48,24 +56,24 @@ def model_arguments(config: Mapping) -> dict[str, Any]:
         InputError: experts that do not exist or fit together, or numbers of clusters that are missing.
     """
     args, section = config["arch"]["args"], config["experts"]
-    aggregations = config["data_loader"]["args"]["feat_aggregation"]
-    experts = resolve_experts(section, aggregations)
-    known = [*EXPERTS, *(name for name in declared_experts(section) if name not in EXPERTS)]
+    loader = config["data_loader"]["args"]
+    experts = resolve_experts(section, loader["feat_aggregation"])
     if (clusters := args.get("vlad_clusters")) is None:
         kind = config["arch"]["type"]
         raise InputError(f"arch.args.vlad_clusters: missing, the constructor of {kind} must take it (or **kwargs)")
-    for path, names in (
-        ("arch.args.vlad_clusters", clusters.keys() - {"text"}),
-        ("data_loader.args.feat_aggregation", aggregations.keys()),
+    for path, by_name in (
+        ("arch.args.vlad_clusters", clusters),
+        ("arch.args.ghost_clusters", args.get("ghost_clusters") or {}),
+        ("data_loader.args.max_tokens", loader.get("max_tokens", {})),
     ):
-        if unknown := sorted(names - set(known)):
-            raise InputError(f"{path}.{unknown[0]}: no such expert, {suggest(unknown[0], known)}")
+        check_names(path, by_name.keys() - {"text"}, section)
+    check_names("data_loader.args.feat_aggregation", loader["feat_aggregation"], section)
     if "text" not in clusters:
         raise InputError("arch.args.vlad_clusters.text: missing, expected a number of clusters")
     shared_dim = section["ce_shared_dim"] if args.get("use_ce") or args.get("mimic_ce_dims") else None
     aggregated = {"text", *(name for name, expert in experts.items() if expert.aggregation == "vlad")}
     return {
-        "text_dim": section["text_dim"],
+        "text_dim": resolve_text_dim(config),
         "disable_nan_checks": config["disable_nan_checks"],
         "expert_dims": expert_dims(experts, clusters, shared_dim),
         "vlad_clusters": {name: count for name, count in clusters.items() if name in aggregated},
@@ -138,11 +146,15 @@ def build_evaluation_loaders(config: ConfigParser, split: str, device: torch.dev
 def loader_arguments(config: ConfigParser, device: torch.device) -> dict[str, Any]:
     """Return the arguments of `ExpertDataLoader`: those of `data_loader.args`, and what follows from other sections."""
     section, args = config["experts"], dict(config["data_loader"]["args"])
+    args.pop("trn_cat", None)  # off
     return {
         "experts": resolve_experts(section, args.pop("feat_aggregation")),
         **args,
         "text_feat": section["text_feat"],
-        "text_dim": section["text_dim"],
+        "text_dim": resolve_text_dim(config),
+        "text_agg": section.get("text_agg", "vlad"),
+        "training_file": config.get("training_file"),
+        "caption_masks": config.get("caption_masks"),
         "seed": config["seed"],
         "pad_to_max": not config["arch"]["args"].get("mask_padding", True),
         "pin_memory": device.type == "cuda",

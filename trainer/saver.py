@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from base.checkpoint import BEST, INTERRUPTED, latest_epoch, load_checkpoint, save_checkpoint, save_periodic
+from base.checkpoint import (
+    BEST,
+    INTERRUPTED,
+    latest_epoch,
+    load_checkpoint,
+    periodic_checkpoints,
+    save_checkpoint,
+    save_periodic,
+)
 from utils.errors import InputError
 
 
@@ -35,6 +43,9 @@ class CheckpointSaver:
             self._write(save_checkpoint, self.folder / BEST, state)
         if is_last or self._is_due(state["epoch"]):
             self._write(save_periodic, self.folder, state)
+            if self.options.get("save_only_best"):
+                for old in periodic_checkpoints(self.folder, state["epoch"])[:-1]:
+                    old.unlink()
         if self.last is not None and self.last.name != INTERRUPTED:
             (self.folder / INTERRUPTED).unlink(missing_ok=True)
 

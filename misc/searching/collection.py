@@ -18,6 +18,7 @@ from data_loader.datasets import layout_of
 from data_loader.experts import Expert
 from data_loader.readers import read_video_list
 from data_loader.store import Captions, Features, RawCaptions
+from data_loader.text_encoders import resolve_text_dim
 from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, VERSIONS, WORDS
 from misc.searching.metadata import IndexedVideos, read_json, validate
 from parse_config import ConfigParser
@@ -49,9 +50,9 @@ class Collection:
     def __init__(self, name: str, folder: Path, config: ConfigParser, experts: Mapping[str, Expert]):
         self.name, self.folder = name, folder
         section, args = config["experts"], config["data_loader"]["args"]
-        self._text = {"text_feat": section["text_feat"], "text_dim": section["text_dim"]}
-        self._max_tokens = args["max_expert_tokens"]
-        self._pad_to = None if config["arch"]["args"].get("mask_padding", True) else self._max_tokens
+        self._text = {"text_feat": section["text_feat"], "text_dim": resolve_text_dim(config)}
+        self._max_tokens = {x: args.get("max_tokens", {}).get(x, args["max_expert_tokens"]) for x in experts}
+        self._pad_to = {} if config["arch"]["args"].get("mask_padding", True) else self._max_tokens
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder, expected the collection: misc/extract_experts.py --name {name}")
         splits = layout_of(name).splits
@@ -131,7 +132,7 @@ class Collection:
             if output is not None:
                 expert = self._model_experts[name]
                 for features in FeatureEncoder(expert).encode(path, name, output.features):
-                    features = features.astype(np.float32)[: self._max_tokens]
+                    features = features.astype(np.float32)[: self._max_tokens[name]]
                     row[name] = features if expert.aggregation == "vlad" else features[0]
         return self._collate([str(path)], [row])
 
@@ -222,7 +223,8 @@ class Collection:
         subset, row = self._positions[video]
         features = self._features[subset]
         return {
-            name: features[name].get(row, self._max_tokens) if name in features else None for name in self._model_experts
+            name: features[name].get(row, self._max_tokens[name]) if name in features else None
+            for name in self._model_experts
         }
 
     def _collate(self, ids: list[str], rows: list[dict[str, np.ndarray | None]]) -> Batch:

@@ -13,6 +13,7 @@ from base.checkpoint import load_checkpoint
 from base.device import to_device
 from data_loader.dataset import pad
 from data_loader.experts import resolve_experts
+from data_loader.text_encoders import resolve_text_dim
 from misc.searching.collection import Batch, Collection
 from misc.searching.metadata import IndexKind, IndexMetadata
 from model.model import CENet
@@ -57,7 +58,7 @@ class Embedder:
             )
         args = self.config["data_loader"]["args"]
         self.experts = resolve_experts(self.config["experts"], args["feat_aggregation"])
-        self.text_feat, self.text_dim = self.config["experts"]["text_feat"], self.config["experts"]["text_dim"]
+        self.text_feat, self.text_dim = self.config["experts"]["text_feat"], resolve_text_dim(self.config)
         self._max_text_words = args["max_text_words"]
         self.sha256 = _digest(state, self.config)
         load_weights(self.model, state, checkpoint)
