@@ -1,4 +1,4 @@
-"""The embeddings that trained models give the training videos, to teach another model (TeachText, Croitoru et al., ICCV 2021)."""
+"""The embeddings that trained models give the training videos, to teach another model (Croitoru et al., ICCV 2021)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ class Teachers:
     Args:
         paths: the files.
         ids: the names of the training videos.
-        num_captions: the number of captions of each video.
+        num_captions: the number of captions of each video in the file of captions, of which a teacher may have more.
 
     Raises:
         InputError: a file that cannot be read, without a video or a caption, or with vectors that do not fit together.
@@ -35,15 +35,10 @@ class Teachers:
         for path in bar(paths, "reading teachers"):
             self.teachers.append(_read(path, list(ids), list(num_captions)))
 
-    def similarities(self, ids: Sequence[str], captions: Sequence[int]) -> Tensor:
-        """Return the mean over teachers of sum_i <text_i, video_i> for B videos with one caption each, (B, B).
-
-        Args:
-            ids: the names of the videos.
-            captions: the index of the caption of each video, as in its file.
-        """
-        videos = [self.rows[video] for video in ids]
-        texts = self.first[videos] + np.asarray(captions)
+    def similarities(self, batch: Mapping[str, Any]) -> Tensor:
+        """Return the mean over teachers of sum_i <text_i, video_i> for a batch of B videos with one caption each, (B, B)."""
+        videos = [self.rows[video] for video in batch["ids"]]
+        texts = self.first[videos] + np.array([position for (position,) in batch["caption_positions"]])
         total = sum(text[texts] @ video[videos].T for text, video in self.teachers)
         return torch.from_numpy(total / len(self.teachers))
 
@@ -62,14 +57,15 @@ def _read(path: Path, ids: list[str], num_captions: list[int]) -> tuple[np.ndarr
             if sorted(part) != experts:
                 found = ", ".join(map(str, sorted(part))) or "none"
                 raise InputError(f"{path}: '{video}' has {key} of {found}, expected {', '.join(map(str, experts))}")
-        vectors = [_vectors(path, video, name, parts["vid_embds"][name], 1) for name in experts]
+        vectors = [_vectors(path, video, name, parts["vid_embds"][name]) for name in experts]
         captions = [_vectors(path, video, name, parts["text_embds"][name], count) for name in experts]
         if [x.shape[1] for x in vectors] != [x.shape[1] for x in captions]:
             raise InputError(f"{path}: '{video}' has vectors of text and video of different widths, expected the same")
         videos.append(np.concatenate(vectors, axis=1))
         texts.append(np.concatenate(captions, axis=1))
         if videos[-1].shape[1] != videos[0].shape[1]:
-            raise InputError(f"{path}: '{video}' has {videos[-1].shape[1]} numbers, expected {videos[0].shape[1]} as '{ids[0]}'")
+            found, expected = videos[-1].shape[1], videos[0].shape[1]
+            raise InputError(f"{path}: '{video}' has {found} numbers, expected {expected} as '{ids[0]}'")
     return np.concatenate(texts), np.concatenate(videos)
 
 
@@ -81,15 +77,16 @@ def _part(path: Path, video: str, entry: Any, key: str) -> Mapping:
     return part
 
 
-def _vectors(path: Path, video: str, expert: str, value: Any, count: int) -> np.ndarray:
-    """Return `count` vectors, (count, d) float32; a list or an array of them, or a single vector, may stand in the file."""
+def _vectors(path: Path, video: str, expert: str, value: Any, count: int = 1) -> np.ndarray:
+    """Return the first `count` of the vectors in a file, (count, d) float32."""
     try:
         x = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError):
         x = np.empty((0, 0), dtype=np.float32)
     x = x.reshape(1, -1) if x.ndim == 1 else x.reshape(len(x), -1)
-    if len(x) != count or not x.size:
-        raise InputError(f"{path}: '{video}' has {len(x)} vectors of '{expert}', expected {count} (one per caption or video)")
+    x = x[:count]
+    if len(x) < count or not x.size:
+        raise InputError(f"{path}: '{video}' has {len(x)} vectors of '{expert}', expected {count}, one per caption or video")
     if not np.isfinite(x).all():
         raise InputError(f"{path}: '{video}' has NaN or inf in '{expert}', expected numbers")
     return x
