@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader
 from data_loader.archive import Archive
 from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
-from data_loader.teachers import Teachers
 from data_loader.readers import read_entries, read_video_list
+from data_loader.teachers import Teachers
 from data_loader.workers import initialize_worker, require_open_files, worker_context
 from utils.errors import InputError, count_text
 
