@@ -1,7 +1,8 @@
-"""Models, losses and metrics by the names that configs give them, and the arguments that these classes take.
+"""Models, losses, metrics and optimizers by the names that configs give them, and the arguments that these classes take.
 
-Names are looked up in the modules of the package `model` and nowhere else: the config in a stranger's checkpoint can neither
-import a module nor call anything that is not a model, a loss or a metric of this project.
+Names are looked up in the modules of the package `model` and in `trainer.ranger`, and nowhere else: the config in a
+stranger's checkpoint can neither import a module nor call anything that is not a model, a loss, a metric or an optimizer of
+this project.
 
 The modules are imported by name when a config is validated: a new file in `model/` needs no registration. This is the only
 place where a layer uses one above it.
@@ -24,6 +25,7 @@ from base.schema import OBJECT, VALUE
 from utils.errors import InputError
 
 PACKAGE = "model"
+OPTIMIZERS = "trainer.ranger"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +88,12 @@ def _candidates(name: str, component: Component) -> dict[str, Any]:
     module = importlib.import_module(f"{PACKAGE}.{name}")
     own = {key: value for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__}
     return {key: value for key, value in own.items() if not key.startswith("_") and component.accepts(key, value)}
+
+
+def optimizers() -> dict[str, type[torch.optim.Optimizer]]:
+    """Return the optimizers of this project by name."""
+    module = importlib.import_module(OPTIMIZERS)
+    return {name: getattr(module, name) for name in module.__all__}
 
 
 def parameters_of(cls: type) -> dict[str, inspect.Parameter]:

@@ -9,7 +9,7 @@ import numpy as np
 import pydantic
 import torch
 
-from base.registry import complete_arguments, explain, find, key_path, suggest, unknown_key
+from base.registry import OPTIMIZERS, complete_arguments, explain, find, key_path, optimizers, suggest, unknown_key
 from base.schema import Config, ExpertEntry, Experts, Section
 from utils.errors import InputError
 
@@ -17,17 +17,22 @@ MODULES = {"optimizer": torch.optim, "lr_scheduler": torch.optim.lr_scheduler}
 SUPPLIED_BY_TRAINER = {"params", "optimizer", "self"}
 _FUNCTION = "its lr_lambda is a function, which JSON cannot hold"
 _SCHEDULES = "its schedulers are objects, which JSON cannot hold"
-# Classes of torch that cannot be used here, with the reasons.
+# Classes that cannot be used here, with the reasons.
 UNUSABLE = {
-    "Optimizer": "it is the base class of optimizers",
-    "LBFGS": "it computes the loss several times a step, this training once",
-    "SparseAdam": "it is for sparse gradients, those of the models are dense",
-    "Muon": "it is for matrices only, the models have vectors of parameters too",
-    "LRScheduler": "it is the base class of schedules",
-    "LambdaLR": _FUNCTION,
-    "MultiplicativeLR": _FUNCTION,
-    "SequentialLR": _SCHEDULES,
-    "ChainedScheduler": _SCHEDULES,
+    "optimizer": {
+        "Optimizer": "it is the base class of optimizers",
+        "LBFGS": "it computes the loss several times a step, this training once",
+        "SparseAdam": "it is for sparse gradients, those of the models are dense",
+        "Muon": "it is for matrices only, the models have vectors of parameters too",
+        "SWATS": "it is in the corrected release, but no published model was trained with it",
+    },
+    "lr_scheduler": {
+        "LRScheduler": "it is the base class of schedules",
+        "LambdaLR": _FUNCTION,
+        "MultiplicativeLR": _FUNCTION,
+        "SequentialLR": _SCHEDULES,
+        "ChainedScheduler": _SCHEDULES,
+    },
 }
 
 
@@ -56,6 +61,7 @@ def validate(config: dict, training: bool) -> dict:
             entry["args"] = complete_arguments(section, find(section, entry["type"]), entry["args"])
     for section, content in checked.items():
         _check_json(section, content)
+    complete_optimizer(checked)
     for section in MODULES:
         if section in checked:
             _check_torch_arguments(section, checked[section])
@@ -129,25 +135,37 @@ def _check_json(section: str, content: Any) -> None:
         raise InputError(f"{section}: holds a zero byte, expected text")
 
 
-def torch_classes(section: str) -> list[str]:
-    """Return the names of the public classes of torch that `optimizer` or `lr_scheduler` may name."""
+def complete_optimizer(config: dict) -> None:
+    """Decouple the weight decay of RAdam in a config of the corrected release, unless the config says otherwise.
+
+    In that release, weight decay reduces the weights and is no part of the gradient. torch's RAdam does so only with
+    `decoupled_weight_decay`, which published configs do not name. In other configs RAdam remains torch's.
+    """
+    if "root_feat_folder" in config["data_loader"]["args"] and config.get("optimizer", {}).get("type") == "RAdam":
+        config["optimizer"]["args"].setdefault("decoupled_weight_decay", True)
+
+
+def classes_of(section: str) -> dict[str, type]:
+    """Return the public classes of torch, and of this project, for the section `optimizer` or `lr_scheduler`, by name."""
     module = MODULES[section]
-    return [
-        name
+    found = {
+        name: kind
         for name, kind in vars(module).items()
         if inspect.isclass(kind) and kind.__module__.startswith(module.__name__) and not name.startswith("_")
-    ]
+    }
+    return found | optimizers() if section == "optimizer" else found
 
 
 def _check_torch_arguments(section: str, entry: dict) -> None:
     """Refuse a class that does not exist or that cannot be trained with, and arguments that it does not take."""
-    module, name = MODULES[section], entry["type"]
-    classes = [other for other in torch_classes(section) if other not in UNUSABLE]
-    if name in UNUSABLE and name in torch_classes(section):
-        raise InputError(f"{section}.type: {name} cannot be used, {UNUSABLE[name]}; expected one of {', '.join(classes)}")
+    name, unusable = entry["type"], UNUSABLE[section]
+    classes = {other: kind for other, kind in classes_of(section).items() if other not in unusable}
+    if name in unusable:
+        raise InputError(f"{section}.type: {name} cannot be used, {unusable[name]}; expected one of {', '.join(classes)}")
     if name not in classes:
-        raise InputError(f"{section}.type: no '{name}' in {module.__name__}, {suggest(name, classes)}")
-    parameters = inspect.signature(getattr(module, name)).parameters
+        where = MODULES[section].__name__ + (f" or {OPTIMIZERS}" if section == "optimizer" else "")
+        raise InputError(f"{section}.type: no '{name}' in {where}, {suggest(name, list(classes))}")
+    parameters = inspect.signature(classes[name]).parameters
     known = [key for key in parameters if key not in SUPPLIED_BY_TRAINER]
     for key, value in entry["args"].items():
         if key not in known:

@@ -1,20 +1,27 @@
 """A feature archive on disk: the videos of a split, with their experts and captions, checked when they are opened."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from data_loader.conversion import CaptionEncoder, Encoder, FeatureEncoder, RawCaptionEncoder
-from data_loader.datasets import layout_of
+from data_loader.datasets import RELEASES, layout_of, release_of
 from data_loader.experts import Expert
 from data_loader.readers import FEATURE_SUFFIXES, find_file, read_entries, read_file, read_video_list
 from data_loader.store import Captions, Features, FeatureTable, RawCaptions, open_table
 from utils.errors import InputError, count_text
 from utils.names import normalize_name
+
+# The folders of features below `data_dir`, which `misc/sync_experts.py` makes, and the releases of their archives.
+FEATURE_FOLDERS = {"symlinked-feats": "2019", "structured-symlinks": "2020", "high-quality/structured-symlinks": "2020"}
+
+# The experts and text features that only the archives features-v2 have.
+NOT_IN_HIGH_QUALITY = re.compile(r"face|ocr|i3d\..*|openai")
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +32,12 @@ class Archive:
     Args:
         data_dir, dataset_name, split_name, rgb_model_name, cache_dir: keys of the config, see `base.schema.DataLoaderArgs`.
         cache_refusal: the reason why no caches may be made (None: they may); existing ones are used in any case.
+        root_feat_folder: the folder of features below `data_dir` of an archive of the corrected release, where only the
+            float NaN, or no entry at all, means that an expert is missing (None: an archive of the 2019 release).
+        training_file: another list of the videos to train on, in the folder of features or elsewhere.
 
     Raises:
-        InputError: no such folder, or an unknown split.
+        InputError: no such folder, an unknown split, or a dataset that the release does not have.
     """
 
     def __init__(
@@ -38,18 +48,35 @@ class Archive:
         rgb_model_name: str | None = None,
         cache_dir: str | Path | None = None,
         cache_refusal: str | None = None,
+        root_feat_folder: str | None = None,
+        training_file: str | None = None,
     ):
-        self.layout = layout_of(dataset_name)
-        self.folder = Path(data_dir) / "symlinked-feats"
-        self.cache = Path(cache_dir or Path(data_dir) / "cache")
-        self.cache_refusal, self.rgb_model_name = cache_refusal, rgb_model_name
+        self.release = release_of(root_feat_folder)
+        self.layout = layout_of(dataset_name, self.release)
+        self.folder = Path(data_dir) / ("symlinked-feats" if root_feat_folder is None else root_feat_folder)
+        self.cache = Path(cache_dir or Path(data_dir) / "cache") / (root_feat_folder or "")
+        self.cache_refusal, self.rgb_model_name, self.training_file = cache_refusal, rgb_model_name, training_file
+        relative = PurePath(root_feat_folder or "")
+        if relative.is_absolute() or ".." in relative.parts:
+            key = "data_loader.args.root_feat_folder"
+            raise InputError(f"{key}: '{root_feat_folder}' leads out of {data_dir}, expected a folder in it")
         if split_name not in self.layout.splits:
             raise InputError(f"data_loader.args.split_name: '{split_name}', expected one of {', '.join(self.layout.splits)}")
         if not self.folder.is_dir():
-            raise InputError(f"{self.folder}: no such folder, expected the feature archive unpacked there")
+            raise InputError(f"{self.folder}: no such folder, {self._describe_other_folders(Path(data_dir))}")
         self.split = self.layout.splits[split_name]
         self._tables: dict[tuple[Path, str], FeatureTable] = {}
         self._rows: dict[str, dict[str, int]] = {}  # subset -> video -> its row, where files have a row per video
+        self._renamed: set[str] = set()  # files that were found under another name, which was logged
+
+    def _describe_other_folders(self, data_dir: Path) -> str:
+        """Return what was expected in place of a folder that is absent, and which archives there are instead."""
+        others = [name for name in FEATURE_FOLDERS if (data_dir / name).is_dir()]
+        if not others:
+            return "expected the feature archive unpacked there"
+        if releases := sorted({FEATURE_FOLDERS[name] for name in others} - {self.release}):
+            return f"the config is of {RELEASES[self.release]}, {data_dir / others[0]} of {RELEASES[releases[0]]}"
+        return f"expected data_loader.args.root_feat_folder to be {' or '.join(others)}, which is there"
 
     def video_ids(self, subset: str, text_feat: str, text_dim: int) -> list[str]:
         """Return the videos of a subset, without those that the layout drops because they have no caption.
@@ -65,9 +92,9 @@ class Archive:
         if declared.ids is None:
             ids = [f"{subset}-{row:06d}" for row in range(len(self._caption_table(text_feat, text_dim, subset)))]
         else:
-            ids = read_video_list(self.folder / declared.ids, self._to_id)
+            ids = read_video_list(self._list_path(subset), self._to_id)
         self._rows[subset] = {video: row for row, video in enumerate(ids)}
-        if declared.size not in (None, len(ids)):
+        if declared.size not in (None, len(ids)) and not (self.training_file and subset == self.split.train):
             source, number = self.folder / (declared.ids or ""), count_text(len(ids), "video")
             logger.warning("%s: %s in subset '%s', published are %d", source, number, subset, declared.size)
         if not declared.drop_captionless:
@@ -77,6 +104,13 @@ class Archive:
             path, number = self._caption_table(text_feat, text_dim, subset).source, count_text(len(ids) - len(kept), "video")
             logger.info("%s: left out: %s without a caption", path, number)
         return kept
+
+    def _list_path(self, subset: str) -> Path:
+        """Return the list of the videos of a subset that has one."""
+        if self.training_file and subset == self.split.train:
+            path = self.folder / self.training_file
+            return path if path.exists() or not Path(self.training_file).exists() else Path(self.training_file)
+        return self.folder / self.layout.subsets[subset].ids
 
     def videos_with_captions(self, subset: str, ids: list[str], text_feat: str, text_dim: int) -> list[str]:
         """Return those of `ids` that have a caption with a word, or an invalid one, which is an error when it is used."""
@@ -97,7 +131,8 @@ class Archive:
         return self._exists(self._file_name(text_feat, subset))
 
     def _exists(self, file: str) -> bool:
-        return any((self.folder / f"{file}{suffix}").exists() for suffix in ("", *FEATURE_SUFFIXES))
+        names = [file, self.layout.alternatives.get(file, file)]
+        return any((self.folder / f"{name}{suffix}").exists() for name in names for suffix in ("", *FEATURE_SUFFIXES))
 
     def videos_with_expert(self, name: str, expert: Expert) -> list[str]:
         """Return the videos in the file of an expert, in its order; none if the file is an array."""
@@ -107,9 +142,9 @@ class Archive:
     def warn_of_overlap(self, evaluation_ids: Sequence[str]) -> None:
         """Log a warning if videos, which have to have names, are used for both training and evaluation."""
         train, evaluation = (self.layout.subsets[subset].ids for subset in (self.split.train, self.split.evaluation))
-        if train is None or not (self.folder / train).exists():
+        if train is None or not (path := self._list_path(self.split.train)).exists():
             return
-        if both := sorted(set(read_video_list(self.folder / train, self._to_id)) & set(evaluation_ids)):
+        if both := sorted(set(read_video_list(path, self._to_id)) & set(evaluation_ids)):
             number = count_text(len(both), "video")
             logger.warning("%s: %s in both %s and %s, first '%s'", self.folder, number, train, evaluation, both[0])
 
@@ -118,7 +153,8 @@ class Archive:
 
         An expert is missing if the file does not have the video, by its value (`FeatureEncoder`), or by a file of flags:
         `misc/docs/missing-experts.md` lists the rules per dataset. If the dataset has the expert for every video, a video
-        that the file does not have is an error, and any other missing value is a warning.
+        that the file does not have is an error, and any other missing value is a warning. The corrected release trained on
+        zeros where an expert is missing that its configs do not mark as `flaky`; here it is missing, with a warning.
 
         Raises:
             InputError: an array of the wrong shape or type, NaN or inf, or an expert is missing that may not be.
@@ -142,6 +178,10 @@ class Archive:
         elif missing and always:
             counts = f"{len(missing)} of {len(ids)} videos"
             logger.warning("%s: empty, NaN or zeros for %s, first '%s'", table.source, counts, missing[0])
+        elif missing and self.layout.release == "2020" and expert.may_be_missing is None and subset == self.split.train:
+            counts = f"{len(missing)} of {len(ids)} videos, first '{missing[0]}'"
+            text = "%s: missing for %s, though it is not flaky; it counts as missing (the release trained on zeros)"
+            logger.warning(text, table.source, counts)
         return features
 
     def captions(self, text_feat: str, text_dim: int, subset: str, ids: list[str], **options: Any) -> Captions:
@@ -160,8 +200,13 @@ class Archive:
             if not count and item not in vectors.problems:
                 raise InputError(f"{vectors.source}: video '{video}' has no caption, expected at least one")
         vectors.raise_problem(items)
-        chosen = None
-        if file := self.layout.subsets[subset].caption_index:
+        chosen: list[Any] | None = None
+        file = self.layout.subsets[subset].caption_index
+        if file and self.release == "2020" and not self._exists(file):
+            text = "%s: not found (the 2019 archive has it, features-v2 lacks it); the first caption of each video is used"
+            logger.warning(text, self.folder / file)
+            chosen = [0] * len(ids)
+        elif file:
             index = find_file(self.folder, file)
             chosen = read_entries(index, ids)
             for video, position, count in zip(ids, chosen, counts, strict=True):
@@ -188,6 +233,8 @@ class Archive:
 
     def _file_name(self, name: str, subset: str, expert: Expert | None = None) -> str:
         """Return the name of the file of an expert, or of text features, without a suffix if the layout declares none."""
+        if (file := getattr(expert, "file", None)) is not None:
+            return file
         files, key = (self.layout.text, "text_feat") if expert is None else (self.layout.experts, "modalities")
         own = {} if expert is None else self.split.experts
         try:
@@ -195,7 +242,11 @@ class Archive:
         except KeyError:
             known = ", ".join(sorted(files))
             raise InputError(f"experts.{key}: no '{name}' in {self.layout.name}, expected some of {known}") from None
-        pattern = pattern if isinstance(pattern, str) else pattern[subset]
+        if not isinstance(pattern, str):
+            if subset not in pattern:
+                where = f"'{subset}' in {self.layout.name}"
+                raise InputError(f"experts.{key}: '{name}' has no file for {where}, only for {', '.join(pattern)}")
+            pattern = pattern[subset]
         if "{rgb_model_name}" in pattern and self.rgb_model_name is None:
             raise InputError(f"data_loader.args.rgb_model_name: missing, {self.layout.name} has '{pattern}'")
         aggregation = expert.aggregation if expert else None
@@ -203,17 +254,39 @@ class Archive:
 
     def _feature_table(self, name: str, expert: Expert, subset: str) -> FeatureTable:
         """Return the table of an expert, by the rules of the dataset."""
-        encoder = FeatureEncoder(expert, name not in self.layout.zeros_are_present, zeros_pad=self.layout.by_row)
-        return self._table(find_file(self.folder, self._file_name(name, subset, expert)), encoder)
+        encoder = FeatureEncoder(
+            expert,
+            zeros_are_missing=name not in self.layout.zeros_are_present,
+            zeros_pad=self.layout.by_row,
+            only_nan_is_missing=self.release == "2020",
+        )
+        return self._table(self._find(self._file_name(name, subset, expert), name), encoder)
 
     def _caption_table(self, text_feat: str, text_dim: int, subset: str) -> FeatureTable:
-        return self._table(find_file(self.folder, self._file_name(text_feat, subset)), CaptionEncoder(text_dim))
+        return self._table(self._find(self._file_name(text_feat, subset), text_feat), CaptionEncoder(text_dim))
+
+    def _find(self, file: str, name: str) -> Path:
+        """Return the path of a file of the expert or text features `name`, which some archives call differently."""
+        other = self.layout.alternatives.get(file)
+        if other and not (self.folder / file).exists() and (self.folder / other).exists():
+            if file not in self._renamed:
+                logger.warning("%s: not found, %s is used instead", self.folder / file, other)
+                self._renamed.add(file)
+            file = other
+        high_quality = self.release == "2020" and self.folder.parent.name == "high-quality"
+        if high_quality and NOT_IN_HIGH_QUALITY.fullmatch(name) and not self._exists(file):
+            raise InputError(
+                f"{self.folder / file}: not found, the high-quality archives have no '{name}'; features-v2 has, in "
+                "data_loader.args.root_feat_folder structured-symlinks (misc/sync_experts.py --release features-v2)"
+            )
+        return find_file(self.folder, file)
 
     def _table(self, path: Path, encoder: Encoder) -> FeatureTable:
         """Return the table of a file, which is opened only once."""
         key = (path, encoder.tag)
         if key not in self._tables:
-            self._tables[key] = open_table(path, encoder, self.cache, self.cache_refusal)
+            folder = self.cache / path.parent.relative_to(self.folder)
+            self._tables[key] = open_table(path, encoder, folder, self.cache_refusal)
         return self._tables[key]
 
     def _apply_flags(self, features: Features, path: Path, subset: str, ids: list[str]) -> None:
@@ -253,6 +326,6 @@ class Archive:
         if len(item) < len(in_table):
             raise InputError(f"{table.source}: names that differ only after their dot, expected one per video")
         names = ids
-        if of_captions and self.layout.caption_keys:  # videos may have other names there
+        if of_captions and self.layout.caption_keys and not item.keys() >= set(ids):  # videos may have other names there
             names = map(str, read_entries(find_file(self.folder, self.layout.caption_keys), ids))
         return np.array([item.get(name, item.get(video, -1)) for name, video in zip(names, ids, strict=True)])

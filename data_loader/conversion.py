@@ -37,19 +37,30 @@ class FeatureEncoder:
     The expert is missing if the value is the float NaN or an empty array, or if its first number is NaN.
 
     Args:
+        only_nan_is_missing: whether only the float NaN means that the expert is missing, as in the corrected release: zeros
+            are present, and so is an empty sequence (only with vlad; it is an error otherwise).
         zeros_are_missing: whether a value of zeros means that the expert is missing, and not only NaN or an empty vector;
             otherwise an empty sequence has no frames, but is present.
         zeros_pad: whether frames of zeros at the end of a sequence are padding, which is dropped (only with vlad).
     """
 
-    def __init__(self, expert: Expert, zeros_are_missing: bool = True, zeros_pad: bool = False):
-        self.expert, self.zeros_are_missing = expert, zeros_are_missing
+    def __init__(
+        self,
+        expert: Expert,
+        zeros_are_missing: bool = True,
+        zeros_pad: bool = False,
+        only_nan_is_missing: bool = False,
+    ):
+        self.expert, self.only_nan_is_missing = expert, only_nan_is_missing
+        self.zeros_are_missing = zeros_are_missing and not only_nan_is_missing
         self.zeros_pad = zeros_pad and expert.aggregation == "vlad"
         self.tag, self.width = f"{expert.aggregation}-{expert.dim}", expert.dim
         self.settings = {key: getattr(expert, key) for key in ("dim", "kind", "aggregation")}
-        self.settings["zeros_are_missing"] = zeros_are_missing
+        self.settings["zeros_are_missing"] = self.zeros_are_missing
         if self.zeros_pad:
             self.settings["zeros_pad"] = True
+        if only_nan_is_missing:
+            self.settings["only_nan_is_missing"] = True
 
     def encode(self, path: Path, name: Any, value: Any) -> list[np.ndarray]:
         """Return the features of a video, (T, dim) or (1, dim), as the only sequence; no sequence if they are missing."""
@@ -57,6 +68,9 @@ class FeatureEncoder:
         x = _as_array(path, f"'{name}'", value, f"(T, {expert.dim})")
         if x.size == 0 and x.dtype != object:
             has_no_frames = expert.aggregation == "vlad" and not self.zeros_are_missing
+            if self.only_nan_is_missing and not has_no_frames:
+                expected = f"expected numbers of dimension {expert.dim}, or NaN where it is missing"
+                raise InputError(f"{path}: '{name}' is empty, {expected}")
             return [np.zeros((0, expert.dim), dtype=np.float16)] if has_no_frames else []
         if x.ndim == 0 and x.dtype.kind == "f" and np.isnan(x):
             return []
@@ -65,7 +79,7 @@ class FeatureEncoder:
         if not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x) or x.ndim != 2:
             found = f"{x.dtype} of shape {x.shape}"
             raise InputError(f"{path}: '{name}' is {found}, expected numbers of shape (T, {expert.dim})")
-        if np.isnan(x[0, 0]):
+        if np.isnan(x[0, 0]) and not self.only_nan_is_missing:
             return []
         if x.shape[1] != expert.dim:
             raise InputError(f"{path}: '{name}' has dimension {x.shape[1]}, expected {expert.dim}")

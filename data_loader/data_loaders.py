@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch.utils.data import DataLoader
@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from data_loader.archive import Archive
 from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
+from data_loader.teachers import Teachers
 from data_loader.readers import read_entries, read_video_list
 from data_loader.workers import initialize_worker, require_open_files, worker_context
 from utils.errors import InputError, count_text
@@ -39,8 +40,11 @@ class ExpertDataLoader:
         share: (i, n) for the i-th of n processes: it gets the i-th part of each training batch, and the evaluation batches
             i, i + n, ...
         cache_refusal: the reason why no cache may be made (None: it may).
+        teachers: files of teachers, in the folder of the features (None: no distillation).
 
     Attributes:
+        folder: the folder of the features.
+        teachers: the teachers' embeddings of the training videos (None: there are none).
         train: batches of `batch_size` videos with one caption each, drawn again in each epoch (None without `training`).
         sampler: the sampler of `train`, whose `epoch` is set before each epoch (None without `training`).
         evaluation: batches of all videos of the split to evaluate, in the order of its list, with all their captions;
@@ -83,11 +87,12 @@ class ExpertDataLoader:
         evaluation_memory: int = 1024,
         share: tuple[int, int] = (0, 1),
         cache_refusal: str | None = None,
+        teachers: Sequence[str] | None = None,
     ):
         self.dataset_name, self.split_name = dataset_name, split_name
         release = {} if root_feat_folder is None else {"root_feat_folder": root_feat_folder}
         archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir, cache_refusal, **release)
-        split = archive.split
+        self.folder, split = archive.folder, archive.split
         evaluation_ids = archive.video_ids(split.evaluation, text_feat, text_dim)[: batch_size if mini else None]
         archive.warn_of_overlap(evaluation_ids)
         common = {
@@ -114,7 +119,7 @@ class ExpertDataLoader:
             # Seeds the workers, which would otherwise draw from the generator of the training.
             "generator": torch.Generator(),
         }
-        self.train = self.sampler = None
+        self.train = self.sampler = self.teachers = None
         if training:
             key = "data_loader.args.batch_size"
             if batch_size < 2:
@@ -140,6 +145,9 @@ class ExpertDataLoader:
             )
             collate = Collate(dataset, 1, pad_to_max)
             self.train = DataLoader(dataset, batch_sampler=self.sampler, collate_fn=collate, **options)
+            if teachers:
+                counts = [1 + max(dataset.caption_positions(index)) for index in range(len(dataset))]
+                self.teachers = Teachers([archive.folder / name for name in teachers], train_ids, counts)
             self._log("train", dataset)
         dataset = ExpertDataset(archive, split.evaluation, evaluation_ids, **common, max_captions=num_test_captions)
         num_captions = max(dataset.num_captions)

@@ -75,12 +75,16 @@ class ExpertDataset(Dataset):
         counts = zip(self.ids, self.num_captions, strict=True)
         return {video: [self.captions.name(v, k) for k in range(n)] for v, (video, n) in enumerate(counts)}
 
+    def caption_positions(self, index: int) -> list[int]:
+        """Return the position in the file of each caption of a video."""
+        return [self.captions.position(index, k) for k in range(self.num_captions[index])]
+
     def __getitem__(self, key: int | tuple[int, float]) -> dict[str, Any]:
         """Return a video with all its captions or, for (index, draw), with the one that a draw from [0, 1) picks.
 
         Returns:
-            id; captions, list of (words, text_dim); raw_captions, list of str ("" if unknown); experts, name -> (T, dim),
-            (dim,) or None if missing.
+            id; captions, list of (words, text_dim); raw_captions, list of str ("" if unknown); caption_positions, list of
+            their positions in the file; experts, name -> (T, dim), (dim,) or None if missing.
         """
         index, draw = key if isinstance(key, tuple) else (key, None)
         drawn = self.drawn[index]
@@ -89,6 +93,7 @@ class ExpertDataset(Dataset):
             "id": self.ids[index],
             "captions": [self._words(index, k, draw) for k in chosen],
             "raw_captions": [self.captions.text(index, k) for k in chosen],
+            "caption_positions": [self.captions.position(index, k) for k in chosen],
             "experts": {name: x.get(index, self.max_expert_tokens[name]) for name, x in self.features.items()},
         }
 
@@ -107,7 +112,7 @@ class ExpertDataset(Dataset):
 
     def _unmasked(self, index: int, mask: Sequence[int]) -> list[int]:
         """Return the captions of a video that a mask lets through."""
-        positions = [int(self.captions.name(index, k).rpartition("#")[2]) for k in range(self.num_captions[index])]
+        positions = self.caption_positions(index)
         mask = mask.tolist() if isinstance(mask, np.ndarray) else mask
         if not isinstance(mask, list | tuple) or max(positions) >= len(mask):
             found = f"{len(mask)} values" if hasattr(mask, "__len__") else repr(mask)
@@ -123,7 +128,8 @@ class Collate:
     """A `collate_fn` that pads B videos to a batch, in shared memory if a worker calls it.
 
     A batch has the names of the videos (`ids`), their captions as text (`raw_captions`, B lists) and word vectors (`text`,
-    (B, K, W, d)), a mask of words that are not padding (`word_mask`, (B, K, W)), and the entries of `collate_experts`.
+    (B, K, W, d)), a mask of words that are not padding (`word_mask`, (B, K, W)), the positions of captions in their file
+    (`caption_positions`, B lists), and the entries of `collate_experts`.
     Captions, words and frames are padded with zeros to the longest of the batch, or to fixed numbers.
 
     Args:
@@ -140,7 +146,8 @@ class Collate:
     def __call__(self, items: Sequence[Mapping]) -> dict[str, Any]:
         """Return the batch of B items of an `ExpertDataset`."""
         batch: dict[str, Any] = {"ids": [item["id"] for item in items]}
-        batch["raw_captions"] = [item["raw_captions"] for item in items]
+        for key in ("raw_captions", "caption_positions"):
+            batch[key] = [item[key] for item in items]
         captions = []
         for item in items:
             captions += item["captions"] + [None] * (self.num_captions - len(item["captions"]))

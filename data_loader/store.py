@@ -238,7 +238,11 @@ class Captions:
 
     def name(self, index: int, k: int) -> str:
         """Return the name of caption k of a video: `<video>#<position in the file, from 0>`, or `<video>` if it is fused."""
-        return self._ids[index] if self._fuse else f"{self._ids[index]}#{self._positions[index][k][0]}"
+        return self._ids[index] if self._fuse else f"{self._ids[index]}#{self.position(index, k)}"
+
+    def position(self, index: int, k: int) -> int:
+        """Return the position in the file of caption k of a video, 0 if its captions are fused."""
+        return 0 if self._fuse else self._positions[index][k][0]
 
     def vectors(self, index: int, k: int, max_words: int | None = None) -> np.ndarray:
         """Return the first `max_words` words (None: all) of caption k of a video: (words, text_dim) float32."""

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -43,3 +44,11 @@ class MaxMarginRankingLoss(nn.Module):
         if self.fix_norm:
             return hinge.fill_diagonal_(0).sum() / (2 * n * (n - 1))
         return hinge.sum() / (2 * n * n)
+
+
+def distillation_loss(sims: Tensor, teacher_sims: Tensor) -> Tensor:
+    """Return the mean over all n x n entries of huber(sims - teacher_sims), with delta 1 (Croitoru et al., ICCV 2021).
+
+    TeachText adds it to the ranking loss. Matching pairs on the diagonal count too; `teacher_sims` has no gradient.
+    """
+    return F.huber_loss(sims, teacher_sims.detach())

@@ -18,6 +18,9 @@ sigmoid(T_i(v)). The release adds the mean over available experts, the term W'_i
 batch norms (BN). Its loss differs too (`model.loss`). Its similarity had the experts of t's own video in place of a_i(v), a
 leak that only `similarity: "paired-2019"` brings back.
 
+The corrected release (February 2020 and later) has this similarity, deeper layers g and h (`model.reasoning`) and ghost
+clusters in the pooling of text. `use_ce` selects the network: true or false is that of 2019, "pairwise" or "" the other.
+
 Search computes s(t, v) a second time, as inner products with stored vectors (`misc.searching.patterns`): a change of the
 similarity belongs there too.
 
@@ -34,15 +37,17 @@ from contextlib import nullcontext
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from base.schema import PositiveInt
+from base.schema import NonNegativeInt, PositiveInt, Switch
 from model.gates import CollaborativeGating, GatedEmbeddingUnit, NormalizedContextGating, ReduceDim
 from model.inputs import ExpertInputs
-from model.net_vlad import NetVLAD
+from model.net_vlad import MeanPooling, NetVLAD
 from model.per_expert import PerExpert
+from model.reasoning import Reasoning
 from model.similarity import SIMILARITIES, TextEmbedding, VideoEmbedding, paired_similarity_2019, pairwise_similarity
-from model.variants import check_choice, check_variant, concat_order
+from model.variants import VARIANTS, check_choice, check_variant, concat_order
 
 # The entries of a batch that `CENet.forward` takes.
 MODEL_INPUTS = ("text", "experts", "ind", "word_mask", "frame_masks")
@@ -53,7 +58,7 @@ logger = logging.getLogger(__name__)
 class CENet(nn.Module):
     """Text and video encoders and their similarity, in every variant of the published ablations.
 
-    MoEE is "CE - P,CG" in tables of ablations, MoEE - MW is "CE - MW,P,CG".
+    MoEE is "CE - P,CG" in tables of ablations, MoEE - MW is "CE - MW,P,CG". The corrected release has no GEU for one expert.
 
     | variant      | switches           | video side                         | text side   |
     |--------------|--------------------|------------------------------------|-------------|
@@ -70,10 +75,14 @@ class CENet(nn.Module):
             shared dimension D in the first three rows). An expert in `vlad_clusters` is pooled by NetVLAD from tokens of
             dimension pooled / clusters; any other is one vector per video.
         text_dim: dimension of a word.
-        vlad_clusters: "text" and the experts with aggregation vlad -> number of NetVLAD clusters.
-        use_ce, mimic_ce_dims, concat_experts, concat_mix_experts: the switches of the table, at most one of them true.
+        vlad_clusters: "text" and the experts with aggregation vlad -> number of NetVLAD clusters (0 for "text": their mean).
+        use_ce, mimic_ce_dims, concat_experts, concat_mix_experts: the switches of the table, at most one of them on. With
+            `use_ce` "pairwise" (on) or "" (off) the network is that of the corrected release.
+        ghost_clusters: "text" -> number of ghost clusters of NetVLAD; other keys, which published configs have, do nothing.
+        num_g_layers, num_h_layers, use_mish, use_bn_reason, include_self: g and h of the corrected release, see `Reasoning`.
         freeze_weights: no mixture weights, all experts weigh 1 / M; works with every variant.
-        keep_missing_modalities: count every expert as present in the score.
+        keep_missing_modalities: count every expert as present in the score. In the corrected release all weights are then 1,
+            and the score is the sum of the M inner products.
         test_caption_mode: in evaluation, "indep" scores every caption, "avg" averages the scores of a video's captions.
         l2renorm: the score is the cosine of the concatenations of w_i text_i and of video_i over the video's experts,
             instead of a weighted mean (`pairwise_similarity`).
@@ -92,9 +101,9 @@ class CENet(nn.Module):
         self,
         expert_dims: Mapping[str, tuple[int, int]],
         text_dim: int,
-        vlad_clusters: Mapping[str, PositiveInt],
-        use_ce: bool = False,
-        mimic_ce_dims: bool = False,
+        vlad_clusters: Mapping[str, NonNegativeInt],
+        use_ce: bool | Literal["", "pairwise"] = False,
+        mimic_ce_dims: Switch = False,
         concat_experts: bool = False,
         concat_mix_experts: bool = False,
         freeze_weights: bool = False,
@@ -106,24 +115,29 @@ class CENet(nn.Module):
         mask_padding: bool = True,
         gate_order: Literal["parallel", "sequential"] = "parallel",
         similarity: Literal["pairwise", "paired-2019"] = "pairwise",
+        ghost_clusters: Mapping[str, NonNegativeInt] | None = None,
+        num_g_layers: PositiveInt = 3,
+        num_h_layers: NonNegativeInt = 0,
+        use_mish: Switch = True,
+        use_bn_reason: Switch = True,
+        include_self: Switch = True,
         verbose: bool = False,
     ):
         super().__init__()
-        switches = {
-            "use_ce": use_ce,
-            "mimic_ce_dims": mimic_ce_dims,
-            "concat_experts": concat_experts,
-            "concat_mix_experts": concat_mix_experts,
-        }
+        self.corrected = isinstance(use_ce, str)
+        if self.corrected:
+            check_choice("use_ce", use_ce or "pairwise", ("pairwise",))
+        switches = dict(zip(VARIANTS, map(bool, (use_ce, mimic_ce_dims, concat_experts, concat_mix_experts)), strict=True))
         noisy = {name.strip() for name in randomise_feats.split(",") if name.strip()}
-        pooled_text = text_dim * vlad_clusters["text"]
-        check_variant(switches, expert_dims, vlad_clusters, pooled_text, noisy)
+        pooled_text = self.pooled_text_dim = text_dim * max(vlad_clusters["text"], 1)
+        check_variant(switches, expert_dims, vlad_clusters, pooled_text, noisy, self.corrected)
         check_choice("test_caption_mode", test_caption_mode, ("indep", "avg"))
         check_choice("gate_order", gate_order, ("parallel", "sequential"))
         check_choice("similarity", similarity, SIMILARITIES)
         self.modalities = sorted(expert_dims)
         self.is_concat = concat_experts or concat_mix_experts
-        self.concat_order = concat_order(self.modalities)
+        self.concat_order = list(range(len(self.modalities))) if self.corrected else concat_order(self.modalities)
+        self.concat_dim = pooled_text if concat_experts else None  # the joined experts are cut or padded to it
         self.keep_missing_modalities = keep_missing_modalities
         self.test_caption_mode = test_caption_mode
         self.l2renorm = l2renorm
@@ -133,7 +147,8 @@ class CENet(nn.Module):
 
         in_dims = [expert_dims[name][0] for name in self.modalities]  # of p_i
         dims = [expert_dims[name][1] for name in self.modalities]  # of video_i and text_i
-        self.text_pooling = NetVLAD(text_dim, vlad_clusters["text"])
+        num_clusters, num_ghosts = vlad_clusters["text"], (ghost_clusters or {}).get("text", 0)
+        self.text_pooling = NetVLAD(text_dim, num_clusters, num_ghosts) if num_clusters else MeanPooling()
         self.pooling = nn.ModuleList(
             NetVLAD(dim // vlad_clusters[name], vlad_clusters[name]) if name in vlad_clusters else nn.Identity()
             for name, dim in zip(self.modalities, in_dims, strict=True)
@@ -146,8 +161,10 @@ class CENet(nn.Module):
             num_experts, shared_dim = len(dims), dims[0]
             self.video_dim_reduce = nn.ModuleList(ReduceDim(in_dim, shared_dim) for in_dim in in_dims)
             if use_ce:
-                self.collaborative_gating = CollaborativeGating(num_experts, shared_dim, gate_order)
-            elif num_experts > 1:
+                layers = Reasoning(num_g_layers, num_h_layers, bool(use_mish), bool(use_bn_reason), bool(include_self))
+                reasoning = layers if self.corrected else None
+                self.collaborative_gating = CollaborativeGating(num_experts, shared_dim, gate_order, reasoning)
+            elif num_experts > 1 or self.corrected:
                 self.video_units = PerExpert(num_experts, NormalizedContextGating, shared_dim)
             else:
                 self.video_units = nn.ModuleList([GatedEmbeddingUnit(shared_dim, shared_dim)])
@@ -212,6 +229,8 @@ class CENet(nn.Module):
         available = torch.stack([ind[name].to(x[0].dtype) for name in self.modalities], dim=1)  # (B, M)
         if self.is_concat:
             x = [torch.cat([x[i] for i in self.concat_order], dim=1)]  # [(B, sum of in_i)]
+            if self.concat_dim is not None:  # equal to padding the shorter of text and video with zeros
+                x = [F.pad(x[0], (0, self.concat_dim - x[0].shape[1]))]
         if self.video_dim_reduce is not None:
             x = [reduce(p) for reduce, p in zip(self.video_dim_reduce, x, strict=True)]  # x_i: [(B, D)] * M
         if self.collaborative_gating is not None:
@@ -241,7 +260,10 @@ class CENet(nn.Module):
             embeddings = self.text_units(pooled)  # text_i: [(T, D)] * M
         else:
             embeddings = [unit(pooled) for unit in self.text_units]  # text_i: [(T, d_i)] * M'
-        if self.moe_fc is None:
+        if self.corrected and self.keep_missing_modalities:  # the score divides by the sum of the weights, M'
+            embeddings = [len(embeddings) * x for x in embeddings]
+            weights = pooled.new_ones((len(pooled), len(embeddings)))
+        elif self.moe_fc is None:
             weights = pooled.new_full((len(pooled), len(embeddings)), 1 / len(embeddings))
         else:
             weights = self.moe_fc(pooled).to(pooled.dtype).softmax(dim=1)  # w: (T, M)

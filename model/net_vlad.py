@@ -44,18 +44,21 @@ class NetVLAD(nn.Module):
     With soft assignments s = softmax(BN(x @ clusters)), V[d, c] = sum_n s[n, c] (x[n, d] - clusters2[d, c]). Each cluster's
     residual is L2-normalized over d, then the whole, flattened d-major.
 
+    Ghost clusters take part in the softmax only: what is assigned to them is left out of V (Zhong et al., ACCV 2018).
+
     Args:
         feature_size: dimension d of a token.
         cluster_size: number of clusters C.
+        ghost_clusters: number of ghost clusters G, the last columns of `clusters` (d, C + G).
     """
 
-    def __init__(self, feature_size: int, cluster_size: int):
+    def __init__(self, feature_size: int, cluster_size: int, ghost_clusters: int = 0):
         super().__init__()
         scale = feature_size**-0.5
         self.cluster_size = cluster_size
-        self.clusters = nn.Parameter(scale * torch.randn(feature_size, cluster_size))
+        self.clusters = nn.Parameter(scale * torch.randn(feature_size, cluster_size + ghost_clusters))
         self.clusters2 = nn.Parameter(scale * torch.randn(1, feature_size, cluster_size))
-        self.batch_norm = MaskedBatchNorm1d(cluster_size)
+        self.batch_norm = MaskedBatchNorm1d(cluster_size + ghost_clusters)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Pool `x` (N, L, d) to (N, d * C); `mask` (N, L) is true for valid tokens (None: all are).
@@ -63,14 +66,24 @@ class NetVLAD(nn.Module):
         A row without a valid token is pooled to zeros.
         """
         n, num_tokens, d = x.shape
-        logits = x.reshape(n * num_tokens, d) @ self.clusters  # (N * L, C)
+        logits = x.reshape(n * num_tokens, d) @ self.clusters  # (N * L, C + G)
         logits = self.batch_norm(logits, None if mask is None else mask.reshape(n * num_tokens))
-        assignment = logits.softmax(dim=1).view(n, num_tokens, self.cluster_size)  # (N, L, C)
+        assignment = logits.softmax(dim=1)[:, : self.cluster_size].reshape(n, num_tokens, self.cluster_size)  # (N, L, C)
         if mask is not None:
             assignment = assignment * mask[..., None]
         mass = assignment.sum(dim=1, keepdim=True)  # (N, 1, C)
         residual = torch.addcmul(x.transpose(1, 2) @ assignment, mass, self.clusters2, value=-1)  # (N, d, C)
         return (residual * _scales(residual)).view(n, d * self.cluster_size)
+
+
+class MeanPooling(nn.Module):
+    """The mean of the valid tokens, in place of `NetVLAD`; captions that were averaged when they were read have one."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Pool `x` (N, L, d) to (N, d); `mask` (N, L) is true for valid tokens (None: all are)."""
+        if mask is None:
+            return x.mean(dim=1)
+        return (x * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def _scales(residual: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ def check_variant(
     vlad_clusters: Mapping[str, int],
     pooled_text: int,
     noisy: set[str],
+    corrected: bool = False,
 ) -> None:
     """Check that the arguments of `CENet` go together.
 
@@ -25,6 +26,7 @@ def check_variant(
         vlad_clusters: "text" and the experts with aggregation vlad -> number of NetVLAD clusters.
         pooled_text: dimension of a pooled caption.
         noisy: names of the experts to replace by noise.
+        corrected: whether the network is that of the corrected release, which pads the shorter vector of Concat.
 
     Raises:
         InputError: arguments that do not go together; the message names them.
@@ -40,13 +42,15 @@ def check_variant(
     if (switches["use_ce"] or switches["mimic_ce_dims"]) and len(shared) > 1:
         raise InputError(f"CENet: embeddings of {sorted(shared)} dims with {chosen[0]}, expected one shared dim")
     total = sum(dim for dim, _ in expert_dims.values())
-    if switches["concat_experts"] and pooled_text != total:
+    if switches["concat_experts"] and not corrected and pooled_text != total:
         raise InputError(
             f"CENet: concat_experts compares text of {pooled_text} dims (text_dim x text clusters) with experts of "
             f"{total} dims in all, expected the same"
         )
     if unknown := sorted(noisy - expert_dims.keys()):
         raise InputError(f"CENet: randomise_feats names '{unknown[0]}', expected one of {', '.join(sorted(expert_dims))}")
+    if empty := [name for name, count in vlad_clusters.items() if count == 0 and name != "text"]:
+        raise InputError(f"CENet: vlad_clusters.{empty[0]} is 0, expected at least one cluster (0 is only for text)")
     for name, (dim, _) in expert_dims.items():
         if dim % vlad_clusters.get(name, 1):
             raise InputError(

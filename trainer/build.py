@@ -161,7 +161,16 @@ def loader_arguments(config: ConfigParser, device: torch.device) -> dict[str, An
         "evaluation_memory": config["evaluation_memory"],
         "share": (get_rank(), get_world_size()),
         "cache_refusal": config.cache_refusal,
+        "teachers": _teacher_files(config),
     }
+
+
+def _teacher_files(config: ConfigParser) -> list[str] | None:
+    """Return the files of the teachers, in the folder of the features (None: `distil_loss` is off)."""
+    if not config.get("distil_loss"):
+        return None
+    params = config["distil_params"]
+    return [f"{params['base_path']}{name}" for name in params["teachers"]]
 
 
 def build_visualizer(config: ConfigParser, run: Run) -> Visualizer | None:

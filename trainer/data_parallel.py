@@ -18,6 +18,7 @@ from torch.distributed._functional_collectives import all_gather_single_autograd
 
 from model.model import CENet
 from model.net_vlad import MaskedBatchNorm1d
+from model.reasoning import PairBatchNorm1d
 from model.similarity import TextEmbedding, VideoEmbedding
 from trainer.distributed import get_world_size
 
@@ -70,23 +71,36 @@ class SyncMaskedBatchNorm1d(MaskedBatchNorm1d):
 
     def statistics(self, tokens: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return number, mean (C,) and variance (C,) of the tokens (N, C) of all processes whose `weight` (N, 1) is 1."""
-        count, mean, var = super().statistics(tokens, weight)
-        gathered = _all_gather(torch.cat([count[None], mean, var]))  # (R, 1 + 2C)
-        counts, means, variances = gathered.split([1, self.num_features, self.num_features], dim=1)
-        count = counts.sum()
-        shares = counts / count.clamp(min=1)  # (R, 1)
-        mean = (shares * means).sum(dim=0)
-        return count, mean, (shares * (variances + (means - mean).square())).sum(dim=0)
+        return _combine_statistics(*super().statistics(tokens, weight))
+
+
+class SyncPairBatchNorm1d(PairBatchNorm1d):
+    """Batch normalization of pairs of experts by the statistics of the videos of all processes."""
+
+    def normalize(self, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return `x` (B, C) normalized, scaled and shifted, with the mean and unbiased variance (C,) of all processes."""
+        var, mean = torch.var_mean(x, dim=0, correction=0)
+        count, mean, var = _combine_statistics(x.new_tensor(len(x)), mean, var)
+        normalized = (x - mean) * torch.rsqrt(var + self.eps) * weight + bias
+        return normalized, mean.detach(), var.detach() * count / (count - 1).clamp(min=1)
+
+
+# Class of a batch norm -> its class in training with several processes.
+SYNCHRONIZED = {
+    nn.BatchNorm1d: SyncMaskedBatchNorm1d,
+    MaskedBatchNorm1d: SyncMaskedBatchNorm1d,
+    PairBatchNorm1d: SyncPairBatchNorm1d,
+}
 
 
 def synchronize_batch_norms(model: nn.Module) -> None:
-    """Replace the batch norms of `model` by `SyncMaskedBatchNorm1d`, if there are several processes."""
+    """Replace the batch norms of `model` by those of `SYNCHRONIZED`, if there are several processes."""
     if get_world_size() == 1:
         return
     for parent in list(model.modules()):
         for name, norm in parent.named_children():
             if isinstance(norm, nn.BatchNorm1d):
-                synced = SyncMaskedBatchNorm1d(norm.num_features, norm.eps, norm.momentum).train(norm.training)
+                synced = SYNCHRONIZED[type(norm)](norm.num_features, norm.eps, norm.momentum).train(norm.training)
                 for key, tensor in (*norm.named_parameters(), *norm.named_buffers()):  # the same tensors, no copies
                     setattr(synced, key, tensor)
                 setattr(parent, name, synced)
@@ -100,6 +114,16 @@ def average_gradients(model: nn.Module) -> None:
     for work in [dist.all_reduce(x, async_op=True) for x in gradients]:
         work.wait()
     torch._foreach_div_(gradients, get_world_size())
+
+
+def _combine_statistics(count: Tensor, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return number, mean (C,) and variance (C,) of the rows of all processes, from those of each, with gradients."""
+    gathered = _all_gather(torch.cat([count[None], mean, var]))  # (R, 1 + 2C)
+    counts, means, variances = gathered.split([1, len(mean), len(mean)], dim=1)
+    count = counts.sum()
+    shares = counts / count.clamp(min=1)  # (R, 1)
+    mean = (shares * means).sum(dim=0)
+    return count, mean, (shares * (variances + (means - mean).square())).sum(dim=0)
 
 
 def _all_gather(x: Tensor) -> Tensor:

@@ -58,13 +58,15 @@ def launch_command() -> list[str]:
 
 
 def check_distributed_config(config: Mapping) -> None:
-    """Raise an `InputError` if the processes would not compute the same as one: noise, or a batch with too few videos."""
+    """Raise an `InputError` if the processes would not compute the same as one: noise, teachers, or a small batch."""
     count = get_world_size()
     if count > 1 and (noise := config["arch"]["args"].get("randomise_feats")):
         raise InputError(
             f"arch.args.randomise_feats: found '{noise}', expected none with {count} processes: "
             "their noise would differ from that of one process"
         )
+    if count > 1 and config.get("distil_loss"):
+        raise InputError(f"distil_loss: found true, expected false with {count} processes: TeachText trains in one")
     if (batch_size := config["data_loader"]["args"]["batch_size"]) < count:
         raise InputError(f"data_loader.args.batch_size: {batch_size}, expected a video for each of {count} processes")
 

@@ -241,7 +241,7 @@ def _chunk_captions(model: CENet, text: Tensor, word_mask: Tensor, max_bytes: in
     All chunks are of about the same size: matrix products of few rows are slow and round differently from those of many.
     """
     text, word_mask = text.flatten(0, 1), word_mask.flatten(0, 1)
-    numbers = WORD_ARRAYS * text[0].numel() + POOLED_ARRAYS * model.text_pooling.clusters.numel()  # per caption
+    numbers = WORD_ARRAYS * text[0].numel() + POOLED_ARRAYS * model.pooled_text_dim  # per caption
     num_chunks = _num_chunks(len(text), max_bytes // (numbers * text.element_size()))
     for words, mask in zip(text.tensor_split(num_chunks), word_mask.tensor_split(num_chunks), strict=True):
         yield words[None], mask[None]

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from trainer.ranger import RAdam, Ranger
 from utils.errors import InputError
 
 # Classes whose `fused` step passes only once over the memory of parameters, gradients and moments, on CPUs and GPUs.
@@ -22,10 +23,14 @@ def instantiate_optimizer(section: Mapping[str, Any], parameters: Iterable[nn.Pa
 
     The numbers of a fused step differ from those of another one only by rounding.
     """
-    args = dict(section["args"])
-    if section["type"] in FUSED and not args.keys() & set(IMPLEMENTATION):
+    name, args = section["type"], dict(section["args"])
+    if name == "Ranger":
+        return Ranger(parameters, **args)
+    if name == "RAdam" and not args.keys() & {"maximize", *IMPLEMENTATION}:
+        return RAdam(parameters, **args)
+    if name in FUSED and not args.keys() & set(IMPLEMENTATION):
         args["fused"] = True
-    return getattr(torch.optim, section["type"])(parameters, **args)
+    return getattr(torch.optim, name)(parameters, **args)
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], path: Path) -> None:

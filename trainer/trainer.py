@@ -15,10 +15,12 @@ from base.experiment import CONFIG, FOLDERS, Run
 from base.monitor import Monitor
 from base.runs import ResumePoint, run_lock
 from data_loader.data_loaders import ExpertDataLoader
+from data_loader.teachers import Teachers
 from logger.logging_setup import log_to
 from logger.results import epoch_line, label_leaky
 from logger.tensorboard import RunEvents
 from model.earlier import convert_optimizer_state
+from model.loss import distillation_loss
 from model.model import MODEL_INPUTS, CENet
 from model.published import load_weights
 from parse_config import ConfigParser
@@ -50,6 +52,7 @@ def train_batches(
     accumulate: int = 1,
     interrupts: InterruptHandler | None = None,
     description: str = "training",
+    teachers: Teachers | None = None,
 ) -> None:
     """Take the training steps of an epoch, or the rest of them, until `interrupts` notes an interrupt.
 
@@ -63,6 +66,7 @@ def train_batches(
         accumulate: number of batches whose gradients are averaged for one step of the optimizer. The negatives of a caption
             and the batch-norm statistics are still those of its own batch, so that this is not the same as a larger batch.
         interrupts: handler that notes interrupts (None: they are not handled here).
+        teachers: teachers whose similarities are learned too (None: no distillation).
 
     Raises:
         InputError: NaN in an available expert, or a loss of NaN or inf. On a CPU it is raised before the step of the
@@ -82,6 +86,8 @@ def train_batches(
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 sims = model(**inputs)["cross_view_conf_matrix"]  # (B, B)
             loss = loss_function(sims)
+            if teachers is not None:
+                loss = loss + distillation_loss(sims, teachers.similarities(batch).to(device))
             if device.type == "cpu" and not torch.isfinite(loss):
                 raise nonfinite_loss_error(model, inputs, step, num_steps, lr)
             (loss / len(group)).backward()
@@ -242,6 +248,7 @@ class Trainer:
                 accumulate=self.options["accumulate"],
                 interrupts=self.interrupts,
                 description=f"epoch {epoch}",
+                teachers=self.loaders.teachers,
             )
         seconds = time.perf_counter() - started + done.get("seconds", 0.0)
         timed_steps = losses.count - (0 if "seconds" in done else done["step"])  # not in checkpoints of earlier versions

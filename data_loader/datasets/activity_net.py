@@ -1,6 +1,6 @@
 """ActivityNet Captions: about 20,000 YouTube videos; the captions of a video are fused into one paragraph."""
 
-from data_loader.datasets.layout import Download, Layout, Split, Subset, gib
+from data_loader.datasets.layout import Download, Layout, Split, Subset, corrected_text, gib
 
 LAYOUT = Layout(
     name="ActivityNet",
@@ -25,4 +25,29 @@ LAYOUT = Layout(
     },
     text={"openai": "openai-{subset}.pkl"},
     download=Download(gib(3.8), ("b16685576c97cdec2783fb89ea30ca7d17abb021",)),
+)
+
+CORRECTED = Layout(
+    name="ActivityNet",
+    folder="activity-net",
+    release="2020",
+    subsets={
+        "train": Subset("train_list.txt", 10009),
+        "val1": Subset("val_1_list.txt", 4917),
+        "val": Subset("val_list.txt"),
+    },
+    splits={"val1": Split("train", "val1"), "val": Split("train", "val")},
+    experts={
+        "audio": "aggregated_audio/vggish-audio-raw.pickle",
+        "face": "aggregated_facefeats_25fps_256px_stride1/face-avg.pickle",
+        "ocr": "aggregated_ocr_feats/ocr-w2v.pkl",
+        "speech": "aggregated_speech/goog_w2v-speech-raw.pickle",
+    },
+    text=corrected_text(openai={"train": "openai-train.pkl", "val1": "openai-val1.pkl"}),
+    raw_captions="raw-captions-train-val_1.pkl",
+    always_available=(),
+    downloads={
+        "features-v2": Download(gib(3.7), ("2901046fa6a3d6f6393ee0047818e960fcfabd69",)),
+        "high-quality": Download(None, ("2f3c7c2fe86bd6d0c6230464a940c429291a4012",)),
+    },
 )

@@ -4,10 +4,19 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TypeAlias
 
-# A file name below `symlinked-feats`, or one per subset. {subset}, {aggregation} (`Expert.aggregation`: `feat_aggregation`,
-# else `experts.<name>.aggregation`, else that in `EXPERTS`) and {rgb_model_name} in it are replaced. Without a suffix it is
-# any file of that stem that can be read.
+# A file name below the folder of features, or one per subset. {subset}, {aggregation} (`Expert.aggregation`:
+# `feat_aggregation`, else `experts.<name>.aggregation`, else that in `EXPERTS`) and {rgb_model_name} in it are replaced.
+# Without a suffix it is any file of that stem that can be read.
 FileName: TypeAlias = str | Mapping[str, str]
+
+# The features of captions that the corrected release has, each in a file of its own.
+TEXT_FOLDER = "aggregated_text_feats"
+TEXT_ENCODERS = (
+    *("w2v", "grovle", "mt_grovle", "hglmm_300d", "hglmm_6kd", "howto100m_mil_nce", "openai", "electra", "openai-gpt"),
+    *("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "gpt2-xl-finetune", "bert-base-uncased"),
+    *("t5-small", "t5-base", "t5-large", "t5-3b", "t5-11b", "albert-base-v2", "albert-large-v2", "albert-xlarge-v2"),
+    *("ctrl", "roberta-base", "roberta-large", "xlnet-base-cased", "xlnet-large-cased", "transfo-xl-wt103"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,12 +59,16 @@ class Download:
     """The archive of features to download, `<folder>-experts.tar.gz` on the server.
 
     Attributes:
-        size: the approximate size in bytes, as published.
-        sha1: the checksums of all published versions.
+        size: the approximate size in bytes, as published (None: not published).
+        sha1: the checksums of all published versions (none: not published).
+        other_names: names that may replace `Layout.folder` on the server and in the archive.
+        needs_access_code: whether the name on the server depends on a code that only holders of a license get.
     """
 
-    size: int
+    size: int | None
     sha1: tuple[str, ...]
+    other_names: tuple[str, ...] = ()
+    needs_access_code: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +88,11 @@ class Layout:
         by_row: whether files hold an array with a row per video, in the order of the subset, not a dict; sequences in it may
             be padded with frames of zeros.
         names_end_at_dot: whether names of videos end at their first dot, before the suffix of a file.
-        caption_keys: a file, video -> its name in files of captions (None: it is the same).
-        download: the archive on the server (None: not published).
+        caption_keys: a file, video -> its name in files of captions that go by other names (None: none does).
+        download: the archive of the 2019 release on the server (None: not published).
+        release: the release whose archives have these files, "2019" or "2020" (the corrected one).
+        alternatives: file -> its name in those archives that call it differently; its use is logged as a warning.
+        downloads: the archives of the corrected release on the server, "features-v2" and "high-quality".
     """
 
     name: str
@@ -92,6 +108,22 @@ class Layout:
     names_end_at_dot: bool = False
     caption_keys: str | None = None
     download: Download | None = None
+    release: str = "2019"
+    alternatives: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    downloads: Mapping[str, Download] = dataclasses.field(default_factory=dict)
+
+
+def corrected_text(**special: FileName) -> dict[str, FileName]:
+    """Return `Layout.text` of the corrected release.
+
+    Args:
+        special: `text_feat` -> its file below `TEXT_FOLDER`, for those that are not in `<text_feat>.pkl`.
+    """
+    files: dict[str, FileName] = {name: f"{TEXT_FOLDER}/{name}.pkl" for name in TEXT_ENCODERS}
+    for name, file in special.items():
+        by_subset = isinstance(file, Mapping)
+        files[name] = {k: f"{TEXT_FOLDER}/{x}" for k, x in file.items()} if by_subset else f"{TEXT_FOLDER}/{file}"
+    return files
 
 
 def gib(size: float) -> int:

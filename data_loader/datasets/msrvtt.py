@@ -1,6 +1,6 @@
 """MSR-VTT: 10,000 web clips with 20 captions each, in the splits full, 1k-A (jsfusion) and 1k-B (miech)."""
 
-from data_loader.datasets.layout import Download, Layout, Split, Subset, gib
+from data_loader.datasets.layout import Download, Layout, Split, Subset, corrected_text, gib
 
 LAYOUT = Layout(
     name="MSRVTT",
@@ -44,4 +44,39 @@ LAYOUT = Layout(
         "bertxl": "w2v_MSRVTT_transformer.pickle",
     },
     download=Download(gib(19.6), ("959bda588793ef05f348d16de26da84200c5a469",)),
+)
+
+CORRECTED = Layout(
+    name="MSRVTT",
+    folder="MSRVTT",
+    release="2020",
+    subsets=LAYOUT.subsets,
+    splits={
+        **LAYOUT.splits,
+        "miech": Split(
+            "miech-train",
+            "miech-test",
+            experts={
+                "antoine-rgb": "antoine/resnet_features.pickle",
+                "audio": "antoine/audio_features.pickle",
+                "face": "antoine/facefeats-clone.pickle",
+                "flow": "antoine/flow_features.pickle",
+            },
+        ),
+    },
+    experts={
+        "audio": "aggregated_audio_feats/Audio_MSRVTT_new.pickle",
+        "face": "aggregated_face_feats/facefeats-avg.pickle",
+        "ocr": "aggregated_ocr_feats/ocr-raw.pickle",
+        "speech": "aggregated_speech/speech-w2v.pickle",
+    },
+    text=corrected_text(openai="w2v_MSRVTT_openAIGPT.pickle"),
+    alternatives={"aggregated_text_feats/w2v.pkl": "aggregated_text_feats/w2v_MSRVTT.pickle"},
+    always_available=(),
+    downloads={
+        "features-v2": Download(None, ("9018a9bf215e174c982b997fd4ee140eb0865040",)),
+        "high-quality": Download(
+            None, ("734650c3b98509996da75cdedc12101836624917", "311529eeb17527a728a1b930f64415dc15a11298")
+        ),
+    },
 )

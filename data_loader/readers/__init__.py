@@ -1,6 +1,7 @@
 """Reading feature, caption and index files, which may be hostile: one module per file format.
 
-Formats: `.pickle` and `.pkl` (also of Python 2), `.npy` with numbers or pickled objects, `.h5`, and `.mp`, a msgpack map.
+Formats: `.pickle` and `.pkl` (also of Python 2), `.npy` with numbers or pickled objects, `.h5`, `.mp`, a msgpack map, and
+`.hickle`, a dict in HDF5.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm.utils import CallbackIOWrapper
 
-from data_loader.readers import hdf5_file, msgpack_file, npy_file, pickle_file
+from data_loader.readers import hdf5_file, hickle_file, msgpack_file, npy_file, pickle_file
 from data_loader.readers.budget import REFERENCE_BYTES, Budget
 from utils.errors import InputError
 from utils.files import read_limited
@@ -20,7 +21,7 @@ from utils.names import normalize_name
 from utils.pickle_globals import RefusedError
 from utils.safe_pickle import SafeUnpickler
 
-FEATURE_SUFFIXES = (".pickle", ".pkl", ".npy", ".h5", ".mp")
+FEATURE_SUFFIXES = (".pickle", ".pkl", ".npy", ".h5", ".mp", ".hickle")
 BUFFER_BYTES = 1 << 20
 MAX_LIST_BYTES = 64 << 20  # enough for more than a million names
 
@@ -130,6 +131,8 @@ def read_items(
         budget = Budget(path)
         if path.suffix == ".h5":
             return False, _checked(path, budget, hdf5_file.iter_items(path, budget), advance)
+        if path.suffix == ".hickle":
+            return False, _checked(path, budget, hickle_file.iter_items(path, budget), advance)
         if path.suffix == ".npy" and not npy_file.holds_objects(path):
             return True, _checked(path, budget, _rows(path, npy_file.load(path), budget), advance)
         if path.suffix not in FEATURE_SUFFIXES:

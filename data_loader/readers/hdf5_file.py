@@ -25,7 +25,12 @@ def iter_items(path: Path, budget: Budget) -> Iterator[tuple[str, Any]]:
             another file, or one that unpacks to more than remains of `budget`.
     """
     with h5py.File(path, "r") as file:
-        yield from _iter_group(file, "", set(), budget)
+        yield from iter_group(file, budget)
+
+
+def iter_group(group: h5py.Group, budget: Budget) -> Iterator[tuple[str, Any]]:
+    """Yield all data sets in a group and below, named by their path from there, with the refusals of `iter_items`."""
+    yield from _iter_group(group, "", set(), budget)
 
 
 def _iter_group(group: h5py.Group, prefix: str, seen: set[int], budget: Budget) -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from utils.pickle_globals import check_keys
+from data_loader.readers.expert_store import EXPERT_STORE, PickledExpertStore
+from utils.pickle_globals import ALLOWED, check_keys
 from utils.safe_pickle import FORGOTTEN, SafeUnpickler
 
 
@@ -15,17 +16,23 @@ class UnstreamableError(Exception):
     """A pickle is not one dict, or its items share arrays: it has to be read as a whole."""
 
 
+class FeatureUnpickler(SafeUnpickler):
+    """An unpickler that also reads an `ExpertStore`, as a dict."""
+
+    allowed = {**ALLOWED, **EXPERT_STORE}
+
+
 def load(file: BinaryIO) -> Any:
     """Return the object in a pickle, or in the 0-d array as which numpy saves it, and close the file."""
     with contextlib.closing(file):
-        return _unwrapped(SafeUnpickler(file).load())
+        return _unwrapped(FeatureUnpickler(file).load())
 
 
 def _unwrapped(content: Any) -> Any:
     return content.item() if isinstance(content, np.ndarray) and content.ndim == 0 else content
 
 
-class StreamingUnpickler(SafeUnpickler):
+class StreamingUnpickler(FeatureUnpickler):
     """An unpickler of one dict that gives away its items one by one, and never holds all of them."""
 
     dispatch = dict(SafeUnpickler.dispatch)
@@ -69,6 +76,8 @@ class StreamingUnpickler(SafeUnpickler):
 
     def _dict_opened(self) -> None:
         if self._dict is None:
+            if any(isinstance(x, PickledExpertStore) for x in self.stack):  # the dict is its state
+                raise UnstreamableError
             self._dict = self.stack[-1]
             self.memo.forget()  # an older object that becomes an item could be changed below the dict on the stack
             if self._dict:

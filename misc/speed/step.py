@@ -113,7 +113,7 @@ def products(model: CENet, num_videos: int) -> list[tuple[int, int, int, int, bo
     """
     gating = model.collaborative_gating
     dim, experts = gating.g2.out_features, len(model.modalities)
-    pooled_text = model.text_pooling.clusters.numel()
+    pooled_text = model.pooled_text_dim
     calls = [(1, num_videos, pooled_text, experts * dim, True, True), (1, num_videos, pooled_text, experts, True, True)]
     calls += [(experts, num_videos, dim, dim, True, True)] * 2  # gates of the text, modulations
     calls += [(1, num_videos * experts, dim, dim, True, True)] * 5  # both halves of g1, g2, h1, h2

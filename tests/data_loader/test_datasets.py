@@ -25,7 +25,8 @@ LAYOUT = Layout(
 
 
 def test_a_sixth_dataset_is_one_file(tmp_path):
-    shutil.copytree(ROOT / "data_loader", tmp_path / "data_loader")
+    for package in ("data_loader", "utils"):
+        shutil.copytree(ROOT / package, tmp_path / package)
     (tmp_path / "data_loader/datasets/sixth.py").write_text(SIXTH)
     program = "from data_loader.datasets import layout_of; print(layout_of('Sixth').subsets['test'].size)"
     result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -14,6 +14,8 @@ SHARED = 6
 SWITCHES = {
     "ce": {"use_ce": True},
     "ce-sequential": {"use_ce": True, "gate_order": "sequential"},
+    "ce-corrected": {"use_ce": "pairwise", "ghost_clusters": {"text": 1}},
+    "ce-corrected-sequential": {"use_ce": "pairwise", "gate_order": "sequential", "num_h_layers": 1, "include_self": False},
     "ce-cg": {"mimic_ce_dims": True},
     "one-expert": {"mimic_ce_dims": True},
     "moee": {},

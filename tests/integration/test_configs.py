@@ -12,6 +12,7 @@ from helpers.paths import ROOT, shared
 from base.config_files import read_config
 from data_loader.datasets import LAYOUTS
 from data_loader.experts import resolve_experts
+from model.reasoning import Reasoning
 from parse_config import ConfigParser
 from trainer.build import build_model
 
@@ -139,7 +140,8 @@ def test_a_model_is_built_and_takes_the_experts_of_the_experiment(name):
     experts = experts_of(name)
     assert model.modalities == experts
     args = config["arch"]["args"]
-    assert {key for key, value in args.items() if value is True} - {"mask_padding"} == SWITCHES.get(name, {"use_ce"})
+    on = {key for key, value in args.items() if value is True} - {"mask_padding", *Reasoning._fields}
+    assert on == SWITCHES.get(name, {"use_ce"})
     clusters = {"text": 32, "audio": 16, "ocr": 32, "speech": 32}
     if name == "msrvtt-train-full-concat-ablation":
         clusters = {"text": 39, "audio": 20, "ocr": 40, "speech": 32}

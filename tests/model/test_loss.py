@@ -10,9 +10,12 @@ from utils.errors import InputError
 
 
 @pytest.mark.parametrize("fix_norm", [True, False])
-@pytest.mark.parametrize("margin", [0.2, 0.05])
-def test_parity_with_the_published_implementation(margin, fix_norm):
-    data = np.load(shared("parity", "loss.npz"))
+@pytest.mark.parametrize(
+    ("folder", "margin"),
+    [("parity", 0.2), ("parity", 0.05), *(("parity-2020", m) for m in (0.09381161988446174, 0.12638433919050676, 0.2))],
+)
+def test_parity_with_the_published_implementation(folder, margin, fix_norm):
+    data = np.load(shared(folder, "loss.npz"))
     sims = torch.from_numpy(data["sims"]).requires_grad_()
     loss = MaxMarginRankingLoss(margin, fix_norm)(sims)
     loss.backward()

@@ -183,6 +183,8 @@ def test_without_masks_every_position_counts_and_mask_padding_false_ignores_mask
         ({"concat_experts": True, "text_dim": 3}, "text of 6 dims .* experts of 26 dims"),
         ({"randomise_feats": "rgb,flwo"}, "names 'flwo', expected one of audio, face, rgb, speech"),
         ({"gate_order": "random"}, "gate_order is 'random', expected one of parallel, sequential"),
+        ({"use_ce": "triplet"}, "use_ce is 'triplet', expected one of pairwise"),
+        ({"vlad_clusters": CLUSTERS | {"audio": 0}}, "vlad_clusters.audio is 0, expected at least one cluster"),
         ({"expert_dims": {}}, "no expert"),
         ({"expert_dims": {"audio": (7, 4)}}, "'audio' of 7 pooled dims is no multiple of its 2 clusters"),
     ],

@@ -84,9 +84,10 @@ def test_a_training_batch_with_too_few_tokens_for_statistics_leaves_them_alone(v
     assert (net.batch_norm.running_mean == 0.5).all() and net.batch_norm.num_batches_tracked == 0
 
 
-def test_parity_with_the_published_implementation():
-    data = {name: torch.from_numpy(x) for name, x in np.load(shared("parity", "netvlad.npz")).items()}
-    net = NetVLAD(feature_size=5, cluster_size=3)
+@pytest.mark.parametrize(("file", "ghosts"), [("parity/netvlad.npz", 0), ("parity-2020/netvlad_ghost.npz", 2)])
+def test_parity_with_the_published_implementation(file, ghosts):
+    data = {name: torch.from_numpy(x) for name, x in np.load(shared(*file.split("/"))).items()}
+    net = NetVLAD(feature_size=5, cluster_size=3, ghost_clusters=ghosts)
     state = {name.removeprefix("state/"): x for name, x in data.items() if name.startswith("state/")}
     net.load_state_dict(state | {"batch_norm.num_batches_tracked": torch.tensor(0)})
     net.eval()
@@ -95,7 +96,8 @@ def test_parity_with_the_published_implementation():
     torch.testing.assert_close(net(data["x_zero0"]), data["out_eval_zero0"], **close)
 
     net.train()
-    out = net(data["x"])
+    x = data["x"].clone().requires_grad_()
+    out = net(x)
     torch.testing.assert_close(out, data["out_train"], **close)
     torch.testing.assert_close(net.batch_norm.running_mean, data["train/running_mean"], **close)
     torch.testing.assert_close(net.batch_norm.running_var, data["train/running_var"], **close)
@@ -109,3 +111,5 @@ def test_parity_with_the_published_implementation():
         ("bn_bias", net.batch_norm.bias),
     ):
         torch.testing.assert_close(parameter.grad, data[f"train/grad_{name}"], **close)
+    if "train/grad_x" in data:
+        torch.testing.assert_close(x.grad, data["train/grad_x"], **close)
