@@ -11,17 +11,10 @@ from data_loader.experts import resolve_experts
 
 FOLDER = "high-quality/structured-symlinks"
 SENET, KINETICS = "imagenet.senet154.0", "r2p1d.r2p1d-ig65m-kinetics.0"
+FIXED = {"temporal": "avg", "type": "embed", "pixel_dim": 256, "offset": 0}
 AGGREGATION = {
-    SENET: {"fps": 25, "pixel_dim": 256, "stride": 1, "offset": 0, "temporal": "avg", "type": "embed"},
-    KINETICS: {
-        "fps": 30,
-        "pixel_dim": 256,
-        "stride": 32,
-        "offset": 0,
-        "inner_stride": 1,
-        "temporal": "avg",
-        "type": "embed",
-    },
+    SENET: {"fps": 25, "stride": 1, **FIXED},
+    KINETICS: {"fps": 30, "stride": 32, "inner_stride": 1, **FIXED},
     **{name: {"temporal": "vlad", "type": "embed", "flaky": True} for name in ("audio", "ocr", "speech")},
     "face": {"temporal": "avg", "flaky": True},
 }

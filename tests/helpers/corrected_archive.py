@@ -3,8 +3,8 @@
     archive = write_corrected_archive(tmp_path / "data/MSVD/structured-symlinks", "MSVD", experts, "openai", 768)
     archive = write_archive_of_config(config, tmp_path)
 
-Both write all lists of a dataset, the features of the given experts in the forms of the release (pickled dicts, `ExpertStore`
-objects, hickle files; NaN or no entry where an expert may be missing), captions and what else its splits need.
+Both write all lists of a dataset, the features of the given experts in the forms of the release (pickled dicts,
+`ExpertStore` objects, hickle files; NaN or no entry where an expert may be missing), captions and what else its splits need.
 """
 
 import contextlib
