@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from data_loader.conversion import CaptionEncoder, Encoder, FeatureEncoder, RawCaptionEncoder
-from data_loader.datasets import RELEASES, layout_of, release_of
+from data_loader.datasets import RELEASE_TEXTS, layout_of, release_of
 from data_loader.experts import Expert
 from data_loader.readers import FEATURE_SUFFIXES, find_file, read_entries, read_file, read_video_list
 from data_loader.store import Captions, Features, FeatureTable, RawCaptions, open_table
@@ -73,7 +73,8 @@ class Archive:
         if not others:
             return "expected the feature archive unpacked there"
         if releases := sorted({FEATURE_FOLDERS[name] for name in others} - {self.release}):
-            return f"the config is of {RELEASES[self.release]}, {data_dir / others[0]} of {RELEASES[releases[0]]}"
+            wanted, found = RELEASE_TEXTS[self.release], RELEASE_TEXTS[releases[0]]
+            return f"the config is of {wanted}, {data_dir / others[0]} of {found}"
         return f"expected data_loader.args.root_feat_folder to be {' or '.join(others)}, which is there"
 
     def video_ids(self, subset: str, text_feat: str, text_dim: int) -> list[str]:
