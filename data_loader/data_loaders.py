@@ -141,13 +141,15 @@ class ExpertDataLoader:
                 **common,
                 max_captions=restrict_train_captions,
                 text_dropout=text_dropout or 0.0,
-                caption_masks=read_entries(archive.folder / caption_masks, train_ids) if caption_masks else None,
+                caption_masks=read_entries(archive.folder / caption_masks, train_ids, archive.to_id)
+                if caption_masks
+                else None,
             )
             collate = Collate(dataset, 1, pad_to_max)
             self.train = DataLoader(dataset, batch_sampler=self.sampler, collate_fn=collate, **options)
             if teachers:
                 counts = [1 + max(dataset.caption_positions(index)) for index in range(len(dataset))]
-                self.teachers = Teachers([archive.folder / name for name in teachers], train_ids, counts)
+                self.teachers = Teachers([archive.folder / name for name in teachers], train_ids, counts, archive.to_id)
             self._log("train", dataset)
         dataset = ExpertDataset(archive, split.evaluation, evaluation_ids, **common, max_captions=num_test_captions)
         num_captions = max(dataset.num_captions)
@@ -170,7 +172,7 @@ def _read_training_file(archive: Archive, name: str, evaluation_ids: Collection[
     path = archive.folder / name
     if archive.layout.by_row:
         raise InputError(f"training_file: {archive.layout.name} has arrays by row, expected features by name of the video")
-    ids = read_video_list(path, lambda name: name.partition(".")[0] if archive.layout.names_end_at_dot else name)
+    ids = read_video_list(path, archive.to_id)
     if both := sorted(set(ids) & set(evaluation_ids)):
         logger.warning("%s: %s that are evaluated too, first '%s'", path, count_text(len(both), "video"), both[0])
     return ids
