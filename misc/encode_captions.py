@@ -1,4 +1,4 @@
-"""Encode the captions of a data set with another text encoder: a file of word vectors for `experts.text_feat` of a config."""
+"""Encode the captions of a data set with another text encoder: word vectors for `experts.text_feat` of a config."""
 
 import argparse
 import pickle

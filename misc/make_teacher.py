@@ -35,8 +35,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", metavar="N", type=int, help="index of the GPU to use (default: the CPU)")
     parser.add_argument("--force", action="store_true", help="replace files of teachers that exist")
     parser.epilog = (
-        f"The files are {BASE_PATH}<experiment>.pkl in the folder of the features, or {BASE_PATH}<experiment>-seed-<n>.pkl if "
-        "several seeds were trained. In the end, the keys of a config that train with them are printed."
+        f"The files are {BASE_PATH}<experiment>.pkl in the folder of the features, {BASE_PATH}<experiment>-seed-<n>.pkl of "
+        "one of several seeds. In the end, the keys of a config that train with them are printed."
     )
     return parser.parse_args()
 
