@@ -76,7 +76,7 @@ def test_an_object_is_converted_like_a_dict(tmp_path):
     np.testing.assert_array_equal(table.read(table.sequences(3)[0])[0], VALUES["é/2"])
 
 
-def change(store, **attributes):
+def change(store, /, **attributes):
     for name, value in attributes.items():
         setattr(store, name, value)
 
