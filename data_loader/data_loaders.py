@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch.utils.data import DataLoader
@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader
 from data_loader.archive import Archive
 from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
+from data_loader.readers import read_entries
 from data_loader.teachers import Teachers
-from data_loader.readers import read_entries, read_video_list
 from data_loader.workers import initialize_worker, require_open_files, worker_context
 from utils.errors import InputError, count_text
 
@@ -90,8 +90,9 @@ class ExpertDataLoader:
         teachers: Sequence[str] | None = None,
     ):
         self.dataset_name, self.split_name = dataset_name, split_name
-        release = {} if root_feat_folder is None else {"root_feat_folder": root_feat_folder}
-        archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir, cache_refusal, **release)
+        archive = Archive(
+            data_dir, dataset_name, split_name, rgb_model_name, cache_dir, cache_refusal, root_feat_folder, training_file
+        )
         self.folder, split = archive.folder, archive.split
         evaluation_ids = archive.video_ids(split.evaluation, text_feat, text_dim)[: batch_size if mini else None]
         archive.warn_of_overlap(evaluation_ids)
@@ -124,11 +125,9 @@ class ExpertDataLoader:
             key = "data_loader.args.batch_size"
             if batch_size < 2:
                 raise InputError(f"{key}: {batch_size}, expected at least 2: one pair has no negatives")
-            if training_file is None:
-                train_ids = archive.video_ids(split.train, text_feat, text_dim)
-            else:
-                train_ids = _read_training_file(archive, training_file, evaluation_ids)
-            train_ids = train_ids[: 2 * batch_size if mini else None]
+            if training_file and archive.layout.subsets[split.train].ids is None:
+                raise InputError(f"training_file: the videos of {archive.layout.name} have no names here, expected none")
+            train_ids = archive.video_ids(split.train, text_feat, text_dim)[: 2 * batch_size if mini else None]
             drop_last = root_feat_folder is None if drop_last is None else drop_last
             self.sampler = EpochBatchSampler(len(train_ids), batch_size, seed, share, drop_last)
             if not len(self.sampler):
@@ -163,14 +162,3 @@ class ExpertDataLoader:
         available = ", ".join(f"{name} {n} ({n / num_videos:.1%})" for name, n in dataset.availability().items())
         videos, captions = count_text(num_videos, "video"), count_text(sum(dataset.num_captions), "caption")
         logger.info("%s, %s: %s, %s; experts: %s", self.dataset_name, split, videos, captions, available)
-
-
-def _read_training_file(archive: Archive, name: str, evaluation_ids: Collection[str]) -> list[str]:
-    """Return the videos of the list `name` in the folder of an archive, to train on instead of those of the split."""
-    path = archive.folder / name
-    if archive.layout.by_row:
-        raise InputError(f"training_file: {archive.layout.name} has arrays by row, expected features by name of the video")
-    ids = read_video_list(path, lambda name: name.partition(".")[0] if archive.layout.names_end_at_dot else name)
-    if both := sorted(set(ids) & set(evaluation_ids)):
-        logger.warning("%s: %s that are evaluated too, first '%s'", path, count_text(len(both), "video"), both[0])
-    return ids
