@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from data_loader.conversion import CaptionEncoder, Encoder, FeatureEncoder, RawCaptionEncoder
-from data_loader.datasets import RELEASES, layout_of, release_of
+from data_loader.datasets import RELEASE_TEXTS, layout_of, release_of
 from data_loader.experts import Expert
 from data_loader.readers import FEATURE_SUFFIXES, find_file, read_entries, read_file, read_video_list
 from data_loader.store import Captions, Features, FeatureTable, RawCaptions, open_table
@@ -34,7 +34,6 @@ class Archive:
         cache_refusal: the reason why no caches may be made (None: they may); existing ones are used in any case.
         root_feat_folder: the folder of features below `data_dir` of an archive of the corrected release, where only the
             float NaN, or no entry at all, means that an expert is missing (None: an archive of the 2019 release).
-        training_file: another list of the videos to train on, in the folder of features or elsewhere.
 
     Raises:
         InputError: no such folder, an unknown split, or a dataset that the release does not have.
@@ -49,13 +48,12 @@ class Archive:
         cache_dir: str | Path | None = None,
         cache_refusal: str | None = None,
         root_feat_folder: str | None = None,
-        training_file: str | None = None,
     ):
         self.release = release_of(root_feat_folder)
         self.layout = layout_of(dataset_name, self.release)
         self.folder = Path(data_dir) / ("symlinked-feats" if root_feat_folder is None else root_feat_folder)
         self.cache = Path(cache_dir or Path(data_dir) / "cache") / (root_feat_folder or "")
-        self.cache_refusal, self.rgb_model_name, self.training_file = cache_refusal, rgb_model_name, training_file
+        self.cache_refusal, self.rgb_model_name = cache_refusal, rgb_model_name
         relative = PurePath(root_feat_folder or "")
         if relative.is_absolute() or ".." in relative.parts:
             key = "data_loader.args.root_feat_folder"
@@ -75,7 +73,8 @@ class Archive:
         if not others:
             return "expected the feature archive unpacked there"
         if releases := sorted({FEATURE_FOLDERS[name] for name in others} - {self.release}):
-            return f"the config is of {RELEASES[self.release]}, {data_dir / others[0]} of {RELEASES[releases[0]]}"
+            wanted, found = RELEASE_TEXTS[self.release], RELEASE_TEXTS[releases[0]]
+            return f"the config is of {wanted}, {data_dir / others[0]} of {found}"
         return f"expected data_loader.args.root_feat_folder to be {' or '.join(others)}, which is there"
 
     def video_ids(self, subset: str, text_feat: str, text_dim: int) -> list[str]:
@@ -92,9 +91,9 @@ class Archive:
         if declared.ids is None:
             ids = [f"{subset}-{row:06d}" for row in range(len(self._caption_table(text_feat, text_dim, subset)))]
         else:
-            ids = read_video_list(self._list_path(subset), self._to_id)
+            ids = read_video_list(self.folder / declared.ids, self._to_id)
         self._rows[subset] = {video: row for row, video in enumerate(ids)}
-        if declared.size not in (None, len(ids)) and not (self.training_file and subset == self.split.train):
+        if declared.size not in (None, len(ids)):
             source, number = self.folder / (declared.ids or ""), count_text(len(ids), "video")
             logger.warning("%s: %s in subset '%s', published are %d", source, number, subset, declared.size)
         if not declared.drop_captionless:
@@ -104,13 +103,6 @@ class Archive:
             path, number = self._caption_table(text_feat, text_dim, subset).source, count_text(len(ids) - len(kept), "video")
             logger.info("%s: left out: %s without a caption", path, number)
         return kept
-
-    def _list_path(self, subset: str) -> Path:
-        """Return the list of the videos of a subset that has one."""
-        if self.training_file and subset == self.split.train:
-            path = self.folder / self.training_file
-            return path if path.exists() or not Path(self.training_file).exists() else Path(self.training_file)
-        return self.folder / self.layout.subsets[subset].ids
 
     def videos_with_captions(self, subset: str, ids: list[str], text_feat: str, text_dim: int) -> list[str]:
         """Return those of `ids` that have a caption with a word, or an invalid one, which is an error when it is used."""
@@ -142,9 +134,9 @@ class Archive:
     def warn_of_overlap(self, evaluation_ids: Sequence[str]) -> None:
         """Log a warning if videos, which have to have names, are used for both training and evaluation."""
         train, evaluation = (self.layout.subsets[subset].ids for subset in (self.split.train, self.split.evaluation))
-        if train is None or not (path := self._list_path(self.split.train)).exists():
+        if train is None or not (self.folder / train).exists():
             return
-        if both := sorted(set(read_video_list(path, self._to_id)) & set(evaluation_ids)):
+        if both := sorted(set(read_video_list(self.folder / train, self._to_id)) & set(evaluation_ids)):
             number = count_text(len(both), "video")
             logger.warning("%s: %s in both %s and %s, first '%s'", self.folder, number, train, evaluation, both[0])
 
@@ -233,8 +225,8 @@ class Archive:
 
     def _file_name(self, name: str, subset: str, expert: Expert | None = None) -> str:
         """Return the name of the file of an expert, or of text features, without a suffix if the layout declares none."""
-        if (file := getattr(expert, "file", None)) is not None:
-            return file
+        if expert is not None and expert.file is not None:
+            return expert.file
         files, key = (self.layout.text, "text_feat") if expert is None else (self.layout.experts, "modalities")
         own = {} if expert is None else self.split.experts
         try:

@@ -82,10 +82,9 @@ def _vectors(path: Path, video: str, expert: str, value: Any, count: int = 1) ->
     try:
         x = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError):
-        x = np.empty((0, 0), dtype=np.float32)
-    x = x.reshape(1, -1) if x.ndim == 1 else x.reshape(len(x), -1)
-    x = x[:count]
-    if len(x) < count or not x.size:
+        x = np.empty((0, 1), dtype=np.float32)
+    x = np.atleast_2d(x)[:count]
+    if len(x) < count or x.ndim != 2 or not x.size:
         raise InputError(f"{path}: '{video}' has {len(x)} vectors of '{expert}', expected {count}, one per caption or video")
     if not np.isfinite(x).all():
         raise InputError(f"{path}: '{video}' has NaN or inf in '{expert}', expected numbers")

@@ -58,10 +58,13 @@ def embed(model: CENet, loader: DataLoader, device: torch.device) -> Iterator[tu
             for name, x in zip(names, texts, strict=True):  # captions without a word have no embedding
                 captions[name] = np.zeros((1 + max(positions), x.shape[2]), np.float32)
                 captions[name][positions] = x[row, : len(positions)]
-            yield video_id, {
-                "vid_embds": {name: x[row] for name, x in zip(names, videos, strict=True)},
-                "text_embds": captions,
-            }
+            yield (
+                video_id,
+                {
+                    "vid_embds": {name: x[row] for name, x in zip(names, videos, strict=True)},
+                    "text_embds": captions,
+                },
+            )
 
 
 def write_teacher(path: Path, device: torch.device, force: bool) -> Path:

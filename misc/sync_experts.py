@@ -1,53 +1,147 @@
 """Download the published archives of features and unpack them into the folder `data` of the working directory.
 
-An archive is downloaded to data/features from where it was published or, if that fails, from where it was moved. It is
-unpacked if its sha1 is right, which data/<folder>/synced.json records; then the same command does nothing. After a failure
-or an interruption, the same command resumes: with the rest of the file, kept as <archive>.part, or from the start if that
-is complete and has another sha1. The disk must have room for the archives and for twice their size, to unpack them. Archives
-are handled one after another, up to the first that fails. The exit code is 0 when all are there, 2 after an error, which
-one line describes, and 130 after Ctrl-C.
+There are three releases of them. features-v2, the default, is of the corrected release of the models: it has all experts and
+captions of their full CE, which reads it with data_loader.args.root_feat_folder structured-symlinks. high-quality is of CE+
+and TeachText, whose configs read it with root_feat_folder high-quality/structured-symlinks: it has no face, ocr and i3d
+features and no openai captions, so that the full CE does not run on it. 2019 is of the models of the first release, whose
+configs have no root_feat_folder.
+
+An archive is downloaded to data/features, data/features-v2 or data/high-quality from where it was published or, if that
+fails, from where it was moved. It is unpacked if its sha1 is right, which data/<folder>/synced.json (of the other releases
+synced-features-v2.json and synced-high-quality.json) records; then the same command does nothing. After a failure or an
+interruption, the same command resumes: with the rest of the file, kept as <archive>.part, or from the start if that is
+complete and has another sha1. The disk must have room for the archives and for twice their size, to unpack them, which is
+checked as far as sizes were published. Archives are handled one after another, up to the first that fails. The exit code is
+0 when all are there, 2 after an error, which one line describes, and 130 after Ctrl-C.
 """
 
 import argparse
+import dataclasses
+import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data_loader.datasets import LAYOUTS
-from data_loader.datasets.layout import Layout
-from utils.download import UnavailableError, can_resume, compute_sha1, fetch, forget_version
+from data_loader.datasets import CORRECTED_LAYOUTS, LAYOUTS
+from data_loader.datasets.layout import Download, Layout
+from utils.download import UnavailableError, can_resume, compute_sha1, describe_size, fetch, forget_version
 from utils.errors import InputError, cli_command
 from utils.files import write_json
 from utils.progress import size_text
 from utils.unpack import check_target, unpack
 
-ROOT_URL = "http://www.robots.ox.ac.uk/~vgg/research/collaborative-experts"
-LOCATIONS = ("data", "data-deprecated")  # below the root: where archives were published, and where they were moved
+SERVER = "http://www.robots.ox.ac.uk/~vgg/research"
 DATA = Path("data")
 # Unpacked, the files of Stamps are 1.6 times as large as their archive; 2 is a safe estimate.
 UNPACKED_RATIO = 2
+ACCESS_CODE_DIGITS = 10  # of its sha256, in the name of an archive
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """A release of archives.
+
+    Attributes:
+        root_url: the address on the server.
+        locations: where archives are below it, in the order in which they are tried: `{code}<name>-experts.tar.gz`.
+        downloads: the folder of archives below `data`.
+        features: the folder of features below `data/<folder of the dataset>`.
+        record: the file there that says which archive was unpacked.
+        layouts: the datasets by name.
+    """
+
+    root_url: str
+    locations: tuple[str, ...]
+    downloads: str
+    features: str
+    record: str
+    layouts: Mapping[str, Layout]
+
+    def download_of(self, layout: Layout) -> Download | None:
+        """Return the archive of a dataset, None if there is none."""
+        return layout.download if self.layouts is LAYOUTS else layout.downloads.get(self.downloads)
+
+    @property
+    def root_feat_folder(self) -> str | None:
+        """Return the `data_loader.args.root_feat_folder` of configs that read the archives."""
+        return None if self.layouts is LAYOUTS else self.features
+
+
+RELEASES = {
+    "2019": Release(
+        f"{SERVER}/collaborative-experts",
+        ("data/features/{file}", "data-deprecated/features/{file}"),
+        "features",
+        "symlinked-feats",
+        "synced.json",
+        LAYOUTS,
+    ),
+    "features-v2": Release(
+        f"{SERVER}/collaborative-experts",
+        ("data/features-v2/{code}{file}",),
+        "features-v2",
+        "structured-symlinks",
+        "synced-features-v2.json",
+        CORRECTED_LAYOUTS,
+    ),
+    "high-quality": Release(
+        f"{SERVER}/teachtext",
+        ("data-hq/high-quality/{code}high-quality-{file}",),
+        "high-quality",
+        "high-quality/structured-symlinks",
+        "synced-high-quality.json",
+        CORRECTED_LAYOUTS,
+    ),
+}
+DEFAULT_RELEASE = "features-v2"
+CHALLENGES = ("challenge-release-1", "challenge-release-2")
 
 
 class RemoteArchive:
     """The published archive of a dataset: its addresses in the order in which they are tried, and its files here."""
 
-    def __init__(self, layout: Layout, root_url: str = ROOT_URL):
-        name = f"{layout.folder}-experts.tar.gz"
-        self.layout = layout
-        self.size = layout.download.size  # approximate bytes
-        self.urls = [f"{root_url.rstrip('/')}/{location}/features/{name}" for location in LOCATIONS]
-        self.path = DATA / "features" / name
-        self.part = DATA / "features" / f"{name}.part"
-        self.record = DATA / layout.folder / "synced.json"  # written last
-        self.features = DATA / layout.folder / "symlinked-feats"
+    def __init__(self, layout: Layout, release: Release = RELEASES["2019"], root_url: str = "", access_code: str = ""):
+        self.layout, self.release = layout, release
+        published = release.download_of(layout)
+        self.size, self.sha1 = published.size, published.sha1  # approximate bytes, and the sums of all versions
+        root = (root_url or release.root_url).rstrip("/")
+        digest = hashlib.sha256(access_code.encode()).hexdigest()[:ACCESS_CODE_DIGITS]
+        codes = [f"{digest}-"] if published.needs_access_code else [f"{digest}-", ""] if access_code else [""]
+        names = (layout.folder, *published.other_names)
+        files = [(code, f"{name}-experts.tar.gz") for code in codes for name in names]
+        paths = [place.format(code=code, file=file) for place in release.locations for code, file in files]
+        self.urls = [f"{root}/{path}" for path in dict.fromkeys(paths)]
+        self.path = DATA / release.downloads / f"{layout.folder}-experts.tar.gz"
+        self.part = self.path.with_name(f"{self.path.name}.part")
+        self.folders = [DATA / name for name in names]  # where it may be unpacked to, as its members say
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the dataset here: that with the features, or else the first one."""
+        return next((folder for folder in self.folders if (folder / self.release.features).is_dir()), self.folders[0])
+
+    @property
+    def record(self) -> Path:
+        """Return the path of the record, which is written last."""
+        return self.folder / self.release.record
+
+    @property
+    def features(self) -> Path:
+        """Return the folder of features."""
+        return self.folder / self.release.features
+
+    def is_right(self, sha1: str | None) -> bool:
+        """Return whether a file with this sum is the archive; any is if no sum was published."""
+        return sha1 in self.sha1 or (not self.sha1 and sha1 is not None)
 
     def is_unpacked(self) -> bool:
         """Return whether it was unpacked completely."""
         try:
-            return json.loads(self.record.read_text())["sha1"] in self.layout.download.sha1 and self.features.is_dir()
+            return self.is_right(json.loads(self.record.read_text())["sha1"]) and self.features.is_dir()
         except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
             return False
 
@@ -60,6 +154,15 @@ class RemoteArchive:
         if self.part.exists():
             return f"{size_text(self.part.stat().st_size)} of it"
         return "unrecorded" if self.features.is_dir() else "no"
+
+    def describe_use(self) -> str:
+        """Describe how a config reads the features."""
+        if self.release.root_feat_folder is None:
+            return "for configs of the 2019 release, which have no data_loader.args.root_feat_folder"
+        settings = [f"data_loader.args.root_feat_folder={self.release.root_feat_folder}"]
+        if self.folder != self.folders[0]:
+            settings.append(f"data_loader.args.data_dir={self.folder}")
+        return f"next: python train.py --config <of the corrected release> --set {' '.join(settings)}"
 
 
 def select_layouts(names: list[str], published: list[Layout]) -> list[Layout]:
@@ -74,14 +177,38 @@ def select_layouts(names: list[str], published: list[Layout]) -> list[Layout]:
     return list({layout.name: layout for name in names for layout in by_name[name.lower()]}.values())
 
 
+def select_release(name: str) -> Release:
+    """Return a release by name; raise an InputError for others."""
+    expected = f"expected one of {', '.join(RELEASES)}"
+    if name in CHALLENGES:
+        reason = "its lists are of the closed server of the challenge, and no sums were published"
+        raise InputError(f"--release {name}: not supported, {reason}; {expected}")
+    if name not in RELEASES:
+        raise InputError(f"--release {name}: no such release, {expected}")
+    return RELEASES[name]
+
+
+def check_published(archives: list[RemoteArchive], access_code: str, unchecked: bool) -> None:
+    """Raise an InputError for an archive that needs an access code, or that cannot be checked unless that is `unchecked`."""
+    for archive in archives:
+        name = archive.layout.name
+        if archive.is_unpacked() or archive.path.exists():
+            continue
+        if archive.release.download_of(archive.layout).needs_access_code and not access_code:
+            raise InputError(f"--access_code: missing, the archive of {name} needs the code that holders of its license get")
+        if not archive.sha1 and not unchecked:
+            reason = f"no sum of this archive of {name} was published, so that a wrong or damaged one would not be noticed"
+            raise InputError(f"--unchecked: missing, {reason}; the option downloads it nevertheless")
+
+
 def estimate_bytes(archives: list[RemoteArchive], purge: bool) -> int:
-    """Return the approximate number of bytes to download and unpack archives."""
+    """Return the approximate number of bytes to download and unpack archives, without those of unknown size."""
     remaining = [archive for archive in archives if not archive.is_unpacked()]
     downloads = []
     for archive in remaining:
         downloaded = archive.part.stat().st_size if archive.part.exists() else 0
-        downloads.append(0 if archive.path.exists() else max(0, archive.size - downloaded))
-    unpacked = UNPACKED_RATIO * sum(archive.size for archive in remaining)
+        downloads.append(0 if archive.path.exists() else max(0, (archive.size or 0) - downloaded))
+    unpacked = UNPACKED_RATIO * sum(archive.size or 0 for archive in remaining)
     return unpacked + (max(downloads, default=0) if purge else sum(downloads))
 
 
@@ -102,20 +229,20 @@ def download(archive: RemoteArchive) -> str:
     problems = []
     try:
         for url in archive.urls:
-            print(f"{archive.layout.name}: downloading {url}, about {size_text(archive.size)}", flush=True)
+            print(f"{archive.layout.name}: downloading {url}, {describe_size(archive.size)}", flush=True)
             try:
                 fetch(url, archive.part, archive.size)
             except UnavailableError as error:
                 problems.append(str(error))
                 continue
             sha1 = compute_sha1(archive.part)
-            if sha1 in archive.layout.download.sha1:
+            if archive.is_right(sha1):
                 archive.part.replace(archive.path)
                 forget_version(archive.part)
                 return sha1
             forget_version(archive.part)
             found = f"{archive.part.stat().st_size:,} bytes with the sha1 {sha1}"
-            problems.append(f"{url}: found {found}, expected {' or '.join(archive.layout.download.sha1)}")
+            problems.append(f"{url}: found {found}, expected {' or '.join(archive.sha1)}")
     except KeyboardInterrupt:
         print(f"{archive.layout.name}: {describe_part(archive)}")
         raise
@@ -124,20 +251,20 @@ def download(archive: RemoteArchive) -> str:
 
 def sync(archive: RemoteArchive, purge: bool) -> None:
     """Download and unpack an archive, unless that is done; raise an InputError if it is not possible."""
-    folder = archive.record.parent
     if archive.is_unpacked():
-        print(f"{folder}: there already")
+        print(f"{archive.folder}: there already, {archive.describe_use()}")
     else:
         sha1 = compute_sha1(archive.path) if archive.path.exists() else None
-        if sha1 not in archive.layout.download.sha1:
+        if not archive.is_right(sha1):
             if sha1:
                 print(f"{archive.path}: found the sha1 {sha1}, so it is downloaded again")
             sha1 = download(archive)
         archive.record.unlink(missing_ok=True)
-        print(f"{archive.path}: the sha1 is right, unpacking", flush=True)
-        unpack(archive.path, DATA, f"{archive.layout.folder}/{archive.features.name}")
+        checked = "the sha1 is right" if archive.sha1 else f"not checked, no sum was published (its sha1 is {sha1})"
+        print(f"{archive.path}: {checked}, unpacking", flush=True)
+        unpack(archive.path, DATA, *(f"{folder.name}/{archive.release.features}" for folder in archive.folders))
         write_json(archive.record, {"sha1": sha1})
-        print(f"{folder}: unpacked")
+        print(f"{archive.folder}: unpacked, {archive.describe_use()}")
     if purge and archive.path.exists():
         archive.path.unlink()
         print(f"{archive.path}: deleted")
@@ -147,9 +274,10 @@ def format_list(archives: list[RemoteArchive]) -> str:
     """Return a table of archives; one that was republished has a row for each version."""
     rows = [("dataset", "size", "here", "sha1", "experts")]
     for archive in archives:
-        first, *others = archive.layout.download.sha1
-        experts = ", ".join(archive.layout.experts)
-        rows.append((archive.layout.name, size_text(archive.size), archive.state(), first, experts))
+        first, *others = archive.sha1 or ("not published",)
+        size = "unknown" if archive.size is None else size_text(archive.size)
+        experts = ", ".join(archive.layout.experts) if archive.release.root_feat_folder is None else ""
+        rows.append((archive.layout.name, size, archive.state(), first, experts))
         rows += [("", "", "", other, "") for other in others]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
@@ -157,12 +285,13 @@ def format_list(archives: list[RemoteArchive]) -> str:
 
 def format_plan(archive: RemoteArchive) -> str:
     """Describe what syncing an archive would do."""
-    lines = [f"{archive.layout.name}, about {size_text(archive.size)}, here: {archive.state()}"]
+    lines = [f"{archive.layout.name}, {describe_size(archive.size)}, here: {archive.state()}"]
     if not archive.is_unpacked():
         if not archive.path.exists():
             lines += [f"fetch  {url}" for url in archive.urls]
             lines += [f"to     {archive.path}"]
-        lines += [f"unpack {archive.record.parent}, about {size_text(UNPACKED_RATIO * archive.size)}"]
+        unpacked = None if archive.size is None else UNPACKED_RATIO * archive.size
+        lines += [f"unpack {archive.folder}, {describe_size(unpacked)}"]
     return "\n    ".join(lines)
 
 
@@ -171,33 +300,41 @@ def main() -> None:
     """Download and unpack the archives of the command line."""
     first, *rest = __doc__.splitlines()
     parser = argparse.ArgumentParser(description=first, epilog=" ".join(rest))
-    published = [layout for layout in LAYOUTS.values() if layout.download]
-    names = ", ".join(layout.name for layout in published)
+    names = ", ".join(layout.name for layout in LAYOUTS.values() if layout.download)
     parser.add_argument("--dataset", nargs="+", default=[], metavar="NAME", help=f"some of {names}, or all")
+    about = f"one of {', '.join(RELEASES)} (default: %(default)s, of the corrected release)"
+    parser.add_argument("--release", default=DEFAULT_RELEASE, metavar="NAME", help=about)
     parser.add_argument("--list", action="store_true", help="only list the archives and their state on this machine")
     parser.add_argument("--dry_run", action="store_true", help="print what would be done; nothing is requested or written")
     parser.add_argument("--purge_tar_file", action="store_true", help="delete an archive once it is unpacked")
-    paths = " or ".join(f"{location}/features/" for location in LOCATIONS)
-    about = f"address of a mirror with {paths} below it (default: %(default)s)"
-    parser.add_argument("--root_url", default=ROOT_URL, metavar="URL", help=about)
+    parser.add_argument("--access_code", default="", metavar="CODE", help="what holders of the license of LSMDC got")
+    parser.add_argument("--unchecked", action="store_true", help="download also an archive of which no sha1 was published")
+    paths = " or ".join(path.format(code="", file="") for x in RELEASES.values() for path in x.locations)
+    about = f"address of a mirror with {paths} below it (default: {SERVER}/collaborative-experts or {SERVER}/teachtext)"
+    parser.add_argument("--root_url", default="", metavar="URL", help=about)
     args = parser.parse_args()
+    release = select_release(args.release)
+    published = [layout for layout in release.layouts.values() if release.download_of(layout)]
     layouts = select_layouts(args.dataset or (["all"] if args.list else []), published)
-    if not args.root_url.lower().startswith(("http://", "https://")):
+    if args.root_url and not args.root_url.lower().startswith(("http://", "https://")):
         raise InputError(f"--root_url {args.root_url}: expected an address that starts with http:// or https://")
-    archives = [RemoteArchive(layout, args.root_url) for layout in layouts]
+    archives = [RemoteArchive(layout, release, args.root_url, args.access_code) for layout in layouts]
     if args.list:
         print(format_list(archives))
         return
     needed = estimate_bytes(archives, args.purge_tar_file)
     free = shutil.disk_usage(DATA if DATA.exists() else Path()).free
-    balance = f"{size_text(free)} of disk free, about {size_text(needed)} needed to download and unpack"
+    unknown = ", more for archives of unknown size" if any(archive.size is None for archive in archives) else ""
+    balance = f"{size_text(free)} of disk free, about {size_text(needed)} needed to download and unpack{unknown}"
     if args.dry_run:
         print(*(format_plan(archive) for archive in archives), balance, sep="\n")
         return
+    check_published(archives, args.access_code, args.unchecked)
     if needed > free:
         raise InputError(f"{DATA}: {balance} ({UNPACKED_RATIO} times the archive)")
     for archive in archives:
-        check_target(DATA, archive.features)
+        for folder in archive.folders:
+            check_target(DATA, folder / release.features)
     for archive in archives:
         sync(archive, args.purge_tar_file)
 

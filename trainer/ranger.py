@@ -6,11 +6,11 @@ takes about twenty times as long on a CPU.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.optimizer import ParamsT
 
 __all__ = ["RAdam", "Ranger"]

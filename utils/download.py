@@ -24,6 +24,7 @@ RETRIES = 4  # consecutive ones that bring no new bytes
 BACKOFF = 1.0  # seconds before the first retry; each later one waits twice as long
 CHUNK = 2**18
 MAX_DOWNLOAD_RATIO = 2  # relative to the published size: a larger file is not the published one, and may be endless
+MAX_UNPUBLISHED = 64 << 30  # bytes of a file whose size was not published; the largest other archive has 20 GiB
 RETRY_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  # and all from 500
 
 
@@ -73,11 +74,22 @@ def can_resume(part: Path) -> bool:
     return part.is_file() and _Version.from_part(part) is not None
 
 
-def fetch(url: str, part: Path, approximate_size: int) -> None:
+def describe_size(approximate_size: int | None) -> str:
+    """Return a published size as text, such as "about 2.1 GiB"."""
+    return "unknown size" if approximate_size is None else f"about {size_text(approximate_size)}"
+
+
+def _limit(approximate_size: int | None) -> int:
+    """Return the largest size in bytes of a file of some published size."""
+    return MAX_UNPUBLISHED if approximate_size is None else MAX_DOWNLOAD_RATIO * approximate_size
+
+
+def fetch(url: str, part: Path, approximate_size: int | None) -> None:
     """Download `url` to `part`, from where an earlier call stopped if the server still has the same file.
 
     The version of the file is kept in `<part>.json`; without it the download starts from the beginning. The bytes received
-    are kept when the download fails or is interrupted. More bytes than `MAX_DOWNLOAD_RATIO * approximate_size` are refused.
+    are kept when the download fails or is interrupted. More bytes than `MAX_DOWNLOAD_RATIO * approximate_size` are refused,
+    or than `MAX_UNPUBLISHED` if that is None.
 
     Raises:
         UnavailableError: the address does not provide the file, or not all of it, after a few retries.
@@ -89,7 +101,7 @@ def fetch(url: str, part: Path, approximate_size: int) -> None:
             try:
                 _fetch_with_retries(session, url, file, approximate_size)
                 if not file.tell():
-                    raise UnavailableError(f"{url}: answered without a byte, expected about {size_text(approximate_size)}")
+                    raise UnavailableError(f"{url}: answered without a byte, expected {describe_size(approximate_size)}")
             finally:
                 if not file.tell():
                     part.unlink(missing_ok=True)
@@ -111,7 +123,7 @@ def compute_sha1(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _fetch_with_retries(session: requests.Session, url: str, file: BinaryIO, approximate_size: int) -> None:
+def _fetch_with_retries(session: requests.Session, url: str, file: BinaryIO, approximate_size: int | None) -> None:
     """Receive the file, repeating the request as long as it brings new bytes, and RETRIES times more."""
     part = Path(file.name)
     failures, max_received = 0, file.tell() if can_resume(part) else 0
@@ -123,7 +135,7 @@ def _fetch_with_retries(session: requests.Session, url: str, file: BinaryIO, app
             received = file.tell() if version else 0
             failures = 1 if received > max_received else failures + 1
             max_received = max(max_received, received)
-            size = f"{version.size:,} bytes" if version and version.size else f"about {size_text(approximate_size)}"
+            size = f"{version.size:,} bytes" if version and version.size else describe_size(approximate_size)
             position = f" at {received:,} bytes" if received else ""
             problem = f"{url}: {_describe_cause(error)}{position}, expected {size}"
         if failures > RETRIES:
@@ -142,7 +154,7 @@ def _describe_cause(error: BaseException) -> str:
     return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 
-def _receive(session: requests.Session, url: str, file: BinaryIO, approximate_size: int) -> None:
+def _receive(session: requests.Session, url: str, file: BinaryIO, approximate_size: int | None) -> None:
     """Request once what follows the bytes of the file that can be kept, and append it."""
     part, headers = Path(file.name), {"Accept-Encoding": "identity"}
     version = _Version.from_part(part) if file.tell() else None
@@ -169,9 +181,9 @@ def _receive(session: requests.Session, url: str, file: BinaryIO, approximate_si
             while chunk := response.raw.read1(CHUNK, decode_content=False):
                 file.write(chunk)
                 bar.update(len(chunk))
-                if file.tell() > MAX_DOWNLOAD_RATIO * approximate_size:
+                if file.tell() > _limit(approximate_size):
                     found = f"more than {size_text(file.tell())}"
-                    raise UnavailableError(f"{url}: found {found}, expected about {size_text(approximate_size)}")
+                    raise UnavailableError(f"{url}: found {found}, expected {describe_size(approximate_size)}")
     if version.size not in (None, file.tell()):
         raise _TemporaryError("connection closed")
 
@@ -185,16 +197,16 @@ def _is_continuation(response: requests.Response, start: int, version: _Version)
     return starts_there and found.validator in (None, version.validator) and found.size in (None, version.size)
 
 
-def _check_whole_file(url: str, response: requests.Response, approximate_size: int) -> _Version:
+def _check_whole_file(url: str, response: requests.Response, approximate_size: int | None) -> _Version:
     """Check that a response holds a file of about the expected size from its first byte, and return its version."""
-    status, expected = response.status_code, f"about {size_text(approximate_size)}"
+    status, expected = response.status_code, describe_size(approximate_size)
     if status in RETRY_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise _TemporaryError(f"answered {status} {response.reason}")
     if status != HTTPStatus.OK:
         raise UnavailableError(f"{url}: answered {status} {response.reason}, expected a file of {expected}")
     found = _Version.from_response(response)
     content_type = response.headers.get("Content-Type", "a file")
-    if content_type.startswith("text/html") or (found.size or 0) > MAX_DOWNLOAD_RATIO * approximate_size:
+    if content_type.startswith("text/html") or (found.size or 0) > _limit(approximate_size):
         size = "unknown size" if found.size is None else size_text(found.size)
         raise UnavailableError(f"{url}: found {content_type} of {size}, expected an archive of {expected}")
     return found

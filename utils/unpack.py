@@ -24,7 +24,7 @@ MAX_UNPACK_RATIO, MIN_LIMIT = 50, 64 << 20
 MAX_READ = 16 << 20  # bytes, far more than the header of any valid archive
 
 
-def unpack(archive: Path, data: Path, needed: str) -> None:
+def unpack(archive: Path, data: Path, *needed: str) -> None:
     """Unpack a tar.gz with members in `data/` into the folder `data`: completely or, after an error, not at all.
 
     It is unpacked to a temporary folder first and then moved, so that a broken archive or an interruption leaves no partial
@@ -32,8 +32,8 @@ def unpack(archive: Path, data: Path, needed: str) -> None:
     restored. `data` itself may be a link; no other link is followed.
 
     Raises:
-        InputError: the archive is unreadable, lacks the folder `needed` below `data`, unpacks to far more than its size, or
-            has a member that `_check_member` refuses; or another process is unpacking to `data`.
+        InputError: the archive is unreadable, has none of the folders `needed` below `data`, unpacks to far more than its
+            size, or has a member that `_check_member` refuses; or another process is unpacking to `data`.
     """
     data.mkdir(parents=True, exist_ok=True)
     stage = data / f".{archive.name}.unpacking"
@@ -43,8 +43,8 @@ def unpack(archive: Path, data: Path, needed: str) -> None:
         stage.mkdir()
         try:
             _extract(archive, stage)
-            if not (stage / "data" / needed).is_dir():
-                raise InputError(f"{archive}: found no folder data/{needed} in it")
+            if not any((stage / "data" / folder).is_dir() for folder in needed):
+                raise InputError(f"{archive}: found no folder {' or '.join(f'data/{folder}' for folder in needed)} in it")
             for source, target in list(_moves(stage / "data", data)):
                 source.replace(target)
         except READ_ERRORS as error:

@@ -7,7 +7,7 @@ from data_loader.datasets.layout import Layout
 from utils.errors import InputError
 
 # The releases of archives, and how a config says which it reads.
-RELEASES = {
+RELEASE_TEXTS = {
     "2019": "the 2019 release (no data_loader.args.root_feat_folder)",
     "2020": "the corrected release (data_loader.args.root_feat_folder)",
 }
@@ -33,8 +33,8 @@ def layout_of(dataset_name: str, release: str = "2019") -> Layout:
         return LAYOUTS[""]
     if release not in found:
         (other,) = found
-        name = found[other].name
-        raise InputError(f"data_loader.args.dataset_name: {name} is not in {RELEASES[release]}, only in {RELEASES[other]}")
+        name, wanted, known = found[other].name, RELEASE_TEXTS[release], RELEASE_TEXTS[other]
+        raise InputError(f"data_loader.args.dataset_name: {name} is not in {wanted}, only in {known}")
     return found[release]
 
 

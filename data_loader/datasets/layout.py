@@ -4,19 +4,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from data_loader.text_encoders import TEXT_DIMS
+
 # A file name below the folder of features, or one per subset. {subset}, {aggregation} (`Expert.aggregation`:
 # `feat_aggregation`, else `experts.<name>.aggregation`, else that in `EXPERTS`) and {rgb_model_name} in it are replaced.
 # Without a suffix it is any file of that stem that can be read.
 FileName: TypeAlias = str | Mapping[str, str]
 
-# The features of captions that the corrected release has, each in a file of its own.
+# The features of captions in the corrected release.
 TEXT_FOLDER = "aggregated_text_feats"
-TEXT_ENCODERS = (
-    *("w2v", "grovle", "mt_grovle", "hglmm_300d", "hglmm_6kd", "howto100m_mil_nce", "openai", "electra", "openai-gpt"),
-    *("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "gpt2-xl-finetune", "bert-base-uncased"),
-    *("t5-small", "t5-base", "t5-large", "t5-3b", "t5-11b", "albert-base-v2", "albert-large-v2", "albert-xlarge-v2"),
-    *("ctrl", "roberta-base", "roberta-large", "xlnet-base-cased", "xlnet-large-cased", "transfo-xl-wt103"),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +115,7 @@ def corrected_text(**special: FileName) -> dict[str, FileName]:
     Args:
         special: `text_feat` -> its file below `TEXT_FOLDER`, for those that are not in `<text_feat>.pkl`.
     """
-    files: dict[str, FileName] = {name: f"{TEXT_FOLDER}/{name}.pkl" for name in TEXT_ENCODERS}
+    files: dict[str, FileName] = {name: f"{TEXT_FOLDER}/{name}.pkl" for name in TEXT_DIMS}
     for name, file in special.items():
         by_subset = isinstance(file, Mapping)
         files[name] = {k: f"{TEXT_FOLDER}/{x}" for k, x in file.items()} if by_subset else f"{TEXT_FOLDER}/{file}"

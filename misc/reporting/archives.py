@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from data_loader.datasets import CORRECTED_LAYOUTS
 from data_loader.datasets.layout import FileName, Layout
 from data_loader.experts import EXPERTS
 from misc.reporting.markdown_blocks import render
-from misc.sync_experts import RemoteArchive
+from misc.sync_experts import RELEASES, RemoteArchive
 from utils.progress import size_text
 
 
@@ -61,9 +62,22 @@ def render_blocks(layout: Layout) -> dict[str, str]:
         "raw_captions": raw_captions,
         "urls": RemoteArchive(layout).urls,
         "size": size_text(layout.download.size),
+        "corrected": list(list_corrected(layout.name)),
         "moee": any(source.authors == MOEE for _, source, _ in features),
     }
     return {f"dataset: {name}": render(f"dataset-{name}", **context) for name in ("archive", "files", "splits", "cite")}
+
+
+def list_corrected(name: str) -> Iterator[dict[str, str]]:
+    """Yield the cells of each archive of a dataset in the corrected release."""
+    for release in ("features-v2", "high-quality"):
+        archive = RemoteArchive(CORRECTED_LAYOUTS[name], RELEASES[release])
+        yield {
+            "release": release,
+            "folder": str(archive.features),
+            "size_cell": "not published" if archive.size is None else size_text(archive.size),
+            "sha1_cell": " or ".join(f"`{sha1}`" for sha1 in archive.sha1) or "not published",
+        }
 
 
 def list_features(layout: Layout) -> Iterator[tuple[str, Source, str]]:

@@ -1,21 +1,21 @@
 """Teachers: their similarities against the recorded ones of the corrected release, and files that do not fit."""
 
-import json
 import pickle
 
 import numpy as np
 import pytest
 import torch
+from helpers.gradients import gradients
+from helpers.parity import Parity2020
 from helpers.paths import shared
 from helpers.training import CPU, Losses
 
 from data_loader.teachers import Teachers
-from helpers.gradients import gradients
-from helpers.parity import Parity2020
-from model.loss import MaxMarginRankingLoss, distillation_loss
+from model.loss import MaxMarginRankingLoss
 from model.published import translate
 from trainer.optim import instantiate_optimizer
 from trainer.trainer import train_batches
+from utils.errors import InputError
 
 IDS = [f"video{i}" for i in range(6)]
 
@@ -59,10 +59,58 @@ def test_parity_of_a_training_step(tmp_path):
     margin = MaxMarginRankingLoss(parity.margin, fix_norm=True)
     train_batches(model, margin, optimizer, [batch], CPU, losses, teachers=teachers)
     torch.testing.assert_close(losses.all[0], data["loss_total"], rtol=0, atol=1e-5)
-    for name, x in gradients(model).items():
-        published = {translate(key.partition("/")[2], model): key for key in data if key.startswith("gradnorm/")}
-        torch.testing.assert_close(x.norm(), data[published[name]], rtol=1e-3, atol=1e-6, msg=name)
-    for name, x in model.state_dict().items():
-        published = {translate(key.partition("/")[2], model): key for key in data if key.startswith("after_step/")}
-        if name in published:
-            torch.testing.assert_close(x, data[published[name]], rtol=0, atol=1e-5, msg=name)
+    norms, after = (
+        {translate(key.removeprefix(prefix), model): x for key, x in data.items() if key.startswith(prefix)}
+        for prefix in ("gradnorm/", "after_step/")
+    )
+    found = gradients(model)
+    assert found.keys() == norms.keys() and len(after) == 4
+    for name, x in norms.items():
+        torch.testing.assert_close(found[name].norm(), x, rtol=1e-3, atol=1e-6, msg=name)
+    for name, x in after.items():
+        torch.testing.assert_close(model.state_dict()[name], x, rtol=0, atol=1e-5, msg=name)
+
+
+def entry(**changes):
+    return {"vid_embds": {"rgb": np.ones(3)}, "text_embds": {"rgb": np.ones((2, 3))}} | changes
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"a": entry()}, "has no 'b'"),
+        ({"a": entry(), "b": {"vid_embds": {"rgb": np.ones(3)}}}, "'b' has no text_embds"),
+        ({"a": entry(), "b": entry(text_embds={"rgb": np.ones((1, 3))})}, "'b' has 1 vectors of 'rgb', expected 2"),
+        ({"a": entry(), "b": entry(text_embds={"rgb": np.ones((2, 4))})}, "'b' has vectors of .* different widths"),
+        (
+            {"a": entry(), "b": entry(vid_embds={"rgb": np.ones(4)}, text_embds={"rgb": np.ones((2, 4))})},
+            "'b' has 4 numbers",
+        ),
+        ({"a": entry(), "b": entry(vid_embds={"face": np.ones(3)})}, "'b' has vid_embds of face, expected rgb"),
+        ({"a": entry(), "b": entry(vid_embds={"rgb": np.array([1, np.nan, 1])})}, "'b' has NaN or inf in 'rgb'"),
+        ({"a": entry(), "b": entry(vid_embds={"rgb": ["x", "y", "z"]})}, "'b' has 0 vectors of 'rgb'"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_one_line(tmp_path, content, message):
+    path = tmp_path / "teacher.pkl"
+    path.write_bytes(pickle.dumps(content))
+    with pytest.raises(InputError, match=rf"^{path}: {message}"):
+        Teachers([path], ["a", "b"], [2, 2])
+
+
+def test_the_caption_that_was_drawn_picks_the_row(tmp_path):
+    rng = np.random.default_rng(0)
+    content = {
+        video: {"vid_embds": {e: rng.normal(size=4) for e in "xy"}, "text_embds": {e: rng.normal(size=(3, 4)) for e in "xy"}}
+        for video in "abc"
+    }
+    paths = [tmp_path / "0.pkl", tmp_path / "1.pkl"]
+    paths[0].write_bytes(pickle.dumps(content))
+    halved = {v: {k: {e: x / 2 for e, x in part.items()} for k, part in both.items()} for v, both in content.items()}
+    paths[1].write_bytes(pickle.dumps(halved))
+    teachers = Teachers(paths, list("cab"), [3, 3, 3])
+    found = teachers.similarities({"ids": ["b", "c"], "caption_positions": [[2], [0]]})
+    for row, (video, k) in enumerate((("b", 2), ("c", 0))):
+        for column, other in enumerate("bc"):
+            one = sum(content[video]["text_embds"][e][k] @ content[other]["vid_embds"][e] for e in "xy")
+            np.testing.assert_allclose(found[row, column], (one + one / 4) / 2, rtol=1e-5)

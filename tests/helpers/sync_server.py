@@ -79,7 +79,7 @@ def sync(server, call):
     """Run the command for MSVD on the server: (exit code, standard output, standard error)."""
 
     def sync(*arguments):
-        own = ["--dataset", "MSVD", "--root_url", server.url]
+        own = ["--dataset", "MSVD", "--release", "2019", "--root_url", server.url]
         return call(sync_experts, *own, *arguments)
 
     return sync

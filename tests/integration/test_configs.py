@@ -125,7 +125,7 @@ def test_the_experiments_are_those_that_are_linked():
 def test_every_experiment_has_its_files_and_there_are_no_others():
     expected = {path_of(name) for name in LINKED} | {path_of(name, "eval") for name in WATCHED}
     found = {path for dataset in DATASETS for path in Path("configs", dataset).glob("*.json") if path.stem != "base"}
-    assert found == expected
+    assert {path for path in found if not path.stem.endswith("-2020")} == expected
 
 
 @pytest.mark.parametrize("name", LINKED)

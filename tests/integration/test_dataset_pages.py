@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers.paths import ROOT
 
-from data_loader.datasets import LAYOUTS
+from data_loader.datasets import CORRECTED_LAYOUTS, LAYOUTS
 from data_loader.experts import EXPERTS
 from misc import gen_readme
 
@@ -57,7 +57,8 @@ def test_a_page_without_a_block_is_refused(refused):
 def test_a_page_names_the_archive_its_files_and_its_splits(name):
     text, layout = page(name).read_text(), LAYOUTS[name]
     assert f"{layout.download.size / 2**30:.1f} GiB" in text
-    assert set(re.findall(r"\b[0-9a-f]{40}\b", text)) == set(layout.download.sha1)
+    corrected = {sha1 for download in CORRECTED_LAYOUTS[name].downloads.values() for sha1 in download.sha1}
+    assert set(re.findall(r"\b[0-9a-f]{40}\b", text)) == {*layout.download.sha1, *corrected}
     for part in layout.subsets.values():
         assert part.ids is None or f"`{part.ids}`" in text
         assert all(f"`{file}`" in text for file in (part.caption_index, *part.missing.values()) if file)
@@ -71,7 +72,9 @@ def test_a_page_names_the_archive_its_files_and_its_splits(name):
         assert int(cells[4]) == (128 if (name, expert) == ("LSMDC", "face") else EXPERTS[expert].dim)
     assert {x for x in EXPERTS if f"\n| `{x}` |" in text} == set(layout.experts)
     assert "{subset}" not in text and "{agg" not in text and "{rgb" not in text
-    assert f"configs/{FOLDERS[name]}/train-full-ce.json" in text and f"sync_experts.py --dataset {name}\n" in text
+    assert f"configs/{FOLDERS[name]}/train-full-ce.json" in text
+    for option in ("", " --release high-quality", " --release 2019"):
+        assert f"sync_experts.py --dataset {name}{option}\n" in text
     for config in re.findall(r"configs/[\w/-]+\.json", text):
         assert (ROOT / config).is_file()
     for folder in ("data", "data-deprecated"):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers.paths import shared
 
-from model.loss import MaxMarginRankingLoss
+from model.loss import MaxMarginRankingLoss, distillation_loss
 from utils.errors import InputError
 
 
@@ -41,3 +41,16 @@ def test_equals_the_loop(fix_norm):
 def test_refuses_what_cannot_be_ranked(shape):
     with pytest.raises(InputError, match="n x n with n of at least 2"):
         MaxMarginRankingLoss()(torch.zeros(shape))
+
+
+def test_parity_of_the_distillation_loss():
+    data = {
+        key: torch.from_numpy(x) for key, x in np.load(shared("parity-2020", "distil.npz")).items() if "matrices/" in key
+    }
+    student = data["matrices/student"].requires_grad_()
+    teacher = data["matrices/teacher"].requires_grad_()
+    loss = distillation_loss(student, teacher)
+    torch.testing.assert_close(loss, data["matrices/loss"], rtol=0, atol=1e-6)
+    loss.backward()
+    torch.testing.assert_close(student.grad, data["matrices/grad_student"], rtol=0, atol=1e-6)
+    assert teacher.grad is None

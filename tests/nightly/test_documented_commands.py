@@ -74,8 +74,8 @@ def test_evaluating_the_published_model_of_msvd(tmp_path, project, server):
         assert result.returncode == 0, result.stderr
         return result.stdout
 
-    # python misc/sync_experts.py --dataset MSVD
-    run("misc/sync_experts.py", "--dataset", "MSVD", "--root_url", url)
+    # python misc/sync_experts.py --dataset MSVD --release 2019
+    run("misc/sync_experts.py", "--dataset", "MSVD", "--release", "2019", "--root_url", url)
     found = {path.name for path in (project / "data/MSVD/symlinked-feats").iterdir()}
     assert found == {path.name for path in benchmark.folder.iterdir()}
     # mkdir -p $(dirname "${MODEL}"); wget --output-document="${MODEL}" "<root>/${MODEL}"

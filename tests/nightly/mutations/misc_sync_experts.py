@@ -5,14 +5,14 @@ from helpers.mutate import Mutation
 MUTATIONS = [
     Mutation(
         "misc/sync_experts.py",
-        "if sha1 in archive.layout.download.sha1:\n                archive",
+        "if archive.is_right(sha1):\n                archive",
         "if True:\n                archive",
         "tests/misc/test_sync_experts_failures.py -k wrong_sha1",
         "a download with a wrong sha1 is unpacked",
     ),
     Mutation(
         "misc/sync_experts.py",
-        "if sha1 not in archive.layout.download.sha1:\n            if sha1",
+        "if not archive.is_right(sha1):\n            if sha1",
         "if sha1 is None:\n            if sha1",
         "tests/misc/test_sync_experts.py -k wrong_existing",
         "an archive with a wrong sha1 that is there is unpacked",
