@@ -91,7 +91,7 @@ class Archive:
         if declared.ids is None:
             ids = [f"{subset}-{row:06d}" for row in range(len(self._caption_table(text_feat, text_dim, subset)))]
         else:
-            ids = read_video_list(self.folder / declared.ids, self._to_id)
+            ids = read_video_list(self.folder / declared.ids, self.to_id)
         self._rows[subset] = {video: row for row, video in enumerate(ids)}
         if declared.size not in (None, len(ids)):
             source, number = self.folder / (declared.ids or ""), count_text(len(ids), "video")
@@ -136,7 +136,7 @@ class Archive:
         train, evaluation = (self.layout.subsets[subset].ids for subset in (self.split.train, self.split.evaluation))
         if train is None or not (self.folder / train).exists():
             return
-        if both := sorted(set(read_video_list(self.folder / train, self._to_id)) & set(evaluation_ids)):
+        if both := sorted(set(read_video_list(self.folder / train, self.to_id)) & set(evaluation_ids)):
             number = count_text(len(both), "video")
             logger.warning("%s: %s in both %s and %s, first '%s'", self.folder, number, train, evaluation, both[0])
 
@@ -296,7 +296,7 @@ class Archive:
             logger.warning("%s: %s; they count as missing", path, problem)
         features.available &= ~flags
 
-    def _to_id(self, name: str) -> str:
+    def to_id(self, name: str) -> str:
         """Return the name of a video, up to its first dot if names end there."""
         return name.partition(".")[0] if self.layout.names_end_at_dot else name
 
@@ -311,7 +311,7 @@ class Archive:
                 raise InputError(f"{table.source}: {len(table)} rows, expected {len(rows)}, as in {source}")
             return np.array([rows[video] for video in ids])
         in_table = [normalize_name(name) for name in table.names]
-        item = {self._to_id(name): i for i, name in enumerate(in_table)}
+        item = {self.to_id(name): i for i, name in enumerate(in_table)}
         if len(set(in_table)) < len(in_table):
             (name, _), *_ = Counter(in_table).most_common(1)
             raise InputError(f"{table.source}: '{name}' is there twice, expected each video once")

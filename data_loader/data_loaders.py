@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch.utils.data import DataLoader
@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from data_loader.archive import Archive
 from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert
-from data_loader.readers import read_entries
+from data_loader.readers import read_entries, read_video_list
 from data_loader.teachers import Teachers
 from data_loader.workers import initialize_worker, require_open_files, worker_context
 from utils.errors import InputError, count_text
@@ -90,9 +90,8 @@ class ExpertDataLoader:
         teachers: Sequence[str] | None = None,
     ):
         self.dataset_name, self.split_name = dataset_name, split_name
-        archive = Archive(
-            data_dir, dataset_name, split_name, rgb_model_name, cache_dir, cache_refusal, root_feat_folder, training_file
-        )
+        release = {} if root_feat_folder is None else {"root_feat_folder": root_feat_folder}
+        archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir, cache_refusal, **release)
         self.folder, split = archive.folder, archive.split
         evaluation_ids = archive.video_ids(split.evaluation, text_feat, text_dim)[: batch_size if mini else None]
         archive.warn_of_overlap(evaluation_ids)
@@ -125,14 +124,19 @@ class ExpertDataLoader:
             key = "data_loader.args.batch_size"
             if batch_size < 2:
                 raise InputError(f"{key}: {batch_size}, expected at least 2: one pair has no negatives")
-            if training_file and archive.layout.subsets[split.train].ids is None:
-                raise InputError(f"training_file: the videos of {archive.layout.name} have no names here, expected none")
-            train_ids = archive.video_ids(split.train, text_feat, text_dim)[: 2 * batch_size if mini else None]
+            if training_file is None:
+                train_ids = archive.video_ids(split.train, text_feat, text_dim)
+            else:
+                train_ids = _read_training_file(archive, training_file, evaluation_ids)
+            train_ids = train_ids[: 2 * batch_size if mini else None]
             drop_last = root_feat_folder is None if drop_last is None else drop_last
             self.sampler = EpochBatchSampler(len(train_ids), batch_size, seed, share, drop_last)
             if not len(self.sampler):
                 found = count_text(len(train_ids), "video")
                 raise InputError(f"{archive.folder}: {found} to train on, fewer than {key} {batch_size}")
+            masks = None
+            if caption_masks is not None:
+                masks = read_entries(archive.folder / caption_masks, train_ids, archive.to_id)
             dataset = ExpertDataset(
                 archive,
                 split.train,
@@ -140,13 +144,13 @@ class ExpertDataLoader:
                 **common,
                 max_captions=restrict_train_captions,
                 text_dropout=text_dropout or 0.0,
-                caption_masks=read_entries(archive.folder / caption_masks, train_ids) if caption_masks else None,
+                caption_masks=masks,
             )
             collate = Collate(dataset, 1, pad_to_max)
             self.train = DataLoader(dataset, batch_sampler=self.sampler, collate_fn=collate, **options)
             if teachers:
                 counts = [1 + max(dataset.caption_positions(index)) for index in range(len(dataset))]
-                self.teachers = Teachers([archive.folder / name for name in teachers], train_ids, counts)
+                self.teachers = Teachers([archive.folder / name for name in teachers], train_ids, counts, archive.to_id)
             self._log("train", dataset)
         dataset = ExpertDataset(archive, split.evaluation, evaluation_ids, **common, max_captions=num_test_captions)
         num_captions = max(dataset.num_captions)
@@ -162,3 +166,14 @@ class ExpertDataLoader:
         available = ", ".join(f"{name} {n} ({n / num_videos:.1%})" for name, n in dataset.availability().items())
         videos, captions = count_text(num_videos, "video"), count_text(sum(dataset.num_captions), "caption")
         logger.info("%s, %s: %s, %s; experts: %s", self.dataset_name, split, videos, captions, available)
+
+
+def _read_training_file(archive: Archive, name: str, evaluation_ids: Collection[str]) -> list[str]:
+    """Return the videos of the list `name` in the folder of an archive, to train on instead of those of the split."""
+    path = archive.folder / name
+    if archive.layout.by_row:
+        raise InputError(f"training_file: {archive.layout.name} has arrays by row, expected features by name of the video")
+    ids = read_video_list(path, archive.to_id)
+    if both := sorted(set(ids) & set(evaluation_ids)):
+        logger.warning("%s: %s that are evaluated too, first '%s'", path, count_text(len(both), "video"), both[0])
+    return ids

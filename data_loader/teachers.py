@@ -1,6 +1,6 @@
 """The embeddings that trained models give the training videos, to teach another model (Croitoru et al., ICCV 2021)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,24 @@ class Teachers:
         paths: the files.
         ids: the names of the training videos.
         num_captions: the number of captions of each video in the file of captions, of which a teacher may have more.
+        to_id: a function that turns a name in a file into the name of a video.
 
     Raises:
         InputError: a file that cannot be read, without a video or a caption, or with vectors that do not fit together.
     """
 
-    def __init__(self, paths: Sequence[Path], ids: Sequence[str], num_captions: Sequence[int]):
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        ids: Sequence[str],
+        num_captions: Sequence[int],
+        to_id: Callable[[str], str] = str,
+    ):
         self.rows = {video: row for row, video in enumerate(ids)}
         self.first = np.concatenate([[0], np.cumsum(num_captions)])  # of the captions of each video
         self.teachers = []
         for path in bar(paths, "reading teachers"):
-            self.teachers.append(_read(path, list(ids), list(num_captions)))
+            self.teachers.append(_read(path, list(ids), list(num_captions), to_id))
 
     def similarities(self, batch: Mapping[str, Any]) -> Tensor:
         """Return the mean over teachers of sum_i <text_i, video_i> for a batch of B videos with one caption each, (B, B)."""
@@ -43,12 +50,12 @@ class Teachers:
         return torch.from_numpy(total / len(self.teachers))
 
 
-def _read(path: Path, ids: list[str], num_captions: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def _read(path: Path, ids: list[str], num_captions: list[int], to_id: Callable[[str], str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the embeddings of all captions, (sum of num_captions, E), and of all videos, (V, E), of a teacher.
 
     The vectors of its experts are side by side, so that one product sums over experts.
     """
-    entries = read_entries(path, ids)
+    entries = read_entries(path, ids, to_id)
     experts = sorted(_part(path, ids[0], entries[0], "vid_embds"))
     texts, videos = [], []
     for video, entry, count in zip(ids, entries, num_captions, strict=True):

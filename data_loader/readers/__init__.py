@@ -94,13 +94,18 @@ def read_video_list(path: Path, to_id: Callable[[str], str]) -> list[str]:
     return ids
 
 
-def read_entries(path: Path, ids: list[str]) -> list[Any]:
+def read_entries(path: Path, ids: list[str], to_id: Callable[[str], str] = str) -> list[Any]:
     """Return the values of videos in a file that holds a dict.
+
+    Args:
+        to_id: a function that turns a name in the file into the name of a video.
 
     Raises:
         InputError: a file that cannot be read, or without an entry for each video.
     """
     content = read_file(path)
+    if isinstance(content, Mapping):
+        content = {to_id(str(name)): value for name, value in content.items()}
     for video in ids:
         if not isinstance(content, Mapping) or video not in content:
             raise InputError(f"{path}: has no '{video}', expected a dict with every video")
