@@ -191,7 +191,7 @@ class DistilParams(Section):
 
     base_path: str  # folder of the teachers' files, in the folder of the features
     teachers: Annotated[list[str], Field(min_length=1)]  # names of their files, appended to base_path
-    moee: bool | list[Switch] | None = None  # whether teachers are MoEE, whose experts have dimensions of their own
+    moee: bool | list[Switch] | None = None  # without effect: the dimensions of teachers are those of their files
 
 
 class Config(Section):

@@ -134,6 +134,9 @@ class ExpertDataLoader:
             if not len(self.sampler):
                 found = count_text(len(train_ids), "video")
                 raise InputError(f"{archive.folder}: {found} to train on, fewer than {key} {batch_size}")
+            masks = None
+            if caption_masks is not None:
+                masks = read_entries(archive.folder / caption_masks, train_ids, archive.to_id)
             dataset = ExpertDataset(
                 archive,
                 split.train,
@@ -141,9 +144,7 @@ class ExpertDataLoader:
                 **common,
                 max_captions=restrict_train_captions,
                 text_dropout=text_dropout or 0.0,
-                caption_masks=read_entries(archive.folder / caption_masks, train_ids, archive.to_id)
-                if caption_masks
-                else None,
+                caption_masks=masks,
             )
             collate = Collate(dataset, 1, pad_to_max)
             self.train = DataLoader(dataset, batch_sampler=self.sampler, collate_fn=collate, **options)

@@ -59,7 +59,8 @@ class Embedder:
         args = self.config["data_loader"]["args"]
         self.experts = resolve_experts(self.config["experts"], args["feat_aggregation"])
         self.text_feat, self.text_dim = self.config["experts"]["text_feat"], resolve_text_dim(self.config)
-        self._max_text_words = args["max_text_words"]
+        self._averages_words = self.config["experts"].get("text_agg") == "avg"
+        self._max_text_words = 1 if self._averages_words else args.get("max_tokens", {}).get("text", args["max_text_words"])
         self.sha256 = _digest(state, self.config)
         load_weights(self.model, state, checkpoint)
         self.model = self.model.eval().to(device)
@@ -83,7 +84,10 @@ class Embedder:
         """Embed T texts, each (tokens, text_dim), truncated and padded like captions in training."""
         batches = []
         for start in range(0, len(texts), TEXT_BATCH):
-            cut = [x[: self._max_text_words] for x in texts[start : start + TEXT_BATCH]]
+            chosen = texts[start : start + TEXT_BATCH]
+            if self._averages_words:
+                chosen = [x.mean(axis=0, keepdims=True) for x in chosen]
+            cut = [x[: self._max_text_words] for x in chosen]
             words, mask = pad(cut, self.text_dim, None if self.model.mask_padding else self._max_text_words)
             batches.append(self.model.embed_text(words[None].to(self.device), mask[None].to(self.device)))
         experts = [torch.cat(x).float().cpu() for x in zip(*(batch.experts for batch in batches), strict=True)]
@@ -136,7 +140,8 @@ class EmbeddedCaptions:
 def _digest(state: dict, config: ConfigParser) -> str:
     """Return the SHA-256 of a checkpoint's weights and of the parts of its config that determine embeddings."""
     args = config["data_loader"]["args"]
-    used = {key: args[key] for key in ("max_text_words", "max_expert_tokens", "feat_aggregation")}
+    keys = ("max_text_words", "max_expert_tokens", "feat_aggregation", "max_tokens")
+    used = {key: args[key] for key in keys if key in args}
     digest = hashlib.sha256(json.dumps([config["arch"], config["experts"], used], sort_keys=True).encode())
     for name, weights in sorted(state["state_dict"].items()):
         digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())

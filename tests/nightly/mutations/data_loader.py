@@ -12,6 +12,8 @@ TEST_PROPERTIES = f"{TESTS}/test_store_properties.py"
 TEST_REFUSALS, TEST_LOADERS = f"{TESTS}/test_datasets_refusals.py", f"{TESTS}/test_data_loaders.py"
 TEST_BUDGET, TEST_HOSTILE = f"{TESTS}/readers/test_budget.py", f"{TESTS}/readers/test_readers_hostile.py"
 TEST_ROWS, TEST_MISSING = f"{TESTS}/test_archive_rows.py", f"{TESTS}/test_archive_missing_experts.py -k Toy"
+TEST_CAPTIONS, TEST_DOTTED = f"{TESTS}/test_dataset_captions.py", f"{TESTS}/test_experts_dotted.py"
+TEST_CORRECTED = f"{TESTS}/test_data_loaders_corrected.py"
 CACHE = f"{TEST_STORE} -k a_cache"
 
 MUTATIONS = [
@@ -22,19 +24,30 @@ MUTATIONS = [
     Mutation(
         DATASET, "default_rng((self.seed, self.epoch))", "default_rng(self.epoch)", TEST_DATASET, "the seed is ignored"
     ),
-    Mutation(DATASET, "[int(draw * num_captions)]", "[0]", TEST_DATASET, "only first captions are trained on"),
+    Mutation(DATASET, "[drawn[int(draw * len(drawn))]]", "[0]", TEST_DATASET, "only first captions are trained on"),
     Mutation(DATASET, "rows[:n], rows[n:] = x, 0", "rows[:n] = x", TEST_DATASET, "padding is any memory"),
     Mutation(DATASET, "< np.array(lengths)[:, None]", "<= np.array(lengths)[:, None]", TEST_DATASET, "padding is a word"),
     Mutation(DATASET, "float(x is not None) for x", "1.0 for x", TEST_DATASET, "missing experts count as present"),
-    Mutation(
-        DATASET, "features.get(index, self.max_expert_tokens)", "features.get(index)", TEST_DATASET, "sequences are not cut"
-    ),
+    Mutation(DATASET, "x.get(index, self.max_expert_tokens[name])", "x.get(index)", TEST_DATASET, "sequences are not cut"),
     Mutation(DATASET, "vectors(index, k, self.max_text_words)", "vectors(index, k)", TEST_DATASET, "captions are not cut"),
     Mutation(
         DATASET, "self.share[1])[self.share[0]]", "self.share[1])[0]", f"{TEST_LOADERS} -k share", "all processes alike"
     ),
+    Mutation(DATASET, "if mask[position] == 1", "if mask[k] == 1", TEST_CAPTIONS, "a mask is of the captions with words"),
+    Mutation(DATASET, " and kept.any():", ":", TEST_CAPTIONS, "a caption loses all its words"),
+    Mutation(DATASET, "default_rng(int(draw * 2**53))", "default_rng()", TEST_CAPTIONS, "a resumed epoch loses other words"),
+    Mutation(
+        DATASET,
+        "words = self.captions.vectors(index, k)",
+        "words = self.captions.vectors(index, k, 6)",
+        TEST_CAPTIONS,
+        "mean",
+    ),
+    Mutation(DATASET, "rest >= max(2, share[1])", "rest >= share[1]", TEST_CORRECTED, "a batch of one video"),
+    Mutation(EXPERTS, 'if entry.get("flaky"):', "if False:", TEST_DOTTED, "flaky experts may not be missing"),
+    Mutation(EXPERTS, '("offset", "inner_stride",', '("inner_stride",', TEST_DOTTED, "the file of other settings"),
     Mutation(LOADERS, "batches[share[0] :: share[1]]", "batches", f"{TEST_LOADERS} -k share", "each process evaluates all"),
-    Mutation(LOADERS, "len(train_ids) < batch_size", "False", f"{TEST_LOADERS} -k do_not_fit", "an epoch without a batch"),
+    Mutation(LOADERS, "if not len(self.sampler):", "if False:", f"{TEST_LOADERS} -k do_not_fit", "an epoch without a batch"),
     Mutation(
         LOADERS, "max_captions=num_test_captions", "max_captions=None", f"{TEST_LOADERS} -k restricted", "all captions"
     ),

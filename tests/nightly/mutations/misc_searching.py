@@ -152,7 +152,7 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/searching/collection.py",
-        "features = features.astype(np.float32)[: self._max_tokens]",
+        "features = features.astype(np.float32)[: self._max_tokens[name]]",
         "features = features.astype(np.float32)",
         "tests/misc/searching/test_collection.py -k a_file_has",
         "a query by a file uses more features than the model was trained on",

@@ -1,0 +1,34 @@
+"""Texts are embedded as captions are in an evaluation."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from helpers.search_collection import write_checkpoint
+
+from misc.searching.embedding import Embedder
+
+
+@pytest.mark.parametrize(
+    ("text_agg", "max_tokens", "as_trained"),
+    [
+        ("vlad", {}, lambda x: x[:30]),
+        ("vlad", {"text": 2}, lambda x: x[:2]),
+        ("avg", {"text": 2}, lambda x: x.mean(axis=0, keepdims=True)),
+    ],
+)
+@torch.inference_mode()
+def test_texts_are_cut_or_averaged_as_in_training(collection, config, text_agg, max_tokens, as_trained):
+    config = copy.deepcopy(config)
+    config["experts"]["text_agg"] = text_agg
+    config["data_loader"]["args"]["max_tokens"] = max_tokens
+    embedder = Embedder(write_checkpoint("other.pth", config))
+    rng = np.random.default_rng(0)
+    texts = [rng.normal(size=(n, 10)).astype(np.float32) for n in (3, 40)]
+    found = embedder.embed_texts(texts)
+    for row, text in enumerate(texts):
+        expected = embedder.model.embed_text(torch.from_numpy(as_trained(text))[None, None])
+        for x, y in zip(found.experts, expected.experts, strict=True):
+            torch.testing.assert_close(x[row], y[0], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(found.weights[row], expected.weights[0], rtol=1e-5, atol=1e-5)
