@@ -17,8 +17,8 @@ from utils.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# The behavior that the checkpoints of the 2019 release were trained with.
-PUBLISHED_2019_OVERRIDES = ("arch.args.gate_order=sequential", "arch.args.mask_padding=false")
+# The behavior that the checkpoints of both releases were trained with.
+PUBLISHED_OVERRIDES = ("arch.args.gate_order=sequential", "arch.args.mask_padding=false")
 
 # Keys of paths that are written to or linked from a page. In a config file or on the command line they are the user's
 # choice; in a checkpoint they may be a stranger's.
@@ -80,9 +80,9 @@ class ConfigParser(UserDict):
     ) -> "ConfigParser":
         """Return the config in the checkpoint `path` with content `state`, or the config `file` to be used instead.
 
-        A checkpoint of the 2019 release gets the behavior of that release.
+        A checkpoint of a public release gets the behavior of these.
         """
-        overrides = [*(PUBLISHED_2019_OVERRIDES if state.get("published") else ()), *overrides]
+        overrides = [*(PUBLISHED_OVERRIDES if state.get("published") else ()), *overrides]
         if file:
             return cls.from_file(file, overrides, training)
         return cls(state["config"], f"config in {path}", overrides, training, state.get("config_file"))

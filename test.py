@@ -8,13 +8,14 @@ from pathlib import Path
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
 from base.experiment import CONFIG, Run
+from base.legacy_checkpoint import RELEASES
 from base.schema import TesterSection
 from data_loader.datasets import is_published
 from logger.logging_setup import log_to, start_logging
 from logger.results import warn_if_small
 from model.published import summary
 from model.similarity import SIMILARITIES
-from parse_config import PUBLISHED_2019_OVERRIDES, ConfigParser, add_config_arguments
+from parse_config import PUBLISHED_OVERRIDES, ConfigParser, add_config_arguments
 from trainer.build import build_evaluation_loaders, build_model, build_visualizer
 from trainer.checkpoint_evaluation import evaluate_checkpoint, report, save_sims, warn_if_leaky
 from trainer.distributed import broadcast_from_main, distributed_main, local_gpu_index, main_process_first
@@ -82,8 +83,8 @@ def main() -> None:
     start_logging(options["verbosity"])
     warn_if_leaky(config)
     if state.get("published"):
-        overrides = " and ".join(PUBLISHED_2019_OVERRIDES)
-        logger.info("%s: a checkpoint of the 2019 release, evaluated with %s", args.resume, overrides)
+        overrides = " and ".join(PUBLISHED_OVERRIDES)
+        logger.info("%s: a checkpoint of %s, evaluated with %s", args.resume, RELEASES[state["release"]], overrides)
     device = select_device(local_gpu_index(args.device), config["disable_gpu"])
     seed_everything(config["seed"])
 

@@ -9,6 +9,7 @@ import torch
 from base.checkpoint import load_checkpoint
 from base.device import seed_everything, select_device
 from base.experiment import Run, confirm_purge, purge_runs
+from base.legacy_checkpoint import RELEASES
 from base.runs import AUTO, ResumePoint, load_best, resolve_resume, resume_state
 from data_loader.datasets import is_published
 from logger.logging_setup import start_logging
@@ -143,7 +144,7 @@ def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Run |
     state = load_checkpoint(args.resume) if args.resume and args.resume != AUTO else None
     if state and state.get("published"):
         raise InputError(
-            f"{args.resume}: a checkpoint of the 2019 release has no optimizer to resume, only test.py reads it"
+            f"{args.resume}: a checkpoint of {RELEASES[state['release']]} has no optimizer to resume, only test.py reads it"
         )
     if args.train_single_epoch:
         args.set += [f"trainer.epochs={state['epoch'] + 1 if state else 1}", "trainer.skip_first_n_saves=0"]

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from base.legacy_checkpoint import is_legacy, read_legacy
+from base.legacy_checkpoint import CONFIG_CLASS, is_legacy, read_legacy, read_zip
 from utils.errors import InputError
 from utils.files import atomic_write
 from utils.pickle_globals import Allowed, RefusedError
@@ -67,12 +67,12 @@ def save_periodic(folder: Path, state: dict[str, Any], verify: bool = False) -> 
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of this project, or of the 2019 release, to the CPU.
+    """Read a checkpoint of this project, or of a public release, to the CPU.
 
     Returns:
         arch, epoch, seed, state_dict, config, config_file; of trainings also optimizer, lr_scheduler, random, environment,
         monitor_best, epochs_since_best, values (metrics of the epoch) and begun (step, loss and seconds of a partial epoch);
-        of the 2019 release also published, which is true.
+        of a public release also published, which is true, and release, "2019" or "2020" (the corrected one).
 
     Raises:
         InputError: the file is missing, damaged or not a checkpoint.
@@ -110,13 +110,17 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of the current format."""
+    """Read a checkpoint in the current format of torch."""
     try:
-        _check_records(path)
+        with zipfile.ZipFile(path) as file:
+            if _check_records(path, file):
+                return read_zip(path, file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols: the file is read or refused
             # Memory-mapped: the optimizer, two thirds of the file, takes no memory unless it is used.
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except InputError:
+        raise
     except RefusedError as error:
         raise InputError(f"{path}: refused, it holds {error}; expected tensors and plain values") from None
     except pickle.UnpicklingError:
@@ -151,6 +155,10 @@ _TENSOR = Allowed(_Tensor)
 _STORAGE_TYPES = [str, Allowed, str, str, int]  # in the description of a storage
 
 
+class _PublishedError(RefusedError):
+    """The file is a checkpoint of a public release."""
+
+
 class _Unpickler(SafeUnpickler):
     """An unpickler of a checkpoint without its tensors."""
 
@@ -162,6 +170,12 @@ class _Unpickler(SafeUnpickler):
         **{("torch", storage.__name__): _TENSOR for storage in torch._storage_classes},
     }
 
+    def find_class(self, module: str, name: str) -> Any:
+        """Return the allowed object `module.name`; stop at the class of configs in checkpoints of the public releases."""
+        if (module, name) == CONFIG_CLASS:
+            raise _PublishedError("the config of a public release")
+        return super().find_class(module, name)
+
     def persistent_load(self, description: Any) -> Any:
         """Return a placeholder for a storage: ("storage", type, key, location, number of elements)."""
         if type(description) is not tuple or [type(part) for part in description] != _STORAGE_TYPES:
@@ -169,22 +183,30 @@ class _Unpickler(SafeUnpickler):
         return _Tensor()
 
 
-def _check_records(path: Path) -> None:
-    """Refuse other objects than tensors, containers and plain values, and check the checksums, which torch ignores."""
-    with zipfile.ZipFile(path) as file:
-        entries = file.infolist()
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise RefusedError("compressed records")
-        if sum(entry.file_size for entry in entries) > path.stat().st_size:
-            raise RefusedError("records that overlap")
-        for entry in entries:
-            if entry.filename.rpartition("/")[2] == "data.pkl":
-                with file.open(entry) as content:
-                    check_extent(_Unpickler(content).load())
-        for entry in entries:
+def _check_records(path: Path, file: zipfile.ZipFile) -> bool:
+    """Refuse other objects than tensors, containers and plain values, and check the checksums, which torch ignores.
+
+    Returns:
+        Whether the file is of a public release, whose objects are checked while they are read.
+    """
+    entries = file.infolist()
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise RefusedError("compressed records")
+    if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise RefusedError("records that overlap")
+    is_published = False
+    for entry in entries:
+        if entry.filename.rpartition("/")[2] == "data.pkl":
             with file.open(entry) as content:
-                while content.read(CHUNK_BYTES):
-                    pass
+                try:
+                    check_extent(_Unpickler(content).load())
+                except _PublishedError:
+                    is_published = True
+    for entry in entries:
+        with file.open(entry) as content:
+            while content.read(CHUNK_BYTES):
+                pass
+    return is_published
 
 
 def periodic_checkpoints(folder: Path, epoch: float = math.inf) -> list[Path]:

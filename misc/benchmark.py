@@ -14,7 +14,7 @@ PARTS = {
     "store": (store, lambda args: store.run(args.folder, args.videos)),
     "startup": (startup, lambda args: startup.run(args.folder, args.videos)),
     "batches": (batches, lambda args: batches.run(args.folder, args.videos)),
-    "step": (step, lambda args: step.run(args.device)),
+    "step": (step, lambda args: step.run(args.device, args.release)),
     "metrics": (metrics, lambda args: metrics.run()),
     "evaluation": (evaluation, lambda args: evaluation.run(args.folder, args.videos)),
     "scaling": (scaling, lambda args: scaling.run()),
@@ -34,6 +34,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--videos", metavar="N", type=int, default=10_000, help=about)
     about = "folder of the archive, 16 GiB with its caches for 10,000 videos (default: %(default)s)"
     parser.add_argument("--folder", metavar="DIR", type=Path, default=Path("data/benchmark"), help=about)
+    about = "with --step, the network: that of 2019, or the corrected one (default: %(default)s)"
+    parser.add_argument("--release", choices=step.CONFIGS, default="2019", help=about)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures to this file, too")
     parser.add_argument("--device", metavar="N", type=int, help="with --step, the GPU to use (default: the CPU)")
     about = f"with --search, numbers of videos (default: {' '.join(map(str, search.SIZES))})"

@@ -35,8 +35,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", metavar="N", type=int, help="index of the GPU to use (default: the CPU)")
     parser.add_argument("--force", action="store_true", help="replace files of teachers that exist")
     parser.epilog = (
-        f"The files are {BASE_PATH}<experiment>-<run>.pkl in the folder of the features. In the end, the keys of a config "
-        "that train with them are printed."
+        f"The files are {BASE_PATH}<experiment>.pkl in the folder of the features, {BASE_PATH}<experiment>-seed-<n>.pkl of "
+        "one of several seeds. In the end, the keys of a config that train with them are printed."
     )
     return parser.parse_args()
 
@@ -84,7 +84,7 @@ def write_teacher(path: Path, device: torch.device, force: bool) -> Path:
     load_weights(model, state, path)
     model.eval().to(device)
     run = Run.of_checkpoint(path)
-    name = path.stem if run is None else f"{run.experiment}-{run.id.replace('/', '-')}"
+    name = path.stem if run is None else run.experiment + "".join(f"-{part}" for part in run.id.split("/")[1:])  # the seed
     loaders = build_loaders(config, device, restrict_train_captions=None, training_file=None, caption_masks=None, mini=False)
     target = loaders.folder / BASE_PATH / f"{name}.pkl"
     if target.exists() and not force:

@@ -28,6 +28,7 @@ from utils.allocator import keep_freed_memory
 
 VIDEOS, TOKENS, REPETITIONS = 64, 30, 9  # TOKENS: words of a caption, frames of a sequence
 LR = 1e-6
+CONFIGS = {"2019": CONFIG, "2020": "configs/msrvtt/train-full-ce-2020.json"}  # release -> config of CE for MSR-VTT
 PRECISIONS = ("fp32", "tf32", "bf16")  # of `train_batches`; a CPU is measured only with the first
 
 
@@ -116,12 +117,16 @@ def products(model: CENet, num_videos: int) -> list[tuple[int, int, int, int, bo
     pooled_text = model.pooled_text_dim
     calls = [(1, num_videos, pooled_text, experts * dim, True, True), (1, num_videos, pooled_text, experts, True, True)]
     calls += [(experts, num_videos, dim, dim, True, True)] * 2  # gates of the text, modulations
-    calls += [(1, num_videos * experts, dim, dim, True, True)] * 5  # both halves of g1, g2, h1, h2
+    if model.corrected:
+        calls += [(1, num_videos * experts, dim, dim, True, True)] * 3  # both halves of g1, g2
+        calls += [(1, num_videos * experts**2, dim, dim, True, True)]  # the layer of g between them, once per pair
+    else:
+        calls += [(1, num_videos * experts, dim, dim, True, True)] * 5  # both halves of g1, g2, h1, h2
     for pool in (model.text_pooling, *model.pooling):
         if isinstance(pool, NetVLAD):
             feature_size, clusters = pool.clusters.shape
             calls.append((1, num_videos * TOKENS, feature_size, clusters, True, False))
-            calls.append((num_videos, feature_size, TOKENS, clusters, False, False))
+            calls.append((num_videos, feature_size, TOKENS, pool.cluster_size, False, False))  # without ghosts
     for pool, reduce in zip(model.pooling, model.video_dim_reduce, strict=True):
         calls.append((1, num_videos, reduce.fc.in_features, dim, True, isinstance(pool, NetVLAD)))
     calls.append((1, num_videos, experts * dim, num_videos, False, True))  # similarity
@@ -175,23 +180,26 @@ def kernels(step: Callable[[], None], device: torch.device) -> int | None:
     return sum(not name.startswith(("Memcpy", "Memset")) for name in names)
 
 
-def run(device_index: int | None) -> dict:
-    """Measure, print, and return the figures; on a GPU in all precisions."""
+def run(device_index: int | None, release: str = "2019") -> dict:
+    """Measure, print, and return the figures of a release's network; on a GPU in all precisions."""
     device = select_device(device_index)
     precisions = PRECISIONS if device.type == "cuda" else PRECISIONS[:1]
-    return {"steps": [measure_precision(precision, device) for precision in precisions]}
+    return {"steps": [measure_precision(precision, device, CONFIGS[release]) for precision in precisions]}
 
 
-def measure_precision(precision: str, device: torch.device) -> dict:
+def measure_precision(precision: str, device: torch.device, path: str) -> dict:
     """Measure, print and return the figures of one precision. The floor of bf16 is that of tf32."""
-    config = ConfigParser.from_file(CONFIG, training=True)
+    config = ConfigParser.from_file(path, training=True)
     arguments = model_arguments(config)
     torch.manual_seed(0)
     ours = build_model(config).to(device).train()
-    plain = PlainCE(arguments["expert_dims"], arguments["text_dim"], arguments["vlad_clusters"]).to(device).train()
+    args = config["arch"]["args"]
+    num_ghosts = args.get("ghost_clusters", {}).get("text", 0)
+    dims, clusters = arguments["expert_dims"], arguments["vlad_clusters"]
+    plain = PlainCE(dims, arguments["text_dim"], clusters, args["use_ce"], num_ghosts).to(device).train()
     plain.load_state_dict(ours.state_dict())
-    sequences = arguments["vlad_clusters"].keys() - {"text"}
-    dims = {name: FRAMES[name][2] for name in ours.modalities}
+    sequences = clusters.keys() - {"text"}
+    dims = {name: dims[name][0] // clusters.get(name, 1) for name in ours.modalities}  # before they are pooled
     batch = to_device(random_batch(dims, arguments["text_dim"], sequences), device)
     clock = Clock(device)
     default = {"plain": plain_step(plain, batch, precision)}

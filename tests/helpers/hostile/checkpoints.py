@@ -46,6 +46,11 @@ def _in_old(make):
     return lambda path, command: path.write_bytes(old(make(command)))
 
 
+def _in_release(make):
+    """Return a function that writes a zip whose pickle first names the class by which those of a release are told."""
+    return lambda path, command: path.write_bytes(zipped(b"cparse_config\nConfigParser\n0" + make(command)))
+
+
 def _saved(**changes):
     return lambda path, command: torch.save({**STATE, **changes}, path)
 
@@ -204,17 +209,21 @@ CHECKPOINTS = {
     **{
         f"{name}, {form}": wrap(lambda command, make=make: pickle.dumps(STATE | {"values": make(command)}, 2))
         for name, make in OBJECTS.items()
-        for form, wrap in (("zip", _in_zip), ("old", _in_old))
+        for form, wrap in (("zip", _in_zip), ("old", _in_old), ("release", _in_release))
     },
     **{
         f"{name}, {form}": wrap(make)
         for name, make in OPCODES.items()
         if name not in _SKIPPED
-        for form, wrap in (("zip", _in_zip), ("old", _in_old))
+        for form, wrap in (("zip", _in_zip), ("old", _in_old), ("release", _in_release))
     },
     **{f"{name}, zip": _in_zip(lambda command, content=content: content) for name, content in SHAPES.items()},
+    **{f"{name}, release": _in_release(lambda command, content=content: content) for name, content in SHAPES.items()},
     **{f"{name}, old": _in_old(lambda command, content=content: content) for name, content in SHAPES.items()},
     **{f"{name}, zip": _in_zip(lambda command, content=content: content) for name, content in _contents(b"").items()},
+    **{
+        f"{name}, release": _in_release(lambda command, content=content: content) for name, content in _contents(b"").items()
+    },
     **{f"{name}, zip": _in_zip(lambda command, content=content: content) for name, content in PARTS.items()},
     **{f"{name}, old": _in_old(lambda command, content=content: content) for name, content in _contents(b"N").items()},
     "version of doubled lists, old": lambda path, command: path.write_bytes(

@@ -24,11 +24,13 @@ ARGUMENTS = {
 CLOSE = {"rtol": 1e-6, "atol": 1e-9}  # in double precision
 
 
-@pytest.fixture
-def models():
-    """Both implementations in training mode, with the same weights."""
+@pytest.fixture(params=["2019", "2020"])
+def models(request):
+    """Both implementations of the network of a release in training mode, with the same weights."""
     torch.manual_seed(0)
-    ours, plain = CENet(**ARGUMENTS, use_ce=True).double(), PlainCE(**ARGUMENTS).double()
+    use_ce, ghosts = (True, 0) if request.param == "2019" else ("pairwise", 2)
+    ours = CENet(**ARGUMENTS, use_ce=use_ce, ghost_clusters={"text": ghosts}).double()
+    plain = PlainCE(**ARGUMENTS, use_ce=use_ce, num_ghosts=ghosts).double()
     plain.load_state_dict(ours.state_dict())
     return ours.train(), plain.train()
 
@@ -79,11 +81,15 @@ def test_the_floor_has_the_products_of_the_layers(models):
     """Count the multiplications of a forward pass, layer by layer, for five videos."""
     text_layers = 30 * 4 * (8 + 1)  # with the weights of the mixture
     gates = 4 * (2 + 5) * 8 * 8  # of the text, modulations, and g (in halves) and h
+    ghosts = 0
+    if models[0].corrected:
+        gates = 4 * (2 + 3) * 8 * 8 + 4 * 4 * 8 * 8  # without h, with the layer of g that sees pairs
+        ghosts = 30 * 2 * 10  # in the assignment of words
     projections = 8 * (2 * 6 + 5 + 3 * 4 + 7)
     pooling = 2 * (30 * 3 * 10 + 30 * 2 * 6 + 30 * 3 * 4)
     similarity = 5 * 4 * 8
     found = sum(number * m * k * n for number, m, k, n, *_ in step.products(models[0], 5))
-    assert found == 5 * (text_layers + gates + projections + pooling + similarity)
+    assert found == 5 * (text_layers + gates + projections + pooling + ghosts + similarity)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -117,5 +123,5 @@ def test_the_command_measures_it_when_asked_to(call, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(step, "run", lambda *arguments: asked.append(arguments) or {"steps": []})
     assert call(benchmark, "--step", "--json", tmp_path / "step.json", "--device", "0")[0] == 0
-    assert call(benchmark, "--step")[0] == 0
-    assert asked == [(0,), (None,)] and json.loads((tmp_path / "step.json").read_text()) == {"steps": []}
+    assert call(benchmark, "--step", "--release", "2020")[0] == 0
+    assert asked == [(0, "2019"), (None, "2020")] and json.loads((tmp_path / "step.json").read_text()) == {"steps": []}

@@ -12,8 +12,8 @@ MUTATIONS = [
     ),
     Mutation(
         "parse_config.py",
-        'overrides = [*(PUBLISHED_2019_OVERRIDES if state.get("published") else ()), *overrides]',
-        'overrides = [*overrides, *(PUBLISHED_2019_OVERRIDES if state.get("published") else ())]',
+        'overrides = [*(PUBLISHED_OVERRIDES if state.get("published") else ()), *overrides]',
+        'overrides = [*overrides, *(PUBLISHED_OVERRIDES if state.get("published") else ())]',
         "tests/test_parse_config.py -k user_can_change",
         "--set cannot override what published checkpoints imply",
     ),

@@ -1,0 +1,68 @@
+"""Encode the captions of a data set with another text encoder: word vectors for `experts.text_feat` of a config."""
+
+import argparse
+import pickle
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from data_loader.readers import read_file
+from misc.extractors.text_encoders import build_text_encoder
+from utils.errors import InputError, cli_command, count_text
+from utils.files import atomic_write
+from utils.progress import bar
+
+VIDEOS_PER_CALL = 256
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    about = "file of captions as words: video -> list of captions, each a list of words or a string (.pkl, .pickle)"
+    parser.add_argument("--captions", metavar="FILE", type=Path, required=True, help=about)
+    about = "text encoder: minilm, transformers:<name> or open_clip:<name> (default: %(default)s)"
+    parser.add_argument("--encoder", metavar="SPEC", default="minilm", help=about)
+    about = "file to write (default: text-<encoder>.pickle beside the captions, as data sets of your own have it)"
+    parser.add_argument("--output", metavar="FILE", type=Path, help=about)
+    parser.add_argument("--device", metavar="N", type=int, help="index of the GPU to use (default: the CPU)")
+    parser.add_argument("--force", action="store_true", help="replace a file that exists")
+    return parser.parse_args()
+
+
+def read_captions(path: Path) -> dict[str, list[str]]:
+    """Return the captions of each video as text; raise an `InputError` if the file holds something else."""
+    content = read_file(path)
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{path}: found {type(content).__name__}, expected a dict from video to captions")
+    captions = {}
+    for video, texts in content.items():
+        if not isinstance(texts, list | tuple) or not texts:
+            raise InputError(f"{path}: '{video}' has {type(texts).__name__}, expected a list of captions")
+        captions[video] = [text if isinstance(text, str) else " ".join(map(str, text)) for text in texts]
+    return captions
+
+
+@cli_command
+def main() -> None:
+    """Encode all captions, and write them to one file."""
+    args = parse_arguments()
+    captions = read_captions(args.captions)
+    encoder = build_text_encoder(args.encoder, "cpu" if args.device is None else f"cuda:{args.device}")
+    output = args.output or args.captions.with_name(f"text-{encoder.feat}.pickle")
+    if output.exists() and not args.force:
+        raise InputError(f"{output}: exists, expected a new file (or --force)")
+    vectors = {}
+    videos = list(captions)
+    for start in bar(range(0, len(videos), VIDEOS_PER_CALL), "encoding"):
+        chosen = videos[start : start + VIDEOS_PER_CALL]
+        encoded = iter(encoder([text for video in chosen for text in captions[video]]))
+        vectors |= {video: [next(encoded) for _ in captions[video]] for video in chosen}
+    with atomic_write(output) as file:
+        pickle.dump(vectors, file, protocol=4)
+    print(f"{output}: {count_text(sum(map(len, vectors.values())), 'caption')} of {count_text(len(vectors), 'video')}")
+    print(f'to use it, set in a config: "experts": {{"text_feat": "{encoder.feat}", "text_dim": {encoder.dim}}}')
+
+
+if __name__ == "__main__":
+    main()
