@@ -6,7 +6,14 @@ from helpers.paths import ROOT
 TESTS = ROOT / "tests"
 MIRRORED = ("base", "data_loader", "figs", "logger", "misc", "model", "trainer", "utils")
 OTHER = {"fixtures", "helpers", "integration", "nightly"}
-COMMANDS = ["test_parse_config.py", "test_parse_config_properties.py", "test_test.py", "test_train.py"]
+COMMANDS = [
+    "test_parse_config.py",
+    "test_parse_config_corrected.py",
+    "test_parse_config_properties.py",
+    "test_test.py",
+    "test_test_eval_settings.py",
+    "test_train.py",
+]
 MAX_LINES = 300
 
 
