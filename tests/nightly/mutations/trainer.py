@@ -214,4 +214,11 @@ MUTATIONS = [
         "tests/trainer/test_next_steps.py",
         "the printed command is refused for a path outside of the working folder",
     ),
+    Mutation(
+        "trainer/build.py",
+        '"share": (get_rank(), get_world_size())',
+        '"share": (0, 1)',
+        "tests/trainer/test_build.py -k its_share",
+        "each process trains on all batches, and evaluates all",
+    ),
 ]
