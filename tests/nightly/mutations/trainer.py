@@ -208,6 +208,27 @@ MUTATIONS = [
         "padding of processes with fewer videos is scored",
     ),
     Mutation(
+        "trainer/distributed.py",
+        "threading.Thread(target=_watch_launcher, args=(os.getppid(),), daemon=True).start()",
+        "pass",
+        "tests/nightly/test_distributed.py -k outlives",
+        "the processes outlive a torchrun that is killed",
+    ),
+    Mutation(
+        "trainer/distributed.py",
+        "value = compute(*args) if is_main_process() else None",
+        "value = compute(*args)",
+        "tests/trainer/test_distributed.py",
+        "all processes convert an archive at the same time",
+    ),
+    Mutation(
+        "trainer/distributed.py",
+        "broadcast_from_main(lambda: None)",
+        "pass",
+        "tests/trainer/test_distributed.py",
+        "no process waits for the archive that the main process converts",
+    ),
+    Mutation(
         "trainer/next_steps.py",
         'options += ["--set", f"{key}={path}"]',
         "pass",
