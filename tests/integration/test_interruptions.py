@@ -29,7 +29,7 @@ def usual_handler():
 @pytest.mark.parametrize("moment", ["step", "evaluation"])
 def test_a_signal_saves_the_partial_epoch(run, monkeypatch, number, code, word, moment):
     settings = ("--disable_workers", "--set", "trainer.accumulate=2", "--set", "trainer.save_period=3")
-    whole, _ = trained(run, *settings)
+    whole, out_of_whole = trained(run, *settings)
     steps = []
     before = set(MODELS.glob("*"))
     with monkeypatch.context() as patched:
@@ -62,6 +62,8 @@ def test_a_signal_saves_the_partial_epoch(run, monkeypatch, number, code, word, 
         ended, out, err = run(train_command, "--resume", path)
     assert ended == 0, err
     assert steps == [0, 1, 2] * 3 and not path.exists()
+    losses = [re.search(r"epoch 2/3: loss ([\d.]+)", text)[1] for text in (out_of_whole, out)]
+    assert losses[0] == losses[1]  # of all its steps, too
     rate = float(re.search(r"epoch 2/3: .* ([\d.]+) steps/s", out)[1])  # of all its steps, in all its seconds
     assert 0 < rate <= 3 / saved["begun"]["seconds"] + 0.1
     assert_equal_weights(whole / "checkpoint-epoch3.pth", part / "checkpoint-epoch3.pth")

@@ -120,7 +120,7 @@ MUTATIONS = [
         "trainer/loop_helpers.py",
         "is_first = (self._first_nonfinite < 0) & ~torch.isfinite(loss)",
         "is_first = ~torch.isfinite(loss)",
-        "tests/trainer/test_trainer.py -k nonfinite",
+        "tests/trainer/test_loop_helpers.py",
         "the last step whose loss is not finite is reported as the first",
     ),
     Mutation(
