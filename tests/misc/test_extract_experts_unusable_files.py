@@ -130,3 +130,13 @@ def test_of_files_with_one_name_the_one_that_a_page_plays_is_extracted(extracted
     extract()
     assert Shards(Path("data/Mine/extracted")).read("same").source[0] == "same.mp4"
     assert find_videos(Path("clips"))["same"] == "videos/same.mp4"
+
+
+def test_no_usable_file(extracted_tasks, refused_extraction):
+    Path("clips").mkdir()
+    assert "clips: no video files, expected some (links to folders are not followed)" in refused_extraction()
+    Path("clips/a.txt").write_text("none")
+    assert "expected some (links to folders are not followed; skipped: 1 .txt)" in refused_extraction()
+    Path("clips/a.mp4").write_text("none")
+    assert "clips: none of 1 file can be used, first a.mp4: no video, or damaged" in refused_extraction()
+    assert failures().keys() == {"a"} and not ARCHIVE.exists()

@@ -3,9 +3,7 @@
 import pickle
 import struct
 
-import numpy as np
 import pytest
-from helpers.hostile import opcodes
 
 from utils import safe_pickle
 from utils.pickle_globals import RefusedError
@@ -38,44 +36,3 @@ def test_objects_and_numbers_of_objects_are_counted(tmp_path, monkeypatch, opcod
     read(tmp_path / "x", b"\x80\x04K\x01" + few * opcode + b"K\x01.")
     with pytest.raises(RefusedError, match="more containers than a file of its size has"):
         read(tmp_path / "x", b"\x80\x04K\x01" + many * opcode + b"K\x01.")
-
-
-OBJECTS = opcodes.dtype("O8")
-
-
-@pytest.mark.parametrize(
-    "made",
-    [
-        opcodes.frombuffer(opcodes.content(8), OBJECTS, opcodes.shape(1)),
-        opcodes.SCALAR + OBJECTS + opcodes.content(8) + b"\x86R",
-    ],
-    ids=["frombuffer", "scalar"],
-)
-def test_bytes_do_not_become_the_addresses_of_objects(tmp_path, made):
-    with pytest.raises(RefusedError, match="an array of bytes without a dtype of numbers or texts"):
-        read(tmp_path / "x", opcodes.items(made).replace(b"A" * 8, bytes(8)))
-
-
-class DType:
-    """Pickles as a dtype with another state: version, order, sub-array, names, fields."""
-
-    def __init__(self, code, *state):
-        self.reduced = np.dtype, (code, False, True), (3, *state, -1, -1, 0)
-
-    def __reduce__(self):
-        return self.reduced
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        ("<", (np.dtype("f4"), (2,)), None, None),
-        ("<", None, ("a",), None),
-        ("<", None, None, {"a": (np.dtype("O"), 0)}),
-    ],
-    ids=["sub-array", "names", "fields"],
-)
-def test_the_state_of_a_dtype_adds_only_the_byte_order(tmp_path, state):
-    assert read(tmp_path / "x", pickle.dumps(DType("f8", "<", None, None, None))) == np.dtype("f8")
-    with pytest.raises(RefusedError, match="an array of records"):
-        read(tmp_path / "x", pickle.dumps(DType("f8", *state)))

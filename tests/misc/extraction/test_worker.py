@@ -12,16 +12,6 @@ import train as train_command
 from misc.extractors.extractor import ExpertOutput
 
 
-def test_no_usable_file(extracted_tasks, refused_extraction):
-    Path("clips").mkdir()
-    assert "clips: no video files, expected some (links to folders are not followed)" in refused_extraction()
-    Path("clips/a.txt").write_text("none")
-    assert "expected some (links to folders are not followed; skipped: 1 .txt)" in refused_extraction()
-    Path("clips/a.mp4").write_text("none")
-    assert "clips: none of 1 file can be used, first a.mp4: no video, or damaged" in refused_extraction()
-    assert failures().keys() == {"a"} and not ARCHIVE.exists()
-
-
 def test_a_failing_expert_fails_only_its_video(eleven_videos, extract, monkeypatch):
     def strange(self, media):
         if media.frames.mean() > 128:
