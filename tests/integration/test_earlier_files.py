@@ -17,7 +17,7 @@ FIXTURES = ROOT / "tests" / "fixtures" / "november_2026"
 
 
 @pytest.mark.parametrize("variant", SWITCHES)
-def test_weights_give_the_similarities_that_they_gave(variant):
+def test_similarities_of_earlier_weights_are_unchanged(variant):
     saved = torch.load(FIXTURES / "variants" / f"{variant}.pth", weights_only=True)
     model = make_model(variant, seed=7)
     shapes = [{name: x.shape for name, x in state.items()} for state in (model.state_dict(), saved["state_dict"])]
@@ -27,7 +27,7 @@ def test_weights_give_the_similarities_that_they_gave(variant):
     torch.testing.assert_close(sims, saved["sims"], rtol=1e-5, atol=1e-6)
 
 
-def test_an_interrupted_training_resumes_to_the_weights_that_it_had(run):
+def test_an_earlier_interrupted_training_resumes_to_the_same_weights(run):
     models = Path("data/saved/models/toy-train-ce/2026-11-26_03-59-50")
     models.mkdir(parents=True)
     for name in ("interrupted.pth", "config.json"):
@@ -46,7 +46,7 @@ def test_an_interrupted_training_resumes_to_the_weights_that_it_had(run):
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw", "milvus"])
-def test_an_index_gives_the_answers_that_it_gave(kind, collection, call):
+def test_an_earlier_index_gives_the_same_results(kind, collection, call):
     index = FIXTURES / ("milvus.db" if kind == "milvus" else f"index-{kind}")
     shutil.copytree(index, index.name)
     shutil.copy(FIXTURES / "model.pth", "model.pth")

@@ -1,4 +1,4 @@
-"""Disks that are full, files that vanish, and runs beside each other: what was good stays good."""
+"""Full disks, files that disappear, and concurrent runs: nothing that was saved is lost."""
 
 import shutil
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_a_file_that_vanished_is_named(run, refused, name):
 
 
 def test_a_file_that_vanishes_in_a_training_is_not_missed(run, monkeypatch):
-    """What was opened at the start is there to the end."""
+    """Files that were opened at the start stay readable to the end."""
     original = train_command.Trainer._train_epoch
 
     def vanish(self, epoch):

@@ -72,7 +72,7 @@ def test_a_signal_saves_the_partial_epoch(run, monkeypatch, number, code, word, 
 
 
 def test_resuming_before_the_first_evaluation_gives_no_warning(run, monkeypatch):
-    """The first step of the schedule is due then, while that of the optimizer was in the previous process."""
+    """The schedule makes its first step in this process; the optimizer made its own in the previous one."""
     whole, _ = trained(run, "--disable_workers")
     before = set(MODELS.glob("*"))
     evaluate = trainer_module.evaluate

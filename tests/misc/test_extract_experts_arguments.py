@@ -1,4 +1,4 @@
-"""Invalid arguments and configs of an extraction."""
+"""Invalid arguments of an extraction."""
 
 from pathlib import Path
 

@@ -13,7 +13,7 @@ OPTIMIZERS = ROOT / "tests" / "fixtures" / "november_2026" / "optimizers"
 
 
 @pytest.mark.parametrize("path", sorted(OPTIMIZERS.iterdir()), ids=lambda path: path.stem)
-def test_the_state_of_an_optimizer_leads_to_the_weights_that_it_led_to(path):
+def test_an_earlier_optimizer_state_continues_to_the_same_weights(path):
     saved = torch.load(path, weights_only=True)
     model = make_model(path.stem.rpartition("-")[0], seed=7).train()
     optimizer = instantiate_optimizer(saved["section"], model.parameters())

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: checked after the first, and saved later if one was missed."""
+"""The checkpoints of a training: the first is read back, and a missed one is saved later."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_a_checkpoint_that_cannot_be_read_costs_one_epoch(run, monkeypatch):
 
 
 def test_a_training_reads_its_first_checkpoint_back_and_no_other(run, monkeypatch):
-    """With milestones, which torch keeps in a class of its own; and it ends with the test of the best model."""
+    """The state of MultiStepLR holds a Counter; the training ends with the test of the best model."""
     original, read = base.checkpoint.load_checkpoint, []
 
     def note(path):
@@ -37,7 +37,7 @@ def test_a_training_reads_its_first_checkpoint_back_and_no_other(run, monkeypatc
 
 
 def test_a_periodic_checkpoint_that_was_missed_is_saved_later(run):
-    """Killed while it was written; its temporary file is deleted."""
+    """The process was killed while writing it; the temporary file is deleted."""
     settings = ("--set", "trainer.monitor=max epoch", "--set", "trainer.epochs=2")
     part, _ = trained(run, *settings)
     expected = {path.name for path in part.iterdir()}

@@ -1,4 +1,4 @@
-"""What a pickle may promise, repeat and describe: each limit by the opcodes that would break it."""
+"""Limits on pickles: promised sizes, and numbers of objects, each exceeded by opcodes."""
 
 import pickle
 import struct
@@ -13,7 +13,7 @@ HUGE = struct.pack("<Q", 1 << 40)
 
 
 def read(path, content):
-    """Read a pickle from a file, whose reads make room for as much as they ask for, unlike those from memory."""
+    """Read a pickle from a file: unlike reads from memory, reads from a file allocate what they ask for."""
     path.write_bytes(content)
     with path.open("rb") as file:
         return SafeUnpickler(file).load()
@@ -30,7 +30,7 @@ def test_no_room_is_made_for_bytes_that_a_pickle_only_promises(tmp_path, opcode)
     [(pickle.MEMOIZE, 1), (pickle.MARK, 1), (pickle.EMPTY_LIST, 1), (pickle.EMPTY_DICT, 1), (pickle.EMPTY_SET, 4)],
 )
 def test_objects_and_numbers_of_objects_are_counted(tmp_path, monkeypatch, opcode, units):
-    """Each takes one byte of the file, and about 64 bytes of memory per unit."""
+    """Each opcode takes one byte of the file and allocates about 64 bytes per unit."""
     monkeypatch.setattr(safe_pickle, "MIN_OBJECTS", 1000)
     few, many = 900 // units, 4000 // units
     read(tmp_path / "x", b"\x80\x04K\x01" + few * opcode + b"K\x01.")

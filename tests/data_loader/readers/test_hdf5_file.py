@@ -49,7 +49,7 @@ def test_links_outside_of_the_file_are_refused(tmp_path, add):
 
 
 def test_an_hdf5_group_in_several_places_is_refused(tmp_path):
-    """In itself it would never end; twice on each level, it would have too many paths."""
+    """A group in itself has infinitely many paths; one that is linked twice per level has 2**depth."""
     for number, parent in enumerate(("a/b", "/")):
         path = tmp_path / f"{number}.h5"
         with h5py.File(path, "w") as file:

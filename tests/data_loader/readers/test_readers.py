@@ -30,7 +30,7 @@ def _write_h5(path, content):
     ids=["pickle", "npy", "hdf5", "msgpack"],
 )
 def test_arrays_of_every_format_own_their_memory(tmp_path, write):
-    """Otherwise they would change with the file, or with other objects from it."""
+    """Shared memory would change with the file, or with other objects read from it."""
     write(tmp_path, np.arange(1200.0).reshape(3, 400))
     (path,) = tmp_path.iterdir()
     read = read_file(path)

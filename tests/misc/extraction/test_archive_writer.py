@@ -1,4 +1,4 @@
-"""Archive, captions, splits and training config that an extraction writes."""
+"""The archive, captions and splits that an extraction writes, and removal of those of an earlier one."""
 
 import json
 from pathlib import Path
@@ -100,7 +100,7 @@ def test_captions_of_unknown_videos_are_reported(eleven_videos, extract):
 
 
 def test_captions_of_a_failed_video_are_not_given_to_another(extracted_tasks, extract):
-    """v.1 has failed: v is another video."""
+    """The captions of v.1, which failed, are not those of v, another video."""
     film("v.mkv")
     Path("clips/v.1.mkv").write_bytes(b"")
     Path("captions.json").write_text('{"v": "mine", "v.1": "another\'s"}')
@@ -146,7 +146,7 @@ def test_captions_and_lists_of_no_video_are_refused_before_extraction(
 
 
 def test_nothing_old_remains_in_the_archive(eleven_videos, extract):
-    """Fewer experts, a video that is gone, and no captions any more."""
+    """Extract again with fewer experts, without one of the videos, and without captions."""
     captions(eleven_videos)
     extract("--captions", "captions.json")
     gone, path = next(iter(eleven_videos.items()))
@@ -160,7 +160,7 @@ def test_nothing_old_remains_in_the_archive(eleven_videos, extract):
 
 
 def test_words_of_videos_that_are_gone_are_not_kept(extracted_tasks, extract):
-    """Of the last video in which an expert read some, which a search would show with no other."""
+    """Remove the only video in which an expert recognized words."""
     film("dark.mkv", 0)
     film("bright.mkv", 1)
     extract()

@@ -125,7 +125,7 @@ def test_the_version_changes_with_the_values_the_type_and_the_shape_of_features(
 
 
 def test_a_file_that_is_replaced_within_a_second_is_extracted_again(shards, video):
-    """By one of the same size, as a script does that writes a folder again."""
+    """A script may overwrite a file by one of the same size."""
     second = 1_700_000_000 * 10**9
     os.utime(video, ns=(second, second))
     keep(shards, video, FOUND)

@@ -1,4 +1,4 @@
-"""Files beside videos, and what remains from earlier extractions."""
+"""Which files of a folder are videos."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from misc.extraction.video_folder import list_files
 
 
 def test_files_beside_a_video_do_not_replace_it(extracted_tasks, extract):
-    """Pictures, subtitles and notes of the same name, as programs that fetch videos leave them."""
+    """Programs that download videos leave pictures, subtitles and notes of the same name."""
     video = film("a.mkv")
     for suffix in ("jpg", "json", "srt", "txt", "aac", "html"):
         Path(f"clips/a.{suffix}").write_text("beside")
@@ -25,7 +25,7 @@ def test_files_beside_a_video_do_not_replace_it(extracted_tasks, extract):
 
 
 def test_files_that_are_not_videos_are_counted(extracted_tasks, extract):
-    """As cameras, desktops and people leave it; whatever else is there is judged by its content."""
+    """Known other suffixes are skipped and counted; all other files are opened, and refused by their content."""
     film("good.mkv")
     beside = ["1.JPG", "2.jpg", "sub/3.jpg", "README.txt", "README", "Thumbs.db", "desktop.ini", "good.srt", "song.mp3"]
     hidden = [".DS_Store", "sub/._good.mkv"]

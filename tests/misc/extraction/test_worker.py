@@ -1,4 +1,4 @@
-"""Outputs of experts: failures, zeros, invalid and large features."""
+"""An extraction worker: failures of experts, and zero, invalid and large features."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_a_failing_expert_fails_only_its_video(eleven_videos, extract, monkeypat
 
 
 def test_features_that_training_treats_as_missing_are_not_counted(extracted_tasks, extract, call):
-    """The flow of still pictures is zeros, which a training takes for none."""
+    """The flow of still pictures is all zeros, which a training treats as missing."""
     moving = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), np.uint8)
     for i in range(5):
         film(f"{i}.mkv", i)

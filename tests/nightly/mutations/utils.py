@@ -60,7 +60,13 @@ MUTATIONS = [
         f"{TEST_PICKLE} -k over_and_over",
         "content is copied over and over",
     ),
-    Mutation(PICKLE, "        if len(level) == MAX_ITEMS:\n            break\n", "", f"{TEST_PICKLE} -k stand_for", "items"),
+    Mutation(
+        PICKLE,
+        "        if len(level) == MAX_ITEMS:\n            break\n",
+        "",
+        f"{TEST_PICKLE} -k shared_containers",
+        "items",
+    ),
     Mutation(
         PICKLE,
         "if type(self.stack[-1]) is not list:",
