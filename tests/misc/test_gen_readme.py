@@ -216,11 +216,3 @@ def test_the_pages_are_what_runs_of_their_own_figures_give(workplace, run, monke
         write_run(MODELS / experiment / OLDER, seeds, config=tables.config_path(experiment))
     assert run(gen_readme, "--tables", "stamps,stamps-main")[0] == 0
     assert {path: path.read_text() for path in texts} == texts
-
-
-def test_every_experiment_has_a_config_of_its_name_and_a_block_on_its_page(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    for name, table in tables.TABLES.items():
-        assert Path(table.page).read_text().count(f"<!-- results: {name} -->\n") == 1
-        for experiment in table.rows.values():
-            assert ConfigParser.from_file(tables.config_path(experiment))["name"] == experiment
