@@ -82,3 +82,23 @@ def test_an_hdf5_chunk_that_unpacks_to_more_than_its_size_is_refused(tmp_path):
             assert unsafe_content(path).startswith(expected)
         else:
             assert not dict(read_items(path)[1])["x"].any()
+
+
+def test_data_sets_of_other_types_and_filters_are_refused(tmp_path):
+    for name, options, message in (
+        ("records", {"data": np.zeros(3, [("a", "f8")])}, "'x', an array of [('a', '<f8')] of shape (3,)"),
+        ("texts", {"data": ["a", "b"], "dtype": h5py.string_dtype()}, "'x', an array of object of shape (2,)"),
+        ("offset", {"data": np.zeros(8, int), "scaleoffset": 0}, "'x', packed in an unusual way"),
+    ):
+        path = tmp_path / f"{name}.h5"
+        with h5py.File(path, "w") as file:
+            file.create_dataset("x", **options)
+        assert unsafe_content(path).startswith(message)
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}, {"shuffle": True}, {"fletcher32": True}])
+def test_chunks_of_known_filters_are_read(tmp_path, options):
+    x = np.arange(100.0)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("x", data=x, chunks=(10,), **options)
+    np.testing.assert_array_equal(read_file(tmp_path / "x.h5")["x"], x)

@@ -4,6 +4,9 @@ import msgpack
 import pytest
 from helpers.feature_files import unsafe_content
 
+from data_loader.readers import read_items
+from utils.errors import InputError
+
 
 @pytest.mark.parametrize(
     ("value", "message"),
@@ -20,3 +23,12 @@ def test_msgpack_of_other_things_than_arrays_is_refused(tmp_path, value, message
     path = tmp_path / "x.mp"
     path.write_bytes(msgpack.packb({"a": [value] if depth else value}))
     assert unsafe_content(path).startswith(message)
+
+
+def test_maps_in_maps_are_read_and_other_files_refused(tmp_path):
+    path = tmp_path / "x.mp"
+    path.write_bytes(msgpack.packb({"a": {"b": [1.5, "c"]}}))
+    assert dict(read_items(path)[1]) == {"a": {"b": [1.5, "c"]}}
+    path.write_bytes(msgpack.packb([1, 2]))
+    with pytest.raises(InputError, match=r"x\.mp: found no map, expected one from video name to array"):
+        dict(read_items(path)[1])

@@ -42,6 +42,7 @@ def test_a_recipe_has_everything_that_features_depend_on(change):
             '{"frames": {"side": 1.5}, "experts": {"rgb": {"extractor": "rgb"}}}',
             "frames.side: Input should be a valid integer",
         ),
+        (" " * (1 << 20) + "{}", "more than 1048576 bytes, expected the config of an extraction"),
         ('{"fps": 3, "experts": {"rgb": {"extractor": "rgb"}}}', "fps: Extra inputs are not permitted"),
     ],
 )
