@@ -1,4 +1,4 @@
-"""Making the Demo data set: it depends only on the seed, is made once, and is made again if incomplete."""
+"""Making the Demo data set: the same for a seed, made once, all there or made again, and a model that learns from it."""
 
 import numpy as np
 import pytest
@@ -15,13 +15,13 @@ SMALL = {"train": 16, "val": 4, "test": 8}
 
 
 def contents(folder):
-    """Return path -> bytes of every file below `folder`."""
+    """Path -> bytes of every file below `folder`."""
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Make a small data set of seed 0 in one process."""
+    """A small data set of seed 0, made by one process."""
     folder = tmp_path_factory.mktemp("Demo")
     make_demo.make_dataset(folder, SMALL, 0, 1)
     return folder
@@ -54,7 +54,7 @@ def test_the_archive_is_of_the_layout_and_the_dims_of_its_config(made):
         assert [x.shape for x in text[name]] == [(len(words), declared["text_dim"]) for words in raw[name]]
 
 
-def test_features_are_standardized_by_the_training_clips_only(made):
+def test_features_are_standardised_by_the_training_clips_alone(made):
     features = read_file(made / "symlinked-feats" / "scene.pickle")
     train = np.stack([features[f"clip{i:04d}"] for i in range(16)]).astype(float)
     assert np.allclose(train.mean(axis=0), 0, atol=0.01)
@@ -78,7 +78,7 @@ def test_ocr_and_speech_are_vectors_of_the_words_that_captions_use(made):
     assert compared > 5
 
 
-def test_words_of_only_the_other_clips_have_no_vector(made):
+def test_words_of_the_other_clips_alone_have_no_vector(made):
     """Vectors are made from the training clips, the first 16."""
     archive = made / "symlinked-feats"
     raw, text = read_file(archive / "raw-captions.pkl"), read_file(archive / "text-demo.pickle")
@@ -99,7 +99,7 @@ def test_clips_play(made):
     assert frames.shape == (16, 120, 160, 3) and frames.std() > 10
 
 
-def test_a_data_set_is_made_once_and_again_after_a_change(tmp_path, monkeypatch, call):
+def test_it_is_made_once_and_again_after_a_change(tmp_path, monkeypatch, call):
     monkeypatch.setattr(make_demo, "SPLITS", SMALL)
     folder = tmp_path / "Demo"
     arguments = ("--data_dir", folder, "--workers", 1)
@@ -123,7 +123,7 @@ def test_a_data_set_is_made_once_and_again_after_a_change(tmp_path, monkeypatch,
     assert call(make_demo, *arguments, "--seed", 1)[0] == 0 and contents(folder) != before
 
 
-def test_an_interrupted_data_set_is_made_again(tmp_path, monkeypatch, call):
+def test_one_that_is_interrupted_is_not_taken_for_whole(tmp_path, monkeypatch, call):
     monkeypatch.setattr(make_demo, "SPLITS", SMALL)
 
     def stop(*_):

@@ -42,7 +42,7 @@ SUITE = ("--suite", "toy", "--seeds", "0,1")
 
 
 def write_suite():
-    """Write two more configs next to configs/toy/train-ce.json, of one epoch each, and the page."""
+    """Two more configs beside configs/toy/train-ce.json, of an epoch each, and the page."""
     path = Path("configs/toy/train-ce.json")
     config = json.loads(path.read_text())
     config["trainer"]["epochs"] = 1
@@ -57,7 +57,7 @@ def write_suite():
 
 @pytest.fixture
 def suite(run, monkeypatch):
-    """Run the suite in this process; return (exit code, output, errors) and the commands that it ran."""
+    """Run the suite in this process: (exit code, output, errors), and the commands that it ran."""
     write_suite()
     monkeypatch.setattr(tables, "TABLES", TABLES)
     commands = []
@@ -85,7 +85,7 @@ def runs_of(experiment):
 
 
 def check_leak_table(rows):
-    """Check that the table has the metrics of each model with each score, as test.py wrote them."""
+    """Every model by every score, from what test.py wrote."""
     labels = [(row["Trained with"], row["Scored with"], row["Task"]) for row in rows]
     scores = ("pairwise", "paired-2019 (leaky)")
     assert labels == [(x, y, task) for task in ("t2v", "v2t") for x in ("pairwise", "paired-2019") for y in scores]
@@ -173,7 +173,7 @@ def test_what_is_done_is_not_done_again_and_what_changed_is(suite, run):
     assert code == 0 and [x[2] for x in commands] == [str(config)] and len(runs_of("toy-train-rgb")) == 2
 
 
-def test_failures_do_not_stop_the_others_and_are_reported(suite):
+def test_failures_do_not_stop_the_others_and_are_told(suite):
     Path("configs/toy/train-rgb.json").write_text(
         json.dumps({"inherit_from": "configs/toy/train-ce.json", "optimizer": {"args": {"lr": 1e30}}})
     )
@@ -250,7 +250,7 @@ run_ablations.main()
 """
 
 
-def test_control_c_stops_the_trainings_and_the_next_call_resumes_them(workplace):
+def test_control_c_stops_the_trainings_and_they_go_on(workplace):
     write_suite()
     config = Path("configs/toy/train-ce.json")
     content = json.loads(config.read_text())

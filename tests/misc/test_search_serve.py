@@ -147,7 +147,7 @@ def test_missing_packages_are_named(collection, refused, monkeypatch):
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
 def test_signals_end_it_cleanly(indexed, number, code, word):
-    """Send the signal with an open connection, after a query that failed because the text encoder is missing."""
+    """With an open connection, and after a query that failed because the text encoder is missing."""
     command = [sys.executable, ROOT / "misc" / "search.py", "serve", *RESUME, "--port", "0"]
     sigint = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores Ctrl-C
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=sigint) as process:

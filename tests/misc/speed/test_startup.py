@@ -11,7 +11,7 @@ PHASES = ["imports", "config", "model", "data", "first batch", "first step"]
 
 
 def test_a_start_is_measured_phase_by_phase(workplace):
-    """It is measured in another process and leaves no files."""
+    """In a process of its own, which leaves nothing behind."""
     before = set(Path().rglob("*"))
     config, data = Path("configs/toy/train-ce.json").resolve(), Path("data/Toy").resolve()
     found = startup.measure(["--config", str(config), "--set", f"data_loader.args.data_dir={data}"])
