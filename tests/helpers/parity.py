@@ -1,4 +1,4 @@
-"""The recorded inputs, weights and outputs of the 2019 release, where ../shared is at hand."""
+"""The recorded inputs, weights and outputs of the 2019 release, if ../shared exists."""
 
 import json
 
@@ -13,7 +13,7 @@ EXPERTS = ("audio", "face", "rgb")
 
 
 class Parity:
-    """One `ce_<variant>.npz`: its data, and models with its weights."""
+    """The data of one `ce_<variant>.npz`, and models with its weights."""
 
     def __init__(self, variant):
         self.data = {name: torch.from_numpy(x) for name, x in np.load(shared("parity", f"ce_{variant}.npz")).items()}

@@ -74,7 +74,7 @@ def test_a_signal_saves_the_partial_epoch(run, monkeypatch, number, code, word, 
 
 
 def test_resuming_before_the_first_evaluation_gives_no_warning(run, monkeypatch):
-    """The first step of the schedule is due then, while that of the optimizer was in the previous process."""
+    """The schedule makes its first step in this process; the optimizer made its own in the previous one."""
     whole, _ = trained(run, "--disable_workers")
     before = set(MODELS.glob("*"))
     evaluate = trainer_module.evaluate
@@ -109,19 +109,6 @@ def test_a_checkpoint_that_cannot_be_read_is_named_and_the_previous_one_is_used(
     assert f"{part / name}: damaged" in out + err and "resuming" in out
     assert "epoch 3/4" in out and "epoch 2/4" not in out
     assert_equal_weights(whole / "checkpoint-epoch4.pth", part / "checkpoint-epoch4.pth")
-
-
-def test_a_periodic_checkpoint_that_was_missed_is_saved_later(run):
-    """Killed while it was written; its temporary file is deleted."""
-    settings = ("--set", "trainer.monitor=max epoch", "--set", "trainer.epochs=2")
-    part, _ = trained(run, *settings)
-    expected = {path.name for path in part.iterdir()}
-    (part / "metrics.json").unlink()
-    (part / "checkpoint-epoch2.pth").rename(part / ".checkpoint-epoch2.pth.77.tmp")
-    code, _, err = run(train_command, "--config", CONFIG, "--resume", "auto", *settings)
-    assert code == 0, err
-    assert {path.name for path in part.iterdir()} == expected
-    assert_equal_weights(part / "trained_model.pth", part / "checkpoint-epoch2.pth")
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"half"), lambda path: path.unlink()])

@@ -1,4 +1,4 @@
-"""Tests are where a reader looks for them: files mirror the tree, and no file is long."""
+"""Test files mirror the tree of the project, and none is long."""
 
 import pytest
 from helpers.mutate import load_mutations

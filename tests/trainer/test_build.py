@@ -1,4 +1,4 @@
-"""Building what a config describes: the parts that do not fit are found before any data are read."""
+"""Building model, loss and optimizer of a config: errors are found before any data are read."""
 
 import functools
 import re
@@ -16,7 +16,7 @@ from utils.errors import InputError
 
 
 def build_all(config):
-    """Build everything but the data, the model without memory."""
+    """Build everything except the data, without allocating memory for the model."""
     parsed = ConfigParser(config, "x.json", training=True)
     with torch.device("meta"):
         model = build.build_model(parsed)

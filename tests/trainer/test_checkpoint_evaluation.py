@@ -1,4 +1,4 @@
-"""The results of a checkpoint in metrics.json: whose figures, of which videos, and of which machine."""
+"""The results of a checkpoint in metrics.json: metrics, numbers of videos, and the machine of the training."""
 
 import json
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_the_numbers_of_videos_and_captions_are_those_of_the_evaluation(run, wor
 
 
 def test_a_mini_training_is_tested_on_the_whole_split(run):
-    """Otherwise its figures are of few candidates, and look good."""
+    """With the few candidates of a mini split, metrics would look too good."""
     folder, _ = train(run, "--train_single_epoch", "--mini_train")
     assert json.loads((folder / "metrics.json").read_text())["videos"] == 10
     code, out, err = run(test_command, "--resume", folder / "trained_model.pth")

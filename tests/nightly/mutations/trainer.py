@@ -148,7 +148,7 @@ MUTATIONS = [
         "trainer/saver.py",
         "if from_best and self._is_due(epoch) and",
         "if False and",
-        "tests/integration/test_interruptions.py -k missed",
+        "tests/trainer/test_saver.py -k missed",
         "a periodic checkpoint that was missed is not saved later",
     ),
     Mutation(
