@@ -1,4 +1,4 @@
-"""Workers that run out of a resource, hang or end: the main process ends with one line, and does not wait for them."""
+"""Workers that run out of a resource, hang or exit: the main process ends with one line and does not wait for them."""
 
 import gc
 import os
@@ -155,7 +155,7 @@ def test_other_children_of_a_process_that_imports_the_loader_live_on():
 
 
 def test_torch_imports_nothing_while_workers_run():
-    """The error of a worker that fails may be raised at any moment, and torch catches it within an import of its own."""
+    """The error of a failed worker may be raised during an import inside torch, which would swallow it."""
     ended = run_program(IMPORTS)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "[]\n", "")
 

@@ -124,15 +124,22 @@ def test_it_is_made_once_and_again_after_a_change(tmp_path, monkeypatch, call):
 
 
 def test_one_that_is_interrupted_is_not_taken_for_whole(tmp_path, monkeypatch, call):
+    """Neither the first one nor one that replaces another, whose files may be of the same size."""
     monkeypatch.setattr(make_demo, "SPLITS", SMALL)
+    file = tmp_path / "symlinked-feats" / "rgb.pickle"
 
     def stop(*_):
+        if file.exists():
+            file.write_bytes(bytes(file.stat().st_size))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as interrupted:
         interrupted.setattr(make_demo, "make_clips", stop)
         assert call(make_demo, "--data_dir", tmp_path)[0] == 130
     assert "up to date" not in call(make_demo, "--data_dir", tmp_path)[1]
+    monkeypatch.setattr(make_demo, "make_clips", stop)
+    assert call(make_demo, "--data_dir", tmp_path, "--seed", 1)[0] == 130
+    assert call(make_demo, "--data_dir", tmp_path)[0] == 130  # made again
 
 
 @pytest.mark.parametrize("arguments", [("--seed", -1), ("--workers", 0)])

@@ -1,4 +1,4 @@
-"""The baseline against scipy's least squares, and on the real archive where it is at hand."""
+"""The ridge baseline, compared with scipy's least squares, and on the real archive if it exists."""
 
 import subprocess
 import sys
@@ -32,8 +32,8 @@ def test_the_command_prints_both_directions(workplace):
     assert failed.returncode == 2 and "some videos lack the expert" in failed.stderr
 
 
-def test_repeated_captions_are_tied_wherever_they_stand():
-    """A product gives equal rows different last bits, by their place in a block and by the machine."""
+def test_repeated_captions_are_tied_at_any_position():
+    """A matrix product may round equal rows differently, depending on their position."""
     rng = np.random.default_rng(0)
     text = rng.normal(size=(1, 384)).repeat(191, axis=0)
     model = (rng.normal(size=(384, 500)), rng.normal(size=384), rng.normal(size=500))

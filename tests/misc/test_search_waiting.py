@@ -1,4 +1,4 @@
-"""Processes that change one index wait for each other, and none repeats what another has done."""
+"""Processes that change one index wait for each other and do not repeat each other's work."""
 
 import contextlib
 import functools
@@ -29,7 +29,7 @@ INDEX = Path("data/Toy/index")
 
 @pytest.fixture
 def parts(collection):
-    """The checkpoint and the collection."""
+    """Return the embedder of the checkpoint and the collection."""
     embedder = Embedder(Path("model.pth"), torch.device("cpu"))
     return embedder, Collection("Toy", Path("data/Toy"), embedder.config, embedder.experts)
 

@@ -29,7 +29,7 @@ MODEL = "data/models/msvd-train-full-ce/07-25_15-18-17/trained_model.pth"
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of the project without data, whose MSVD archive is the one that the server has."""
+    """Copy the project without data, and replace the MSVD archive by the one on the server."""
     project = tmp_path / "project"
     skipped = shutil.ignore_patterns("data", "venv", ".git", "__pycache__", ".*_cache", ".hypothesis")
     shutil.copytree(ROOT, project, ignore=skipped)
@@ -44,7 +44,7 @@ def server(tmp_path):
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *args):
-            """Say nothing."""
+            """Log nothing."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
     thread = threading.Thread(target=server.serve_forever)

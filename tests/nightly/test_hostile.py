@@ -1,4 +1,4 @@
-"""Files from strangers that execute, lead elsewhere or have no end: refused in one line, nothing executed, memory bounded.
+"""Untrusted files that execute code, link elsewhere or never end: refused in one line, in bounded memory.
 
 Each is read in a process of its own, which it may crash, hang or fill.
 """
@@ -198,7 +198,7 @@ def hung(seconds=60):
 
 
 def test_the_outcome_of_a_call_in_another_process_is_known():
-    """This shows that the tests above can fail."""
+    """Show that the tests above can fail."""
     assert outcome(int, "3").kind == "returned"
     assert outcome(int, "x").kind == "raised"
     assert outcome(allocate).growth > 250 * MIB

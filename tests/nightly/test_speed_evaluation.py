@@ -1,4 +1,4 @@
-"""The benchmark of the evaluation, on an archive of a hundred videos, and the command line of all benchmarks."""
+"""The benchmark of the evaluation, on an archive of a hundred videos."""
 
 import json
 import re

@@ -17,7 +17,7 @@ ROW_2020 = ROW_2019 | {"R@1": [1.25, 0.5], "experiment": "a-b-train-renamed"}
 
 @pytest.fixture
 def publish(run, workplace):
-    """Fill in a page from rows of 2019 and 2020: (exit code, standard error, rows of each table)."""
+    """Fill in a page from rows of 2019 and 2020; return exit code, standard error and the rows of each table."""
 
     def publish(rows_2019, rows_2020, titles=("A Benchmark",)):
         page = Path("misc/docs/published-results.md")
@@ -55,7 +55,7 @@ def test_rows_that_differ_in_what_they_are_of_do_not_meet(publish):
     assert one[f"{params}19 (leaky)"] == "-" and other[f"{params}20 (corrected)"] == "2M"
 
 
-def test_a_section_that_starts_again_goes_on_in_a_second_table(publish):
+def test_a_section_that_starts_again_is_a_second_table(publish):
     more = ROW_2019 | {"Model": "Prev. + x"}
     titles = ("A Benchmark", "A Benchmark, cumulative")
     _, _, found = publish([ROW_2019, ROW_2019, more], [], titles)

@@ -1,11 +1,8 @@
-"""The benchmark of the evaluation, on an archive of a hundred videos, and the command line of all benchmarks."""
-
-import json
+"""The benchmark of the evaluation, on an archive of a hundred videos."""
 
 import pytest
 
-from misc import benchmark
-from misc.speed import batches, evaluation, metrics, startup, store
+from misc.speed import evaluation
 from utils.errors import InputError
 
 
@@ -13,33 +10,3 @@ def test_a_process_that_fails_is_an_error(tmp_path, capfd):
     with pytest.raises(InputError, match="test.py: ended with exit code 2"):
         evaluation.measure(tmp_path / "absent.pth", [])
     assert "absent.pth: no such checkpoint" in capfd.readouterr().err
-
-
-def test_the_command_line_chooses_a_part_and_writes_its_figures(call, tmp_path, monkeypatch):
-    calls = []
-    for part in (store, metrics, evaluation, batches, startup):
-        name = part.__name__.rpartition(".")[2]
-        monkeypatch.setattr(part, "run", lambda *args, name=name: calls.append((name, *args)) or {"part": name})
-    path = tmp_path / "x.json"
-    for options in (
-        ["--folder", tmp_path, "--videos", 1000],
-        ["--metrics", "--json", path],
-        ["--evaluation", "--folder", tmp_path],
-        ["--batches", "--folder", tmp_path, "--videos", 2000],
-        ["--startup", "--json", path, "--folder", tmp_path],
-    ):
-        path.unlink(missing_ok=True)
-        assert call(benchmark, *options)[0] == 0
-        written = json.loads(path.read_text()) if path.exists() else None
-        assert written == ({"part": calls[-1][0]} if "--json" in options else None)
-    assert calls == [
-        ("store", tmp_path, 1000),
-        ("metrics",),
-        ("evaluation", tmp_path, 10_000),
-        ("batches", tmp_path, 2000),
-        ("startup", tmp_path, 10_000),
-    ]
-    code, _, err = call(benchmark, "--videos", 999)
-    assert code == 2 and "--videos 999: expected at least 1000" in err
-    code, _, err = call(benchmark, "--device", 0)
-    assert code == 2 and "--device: --store is measured on the CPU" in err

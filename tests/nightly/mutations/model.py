@@ -184,14 +184,14 @@ MUTATIONS = [
         "model/earlier.py",
         "[part.view(d, d) for",
         "[part.view(d, d).T for",
-        "tests/integration/test_earlier_files.py -k optimizer",
+        "tests/model/test_earlier.py",
         "the state of an optimizer is transposed",
     ),
     Mutation(
         "model/earlier.py",
         "x.T.split(dims)",
         "x.T.split(dims[::-1])[::-1]",
-        "tests/integration/test_earlier_files.py -k optimizer",
+        "tests/model/test_earlier.py",
         "the state of an optimizer is that of other experts",
     ),
 ]
