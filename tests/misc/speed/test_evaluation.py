@@ -2,17 +2,8 @@
 
 import json
 
-import pytest
-
 from misc import benchmark
 from misc.speed import batches, evaluation, metrics, startup, store
-from utils.errors import InputError
-
-
-def test_a_process_that_fails_is_an_error(tmp_path, capfd):
-    with pytest.raises(InputError, match="test.py: ended with exit code 2"):
-        evaluation.measure(tmp_path / "absent.pth", [])
-    assert "absent.pth: no such checkpoint" in capfd.readouterr().err
 
 
 def test_the_command_line_chooses_a_part_and_writes_its_figures(call, tmp_path, monkeypatch):
