@@ -141,6 +141,7 @@ def test_one_that_is_interrupted_is_not_taken_for_whole(tmp_path, monkeypatch, c
     with monkeypatch.context() as interrupted:
         interrupted.setattr(make_demo, "make_clips", stop)
         assert call(make_demo, "--data_dir", tmp_path)[0] == 130
+    monkeypatch.setattr(make_demo, "make_clips", write_attributes)
     assert "up to date" not in call(make_demo, "--data_dir", tmp_path)[1]
 
 
