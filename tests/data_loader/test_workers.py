@@ -7,15 +7,15 @@ import subprocess
 import sys
 
 import pytest
-from helpers.commands import CONFIG, MODELS, trained
+from helpers.commands import CONFIG, MODELS
 from helpers.paths import ROOT
+from helpers.starvation import WORKERS, assert_ends_with_one_line
 
 import train as train_command
 from data_loader import workers
 from data_loader.workers import require_open_files
 from utils.errors import InputError
 
-WORKERS = ("--set", "data_loader.args.num_workers=2")
 INFINITE = resource.RLIM_INFINITY
 
 
@@ -115,7 +115,7 @@ import data_loader.data_loaders
 
 
 def work():
-    time.sleep(2)
+    time.sleep(0.5)
     print("done", flush=True)
 
 
@@ -160,26 +160,7 @@ def test_torch_imports_nothing_while_workers_run():
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "[]\n", "")
 
 
-ENDS = {
-    "files": "open files",
-    "processes": "no further process or thread can be started",
-    "threads": "no further process or thread can be started",
-    "killed": "a data loading worker has ended",
-}
-
-
-@pytest.mark.parametrize(("command", "fault"), [*(("train", fault) for fault in ENDS), ("test", "files")])
-def test_the_main_process_does_not_wait_for_a_worker_that_fails(run, command, fault):
-    arguments = ["--config", CONFIG]
-    if command == "test":
-        arguments = ["--resume", trained(run, "--train_single_epoch")[0] / "trained_model.pth"]
-    ended = subprocess.run(
-        [sys.executable, ROOT / "tests" / "helpers" / "starved_command.py", *arguments, *WORKERS],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "FAULT": fault, "COMMAND": command},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert ended.returncode == 2 and ended.stderr.startswith("error: ") and ended.stderr.count("\n") == 1, ended.stderr
-    assert ENDS[fault] in ended.stderr and not list(MODELS.glob("*/checkpoint-epoch2.pth"))
+@pytest.mark.parametrize("fault", ["files", "killed"])  # the others are in tests/nightly/
+def test_the_main_process_does_not_wait_for_a_worker_that_fails(workplace, fault):
+    assert_ends_with_one_line("train", fault, "--config", CONFIG)
+    assert not list(MODELS.glob("*/checkpoint-epoch2.pth"))
