@@ -89,7 +89,7 @@ MUTATIONS = [
         f"{TEST_ARCHIVE} -k unicode",
         "names in another Unicode form are other videos",
     ),
-    Mutation(CONVERSION, "if np.isnan(x[0, 0]):\n            return []", "", TEST_PROPERTIES, "NaN"),
+    Mutation(CONVERSION, "if np.isnan(x[0, 0]) and", "if False and", TEST_PROPERTIES, "NaN"),
     Mutation(CONVERSION, "self.zeros_are_missing and not x.any()", "False", TEST_PROPERTIES, "zeros"),
     Mutation(
         CONVERSION,
@@ -117,7 +117,11 @@ MUTATIONS = [
         "numbers are rounded to float16",
     ),
     Mutation(
-        CONVERSION, 'self.settings["zeros_are_missing"] = zeros_are_missing', "", CACHE, "a cache by another rule for zeros"
+        CONVERSION,
+        'self.settings["zeros_are_missing"] = self.zeros_are_missing',
+        "",
+        CACHE,
+        "a cache by another rule for zeros",
     ),
     Mutation(STORE, '"size": status.st_size, ', "", f"{TESTS}/test_store_validity.py", "the size of a file may change"),
     Mutation(STORE, '"time": status.st_mtime_ns, ', "", CACHE, "the time of a file may change"),
