@@ -8,6 +8,7 @@ import torch
 from helpers.commands import CONFIG, train, trained
 
 import test as test_command
+import train as train_command
 
 SETTINGS = {"data_loader": {"args": {"split_name": "test", "num_test_captions": 1}}, "tester": {"save_dir": "data/tests"}}
 
@@ -18,16 +19,18 @@ def settings(workplace, config):
     Path(CONFIG).write_text(json.dumps({**config, "eval_settings": SETTINGS}))
 
 
-def test_the_best_model_is_tested_with_the_settings(settings, run, monkeypatch):
-    devices = []
+@pytest.mark.parametrize("disable_gpu", [False, True])
+def test_the_best_model_is_tested_with_the_settings(settings, run, monkeypatch, disable_gpu):
+    gpu, devices = torch.device("cpu", 0), []  # stands for a GPU
+    monkeypatch.setattr(train_command, "select_device", lambda *_: gpu)
     original = torch.nn.Module.to
     monkeypatch.setattr(torch.nn.Module, "to", lambda self, *a, **k: devices.append(a) or original(self, *a, **k))
-    folder, out = train(run, "--set", "eval_settings.disable_gpu=true")
+    folder, out = train(run, "--set", f"eval_settings.disable_gpu={json.dumps(disable_gpu)}")
     assert "Toy, val: 10 videos, 20 captions" in out and "Toy, test: 10 videos, 10 captions" in out
     metrics = json.loads((folder / "metrics.json").read_text())
     assert (metrics["split"], metrics["videos"], metrics["captions"]) == ("test", 10, 10)
     assert json.loads((folder / "config.json").read_text())["data_loader"]["args"]["split_name"] == "val"
-    assert devices[-1] == (torch.device("cpu"),)
+    assert devices[0] == (gpu,) and devices[-1] == ((torch.device("cpu") if disable_gpu else gpu),)
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,9 @@ def meaning(config):
 
 
 def other(value):
-    """Return another value of the same type."""
+    """Return another value of the same type, a valid one if it is an aggregation."""
+    if value in ("vlad", "avg"):
+        return "max" if value == "avg" else "avg"
     if isinstance(value, bool):
         return not value
     if isinstance(value, list):
