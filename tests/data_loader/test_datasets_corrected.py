@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.corrected_archive import write_corrected_archive
+from helpers.corrected_archive import write_corrected_archive, write_pickle
 
 from data_loader.archive import Archive
 from data_loader.data_loaders import ExpertDataLoader
@@ -123,3 +123,12 @@ def test_features_of_the_same_name_in_two_folders_have_caches_of_their_own(tmp_p
     folder = SENET_FILE.partition("/")[0]
     name = "senet154-avg.pickle.avg-2048.h5"
     assert caches == [f"{FOLDER}/{folder}/{name}", f"structured-symlinks/{folder}/{name}"]
+
+
+def test_names_of_didemo_may_lack_their_suffix_in_files(tmp_path):
+    archive = written(tmp_path, "DiDeMo")
+    cut = {video.removesuffix(".mp4"): captions for video, captions in archive.captions.items()}
+    write_pickle(archive.folder / "aggregated_text_feats/w2v.pkl", cut)
+    data = loaders(archive, tmp_path, "DiDeMo", "val")
+    found = [video for batch in data.evaluation for video in batch["ids"]]
+    assert found == [video.removesuffix(".mp4") for video in archive.ids["val"]]

@@ -136,7 +136,7 @@ def write_corrected_archive(
     """
     layout, rng = layout_of(dataset, "2020"), np.random.default_rng(seed)
     trained = {split.train for split in layout.splits.values()}
-    suffix = ".mp4" if layout.names_end_at_dot else ""
+    suffix = ".mp4" if layout.name == "DiDeMo" else ""
     videos = [f"video{i}{suffix}" for i in range(num_train + num_evaluated * len(layout.subsets))]
     ids, rest = {}, iter(videos[num_train:])
     for subset in layout.subsets:
