@@ -112,9 +112,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     """Read a checkpoint in the current format of torch."""
     try:
-        with zipfile.ZipFile(path) as file:
-            if _check_records(path, file):
-                return read_zip(path, file)
+        if _check_records(path):
+            return read_zip(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols: the file is read or refused
             # Memory-mapped: the optimizer, two thirds of the file, takes no memory unless it is used.
@@ -183,29 +182,30 @@ class _Unpickler(SafeUnpickler):
         return _Tensor()
 
 
-def _check_records(path: Path, file: zipfile.ZipFile) -> bool:
+def _check_records(path: Path) -> bool:
     """Refuse other objects than tensors, containers and plain values, and check the checksums, which torch ignores.
 
     Returns:
         Whether the file is of a public release, whose objects are checked while they are read.
     """
-    entries = file.infolist()
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise RefusedError("compressed records")
-    if sum(entry.file_size for entry in entries) > path.stat().st_size:
-        raise RefusedError("records that overlap")
     is_published = False
-    for entry in entries:
-        if entry.filename.rpartition("/")[2] == "data.pkl":
+    with zipfile.ZipFile(path) as file:
+        entries = file.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise RefusedError("compressed records")
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise RefusedError("records that overlap")
+        for entry in entries:
+            if entry.filename.rpartition("/")[2] == "data.pkl":
+                with file.open(entry) as content:
+                    try:
+                        check_extent(_Unpickler(content).load())
+                    except _PublishedError:
+                        is_published = True
+        for entry in entries:
             with file.open(entry) as content:
-                try:
-                    check_extent(_Unpickler(content).load())
-                except _PublishedError:
-                    is_published = True
-    for entry in entries:
-        with file.open(entry) as content:
-            while content.read(CHUNK_BYTES):
-                pass
+                while content.read(CHUNK_BYTES):
+                    pass
     return is_published
 
 

@@ -59,13 +59,13 @@ def read_legacy(path: Path) -> dict[str, Any]:
         return read_release(path, lambda: _read(file))
 
 
-def read_zip(path: Path, file: zipfile.ZipFile) -> dict[str, Any]:
+def read_zip(path: Path) -> dict[str, Any]:
     """Return a checkpoint of a public release, in the format of today, as `read_release` does.
 
-    Args:
-        file: the open file, whose records do not overlap and are neither compressed nor damaged.
+    The records of the file must be neither compressed nor damaged, which `base.checkpoint` checks.
     """
-    return read_release(path, lambda: _read_zip(path, file))
+    with zipfile.ZipFile(path) as file:
+        return read_release(path, lambda: _read_zip(path, file))
 
 
 def read_release(path: Path, read: Callable[[], Any]) -> dict[str, Any]:

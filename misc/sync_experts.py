@@ -34,6 +34,7 @@ from utils.files import write_json
 from utils.progress import size_text
 from utils.unpack import check_target, unpack
 
+ROOT = Path(__file__).resolve().parent.parent
 SERVER = "http://www.robots.ox.ac.uk/~vgg/research"
 DATA = Path("data")
 # Unpacked, the files of Stamps are 1.6 times as large as their archive; 2 is a safe estimate.
@@ -51,6 +52,7 @@ class Release:
         downloads: the folder of archives below `data`.
         features: the folder of features below `data/<folder of the dataset>`.
         record: the file there that says which archive was unpacked.
+        config: the name of a config that reads them, in `configs/<dataset>`.
         layouts: the datasets by name.
     """
 
@@ -59,6 +61,7 @@ class Release:
     downloads: str
     features: str
     record: str
+    config: str
     layouts: Mapping[str, Layout]
 
     def download_of(self, layout: Layout) -> Download | None:
@@ -78,6 +81,7 @@ RELEASES = {
         "features",
         "symlinked-feats",
         "synced.json",
+        "train-full-ce",
         LAYOUTS,
     ),
     "features-v2": Release(
@@ -86,6 +90,7 @@ RELEASES = {
         "features-v2",
         "structured-symlinks",
         "synced-features-v2.json",
+        "train-full-ce-2020",
         CORRECTED_LAYOUTS,
     ),
     "high-quality": Release(
@@ -94,6 +99,7 @@ RELEASES = {
         "high-quality",
         "high-quality/structured-symlinks",
         "synced-high-quality.json",
+        "train-ce-plus-2020",
         CORRECTED_LAYOUTS,
     ),
 }
@@ -157,12 +163,14 @@ class RemoteArchive:
 
     def describe_use(self) -> str:
         """Describe how a config reads the features."""
-        if self.release.root_feat_folder is None:
-            return "for configs of the 2019 release, which have no data_loader.args.root_feat_folder"
-        settings = [f"data_loader.args.root_feat_folder={self.release.root_feat_folder}"]
+        config = Path("configs", self.layout.folder.lower(), f"{self.release.config}.json")
+        settings = []
+        if not (ROOT / config).exists():
+            config = "<config>"
+            settings = [f"data_loader.args.root_feat_folder={self.release.root_feat_folder}"]
         if self.folder != self.folders[0]:
             settings.append(f"data_loader.args.data_dir={self.folder}")
-        return f"next: python train.py --config <of the corrected release> --set {' '.join(settings)}"
+        return f"next: python train.py --config {config}{''.join(f' --set {setting}' for setting in settings)}"
 
 
 def select_layouts(names: list[str], published: list[Layout]) -> list[Layout]:

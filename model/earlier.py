@@ -1,7 +1,7 @@
 """The optimizer state in earlier checkpoints of this implementation, which were written until November 2026.
 
 Such a file has the same weights by the same names as one of today, but fewer, longer vectors in its entry `optimizer`.
-`tests/integration/test_earlier_files.py` resumes some. Checkpoints of the authors' 2019 release hold no optimizer;
+`tests/model/test_earlier.py` resumes some. Checkpoints of the authors' 2019 release hold no optimizer;
 `model.published` and `base.legacy_checkpoint` read them.
 """
 

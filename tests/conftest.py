@@ -36,7 +36,7 @@ def config():
 
 @pytest.fixture(autouse=True)
 def logging_as_before():
-    """A command in this process sets logging up for itself; the next test shall not notice."""
+    """Restore logging, which a command in this process sets up."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -49,7 +49,7 @@ def logging_as_before():
 
 @pytest.fixture(autouse=True)
 def threads_as_before():
-    """Extractors and trainings in this process take another number; the next test shall round as always."""
+    """Restore the number of threads, which extractors and trainings change, and on which rounding depends."""
     yield
     torch.set_num_threads(THREADS)
 
@@ -89,13 +89,13 @@ def call(monkeypatch, capsys):
 
 @pytest.fixture
 def run(workplace, call):
-    """The same, where there is an archive and a config."""
+    """Run a command in this process, in a working directory with an archive and a config."""
     return call
 
 
 @pytest.fixture
 def refused(run):
-    """Run a command that has to refuse its input: its one line on standard error."""
+    """Run a command that has to refuse its input; return its one line on standard error."""
 
     def refused(command, *arguments):
         before = sorted(Path().rglob("*"))

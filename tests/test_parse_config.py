@@ -1,4 +1,4 @@
-"""Reading configs: inheritance, overrides, and what the published ones hold."""
+"""Reading configs: inheritance, overrides, and the published configs."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from utils.errors import InputError
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Writes a config, or any text, to a file of the working directory."""
+    """Return a function that writes a config, or any text, to a file in the working directory."""
     monkeypatch.chdir(tmp_path)
 
     def write(name, content):

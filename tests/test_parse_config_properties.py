@@ -1,4 +1,4 @@
-"""What `--set` does to a config: it sets one value, of the type that its JSON has, and nothing else."""
+"""`--set` sets one value of a config, of the type that its JSON has, and nothing else."""
 
 import copy
 import json

@@ -31,7 +31,7 @@ def assert_close(one, other):
         assert one == (pytest.approx(other, abs=1.1e-4) if isinstance(other, float) else other)
 
 
-def test_the_test_command_needs_a_checkpoint_alone(run):
+def test_the_test_command_needs_only_a_checkpoint(run):
     folder, _ = trained(run)
     code, out, err = run(test_command, "--resume", folder / "trained_model.pth", "--split", "test", "--save_sims", "s.npz")
     assert code == 0, err

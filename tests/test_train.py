@@ -45,7 +45,7 @@ def test_training_writes_checkpoints_metrics_log_and_events(run):
 
 
 def test_training_learns(run):
-    """Latents are shared by captions and videos: ten candidates, chance 10 %."""
+    """Captions and videos share latents, so that a model can learn; by chance, R@1 is 10 % of ten candidates."""
     folder, _ = train(run, "--set", "trainer.epochs=30", "--set", "trainer.save_period=30")
     assert json.loads((folder / "metrics.json").read_text())["t2v_metrics"]["R1"] > 40
 
@@ -123,7 +123,7 @@ def test_early_stop_and_skipped_saves(run):
     assert (folder / "checkpoint-epoch3.pth").exists()
 
 
-def test_purging_deletes_this_experiment_alone(run, refused):
+def test_purging_deletes_only_this_experiment(run, refused):
     first, _ = trained(run)
     other = MODELS.parent / "toy-train-other"
     other.mkdir()

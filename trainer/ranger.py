@@ -1,7 +1,7 @@
 """RAdam and Ranger, the optimizers of the corrected release, with a fused step.
 
 A step of RAdam passes over parameters, gradients and moments once, as that of torch's fused Adam, where torch's own RAdam
-takes about twenty times as long on a CPU.
+takes more than ten times as long on a CPU.
 """
 
 import math

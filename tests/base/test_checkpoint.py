@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, the last ones kept, and nothing executed that a file says."""
+"""Writing checkpoints atomically, keeping the last ones, and loading files without executing anything in them."""
 
 import collections
 import os
@@ -55,7 +55,7 @@ def test_a_failing_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch)
 
 
 def test_a_full_disk_is_named_as_the_reason(tmp_path):
-    """A limit to the size of files stands for the disk; torch alone gives a RuntimeError that says nothing of it."""
+    """Simulate the full disk by a limit on file sizes; torch's own RuntimeError does not name the reason."""
     path = tmp_path / "x.pth"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
@@ -70,7 +70,7 @@ def test_a_full_disk_is_named_as_the_reason(tmp_path):
 @pytest.mark.parametrize(
     "others", [["config.json", "trained_model.pth"], ["checkpoint-epoch7-copy.pth"], ["checkpoint-epoch8-copy2.pth"]]
 )
-def test_the_last_three_by_number_are_kept_and_other_files_left_alone(tmp_path, others):
+def test_the_last_three_by_number_and_other_files_are_kept(tmp_path, others):
     for name in others:
         (tmp_path / name).touch()
     for epoch in (8, 9, 10, 11, 100):
@@ -79,7 +79,7 @@ def test_the_last_three_by_number_are_kept_and_other_files_left_alone(tmp_path, 
     assert names(tmp_path) == sorted([*epochs(10, 11, 100), *others])
 
 
-def test_a_run_that_goes_on_from_an_early_epoch_keeps_what_it_writes(tmp_path):
+def test_a_run_that_resumes_from_an_early_epoch_keeps_its_checkpoints(tmp_path):
     """For example from the best model, when later epochs were worse."""
     for epoch in (8, 9, 10):
         save_periodic(tmp_path, state_of(epoch))
@@ -138,7 +138,7 @@ def test_foreign_files_are_refused_in_one_line_and_not_executed(tmp_path, monkey
 
 @pytest.mark.parametrize("start", [0, 1 << 20])
 def test_a_tensor_that_is_not_what_was_written_is_noticed(tmp_path, start):
-    """Bytes that a disk lost: torch alone reads them as numbers."""
+    """Corrupted bytes, which torch by itself reads as numbers."""
     path = tmp_path / "x.pth"
     save_checkpoint(path, state_of(1, state_dict={"w": torch.rand(1_000_000)}))
     load_checkpoint(path)

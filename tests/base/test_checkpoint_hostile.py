@@ -1,4 +1,4 @@
-"""Checkpoints that a stranger has made: two safeguards, each of which refuses what could execute, and limits on records."""
+"""Untrusted checkpoints: two independent safeguards against code execution, and limits on records."""
 
 import os
 import pickle

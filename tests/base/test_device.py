@@ -38,7 +38,7 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch, index):
 
 
 def draws():
-    """Numbers from every generator; an odd number of normal ones, of which two are made at a time."""
+    """Draw from every generator; an odd number of normal values, since those are generated in pairs."""
     return [random.random(), random.gauss(0, 1), *np.random.normal(size=3), *torch.randn(3).tolist()]
 
 

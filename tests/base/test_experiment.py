@@ -56,7 +56,7 @@ def test_a_checkpoint_outside_of_runs_has_no_run_and_makes_no_folder(tmp_path, p
 
 @pytest.fixture
 def saved(tmp_path):
-    """Two experiments, one's name the beginning of the other's, a file outside, and a link to it from a run."""
+    """Write two experiments, one name a prefix of the other, and a run with a link to a file outside."""
     folder = tmp_path / "saved"
     for name in ("toy-ce", "toy-ce-2"):
         for run in (Run.create(folder, name), Run.create(folder, name)):

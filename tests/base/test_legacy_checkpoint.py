@@ -147,7 +147,7 @@ GOOD = struct.pack("<2f", 1, 2)
 
 
 def test_a_file_of_such_parts_is_read(tmp_path):
-    """This shows that the refusals below have the reason that they name."""
+    """Show that the files below are refused for the reason in the message, not for their form."""
     path = old_file(tmp_path / "x.pth", content_with("FloatStorage", 2), [("0", 2, GOOD)])
     assert is_legacy(path)
     assert load_checkpoint(path)["state_dict"]["a"].tolist() == [1, 2]

@@ -1,4 +1,4 @@
-"""When a value is the best, and when to stop."""
+"""Detection of the best value, and early stopping."""
 
 import math
 

@@ -31,7 +31,7 @@ def count_metrics(sims, query_masks=None): return {"count": float(len(sims))}
 
 @pytest.fixture
 def add_module(tmp_path, monkeypatch):
-    """Adds a module to the package `model`."""
+    """Return a function that adds a module to the package `model`."""
     monkeypatch.setattr(model, "__path__", [*model.__path__, str(tmp_path)])
     before = set(sys.modules)
 
@@ -56,7 +56,7 @@ def test_a_class_is_found_in_any_module_of_the_package(add_module):
     "name", ["MSELoss", "_HiddenLoss", "PlainLoss", "Triplet", "nn", "my_losses.TripletLoss", "torch.nn.MSELoss", "os", ""]
 )
 def test_nothing_else_is_found(add_module, name):
-    """Not what a module imports, hides, or does not name as a loss; not by a path."""
+    """Imported names, private names, names that are not losses, and dotted paths are not found."""
     add_module("my_losses")
     with pytest.raises(InputError, match=r"^loss.type: found '.*', no loss of that name in model/, (did|exp)"):
         find("loss", name)

@@ -1,4 +1,4 @@
-"""Runs that are not finished, and going on with them."""
+"""Resuming runs that are not finished."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ SEEDS = ("--config", CONFIG, "--seeds", "0,1")
 
 @pytest.fixture
 def interrupted(run, monkeypatch):
-    """Interrupt a training at an epoch of a seed: the folder of the run, and standard output."""
+    """Interrupt a training at an epoch of a seed; return the folder of the run and standard output."""
 
     def interrupted(seed, epoch, *arguments):
         def interrupt(self, number, *args):
@@ -37,7 +37,7 @@ def interrupted(run, monkeypatch):
 
 
 def content(folder):
-    """Results without the names of folders."""
+    """Return the results without the names of folders."""
     results = {path.relative_to(folder): json.loads(path.read_text()) for path in folder.rglob("*.json")}
     for result in results.values():
         result.pop("checkpoint", None)
@@ -46,7 +46,7 @@ def content(folder):
 
 
 @pytest.mark.parametrize(("seed", "epoch"), [(0, 2), (1, 1), (1, 3)])
-def test_seeds_go_on_as_if_nothing_had_happened(run, interrupted, seed, epoch):
+def test_resumed_seeds_end_as_uninterrupted_ones(run, interrupted, seed, epoch):
     whole, _ = trained(run, "--seeds", "0,1")
     part, out = interrupted(seed, epoch, *SEEDS, "--disable_workers")
     command = f"python train.py --config {CONFIG} --seeds 0,1 --resume auto --set data_loader.args.num_workers=0"
@@ -67,7 +67,7 @@ def test_seeds_go_on_as_if_nothing_had_happened(run, interrupted, seed, epoch):
             assert_equal_weights(whole / f"seed-{n}" / name, part / f"seed-{n}" / name)
 
 
-def test_nothing_to_go_on_with_begins_a_run(run, interrupted):
+def test_without_a_checkpoint_resuming_starts_a_run(run, interrupted):
     finished, _ = train(run, "--seeds", "0,1", "--set", "trainer.epochs=1")
     other, _ = interrupted(1, 1, "--config", CONFIG, "--seeds", "0,1", "--set", "trainer.epochs=2")
     folder, out = train(run, "--seeds", "0,1", "--resume", "auto", "--set", "trainer.epochs=1")
@@ -76,7 +76,7 @@ def test_nothing_to_go_on_with_begins_a_run(run, interrupted):
     assert folder not in (finished, other)
 
 
-def test_a_single_run_goes_on_too(run, interrupted):
+def test_a_run_without_seeds_is_resumed(run, interrupted):
     whole, _ = trained(run)
     part, _ = interrupted(0, 3, "--config", CONFIG)
     shutil.copytree(part, part.with_name("2020-01-01_00-00-00"))  # an older one
@@ -97,7 +97,7 @@ def test_a_run_that_lacks_only_its_summary_gets_it(run):
     assert summary.read_text() == before and "epoch" not in out and "2 seeds, split val, mean (std)" in out
 
 
-def test_refuses_what_cannot_go_on(run, refused):
+def test_refuses_what_cannot_be_resumed(run, refused):
     folder, _ = trained(run, "--seeds", "0,1")
     checkpoint = folder / "seed-0" / "checkpoint-epoch1.pth"
     assert "not with --seeds (except 'auto')" in refused(train_command, "--resume", checkpoint, "--seeds", "0,1")
@@ -124,7 +124,7 @@ def test_a_run_whose_config_cannot_be_read_is_not_gone_on_with(run, damaged):
 
 
 def write(folder, **files):
-    """A run of experiment `x`: name of a file without .json -> content."""
+    """Write a run of experiment `x` from a mapping of file name (without .json) to content."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (folder / f"{name}.json").write_text(text if isinstance(text, str) else json.dumps(text))

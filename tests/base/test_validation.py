@@ -174,3 +174,18 @@ def test_a_monitored_metric_needs_no_default_for_the_masks(config, monkeypatch):
     assert validate(changed(config, changes), training=True)["metrics"] == ["own_metrics"]
     with pytest.raises(InputError, match="trainer.monitor: no value .*did you mean 'val_own_metrics_share'"):
         validate(changed(config, changes | {"trainer.monitor": "max val_own_metrics_shar"}), training=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("a\ud800", r"holds an invalid character \(surrogates not allowed\), expected text"),
+        ("a\0", "holds a zero byte, expected text"),
+        (float("inf"), "holds NaN or Infinity, expected finite numbers"),
+        ({1, 2}, "Object of type set is not JSON serializable, expected values of JSON"),
+    ],
+)
+def test_values_that_a_file_cannot_hold_are_refused(config, value, message):
+    """A checkpoint or an override may hold them."""
+    with pytest.raises(InputError, match=f"^optimizer: {message}"):
+        validate(changed(config, {"optimizer.args.lr": value}), training=True)

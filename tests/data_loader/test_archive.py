@@ -140,7 +140,7 @@ def test_captions_without_a_word_are_left_out_with_their_text(archive, caplog):
 
 @pytest.mark.parametrize("raw", [[["a"], ["b"]], []])
 def test_texts_that_differ_in_number_from_the_captions_are_left_out(archive, caplog, raw):
-    """No score depends on them, and a wrong text beside a video would be misleading."""
+    """Scores do not depend on texts, and a wrong text next to a video would be misleading."""
     words, texts = read_captions(archive, [CAPTION], raw)
     assert len(words) == 1 and texts == [""]
     found = f"for 1 of 1 videos, first 'video0' has {len(raw)} of 1"

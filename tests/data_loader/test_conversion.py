@@ -7,7 +7,7 @@ import pytest
 from tqdm import tqdm
 
 from data_loader import conversion
-from data_loader.conversion import FeatureEncoder
+from data_loader.conversion import FeatureEncoder, RawCaptionEncoder
 from data_loader.experts import Expert
 from data_loader.store import open_table
 from utils.errors import InputError
@@ -74,3 +74,15 @@ def test_a_pickle_is_converted_item_by_item(tmp_path, monkeypatch):
         np.testing.assert_array_equal(table.read(i), x)
     half = np.interp(0.5, position, range(100))
     assert 40 < half < 60
+
+
+@pytest.mark.parametrize(
+    ("captions", "message"),
+    [
+        (["a \ud800 b"], r"raw.pickle: 'v' has invalid letters \(surrogates not allowed\), expected text"),
+        ([["a", 3]], "raw.pickle: 'v' has a int for a word, expected text"),
+    ],
+)
+def test_captions_of_other_things_than_text_are_refused(tmp_path, captions, message):
+    with pytest.raises(InputError, match=message):
+        RawCaptionEncoder().encode(tmp_path / "raw.pickle", "v", captions)

@@ -1,4 +1,4 @@
-"""Batches against a loop over videos, captions, words and frames."""
+"""Batches, compared with a loop over videos, captions, words and frames."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The table of experts and what a config makes of it."""
+"""The table of experts, and how a config changes it."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from utils.errors import InputError
 
 
 def test_no_setting_of_the_schema_could_be_taken_for_an_expert():
-    """Entries that are objects are experts, others are settings."""
+    """In `experts`, an entry that is an object is an expert, any other is a setting."""
     settings = Experts(text_feat="w2v", text_dim=300, face_dim=128, modalities=["rgb"]).model_dump()
     assert declared_experts(settings | {"rgb": {"dim": 3}}) == {"rgb": {"dim": 3}}
 

@@ -1,4 +1,4 @@
-"""The cache of a feature file: its content, when it is made again, and how much memory a read takes."""
+"""The cache of a feature file: its content, when it is rebuilt, and the memory that reading takes."""
 
 import multiprocessing
 import os
@@ -128,7 +128,7 @@ def test_files_of_a_killed_conversion_are_deleted_after_a_day(tmp_path):
 
 
 def test_one_of_several_processes_makes_a_cache(tmp_path, monkeypatch):
-    """The others wait and log a line, for which the first one waits here."""
+    """The other processes wait and log a line; the first one is held until they have."""
     source = write(tmp_path / "rgb.pickle", {"a": np.ones((2, 6))})
     original, conversions, goes_on = store.convert, [], threading.Event()
 
@@ -160,7 +160,7 @@ def read_elsewhere(table, queue):
 
 
 def test_a_table_can_be_sent_to_another_process(tmp_path):
-    """A spawned worker maps the cache again, and nothing is copied."""
+    """A spawned worker maps the cache again instead of receiving a copy."""
     content = {"a": np.arange(6.0).reshape(1, 6), "b": np.ones((2, 6))}
     table = open_table(write(tmp_path / "rgb.pickle", content), FRAMES, tmp_path, None)
     context = multiprocessing.get_context("spawn")
@@ -194,7 +194,7 @@ def test_reading_everything_leaves_little_in_memory(tmp_path, rng, monkeypatch):
 
 
 def test_times_of_files_are_nanoseconds(tmp_path):
-    """A change within a second is noticed."""
+    """A file that changes within one second is noticed."""
     source = write(tmp_path / "rgb.pickle", {"a": np.ones((1, 6))})
     open_table(source, FRAMES, tmp_path, None)
     now = time.time_ns()

@@ -1,4 +1,4 @@
-"""What is read from a feature store equals what was written to the file, in each file format."""
+"""Features read from a store equal those written to the file, in each file format."""
 
 import os
 import pickle

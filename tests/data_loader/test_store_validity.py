@@ -1,4 +1,4 @@
-"""A cache is valid only for the file, the settings and the version that it was made of, each by itself."""
+"""A cache is invalid as soon as the file, a setting or the version differs from those that it was built from."""
 
 import dataclasses
 import os

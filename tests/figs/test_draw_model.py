@@ -1,4 +1,4 @@
-"""The picture of the model is what its source makes."""
+"""The picture of the model equals the one that its script draws."""
 
 import shutil
 import subprocess

@@ -28,7 +28,7 @@ LOGGED = ("Range", "If-Range", "Accept-Encoding")
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with one of `server.faults` per request, then with `server.always`."""
+    """A handler that answers with one of `server.faults` per request, then with `server.always`."""
 
     def do_GET(self):
         server = self.server

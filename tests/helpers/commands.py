@@ -60,5 +60,7 @@ def weights(path):
 
 def assert_equal_weights(one, other):
     """Assert that two checkpoints have the same weights, bit for bit."""
-    for name, x in weights(one).items():
-        assert torch.equal(x, weights(other)[name]), name
+    expected, found = weights(one), weights(other)
+    assert list(found) == list(expected)
+    for name, x in expected.items():
+        assert torch.equal(x, found[name]), name

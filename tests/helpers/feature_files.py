@@ -28,6 +28,14 @@ class Reduction:
         return self.reduced
 
 
+def unsafe_content(path):
+    """Return what a file holds according to its refusal when its items are read."""
+    with pytest.raises(InputError) as caught:
+        dict(read_items(path)[1])
+    assert str(caught.value).startswith(f"{path}: refused, it holds ")
+    return str(caught.value).partition("it holds ")[2]
+
+
 def refusal(path):
     """Return the message of the refusal of `path`, which names the file in one line; it is refused item by item, too."""
     with pytest.raises((InputError, UnstreamableError)):

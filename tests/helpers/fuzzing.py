@@ -178,6 +178,6 @@ def read_mutations(kind: str, folder: Path, seeds: range) -> list[str]:
     return problems
 
 
-def in_parts(number: int, size: int) -> list[range]:
-    """Split `range(number)` into parts."""
-    return [range(start, min(start + size, number)) for start in range(0, number, size)]
+def in_parts(numbers: range, size: int) -> list[range]:
+    """Split a range into parts."""
+    return [numbers[start : start + size] for start in range(0, len(numbers), size)]

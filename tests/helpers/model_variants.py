@@ -28,7 +28,7 @@ SWITCHES = {
 
 
 def make_model(variant, seed=0, **more):
-    """A model in evaluation mode whose batch norms have seen other data than its tests show."""
+    """Return a model in evaluation mode, whose batch norm statistics are those of other data."""
     torch.manual_seed(seed)
     switches = SWITCHES[variant] | more
     shared = switches.get("use_ce") or switches.get("mimic_ce_dims")
@@ -43,7 +43,7 @@ def make_model(variant, seed=0, **more):
 
 
 def make_batch(seed, num_videos, num_captions, words=5, frames=4, missing=0.5):
-    """Inputs of `CENet.forward`, padded with zeros; missing experts are NaN, padding included."""
+    """Return inputs of `CENet.forward`, padded with zeros; missing experts are NaN, including their padding."""
     generator = torch.Generator().manual_seed(seed)
 
     def masked(*shape):
@@ -66,6 +66,6 @@ def make_batch(seed, num_videos, num_captions, words=5, frames=4, missing=0.5):
 
 
 def similarities(model, batch):
-    """What the model says of a batch."""
+    """Return the similarities of a batch."""
     with torch.no_grad():
         return model(**batch)["cross_view_conf_matrix"]

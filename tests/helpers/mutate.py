@@ -3,8 +3,8 @@
     python tests/helpers/mutate.py                      # all mutations of tests/nightly/mutations/
     python tests/helpers/mutate.py --only checkpoint    # those whose file or description contains a text
 
-A mutation is killed if a test fails or does not end in time. Each is made in a copy of the project, by processes that have
-imported the libraries once.
+A mutation is killed if a test fails, crashes or does not end in time. Each is made in a copy of the project, by processes
+that have imported the libraries once.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import importlib.util
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -107,6 +108,8 @@ def check(mutation: Mutation, roots: list[Path], context: multiprocessing.contex
             process.kill()
             process.join()
             return "killed", "no end"
+        if process.exitcode == -signal.SIGSEGV:
+            return "killed", "crash"
         verdict = {SURVIVED: "survived", KILLED: "killed"}.get(process.exitcode, "error")
         return verdict, output.read_text(errors="replace")[-2000:] if output.exists() else ""
     finally:

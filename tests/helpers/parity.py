@@ -1,4 +1,4 @@
-"""The recorded inputs, weights and outputs of both public releases, where ../shared is at hand."""
+"""The recorded inputs, weights and outputs of both public releases, if ../shared exists."""
 
 import inspect
 import json
@@ -14,7 +14,7 @@ EXPERTS = ("audio", "face", "rgb")
 
 
 class Parity:
-    """One `ce_<variant>.npz`: its data, and models with its weights."""
+    """The data of one `ce_<variant>.npz`, and models with its weights."""
 
     def __init__(self, variant):
         self.data = {name: torch.from_numpy(x) for name, x in np.load(shared("parity", f"ce_{variant}.npz")).items()}

@@ -11,7 +11,7 @@ EXPERTS = ["audio", "ocr", "rgb"]
 
 
 def make_page_data(num_videos=8, num_captions=3, seed=0, ids=None, captions=None, averaged=False, weighted=True):
-    """Random similarities, with ties; every second video has a caption less than the others."""
+    """Return random similarities with ties; every second video has one caption less than the others."""
     rng = np.random.default_rng(seed)
     ids = ids or [f"video{v}" for v in range(num_videos)]
     counts = [num_captions - (v % 2 == 0 and num_captions > 1) for v in range(num_videos)]
@@ -42,7 +42,7 @@ def shown(folder, number=1):
 
 
 def write_clip(path, frames=24, sound=False):
-    """A clip of small moving squares, two seconds long, silent or with a tone."""
+    """Write a clip of small moving squares, two seconds long, silent or with a tone."""
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)

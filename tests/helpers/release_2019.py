@@ -1,4 +1,4 @@
-"""Writing checkpoints as the 2019 release did: its names, its unused modules, its classes, torch's old format."""
+"""Writing checkpoints as both releases did: their names, unused modules, classes, and torch's old format."""
 
 import argparse
 import collections
@@ -23,6 +23,12 @@ NAMES = (
     (r"text_units\.(.+)", r"ce.text_GU.\1"),
     (r"video_units\.(.+)", r"ce.video_GU.\1"),
 )
+# Those of the gate of the corrected release: g has three linear layers with batch norms, h is the identity.
+NAMES_2020 = (
+    (r"collaborative_gating\.g1\.(.+)", r"ce.g_reason_1.\1"),
+    (r"collaborative_gating\.g_hidden\.(\d+)\.(.+)", r"ce.g_reason_shared.\1.\2"),
+    (r"collaborative_gating\.g2\.(.+)", r"ce.g_reason_shared.5.\1"),
+)
 
 
 class ConfigParser:
@@ -38,14 +44,17 @@ ConfigParser.__module__ = "parse_config"
 
 
 def published_state_dict(model: torch.nn.Module, shared_dim: int) -> collections.OrderedDict:
-    """Return the weights of a CE under the names of the release, with the modules that it never used."""
+    """Return the weights of a CE under the names of its release, with the modules that it never used."""
     weights = collections.OrderedDict()
+    names = NAMES_2020 + NAMES if model.corrected else NAMES  # the first that fits
     for name, value in model.state_dict().items():
         if match := re.fullmatch(r"pooling\.(\d+)\.(.+)", name):
             weights[f"pooling.{model.modalities[int(match[1])]}.{match[2]}"] = value
             continue
-        (new,) = [re.sub(pattern, new, name) for pattern, new in NAMES if re.fullmatch(pattern, name)]
+        new, *_ = [re.sub(pattern, new, name) for pattern, new in names if re.fullmatch(pattern, name)]
         weights[new] = value
+    if model.corrected:
+        return weights
     unused = {f"{x}_reason_3": torch.nn.Linear(shared_dim, shared_dim) for x in "gf"}
     unused |= {f"batch_norm_{x}{i}": torch.nn.BatchNorm1d(shared_dim) for x in "gf" for i in (1, 2)}
     for name, module in unused.items():

@@ -9,17 +9,21 @@ import pytest
 import torch
 
 from base.checkpoint import save_checkpoint
+from misc.searching.building import build_index
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
 from misc.searching.faiss_store import FaissStore
 from misc.searching.metadata import IndexMetadata
 from misc.searching.milvus_store import MilvusStore
 from misc.searching.searcher import Searcher
+from misc.searching.vector_store import IndexLocation
 from model.similarity import TextEmbedding, VideoEmbedding
 from parse_config import ConfigParser
 from trainer.build import build_model
 
 TEXT_DIM = 10
+LOCATION = IndexLocation("Toy")
+CPU = torch.device("cpu")
 
 
 def make_metadata(experts, dims, **more):
@@ -47,6 +51,13 @@ def open_searcher(location, checkpoint, encoder=None, config=None):
     embedder = Embedder(checkpoint, config=config)
     collection = Collection(location.name, location.folder, embedder.config, embedder.experts)
     return Searcher(embedder, collection, location.open(), encoder)
+
+
+def open_new_index(checkpoint, kind="flat", location=LOCATION):
+    """Return a searcher of an index that is built now."""
+    embedder = Embedder(checkpoint, CPU)
+    build_index(embedder, Collection(location.name, location.folder, embedder.config, embedder.experts), location, kind)
+    return open_searcher(location, checkpoint)
 
 
 def random_videos(number, dims, seed=0, share=0.6):

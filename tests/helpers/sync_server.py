@@ -1,4 +1,4 @@
-"""A small archive in place of the published one, a server that has it, and the command that fetches it."""
+"""A small archive in place of the published one, a server for it, and the command that downloads it."""
 
 import dataclasses
 import hashlib
@@ -37,7 +37,7 @@ def expect(monkeypatch, archive, size=None):
 
 
 def assert_synced():
-    """Assert that all of the archive is in place, and nothing else besides the archive itself."""
+    """Assert that the whole archive is unpacked, and that there are no other files."""
     assert RGB.read_bytes() == FEATURES
     assert RGB.with_name("link.pickle").is_symlink() and RGB.with_name("link.pickle").read_bytes() == b"ocr"
     files = {str(path) for path in Path("data").rglob("*") if not path.is_dir()}
@@ -52,7 +52,7 @@ def everything():
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """An empty working directory, and MSVD with the archive of these tests."""
+    """Enter an empty working directory, and replace the archive of MSVD by a small one."""
     folder = tmp_path / "project"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -76,7 +76,7 @@ def server(project):
 
 @pytest.fixture
 def sync(server, call):
-    """Run the command for MSVD on the server: (exit code, standard output, standard error)."""
+    """Run the command for MSVD on the server; return exit code, standard output and standard error."""
 
     def sync(*arguments):
         own = ["--dataset", "MSVD", "--release", "2019", "--root_url", server.url]

@@ -27,7 +27,7 @@ REMOVE = object()
 
 
 def changed(config, changes):
-    """`config` with the values at dotted paths set, or removed."""
+    """Return a copy of `config` with the values at dotted paths set or removed."""
     for path, value in changes.items():
         *parents, last = path.split(".")
         section = config
@@ -41,7 +41,7 @@ def changed(config, changes):
 
 
 class Archive:
-    """A small archive of a dataset of one's own, to be changed before it is written.
+    """A small archive of a custom dataset, to be changed before it is written.
 
     Videos and captions share latent vectors, so that a model can learn to match them.
     """
@@ -70,7 +70,7 @@ class Archive:
         self.raw = {video: [[f"word{i}" for i in range(len(x))] for x in captions] for video, captions in self.text.items()}
 
     def write(self):
-        """Write all files; returns self."""
+        """Write all files and return self."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, features in self.features.items():
             self.dump(f"{name}.pickle", features)

@@ -10,7 +10,7 @@ CPU = torch.device("cpu")
 
 
 class Losses(LossSum):
-    """Keeps each loss."""
+    """A sum of losses that also records each loss."""
 
     def __init__(self, *args):
         super().__init__(*args)

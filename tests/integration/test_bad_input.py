@@ -1,4 +1,4 @@
-"""What the commands say to bad input: one line and exit code 2, and nothing is written or lost."""
+"""Commands refuse invalid input with one line and exit code 2, and write or delete nothing."""
 
 import argparse
 import functools
@@ -38,7 +38,7 @@ def hostile(path):
 
 
 def pipe(path):
-    """Put something in place of a file that nobody ever writes to."""
+    """Replace a file by a named pipe that nobody writes to."""
     Path(path).unlink()
     os.mkfifo(path)
 
@@ -141,8 +141,8 @@ def test_bad_checkpoints_are_refused(run, refused):
         ("visualizer.args.src_video_dir", "/"),
     ],
 )
-def test_a_checkpoint_does_not_say_where_to_write_outside_of_the_working_folder(run, refused, tmp_path, key, path):
-    """But who gives the path on the command line may, and reads from wherever a checkpoint says."""
+def test_a_checkpoint_does_not_choose_where_to_write_outside_of_the_working_folder(run, refused, tmp_path, key, path):
+    """A path on the command line may be anywhere, and data are read from where the checkpoint says."""
     folder, _ = train(run, "--train_single_epoch", "--set", f"data_loader.args.data_dir={Path('data/Toy').resolve()}")
     path, place = path.format(tmp_path.parent), Path("stranger.pth")
     state = load_checkpoint(folder / "trained_model.pth")
@@ -171,7 +171,9 @@ def test_a_checkpoint_does_not_say_where_to_write_outside_of_the_working_folder(
         ("/data/Toy", ["data_loader.args.data_dir=/data/Toy"], True),
     ],
 )
-def test_where_caches_may_be_made_by_the_word_of_a_checkpoint(config, tmp_path, monkeypatch, data_dir, given, may):
+def test_caches_may_be_made_only_where_the_user_or_the_working_folder_allows(
+    config, tmp_path, monkeypatch, data_dir, given, may
+):
     monkeypatch.chdir(tmp_path)
     config["data_loader"]["args"]["data_dir"] = data_dir
     args = argparse.Namespace(config=None, resume=Path("x.pth"), set=given)
@@ -182,8 +184,8 @@ def test_where_caches_may_be_made_by_the_word_of_a_checkpoint(config, tmp_path, 
     assert ConfigParser.from_arguments(args, {"config": config}).cache_refusal is None
 
 
-def test_a_checkpoint_does_not_say_where_caches_are_made_outside_of_the_working_folder(run, tmp_path):
-    """But it may say where data are read, with the caches that are there."""
+def test_a_checkpoint_does_not_choose_caches_outside_of_the_working_folder(run, tmp_path):
+    """A checkpoint may name the folder to read data from, with its existing caches."""
     outside = tmp_path.parent / f"{tmp_path.name}-outside"
     shutil.copytree("data/Toy", outside / "Toy")
     words, cache = ("--set", f"data_loader.args.data_dir={outside}/Toy"), outside / "Toy" / "cache"
@@ -210,8 +212,8 @@ def test_a_checkpoint_does_not_say_where_caches_are_made_outside_of_the_working_
 
 
 @pytest.mark.parametrize("key", ["cache_dir", "data_dir"])
-def test_a_run_elsewhere_goes_on_there(run, tmp_path, monkeypatch, key):
-    """The folder that a checkpoint lies in is one that was chosen; any other is in the command that is printed."""
+def test_a_run_outside_the_working_folder_resumes_there(run, tmp_path, monkeypatch, key):
+    """The folder of the given checkpoint is allowed; any other is in the printed command."""
     elsewhere = tmp_path.parent / f"{tmp_path.name}-elsewhere"
     path = elsewhere / "Toy"
     if key == "data_dir":
@@ -245,8 +247,8 @@ SCRIPTS = [
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=str)
-def test_help_explains(script, tmp_path, monkeypatch, capsys):
-    """Every script, started as Python would start it but in this process, and nothing else happens."""
+def test_every_script_has_help(script, tmp_path, monkeypatch, capsys):
+    """Start each script with --help in this process, and check that it has no side effects."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(ROOT / script), "--help"])
     monkeypatch.setattr(sys, "path", [*sys.path])

@@ -1,4 +1,4 @@
-"""The configs of the published experiments: what each says, and that none says more."""
+"""The configs of the published experiments hold the published settings and nothing else."""
 
 import json
 import re
@@ -92,7 +92,7 @@ SEQUENCES = ("audio", "ocr", "speech")
 
 @pytest.fixture(autouse=True)
 def _in_the_root(monkeypatch):
-    """Configs name others relative to the working directory."""
+    """Enter the root of the project, since configs name others relative to the working directory."""
     monkeypatch.chdir(ROOT)
 
 
@@ -106,7 +106,7 @@ def read(name, kind="train"):
 
 
 def build(config):
-    """The model, without memory."""
+    """Build the model of a config without allocating memory."""
     with torch.device("meta"):
         return build_model(config)
 
@@ -191,7 +191,7 @@ def test_the_data_are_those_of_the_dataset(name):
 
 
 @pytest.mark.parametrize(("name", "splits"), WATCHED.items())
-def test_what_is_watched_in_training_is_tested_by_its_eval_config(name, splits):
+def test_an_eval_config_tests_the_model_of_its_training_config(name, splits):
     config, evaluation = read(name), read(name, "eval")
     assert (config["eval_mode"], Path(config["eval_config"])) == ("test_run", path_of(name, "eval"))
     loaders = [x["data_loader"]["args"] for x in (config, evaluation)]
@@ -231,7 +231,7 @@ DEMO = sorted(path.stem.removeprefix("train-") for path in ROOT.glob("configs/de
 
 
 def changes(dataset, name):
-    """What an ablation changes of model and data of `full-ce`, but for clusters, whose numbers go with the dims."""
+    """Return what an ablation changes in model and data of `full-ce`, except for clusters, which depend on the dims."""
     whole, ablation = (dict(leaves(read(f"{dataset}-train-{x}").as_dict())) for x in ("full-ce", name))
     changed = {key: value for key, value in ablation.items() if whole.get(key) != value}
     return {

@@ -29,7 +29,7 @@ def usual_handler():
 @pytest.mark.parametrize("moment", ["step", "evaluation"])
 def test_a_signal_saves_the_partial_epoch(run, monkeypatch, number, code, word, moment):
     settings = ("--disable_workers", "--set", "trainer.accumulate=2", "--set", "trainer.save_period=3")
-    whole, _ = trained(run, *settings)
+    whole, out_of_whole = trained(run, *settings)
     steps = []
     before = set(MODELS.glob("*"))
     with monkeypatch.context() as patched:
@@ -62,6 +62,8 @@ def test_a_signal_saves_the_partial_epoch(run, monkeypatch, number, code, word, 
         ended, out, err = run(train_command, "--resume", path)
     assert ended == 0, err
     assert steps == [0, 1, 2] * 3 and not path.exists()
+    losses = [re.search(r"epoch 2/3: loss ([\d.]+)", text)[1] for text in (out_of_whole, out)]
+    assert losses[0] == losses[1]  # of all its steps, too
     rate = float(re.search(r"epoch 2/3: .* ([\d.]+) steps/s", out)[1])  # of all its steps, in all its seconds
     assert 0 < rate <= 3 / saved["begun"]["seconds"] + 0.1
     assert_equal_weights(whole / "checkpoint-epoch3.pth", part / "checkpoint-epoch3.pth")
@@ -72,7 +74,7 @@ def test_a_signal_saves_the_partial_epoch(run, monkeypatch, number, code, word, 
 
 
 def test_resuming_before_the_first_evaluation_gives_no_warning(run, monkeypatch):
-    """The first step of the schedule is due then, while that of the optimizer was in the previous process."""
+    """The schedule makes its first step in this process; the optimizer made its own in the previous one."""
     whole, _ = trained(run, "--disable_workers")
     before = set(MODELS.glob("*"))
     evaluate = trainer_module.evaluate
@@ -107,19 +109,6 @@ def test_a_checkpoint_that_cannot_be_read_is_named_and_the_previous_one_is_used(
     assert f"{part / name}: damaged" in out + err and "resuming" in out
     assert "epoch 3/4" in out and "epoch 2/4" not in out
     assert_equal_weights(whole / "checkpoint-epoch4.pth", part / "checkpoint-epoch4.pth")
-
-
-def test_a_periodic_checkpoint_that_was_missed_is_saved_later(run):
-    """Killed while it was written; its temporary file is deleted."""
-    settings = ("--set", "trainer.monitor=max epoch", "--set", "trainer.epochs=2")
-    part, _ = trained(run, *settings)
-    expected = {path.name for path in part.iterdir()}
-    (part / "metrics.json").unlink()
-    (part / "checkpoint-epoch2.pth").rename(part / ".checkpoint-epoch2.pth.77.tmp")
-    code, _, err = run(train_command, "--config", CONFIG, "--resume", "auto", *settings)
-    assert code == 0, err
-    assert {path.name for path in part.iterdir()} == expected
-    assert_equal_weights(part / "trained_model.pth", part / "checkpoint-epoch2.pth")
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"half"), lambda path: path.unlink()])

@@ -1,12 +1,20 @@
-"""Tests are where a reader looks for them: files mirror the tree, and no file is long."""
+"""Test files mirror the tree of the project, and none is long."""
 
 import pytest
+from helpers.mutate import load_mutations
 from helpers.paths import ROOT
 
 TESTS = ROOT / "tests"
 MIRRORED = ("base", "data_loader", "figs", "logger", "misc", "model", "trainer", "utils")
 OTHER = {"fixtures", "helpers", "integration", "nightly"}
-COMMANDS = ["test_parse_config.py", "test_parse_config_properties.py", "test_test.py", "test_train.py"]
+COMMANDS = [
+    "test_parse_config.py",
+    "test_parse_config_corrected.py",
+    "test_parse_config_properties.py",
+    "test_test.py",
+    "test_test_eval_settings.py",
+    "test_train.py",
+]
 MAX_LINES = 300
 
 
@@ -31,10 +39,19 @@ def test_each_file_is_named_after_a_module(folder):
 
 def test_helpers_hold_no_tests_and_tests_import_no_tests():
     assert [path.name for path in (TESTS / "helpers").rglob("test_*.py")] == []
-    importers = [path.name for path in TESTS.rglob("test_*.py") if "\nfrom test_" in path.read_text()]
-    assert importers == ["test_run_ablations.py"]  # in the text of a program that it writes
+    assert [path.name for path in TESTS.rglob("test_*.py") if "\nfrom test_" in path.read_text()] == []
 
 
 def test_no_file_is_long():
     lengths = {str(path.relative_to(ROOT)): path.read_text().count("\n") for path in TESTS.rglob("*.py")}
     assert {name: count for name, count in lengths.items() if count > MAX_LINES} == {}
+
+
+def test_each_mutation_changes_one_place_and_names_tests_that_exist():
+    """Otherwise `tests/helpers/mutate.py`, which runs nightly, fails after a change of the code or of the name of a test."""
+    for mutation in load_mutations():
+        assert (ROOT / mutation.path).read_text().count(mutation.old) == 1, mutation
+        files, _, word = mutation.tests.partition(" -k ")
+        paths = [ROOT / name for name in files.split()]
+        assert all(path.exists() for path in paths), mutation
+        assert not word or any(word in path.read_text().lower() for path in paths), mutation

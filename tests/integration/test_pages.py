@@ -1,4 +1,4 @@
-"""The README and the pages of the project: size, links, and figures that stand elsewhere too."""
+"""The README and the pages of the project: size, links, and agreement with the code."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ PAGES = sorted(path for path in ROOT.glob("*.md")) + sorted((ROOT / "misc").rglo
 
 
 def anchors(page):
-    """The anchors that GitHub makes of the headings of a page."""
+    """Return the anchors that GitHub gives to the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -32,7 +32,7 @@ def test_the_readme_is_short():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page):
+def test_links_have_targets(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if re.match(r"[a-z]+:", target):
             continue
@@ -43,7 +43,7 @@ def test_links_lead_somewhere(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_files_that_a_page_names_are_there(page):
+def test_files_that_a_page_names_exist(page):
     folders = "tests|misc|model|trainer|base|utils|data_loader|logger"
     for name in re.findall(rf"`((?:{folders})/[\w/.-]+\.\w+)`", page.read_text()):
         assert (ROOT / name).exists(), name
@@ -73,7 +73,7 @@ def test_nothing_names_a_folder_of_the_developers():
             assert "../shared" not in path.read_text(), path
 
 
-def test_the_expert_zoo_is_what_is_fetched():
+def test_the_expert_zoo_lists_the_models_that_are_downloaded():
     rows = re.findall(r"^\| \[(\w+)\]\((.*?)\) \| (.*?) \| (.*?) GiB \| `(\w+)` \|$", README.read_text(), re.MULTILINE)
     published = {layout.name: layout for layout in LAYOUTS.values() if layout.download}
     assert {name for name, *_ in rows} == published.keys()

@@ -1,4 +1,4 @@
-"""A checkpoint of the 2019 release through the command line: its similarities, and what is said of it."""
+"""Evaluating a checkpoint of the 2019 release: the recorded similarities, and the messages."""
 
 import json
 import pickle
@@ -44,7 +44,7 @@ CONFIG = {
 
 @pytest.fixture
 def parity(tmp_path, monkeypatch):
-    """The recorded inputs, as an archive and a config."""
+    """Write the recorded inputs as an archive and a config."""
     data = dict(np.load(shared("parity", "ce_ce.npz")))
     monkeypatch.chdir(tmp_path)
     FEATS.mkdir(parents=True)
@@ -111,7 +111,7 @@ def test_a_search_returns_the_recorded_similarities(parity):
 
 
 def test_the_targets_differ_enough_to_tell(parity):
-    """Or the test above could not fail."""
+    """If the targets were nearly equal, the test above could not fail."""
     targets = ("sims_missing_pairwise", "sims_missing_leaky", "sims_missing_parallel_gate", "sims_all")
     for i, one in enumerate(targets):
         for other in targets[:i]:
@@ -133,7 +133,7 @@ def test_what_does_not_fit_is_refused_with_its_name(parity, call):
     assert "legacy_checkpoint.pth: " in message and "(and " in message
 
 
-def test_it_is_no_checkpoint_to_train_on_from(parity, call):
+def test_a_training_cannot_resume_from_it(parity, call):
     training = {
         **CONFIG,
         "optimizer": {"type": "Adam"},

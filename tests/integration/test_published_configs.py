@@ -1,4 +1,4 @@
-"""The configs of the original repository and of its released models: what they say here, and how ours differ from them."""
+"""The configs of the original repository and its released models: how they are read, and how ours differ."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def read(path):
 
 
 def meaning(config):
-    """Return key -> value with defaults that are known elsewhere: experts as resolved, arguments of model and optimizer."""
+    """Return key -> value after filling in defaults: resolved experts, and arguments of model and optimizer."""
     content = config.as_dict()
     del content["name"]
     loader = content["data_loader"]["args"]
@@ -87,7 +87,7 @@ def meaning(config):
 
 
 def differences(published, ours, monkeypatch, folder):
-    """Return (key, published value, our value) where the two files mean something else."""
+    """Return (key, published value, our value) of each difference in meaning between two files."""
     monkeypatch.chdir(folder)
     expected = meaning(read(published))
     monkeypatch.chdir(ROOT)

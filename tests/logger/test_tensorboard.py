@@ -35,7 +35,7 @@ def events_of(folder):
 
 
 def evaluation_of(checkpoint):
-    """What the validation after the epoch of a checkpoint came to, done again."""
+    """Repeat the validation after the epoch of a checkpoint."""
     state = load_checkpoint(checkpoint)
     config = ConfigParser(state["config"], "checkpoint")
     loaders = build_loaders(config, torch.device("cpu"))
@@ -45,7 +45,7 @@ def evaluation_of(checkpoint):
 
 
 def counted(histogram):
-    """Upper edge of a bin -> how many, of those bins that are not empty."""
+    """Return upper edge -> count of each bin that is not empty."""
     pairs = zip(histogram.bucket_limit, histogram.bucket, strict=True)
     return {limit: count for limit, count in pairs if count}
 
@@ -57,7 +57,7 @@ def hparams_of(events):
 
 
 def differing(folder):
-    """What TensorBoard's own HPARAMS page says that runs differ in."""
+    """Return the settings in which runs differ according to TensorBoard's HPARAMS page."""
     runs = PluginEvents()
     runs.AddRunsFromDirectory(str(folder))
     runs.Reload()

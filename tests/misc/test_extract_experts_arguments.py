@@ -1,4 +1,4 @@
-"""Invalid arguments and configs of an extraction."""
+"""Invalid arguments of an extraction."""
 
 from pathlib import Path
 
@@ -37,30 +37,3 @@ def test_invalid_names_of_collections(eleven_videos, refused_extraction, name):
 def test_invalid_folders(eleven_videos, refused_extraction):
     for videos in ("nowhere", "clips/a.mkv"):
         assert f"{videos}: no such folder, expected one with video files" in refused_extraction(videos=videos)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("{", "file: Invalid JSON"),
-        ("[]", "file: Input should be an object"),
-        ("{}", "experts: Field required"),
-        ('{"experts": {}}', "experts: Dictionary should have at least 1 item"),
-        ('{"experts": {"rgb": "rgb"}}', "experts.rgb: Input should be an object"),
-        ('{"experts": {"rgb": {"extractor": "rgb", "option": {}}}}', "experts.rgb.option: Extra inputs are not permitted"),
-        ('{"experts": {"text": {"extractor": "rgb"}}}', "experts: 'text' is not a valid name of an expert"),
-        ('{"experts": {"a/b": {"extractor": "rgb"}}}', "experts: 'a/b' is not a valid name of an expert"),
-        ('{"experts": {"rgb": {"extractor": "rgp"}}}', "extractor 'rgp': unknown, expected one of"),
-        ('{"experts": {"x": {"extractor": "scene", "options": {"frames": 0}}}}', "option 'frames' is 0, expected a whole"),
-        ('{"frames": {"rate": 0}, "experts": {"rgb": {"extractor": "rgb"}}}', "frames.rate: Input should be greater than 0"),
-        (
-            '{"frames": {"side": 1.5}, "experts": {"rgb": {"extractor": "rgb"}}}',
-            "frames.side: Input should be a valid integer",
-        ),
-        ('{"fps": 3, "experts": {"rgb": {"extractor": "rgb"}}}', "fps: Extra inputs are not permitted"),
-    ],
-)
-def test_invalid_configs_are_one_line(eleven_videos, refused_extraction, content, message):
-    Path("config.json").write_text(content)
-    assert message in (line := refused_extraction()) and ("config.json: " in line or "extractor '" in line)
-    assert not Path("data").exists()

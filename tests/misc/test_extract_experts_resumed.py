@@ -99,7 +99,7 @@ def test_an_interrupted_extraction_resumes_with_the_same_result(eleven_videos, e
 
 
 def test_vanished_files_are_listed(eleven_videos, extract, monkeypatch):
-    """Before they are looked at, after that, and long before."""
+    """They disappear before they are read, while they are read, or after their extraction."""
     looks = worker_module.Worker.extract
 
     def vanish(self, task):
@@ -140,7 +140,7 @@ def test_videos_in_the_data_folder(eleven_videos, extract, call):
 
 
 def test_the_link_for_pages_leads_to_the_folder_that_was_read_last(extracted_tasks, extract):
-    """A folder of that name, with clips that somebody has copied there, is left alone."""
+    """A folder of that name, instead of a link, stays unchanged."""
     film("a.mkv")
     film("a.mkv", 1, folder="others")
     link = Path("data/Mine/videos")

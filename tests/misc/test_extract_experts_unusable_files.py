@@ -43,7 +43,7 @@ def test_unusable_files_are_listed_with_the_reason(extracted_tasks, extract):
 
 
 def test_names_in_nfd_are_ids_in_nfc(extracted_tasks, extract):
-    """As macOS names files, beside captions, lists and options in NFC and the other way round."""
+    """File names are in NFD, captions, lists and options in NFC, and the other way round."""
     names = [unicodedata.normalize("NFC", name) for name in ("Käfer", "ordner é/가", "ŵ.1", "plain")]
     for number, name in enumerate(names):
         film(f"{unicodedata.normalize('NFD', name)}.mkv", number)
@@ -79,7 +79,7 @@ def test_files_whose_names_differ_only_in_their_unicode_form(extracted_tasks, ex
 
 
 def test_damaged_parts_are_listed(extracted_tasks, extract):
-    """Videos of which a part cannot be used: the reason stays when they are not looked at again."""
+    """The reason stays when the videos are not extracted again."""
     film("good.mkv")
     damage(film("sound.mp4", 1), "audio", range(1, 5), size=None)
     expected = {"sound": ["sound is left out: 4 of 9 packets cannot be decoded"]}
@@ -97,7 +97,7 @@ def test_damaged_parts_are_listed(extracted_tasks, extract):
 
 
 def test_hostile_and_broken_videos_are_listed_and_the_others_extracted(extracted_tasks, extract):
-    """Cut off, of no bytes, a wrong suffix, 0 frames a second, 100,000 x 1 pixels, sound alone."""
+    """Truncated, empty, with a wrong suffix, 0 frames per second, 100,000 x 1 pixels, and only sound."""
     good = film("good.mkv").read_bytes()
     folder = Path("clips")
     folder.joinpath("cut.mkv").write_bytes(good[: len(good) // 3])
@@ -130,3 +130,13 @@ def test_of_files_with_one_name_the_one_that_a_page_plays_is_extracted(extracted
     extract()
     assert Shards(Path("data/Mine/extracted")).read("same").source[0] == "same.mp4"
     assert find_videos(Path("clips"))["same"] == "videos/same.mp4"
+
+
+def test_no_usable_file(extracted_tasks, refused_extraction):
+    Path("clips").mkdir()
+    assert "clips: no video files, expected some (links to folders are not followed)" in refused_extraction()
+    Path("clips/a.txt").write_text("none")
+    assert "expected some (links to folders are not followed; skipped: 1 .txt)" in refused_extraction()
+    Path("clips/a.mp4").write_text("none")
+    assert "clips: none of 1 file can be used, first a.mp4: no video, or damaged" in refused_extraction()
+    assert failures().keys() == {"a"} and not ARCHIVE.exists()

@@ -1,4 +1,4 @@
-"""The tables of results come from runs."""
+"""Filling the tables of results from runs."""
 
 import json
 import re
@@ -23,7 +23,7 @@ PAGE = "before\n<!-- results: toy -->\nold\n<!-- end of results -->\nafter\n"
 
 
 def write_run(folder, values, config="configs/toy/train-ce.json", **about):
-    """A run with a seed for each of `values`, of every metric, or of each by task and name."""
+    """Write a run with one seed per value in `values`: of all metrics, or a dict by task and metric."""
     for seed, value in enumerate(values):
         metrics = {
             f"{task}_metrics": value[task] if isinstance(value, dict) else dict.fromkeys(tables.COLUMNS, value)
@@ -44,7 +44,7 @@ def change(path, **about):
 
 @pytest.fixture
 def toy(workplace, monkeypatch):
-    """A page with a table of one experiment and the ridge baseline, tested on its split `test`, and a run of three seeds."""
+    """Write a page with a table of one experiment and the ridge baseline, and a run of three seeds."""
     rows = {"CE": "toy-train-ce", "other": "toy-train-other"}
     table = tables.ResultsTable("README.md", rows, ridge="configs/toy/train-ce.json")
     monkeypatch.setattr(tables, "TABLES", {"toy": table})
@@ -216,11 +216,3 @@ def test_the_pages_are_what_runs_of_their_own_figures_give(workplace, run, monke
         write_run(MODELS / experiment / OLDER, seeds, config=tables.config_path(experiment))
     assert run(gen_readme, "--tables", "stamps,stamps-main")[0] == 0
     assert {path: path.read_text() for path in texts} == texts
-
-
-def test_every_experiment_has_a_config_of_its_name_and_a_block_on_its_page(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    for name, table in tables.TABLES.items():
-        assert Path(table.page).read_text().count(f"<!-- results: {name} -->\n") == 1
-        for experiment in table.rows.values():
-            assert ConfigParser.from_file(tables.config_path(experiment))["name"] == experiment

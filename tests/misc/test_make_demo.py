@@ -99,8 +99,17 @@ def test_clips_play(made):
     assert frames.shape == (16, 120, 160, 3) and frames.std() > 10
 
 
+def write_attributes(clips, folder, workers, narrate):
+    """Write the attributes of clips to their files, and return features that depend on them only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, clip in clips.items():
+        (folder / f"{name}.webm").write_text(str(clip))
+    return {"rgb": {name: clip.rng(0).normal(size=(2, 8)) for name, clip in clips.items()}}
+
+
 def test_it_is_made_once_and_again_after_a_change(tmp_path, monkeypatch, call):
     monkeypatch.setattr(make_demo, "SPLITS", SMALL)
+    monkeypatch.setattr(make_demo, "make_clips", write_attributes)  # those of real clips are compared above
     folder = tmp_path / "Demo"
     arguments = ("--data_dir", folder, "--workers", 1)
     assert call(make_demo, *arguments)[0] == 0
@@ -124,15 +133,23 @@ def test_it_is_made_once_and_again_after_a_change(tmp_path, monkeypatch, call):
 
 
 def test_one_that_is_interrupted_is_not_taken_for_whole(tmp_path, monkeypatch, call):
+    """Neither the first one nor one that replaces another, whose files may be of the same size."""
     monkeypatch.setattr(make_demo, "SPLITS", SMALL)
+    file = tmp_path / "symlinked-feats" / "rgb.pickle"
 
     def stop(*_):
+        if file.exists():
+            file.write_bytes(bytes(file.stat().st_size))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as interrupted:
         interrupted.setattr(make_demo, "make_clips", stop)
         assert call(make_demo, "--data_dir", tmp_path)[0] == 130
+    monkeypatch.setattr(make_demo, "make_clips", write_attributes)
     assert "up to date" not in call(make_demo, "--data_dir", tmp_path)[1]
+    monkeypatch.setattr(make_demo, "make_clips", stop)
+    assert call(make_demo, "--data_dir", tmp_path, "--seed", 1)[0] == 130
+    assert call(make_demo, "--data_dir", tmp_path)[0] == 130  # made again
 
 
 @pytest.mark.parametrize("arguments", [("--seed", -1), ("--workers", 0)])

@@ -1,12 +1,10 @@
-"""The baseline against scipy's least squares, and on the real archive where it is at hand."""
-
-import subprocess
-import sys
+"""The ridge baseline, compared with scipy's least squares, and on the real archive if it exists."""
 
 import numpy as np
 import scipy.linalg
-from helpers.paths import ROOT
+from helpers.commands import CONFIG
 
+from misc import ridge_baseline
 from misc.ridge_baseline import fit, similarities
 
 
@@ -23,17 +21,17 @@ def test_ridge_is_least_squares_on_augmented_data():
     np.testing.assert_allclose(sims[1, 4], prediction @ target / np.linalg.norm(prediction) / np.linalg.norm(target))
 
 
-def test_the_command_prints_both_directions(workplace):
-    command = [sys.executable, ROOT / "misc" / "ridge_baseline.py", "--config", "configs/toy/train-ce.json"]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    t2v = next(line.split() for line in result.stdout.splitlines() if line.strip().startswith("t2v"))
+def test_the_command_prints_both_directions(run):
+    code, out, err = run(ridge_baseline, "--config", CONFIG)
+    assert code == 0, err
+    t2v = next(line.split() for line in out.splitlines() if line.strip().startswith("t2v"))
     assert float(t2v[1]) > 30  # ten candidates that share latents with their captions
-    failed = subprocess.run([*command, "--expert", "audio"], capture_output=True, text=True)
-    assert failed.returncode == 2 and "some videos lack the expert" in failed.stderr
+    code, _, err = run(ridge_baseline, "--config", CONFIG, "--expert", "audio")
+    assert code == 2 and "some videos lack the expert" in err
 
 
-def test_repeated_captions_are_tied_wherever_they_stand():
-    """A product gives equal rows different last bits, by their place in a block and by the machine."""
+def test_repeated_captions_are_tied_at_any_position():
+    """A matrix product may round equal rows differently, depending on their position."""
     rng = np.random.default_rng(0)
     text = rng.normal(size=(1, 384)).repeat(191, axis=0)
     model = (rng.normal(size=(384, 500)), rng.normal(size=384), rng.normal(size=500))

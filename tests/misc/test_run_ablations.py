@@ -3,10 +3,6 @@
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +10,7 @@ import pytest
 from helpers.commands import MODELS
 from helpers.markdown_tables import figure
 from helpers.markdown_tables import tables as tables_of
-from helpers.paths import ROOT
+from helpers.toy_suite import BLOCKS, PAGE, SUITE, TABLES, write_suite
 
 import test as test_command
 import train as train_command
@@ -23,36 +19,6 @@ from misc import gen_readme, run_ablations
 from misc.reporting import tables
 from misc.reporting.results import find_evaluation
 from misc.reporting.tables import ABLATION_COLUMNS, ResultsTable
-
-PAGE = "page.md"
-TABLES = {
-    "toy-designs": ResultsTable(
-        PAGE, {"CE | 2": "toy-train-ce", "RGB | 1": "toy-train-rgb"}, columns=ABLATION_COLUMNS, params=True, heading="A | B"
-    ),
-    "toy-leak": ResultsTable(
-        PAGE,
-        {"pairwise": "toy-train-ce", "paired-2019": "toy-train-ce-paired-2019"},
-        heading="Trained with | Scored with",
-        columns=ABLATION_COLUMNS,
-        leak=True,
-    ),
-}
-BLOCKS = "".join(f"<!-- results: {name} -->\n<!-- end of results -->\n" for name in TABLES)
-SUITE = ("--suite", "toy", "--seeds", "0,1")
-
-
-def write_suite():
-    """Two more configs beside configs/toy/train-ce.json, of an epoch each, and the page."""
-    path = Path("configs/toy/train-ce.json")
-    config = json.loads(path.read_text())
-    config["trainer"]["epochs"] = 1
-    path.write_text(json.dumps(config | {"test_split": "test"}))
-    inherited = {"inherit_from": str(path)}
-    rgb = {"experts": {"modalities": ["rgb"]}, "arch": {"args": {"use_ce": False, "mimic_ce_dims": True}}}
-    Path("configs/toy/train-rgb.json").write_text(json.dumps(inherited | rgb))
-    leaky = {"arch": {"args": {"similarity": "paired-2019"}}}
-    Path("configs/toy/train-ce-paired-2019.json").write_text(json.dumps(inherited | leaky))
-    Path(PAGE).write_text(BLOCKS)
 
 
 @pytest.fixture
@@ -239,42 +205,31 @@ def test_what_is_missing_is_left_out_and_a_leaky_run_is_no_result(suite, run, re
     assert "used the leaky similarity, which is no result" in refused(gen_readme, "--tables", "toy-designs")
 
 
-DRIVER = """
-import sys
-sys.path[:0] = [{root!r}, {tests!r}]
-from misc import run_ablations
-from misc.reporting import tables
-from test_run_ablations import TABLES
-tables.TABLES = TABLES
-run_ablations.main()
-"""
+def test_control_c_stops_the_trainings_and_they_go_on(suite, run, monkeypatch):
+    """As of processes in `tests/nightly/test_run_ablations.py`."""
 
+    def interrupt(self, epoch, *args):
+        if self.config["seed"] == 1:
+            raise KeyboardInterrupt
+        return train_epoch(self, epoch, *args)
 
-def test_control_c_stops_the_trainings_and_they_go_on(workplace):
-    write_suite()
-    config = Path("configs/toy/train-ce.json")
-    content = json.loads(config.read_text())
-    content["trainer"]["epochs"] = 40
-    config.write_text(json.dumps(content))
-    Path("driver.py").write_text(DRIVER.format(root=str(ROOT), tests=str(ROOT / "tests" / "misc")))
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
-    command = [sys.executable, "-u", "driver.py", *SUITE, "--jobs", "2"]
-    with_default_signal = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # even where CI ignores it
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
-    process = subprocess.Popen(command, **pipes, **with_default_signal)
-    outputs = [Path(f"data/saved/log/toy-train-{name}/train.out") for name in ("ce", "rgb")]
-    while not all(path.exists() and "epoch 3/" in path.read_text() for path in outputs):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, err.strip()) == (130, "interrupted")
+    def run_jobs_until_control_c(jobs, parallel):
+        assert run(train_command, *jobs[0].arguments[1:])[0] == 0
+        patched.setattr(train_command.Trainer, "_train_epoch", interrupt)
+        assert run(train_command, *jobs[1].arguments[1:])[0] == 130
+        raise KeyboardInterrupt
+
+    train_epoch = train_command.Trainer._train_epoch
+    with monkeypatch.context() as patched:
+        patched.setattr(run_ablations, "run_jobs", run_jobs_until_control_c)
+        code, out, err, _ = suite("--jobs", "2")
+    assert (code, err) == (130, "interrupted\n")
     assert "resume with: python misc/run_ablations.py --suite toy --seeds 0,1 --jobs 2" in out
-    assert all("interrupted" in path.read_text() and "--resume auto" in path.read_text() for path in outputs)
     begun = {name: runs_of(name) for name in ("toy-train-ce", "toy-train-rgb")}
-
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert {name: runs_of(name) for name in begun} == begun  # in the same folders
-    assert "page.md: written" in result.stdout
+    code, out, _, commands = suite()
+    assert code == 0 and "page.md: written" in out
+    assert [x[2] for x in commands if x[0] == "train.py"] == [
+        f"configs/toy/train-{x}.json" for x in ("rgb", "ce-paired-2019")
+    ]
+    assert {name: runs_of(name) for name in begun} == begun and all(map(len, begun.values()))  # in the same folders
     assert {*tables_of(Path(PAGE).read_text())} == set(TABLES)

@@ -133,7 +133,7 @@ def test_changed_and_removed_videos_are_reported_and_updated_by_add(collection, 
 
 
 def test_ids_in_nfd_mean_those_in_nfc(collection, search):
-    """In the files of an archive, in an index and on the command line."""
+    """Ids are in either form in an archive, in an index and on the command line."""
     archive, _ = collection
     name, nfd = (unicodedata.normalize(form, "Käfer é") for form in ("NFC", "NFD"))
     for table in (*archive.features.values(), archive.text, archive.raw):

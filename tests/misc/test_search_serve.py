@@ -1,20 +1,17 @@
 """`misc/search.py serve`, on a small collection with a real model."""
 
 import dataclasses
-import functools
-import re
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from helpers.browser import needs_browser
-from helpers.paths import ROOT
 from helpers.ranking_pages import write_clip
 from helpers.search_collection import open_searcher
 from helpers.search_pages import fetch, fetch_json, serving
+from helpers.search_server import RESUME, assert_signal_ends_server
 
 import misc.search as search_command
 from misc.searching.vector_store import IndexLocation
@@ -22,7 +19,6 @@ from misc.searching.vector_store import IndexLocation
 pytest.importorskip("starlette")
 uvicorn = pytest.importorskip("uvicorn")
 
-RESUME = ["--resume", "model.pth", "--name", "Toy"]
 LOCATION = IndexLocation("Toy")
 
 
@@ -143,25 +139,6 @@ def test_missing_packages_are_named(collection, refused, monkeypatch):
             assert f"package '{name}': not installed" in message and "video-requirements.txt" in message
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
-)
-def test_signals_end_it_cleanly(indexed, number, code, word):
+def test_control_c_ends_it_cleanly(indexed):
     """With an open connection, and after a query that failed because the text encoder is missing."""
-    command = [sys.executable, ROOT / "misc" / "search.py", "serve", *RESUME, "--port", "0"]
-    sigint = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores Ctrl-C
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=sigint) as process:
-        try:
-            line = next(line for line in process.stderr if "page" in line)  # FAISS logs how it was loaded first
-            address = re.fullmatch(r"search page of Toy: http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends it\)\n", line)
-            assert address, line
-            port = int(address[1])
-            assert fetch_json(port, "/api/video", id="video0")[0] == 200
-            status, found = fetch_json(port, "/api/search", q="bird")
-            assert status == 400 and "text encoder 'stub'" in found["error"]
-            with socket.create_connection(("127.0.0.1", port)):
-                process.send_signal(number)
-                rest = process.stderr.read()
-            assert (process.wait(30), rest.splitlines()[-1]) == (code, word) and "Traceback" not in rest
-        finally:
-            process.kill()
+    assert_signal_ends_server(signal.SIGINT, 130, "interrupted")

@@ -1,21 +1,17 @@
-"""Processes that change one index wait for each other, and none repeats what another has done."""
+"""Processes that change one index wait for each other and do not repeat each other's work."""
 
 import contextlib
-import functools
 import logging
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 import torch
-from helpers.paths import ROOT
 from helpers.search_collection import make_metadata
 from helpers.search_pages import wait_until
+from helpers.waiting_search import INDEX, started
 
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
@@ -23,13 +19,11 @@ from misc.searching.embedding import Embedder
 from misc.searching.vector_store import IndexLocation, lock_index
 
 LOCATION = IndexLocation("Toy")
-RESUME = ["--resume", "model.pth", "--name", "Toy"]
-INDEX = Path("data/Toy/index")
 
 
 @pytest.fixture
 def parts(collection):
-    """The checkpoint and the collection."""
+    """Return the embedder of the checkpoint and the collection."""
     embedder = Embedder(Path("model.pth"), torch.device("cpu"))
     return embedder, Collection("Toy", Path("data/Toy"), embedder.config, embedder.experts)
 
@@ -141,41 +135,6 @@ def test_an_index_in_milvus_waits_too(tmp_path, monkeypatch, caplog):
         assert not stores
     assert stores[0].waited
     stores[0].close()
-
-
-@contextlib.contextmanager
-def started(*arguments):
-    """Yield a process of the command once it waits, and the lines that it logged until then."""
-    sigint = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    command = [sys.executable, ROOT / "misc" / "search.py", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes, preexec_fn=sigint, env=environment) as process:
-        try:
-            yield process, list(iter(functools.partial(line_before_waiting, process), None))
-        finally:
-            process.kill()
-
-
-def line_before_waiting(process):
-    line = process.stderr.readline()
-    assert line, "it has ended"
-    return None if "waits for another process" in line else line
-
-
-def test_two_first_searches_build_one_index(collection):
-    search = ["--video", "video3", *RESUME, "--json"]
-    INDEX.mkdir(parents=True)
-    with contextlib.ExitStack() as stack:
-        with lock_index(INDEX):
-            processes = [stack.enter_context(started(*search)) for _ in range(2)]
-        results = [(*process.communicate(), process.returncode, first) for process, first in processes]
-    assert [code for _, _, code, _ in results] == [0, 0], results
-    assert results[0][0] == results[1][0] != ""
-    assert all(first == ["no index of Toy yet: building it\n"] for *_, first in results)
-    rest = sorted((err for _, err, *_ in results), key=len)
-    assert sum("44 videos in" in err for err in rest) == 1
-    assert sum("another process has built it: using that index" in err for err in rest) == 1
 
 
 def test_waiting_can_be_interrupted(parts):

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import json
 import tarfile
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from helpers.archive_server import Server, packed
 from helpers.corrected_archive import write_corrected_archive
+from helpers.paths import ROOT
 
 from data_loader.data_loaders import ExpertDataLoader
 from data_loader.datasets import CORRECTED_LAYOUTS
@@ -81,9 +83,9 @@ def test_the_documented_sequence_of_msvd(tmp_path, sync, server, monkeypatch):
     publish(monkeypatch, server, V2_URL, tar_of(tmp_path / "server", V2))
     code, out, err = sync()
     assert (code, err) == (0, "") and [request["path"] for request in server.log] == [V2_URL]
-    setting, root_feat_folder = out.split()[-1].split("=")
-    assert setting == "data_loader.args.root_feat_folder" and root_feat_folder == "structured-symlinks"
-    assert f"data/MSVD: unpacked, next: python train.py --config <of the corrected release> --set {setting}=" in out
+    config = out.rpartition("data/MSVD: unpacked, next: python train.py --config ")[2].strip()
+    root_feat_folder = json.loads((ROOT / "configs/base-2020.json").read_text())["data_loader"]["args"]["root_feat_folder"]
+    assert config == "configs/msvd/train-full-ce-2020.json" and (ROOT / config).exists()
     data = ExpertDataLoader(
         "MSVD", "data/MSVD", 4, "dev", experts=EXPERTS, text_feat="openai", text_dim=768, root_feat_folder=root_feat_folder
     )
@@ -105,7 +107,7 @@ def test_releases_lie_beside_each_other(sync, server, monkeypatch):
     assert sync()[0] == 0
     code, out, _ = sync("--release", "high-quality")
     assert code == 0 and "downloading" in out and "unknown size" in out
-    assert out.split()[-1] == "data_loader.args.root_feat_folder=high-quality/structured-symlinks"
+    assert out.split()[-1] == "configs/msvd/train-ce-plus-2020.json"
     assert (Path(V2, "a.pickle").read_bytes(), Path(HIGH_QUALITY, "a.pickle").read_bytes()) == (b"2", b"3")
     records = sorted(path.name for path in Path("data/MSVD").glob("*.json"))
     assert records == ["synced-features-v2.json", "synced-high-quality.json"]

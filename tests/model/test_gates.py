@@ -1,4 +1,4 @@
-"""The collaborative gate against a loop over pairs, straight from the equations."""
+"""The collaborative gate, compared with a loop over pairs of experts that follows the equations."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from model.gates import CollaborativeGating, ContextGating, GatedEmbeddingUnit, 
 
 
 def gated_by_loop(net, experts, available, order):
-    """One video: experts is a list of (D,), available a list of 0 and 1; one call of g and h a pair."""
+    """Gate the experts of one video, with one call of g and h per pair. `experts`: (D,) each, `available`: 0 or 1 each."""
 
     def bn(module, x):
         return (x - module.running_mean) / (module.running_var + module.eps).sqrt() * module.weight + module.bias

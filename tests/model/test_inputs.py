@@ -41,7 +41,7 @@ def test_nan_is_an_error_at_once_on_a_cpu_and_only_where_the_expert_is_present()
 
 
 def test_nan_of_an_earlier_batch_is_not_forgotten_until_it_is_asked_for(monkeypatch):
-    """As on a GPU, where it is asked for once per epoch."""
+    """On a GPU, NaN is checked once per epoch."""
     inputs = ExpertInputs(set())
     monkeypatch.setattr(inputs, "raise_if_nan", lambda: None)
     for item in (None, 3, None, 1):  # the first is named

@@ -1,4 +1,4 @@
-"""The ranking loss against the published values and a loop."""
+"""The ranking loss, compared with published values and with a loop."""
 
 import numpy as np
 import pytest

@@ -62,7 +62,7 @@ def test_memory_is_that_of_a_few_blocks(ranks_of, in_file):
 
 
 def test_recall_equals_trec_eval():
-    """With one relevant video a query, trec_eval's success at k is recall at k."""
+    """With one relevant video per query, trec_eval's success at k is recall at k."""
     sims = np.random.default_rng(0).normal(size=(120, 60))
     relevant = {f"q{row}": {f"v{row // 2}": 1} for row in range(120)}
     run = {f"q{row}": {f"v{v}": float(s) for v, s in enumerate(scores)} for row, scores in enumerate(sims)}
@@ -92,7 +92,7 @@ def test_refuses_what_it_cannot_rank(metric, sims, masks, message):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("row", [0, 5, 11])
 def test_the_first_row_with_nan_or_inf_is_named_by_its_number_in_the_whole(monkeypatch, ranks_of, value, row):
-    """Also if it is not in the first block: the row leads to the caption that is at fault."""
+    """The row identifies the invalid caption, even if it is not in the first block."""
     monkeypatch.setattr("model.metric.BLOCK_BYTES", 4 * 8 * 2)  # two rows
     sims = np.zeros((12, 4))
     sims[row:, 3] = value

@@ -1,4 +1,4 @@
-"""CENet: parity with the 2019 release, its own promises, and what it refuses."""
+"""CENet: parity with the 2019 release, properties of the new scores, and invalid arguments."""
 
 import pytest
 import torch
@@ -135,7 +135,7 @@ def test_scores_are_not_rounded_by_autocast(similarity):
 
 
 def test_the_2019_score_of_texts_of_later_videos_takes_the_experts_of_those():
-    """An evaluation scores the texts batch by batch against all videos."""
+    """An evaluation scores all videos for one batch of texts after another."""
     model, batch = make_model("moee", similarity="paired-2019"), make_batch(5, 6, 2)
     with torch.no_grad():
         text = model.embed_text(batch["text"], batch["word_mask"])

@@ -45,7 +45,7 @@ PUBLISHED = {
 
 @pytest.fixture
 def build(monkeypatch):
-    """Builds the model of an experiment on MSR-VTT, without memory."""
+    """Build the model of an experiment on MSR-VTT without allocating memory."""
     monkeypatch.chdir(ROOT)
 
     def build(name):
@@ -61,7 +61,7 @@ def count(module):
 
 
 def printed(number):
-    """As the tables print it: two decimals, without zeros at the end."""
+    """Format a number as in the published tables: two decimals, without trailing zeros."""
     unit, name = (1e6, "M") if number >= 1e6 else (1e3, "k")
     return f"{number / unit:.2f}".rstrip("0").rstrip(".") + name
 
@@ -112,7 +112,7 @@ def test_ours_allocates_what_it_uses(variant):
     assert [name for name, x in model.named_parameters() if x.grad is None] == []
 
 
-def test_counting_leaves_the_model_and_the_random_state_alone():
+def test_counting_changes_neither_the_model_nor_the_random_state():
     model, batch = make_model("ce"), make_batch(0, num_videos=3, num_captions=2)
     before, state = similarities(model, batch), torch.get_rng_state()
     summary(model, published=True)

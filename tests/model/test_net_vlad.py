@@ -1,4 +1,4 @@
-"""NetVLAD against the published outputs, a naive loop, and truncation in place of masking."""
+"""NetVLAD, compared with published outputs, a naive loop, and truncation instead of masking."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from model.net_vlad import MaskedBatchNorm1d, NetVLAD
 
 
 def pooled_by_loop(net, x):
-    """One item (T, d) in evaluation mode, cluster by cluster, from the equations."""
+    """Pool one item (T, d) in evaluation mode, cluster by cluster, following the equations."""
     bn = net.batch_norm
     logits = (x @ net.clusters - bn.running_mean) / (bn.running_var + bn.eps).sqrt() * bn.weight + bn.bias
     soft = logits.exp() / logits.exp().sum(1, keepdim=True)
@@ -45,7 +45,7 @@ def test_masked_tokens_count_as_if_they_were_not_there(net):
 
 
 def test_padding_has_no_effect_in_training(net):
-    """Neither on the outputs nor on the statistics nor on the gradients, whatever is in it."""
+    """Outputs, statistics and gradients do not depend on the padding, whatever its values."""
     net.train()
     mask = torch.arange(7) < torch.tensor([7, 3, 1, 0])[:, None]
     x, state, results = torch.randn(4, 7, 5), {name: value.clone() for name, value in net.state_dict().items()}, []
@@ -73,7 +73,7 @@ def test_masked_tokens_stay_out_of_the_statistics():
 
 
 @pytest.mark.parametrize("valid", [0, 1])
-def test_a_training_batch_with_too_few_tokens_for_statistics_leaves_them_alone(valid):
+def test_a_training_batch_with_too_few_tokens_does_not_change_statistics(valid):
     net = NetVLAD(5, 3).train()
     net.batch_norm.running_mean.fill_(0.5)
     mask = torch.zeros(2, 4, dtype=torch.bool)

@@ -11,7 +11,7 @@ N, D = 7, 4
 
 
 def trained(module, seed=0):
-    """`module` in training mode with other statistics than at its start."""
+    """Return `module` in training mode with random weights and statistics of its batch norms."""
     torch.manual_seed(seed)
     for layer in module.modules():
         if isinstance(layer, torch.nn.BatchNorm1d):

@@ -1,4 +1,4 @@
-"""What makes the model correct: a score depends on its text and its video alone."""
+"""A score depends only on its text and its video."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 
 def selected(batch, videos, captions):
-    """The batch with other videos in other places, with captions of whichever videos `captions` says."""
+    """Return a batch of other videos in another order, with the captions of the videos `captions`."""
     return {
         "text": batch["text"][captions],
         "word_mask": batch["word_mask"][captions],
@@ -24,7 +24,7 @@ def selected(batch, videos, captions):
 
 
 def padded(batch, words, frames):
-    """The batch with more padding."""
+    """Return the batch with more padding."""
 
     def longer(x, dim, n):
         return torch.cat([x, x.new_zeros(*x.shape[:dim], n, *x.shape[dim + 1 :])], dim=dim)
@@ -41,7 +41,7 @@ def padded(batch, words, frames):
 @VARIANTS
 @given(seed=st.integers(0, 2**32 - 1), num_videos=st.integers(2, 6), num_captions=st.integers(1, 3), more=st.integers(0, 4))
 @settings(deadline=None, max_examples=25)
-def test_a_score_depends_on_its_text_and_its_video_alone(variant, seed, num_videos, num_captions, more):
+def test_a_score_depends_only_on_its_text_and_its_video(variant, seed, num_videos, num_captions, more):
     model = make_model(variant)
     batch = make_batch(seed, num_videos, num_captions)
     sims = similarities(model, batch).view(num_videos, num_captions, num_videos)
@@ -110,7 +110,7 @@ def test_equals_the_triple_loop(l2renorm):
 
 
 class LargestTensor(TorchDispatchMode):
-    """Notes the number of elements of the largest tensor that any operation returns."""
+    """A mode that records the number of elements of the largest tensor that any operation returns."""
 
     elements = 0
 

@@ -6,7 +6,7 @@ from model.variants import concat_order
 
 
 def test_concat_joins_the_experts_in_the_order_of_the_2019_release():
-    """Its checkpoints have weights for this order. Experts that it does not know follow as they are given."""
+    """Published checkpoints have weights for this order; unknown experts follow in the given order."""
     release = ["face", "flow", "scene", "audio", "speech", "ocr", "rgb"]
     given = [*sorted([*release, "tags", "depth"])]
     assert [given[i] for i in concat_order(given)] == [*release, "depth", "tags"]

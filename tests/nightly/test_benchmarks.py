@@ -1,4 +1,4 @@
-"""Training and testing on each published dataset, as people type it, with its published or our own config."""
+"""Training and testing on each published dataset by its command, with the published config and with ours."""
 
 import json
 import shutil
@@ -38,7 +38,7 @@ ONE_CAPTION = ("jsfusion", "miech", "val1", "val")  # of a video, in a test; on 
 
 @pytest.fixture
 def command(run):
-    """Run a command in a folder with our configs, which has to end well: its standard output."""
+    """Run a command in a folder with our configs; it must succeed; return its standard output."""
     shutil.copytree(ROOT / "configs", "configs", dirs_exist_ok=True)
 
     def command(module, *arguments, overrides=HERE):
@@ -50,21 +50,21 @@ def command(run):
 
 
 def train(command, path, *overrides):
-    """Train for one epoch: the checkpoint of the best model, standard output, and the metrics."""
+    """Train for one epoch; return the checkpoint of the best model, standard output and the metrics."""
     out = command(train_command, "--config", path, "--train_single_epoch", overrides=(*HERE, *overrides))
     (path,) = Path("data/saved/models").glob("*/*/metrics.json")
     return path.with_name("trained_model.pth"), out, json.loads(path.read_text())
 
 
 def number_of_captions(benchmark, split, part):
-    """How many captions the videos of a split are queried with, all in all."""
+    """Return the total number of captions that the videos of a split are queried with."""
     words = benchmark.captions[part].words
     one = split in ONE_CAPTION or benchmark.name == "DiDeMo"
     return sum(1 if one else len(words[video]) for video in benchmark.ids[part])
 
 
 def assert_plausible(metrics, split, num_videos, num_captions):
-    """Metrics of both directions are in their ranges and in order."""
+    """Assert that the metrics of both directions are in their ranges and in order."""
     assert metrics["split"] == split and metrics["leaky"] is False
     for direction, num_candidates in (("t2v_metrics", num_videos), ("v2t_metrics", num_captions)):
         values = metrics[direction]
@@ -154,7 +154,7 @@ def test_what_a_dataset_does_not_have_is_refused(refused, tmp_path, name, config
 
 @pytest.mark.parametrize("part", ["train", "val", "test"])
 def test_videos_that_only_a_list_names_are_refused(refused, tmp_path, part):
-    """Those to test on too, and before anything is trained."""
+    """This includes test videos, and is noticed before the training."""
     shutil.copytree(ROOT / "configs", "configs", dirs_exist_ok=True)
     benchmark = write_benchmark("MSVD", tmp_path)
     ids = benchmark.ids[part]
@@ -174,7 +174,7 @@ def test_the_published_sizes_of_a_model_run(command, tmp_path):
 
 @pytest.mark.parametrize("config", ["activity-net", "didemo", "lsmdc", "msrvtt", "msvd"])
 def test_models_learn_each_dataset(command, tmp_path, config):
-    """Captions and videos share latents: what is learnt of some finds others. By chance, the mean rank is 4.5."""
+    """Captions and videos share latents, so that a model generalizes. By chance, the mean rank is 4.5."""
     name, *_ = CONFIGS[f"{config}/train-full-ce.json"]
     write_benchmark(name, tmp_path, num_train=64)
     _, _, metrics = train(command, f"configs/{config}/train-full-ce.json", *SMALL, "optimizer.args.lr=0.002")

@@ -124,7 +124,7 @@ def test_bf16_and_a_step_for_each_batch(found):
 
 @pytest.fixture
 def one_thread():
-    """As many as each process has: another number may round otherwise, on some processors."""
+    """Use one thread, as each process does; on some processors, another number rounds differently."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

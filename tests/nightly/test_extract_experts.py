@@ -165,7 +165,7 @@ def read_experts():
     return json.loads(Path("data/Mine/extraction.json").read_text())["experts"]
 
 
-def test_help_explains():
+def test_every_script_has_help():
     result = subprocess.run([*COMMAND[:2], "--help"], capture_output=True, text=True, check=True)
     assert result.stdout.startswith("usage:") and result.stderr == ""
     assert all(f"--{option}" in result.stdout for option in ("videos", "captions", "split", "engine", "timeout"))

@@ -1,4 +1,4 @@
-"""Disks that are full, files that vanish, and runs beside each other: what was good stays good."""
+"""Full disks, files that disappear, and concurrent runs: nothing that was saved is lost."""
 
 import json
 import re
@@ -20,7 +20,7 @@ COMMAND = [sys.executable, ROOT / "train.py", "--config", CONFIG]
 
 
 def start(*arguments, largest=None):
-    """A training in a process of its own, to which permissions apply, and files over `largest` bytes mean a full disk."""
+    """Start a training in a process to which permissions apply; files over `largest` bytes mean a full disk."""
 
     def limit():
         drop_root_overrides()
@@ -32,7 +32,7 @@ def start(*arguments, largest=None):
 
 
 def with_small_disk(folder, size, *command):
-    """What becomes of a command for which a small file system of its own lies over `folder`."""
+    """Run a command with a small file system mounted over `folder`; return how it ended."""
     mounts = f'mount -t tmpfs -o size={size} none {folder} && exec "$@"'
     unshared = ["unshare", "--mount", "--map-root-user", "sh", "-c", mounts, "sh"]
     if subprocess.run([*unshared, "true"], check=False, capture_output=True).returncode:
@@ -41,7 +41,7 @@ def with_small_disk(folder, size, *command):
 
 
 def refusal(*arguments):
-    """The one line of a training that cannot begin."""
+    """Return the one-line error of a training that cannot start."""
     process = start(*arguments)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 2 and err.startswith("error: ") and err.count("\n") == 1, err
@@ -74,14 +74,14 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_was_there(run, largest, 
 
 
 def test_workers_without_room_to_hand_batches_over(workplace):
-    """As in a container, which has 64 MB of /dev/shm: no worker is waited for in vain."""
+    """Containers have 64 MB of /dev/shm; the main process must not wait for a worker that fails."""
     ended = with_small_disk("/dev/shm", "64k", *COMMAND, "--set", "data_loader.args.num_workers=1")
     assert ended.returncode == 2 and ended.stderr.startswith("error: /dev/shm: no room"), ended.stderr
     assert ended.stderr.count("\n") == 1 and "num_workers" in ended.stderr
 
 
 def test_a_full_disk_under_the_log_ends_no_training(workplace):
-    """A small file system, for events and `info.log` alone: a line for each, and every epoch is saved."""
+    """The file system of events and `info.log` is full: one warning for each, and every epoch is saved."""
     Path("data/saved/log").mkdir(parents=True)
     ended = with_small_disk("data/saved/log", "4k", *COMMAND)
     assert ended.returncode == 0 and ended.stderr == "", ended.stderr
@@ -91,7 +91,7 @@ def test_a_full_disk_under_the_log_ends_no_training(workplace):
 
 
 def test_data_that_cannot_be_written(run):
-    """Without caches one line that says where they may go; with them nothing is missing."""
+    """Without caches, the error names the setting for their folder; with caches, the training runs."""
     whole, _ = train(run)
     caches = {path.name: path.read_bytes() for path in Path("data/Toy/cache").iterdir()}
     with read_only(Path("data/Toy")):
@@ -130,7 +130,7 @@ def test_what_may_not_be_read_or_written_is_named(workplace, path, mode):
 
 
 def test_a_checkpoint_that_may_not_be_written_ends_the_training(run):
-    """Somebody takes the right to write from a run's folder: it says so, what was saved stays, and it goes on in the end."""
+    """The folder of a run becomes read-only: one-line error, saved files stay, and the run resumes later."""
     whole, _ = trained(run)
     expected = weights(whole / "checkpoint-epoch3.pth")
     for name in ("metrics.json", "checkpoint-epoch3.pth"):  # as if it had been killed in epoch 3
@@ -145,7 +145,7 @@ def test_a_checkpoint_that_may_not_be_written_ends_the_training(run):
 
 
 def test_runs_of_the_same_second_build_one_cache_and_keep_apart(workplace):
-    """Four at once on an archive without a cache, then one alone: the same weights, whole caches, four folders."""
+    """Start four runs at once, then one more: the same weights, complete caches, and a folder per run."""
     together = [start() for _ in range(4)]
     for process in together:
         _, err = process.communicate(timeout=240)

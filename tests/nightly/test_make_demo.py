@@ -1,4 +1,4 @@
-"""Making the Demo data set: the same for a seed, made once, all there or made again, and a model that learns from it."""
+"""Making the Demo data set: it depends only on the seed, is made once, and is made again if incomplete."""
 
 import json
 import subprocess

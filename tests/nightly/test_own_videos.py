@@ -1,4 +1,4 @@
-"""From video files alone to a search: what the extractors read and hear in clips of the demo, and what is found by it."""
+"""From video files to a search: the words that extractors recognize in clips of the demo, and the results."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ FILLER = {"with", "that", "then", "have", "into"}
 
 @pytest.fixture(scope="module")
 def clips():
-    """Name -> what a clip was made to show."""
+    """Return name -> content of each clip."""
     if shutil.which(sounds.PROGRAM) is None:
         pytest.skip(f"{sounds.PROGRAM} is not installed")
     number = sum(SPLITS.values())
@@ -36,7 +36,7 @@ def extracted(clips, tmp_path_factory):
 
 
 def words(folder, expert):
-    """Video -> the words that an expert recognised, in small letters."""
+    """Return video -> words that an expert recognized, in lower case."""
     content = json.loads((folder / f"data/Films/symlinked-feats/{expert}-words.json").read_text())
     return {video: {word.strip(".,!").lower() for word in found} for video, found in content.items()}
 

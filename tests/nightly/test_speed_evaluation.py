@@ -1,10 +1,13 @@
-"""The benchmark of the evaluation, on an archive of a hundred videos, and the command line of all benchmarks."""
+"""The benchmark of the evaluation, on an archive of a hundred videos."""
 
 import json
 import re
 
+import pytest
+
 from misc.speed import evaluation, store
 from misc.speed.process import peak_memory
+from utils.errors import InputError
 
 
 def test_a_process_of_its_own_is_measured(tmp_path, monkeypatch, capsys):
@@ -21,3 +24,9 @@ def test_a_process_of_its_own_is_measured(tmp_path, monkeypatch, capsys):
         assert figures["seconds"] > 1
     first, *_ = tmp_path.glob("saved/log/*/*/metrics.json")
     assert json.loads(first.read_text())["videos"] == 29
+
+
+def test_a_process_that_fails_is_an_error(tmp_path, capfd):
+    with pytest.raises(InputError, match="test.py: ended with exit code 2"):
+        evaluation.measure(tmp_path / "absent.pth", [])
+    assert "absent.pth: no such checkpoint" in capfd.readouterr().err

@@ -13,7 +13,7 @@ from helpers.paths import ROOT
 from model.model import CENet
 
 
-def test_control_c_ends_a_training_with_word_of_how_to_go_on(workplace):
+def test_control_c_ends_a_training_with_the_command_that_resumes_it(workplace):
     command = [sys.executable, "-u", ROOT / "train.py", "--config", CONFIG, "--set", "trainer.epochs=100000"]
     heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # even where CI ignores it
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heeding)
@@ -29,7 +29,7 @@ def test_control_c_ends_a_training_with_word_of_how_to_go_on(workplace):
 
 @pytest.mark.filterwarnings("ignore")  # of torch, to itself
 def test_a_compiled_model_trains_to_the_same_figures(run, monkeypatch):
-    """Without the code generator, which takes a compiler: what is traced is what is run."""
+    """Trace the model but run it without generated code, which would need a C compiler."""
     asked = []
 
     def compiled(net):

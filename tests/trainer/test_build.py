@@ -1,4 +1,4 @@
-"""Building what a config describes: the parts that do not fit are found before any data are read."""
+"""Building model, loss and optimizer of a config: errors are found before any data are read."""
 
 import functools
 import re
@@ -16,7 +16,7 @@ from utils.errors import InputError
 
 
 def build_all(config):
-    """Build everything but the data, the model without memory."""
+    """Build everything except the data, without allocating memory for the model."""
     parsed = ConfigParser(config, "x.json", training=True)
     with torch.device("meta"):
         model = build.build_model(parsed)
@@ -126,3 +126,17 @@ def test_the_order_of_building_does_not_change_the_random_numbers(workplace, con
     build.build_evaluation_loaders(parsed, "test", torch.device("cpu"))
     assert isinstance(loaders, data_loaders.ExpertDataLoader)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_each_process_builds_its_share_of_the_batches(workplace, config, monkeypatch):
+    """Of a training batch a half; of the ten videos to evaluate, the first eight or the others."""
+
+    def build_batches():
+        loaders = build.build_loaders(ConfigParser(config, "x.json", training=True), torch.device("cpu"))
+        return [[batch["ids"] for batch in batches] for batches in (loaders.train, loaders.evaluation)]
+
+    train, evaluation = build_batches()
+    monkeypatch.setattr(build, "get_world_size", lambda: 2)
+    for rank, half in enumerate((slice(4), slice(4, 8))):
+        monkeypatch.setattr(build, "get_rank", lambda rank=rank: rank)
+        assert build_batches() == [[ids[half] for ids in train], [evaluation[rank]]]

@@ -1,4 +1,4 @@
-"""The results of a checkpoint in metrics.json: whose figures, of which videos, and of which machine."""
+"""The results of a checkpoint in metrics.json: metrics, numbers of videos, and the machine of the training."""
 
 import json
 from pathlib import Path
@@ -28,19 +28,23 @@ def test_what_a_checkpoint_says_of_its_training_is_passed_on(run):
     assert (metrics["epoch"], metrics["seed"], metrics["checkpoint"]) == (1, 0, "elsewhere.pth")
 
 
-@pytest.mark.parametrize("captions", [1, 2])
-def test_the_numbers_of_videos_and_captions_are_those_of_the_evaluation(run, captions):
+@pytest.mark.parametrize(("captions", "expected"), [(1, 10), (2, 19)])
+def test_the_numbers_of_videos_and_captions_are_those_of_the_evaluation(run, workplace, captions, expected):
+    """One of the ten videos has a single caption."""
+    workplace.text["video30"] = workplace.text["video30"][:1]
+    workplace.dump("text-toy.pickle", workplace.text)
+    workplace.dump("raw-captions.pkl", {})
     option = ("--set", f"data_loader.args.num_test_captions={captions}", "--set", "trainer.epochs=1")
     folder, _ = train(run, *option)
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert (metrics["videos"], metrics["captions"]) == (10, 10 * captions)
+    assert (metrics["videos"], metrics["captions"]) == (10, expected)
     weights = torch.load(folder / "trained_model.pth", weights_only=True)["state_dict"]
     learned = sum(x.numel() for name, x in weights.items() if not name.endswith(("running_mean", "running_var", "tracked")))
     assert metrics["parameters"] == learned
 
 
 def test_a_mini_training_is_tested_on_the_whole_split(run):
-    """Otherwise its figures are of few candidates, and look good."""
+    """With the few candidates of a mini split, metrics would look too good."""
     folder, _ = train(run, "--train_single_epoch", "--mini_train")
     assert json.loads((folder / "metrics.json").read_text())["videos"] == 10
     code, out, err = run(test_command, "--resume", folder / "trained_model.pth")

@@ -18,6 +18,17 @@ def test_functions_in_one_process():
     assert distributed.distributed_main(lambda: None)() is None
 
 
+def test_the_main_process_is_first_and_the_others_wait_for_it(monkeypatch):
+    """Each process signals after its own computation, or waits for that signal before it, in the same collective call."""
+    for is_main, expected in ((True, ["compute", "collective"]), (False, ["collective", "compute"])):
+        events = []
+        monkeypatch.setattr(distributed, "is_main_process", lambda is_main=is_main: is_main)
+        monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
+        monkeypatch.setattr(dist, "broadcast_object_list", lambda *_, events=events, **__: events.append("collective"))
+        assert distributed.main_process_first(lambda events=events: events.append("compute") or 3) == 3
+        assert events == expected
+
+
 def test_each_process_of_a_machine_has_its_own_gpu(monkeypatch):
     monkeypatch.setattr(distributed, "get_world_size", lambda: 4)
     monkeypatch.setenv("LOCAL_RANK", "1")

@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def setup(archive):
-    """A random model, and loaders of ten videos whose captions differ in number, one of them without any expert."""
+    """Return a random model and loaders of ten videos with different numbers of captions, one without experts."""
 
     def setup(batch_size, *overrides):
         bare = archive.lists["val_list.txt"][3]
@@ -96,7 +96,7 @@ VARIANTS = {
 @pytest.mark.parametrize("batch_size", [3, 64])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_no_memory_changes_no_rank(setup, variant, batch_size):
-    """Caption by caption, video by video, and everything through files: the ranks are exactly the same."""
+    """Captions and videos one by one, with everything in files, have exactly the same ranks."""
     model, loaders = setup(batch_size, *VARIANTS[variant])
     whole = evaluate(model, loaders.evaluation, ["t2v_metrics", "v2t_metrics"], CPU)
     found = evaluate(model, loaders.evaluation, ["t2v_metrics", "v2t_metrics"], CPU, memory=0)
@@ -140,7 +140,7 @@ def test_a_full_disk_under_the_captions_is_one_line(monkeypatch):
 
 
 class Largest(TorchDispatchMode):
-    """Remembers the largest tensor that an operation returns, in bytes."""
+    """A mode that records the size of the largest tensor that an operation returns, in bytes."""
 
     most = 0
 

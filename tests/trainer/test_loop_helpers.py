@@ -7,7 +7,7 @@ from trainer.loop_helpers import LossSum
 
 
 def test_the_sum_of_losses_keeps_the_first_nonfinite_step():
-    """It is read at the end of an epoch on a GPU."""
+    """On a GPU, it is read at the end of an epoch."""
     losses = LossSum(CPU, 2.5)
     for step, loss in enumerate([1.0, 0.25]):
         losses.add(torch.tensor(loss), step)

@@ -1,4 +1,4 @@
-"""The commands that a finished training names."""
+"""The commands that a finished training prints."""
 
 from pathlib import Path
 

@@ -8,7 +8,7 @@ from utils.errors import InputError
 
 
 def stepped(section, steps, state=None):
-    """A weight after some steps, and the optimiser."""
+    """Return a weight after some steps, and the optimizer."""
     weight = torch.nn.Parameter(torch.linspace(-1, 1, 7, dtype=torch.float64))
     optimizer = instantiate_optimizer(section, [weight])
     if state is not None:
@@ -39,7 +39,7 @@ def test_others_are_built_as_the_config_says(section):
 
 @pytest.mark.parametrize(("before", "after"), [(False, True), (True, False)])
 def test_the_state_of_another_implementation_can_be_resumed(before, after):
-    """A checkpoint from before steps were fused, and the reverse."""
+    """Resume the state of an unfused optimizer in a fused one, and the reverse."""
     args = {"lr": 0.1, "betas": [0.8, 0.9]}
     weight, optimizer = stepped({"type": "Adam", "args": args | {"fused": before}}, range(3))
     state = optimizer.state_dict()

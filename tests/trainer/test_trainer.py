@@ -34,7 +34,7 @@ def make_batch(seed):
 
 
 def train(model, batches, **options):
-    """The losses, with a step of gradient descent wherever the optimiser takes one."""
+    """Return the losses, with a step of gradient descent wherever the optimizer takes one."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     return train_steps(model, optimizer, batches, **options)
 

@@ -15,7 +15,7 @@ from trainer.build import build_loaders, build_model, loader_arguments
 
 @pytest.fixture
 def train(archive, monkeypatch):
-    """Two epochs of training with the noise of `arch.args.randomise_feats`: losses, weights and the width of the words."""
+    """Train two epochs with noise (`arch.args.randomise_feats`); return losses, weights and the width of the words."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)  # or there may be fewer workers
     archive.text["video0"] = [words[:2] for words in archive.text["video0"]]
     archive.write()

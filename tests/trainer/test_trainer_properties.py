@@ -1,4 +1,4 @@
-"""A training that is interrupted or killed, and resumed, ends as one that is not: the same checkpoints, bit for bit."""
+"""A training that is interrupted or killed, and resumed, has the same checkpoints as one that is not, bit for bit."""
 
 import contextlib
 import copy
@@ -43,7 +43,7 @@ SCHEDULES = {
 
 
 class Killed(Exception):
-    """The process ends at once."""
+    """An exception in place of the end of the process."""
 
 
 class Moments:
@@ -137,7 +137,7 @@ def assert_same(one, other, path=""):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """The folder of an archive, of which the runs share the caches."""
+    """Return the folder of an archive, whose caches the runs share."""
     folder = tmp_path_factory.mktemp("data")
     Archive(folder, num_train=VIDEOS).write()
     return folder / "data" / "Toy"

@@ -33,7 +33,7 @@ def write_config(**sections):
 
 
 def test_each_epoch_has_all_videos_in_an_order_of_its_own(run, monkeypatch):
-    """Also after a resume, where the order is that of the epoch, not that of the process."""
+    """After resuming, the order is that of the epoch, not that of the process."""
     seen = []
 
     class Recorder(Collate):
@@ -68,7 +68,7 @@ def _group(batches, train_ids):
 
 @pytest.mark.parametrize(("mode", "last_rate"), [("max", 0.01), ("min", 0.005)])
 def test_a_plateau_is_one_of_the_monitored_value(run, mode, last_rate):
-    """The number of the epoch, which rises while the loss falls."""
+    """Monitor the number of the epoch, which increases while the loss decreases."""
     write_config(lr_scheduler={"type": "ReduceLROnPlateau", "args": {"patience": 0, "mode": mode, "factor": 0.5}})
     folder, _ = train(run, "--set", f"trainer.monitor={mode} epoch")
     states = [load_checkpoint(folder / f"checkpoint-epoch{epoch}.pth") for epoch in (1, 2, 3)]
@@ -78,7 +78,7 @@ def test_a_plateau_is_one_of_the_monitored_value(run, mode, last_rate):
 
 @pytest.mark.parametrize("section", ["optimizer", "lr_scheduler"])
 def test_a_changed_optimizer_or_schedule_starts_afresh(run, section):
-    """With the whole schedule of the new config, from its first epoch."""
+    """The schedule of the new config starts at its first epoch."""
     folder, _ = train(run, "--set", "trainer.epochs=2")
     changed = {"optimizer": "optimizer.args.lr=0.02", "lr_scheduler": "lr_scheduler.args.gamma=0.1"}[section]
     options = ("--set", changed, "--set", "trainer.epochs=3")
@@ -126,7 +126,7 @@ def test_an_interrupt_in_the_last_step_of_an_epoch_loses_no_gradient(run, monkey
 
 
 def test_a_partial_epoch_is_trained_anew_in_another_run(run, monkeypatch):
-    """Its first batches would be those of another config, which has not seen them."""
+    """The partial epoch is discarded, since its first batches were trained with another config."""
     interrupt_after(2, run, monkeypatch, "--disable_workers")
     (path,) = MODELS.glob("*/interrupted.pth")
     add, steps = LossSum.add, []
@@ -137,7 +137,7 @@ def test_a_partial_epoch_is_trained_anew_in_another_run(run, monkeypatch):
 
 
 def test_skipped_epochs_are_not_the_best(run):
-    """The best of the others is, even if it is worse than all skipped ones."""
+    """The best of the other epochs is saved, even if it is worse than the skipped ones."""
     options = ("trainer.monitor=min epoch", "trainer.skip_first_n_saves=2", "trainer.epochs=4")
     folder, _ = train(run, *(word for option in options for word in ("--set", option)))
     assert torch.load(folder / "trained_model.pth", weights_only=True)["epoch"] == 3

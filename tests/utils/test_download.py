@@ -91,7 +91,7 @@ def test_starts_from_the_beginning_where_the_server_cannot_resume(sync, server, 
 
 @pytest.mark.parametrize("fault", [{"etag": '"another"', "no_if_range": True}, {"shift": 1}])
 def test_a_response_of_other_bytes_is_not_appended(sync, server, fault):
-    """It is of another version, from a server without If-Range, or of other bytes than requested."""
+    """The response is of another version, from a server without If-Range, or of other bytes than requested."""
     server.faults = [{"stop": 100_000}, fault]
     assert sync()[0] == 0
     assert [request["Range"] for request in server.log] == [None, "bytes=100000-", None]
@@ -134,7 +134,7 @@ def test_a_complete_part_is_not_downloaded_again(sync, server, size, ranges):
 
 @pytest.mark.parametrize("no_length", [False, True])
 def test_a_file_that_is_far_too_long_is_not_downloaded(sync_refused, server, no_length):
-    """It could be endless and fill the disk."""
+    """Such a file could fill the disk."""
     server.files = dict.fromkeys((FIRST, SECOND), ARCHIVE * 20)
     server.always = {"no_length": no_length}
     err = sync_refused()

@@ -1,4 +1,4 @@
-"""How a command ends."""
+"""Exit codes and error lines of commands."""
 
 import subprocess
 import sys
@@ -62,7 +62,7 @@ def test_an_error_that_a_user_can_fix_is_one_line(capsys, problem, code, line):
     ],
 )
 def test_an_error_in_a_worker_is_one_line_without_a_traceback(capsys, problem, line):
-    """torch raises it again, with the traceback as its message."""
+    """torch raises the error again, with the traceback in its message."""
 
     @cli_command
     def main():
@@ -79,7 +79,7 @@ def test_an_error_in_a_worker_is_one_line_without_a_traceback(capsys, problem, l
 
 
 def test_a_command_whose_output_is_closed_ends_silently():
-    """As `| head` does."""
+    """The reader of the output, such as `head`, has exited."""
     lines = "from utils.errors import cli_command; cli_command(lambda: print('line ' * 100_000))()"
     process = subprocess.Popen(
         [sys.executable, "-c", lines], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0

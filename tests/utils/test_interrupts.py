@@ -67,7 +67,7 @@ def test_a_second_deferred_signal_is_raised_after_the_block():
 
 
 def test_sighup_is_treated_like_sigterm():
-    """Unless `nohup` ignores it."""
+    """It is ignored under `nohup`."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         with pytest.raises(Terminated), sigterm_raised():

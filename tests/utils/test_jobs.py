@@ -14,7 +14,7 @@ from utils.jobs import Job, run_jobs
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    """Make a job of a script's text."""
+    """Return a job that runs a script."""
     monkeypatch.setattr(jobs, "ROOT", tmp_path)
     monkeypatch.setattr(jobs, "POLL_SECONDS", 0.01)
     monkeypatch.chdir(tmp_path)
@@ -37,7 +37,7 @@ def test_all_are_run_with_their_arguments_and_their_output_kept(job, capsys):
     assert sorted(line.split()[1] for line in lines) == ["a:", "b:", "c:"] and all(line.endswith("done") for line in lines)
 
 
-def test_one_that_fails_is_named_and_the_others_go_on(job, capsys):
+def test_one_that_fails_is_named_and_the_others_continue(job, capsys):
     made = [
         job("bad", "import sys; print('working'); sys.exit('error: no such file\\n')"),
         job("mute", "import os; os._exit(3)"),

@@ -1,4 +1,4 @@
-"""Packages that only some commands need."""
+"""Messages about packages that only some commands need."""
 
 import pytest
 

@@ -16,7 +16,7 @@ class Terminal(io.StringIO):
 
 
 def output(monkeypatch, kind):
-    """Standard output to look at; not a fixture, as pytest sets it again before the test."""
+    """Record standard output. It is not a fixture, since pytest replaces it again before the test."""
     file = kind()
     monkeypatch.setattr("sys.stdout", file)
     return file

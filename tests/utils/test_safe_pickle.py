@@ -1,4 +1,4 @@
-"""Arrays in pickles: those of every numpy and protocol are read, and none uses the memory of another object."""
+"""Arrays in pickles of every numpy and protocol are read, and none uses the memory of another object."""
 
 import io
 import pickle
@@ -38,7 +38,7 @@ def test_no_pickle_shares_memory():
 
 
 def test_programs_that_share_no_memory_are_read():
-    """The refusals are due to what the programs do."""
+    """Show that the programs below are refused for what they do, not for their form."""
     for data, expected in (
         (opcodes.items(shared_memory.MADE, opcodes.get(shared_memory.A)), 2 * [(100,)]),
         (opcodes.items(opcodes.frombuffer(opcodes.content(24), opcodes.dtype(), opcodes.shape(2, 3), "F")), [(2, 3)]),
@@ -151,7 +151,7 @@ def test_content_is_not_used_over_and_over(again):
         read(opcodes.items(content, listed + opcodes.put(shared_memory.B), other, *[again] * 9))
 
 
-def test_containers_may_not_stand_for_more_than_there_is():
+def test_shared_containers_are_counted_each_time():
     check_extent({"a": [1, (2, {"b": 3})], "c": [0] * 1000})
     endless: list = []
     endless.append(endless)

@@ -1,4 +1,4 @@
-"""Hostile, broken and unusual archives: one that is refused changes nothing inside of `data` or outside."""
+"""Hostile, broken and unusual archives: a refused archive changes no files."""
 
 import gzip
 import os
@@ -23,7 +23,7 @@ def link(target, kind=LINK):
 
 
 def tree(folder):
-    """All files, folders and links with their content."""
+    """Return all files, folders and links with their content."""
     return {
         str(path): path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else None
         for path in folder.rglob("*")
@@ -32,7 +32,7 @@ def tree(folder):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A working directory with code, features of another dataset, and neighbours."""
+    """Make a working directory with code, features of another dataset, and folders beside it."""
     folder = tmp_path / "project"
     (folder / "data/MSRVTT").mkdir(parents=True)
     (folder / "data/MSRVTT/rgb.pickle").write_bytes(b"theirs")
@@ -45,7 +45,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def unpacked(tmp_path, project):
-    """Unpack these members, or bytes; everything below `data` afterwards."""
+    """Unpack members, or the bytes of an archive; return everything below `data`."""
 
     def unpacked(*members):
         archive = tmp_path / "x.tar.gz"
@@ -58,7 +58,7 @@ def unpacked(tmp_path, project):
 
 @pytest.fixture
 def refused(tmp_path, unpacked, capsys):
-    """Unpack what has to be refused: the one line of the error. Nothing at all has changed."""
+    """Unpack an archive that has to be refused; return the error. Asserts that no file has changed."""
 
     def refused(*members):
         before = tree(tmp_path)
@@ -131,7 +131,7 @@ def test_nothing_is_written_through_a_link_of_the_archive(refused, members):
 
 
 def test_links_are_rewritten_so_that_they_cannot_leave_data(unpacked, project):
-    """x leads to data/MSVD; y, by its names data/MSVD/a/train.py, would by its links be the project's train.py."""
+    """x links to data/MSVD; the name of y is data/MSVD/a/train.py, but its links lead to the project's train.py."""
     files = unpacked(
         GOOD,
         ("data/MSVD/a/b/x", link("../..")),

@@ -62,7 +62,7 @@ def test_other_objects_letters_and_depths_are_refused(tmp_path, value, message):
         budget_of(tmp_path / "x").spend(value)
 
 
-def test_a_file_whose_items_stand_for_more_than_its_size_is_refused(tmp_path):
+def test_a_file_whose_items_share_too_large_arrays_is_refused(tmp_path):
     """A list of a megabyte, 50 times by reference."""
     path, shared = tmp_path / "x.pickle", [0.5] * 100_000
     path.write_bytes(pickle.dumps({"a": [shared] * 50}))

@@ -1,11 +1,13 @@
-"""HDF5 files are read by the paths of their data sets; links that lead outside of a file are refused."""
+"""HDF5 files: paths of data sets, refusal of links out of the file, and of content that is larger than the file."""
+
+import zlib
 
 import h5py
 import numpy as np
 import pytest
-from helpers.feature_files import ARRAYS, refusal
+from helpers.feature_files import ARRAYS, refusal, unsafe_content
 
-from data_loader.readers import read_file
+from data_loader.readers import read_file, read_items
 
 
 def test_data_sets_are_named_by_their_path(tmp_path):
@@ -44,3 +46,59 @@ def test_links_outside_of_the_file_are_refused(tmp_path, add):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         add(file, outside)
     assert "data" in refusal(tmp_path / "x.h5").replace("data sets", "")
+
+
+def test_an_hdf5_group_in_several_places_is_refused(tmp_path):
+    """A group in itself has infinitely many paths; one that is linked twice per level has 2**depth."""
+    for number, parent in enumerate(("a/b", "/")):
+        path = tmp_path / f"{number}.h5"
+        with h5py.File(path, "w") as file:
+            file["a/b/x"] = np.ones(2)
+            file[parent]["link"] = file["a"]
+        assert unsafe_content(path).startswith(
+            f"the group '{'a/b/link/' if parent == 'a/b' else 'link/'}' in several places"
+        )
+
+
+def test_an_hdf5_data_set_is_measured_before_it_is_read(tmp_path):
+    """Chunks that were never written take no room in the file."""
+    for name, options in (("nbytes", {"shape": 9 << 20, "chunks": 1024}), ("chunk", {"shape": 1, "chunks": 9 << 20})):
+        path = tmp_path / f"{name}.h5"
+        with h5py.File(path, "w") as file:
+            file.create_dataset("x", dtype="f8", maxshape=(None,), **options)
+        assert unsafe_content(path).startswith(f"'x' of {9 * 8 << 20} bytes, more than a file of its size may")
+
+
+def test_an_hdf5_chunk_that_unpacks_to_more_than_its_size_is_refused(tmp_path):
+    path = tmp_path / "x.h5"
+    for content, expected in (
+        (bytes(8000), None),
+        (bytes(100 << 20), "'x', with a chunk that unpacks to more than its size"),
+    ):
+        with h5py.File(path, "w") as file:
+            data_set = file.create_dataset("x", 1000, "f8", chunks=1000, compression="gzip")
+            data_set.id.write_direct_chunk((0,), zlib.compress(content, 9))
+        if expected:
+            assert unsafe_content(path).startswith(expected)
+        else:
+            assert not dict(read_items(path)[1])["x"].any()
+
+
+def test_data_sets_of_other_types_and_filters_are_refused(tmp_path):
+    for name, options, message in (
+        ("records", {"data": np.zeros(3, [("a", "f8")])}, "'x', an array of [('a', '<f8')] of shape (3,)"),
+        ("texts", {"data": ["a", "b"], "dtype": h5py.string_dtype()}, "'x', an array of object of shape (2,)"),
+        ("offset", {"data": np.zeros(8, int), "scaleoffset": 0}, "'x', packed in an unusual way"),
+    ):
+        path = tmp_path / f"{name}.h5"
+        with h5py.File(path, "w") as file:
+            file.create_dataset("x", **options)
+        assert unsafe_content(path).startswith(message)
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}, {"shuffle": True}, {"fletcher32": True}])
+def test_chunks_of_known_filters_are_read(tmp_path, options):
+    x = np.arange(100.0)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("x", data=x, chunks=(10,), **options)
+    np.testing.assert_array_equal(read_file(tmp_path / "x.h5")["x"], x)

@@ -1,7 +1,7 @@
-"""Arrays, and objects that numpy wraps in arrays, are read from `.npy` files."""
+"""`.npy` files: arrays, and objects that numpy wraps in arrays; records and long headers are refused."""
 
 import numpy as np
-from helpers.feature_files import ARRAYS
+from helpers.feature_files import ARRAYS, unsafe_content
 
 from data_loader.readers import read_file
 
@@ -18,3 +18,11 @@ def test_arrays_and_wrapped_objects_are_read(tmp_path):
     np.testing.assert_array_equal(read_file(tmp_path / "plain.npy"), ARRAYS["half"])
     for found, expected in zip(read_file(tmp_path / "ragged.npy"), ragged, strict=True):
         np.testing.assert_array_equal(found, expected, strict=True)
+
+
+def test_npy_files_with_a_long_header_or_of_records_are_refused(tmp_path):
+    path = tmp_path / "x.npy"
+    path.write_bytes(b"\x93NUMPY\x02\x00" + (1 << 20).to_bytes(4, "little") + b" " * (1 << 20))
+    assert unsafe_content(path).startswith("a header of 1048576 bytes")
+    np.save(path, np.zeros(3, [("a", "f8"), ("b", "i4")]))
+    assert unsafe_content(path).startswith("an array of [('a'")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers.feature_files import refusal
 
-from data_loader.readers import find_file, read_file
+from data_loader.readers import find_file, read_file, read_items, read_video_list
 from utils.errors import InputError
 
 
@@ -30,7 +30,7 @@ def _write_h5(path, content):
     ids=["pickle", "npy", "hdf5", "msgpack"],
 )
 def test_arrays_of_every_format_own_their_memory(tmp_path, write):
-    """Otherwise they would change with the file, or with other objects from it."""
+    """Shared memory would change with the file, or with other objects read from it."""
     write(tmp_path, np.arange(1200.0).reshape(3, 400))
     (path,) = tmp_path.iterdir()
     read = read_file(path)
@@ -74,3 +74,30 @@ def test_exactly_one_file_of_a_known_format_is_found(tmp_path):
     (tmp_path / "rgb.h5").touch()
     with pytest.raises(InputError, match=r"rgb: found rgb\.npy and rgb\.h5, expected one file"):
         find_file(tmp_path, "rgb")
+
+
+def test_files_of_one_value_are_not_features(tmp_path):
+    (tmp_path / "x.pickle").write_bytes(pickle.dumps(5))
+    with pytest.raises(InputError, match="x.pickle: found a int, expected a dict from video name to array"):
+        dict(read_items(tmp_path / "x.pickle", stream=False)[1])
+    np.save(tmp_path / "x.npy", 5.0)
+    with pytest.raises(InputError, match="x.npy: found one float64, expected an array with a row per video"):
+        dict(read_items(tmp_path / "x.npy")[1])
+
+
+def test_a_file_that_takes_more_memory_than_there_is_is_named(tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise MemoryError
+
+    np.save(tmp_path / "x.npy", np.ones((3, 2)))
+    monkeypatch.setattr("data_loader.readers.npy_file.load", fail)
+    with pytest.raises(InputError, match="x.npy: cannot be read, it takes more memory than there is"):
+        read_file(tmp_path / "x.npy")
+
+
+def test_a_list_of_videos_is_a_file_of_names(tmp_path):
+    with pytest.raises(InputError, match=r"cannot be read \(Is a directory\), expected a list of video names"):
+        read_video_list(tmp_path, str)
+    (tmp_path / "list.txt").write_bytes(b"a\nb\0c\n")
+    with pytest.raises(InputError, match=r"list.txt: 'b\\x00c' has a zero byte, expected a list of video names"):
+        read_video_list(tmp_path / "list.txt", str)

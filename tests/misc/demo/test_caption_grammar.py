@@ -17,7 +17,7 @@ def test_captions_of_a_clip_differ_and_none_names_an_expert():
 
 
 def test_captions_say_what_the_clip_shows_and_nothing_else():
-    """Every word of a family of synonyms that is found belongs to the clip's own value."""
+    """Every synonym in a caption is of the clip's own value."""
     clips = plan_clips(300, 1)
     for clip in clips:
         said = [" ".join(words) for words in caption_grammar.make_captions(clip)]
@@ -33,7 +33,7 @@ def test_captions_say_what_the_clip_shows_and_nothing_else():
 
 
 def test_captions_name_what_is_seen_read_and_heard_in_their_shares():
-    """Of the clips that have it, some captions name it and some leave it out."""
+    """Some captions name an attribute that the clip has, and some leave it out."""
     clips = plan_clips(400, 4)
     named = {"word": [], "sound": [], "topic": [], "hair": [], "place": [], "color": []}
     for clip in clips:

@@ -1,4 +1,4 @@
-"""What clips of the Demo show."""
+"""The content of clips of the Demo."""
 
 import dataclasses
 

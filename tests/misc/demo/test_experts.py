@@ -18,7 +18,7 @@ U, V, SPREAD, TURN = range(experts.ORIENTATIONS, experts.ORIENTATIONS + 4)  # co
 
 
 def film(position, radius=lambda t: 20.0, angle=lambda t: 0.0, color=(200, 40, 40), behind=(90, 110, 130)):
-    """Eight frames of a soft square, at `position(t)` (x, y), turned by `angle(t)`."""
+    """Return eight frames of a soft square, at `position(t)` (x, y), turned by `angle(t)`."""
     images = []
     for t in range(8):
         x, y = COLUMNS - position(t)[0], ROWS - position(t)[1]

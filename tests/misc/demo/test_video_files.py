@@ -1,4 +1,4 @@
-"""Clips that are written are read back."""
+"""Writing clips and reading them back."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Archive, captions, splits and training config that an extraction writes."""
+"""The archive, captions and splits that an extraction writes, and removal of those of an earlier one."""
 
 import json
 from pathlib import Path
@@ -100,7 +100,7 @@ def test_captions_of_unknown_videos_are_reported(eleven_videos, extract):
 
 
 def test_captions_of_a_failed_video_are_not_given_to_another(extracted_tasks, extract):
-    """v.1 has failed: v is another video."""
+    """The captions of v.1, which failed, are not those of v, another video."""
     film("v.mkv")
     Path("clips/v.1.mkv").write_bytes(b"")
     Path("captions.json").write_text('{"v": "mine", "v.1": "another\'s"}')
@@ -145,26 +145,26 @@ def test_captions_and_lists_of_no_video_are_refused_before_extraction(
     assert extracted_tasks == []
 
 
-def test_too_few_videos_for_training(extracted_tasks, extract):
-    for i in range(3):
-        film(f"{i}.mkv", i)
-    captions("012")
-    out, _ = extract("--captions", "captions.json")
-    assert "too few for training" in out and not Path("configs").exists()
-
-
-def test_an_existing_config_is_not_changed(eleven_videos, extract):
+def test_nothing_old_remains_in_the_archive(eleven_videos, extract):
+    """Extract again with fewer experts, without one of the videos, and without captions."""
     captions(eleven_videos)
     extract("--captions", "captions.json")
-    path = Path("configs/Mine/train-full-ce.json")
-    made = path.read_bytes()
-    assert "is not changed" not in extract("--captions", "captions.json")[0]
-    path.write_text('{"mine": 1}')
-    line = f"{path} exists, differs from the config for these videos and is not changed; "
-    assert f"{line}delete it to get a new one\n" in extract("--captions", "captions.json")[0]
-    assert path.read_text() == '{"mine": 1}'
-    path.with_name(".gitignore").unlink()  # as that of the project, which has none
-    assert f"{line}choose another --name to get a config\n" in extract("--captions", "captions.json")[0]
+    gone, path = next(iter(eleven_videos.items()))
     path.unlink()
-    extract("--captions", "captions.json")
-    assert path.read_bytes() == made
+    out, _ = extract("--experts", "scene")
+    assert sorted(path.name for path in ARCHIVE.glob("*.mp")) == ["scene.mp", "text-toy.mp"]
+    assert "existing captions and lists are kept" in out
+    listed = {part: (ARCHIVE / f"{part}_list.txt").read_text().splitlines() for part in ("all", "train", "val", "test")}
+    assert sorted(listed.pop("all")) == sorted(set(eleven_videos) - {gone})
+    assert gone not in sum(listed.values(), []) and len(sum(listed.values(), [])) == len(eleven_videos) - 1
+
+
+def test_words_of_videos_that_are_gone_are_not_kept(extracted_tasks, extract):
+    """Remove the only video in which an expert recognized words."""
+    film("dark.mkv", 0)
+    film("bright.mkv", 1)
+    extract()
+    assert (ARCHIVE / "reader-words.json").exists() and (ARCHIVE / "reader.mp").exists()
+    Path("clips/bright.mkv").unlink()
+    extract()
+    assert not (ARCHIVE / "reader-words.json").exists() and not (ARCHIVE / "reader.mp").exists()

@@ -125,8 +125,8 @@ def test_other_content_gets_one_line(write, name, content, message):
     assert str(refused.value).startswith(f"{path}: ") and message in str(refused.value)
 
 
-def test_what_is_long_is_not_repeated_in_full(write):
-    """As the annotations of a published data set have it: {"sentences": [{"video_id": ...}, ...]}."""
+def test_long_content_is_shortened_in_messages(write):
+    """The annotations of a published data set are such a file: {"sentences": [{"video_id": ...}, ...]}."""
     content = {
         "sentences": [{"video_id": "a", "caption": "b" * 10_000, "sen_id": i} for i in range(3)],
         "videos": "v" * 10_000,
@@ -137,7 +137,7 @@ def test_what_is_long_is_not_repeated_in_full(write):
     assert read_captions(write("c.json", json.dumps({"x" * 10_000: ["y"]})), IDS)[1] == ["x" * 10_000]
 
 
-def test_captions_that_are_not_there(tmp_path):
+def test_missing_captions_are_refused(tmp_path):
     with pytest.raises(InputError, match="nowhere.csv: not found, expected captions"):
         read_captions(tmp_path / "nowhere.csv", IDS)
 
@@ -217,7 +217,7 @@ FORMS = st.sampled_from(["NFC", "NFD"])
 
 @given(st.text("eéu\u0308\u0323ŵ가각 が.\u212b", min_size=1, max_size=8), FORMS, FORMS)
 def test_names_meet_ids_in_any_unicode_form(tmp_path_factory, name, caption_form, list_form):
-    """As files are in NFD on macOS, and captions in NFC or the other way round."""
+    """File names on macOS are in NFD, captions may be in NFC, or the other way round."""
     folder = tmp_path_factory.mktemp("forms")
     video = unicodedata.normalize("NFC", f"x{name}x")
     given_name = unicodedata.normalize(caption_form, video)
@@ -236,7 +236,7 @@ def test_captions_without_a_word_keep_the_places_of_the_others(write):
 
 
 def test_random_lists_are_in_the_order_of_the_ids():
-    """As sorted lists of a split do, they can be compared by eye and by diff."""
+    """Lists in a fixed order can be compared with `diff`."""
     ids = [f"v{i:03}" for i in range(200)]
     for listed in make_splits(ids, parse_split_shares("60/20/20"), 5).values():
         assert listed == sorted(listed) and len(listed) > 30

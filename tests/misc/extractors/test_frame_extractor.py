@@ -1,3 +1,5 @@
+"""Features of frames: their order, batches and number; refusal of unsuitable networks."""
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +30,7 @@ def test_features_come_in_the_order_of_frames_and_no_batch_is_larger():
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 100_000), (100_000, 1), (30, 40)])
-def test_of_a_strip_the_middle_is_taken(height, width):
+def test_the_middle_of_a_wide_image_is_used(height, width):
     frame = np.zeros((height, width, 3), np.uint8)
     frame[height // 2, width // 2] = 255
     image = np.array(to_image(frame))
@@ -37,7 +39,7 @@ def test_of_a_strip_the_middle_is_taken(height, width):
     assert image.shape == frame.shape or max(height, width) > MAX_ASPECT * min(height, width)
 
 
-def test_at_most_so_many_frames_evenly_spread():
+def test_at_most_that_many_frames_are_spread_evenly():
     extractor = FrameExtractor("toy", prepare, mean_colors, 2, "cpu")
     frames = np.broadcast_to(np.arange(9, dtype=np.uint8)[:, None, None, None], (9, 4, 4, 3))
     assert extractor(Media(frames, np.arange(9.0), None)).features[:, 0].tolist() == [2, 6]
@@ -45,11 +47,11 @@ def test_at_most_so_many_frames_evenly_spread():
 
 
 @pytest.mark.parametrize("frames", [0, -1, 2.5, "8", True, None])
-def test_no_number_of_frames(frames):
+def test_invalid_numbers_of_frames_are_refused(frames):
     refused(lambda: FrameExtractor("toy", prepare, mean_colors, frames, "cpu"), "'toy'.*'frames' is .*expected")
 
 
-def test_a_network_that_chooses_by_chance_is_refused():
+def test_a_network_with_random_output_is_refused():
     refused(lambda: FrameExtractor("toy", prepare, lambda images: torch.rand(len(images), 3), 4, "cpu"), "'toy'.*random")
 
 

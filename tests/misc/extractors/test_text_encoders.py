@@ -1,4 +1,4 @@
-"""The text encoder: word vectors as transformers gives them, one a token, whatever is encoded beside."""
+"""The text encoder: one vector per token, equal to that of transformers, and independent of the batch."""
 
 import numpy as np
 import pytest
@@ -35,8 +35,8 @@ def test_a_text_without_words_has_none(encoder):
     assert encoder([]) == []
 
 
-def test_what_is_encoded_beside_does_not_matter(encoder):
-    """In more than one batch, and in any order."""
+def test_vectors_do_not_depend_on_the_other_texts(encoder):
+    """Encode texts in more than one batch and in another order."""
     texts = [f"{'word ' * (i % 9)}{i}" for i in range(150)]
     together = encoder(texts)
     for i in (0, 8, 77, 149):
@@ -49,17 +49,17 @@ def test_a_long_text_is_cut(encoder):
 
 
 @pytest.mark.parametrize("text", ["a \ud800 b", "\0", "a\0b", "\u202e", "\U0001f426 " * 3])
-def test_odd_letters(encoder, text):
+def test_unusual_letters_give_finite_vectors(encoder, text):
     (x,) = encoder([text])
     assert x.ndim == 2 and np.isfinite(x).all()
 
 
-def test_what_it_is(encoder):
+def test_the_default_encoder_and_names_of_features(encoder):
     assert (encoder.spec, encoder.feat, encoder.dim) == ("minilm", "minilm", 384)
     assert feature_name("transformers:some/model v2") == "transformers-some-model-v2"
 
 
 @pytest.mark.parametrize("spec", ["", "minilm2", "minilm:x", "nothing:x", "transformers:", "open_clip"])
-def test_unknown_ones(spec):
+def test_unknown_encoders_are_refused(spec):
     with pytest.raises(InputError, match=f"text encoder '{spec}': unknown, expected one of minilm, transformers:<name>"):
         build_text_encoder(spec, "cpu")

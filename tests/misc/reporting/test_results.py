@@ -1,4 +1,4 @@
-"""Which of the evaluations of a checkpoint is the one in a table."""
+"""Choice of the evaluation of a checkpoint for a table."""
 
 import json
 import os

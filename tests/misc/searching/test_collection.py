@@ -31,7 +31,7 @@ def indexed(embedder, versions):
 
 
 def test_only_videos_whose_two_versions_are_known_can_have_changed(collection, opened):
-    """An index or an archive of before there were versions is not out of date for that."""
+    """Videos without a version, as in earlier indexes and archives, do not count as changed."""
     archive, checkpoint = collection
     same, changed, unknown_here, unknown_there, lacking, *rest = archive.ids
     VERSIONS.write_text(json.dumps({same: "1", changed: "2", unknown_there: "1"}))
@@ -54,7 +54,7 @@ def test_a_video_of_two_lists_has_its_captions_once(collection, opened):
 
 
 def test_a_file_has_the_features_that_it_would_have_in_the_archive(collection, opened, monkeypatch):
-    """More of them than a model takes, experts without features, and means over time."""
+    """With more features than the model takes, experts without features, and means over time."""
     archive, _ = collection
     rng = np.random.default_rng(0)
     features = {"audio": rng.normal(size=(90, 8)), "rgb": rng.normal(size=(5, 12)), "scene": None}

@@ -267,7 +267,7 @@ def test_queries_are_stored_and_sampled_if_an_earlier_version_has_stored_none(co
 
 
 def test_one_of_many_equal_videos_is_as_good_as_another(tmp_path, monkeypatch):
-    """Copies of a video do not make an index search everything."""
+    """Copies of a video do not raise the effort of the search."""
     monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 100)
     data = Topics(2000, 20)
     data.vectors[:] = data.vectors[:20].repeat(100, axis=0)

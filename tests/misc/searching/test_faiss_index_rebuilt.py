@@ -12,7 +12,7 @@ TEXTS = random_texts(5, DIMS)
 
 @pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw"])
 def test_an_index_becomes_as_small_as_a_new_one_of_the_videos_that_are_left(tmp_path, monkeypatch, kind):
-    """A graph has to be built anew for that."""
+    """The graph is rebuilt for that."""
     monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 100)
     sizes = []
     for name, chosen in (("grown", range(600)), ("new", range(400, 600))):

@@ -24,7 +24,7 @@ def build(folder, chosen, kind="flat"):
 
 
 def test_an_index_that_is_replaced_while_it_is_opened_is_read_anew(tmp_path, monkeypatch):
-    """Its files are deleted between the reading of the manifest and theirs, once and twice."""
+    """The files are deleted after the manifest was read, once and twice."""
     build(tmp_path, range(20))
     read_manifest, replacements = FaissStore._read_manifest, [range(30), range(40)]
 
@@ -55,7 +55,7 @@ def test_vectors_of_videos_that_the_list_lacks_are_refused(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw"])
 def test_a_video_that_is_added_after_a_removal_has_its_own_score(tmp_path, monkeypatch, kind):
-    """A graph keeps the vectors of removed videos, which may not be taken for those of new ones."""
+    """A graph keeps the vectors of removed videos, which must not be taken for those of new ones."""
     monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 10)
     build(tmp_path, range(50), kind)
     store = open_store(tmp_path, writing=True)

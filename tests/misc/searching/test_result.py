@@ -23,7 +23,7 @@ def test_rows_are_in_the_order_of_the_querys_weights():
 
 
 def test_a_missing_expert_that_counts_has_a_bar_all_the_same():
-    """In the ablations that fill missing experts with zeros."""
+    """Missing experts count in the ablations that fill them with zeros."""
     rows = view(max_weight=0.5).expert_rows({"a": 0.5, "b": 0.25, "c": 0.25}, ["a", "b"])
     assert rows[2] == ExpertRow("c", "missing", "25\u00a0%", 50.0)
 

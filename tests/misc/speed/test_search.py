@@ -36,9 +36,3 @@ def test_every_method_is_measured_and_written(call, tmp_path, monkeypatch):
     assert [(x["videos"], x["side"]) for x in figures] == [(n, method) for n in (100, 200) for method in search.METHODS]
     assert {x["side"]: x["recall@10"] for x in figures} == {**dict.fromkeys(search.METHODS, 1), "ivf": 0.75}
     assert ("build", "hnsw", 200, 8) in calls and ("build", "plain matrix", 200, 8) not in calls
-
-
-def test_sizes_apply_to_search_only(call):
-    for arguments in (["--metrics", "--sizes", 5], ["--dim", 5], ["--search", "--sizes", 20, 5], ["--search", "--dim", -1]):
-        code, _, err = call(benchmark, *arguments)
-        assert code == 2 and err.startswith(("error: --sizes", "error: --dim"))

@@ -1,4 +1,4 @@
-"""Files that are plainly no videos, by their names."""
+"""Recognition of files that are not videos by their names."""
 
 import mimetypes
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_files_beside_videos(suffix):
 
 
 def test_no_video_is_among_them():
-    """Nor is a file of an unknown suffix, or of none."""
+    """A file with an unknown suffix, or without one, is not skipped either."""
     by_type = {suffix for suffix, kind in mimetypes.MimeTypes().types_map[True].items() if kind.startswith("video/")}
     of_formats = {suffix for suffixes in formats.FORMAT_SUFFIXES.values() for suffix in suffixes}
     others = {".dat", ".lrv", ".mjpg", ".mxf", ".rm", ".rmvb", ".y4m", ".gif", ".xyz", ""}

@@ -28,7 +28,7 @@ def test_frames_at_a_rate_up_to_a_maximum_number(write, rate, most, expected):
 
 
 def test_a_file_without_a_length_is_sampled_evenly(tmp_path):
-    """Such as a recording by a browser: whenever there are too many frames, every second one is dropped."""
+    """As in recordings by browsers; whenever there are too many frames, every second one is dropped."""
     path = clips.write(tmp_path / "a.mkv", clips.flat(27, 16, 16), options={"live": "1"})
     with av.open(str(path)) as file:
         assert file.duration is None

@@ -24,7 +24,7 @@ def clean(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def wide(tmp_path_factory):
-    """The same in a picture of 256 x 96."""
+    """Write the same picture at 256 x 96."""
     path = tmp_path_factory.mktemp("wide") / "wide.mp4"
     ffmpeg("-f", "lavfi", "-i", "testsrc=s=256x96:r=10:d=1", *H264, path)
     return path

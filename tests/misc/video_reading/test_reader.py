@@ -38,7 +38,7 @@ def test_one_frame_is_a_video(write):
 
 
 def test_a_cover_is_not_a_video(write):
-    """Neither beside a song, nor beside a film."""
+    """A cover is not read as video, whether the file has sound or pictures."""
     tone, picture = clips.sine(2, 48000, 440), np.full((32, 32, 3), 250, np.uint8)
     song = write("a.m4a", sound=tone, form="mp4", sound_codec="aac", picture=picture)
     assert video_refusal(song) == "no video track"

@@ -60,7 +60,7 @@ def test_a_damaged_packet_of_sound_costs_no_more(films, tmp_path, suffix):
 
 @pytest.mark.parametrize("codec", ["ac3", "eac3", "mp2"])
 def test_a_first_packet_of_sound_that_is_cut(films, tmp_path, codec):
-    """As recordings of broadcasts begin."""
+    """Recordings of broadcasts begin with such a packet."""
     whole, path = tmp_path / "whole.mkv", tmp_path / "cut.mkv"
     convert(films / "a.mp4", whole, "-c:a", codec)
     with av.open(str(whole)) as source, av.open(str(path), "w") as out:
@@ -86,7 +86,7 @@ def test_much_damaged_sound_costs_the_sound(films, tmp_path):
 
 
 def test_sound_that_cannot_be_converted_costs_the_sound(films, monkeypatch):
-    """Whatever it is that fails."""
+    """Any exception of the conversion has the same effect."""
 
     def refuse(*_):
         raise ValueError("no such layout")
@@ -116,7 +116,7 @@ def test_a_file_that_lacks_more_than_a_tenth_of_its_pictures_is_refused(films, t
 
 
 def test_a_file_whose_first_pictures_cannot_be_decoded_is_refused(films, tmp_path):
-    """A decoder leaves them out without an error: their key frame is missing."""
+    """A decoder skips them without an error, since their key frame is missing."""
     path = damage(convert(films / "a.mp4", tmp_path / "a.mkv"), "video", [0], size=None)
     with pytest.raises(VideoError, match=r"^damaged: (the first \d\.\d of 4\.0 s|\d+ of \d+ pictures) cannot be decoded$"):
         read_video(path, SAMPLING)

@@ -113,7 +113,7 @@ def test_pieces_of_any_formats_are_all_there_in_their_order(pieces):
 
 @pytest.mark.parametrize("layout", ["ambisonic 1", "64 channels"])
 def test_channels_that_cannot_be_mixed(layout):
-    """The first is used."""
+    """Only the first channel is used."""
     tone = sine(1, 48000, 440)
     channels = np.zeros((av.AudioLayout(layout).nb_channels, len(tone)))
     channels[0] = tone
@@ -133,7 +133,7 @@ def test_channels_in_opposite_phase_do_not_cancel(tmp_path, picture, clean, righ
 
 
 def test_channels_that_only_differ_are_mixed(tmp_path, picture):
-    """Of different tones each is half as loud, and a short moment in opposite phase changes nothing."""
+    """Each tone is half as loud, and a short moment in opposite phase has no effect."""
     moment = "0.5*sin(2*PI*700*t)*if(between(t,0.5,0.55),-1,1)"
     path = make(tmp_path / "a.mkv", picture, ("0.5*sin(2*PI*400*t)", "0.5*sin(2*PI*700*t)"))
     spectrum = np.abs(np.fft.rfft(read_video(path, SAMPLING).sound[:SAMPLE_RATE])) / SAMPLE_RATE * 2
@@ -167,7 +167,7 @@ def test_a_comment_before_the_film_is_not_used(tmp_path, picture, clean):
 
 
 def test_a_preferred_track_that_begins_late_is_still_used(tmp_path, picture, clean):
-    """Although the other one was heard before it."""
+    """The other track, which begins earlier, is not used."""
     late = f"if(lt(t,0.5),0,{WHOLE})"
     path = make(tmp_path / "late.mkv", picture, (late,), ("0.4*sin(2*PI*3000*t)",))
     sound = read_video(path, SAMPLING).sound

@@ -5,6 +5,7 @@ from helpers.mutate import Mutation
 CHECKPOINT, LEGACY = "base/checkpoint.py", "base/legacy_checkpoint.py"
 VALIDATION, SCHEMA, RUNS = "base/validation.py", "base/schema.py", "base/runs.py"
 TEST_CHECKPOINT, TEST_LEGACY = "tests/base/test_checkpoint.py", "tests/base/test_legacy_checkpoint.py"
+TEST_2020 = "tests/base/test_legacy_checkpoint_2020.py"
 TEST_HOSTILE = "tests/base/test_checkpoint_hostile.py"
 TEST_VALIDATION, TEST_RUNS = "tests/base/test_validation.py", "tests/base/test_runs.py -k found"
 TEST_NEWEST = "tests/base/test_runs_newest.py"
@@ -33,7 +34,7 @@ MUTATIONS = [
         "the loss of an interrupted epoch may be NaN",
     ),
     Mutation(CHECKPOINT, "weights_only=True", "weights_only=False", TEST_HOSTILE, "torch may execute what a file says"),
-    Mutation(CHECKPOINT, "        _check_records(path)\n", "", TEST_HOSTILE, "only torch checks a file"),
+    Mutation(CHECKPOINT, "if _check_records(path):", "if False:", TEST_HOSTILE, "only torch checks a file"),
     Mutation(CHECKPOINT, "entry.compress_type != zipfile.ZIP_STORED", "False", TEST_HOSTILE, "packed records are read"),
     Mutation(CHECKPOINT, "> path.stat().st_size", "> 2**60", TEST_HOSTILE, "records may overlap"),
     Mutation(CHECKPOINT, "while content.read(CHUNK_BYTES)", "while False", TEST_CHECKPOINT, "checksums are not compared"),
@@ -69,6 +70,10 @@ MUTATIONS = [
     Mutation(LEGACY, "if count < 0 or self.remaining_bytes < 0:", "if count < 0:", TEST_LEGACY, "storages of any size"),
     Mutation(LEGACY, "if unpickler.storages:", "if False:", TEST_LEGACY, "storages that are missing hold any memory"),
     Mutation(LEGACY, "if count != len(storage) or len(raw)", "if len(raw)", TEST_LEGACY, "storages of another size"),
+    Mutation(LEGACY, '"optimizer" in content or', "", TEST_2020, "a MoEE of the corrected release is taken for one of 2019"),
+    Mutation(LEGACY, "if count * dtype.itemsize != len(raw):", "if False:", TEST_2020, "storages of another size in a zip"),
+    Mutation(LEGACY, ' != b"little"', ' == b""', TEST_2020, "bytes in another order in a zip"),
+    Mutation(LEGACY, "name.removeprefix(PREFIX): value", "name: value", TEST_2020, "names of a training on several GPUs"),
     Mutation(LEGACY, "    check_extent(config)\n", "", TEST_LEGACY, "a config of any extent"),
     Mutation(LEGACY, ' or not machine.get("little_endian")', "", TEST_LEGACY, "bytes in another order"),
     Mutation(

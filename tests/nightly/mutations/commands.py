@@ -70,7 +70,7 @@ MUTATIONS = [
         "train.py",
         "results.append(metrics)\n    except",
         "results.append(metrics) if start is None else None\n    except",
-        "tests/base/test_runs.py -k seeds_go_on",
+        "tests/base/test_runs.py -k resumed_seeds",
         "the summary lacks a seed that was resumed",
     ),
     Mutation(
@@ -112,7 +112,7 @@ MUTATIONS = [
         "test.py",
         "if args.split:\n        return config, args.split",
         "if args.split:\n        return config, config.test_split()",
-        "tests/test_test.py -k needs_a_checkpoint",
+        "tests/test_test.py -k needs_only_a_checkpoint",
         "--split is ignored",
     ),
     Mutation(

@@ -52,4 +52,11 @@ MUTATIONS = [
         "tests/misc/test_make_demo.py -k made_once",
         "demo: the data of another seed is taken for up to date",
     ),
+    Mutation(
+        "misc/make_demo.py",
+        "done.unlink(missing_ok=True)",
+        "pass",
+        "tests/misc/test_make_demo.py -k interrupted",
+        "demo: data that are replaced in part are taken for up to date",
+    ),
 ]

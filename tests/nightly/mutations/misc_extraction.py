@@ -98,14 +98,14 @@ MUTATIONS = [
         "misc/extraction/worker.py",
         "if np.abs(x).max() < np.finfo(np.float16).max else x",
         "if True else x",
-        "tests/misc/test_extract_experts_outputs.py -k large",
+        "tests/misc/extraction/test_worker.py -k large",
         "large features become infinite",
     ),
     Mutation(
         "misc/extraction/worker.py",
         "if stored.any() else None",
         "if True else None",
-        "tests/misc/test_extract_experts_outputs.py -k zero_features",
+        "tests/misc/extraction/test_worker.py -k zero_features",
         "features that are all zero count as available",
     ),
     Mutation(
@@ -119,14 +119,14 @@ MUTATIONS = [
         "misc/extraction/archive_writer.py",
         "words_path.unlink(missing_ok=True)",
         "pass",
-        "tests/misc/extraction/test_video_folder.py -k words_of_videos",
+        "tests/misc/extraction/test_archive_writer.py -k words_of_videos",
         "recognized words of an earlier extraction remain",
     ),
     Mutation(
         "misc/extraction/archive_writer.py",
         "if (video := match_name(line, ids)) in ids]",
         "if (video := match_name(line, ids))]",
-        "tests/misc/extraction/test_video_folder.py -k nothing_old",
+        "tests/misc/extraction/test_archive_writer.py -k nothing_old",
         "videos that are gone remain in the lists of the splits",
     ),
     Mutation(

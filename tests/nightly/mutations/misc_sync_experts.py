@@ -59,4 +59,11 @@ MUTATIONS = [
         "tests/utils/test_download.py -k drop",
         "a download that was cut off is taken for complete",
     ),
+    Mutation(
+        "misc/sync_experts.py",
+        "archive.record.unlink(missing_ok=True)",
+        "pass",
+        "tests/misc/test_sync_experts_unpacking.py -k deleted",
+        "features that are replaced in part are taken for unpacked",
+    ),
 ]

@@ -8,6 +8,8 @@ TEST_METRIC = "tests/model/test_metric.py tests/model/test_metric_properties.py"
 TEST_LOSS = "tests/model/test_loss.py"
 TEST_SIMILARITY, TEST_NET_VLAD = "tests/model/test_similarity.py", "tests/model/test_net_vlad.py"
 TEST_GATES, TEST_MODEL, TEST_INPUTS = "tests/model/test_gates.py", "tests/model/test_model.py", "tests/model/test_inputs.py"
+REASONING, PUBLISHED = "model/reasoning.py", "model/published.py"
+CORRECTED, TEST_PUBLISHED = "tests/model/test_model_corrected.py", "tests/model/test_published.py"
 
 MUTATIONS = [
     Mutation(METRIC, "higher = (block > truth)", "higher = (block >= truth)", TEST_METRIC, "ties count as higher"),
@@ -71,7 +73,22 @@ MUTATIONS = [
     Mutation(
         NET_VLAD, "(residual * _scales(residual)).view", "(residual * _scales(residual)).mT.reshape", TEST_NET_VLAD, "order"
     ),
-    Mutation(GATES, " * self.different.to(available.dtype)", "", TEST_GATES, "an expert sees itself"),
+    Mutation(GATES, " - (0 if includes_self else torch.eye(num_experts))", "", TEST_GATES, "an expert sees itself"),
+    Mutation(GATES, "if self.selects_partners:", "if False:", CORRECTED, "pairs that do not exist enter running statistics"),
+    Mutation(NET_VLAD, "[:, : self.cluster_size]", "[:, -self.cluster_size :]", TEST_NET_VLAD, "ghosts are kept"),
+    Mutation(REASONING, "torch.arange(pairs - 1, -1, -1", "torch.arange(0, pairs", CORRECTED, "order of running statistics"),
+    Mutation(REASONING, "num_batches_tracked += pairs", "num_batches_tracked += 1", CORRECTED, "batches are counted once"),
+    Mutation(REASONING, "nn.Mish() if self.use_mish else nn.ReLU()", "nn.Mish()", CORRECTED, "use_mish is ignored"),
+    Mutation(MODEL, "embeddings = [len(embeddings) * x for x in embeddings]", "pass", CORRECTED, "a mean of all experts"),
+    Mutation(
+        MODEL, "if num_clusters else MeanPooling()", "if True else MeanPooling()", CORRECTED, "clusters of averaged text"
+    ),
+    Mutation(
+        MODEL, "(0, self.concat_dim - x[0].shape[1])", "(self.concat_dim - x[0].shape[1], 0)", CORRECTED, "side of padding"
+    ),
+    Mutation(PUBLISHED, " or re.match(UNUSED_EARLY, name)", "", TEST_PUBLISHED, "weights of early corrected versions"),
+    Mutation(PUBLISHED, "layer < len(gating.g_hidden)", "layer <= len(gating.g_hidden)", CORRECTED, "the last layer of g"),
+    Mutation(LOSS, "F.huber_loss(sims", "F.mse_loss(sims", TEST_LOSS, "squares instead of Huber"),
     Mutation(
         GATES, "available[:, :, None] * available[:, None]", "available[:, None]", TEST_GATES, "missing experts are gated"
     ),
@@ -184,14 +201,14 @@ MUTATIONS = [
         "model/earlier.py",
         "[part.view(d, d) for",
         "[part.view(d, d).T for",
-        "tests/integration/test_earlier_files.py -k optimizer",
+        "tests/model/test_earlier.py",
         "the state of an optimizer is transposed",
     ),
     Mutation(
         "model/earlier.py",
         "x.T.split(dims)",
         "x.T.split(dims[::-1])[::-1]",
-        "tests/integration/test_earlier_files.py -k optimizer",
+        "tests/model/test_earlier.py",
         "the state of an optimizer is that of other experts",
     ),
 ]

@@ -120,7 +120,7 @@ MUTATIONS = [
         "trainer/loop_helpers.py",
         "is_first = (self._first_nonfinite < 0) & ~torch.isfinite(loss)",
         "is_first = ~torch.isfinite(loss)",
-        "tests/trainer/test_trainer.py -k nonfinite",
+        "tests/trainer/test_loop_helpers.py",
         "the last step whose loss is not finite is reported as the first",
     ),
     Mutation(
@@ -148,7 +148,7 @@ MUTATIONS = [
         "trainer/saver.py",
         "if from_best and self._is_due(epoch) and",
         "if False and",
-        "tests/integration/test_interruptions.py -k missed",
+        "tests/trainer/test_saver.py -k missed",
         "a periodic checkpoint that was missed is not saved later",
     ),
     Mutation(
@@ -208,10 +208,38 @@ MUTATIONS = [
         "padding of processes with fewer videos is scored",
     ),
     Mutation(
+        "trainer/distributed.py",
+        "threading.Thread(target=_watch_launcher, args=(os.getppid(),), daemon=True).start()",
+        "pass",
+        "tests/nightly/test_distributed.py -k outlives",
+        "the processes outlive a torchrun that is killed",
+    ),
+    Mutation(
+        "trainer/distributed.py",
+        "value = compute(*args) if is_main_process() else None",
+        "value = compute(*args)",
+        "tests/trainer/test_distributed.py",
+        "all processes convert an archive at the same time",
+    ),
+    Mutation(
+        "trainer/distributed.py",
+        "broadcast_from_main(lambda: None)",
+        "pass",
+        "tests/trainer/test_distributed.py",
+        "no process waits for the archive that the main process converts",
+    ),
+    Mutation(
         "trainer/next_steps.py",
         'options += ["--set", f"{key}={path}"]',
         "pass",
         "tests/trainer/test_next_steps.py",
         "the printed command is refused for a path outside of the working folder",
+    ),
+    Mutation(
+        "trainer/build.py",
+        '"share": (get_rank(), get_world_size())',
+        '"share": (0, 1)',
+        "tests/trainer/test_build.py -k its_share",
+        "each process trains on all batches, and evaluates all",
     ),
 ]

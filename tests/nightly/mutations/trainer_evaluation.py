@@ -87,4 +87,11 @@ MUTATIONS = [
         "tests/test_train.py -k writes_checkpoints",
         "the last model is tested, not the best one",
     ),
+    Mutation(
+        "trainer/checkpoint_evaluation.py",
+        "evaluation.query_masks.sum()",
+        "evaluation.query_masks.size",
+        "tests/trainer/test_checkpoint_evaluation.py -k numbers_of_videos",
+        "metrics.json: captions that do not exist are counted",
+    ),
 ]

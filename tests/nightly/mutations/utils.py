@@ -5,6 +5,7 @@ from helpers.mutate import Mutation
 FILES, UNPACK, PICKLE, GLOBALS = "utils/files.py", "utils/unpack.py", "utils/safe_pickle.py", "utils/pickle_globals.py"
 TEST_FILES, TEST_UNPACK = "tests/utils/test_files.py", "tests/utils/test_unpack.py"
 TEST_PICKLE, TEST_LIMITS = "tests/utils/test_safe_pickle.py", "tests/utils/test_safe_pickle_limits.py"
+TEST_GLOBALS = "tests/utils/test_pickle_globals.py"
 TEST_READERS = "tests/data_loader/readers/test_readers.py"
 
 MUTATIONS = [
@@ -59,7 +60,13 @@ MUTATIONS = [
         f"{TEST_PICKLE} -k over_and_over",
         "content is copied over and over",
     ),
-    Mutation(PICKLE, "        if len(level) == MAX_ITEMS:\n            break\n", "", f"{TEST_PICKLE} -k stand_for", "items"),
+    Mutation(
+        PICKLE,
+        "        if len(level) == MAX_ITEMS:\n            break\n",
+        "",
+        f"{TEST_PICKLE} -k shared_containers",
+        "items",
+    ),
     Mutation(
         PICKLE,
         "if type(self.stack[-1]) is not list:",
@@ -74,12 +81,12 @@ MUTATIONS = [
         f"{TEST_PICKLE} -k refusals",
         "items of arrays are set",
     ),
-    Mutation(GLOBALS, "any(part is not None for part in state[2:5])", "False", TEST_LIMITS, "dtypes with fields by state"),
+    Mutation(GLOBALS, "any(part is not None for part in state[2:5])", "False", TEST_GLOBALS, "dtypes with fields by state"),
     Mutation(
         GLOBALS,
         "not isinstance(dtype, np.dtype) or dtype.hasobject or",
         "not isinstance(dtype, np.dtype) or",
-        TEST_LIMITS,
+        TEST_GLOBALS,
         "frombuffer and scalar of objects: addresses",
     ),
     Mutation(

@@ -1,3 +1,5 @@
+"""Errors of the Hugging Face hub: a hub that answers, is offline, or does not respond."""
+
 import http.server
 import logging
 import socket
@@ -41,7 +43,7 @@ def answering(monkeypatch):
 
 @pytest.fixture
 def silent(monkeypatch):
-    """A server that takes a connection, and then says nothing."""
+    """Run a server that accepts connections and never answers."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
@@ -51,7 +53,7 @@ def test_a_hub_that_answers(answering):
     assert hub._reachable(answering)
 
 
-def test_told_to_stay_offline(answering, monkeypatch):
+def test_the_offline_setting_is_respected(answering, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert not hub._reachable(answering)
 
@@ -72,7 +74,7 @@ def test_a_hub_that_says_nothing_is_waited_for_once(silent, monkeypatch):
     assert not constants.HF_HUB_OFFLINE  # as before
 
 
-def test_what_is_on_disk_needs_no_hub(silent, monkeypatch):
+def test_models_on_disk_need_no_hub(silent, monkeypatch):
     monkeypatch.setattr(hub, "_reachable", None)
     with hub.explain_load_errors("x", "it", is_local=True):
         assert constants.HF_HUB_OFFLINE
@@ -90,7 +92,7 @@ def test_a_failure_is_one_line_and_nothing_is_logged(caplog):
 
 
 @pytest.mark.parametrize("error", [InputError("mine"), MemoryError(), torch.OutOfMemoryError(), KeyboardInterrupt()])
-def test_what_is_no_fault_of_the_model_stays_what_it_is(error):
+def test_errors_that_the_model_did_not_cause_are_raised_unchanged(error):
     with pytest.raises(type(error)) as caught, hub.explain_load_errors("x", "it", is_local=True):
         raise error
     assert caught.value is error

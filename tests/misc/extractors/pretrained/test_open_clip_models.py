@@ -1,3 +1,5 @@
+"""Image and text features of OpenCLIP, compared with the library; refusal of other names and weights."""
+
 import json
 
 import numpy as np
@@ -87,7 +89,7 @@ def test_file_names_of_text(folder):
 @pytest.mark.parametrize(
     "make", [lambda spec: build_extractor(spec, {}, CONTEXT), lambda spec: build_text_encoder(spec, "cpu")]
 )
-def test_unknown_names_and_no_hub(make, tmp_path):
+def test_unknown_names_are_refused_without_a_hub(make, tmp_path):
     def tried(name):
         return lambda: make(f"open_clip:{name}")
 

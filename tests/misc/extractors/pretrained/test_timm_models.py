@@ -1,3 +1,5 @@
+"""Image features of timm, compared with the library; refusal of other names and weights."""
+
 import numpy as np
 import pytest
 import torch
@@ -39,13 +41,13 @@ def test_features_are_those_of_the_library(model, weights):
     check_features(extractor, model.num_features, expected)
 
 
-def test_unknown_names_and_no_hub():
+def test_unknown_names_are_refused_without_a_hub():
     refused(lambda: build_extractor("timm:nosuch", {}, CONTEXT), "timm:nosuch", "Unknown model")
     refused(lambda: build_extractor(f"timm:{NAME}", {}, CONTEXT), f"'{NAME}' on the hub", "cannot be reached")
     refused(lambda: build_extractor("timm:hf-hub:no/such", {}, CONTEXT), "'hf-hub:no/such' on the hub", "cannot be reached")
 
 
-def test_weights_that_are_none(tmp_path, model):
+def test_files_that_are_not_weights_are_refused(tmp_path, model):
     def tried(path):
         return lambda: build_extractor(f"timm:{NAME}", {"weights": str(path)}, CONTEXT)
 

@@ -1,3 +1,5 @@
+"""Image features and word vectors of transformers, compared with the library; refusal of other models."""
+
 import json
 
 import numpy as np
@@ -114,20 +116,20 @@ def test_half_precision_is_computed_in_full(tmp_path):
 @pytest.mark.parametrize(
     "make", [lambda spec: build_extractor(spec, {}, CONTEXT), lambda spec: build_text_encoder(spec, "cpu")]
 )
-def test_unknown_names_and_no_hub(make, tmp_path):
+def test_unknown_names_are_refused_without_a_hub(make, tmp_path):
     refused(lambda: make("transformers:no/such"), "'no/such' on the hub", "cannot be reached")
     refused(lambda: make(f"transformers:{tmp_path}"), f"folder '{tmp_path}'")
     refused(lambda: make(f"transformers:{tmp_path}/absent"), "absent' on the hub", "no such folder")
 
 
-def test_of_the_wrong_kind(tmp_path):
+def test_models_of_another_kind_are_refused(tmp_path):
     language_model(tmp_path)
     refused(lambda: build_extractor(f"transformers:{tmp_path}", {}, CONTEXT), f"folder '{tmp_path}'")
     resnet().save_pretrained(tmp_path)  # beside a tokenizer
     refused(lambda: build_text_encoder(f"transformers:{tmp_path}", "cpu"), f"folder '{tmp_path}'")
 
 
-def test_an_image_model_that_hides_patches_by_chance(tmp_path):
+def test_an_image_model_that_hides_random_patches_is_refused(tmp_path):
     sizes = {"decoder_num_attention_heads": 2, "decoder_hidden_size": 16, "decoder_num_hidden_layers": 1}
     transformers.ViTMAEModel(transformers.ViTMAEConfig(**VIT, **sizes)).save_pretrained(tmp_path)
     transformers.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
@@ -155,7 +157,7 @@ def test_code_that_comes_with_a_model_is_not_run(make, tmp_path):
     assert not ran.exists()
 
 
-def test_weights_that_are_missing(tmp_path):
+def test_missing_weights_are_refused(tmp_path):
     model = language_model(tmp_path)
     state = model.state_dict()
     state.pop("encoder.layer.1.output.dense.weight")

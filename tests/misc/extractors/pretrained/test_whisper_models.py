@@ -1,3 +1,5 @@
+"""Words that Whisper recognizes, compared with the library; refusal of other names and languages."""
+
 import json
 
 import numpy as np
@@ -17,7 +19,7 @@ WORDS = ["Ġred", "Ġbird", "Ġsings", ".", "Ġ"]
 
 
 def make(folder, several=True):
-    """A tiny Whisper with random weights, and its own few words."""
+    """Return a tiny Whisper with random weights and a small vocabulary."""
     vocabulary = {word: i for i, word in enumerate([*WORDS, *SPECIAL])}
     ids = {word: vocabulary[word] for word in SPECIAL}
     (folder / "vocab.json").write_text(json.dumps(vocabulary))
@@ -96,13 +98,13 @@ def test_no_sound_no_words(folder):
     assert extractor(video(seconds=1)) is None
 
 
-def test_unknown_names_and_no_hub(tmp_path):
+def test_unknown_names_are_refused_without_a_hub(tmp_path):
     refused(lambda: build_extractor("whisper:tiny", {}, CONTEXT), "'openai/whisper-tiny' on the hub", "cannot be reached")
     refused(lambda: build_extractor("whisper:no such", {}, CONTEXT), "'openai/whisper-no such' on the hub")
     refused(lambda: build_extractor(f"whisper:{tmp_path}", {}, CONTEXT), f"folder '{tmp_path}'")
 
 
-def test_a_language_that_it_does_not_know(folder):
+def test_an_unknown_language_is_refused(folder):
     path, several = folder
     refused(
         lambda: build_extractor(f"whisper:{path}", {"language": "xx"}, CONTEXT),

@@ -1,4 +1,4 @@
-"""Outputs of experts: failures, zeros, invalid and large features."""
+"""An extraction worker: failures of experts, and zero, invalid and large features."""
 
 import json
 from pathlib import Path
@@ -10,16 +10,6 @@ from helpers.extraction import ARCHIVE, Reader, captions, failures, film, read
 
 import train as train_command
 from misc.extractors.extractor import ExpertOutput
-
-
-def test_no_usable_file(extracted_tasks, refused_extraction):
-    Path("clips").mkdir()
-    assert "clips: no video files, expected some (links to folders are not followed)" in refused_extraction()
-    Path("clips/a.txt").write_text("none")
-    assert "expected some (links to folders are not followed; skipped: 1 .txt)" in refused_extraction()
-    Path("clips/a.mp4").write_text("none")
-    assert "clips: none of 1 file can be used, first a.mp4: no video, or damaged" in refused_extraction()
-    assert failures().keys() == {"a"} and not ARCHIVE.exists()
 
 
 def test_a_failing_expert_fails_only_its_video(eleven_videos, extract, monkeypatch):
@@ -37,7 +27,7 @@ def test_a_failing_expert_fails_only_its_video(eleven_videos, extract, monkeypat
 
 
 def test_features_that_training_treats_as_missing_are_not_counted(extracted_tasks, extract, call):
-    """The flow of still pictures is zeros, which a training takes for none."""
+    """The flow of still pictures is all zeros, which a training treats as missing."""
     moving = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), np.uint8)
     for i in range(5):
         film(f"{i}.mkv", i)

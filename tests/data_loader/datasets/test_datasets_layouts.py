@@ -114,7 +114,7 @@ def test_training_batches_hold_every_video_with_one_of_its_captions(written, cas
 
 @pytest.mark.parametrize("mask_padding", [True, False])
 def test_sequences_of_lsmdc_that_are_padded_to_one_array_are_those_that_are_not(tmp_path, mask_padding):
-    """The published files of the test clips are such arrays, those of the training clips are not."""
+    """The published files of the test clips are padded to one array; those of the training clips are not."""
     benchmark, case = write_benchmark("LSMDC", tmp_path), CASES["LSMDC"]
 
     def batches():

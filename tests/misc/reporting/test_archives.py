@@ -1,4 +1,4 @@
-"""The pages of the datasets say what their declarations say."""
+"""The pages of the datasets agree with their declarations."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ def page(name):
 
 
 def row(text, first):
-    """The cells of the one row of a table that starts with `first`."""
+    """Return the cells of the only row of a table that starts with `first`."""
     (found,) = [line for line in text.splitlines() if line.startswith(f"| {first} |")]
     return [cell.strip() for cell in found.strip("|").split("|")]
 

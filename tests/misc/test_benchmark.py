@@ -1,18 +1,17 @@
-"""The benchmark of the evaluation, on an archive of a hundred videos, and the command line of all benchmarks."""
+"""The command line of all benchmarks."""
 
 import json
 
-import pytest
-
 from misc import benchmark
-from misc.speed import batches, evaluation, metrics, startup, store
-from utils.errors import InputError
+from misc.speed import batches, evaluation, metrics, startup, step, store
 
 
-def test_a_process_that_fails_is_an_error(tmp_path, capfd):
-    with pytest.raises(InputError, match="test.py: ended with exit code 2"):
-        evaluation.measure(tmp_path / "absent.pth", [])
-    assert "absent.pth: no such checkpoint" in capfd.readouterr().err
+def test_the_command_measures_it_when_asked_to(call, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(step, "run", lambda *arguments: asked.append(arguments) or {"steps": []})
+    assert call(benchmark, "--step", "--json", tmp_path / "step.json", "--device", "0")[0] == 0
+    assert call(benchmark, "--step", "--release", "2020")[0] == 0
+    assert asked == [(0, "2019"), (None, "2020")] and json.loads((tmp_path / "step.json").read_text()) == {"steps": []}
 
 
 def test_the_command_line_chooses_a_part_and_writes_its_figures(call, tmp_path, monkeypatch):
@@ -43,3 +42,9 @@ def test_the_command_line_chooses_a_part_and_writes_its_figures(call, tmp_path, 
     assert code == 2 and "--videos 999: expected at least 1000" in err
     code, _, err = call(benchmark, "--device", 0)
     assert code == 2 and "--device: --store is measured on the CPU" in err
+
+
+def test_sizes_apply_to_search_only(call):
+    for arguments in (["--metrics", "--sizes", 5], ["--dim", 5], ["--search", "--sizes", 20, 5], ["--search", "--dim", -1]):
+        code, _, err = call(benchmark, *arguments)
+        assert code == 2 and err.startswith(("error: --sizes", "error: --dim"))

@@ -68,7 +68,7 @@ def test_cut_names_of_didemo_are_unique_over_all_lists(lists):
     assert sum(file.count(".\n") for file in files) == 193
 
 
-def test_lists_share_the_names_that_they_are_said_to_share(lists):
+def test_lists_share_the_documented_names(lists):
     shared_names = json.loads(shared("splits", "splits.json").read_text())["names_shared_between_lists"]
     found = {}
     for (dataset, one), (other_dataset, other) in itertools.combinations(sorted(lists), 2):

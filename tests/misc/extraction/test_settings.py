@@ -1,0 +1,52 @@
+"""The config of an extraction: what features depend on, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from misc.extraction.settings import Settings
+
+SETTINGS = Settings(experts={"rgb": {"extractor": "rgb"}, "ocr": {"extractor": "ocr"}})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frames": {"rate": 9}},
+        {"frames": {"side": 100}},
+        {"frames": {"most": 5}},
+        {"sound": {"most_seconds": 5}},
+        {"text": "x"},
+    ],
+)
+def test_a_recipe_has_everything_that_features_depend_on(change):
+    other = Settings(**(SETTINGS.model_dump() | change))
+    assert all(other.recipe(name) != SETTINGS.recipe(name) for name in SETTINGS.experts)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "file: Invalid JSON"),
+        ("[]", "file: Input should be an object"),
+        ("{}", "experts: Field required"),
+        ('{"experts": {}}', "experts: Dictionary should have at least 1 item"),
+        ('{"experts": {"rgb": "rgb"}}', "experts.rgb: Input should be an object"),
+        ('{"experts": {"rgb": {"extractor": "rgb", "option": {}}}}', "experts.rgb.option: Extra inputs are not permitted"),
+        ('{"experts": {"text": {"extractor": "rgb"}}}', "experts: 'text' is not a valid name of an expert"),
+        ('{"experts": {"a/b": {"extractor": "rgb"}}}', "experts: 'a/b' is not a valid name of an expert"),
+        ('{"experts": {"rgb": {"extractor": "rgp"}}}', "extractor 'rgp': unknown, expected one of"),
+        ('{"experts": {"x": {"extractor": "scene", "options": {"frames": 0}}}}', "option 'frames' is 0, expected a whole"),
+        ('{"frames": {"rate": 0}, "experts": {"rgb": {"extractor": "rgb"}}}', "frames.rate: Input should be greater than 0"),
+        (
+            '{"frames": {"side": 1.5}, "experts": {"rgb": {"extractor": "rgb"}}}',
+            "frames.side: Input should be a valid integer",
+        ),
+        (" " * (1 << 20) + "{}", "more than 1048576 bytes, expected the config of an extraction"),
+        ('{"fps": 3, "experts": {"rgb": {"extractor": "rgb"}}}', "fps: Extra inputs are not permitted"),
+    ],
+)
+def test_invalid_configs_are_one_line(eleven_videos, refused_extraction, content, message):
+    Path("config.json").write_text(content)
+    assert message in (line := refused_extraction()) and ("config.json: " in line or "extractor '" in line)
+    assert not Path("data").exists()

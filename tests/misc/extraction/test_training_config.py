@@ -1,0 +1,62 @@
+"""The training config that an extraction writes, and does not overwrite."""
+
+import subprocess
+from pathlib import Path
+
+from helpers.extraction import captions, film
+
+
+def test_too_few_videos_for_training(extracted_tasks, extract):
+    for i in range(3):
+        film(f"{i}.mkv", i)
+    captions("012")
+    out, _ = extract("--captions", "captions.json")
+    assert "too few for training" in out and not Path("configs").exists()
+
+
+def test_an_existing_config_is_not_changed(eleven_videos, extract):
+    captions(eleven_videos)
+    extract("--captions", "captions.json")
+    path = Path("configs/Mine/train-full-ce.json")
+    made = path.read_bytes()
+    assert "is not changed" not in extract("--captions", "captions.json")[0]
+    path.write_text('{"mine": 1}')
+    line = f"{path} exists, differs from the config for these videos and is not changed; "
+    assert f"{line}delete it to get a new one\n" in extract("--captions", "captions.json")[0]
+    assert path.read_text() == '{"mine": 1}'
+    path.with_name(".gitignore").unlink()  # as that of the project, which has none
+    assert f"{line}choose another --name to get a config\n" in extract("--captions", "captions.json")[0]
+    path.unlink()
+    extract("--captions", "captions.json")
+    assert path.read_bytes() == made
+
+
+def test_generated_configs_are_ignored_by_git(extracted_tasks, extract):
+    def untracked():
+        return git("ls-files", "--others", "--exclude-standard", "configs").split()
+
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
+
+    published = ["configs/demo/train-full-ce.json", "configs/msrvtt/train-full-ce.json"]
+    for path in published:
+        Path(path).parent.mkdir(parents=True)
+        Path(path).write_text("{}")
+    git("init", "-q")
+    git("add", "configs")
+    captions([film(f"{i}.mkv", i).stem for i in range(5)])
+    extract("--captions", "captions.json")
+    assert Path("configs/Mine/train-full-ce.json").exists() and untracked() == []
+    own = Path("configs/Mine/train-own.json")
+    own.write_text("{}")
+    assert untracked() == [str(own)]  # it is a person's
+    own.unlink()
+    Path("configs/Mine/.gitignore").unlink()  # as an older version left it
+    assert untracked() == ["configs/Mine/train-full-ce.json"]
+    extract("--captions", "captions.json")
+    assert untracked() == [] and git("ls-files", "configs").split() == published
+    Path("configs/Mine/train-full-ce.json").rename("configs/demo/other.json")
+    Path("configs/Mine/.gitignore").unlink()
+    Path("configs/demo").rename("configs/Mine/")  # with configs of somebody nothing is ignored
+    extract("--captions", "captions.json")
+    assert not Path("configs/Mine/.gitignore").exists()
