@@ -44,14 +44,20 @@ def main() -> None:
     )
     parser.add_argument("--tables", metavar="NAME,...", help=f"tables of runs: {', '.join(tables.TABLES)}")
     parser.add_argument("--models", type=Path, metavar="DIR", help=f"folder of the runs (default: {MODELS})")
-    parser.add_argument("--published", type=Path, metavar="FILE", help=f"fill in {published_results.PAGE} from this file")
+    parser.add_argument(
+        "--published",
+        type=Path,
+        nargs=2,
+        metavar=("FILE_2019", "FILE_2020"),
+        help=f"fill in {published_results.PAGE} from the published results of both releases",
+    )
     parser.add_argument("--datasets", action="store_true", help=f"fill in {archives.page_path('<name>')}")
     args = parser.parse_args()
     everything = args.tables is None and not (args.published or args.datasets)
 
     blocks: dict[Path, dict[str, str]] = {}
     if args.published:
-        published = published_results.render_published(args.published)
+        published = published_results.render_published(*args.published)
         blocks[published_results.PAGE] = {f"published: {title}": table for title, table in published.items()}
     if args.tables is not None or args.models or everything:
         blocks |= render_results_blocks(args.tables, args.models or MODELS)

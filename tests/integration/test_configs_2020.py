@@ -4,27 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.corrected_configs import CE_PLUS, DATASETS, PAIRS
 from helpers.paths import ROOT, shared
 
 from parse_config import ConfigParser
 from trainer.build import build_model, loader_arguments
-
-DATASETS = ("activity-net", "didemo", "lsmdc", "msrvtt", "msvd")
-# Our config -> the published one.
-PAIRS = {
-    **{f"{name}/train-full-ce": f"{name}/train-full-ce" for name in DATASETS},
-    **{f"{name}/train-ce-plus": f"{name}/train-gpt2-xl-finetuned-adam" for name in ("msrvtt", "msvd")},
-    **{f"{name}/train-teachtext": f"{name}/train-gpt2-xl-finetuned-mte-adam" for name in DATASETS},
-    "msrvtt/train-teachtext-denoising": "msrvtt/train-gpt2-xl-finetuned-mte-denoising-adam-less80",
-    "msrvtt/train-jsfusion-ce": "msrvtt/train-jsfusion-ce",
-    "msrvtt/train-miech-ce": "msrvtt/train-miech-ce",
-    "msrvtt/train-full-moee": "msrvtt/train-full-moee",
-    "msrvtt/train-full-moee-minus-moe-weights": "msrvtt/train-full-moee-minus-moee-weights",
-    "msrvtt/train-full-ce-ablation-dims": "msrvtt/train-full-ce-ablation-dims",
-    "msrvtt/train-full-concat-ablation": "msrvtt/train-full-concat-ablation",
-}
-# TeachText without teachers; the published config of these datasets is not in the repository.
-CE_PLUS = {f"{name}/train-ce-plus" for name in ("activity-net", "didemo", "lsmdc")}
 
 
 def read(name, folder, suffix, monkeypatch):
@@ -72,6 +56,7 @@ def test_ce_plus_is_teachtext_without_teachers(dataset, monkeypatch):
     assert different == {"name", "distil_loss", "distil_params"}
 
 
-def test_no_other_config_has_the_suffix():
-    found = {str(path.relative_to(ROOT / "configs")) for path in ROOT.glob("configs/*/*-2020.json")}
+def test_no_other_config_of_a_published_dataset_has_the_suffix():
+    paths = [path for dataset in DATASETS for path in ROOT.glob(f"configs/{dataset}/*-2020.json")]
+    found = {str(path.relative_to(ROOT / "configs")) for path in paths}
     assert found == {f"{name}-2020.json" for name in PAIRS.keys() | CE_PLUS}

@@ -75,10 +75,24 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/reporting/published_results.py",
-        "rows.get(identity) for rows in releases.values()]",
-        "rows.get(identity) for rows in reversed(releases.values())]",
+        "rows.get(key) for rows in tables]",
+        "rows.get(key) for rows in reversed(tables)]",
         "tests/misc/reporting/test_published_results.py -k both_releases",
         "the figures of the two releases are exchanged",
+    ),
+    Mutation(
+        "misc/reporting/published_results.py",
+        "(tuple(entry.identity.items()), entry.our_experiment)",
+        "(tuple(entry.identity.items()), entry.dataset)",
+        "tests/misc/reporting/test_published_results.py -k common_row",
+        "figures of different experiments with the same label stand in one row",
+    ),
+    Mutation(
+        "misc/reporting/published_results.py",
+        'suffix: ClassVar[str] = "-2020"',
+        'suffix: ClassVar[str] = ""',
+        "tests/misc/reporting/test_published_results.py -k same_release",
+        "corrected figures link to the configs of 2019",
     ),
     Mutation(
         "misc/run_ablations.py",
