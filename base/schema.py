@@ -80,12 +80,12 @@ class FeatAggregation(Section):
     temporal: Literal["vlad", "avg", "max"]  # its aggregation; avg and max are applied in the file
     type: Literal["embed", "logits"] = "embed"  # the features to use
     feat_dims: FeatDims = FeatDims()  # default: the dimension in data_loader/experts.py
-    fps: PositiveInt | None = None
-    pixel_dim: PositiveInt | None = None
-    stride: PositiveInt | None = None
-    offset: NonNegativeInt | None = None
-    inner_stride: PositiveInt | None = None
-    num_segments: PositiveInt | None = None
+    fps: PositiveInt | None = None  # frames per second
+    pixel_dim: PositiveInt | None = None  # size of a frame
+    stride: PositiveInt | None = None  # frames between two clips, or between two frames
+    offset: NonNegativeInt | None = None  # first frame
+    inner_stride: PositiveInt | None = None  # frames between two frames of a clip
+    num_segments: PositiveInt | None = None  # segments of a video
     flaky: bool | None = None  # true: videos may lack it
     model: str | None = None  # without effect, published configs have it
     feat_type: Literal["sem"] | None = None  # without effect, published configs have it for detections
@@ -175,7 +175,7 @@ class EvalArgs(Section):
 
 
 class EvalDataLoader(Section):
-    args: EvalArgs = EvalArgs()
+    args: EvalArgs = EvalArgs()  # split and captions
 
 
 class EvalSettings(Section):
@@ -184,6 +184,11 @@ class EvalSettings(Section):
     data_loader: EvalDataLoader | None = None  # split and captions of the test
     tester: TesterSection | None = None  # settings of test.py
     disable_gpu: bool | None = None  # test on the CPU
+
+
+EvalChanges = Annotated[
+    Annotated[EvalSettings, Tag(OBJECT)] | Annotated[Literal[False] | None, Tag(VALUE)], Discriminator(_kind)
+]
 
 
 class DistilParams(Section):
@@ -209,9 +214,7 @@ class Config(Section):
     manual_linear_init: Off | None = None  # another initialization of layers is not supported
     eval_mode: Literal["test_run", "fixed_num_epochs"] = "test_run"  # fixed_num_epochs: ignore eval_config, eval_settings
     eval_config: str | None = None  # config whose split_name is the default of test_split
-    eval_settings: Annotated[
-        Annotated[EvalSettings, Tag(OBJECT)] | Annotated[Literal[False] | None, Tag(VALUE)], Discriminator(_kind)
-    ] = None  # changes for the test of the best model; false: none
+    eval_settings: EvalChanges = None  # changes for the test of the best model; false: none
     test_split: str | None = None  # split to test the best model on; default: that of the two above, then split_name
     experts: Experts  # may be fewer than the files of data_dir have
     arch: Typed  # class of model/, such as CENet

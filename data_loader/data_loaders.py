@@ -90,8 +90,7 @@ class ExpertDataLoader:
         teachers: Sequence[str] | None = None,
     ):
         self.dataset_name, self.split_name = dataset_name, split_name
-        release = {} if root_feat_folder is None else {"root_feat_folder": root_feat_folder}
-        archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir, cache_refusal, **release)
+        archive = Archive(data_dir, dataset_name, split_name, rgb_model_name, cache_dir, cache_refusal, root_feat_folder)
         self.folder, split = archive.folder, archive.split
         evaluation_ids = archive.video_ids(split.evaluation, text_feat, text_dim)[: batch_size if mini else None]
         archive.warn_of_overlap(evaluation_ids)

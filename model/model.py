@@ -79,7 +79,8 @@ class CENet(nn.Module):
         use_ce, mimic_ce_dims, concat_experts, concat_mix_experts: the switches of the table, at most one of them on. With
             `use_ce` "pairwise" (on) or "" (off) the network is that of the corrected release.
         ghost_clusters: "text" -> number of ghost clusters of NetVLAD; other keys, which published configs have, do nothing.
-        num_g_layers, num_h_layers, use_mish, use_bn_reason, include_self: g and h of the corrected release, see `Reasoning`.
+        num_g_layers, num_h_layers, use_mish, use_bn_reason, include_self: g and h of the corrected release (None, as in
+            configs of 2019: the defaults of `Reasoning`).
         freeze_weights: no mixture weights, all experts weigh 1 / M; works with every variant.
         keep_missing_modalities: count every expert as present in the score. In the corrected release all weights are then 1,
             and the score is the sum of the M inner products.
@@ -116,11 +117,11 @@ class CENet(nn.Module):
         gate_order: Literal["parallel", "sequential"] = "parallel",
         similarity: Literal["pairwise", "paired-2019"] = "pairwise",
         ghost_clusters: Mapping[str, NonNegativeInt] | None = None,
-        num_g_layers: PositiveInt = 3,
-        num_h_layers: NonNegativeInt = 0,
-        use_mish: Switch = True,
-        use_bn_reason: Switch = True,
-        include_self: Switch = True,
+        num_g_layers: PositiveInt | None = None,
+        num_h_layers: NonNegativeInt | None = None,
+        use_mish: Switch | None = None,
+        use_bn_reason: Switch | None = None,
+        include_self: Switch | None = None,
         verbose: bool = False,
     ):
         super().__init__()
@@ -161,7 +162,7 @@ class CENet(nn.Module):
             num_experts, shared_dim = len(dims), dims[0]
             self.video_dim_reduce = nn.ModuleList(ReduceDim(in_dim, shared_dim) for in_dim in in_dims)
             if use_ce:
-                layers = Reasoning(num_g_layers, num_h_layers, bool(use_mish), bool(use_bn_reason), bool(include_self))
+                layers = Reasoning.complete(num_g_layers, num_h_layers, use_mish, use_bn_reason, include_self)
                 reasoning = layers if self.corrected else None
                 self.collaborative_gating = CollaborativeGating(num_experts, shared_dim, gate_order, reasoning)
             elif num_experts > 1 or self.corrected:

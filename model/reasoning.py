@@ -1,6 +1,6 @@
 """The layers g and h of the collaborative gate in the corrected release (February 2020 and later)."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,11 @@ class Reasoning(NamedTuple):
     use_mish: bool = True
     use_bn_reason: bool = True
     include_self: bool = True
+
+    @classmethod
+    def complete(cls, *values: int | None) -> Self:
+        """Return the settings, in the order of the attributes, with the default in place of None."""
+        return cls(*(default if x is None else x for x, default in zip(values, cls._field_defaults.values(), strict=True)))
 
     def layers(self, count: int, dim: int) -> list[nn.Module]:
         """Return `count` times [BN], phi, Linear(D, D)."""

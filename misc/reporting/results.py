@@ -10,7 +10,7 @@ import pydantic
 from base.checkpoint import BEST
 from base.experiment import CONFIG, METRICS, Run
 from base.runs import list_runs, read_final_metrics, read_run_config, seed_folders
-from data_loader.datasets import layout_of
+from data_loader.datasets import layout_of, release_of
 from misc.reporting import tables
 from misc.reporting.markdown_blocks import Cell, render
 from misc.reporting.tables import COLUMNS, TASKS, ResultsTable
@@ -103,7 +103,8 @@ def check_run_config(path: Path, expected: ConfigParser) -> None:
 
 def published_size(config: ConfigParser, split: str) -> int | None:
     """Return the published number of evaluated videos of a split (None: unknown)."""
-    layout = layout_of(config["data_loader"]["args"]["dataset_name"])
+    args = config["data_loader"]["args"]
+    layout = layout_of(args["dataset_name"], release_of(args.get("root_feat_folder")))
     return layout.subsets[layout.splits[split].evaluation].size
 
 

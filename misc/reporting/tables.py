@@ -39,6 +39,7 @@ def _ablations(dataset: str, page: str) -> dict[str, ResultsTable]:
         "CE - P,CG": "moee",
         "CE - CG": "ce-ablation-dims",
         "CE": "ce",
+        "CE of 2020": "ce-2020",
     }
     one = {"RGB": "ce-only-rgb"}
     pairs = {f"RGB + {name}": f"ce-only-rgb-{name.lower()}" for name in others}
@@ -73,6 +74,7 @@ TABLES = {
         "misc/docs/results.md",
         {
             "CE": "stamps-train-full-ce",
+            "CE of 2020": "stamps-train-full-ce-2020",
             "CE - CG": "stamps-train-full-ce-ablation-dims",
             "CE - P,CG (MoEE)": "stamps-train-full-moee",
             "CE - MW,P,CG": "stamps-train-full-moee-minus-moe-weights",

@@ -14,7 +14,7 @@ import pydantic
 from data_loader.archive import Archive
 from data_loader.conversion import FeatureEncoder
 from data_loader.dataset import collate_experts
-from data_loader.datasets import layout_of
+from data_loader.datasets import layout_of, release_of
 from data_loader.experts import Expert
 from data_loader.readers import read_video_list
 from data_loader.store import Captions, Features, RawCaptions
@@ -55,9 +55,11 @@ class Collection:
         self._pad_to = {} if config["arch"]["args"].get("mask_padding", True) else self._max_tokens
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder, expected the collection: misc/extract_experts.py --name {name}")
-        splits = layout_of(name).splits
+        root = args.get("root_feat_folder")
+        root = root if root and (folder / root).is_dir() else None  # a checkpoint also searches other collections
+        splits = layout_of(name, release_of(root)).splits
         split = args["split_name"] if args["split_name"] in splits else next(iter(splits))
-        self._archive = Archive(folder, name, split, args.get("rgb_model_name"))
+        self._archive = Archive(folder, name, split, args.get("rgb_model_name"), root_feat_folder=root)
         self._first_subset = next(iter(self._archive.layout.subsets))
         exists = self._archive.has_expert_file
         present = {name: expert for name, expert in experts.items() if exists(name, expert, self._first_subset)}

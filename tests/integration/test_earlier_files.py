@@ -16,7 +16,7 @@ import train as train_command
 FIXTURES = ROOT / "tests" / "fixtures" / "november_2026"
 
 
-@pytest.mark.parametrize("variant", SWITCHES)
+@pytest.mark.parametrize("variant", [name for name in SWITCHES if "corrected" not in name])  # there was none then
 def test_similarities_of_earlier_weights_are_unchanged(variant):
     saved = torch.load(FIXTURES / "variants" / f"{variant}.pth", weights_only=True)
     model = make_model(variant, seed=7)

@@ -108,9 +108,8 @@ def test_all_published_configs_are_tried_and_those_that_differ_in_name_are_liste
     folder = shared("published-configs", "repository-2019-08")
     assert len(list(folder.glob("configs/*/*.json"))) == len(FILES) == 48
     datasets = {Path(name).parts[0] for name in FILES}
-    ours = {
-        str(path.relative_to(ROOT / "configs")) for dataset in datasets for path in ROOT.glob(f"configs/{dataset}/*-*.json")
-    }
+    paths = [path for dataset in datasets for path in ROOT.glob(f"configs/{dataset}/*-*.json")]
+    ours = {str(path.relative_to(ROOT / "configs")) for path in paths if not path.stem.endswith("-2020")}
     assert set(FILES) - ours == ONLY_PUBLISHED.keys() and ours - set(FILES) == ONLY_OURS.keys()
 
 
