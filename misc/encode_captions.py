@@ -34,11 +34,14 @@ def read_captions(path: Path) -> dict[str, list[str]]:
     """Return the captions of each video as text; raise an `InputError` if the file holds something else."""
     content = read_file(path)
     if not isinstance(content, dict) or not content:
-        raise InputError(f"{path}: found {type(content).__name__}, expected a dict from video to captions")
+        found = "no video" if content == {} else type(content).__name__
+        raise InputError(f"{path}: found {found}, expected a dict from video to captions")
     captions = {}
     for video, texts in content.items():
         if not isinstance(texts, list | tuple) or not texts:
-            raise InputError(f"{path}: '{video}' has {type(texts).__name__}, expected a list of captions")
+            raise InputError(
+                f"{path}: '{video}' has {'none' if texts in ([], ()) else type(texts).__name__}, expected a list of captions"
+            )
         captions[video] = [text if isinstance(text, str) else " ".join(map(str, text)) for text in texts]
     return captions
 

@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.corrected_archive import write_archive_of_config
+from helpers.paths import ROOT
 
+from data_loader.experts import resolve_experts
 from misc.extraction.worker import ExtractionResult, Worker
 from misc.extractors.extractor import ExpertOutput
 from misc.searching.collection import Collection
 from misc.searching.embedding import EmbeddedCaptions, Embedder
 from misc.searching.metadata import IndexedVideos
+from parse_config import ConfigParser
 
 VERSIONS = Path("data/Toy/symlinked-feats/versions.json")
 
@@ -76,3 +80,18 @@ def test_a_file_has_the_features_that_it_would_have_in_the_archive(collection, o
     (expected,) = opened().load_videos(["video0"], 1)
     assert (found.ids, found.available) == (["clip.mp4"], expected.available) and expected.available == ["110"]
     torch.testing.assert_close(found.inputs, expected.inputs, equal_nan=True)
+
+
+def test_an_archive_of_the_corrected_release_is_opened_in_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = ConfigParser.from_file("configs/msvd/train-full-ce-2020.json", training=True)
+    monkeypatch.chdir(tmp_path)
+    archive = write_archive_of_config(config, tmp_path)
+    args = config["data_loader"]["args"]
+    experts = resolve_experts(config["experts"], args["feat_aggregation"])
+    found = Collection("MSVD", Path("data/MSVD"), config, experts)
+    assert sorted(found.ids) == sorted(archive.videos)
+    batch, *_ = found.load_videos(archive.videos[:4], 4)
+    for row, video in enumerate(archive.videos[:4]):
+        np.testing.assert_array_equal(batch.inputs["experts"]["i3d.i3d.0"][row], archive.features["i3d.i3d.0"][video])
+        assert batch.inputs["ind"]["face"][row] == (archive.features["face"][video] is not None)
