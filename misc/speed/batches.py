@@ -31,7 +31,9 @@ def plain_collate(items: Sequence[Mapping], experts: Mapping[str, Expert], num_c
     for item in items:
         captions += item["captions"] + [None] * (num_captions - len(item["captions"]))
     text, word_mask = (x.unflatten(0, (len(items), num_captions)) for x in _plain_pad(captions, captions[0].shape[1], 0))
-    batch = {"ids": [item["id"] for item in items], "raw_captions": [item["raw_captions"] for item in items]}
+    batch = {"ids": [item["id"] for item in items]}
+    for key in ("raw_captions", "caption_positions"):
+        batch[key] = [item[key] for item in items]
     batch |= {"text": text, "word_mask": word_mask, "experts": {}, "frame_masks": {}, "ind": {}}
     for name, expert in experts.items():
         values = [item["experts"][name] for item in items]
