@@ -8,7 +8,7 @@ from data_loader.datasets import CORRECTED_LAYOUTS
 from data_loader.datasets.layout import FileName, Layout
 from data_loader.experts import EXPERTS
 from misc.reporting.markdown_blocks import render
-from misc.sync_experts import RELEASES, RemoteArchive
+from misc.syncing.remote_archive import RELEASES, RemoteArchive
 from utils.progress import size_text
 
 

@@ -4,7 +4,7 @@ from helpers.mutate import Mutation
 
 ARCHIVE, CONVERSION = "data_loader/archive.py", "data_loader/conversion.py"
 STORE, HICKLE = "data_loader/readers/expert_store.py", "data_loader/readers/hickle_file.py"
-SYNC, DATASETS = "misc/sync_experts.py", "data_loader/datasets"
+SYNC, ARCHIVES, DATASETS = "misc/sync_experts.py", "misc/syncing/remote_archive.py", "data_loader/datasets"
 TEST = "tests/data_loader/test_archive_corrected.py"
 TEST_BATCHES = "tests/data_loader/test_datasets_corrected.py"
 TEST_FILES = "tests/data_loader/test_datasets_corrected_files.py"
@@ -87,12 +87,18 @@ MUTATIONS = [
         f"{DATASETS}/didemo.py", "names_end_at_dot=True,\n    downloads", "downloads", TEST_BATCHES, "names keep their dots"
     ),
     Mutation(f"{DATASETS}/vatex.py", "split2", "split1", TEST_FILES, "VaTeX is tested on its validation list"),
-    Mutation(SYNC, 'DEFAULT_RELEASE = "features-v2"', 'DEFAULT_RELEASE = "high-quality"', TEST_SYNC, "another default"),
-    Mutation(SYNC, "sha1 in self.sha1 or (not self.sha1", "(True", TEST_SYNC, "an archive with a wrong sum is unpacked"),
+    Mutation(ARCHIVES, 'DEFAULT_RELEASE = "features-v2"', 'DEFAULT_RELEASE = "high-quality"', TEST_SYNC, "another default"),
+    Mutation(ARCHIVES, "sha1 in self.sha1 or (not self.sha1", "(True", TEST_SYNC, "an archive with a wrong sum is unpacked"),
     Mutation(SYNC, "if not archive.sha1 and not unchecked:", "if False:", TEST_SYNC, "an archive that nothing checks"),
     Mutation(SYNC, "needs_access_code and not access_code", "needs_access_code and False", TEST_SYNC, "no access code"),
     Mutation(
-        SYNC, "(folder / self.release.features).is_dir()), self.folders[0])", "False), self.folders[0])", TEST_SYNC, "didemo"
+        ARCHIVES,
+        "(folder / self.release.features).is_dir()), self.folders[0])",
+        "False), self.folders[0])",
+        TEST_SYNC,
+        "didemo",
     ),
-    Mutation(SYNC, "names = (layout.folder, *published.other_names)", "names = (layout.folder,)", TEST_SYNC, "DiDeMo only"),
+    Mutation(
+        ARCHIVES, "names = (layout.folder, *published.other_names)", "names = (layout.folder,)", TEST_SYNC, "DiDeMo only"
+    ),
 ]

@@ -25,7 +25,7 @@ MUTATIONS = [
         "an archive is deleted without --purge_tar_file",
     ),
     Mutation(
-        "misc/sync_experts.py",
+        "misc/syncing/remote_archive.py",
         "and self.features.is_dir()",
         "",
         "tests/misc/test_sync_experts_unpacking.py -k deleted",
