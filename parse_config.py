@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 # The behavior that the checkpoints of both releases were trained with.
 PUBLISHED_OVERRIDES = ("arch.args.gate_order=sequential", "arch.args.mask_padding=false")
+# That of other trainings, unless their configs say otherwise.
+TRAINED_BY_DEFAULT = {"gate_order": "parallel", "mask_padding": True}
 
 # Keys of paths that are written to or linked from a page. In a config file or on the command line they are the user's
 # choice; in a checkpoint they may be a stranger's.
@@ -80,9 +82,13 @@ class ConfigParser(UserDict):
     ) -> "ConfigParser":
         """Return the config in the checkpoint `path` with content `state`, or the config `file` to be used instead.
 
-        A checkpoint of a public release gets the behavior of these.
+        A checkpoint of a public release gets the behavior of these. With `file`, other checkpoints are evaluated with the
+        behavior that they were trained with, which their weights do not show, unless `overrides` change it.
         """
-        overrides = [*(PUBLISHED_OVERRIDES if state.get("published") else ()), *overrides]
+        if state.get("published"):
+            overrides = [*PUBLISHED_OVERRIDES, *overrides]
+        elif file and not training:
+            overrides = [*_trained_behavior(state["config"], file, path), *overrides]
         if file:
             return cls.from_file(file, overrides, training)
         return cls(state["config"], f"config in {path}", overrides, training, state.get("config_file"))
@@ -189,6 +195,18 @@ class ConfigParser(UserDict):
         return re.sub(r"[^\w.-]+", "-", name).lstrip(".-")
 
 
+def _trained_behavior(trained: Mapping, file: Path, checkpoint: Path) -> list[str]:
+    """Return overrides for the keys of `PUBLISHED_OVERRIDES` in which the config `file` differs from a checkpoint's."""
+    overrides = []
+    wanted, found = (leaves(config) for config in (trained, read_config(file)))
+    for key in ("gate_order", "mask_padding"):
+        path = f"arch.args.{key}"
+        if path in wanted and wanted[path] != found.get(path, TRAINED_BY_DEFAULT[key]):
+            overrides.append(f"{path}={json.dumps(wanted[path])}")
+            logger.warning("%s: trained with %s, which is used instead of that of %s", checkpoint, overrides[-1], file)
+    return overrides
+
+
 def parse_seeds(text: str) -> list[int]:
     """Return the seeds of `--seeds`, such as "0,1,2"."""
     seeds = [int(seed) if seed.isdecimal() else -1 for seed in text.split(",")]
@@ -231,7 +249,7 @@ def add_config_arguments(parser: argparse.ArgumentParser, resume_help: str) -> N
 def split_custom_args(text: str) -> list[str]:
     """Return the overrides in `--custom_args`, such as "a.b@1+c@2"."""
     if wrong := [part for part in text.split("+") if "@" not in part]:
-        raise argparse.ArgumentTypeError(f"found '{wrong[0]}', expected path@value, or several with + between them")
+        raise InputError(f"--custom_args {text}: found '{wrong[0]}', expected path@value, or several with + between them")
     return text.split("+")
 
 
@@ -247,7 +265,8 @@ def _override(config: dict, override: str) -> None:
     path, separator, text = _split_override(override)
     *parents, name = (key.replace("_.", ".") for key in re.split(r"(?<!_)\.", path))
     if not separator or not all((*parents, name)):
-        raise InputError(f"--set {override}: expected key=value, for example optimizer.args.lr=0.001")
+        option, expected = ("--custom_args", "path@value") if separator == "@" else ("--set", "key=value")
+        raise InputError(f"{option} {override}: expected {expected}, for example optimizer.args.lr{expected[-6]}0.001")
     for depth, key in enumerate(parents, start=1):
         config = config.setdefault(key, {})
         if not isinstance(config, dict):

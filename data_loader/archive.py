@@ -271,6 +271,11 @@ class Archive:
                 f"{self.folder / file}: not found, the high-quality archives have no '{name}'; features-v2 has, in "
                 "data_loader.args.root_feat_folder structured-symlinks (misc/sync_experts.py --release features-v2)"
             )
+        if self.release == "2020" and self.layout.name and not high_quality and not self._exists(file):
+            raise InputError(
+                f"{self.folder / file}: not found, expected it in the archive (misc/sync_experts.py), or in that of "
+                "--release high-quality, with data_loader.args.root_feat_folder high-quality/structured-symlinks"
+            )
         return find_file(self.folder, file)
 
     def _table(self, path: Path, encoder: Encoder) -> FeatureTable:

@@ -131,8 +131,8 @@ class ExpertDataLoader:
             drop_last = root_feat_folder is None if drop_last is None else drop_last
             self.sampler = EpochBatchSampler(len(train_ids), batch_size, seed, share, drop_last)
             if not len(self.sampler):
-                found = count_text(len(train_ids), "video")
-                raise InputError(f"{archive.folder}: {found} to train on, fewer than {key} {batch_size}")
+                found, least = count_text(len(train_ids), "video"), f"{key} {batch_size}" if drop_last else "2"
+                raise InputError(f"{archive.folder}: {found} to train on, fewer than {least}")
             masks = None
             if caption_masks is not None:
                 masks = read_entries(archive.folder / caption_masks, train_ids, archive.to_id)

@@ -17,7 +17,8 @@ class Teachers:
     """Embeddings from the files of N teachers, in the format of the corrected release.
 
     A file is a pickle: video -> {"vid_embds": {expert: vector}, "text_embds": {expert: one vector per caption}}. The experts
-    and dimensions of a teacher are its own. The embeddings are kept in memory, as float32.
+    and dimensions of a teacher are its own. An expert that a video lacks, or whose vector is NaN, adds nothing to the
+    similarity. The embeddings are kept in memory, as float32.
 
     Args:
         paths: the files.
@@ -38,9 +39,7 @@ class Teachers:
     ):
         self.rows = {video: row for row, video in enumerate(ids)}
         self.first = np.concatenate([[0], np.cumsum(num_captions)])  # of the captions of each video
-        self.teachers = []
-        for path in bar(paths, "reading teachers"):
-            self.teachers.append(_read(path, list(ids), list(num_captions), to_id))
+        self.teachers = [_read(path, list(ids), list(num_captions), to_id) for path in bar(list(paths), "reading teachers")]
 
     def similarities(self, batch: Mapping[str, Any]) -> Tensor:
         """Return the mean over teachers of sum_i <text_i, video_i> for a batch of B videos with one caption each, (B, B)."""
@@ -56,32 +55,45 @@ def _read(path: Path, ids: list[str], num_captions: list[int], to_id: Callable[[
     The vectors of its experts are side by side, so that one product sums over experts.
     """
     entries = read_entries(path, ids, to_id)
-    experts = sorted(_part(path, ids[0], entries[0], "vid_embds"))
+    parts = {
+        key: [_part(path, video, entry, key) for video, entry in zip(ids, entries, strict=True)]
+        for key in ("vid_embds", "text_embds")
+    }
+    experts = sorted(parts["text_embds"][0])
+    widths: dict[str, int] = {}
     texts, videos = [], []
-    for video, entry, count in zip(ids, entries, num_captions, strict=True):
-        parts = {key: _part(path, video, entry, key) for key in ("vid_embds", "text_embds")}
-        for key, part in parts.items():
-            if sorted(part) != experts:
-                found = ", ".join(map(str, sorted(part))) or "none"
-                raise InputError(f"{path}: '{video}' has {key} of {found}, expected {', '.join(map(str, experts))}")
-        vectors = [_vectors(path, video, name, parts["vid_embds"][name]) for name in experts]
-        captions = [_vectors(path, video, name, parts["text_embds"][name], count) for name in experts]
-        if [x.shape[1] for x in vectors] != [x.shape[1] for x in captions]:
-            raise InputError(f"{path}: '{video}' has vectors of text and video of different widths, expected the same")
-        videos.append(np.concatenate(vectors, axis=1))
-        texts.append(np.concatenate(captions, axis=1))
-        if videos[-1].shape[1] != videos[0].shape[1]:
-            found, expected = videos[-1].shape[1], videos[0].shape[1]
-            raise InputError(f"{path}: '{video}' has {found} numbers, expected {expected} as '{ids[0]}'")
+    for video, text, vectors, count in zip(ids, parts["text_embds"], parts["vid_embds"], num_captions, strict=True):
+        if sorted(text) != experts or not vectors.keys() <= set(experts):
+            found = f"text_embds of {', '.join(sorted(text))} and vid_embds of {', '.join(sorted(vectors))}"
+            raise InputError(f"{path}: '{video}' has {found}, expected {', '.join(experts)} as '{ids[0]}'")
+        captions = {name: _vectors(path, video, name, text[name], count) for name in experts}
+        present = {name: _vectors(path, video, name, x) for name, x in vectors.items() if not _is_nan(x)}
+        for name, x in [*captions.items(), *present.items()]:
+            if x.shape[1] != widths.setdefault(name, x.shape[1]):
+                found = f"a vector of {x.shape[1]} numbers of '{name}'"
+                raise InputError(f"{path}: '{video}' has {found}, expected {widths[name]} as elsewhere")
+        absent = {name: np.zeros((1, widths[name]), dtype=np.float32) for name in experts}
+        texts.append(np.concatenate(list(captions.values()), axis=1))
+        videos.append(np.concatenate([(absent | present)[name] for name in experts], axis=1))
     return np.concatenate(texts), np.concatenate(videos)
 
 
-def _part(path: Path, video: str, entry: Any, key: str) -> Mapping:
+def _part(path: Path, video: str, entry: Any, key: str) -> Mapping[str, Any]:
     """Return the vectors by expert of one entry of a file."""
     part = entry.get(key) if isinstance(entry, Mapping) else None
-    if not isinstance(part, Mapping):
-        raise InputError(f"{path}: '{video}' has no {key}, expected a dict from expert to vectors")
+    is_empty = key == "text_embds" and not part
+    if not isinstance(part, Mapping) or is_empty or not all(isinstance(name, str) for name in part):
+        raise InputError(f"{path}: '{video}' has no {key}, expected a dict from the name of an expert to vectors")
     return part
+
+
+def _is_nan(value: Any) -> bool:
+    """Return whether a vector, or a number in its place, is NaN throughout: the video lacks the expert."""
+    return (
+        isinstance(value, float | np.ndarray | np.floating)
+        and np.asarray(value).dtype.kind == "f"
+        and bool(np.isnan(value).all())
+    )
 
 
 def _vectors(path: Path, video: str, expert: str, value: Any, count: int = 1) -> np.ndarray:

@@ -3,7 +3,7 @@
 import argparse
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,8 @@ def embed(model: CENet, loader: DataLoader, device: torch.device) -> Iterator[tu
         text = model.embed_text(inputs["text"], inputs["word_mask"])
         num_captions = inputs["text"].shape[1]
         videos = [(x * video.available[:, i : i + 1]).cpu().numpy() for i, x in enumerate(video.experts)]
-        texts = [(x * text.weights[:, i : i + 1]).unflatten(0, (-1, num_captions)) for i, x in enumerate(text.experts)]
+        weights = text.weights / text.weights.sum(dim=1, keepdim=True)
+        texts = [(x * weights[:, i : i + 1]).unflatten(0, (-1, num_captions)) for i, x in enumerate(text.experts)]
         texts = [x.cpu().numpy() for x in texts]
         for row, (video_id, positions) in enumerate(zip(batch["ids"], batch["caption_positions"], strict=True)):
             captions = {}
@@ -67,13 +68,30 @@ def embed(model: CENet, loader: DataLoader, device: torch.device) -> Iterator[tu
             )
 
 
-def write_teacher(path: Path, device: torch.device, force: bool) -> Path:
+def teacher_names(checkpoints: Sequence[Path]) -> list[str]:
+    """Return a name per checkpoint: its experiment and seed, and its time if several have the same ones."""
+    runs = [Run.of_checkpoint(path) for path in checkpoints]
+    names = [
+        path.stem if run is None else "-".join([run.experiment, *run.id.split("/")[1:]])  # the seed
+        for path, run in zip(checkpoints, runs, strict=True)
+    ]
+    names = [
+        name if run is None or names.count(name) == 1 else f"{run.experiment}-{run.id.replace('/', '-')}"
+        for name, run in zip(names, runs, strict=True)
+    ]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"CHECKPOINT: two files would be {repeated[0]}.pkl, expected checkpoints of different runs")
+    return names
+
+
+def write_teacher(path: Path, name: str, device: torch.device, force: bool) -> Path:
     """Write the file of the teacher in the checkpoint `path`, with all training captions, and return its path.
 
-    Text is stored as w_i(t) text_i(t), with the mixture weights, and videos as a_i(v) video_i(v), with zeros for missing
-    experts. So the teacher's similarity sum_i <text_i, video_i> is its own score up to the division by the sum of weights of
-    available experts, and lies in the range of the student's. Whether the published files hold the weights is not known: the
-    program that wrote them is not public, and unit vectors would give similarities up to the number of experts.
+    Text is stored as w_i(t) text_i(t), with the mixture weights, which sum to 1, and videos as a_i(v) video_i(v), with
+    zeros for missing experts. So the teacher's similarity sum_i <text_i, video_i> is its own score up to the division by the
+    sum of the weights of available experts, and lies in the range of the student's. Whether the published files hold the
+    weights is not known: the program that wrote them is not public, and unit vectors would give similarities up to the
+    number of experts.
 
     Raises:
         InputError: a checkpoint or data that cannot be read, or a file that exists.
@@ -83,8 +101,6 @@ def write_teacher(path: Path, device: torch.device, force: bool) -> Path:
     model = build_model(config)
     load_weights(model, state, path)
     model.eval().to(device)
-    run = Run.of_checkpoint(path)
-    name = path.stem if run is None else run.experiment + "".join(f"-{part}" for part in run.id.split("/")[1:])  # the seed
     loaders = build_loaders(config, device, restrict_train_captions=None, training_file=None, caption_masks=None, mini=False)
     target = loaders.folder / BASE_PATH / f"{name}.pkl"
     if target.exists() and not force:
@@ -107,10 +123,11 @@ def main() -> None:
     keep_freed_memory()
     args = parse_arguments()
     device = select_device(args.device)
-    written = [write_teacher(path, device, args.force) for path in args.checkpoints]
-    names = ", ".join(f'"{path.name}"' for path in written)
+    names = teacher_names(args.checkpoints)
+    written = [write_teacher(path, name, device, args.force) for path, name in zip(args.checkpoints, names, strict=True)]
+    files = ", ".join(f'"{path.name}"' for path in written)
     print('to train with them, add to a config of the same data_dir and root_feat_folder: "distil_loss": true,')
-    print(f'"distil_params": {{"base_path": "{BASE_PATH}", "teachers": [{names}]}}')
+    print(f'"distil_params": {{"base_path": "{BASE_PATH}", "teachers": [{files}]}}')
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ sigmoid(T_i(v)). The release adds the mean over available experts, the term W'_i
 batch norms (BN). Its loss differs too (`model.loss`). Its similarity had the experts of t's own video in place of a_i(v), a
 leak that only `similarity: "paired-2019"` brings back.
 
-The corrected release (February 2020 and later) has this similarity, deeper layers g and h (`model.reasoning`) and ghost
-clusters in the pooling of text. `use_ce` selects the network: true or false is that of 2019, "pairwise" or "" the other.
+The corrected release (February 2020 and later) has this similarity, deeper layers g and h over all j, i included
+(`model.reasoning`), and ghost clusters in the pooling of text. `use_ce` selects the network: true or false is that of 2019,
+"pairwise" or "" the corrected one.
 
 Search computes s(t, v) a second time, as inner products with stored vectors (`misc.searching.patterns`): a change of the
 similarity belongs there too.

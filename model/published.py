@@ -45,9 +45,14 @@ def load_weights(model: CENet, state: dict[str, Any], path: str | Path) -> None:
         InputError: the weights are of another model.
     """
     if state.get("published"):
+        _check_release(state["release"], model, str(path))
         dropped = load_published(model, state["state_dict"], str(path))
         logger.info("%s: %d weights were never used and are dropped: %s", path, len(dropped), ", ".join(dropped) or "none")
         return
+    arch = state.get("config", {}).get("arch")
+    args = arch.get("args") if isinstance(arch, Mapping) else None
+    use_ce = args.get("use_ce") if isinstance(args, Mapping) else None
+    _check_release("2020" if isinstance(use_ce, str) else "2019", model, str(path))
     expected, found = model.state_dict(), state["state_dict"]
     for name in sorted(expected.keys() | found.keys()):
         shapes = [tuple(weights[name].shape) if name in weights else "nothing" for weights in (found, expected)]
@@ -63,11 +68,9 @@ def load_published(model: CENet, state_dict: Mapping[str, Tensor], source: str) 
         InputError: another name is missing, unexpected or of another shape, or the weights are those of the other release;
             the message begins with `source`.
     """
-    is_2019, is_corrected = (any(re.match(names, name) for name in state_dict) for names in (ONLY_2019, ONLY_CORRECTED))
-    if is_corrected and not model.corrected:
-        raise InputError(f"{source}: weights of the corrected release, the config describes a network of 2019 (arch.args)")
-    if is_2019 and model.corrected:
-        raise InputError(f"{source}: weights of the 2019 release, the config describes a corrected network (arch.args)")
+    for release, names in (("2019", ONLY_2019), ("2020", ONLY_CORRECTED)):
+        if any(re.match(names, name) for name in state_dict):
+            _check_release(release, model, source)
     unused = {f"ce.{name}.{key}" for name, module in _unused_modules(model).items() for key in module.state_dict()}
     dropped = [name for name in state_dict if name in unused or re.match(UNUSED_EARLY, name)]
     ours = {translate(name, model): value for name, value in state_dict.items() if name not in dropped}
@@ -82,6 +85,14 @@ def load_published(model: CENet, state_dict: Mapping[str, Tensor], source: str) 
             )
     model.load_state_dict(ours)
     return dropped
+
+
+def _check_release(release: str, model: CENet, source: str) -> None:
+    """Raise an `InputError` if weights of `release`, "2019" or "2020" (the corrected one), are of another network."""
+    if release == "2020" and not model.corrected:
+        raise InputError(f"{source}: weights of the corrected release, the config describes a network of 2019 (arch.args)")
+    if release == "2019" and model.corrected:
+        raise InputError(f"{source}: weights of the 2019 release, the config describes a corrected network (arch.args)")
 
 
 def translate(name: str, model: CENet) -> str:

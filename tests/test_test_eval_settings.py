@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.commands import CONFIG, train, trained
@@ -71,3 +72,31 @@ def test_the_option_needs_settings(workplace, config, run):
     Path("configs/toy/none.json").write_text(json.dumps({**config, "eval_settings": False}))
     code, out, err = run(test_command, "--resume", best, "--config", "configs/toy/none.json", "--eval_from_training_config")
     assert code == 0 and "Toy, val: 10 videos, 20 captions" in out, err
+
+
+def test_a_checkpoint_is_evaluated_as_it_was_trained_whatever_the_config_says(run):
+    behavior = ("--set", "arch.args.gate_order=sequential", "--set", "arch.args.mask_padding=false")
+    folder, _ = trained(run, *behavior)
+    checkpoint = folder / "trained_model.pth"
+
+    def sims(*options):
+        code, out, err = run(test_command, "--resume", checkpoint, "--split", "test", "--save_sims", "s.npz", *options)
+        assert code == 0, err
+        return np.load("s.npz")["sims"], out
+
+    expected, _ = sims()
+    found, out = sims("--config", CONFIG)
+    np.testing.assert_array_equal(found, expected)
+    assert 'trained with arch.args.gate_order="sequential", which is used instead of that of configs/toy' in out
+    chosen, out = sims("--config", CONFIG, "--set", "arch.args.gate_order=parallel", "--set", "arch.args.mask_padding=true")
+    assert np.abs(chosen - expected).max() > 1e-3
+
+
+@pytest.mark.parametrize("variant", [{"use_ce": True}, {"use_ce": False}])
+def test_a_checkpoint_of_the_other_network_is_one_line(run, variant):
+    corrected = {True: '"pairwise"', False: '""'}[variant["use_ce"]]
+    folder, _ = trained(run, "--set", f"arch.args.use_ce={corrected}")
+    of_2019 = f"arch.args.use_ce={json.dumps(variant['use_ce'])}"
+    code, _, err = run(test_command, "--resume", folder / "trained_model.pth", "--set", of_2019)
+    assert code == 2 and err.count("\n") == 1
+    assert "trained_model.pth: weights of the corrected release, the config describes a network of 2019" in err

@@ -70,6 +70,8 @@ def model_arguments(config: Mapping) -> dict[str, Any]:
     check_names("data_loader.args.feat_aggregation", loader["feat_aggregation"], section)
     if "text" not in clusters:
         raise InputError("arch.args.vlad_clusters.text: missing, expected a number of clusters")
+    if clusters["text"] == 0 and section.get("text_agg") != "avg":
+        raise InputError("arch.args.vlad_clusters.text: 0 is for averaged words, expected experts.text_agg 'avg'")
     shared_dim = section["ce_shared_dim"] if args.get("use_ce") or args.get("mimic_ce_dims") else None
     aggregated = {"text", *(name for name, expert in experts.items() if expert.aggregation == "vlad")}
     return {

@@ -81,12 +81,17 @@ def entry(**changes):
         ({"a": entry()}, "has no 'b'"),
         ({"a": entry(), "b": {"vid_embds": {"rgb": np.ones(3)}}}, "'b' has no text_embds"),
         ({"a": entry(), "b": entry(text_embds={"rgb": np.ones((1, 3))})}, "'b' has 1 vectors of 'rgb', expected 2"),
-        ({"a": entry(), "b": entry(text_embds={"rgb": np.ones((2, 4))})}, "'b' has vectors of .* different widths"),
         (
-            {"a": entry(), "b": entry(vid_embds={"rgb": np.ones(4)}, text_embds={"rgb": np.ones((2, 4))})},
-            "'b' has 4 numbers",
+            {"a": entry(), "b": entry(text_embds={"rgb": np.ones((2, 4))})},
+            "'b' has a vector of 4 numbers of 'rgb', expected 3",
         ),
-        ({"a": entry(), "b": entry(vid_embds={"face": np.ones(3)})}, "'b' has vid_embds of face, expected rgb"),
+        ({"a": entry(), "b": entry(vid_embds={"rgb": np.ones(4)})}, "'b' has a vector of 4 numbers of 'rgb'"),
+        ({"a": entry(), "b": entry(vid_embds={"face": np.ones(3)})}, "'b' has .* vid_embds of face, expected rgb as 'a'"),
+        (
+            {"a": entry(), "b": entry(text_embds={1: np.ones((2, 3))})},
+            "'b' has no text_embds, expected a dict",
+        ),
+        ({video: {"vid_embds": {}, "text_embds": {}} for video in "ab"}, "'a' has no text_embds"),
         ({"a": entry(), "b": entry(vid_embds={"rgb": np.array([1, np.nan, 1])})}, "'b' has NaN or inf in 'rgb'"),
         ({"a": entry(), "b": entry(vid_embds={"rgb": ["x", "y", "z"]})}, "'b' has 0 vectors of 'rgb'"),
     ],
@@ -96,6 +101,19 @@ def test_a_file_that_does_not_fit_is_one_line(tmp_path, content, message):
     path.write_bytes(pickle.dumps(content))
     with pytest.raises(InputError, match=rf"^{path}: {message}"):
         Teachers([path], ["a", "b"], [2, 2])
+
+
+@pytest.mark.parametrize("missing", [np.full(3, np.nan), np.nan, None])
+def test_an_expert_that_a_video_lacks_adds_nothing(tmp_path, missing):
+    two = {"rgb": np.ones((1, 3)), "face": np.ones((1, 2))}
+    content = {"a": {"vid_embds": {"rgb": np.ones(3), "face": np.ones(2)}, "text_embds": two}}
+    content["b"] = {"vid_embds": {"rgb": missing, "face": np.ones(2)}, "text_embds": two}
+    if missing is None:
+        del content["b"]["vid_embds"]["rgb"]
+    (tmp_path / "0.pkl").write_bytes(pickle.dumps(content))
+    teachers = Teachers([tmp_path / "0.pkl"], ["a", "b"], [1, 1])
+    found = teachers.similarities({"ids": ["a", "b"], "caption_positions": [[0], [0]]})
+    assert found.tolist() == [[5, 2], [5, 2]]
 
 
 def test_the_caption_that_was_drawn_picks_the_row(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,19 @@ def test_a_student_learns_from_the_files_of_two_teachers(run):
     Path(CONFIG).write_text(json.dumps(config | {"distil_loss": True, "distil_params": params}))
     student, out = train(run)
     assert (student / "metrics.json").exists()
+
+
+def test_runs_of_one_experiment_are_different_teachers(run):
+    folder, _ = trained(run)
+    checkpoint = folder / "trained_model.pth"
+    code, _, err = run(make_teacher, checkpoint, folder / "checkpoint-epoch1.pth")
+    assert code == 2 and err.startswith("error: CHECKPOINT: two files would be toy-train-ce-")
+    other = folder.with_name("2020-01-01_00-00-00")
+    shutil.copytree(folder, other)
+    code, out, err = run(make_teacher, checkpoint, other / "trained_model.pth")
+    assert code == 0, err
+    names = sorted(path.name for path in (FEATURES / "teachers").iterdir())
+    assert names == sorted(f"toy-train-ce-{x.name}.pkl" for x in (folder, other)) and all(name in out for name in names)
 
 
 def test_a_file_holds_weighted_texts_and_the_videos_that_have_the_expert(run):

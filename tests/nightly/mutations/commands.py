@@ -12,10 +12,24 @@ MUTATIONS = [
     ),
     Mutation(
         "parse_config.py",
-        'overrides = [*(PUBLISHED_OVERRIDES if state.get("published") else ()), *overrides]',
-        'overrides = [*overrides, *(PUBLISHED_OVERRIDES if state.get("published") else ())]',
+        "overrides = [*PUBLISHED_OVERRIDES, *overrides]",
+        "overrides = [*overrides, *PUBLISHED_OVERRIDES]",
         "tests/test_parse_config.py -k user_can_change",
         "--set cannot override what published checkpoints imply",
+    ),
+    Mutation(
+        "parse_config.py",
+        "elif file and not training:",
+        "elif False:",
+        "tests/test_test_eval_settings.py -k as_it_was_trained",
+        "a checkpoint is evaluated with another order of gates than it was trained with",
+    ),
+    Mutation(
+        "model/published.py",
+        '"2020" if isinstance(use_ce, str) else "2019"',
+        '"2020" if model.corrected else "2019"',
+        "tests/test_test_eval_settings.py -k other_network",
+        "a checkpoint of one network is loaded into the other",
     ),
     Mutation(
         "parse_config.py",
