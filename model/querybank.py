@@ -164,7 +164,7 @@ def _highest(sims: np.ndarray, exists: np.ndarray, k: int, axis: int) -> np.ndar
     blocks = (block for _, block in _blocks(sims, exists))
     if axis == 1:
         k = min(k, sims.shape[1])
-        return np.concatenate([np.partition(block, -k, axis=1)[:, -k:] for block in blocks])
+        return np.concatenate([np.partition(block, -k, axis=1)[:, -k:].copy() for block in blocks])  # views hold blocks
     highest = np.empty((0, sims.shape[1]), dtype=sims.dtype)
     for block in blocks:
         highest = np.concatenate([highest, block])

@@ -158,10 +158,10 @@ def build_beta_loaders(
     if not config.get("querybank", {}).get("choose_beta"):
         return None
     loaders = build_loaders(config, device, split_name=split, mini=False, training=False)
-    for others, use in ((evaluated.evaluation, "evaluated"), (evaluated.bank, "in the query bank")):
+    for others, name in ((evaluated.evaluation, "what is evaluated"), (evaluated.bank, "the query bank")):
         if both := sorted(set(loaders.evaluation.dataset.ids) & set(others.dataset.ids)):
-            found = f"{count_text(len(both), 'video')} of split '{split}' {use} too, first '{both[0]}'"
-            raise InputError(f"querybank.choose_beta: {found}, expected none (choose_beta false takes querybank.beta)")
+            shared = f"split '{split}' shares {count_text(len(both), 'video')} with {name}, first '{both[0]}'"
+            raise InputError(f"querybank.choose_beta: {shared}, expected none (choose_beta false takes querybank.beta)")
     return loaders
 
 
