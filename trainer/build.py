@@ -157,7 +157,7 @@ def build_beta_loaders(
     """
     if not config.get("querybank", {}).get("choose_beta"):
         return None
-    loaders = build_loaders(config, device, split_name=split, mini=False, training=False)
+    loaders = build_evaluation_loaders(config.with_overrides(["querybank=null"]), split, device)
     for others, name in ((evaluated.evaluation, "what is evaluated"), (evaluated.bank, "the query bank")):
         if both := sorted(set(loaders.evaluation.dataset.ids) & set(others.dataset.ids)):
             shared = f"split '{split}' shares {count_text(len(both), 'video')} with {name}, first '{both[0]}'"
