@@ -16,7 +16,7 @@ from logger.results import warn_if_small
 from model.published import summary
 from model.similarity import SIMILARITIES
 from parse_config import PUBLISHED_OVERRIDES, ConfigParser, add_config_arguments
-from trainer.build import build_evaluation_loaders, build_model, build_visualizer
+from trainer.build import build_beta_loaders, build_evaluation_loaders, build_model, build_visualizer
 from trainer.checkpoint_evaluation import evaluate_checkpoint, report, save_sims, warn_if_leaky
 from trainer.distributed import broadcast_from_main, distributed_main, local_gpu_index, main_process_first
 from utils.errors import InputError, cli_command
@@ -44,6 +44,14 @@ def parse_arguments() -> argparse.Namespace:
         choices=sorted(SIMILARITIES),
         help="score (default: that of the config); paired-2019 is the leaky one of the 2019 release, for study only",
     )
+    parser.add_argument(
+        "--querybank",
+        metavar="BETA",
+        nargs="?",
+        const="20",
+        help="report metrics with a query bank of the training data too, at inverse temperature BETA (default: 20), or with "
+        "'val' the one that is best on the split that the training was validated on",
+    )
     parser.add_argument("--save_sims", metavar="FILE.npz", type=Path, help="keep the similarity matrix, with its ids")
     args = parser.parse_args()
     if not args.resume:
@@ -55,6 +63,9 @@ def parse_arguments() -> argparse.Namespace:
             raise InputError(f"--save_sims {args.save_sims}: expected a file .npz in a folder that can be written to")
     if args.similarity:
         args.set.append(f"arch.args.similarity={args.similarity}")
+    if args.querybank:
+        chosen = args.querybank == "val"
+        args.set.append("querybank.choose_beta=true" if chosen else f"querybank.beta={args.querybank}")
     return args
 
 
@@ -91,8 +102,10 @@ def main() -> None:
     model = build_model(config).to(device)
     logger.info(summary(model, is_published(config["data_loader"]["args"]["dataset_name"])))
     loaders = main_process_first(build_evaluation_loaders, config, split, device)
+    validation_split = state["config"]["data_loader"]["args"]["split_name"]
+    beta_loaders = main_process_first(build_beta_loaders, config, validation_split, loaders, device)
     warn_if_small({split: len(loaders.evaluation.dataset)})
-    evaluation = evaluate_checkpoint(model, config, loaders, state, args.resume, device)
+    evaluation = evaluate_checkpoint(model, config, loaders, state, args.resume, device, beta_loaders)
     if evaluation is None:  # the main process has it
         return
 

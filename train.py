@@ -18,6 +18,7 @@ from model.published import summary
 from parse_config import ConfigParser, add_config_arguments, parse_seeds
 from trainer import Trainer
 from trainer.build import (
+    build_beta_loaders,
     build_evaluation_loaders,
     build_loaders,
     build_loss,
@@ -67,6 +68,7 @@ def train_and_test(
     test_config = config.with_eval_settings()
     test_device = torch.device("cpu") if test_config["disable_gpu"] else device
     test_loaders = main_process_first(build_evaluation_loaders, test_config, config["test_split"], test_device)
+    beta_loaders = main_process_first(build_beta_loaders, test_config, loaders.split_name, test_loaders, test_device)
     warn_if_small({x.split_name: len(x.evaluation.dataset) for x in (loaders, test_loaders)})
 
     trainer = Trainer(model, loss_function, optimizer, lr_scheduler, config, loaders, device)
@@ -78,10 +80,12 @@ def train_and_test(
         trainer.train()
 
         path, checkpoint = main_process_first(load_best, seed_run.models, config["trainer"]["monitor"])
-        evaluation = evaluate_checkpoint(model.to(test_device), test_config, test_loaders, checkpoint, path, test_device)
+        evaluation = evaluate_checkpoint(
+            model.to(test_device), test_config, test_loaders, checkpoint, path, test_device, beta_loaders
+        )
         if evaluation is None:
             return run, None
-        trainer.events.add_test(evaluation.metrics, checkpoint["epoch"])
+        trainer.events.add_test(evaluation.reported_metrics, checkpoint["epoch"])
         metrics = report(
             test_config, model, evaluation, test_loaders.split_name, checkpoint, path, seed_run.models, trainer.visualizer
         )

@@ -199,6 +199,14 @@ class DistilParams(Section):
     moee: bool | list[Switch] | None = None  # without effect: the dimensions of teachers are those of their files
 
 
+class QuerybankSection(Section):
+    """The query bank of the training data that an evaluation is repeated with, see `model.querybank`."""
+
+    method: Literal["dynamic", "inverted_softmax", "csls"] = "dynamic"  # normalization
+    beta: Annotated[float, Field(ge=0.001, le=10_000)] = 20.0  # inverse temperature, as published; without effect in csls
+    choose_beta: bool = False  # choose beta for each direction on the split that selects the best epoch
+
+
 class Config(Section):
     """A complete config."""
 
@@ -229,6 +237,7 @@ class Config(Section):
     metrics: Annotated[list[str], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]  # functions of model/
     v2t_ties: Literal["expected", "published"] | None = None  # rule for ties, see model.metric.v2t_ranks
     evaluation_memory: PositiveInt = 1024  # MiB of an evaluation beside model and videos; the rest goes to temporary files
+    querybank: QuerybankSection | None = None  # default: metrics of the similarities as they are only
     visualizer: VisualizerSection | None = None  # default: no ranking page
     trainer: TrainerSection | None = None  # only for training; test.py falls back to its save_dir and verbosity
     tester: TesterSection | None = None  # only for test.py; default: `trainer`

@@ -34,6 +34,7 @@ class ExpertDataLoader:
         text_agg, training_file, caption_masks: keys of the config, see `base.schema.Experts` and `base.schema.Config`.
         seed: the seed of the order of videos and the choice of captions.
         training: whether training batches are needed.
+        bank: whether batches of the query bank are needed.
         pad_to_max: pad to `max_text_words` and `max_expert_tokens`, as published, not to the longest in a batch.
         pin_memory: whether batches are for a GPU.
         evaluation_memory: MiB for the words of an evaluation batch while it is collated.
@@ -49,6 +50,7 @@ class ExpertDataLoader:
         sampler: the sampler of `train`, whose `epoch` is set before each epoch (None without `training`).
         evaluation: batches of all videos of the split to evaluate, in the order of its list, with all their captions;
             smaller than `batch_size` where the words would take too much memory.
+        bank: the same of the videos to train on, without those that are evaluated (None without `bank`).
 
     Raises:
         InputError: data that does not fit the config, or too few videos for a batch.
@@ -81,6 +83,7 @@ class ExpertDataLoader:
         caption_masks: str | None = None,
         seed: int = 0,
         training: bool = True,
+        bank: bool = False,
         pad_to_max: bool = False,
         mini: bool = False,
         pin_memory: bool = False,
@@ -118,15 +121,26 @@ class ExpertDataLoader:
             # Seeds the workers, which would otherwise draw from the generator of the training.
             "generator": torch.Generator(),
         }
-        self.train = self.sampler = self.teachers = None
-        if training:
-            key = "data_loader.args.batch_size"
-            if batch_size < 2:
-                raise InputError(f"{key}: {batch_size}, expected at least 2: one pair has no negatives")
+
+        def batches_in_order(dataset: ExpertDataset) -> DataLoader:
+            num_captions = max(dataset.num_captions)
+            bytes_per_video = COLLATE_COPIES * 4 * num_captions * dataset.max_text_words * text_dim
+            size = min(batch_size, max(1, evaluation_memory * MIB // bytes_per_video))
+            batches = [range(len(dataset))[i : i + size] for i in range(0, len(dataset), size)]
+            collate = Collate(dataset, num_captions, pad_to_max)
+            return DataLoader(dataset, batch_sampler=batches[share[0] :: share[1]], collate_fn=collate, **options)
+
+        self.train = self.sampler = self.teachers = self.bank = None
+        train_ids = []
+        if training or bank:
             if training_file is None:
                 train_ids = archive.video_ids(split.train, text_feat, text_dim)
             else:
                 train_ids = _read_training_file(archive, training_file, evaluation_ids)
+        if training:
+            key = "data_loader.args.batch_size"
+            if batch_size < 2:
+                raise InputError(f"{key}: {batch_size}, expected at least 2: one pair has no negatives")
             train_ids = train_ids[: 2 * batch_size if mini else None]
             drop_last = root_feat_folder is None if drop_last is None else drop_last
             self.sampler = EpochBatchSampler(len(train_ids), batch_size, seed, share, drop_last)
@@ -152,19 +166,31 @@ class ExpertDataLoader:
                 self.teachers = Teachers([archive.folder / name for name in teachers], train_ids, counts, archive.to_id)
             self._log("train", dataset)
         dataset = ExpertDataset(archive, split.evaluation, evaluation_ids, **common, max_captions=num_test_captions)
-        num_captions = max(dataset.num_captions)
-        bytes_per_video = COLLATE_COPIES * 4 * num_captions * dataset.max_text_words * text_dim
-        size = min(batch_size, max(1, evaluation_memory * MIB // bytes_per_video))
-        batches = [range(len(dataset))[i : i + size] for i in range(0, len(dataset), size)]
-        collate = Collate(dataset, num_captions, pad_to_max)
-        self.evaluation = DataLoader(dataset, batch_sampler=batches[share[0] :: share[1]], collate_fn=collate, **options)
+        self.evaluation = batches_in_order(dataset)
         self._log(split_name, dataset)
+        if bank:
+            bank_ids = _bank_ids(archive, train_ids, evaluation_ids)
+            dataset = ExpertDataset(archive, split.train, bank_ids, **common, max_captions=restrict_train_captions)
+            self.bank = batches_in_order(dataset)
+            self._log("query bank", dataset)
 
     def _log(self, split: str, dataset: ExpertDataset) -> None:
         num_videos = len(dataset)
         available = ", ".join(f"{name} {n} ({n / num_videos:.1%})" for name, n in dataset.availability().items())
         videos, captions = count_text(num_videos, "video"), count_text(sum(dataset.num_captions), "caption")
         logger.info("%s, %s: %s, %s; experts: %s", self.dataset_name, split, videos, captions, available)
+
+
+def _bank_ids(archive: Archive, train_ids: Collection[str], evaluation_ids: Collection[str]) -> list[str]:
+    """Return the videos of a query bank: those to train on, without those that are evaluated."""
+    evaluated = set(evaluation_ids)
+    ids = [video for video in train_ids if video not in evaluated]
+    left_out = count_text(len(train_ids) - len(ids), "video")
+    if not ids:
+        raise InputError(f"{archive.folder}: {left_out} to train on, all evaluated too, expected others for a query bank")
+    if len(ids) < len(train_ids):
+        logger.warning("%s: %s left out of the query bank, which may hold none that is evaluated", archive.folder, left_out)
+    return ids
 
 
 def _read_training_file(archive: Archive, name: str, evaluation_ids: Collection[str]) -> list[str]:

@@ -56,7 +56,7 @@ def t2v_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None) -> np.nda
     """Return the rank of the ground-truth video for each caption that exists, in the order of the rows."""
     exists = _existing_captions(sims, query_masks)
     ranks = np.empty(len(exists))
-    for rows, block in _finite_blocks(sims):
+    for rows, block in finite_blocks(sims):
         truth = ground_truth_scores(block, rows, len(exists))[:, None]  # (R, 1)
         higher = (block > truth).sum(axis=1, dtype=np.int32)
         tied = (block == truth).sum(axis=1, dtype=np.int32)  # the ground truth included
@@ -75,13 +75,13 @@ def v2t_ranks(sims: np.ndarray, query_masks: np.ndarray | None = None, ties: str
     exists = _existing_captions(sims, query_masks)
     num_videos = sims.shape[1]
     truth = np.empty(len(exists), dtype=sims.dtype)
-    for rows, block in _finite_blocks(sims):
+    for rows, block in finite_blocks(sims):
         truth[rows] = ground_truth_scores(block, rows, len(exists))
     truth = np.where(exists, truth, -np.inf).astype(sims.dtype).reshape(num_videos, -1)  # (V, K)
     best = truth.max(axis=1)  # (V,)
     tied_own = np.count_nonzero(truth == best[:, None], axis=1)
     higher, tied = np.zeros((2, num_videos), dtype=np.int64)  # numbers of captions, own ones included
-    for rows, block in _finite_blocks(sims):
+    for rows, block in finite_blocks(sims):
         candidate = exists[rows, None]  # (R, 1)
         higher += ((block > best) & candidate).sum(axis=0, dtype=np.int32)
         tied += ((block == best) & candidate).sum(axis=0, dtype=np.int32)
@@ -107,7 +107,7 @@ def ground_truth_scores(block: np.ndarray, rows: np.ndarray, num_rows: int) -> n
     return block[np.arange(len(rows)), rows // num_captions]
 
 
-def _finite_blocks(sims: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def finite_blocks(sims: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the row indices (R,) and the rows (R, V) of each block, after a check for NaN and inf."""
     num_rows = max(1, BLOCK_BYTES // (sims.dtype.itemsize * sims.shape[1]))
     for start in range(0, len(sims), num_rows):

@@ -22,7 +22,7 @@ from model.model import CENet
 from parse_config import ConfigParser
 from trainer import optim
 from trainer.distributed import get_rank, get_world_size
-from utils.errors import InputError
+from utils.errors import InputError, count_text
 from utils.visualizer import Visualizer
 
 logger = logging.getLogger(__name__)
@@ -141,8 +141,30 @@ def build_loaders(config: ConfigParser, device: torch.device, **changes: Any) ->
 
 
 def build_evaluation_loaders(config: ConfigParser, split: str, device: torch.device) -> ExpertDataLoader:
-    """Build the batches of a whole split to evaluate, without those to train on."""
-    return build_loaders(config, device, split_name=split, mini=False, training=False)
+    """Build the batches of a whole split to evaluate, and of the query bank if there is one, but none to train on."""
+    return build_loaders(config, device, split_name=split, mini=False, training=False, bank="querybank" in config)
+
+
+def build_beta_loaders(
+    config: ConfigParser, split: str, evaluated: ExpertDataLoader, device: torch.device
+) -> ExpertDataLoader | None:
+    """Build the batches of the split that the beta of a query bank is chosen on (None: it is given).
+
+    Args:
+        split: name of the split that the training was validated on.
+        evaluated: batches of the split to evaluate and of the bank.
+
+    Raises:
+        InputError: a video of the split is evaluated or in the bank.
+    """
+    if not config.get("querybank", {}).get("choose_beta"):
+        return None
+    loaders = build_evaluation_loaders(config.with_overrides(["querybank=null"]), split, device)
+    for others, name in ((evaluated.evaluation, "what is evaluated"), (evaluated.bank, "the query bank")):
+        if both := sorted(set(loaders.evaluation.dataset.ids) & set(others.dataset.ids)):
+            shared = f"split '{split}' shares {count_text(len(both), 'video')} with {name}, first '{both[0]}'"
+            raise InputError(f"querybank.choose_beta: {shared}, expected none (choose_beta false takes querybank.beta)")
+    return loaders
 
 
 def loader_arguments(config: ConfigParser, device: torch.device) -> dict[str, Any]:

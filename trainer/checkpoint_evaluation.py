@@ -15,9 +15,12 @@ from data_loader.data_loaders import ExpertDataLoader
 from logger.results import format_table, label_leaky
 from model.model import CENet
 from model.published import load_weights, num_parameters
+from model.querybank import HUB_RANKS, QUERY_AXIS, hubness
 from parse_config import ConfigParser
 from trainer.distributed import get_world_size
-from trainer.evaluation import Evaluation, evaluate, evaluation_settings
+from trainer.evaluation import Evaluation, NormalizedResults, evaluate, evaluation_settings
+from trainer.querybank_evaluation import evaluate_with_querybank
+from utils.errors import count_text
 from utils.files import atomic_write, write_json
 from utils.visualizer import Visualizer
 
@@ -33,13 +36,20 @@ def warn_if_leaky(config: ConfigParser) -> bool:
 
 
 def evaluate_checkpoint(
-    model: CENet, config: ConfigParser, loaders: ExpertDataLoader, state: dict[str, Any], path: Path, device: torch.device
+    model: CENet,
+    config: ConfigParser,
+    loaders: ExpertDataLoader,
+    state: dict[str, Any],
+    path: Path,
+    device: torch.device,
+    beta_loaders: ExpertDataLoader | None = None,
 ) -> Evaluation | None:
     """Evaluate a checkpoint on the split of `loaders`; return None in all processes except the main one.
 
     Args:
         model: that of `config`, on `device`; its weights are replaced by those of the checkpoint.
         state, path: content and file of the checkpoint; weights and optimizer are removed from `state` to free memory.
+        beta_loaders: those of `trainer.build.build_beta_loaders`.
 
     Raises:
         InputError: a checkpoint of another model.
@@ -47,6 +57,8 @@ def evaluate_checkpoint(
     load_weights(model, state, path)
     for name in ("state_dict", "optimizer"):
         state.pop(name, None)
+    if "querybank" in config:
+        return evaluate_with_querybank(model, config, loaders, beta_loaders, device)
     return evaluate(model, loaders.evaluation, device=device, **evaluation_settings(config))
 
 
@@ -70,9 +82,22 @@ def report(
     if visualizer is not None:
         visualizer.show(evaluation.page_data(), state["epoch"], split)
     leaky = warn_if_leaky(config)
-    table = format_table(evaluation.metrics, videos=len(evaluation.video_ids))
+    table = format_table(evaluation.reported_metrics, videos=len(evaluation.video_ids))
     logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], label_leaky(split, leaky), table)
-    content = evaluation.metrics | {
+    hubs = {task: hubness(evaluation.sims, task, evaluation.row_exists) for task in QUERY_AXIS}
+    logger.info("hubness (skewness of how often an item is among the first %d): %s", HUB_RANKS, _format_hubness(hubs))
+    normalized = {}
+    if (results := evaluation.normalized) is not None:
+        logger.info("%s: hubness %s", _describe_bank(results), _format_hubness(results.hubness))
+        normalized["querybank"] = {
+            "method": results.method,
+            "beta": results.betas,
+            "beta_chosen_on": results.betas_from,
+            "captions": results.bank_size["t2v"],
+            "videos": results.bank_size["v2t"],
+            "hubness": results.hubness,
+        }
+    content = evaluation.reported_metrics | {
         "seed": state["seed"],
         "epoch": state["epoch"],
         "split": split,
@@ -80,6 +105,8 @@ def report(
         "config": config.file,
         "checkpoint": str(path),
         "v2t_ties": config.v2t_ties,
+        "hubness": hubs,
+        **normalized,
         "published_checkpoint": state.get("published", False),
         "videos": len(evaluation.video_ids),
         "captions": int(evaluation.query_masks.sum()),
@@ -93,6 +120,20 @@ def report(
     if visualizer is not None:
         visualizer.announce()
     return content
+
+
+def _format_hubness(by_task: Mapping[str, float]) -> str:
+    return ", ".join(f"{task} {value:.2f}" for task, value in by_task.items())
+
+
+def _describe_bank(results: NormalizedResults) -> str:
+    """Return the method, the betas and the size of a query bank for the log."""
+    captions, videos = count_text(results.bank_size["t2v"], "caption"), count_text(results.bank_size["v2t"], "video")
+    if results.method == "csls":
+        return f"query bank of {captions} and {videos}, csls"
+    betas = "beta " + ", ".join(f"{task} {beta:g}" for task, beta in results.betas.items())
+    chosen = f" (chosen on {results.betas_from})" if results.betas_from else ""
+    return f"query bank of {captions} and {videos}, {results.method}, {betas}{chosen}"
 
 
 def save_sims(path: Path, evaluation: Evaluation, metrics: dict, caption_ids: Mapping[str, Sequence[str]]) -> None:

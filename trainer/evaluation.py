@@ -45,6 +45,8 @@ class Evaluation:
         modalities: names of the M experts.
         available: (V, M), 1 where a video has an expert.
         weights: mixture weights (N, M) of the captions that exist (None in the Concat variants).
+        embeddings: those of the split, if they were asked for.
+        normalized: the results with a query bank, if there is one.
     """
 
     metrics: dict[str, dict[str, float]]
@@ -56,6 +58,23 @@ class Evaluation:
     modalities: list[str]
     available: np.ndarray
     weights: np.ndarray | None
+    embeddings: "SplitEmbeddings | None" = None
+    normalized: "NormalizedResults | None" = None
+
+    @property
+    def row_exists(self) -> np.ndarray:
+        """Whether the captions of each row of the similarities exist."""
+        return self.query_masks.flatten()
+
+    @property
+    def reported_metrics(self) -> dict[str, dict[str, float]]:
+        """The metrics, each followed by the one with the query bank, if there is one, such as "t2v_querybank_metrics"."""
+        found = {}
+        for name, values in self.metrics.items():
+            found[name] = values
+            if self.normalized is not None and name in self.normalized.metrics:
+                found[f"{name.removesuffix('_metrics')}_querybank_metrics"] = self.normalized.metrics[name]
+        return found
 
     @property
     def num_candidates(self) -> dict[str, int]:
@@ -91,6 +110,26 @@ class EmbeddedBatch(NamedTuple):
     available: Tensor  # (B, M), as in the data; `video.available` is what the score uses: joined in Concat, or all 1
     ids: list[str]
     raw_captions: list[list[str]]
+
+
+@dataclasses.dataclass
+class NormalizedResults:
+    """The results of an evaluation with a query bank, see `model.querybank`.
+
+    Attributes:
+        metrics: "t2v_metrics" and "v2t_metrics" -> the values by name, for those that the evaluation has too.
+        hubness: "t2v" and "v2t" -> the hubness of the normalized similarities.
+        method, betas: how they were normalized; "t2v" and "v2t" -> beta.
+        betas_from: the split that betas were chosen on (None: they were given).
+        bank_size: "t2v" -> captions in the bank, "v2t" -> videos.
+    """
+
+    metrics: dict[str, dict[str, float]]
+    hubness: dict[str, float]
+    method: str
+    betas: dict[str, float]
+    betas_from: str | None
+    bank_size: dict[str, int]
 
 
 class TextStore:
@@ -145,6 +184,17 @@ class TextStore:
         return TextEmbedding(list(x.split(self._dims, dim=1)), self.weights[start:stop])
 
 
+class SplitEmbeddings(NamedTuple):
+    """The embeddings of V videos with K captions each, and what identifies them."""
+
+    texts: TextStore
+    video: VideoEmbedding
+    caption_mask: Tensor  # (V, K), true for captions that exist
+    available: Tensor  # (V, M), as in `EmbeddedBatch`
+    ids: list[str]
+    raw_captions: list[list[str]]
+
+
 def evaluation_settings(config: ConfigParser) -> dict[str, Any]:
     """Return the arguments of `evaluate` that a config determines."""
     return {"metrics": config["metrics"], "memory": config["evaluation_memory"], "v2t_ties": config.v2t_ties}
@@ -158,6 +208,7 @@ def evaluate(
     device: torch.device,
     memory: int = 1024,
     v2t_ties: str = "expected",
+    keep_embeddings: bool = False,
 ) -> Evaluation | None:
     """Embed every batch, score all captions against all videos, and compute the metrics.
 
@@ -171,6 +222,7 @@ def evaluate(
         metrics: names of functions of the package `model`, such as "t2v_metrics", see `model.metric`.
         memory: limit of the memory in MiB, see `base.schema.Config.evaluation_memory`.
         v2t_ties: "expected" or "published", the rule for tied captions of `model.metric.v2t_ranks`.
+        keep_embeddings: whether to keep the embeddings in the evaluation.
 
     Returns:
         The evaluation. With several processes, each embeds its share, and only the main one computes similarities and
@@ -179,22 +231,11 @@ def evaluate(
     Raises:
         InputError: NaN in an available expert, NaN or inf in the similarities, or no disk space for a temporary file.
     """
-    model.eval()
-    chunk_bytes = memory * MIB // 4  # one quarter for the texts, one for a chunk in progress, two for the similarities
-    texts = TextStore(chunk_bytes)
-    embedded: list[EmbeddedBatch] = []
-    for batch in gather_round_robin(_embed_batches(model, batches, device, chunk_bytes), device):
-        for text in batch.texts:
-            texts.append(text)
-        embedded.append(batch._replace(texts=[]))
-    model.raise_if_nan()  # on a GPU, nothing was checked so far
-    if not is_main_process():
+    embeddings = embed_split(model, batches, device, memory)
+    if embeddings is None:
         return None
-    experts = [torch.cat(parts) for parts in zip(*(batch.video.experts for batch in embedded), strict=True)]
-    video = VideoEmbedding(experts, torch.cat([batch.video.available for batch in embedded]))
-    caption_mask = torch.cat([batch.caption_mask for batch in embedded])  # (V, K)
-    ids = [name for batch in embedded for name in batch.ids]
-    sims = _compute_similarities(model, texts, video, caption_mask, chunk_bytes)
+    texts, video, caption_mask, available, ids, raw_captions = embeddings
+    sims = compute_similarities(model, texts, video, caption_mask, memory)
     query_masks = caption_mask if len(sims) == caption_mask.numel() else caption_mask.any(dim=1, keepdim=True)
     query_masks = query_masks.cpu().numpy()
     try:
@@ -208,9 +249,48 @@ def evaluate(
     known_ranks = {f"{task}_metrics": {"ranks": values} for task, values in ranks.items()}
     values = {name: find("metrics", name)(sims, query_masks, **known_ranks.get(name, {})) for name in metrics}
     weights = None if model.is_concat else texts.weights[caption_mask.flatten()].cpu().numpy()
-    available = torch.cat([batch.available for batch in embedded]).cpu().numpy()
-    raw_captions = [captions for batch in embedded for captions in batch.raw_captions]
-    return Evaluation(values, ranks, sims, query_masks, ids, raw_captions, model.modalities, available, weights)
+    return Evaluation(
+        values,
+        ranks,
+        sims,
+        query_masks,
+        ids,
+        raw_captions,
+        model.modalities,
+        available.cpu().numpy(),
+        weights,
+        embeddings if keep_embeddings else None,
+    )
+
+
+@torch.inference_mode()
+def embed_split(model: CENet, batches: Collection[Mapping], device: torch.device, memory: int) -> SplitEmbeddings | None:
+    """Embed all batches of a split, as `evaluate` describes them; return None in all processes except the main one."""
+    model.eval()
+    chunk_bytes = _chunk_bytes(memory)
+    texts = TextStore(chunk_bytes)
+    embedded: list[EmbeddedBatch] = []
+    for batch in gather_round_robin(_embed_batches(model, batches, device, chunk_bytes), device):
+        for text in batch.texts:
+            texts.append(text)
+        embedded.append(batch._replace(texts=[]))
+    model.raise_if_nan()  # on a GPU, nothing was checked so far
+    if not is_main_process():
+        return None
+    experts = [torch.cat(parts) for parts in zip(*(batch.video.experts for batch in embedded), strict=True)]
+    return SplitEmbeddings(
+        texts,
+        VideoEmbedding(experts, torch.cat([batch.video.available for batch in embedded])),
+        torch.cat([batch.caption_mask for batch in embedded]),
+        torch.cat([batch.available for batch in embedded]),
+        [name for batch in embedded for name in batch.ids],
+        [captions for batch in embedded for captions in batch.raw_captions],
+    )
+
+
+def _chunk_bytes(memory: int) -> int:
+    """Return the bytes of a chunk, of `memory` MiB: one for the texts, one in progress, two for the similarities."""
+    return memory * MIB // 4
 
 
 def _embed_batches(
@@ -252,24 +332,32 @@ def _num_chunks(count: int, chunk_size: int) -> int:
     return -(-count // max(1, chunk_size))
 
 
-def _compute_similarities(
-    model: CENet, texts: TextStore, video: VideoEmbedding, caption_mask: Tensor, chunk_bytes: int
+@torch.inference_mode()
+def compute_similarities(
+    model: CENet, texts: TextStore, video: VideoEmbedding, caption_mask: Tensor, memory: int
 ) -> np.ndarray:
-    """Return the similarities of all captions and videos, in a temporary file if they need over twice `chunk_bytes`.
+    """Return the similarities of all captions and all videos, in a temporary file if they need over half of `memory` MiB.
 
-    `caption_mask` (V, K) is true for captions that exist. The scores of a chunk of captions need at most `chunk_bytes`.
+    Args:
+        caption_mask: (N, K), true for captions that exist, of the N videos that the texts describe.
+        video: embeddings of V videos, the same ones or others.
     """
-    num_videos, num_captions = caption_mask.shape
-    num_rows = num_videos if model.test_caption_mode == "avg" else caption_mask.numel()
-    shape = num_rows, num_videos
-    large = FLOAT32_BYTES * num_rows * num_videos > 2 * chunk_bytes
-    sims = temporary_array(shape) if large else np.empty(shape, dtype=np.float32)
+    num_described, num_captions = caption_mask.shape
+    num_videos, chunk_bytes = len(video.available), _chunk_bytes(memory)
+    num_rows = num_described if model.test_caption_mode == "avg" else caption_mask.numel()
+    sims = empty_similarities((num_rows, num_videos), memory)
     video_bytes = FLOAT32_BYTES * num_captions * (TEXT_ARRAYS * texts.width + SIMS_ARRAYS * num_videos)
     row = 0
-    for chunk in np.array_split(np.arange(num_videos), _num_chunks(num_videos, chunk_bytes // video_bytes)):
+    for chunk in np.array_split(np.arange(num_described), _num_chunks(num_described, chunk_bytes // video_bytes)):
         start, stop = int(chunk[0]), int(chunk[-1]) + 1
         text = texts.read(start * num_captions, stop * num_captions, device=caption_mask.device)
         rows = model.score(text, video, caption_mask[start:stop], start)
         sims[row : row + len(rows)] = rows.cpu().numpy()
         row += len(rows)
     return sims
+
+
+def empty_similarities(shape: tuple[int, int], memory: int) -> np.ndarray:
+    """Return an array for similarities, in a temporary file if they need over half of `memory` MiB."""
+    large = FLOAT32_BYTES * shape[0] * shape[1] > 2 * _chunk_bytes(memory)
+    return temporary_array(shape) if large else np.empty(shape, dtype=np.float32)

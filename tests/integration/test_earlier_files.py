@@ -41,7 +41,7 @@ def test_an_earlier_interrupted_training_resumes_to_the_same_weights(run):
         # Biases in front of a batch norm have no gradient but rounding, of which Adam makes steps of any size up to lr.
         torch.testing.assert_close(found[name], x, rtol=0, atol=2e-3, msg=name)
     before, after = (json.loads((folder / "metrics.json").read_text()) for folder in (FIXTURES / "run", models))
-    assert before.keys() == after.keys()
+    assert before.keys() == after.keys() - {"hubness"}  # since November 2026
     assert all(before[key] == pytest.approx(after[key]) for key in ("t2v_metrics", "v2t_metrics"))
 
 

@@ -12,6 +12,7 @@ import torch
 from helpers.commands import CONFIG, MODELS, assert_equal_weights, weights
 from helpers.paths import ROOT
 
+import test as test_command
 import train as train_command
 
 # Not Adam: it takes large steps even if a gradient is only rounding errors.
@@ -97,6 +98,16 @@ def test_two_processes_have_the_results_of_one(whole):
     (log,) = [path for path in log.parent.iterdir() if not (path / "events").exists() and (path / "metrics.json").exists()]
     tested = json.loads((log / "metrics.json").read_text())
     assert all(tested[key] == results(whole)[key] for key in ("t2v_metrics", "v2t_metrics", "videos", "captions"))
+
+
+def test_three_processes_share_a_query_bank(whole, run):
+    arguments = ("--resume", whole / "trained_model.pth", "--split", "test", "--querybank", "val")
+    assert run(test_command, *arguments)[0] == 0
+    code, out, err = start(3, *arguments, script="test.py")
+    assert code == 0 and err == [] and out.count("query bank of 48 captions and 24 videos") == 1
+    one, three = (json.loads(path.read_text()) for path in Path("data/saved/log").glob("*/*/metrics.json"))
+    for key in ("t2v_querybank_metrics", "v2t_querybank_metrics", "querybank", "hubness"):
+        assert one[key] == three[key]
 
 
 @pytest.mark.parametrize(("victim", "busy"), [("0", ""), ("1", ""), ("1", "yes")])
