@@ -185,4 +185,18 @@ MUTATIONS = [
         "tests/misc/searching/test_faiss_store.py -k damaged_file",
         "a damaged index of the right size is searched",
     ),
+    Mutation(
+        "misc/searching/metadata.py",
+        " or numbers[-1] >= min(columns.next, 1 << 62)",
+        "",
+        "tests/misc/searching/test_metadata.py",
+        "a new video gets the number of another one",
+    ),
+    Mutation(
+        "misc/searching/metadata.py",
+        "min(columns.next, 1 << 62)",
+        "columns.next",
+        "tests/misc/searching/test_metadata.py",
+        "numbers that are no int64",
+    ),
 ]

@@ -131,4 +131,11 @@ MUTATIONS = [
         TEST_UNPACK,
         "moved through a link in data",
     ),
+    Mutation(
+        "utils/errors.py",
+        "(-pair[1], pair[0])",
+        "pair[0]",
+        "tests/utils/test_errors_text.py",
+        "counts are sorted by name",
+    ),
 ]
