@@ -138,4 +138,11 @@ MUTATIONS = [
         "tests/utils/test_errors_text.py",
         "counts are sorted by name",
     ),
+    Mutation(
+        "utils/names.py",
+        "return name if name in known else normalize_name(name)",
+        "return normalize_name(name)",
+        "tests/utils/test_names.py",
+        "a known name in NFD is not found",
+    ),
 ]
