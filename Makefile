@@ -8,7 +8,8 @@ PYTHON ?= python3
 help:
 	@echo "make demo          train and evaluate a model on a small generated data set"
 	@echo "make test          lint and the tests that take seconds"
-	@echo "make test-nightly  the tests that take minutes: kills, hostile and mutated files, torchrun, browsers, mutations of the code"
+	@echo "make test-nightly  the tests that take minutes: kills, hostile and mutated files, torchrun, browsers, more examples of"
+	@echo "                   properties, and a third of the mutations of the code, another one each day"
 	@echo "make coverage      make test, with the lines that no test runs"
 	@echo "make figures       draw figs/model.svg anew"
 
@@ -23,7 +24,8 @@ test-share: $(BIN)/.dev-installed
 
 test-nightly: $(BIN)/.dev-installed
 	$(PYTEST) tests/nightly
-	$(BIN)/python tests/helpers/mutate.py --every 3
+	HYPOTHESIS_PROFILE=nightly $(PYTEST) $(shell find tests -name 'test_*_properties.py')
+	$(BIN)/python tests/helpers/mutate.py --part today/3
 
 coverage: $(BIN)/.dev-installed
 	$(PYTEST) --cov --cov-report term-missing:skip-covered

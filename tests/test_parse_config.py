@@ -119,6 +119,17 @@ def test_a_fixed_number_of_epochs_is_tested_on_the_split_of_the_config(write, co
     assert chosen.test_split() == "train"
 
 
+def test_only_an_eval_config_of_another_folder_gets_a_warning_that_its_folder_is_not_used(write, config, caplog):
+    write("eval.json", config)
+    parser = ConfigParser({**config, "eval_config": "eval.json"}, "c")
+    assert parser.test_split() == "val" and caplog.messages == []
+    other = json.loads(json.dumps(config))
+    other["data_loader"]["args"]["data_dir"] = "data/Other"
+    write("eval.json", other)
+    assert parser.test_split() == "val"
+    assert caplog.messages == ["eval.json: data_loader.args.data_dir is 'data/Other', but 'data/Toy' is used"]
+
+
 def test_a_user_can_change_what_a_published_checkpoint_implies(config):
     state = {"published": True, "config": config}
     implied = ConfigParser.from_checkpoint(state, Path("x.pth"))["arch"]["args"]

@@ -21,7 +21,7 @@ VERSION = 3  # of the features; after a change, all videos are extracted again
 class Frames(Section):
     """Which frames of a video are read."""
 
-    rate: Annotated[float, Field(gt=0, le=1000)] = 8  # maximum frames per second
+    rate: Annotated[float, Field(gt=0, le=1000)] = 8.0  # maximum frames per second
     most: PositiveInt = 160  # maximum frames per video (`Sampling.max_frames`)
     side: PositiveInt = 480  # maximum pixels of the longer side (`Sampling.max_side`)
 
@@ -29,7 +29,7 @@ class Frames(Section):
 class Sound(Section):
     """How much sound is read."""
 
-    most_seconds: Annotated[float, Field(gt=0, le=1e6)] = 600  # maximum seconds per video (`Sampling.max_seconds`)
+    most_seconds: Annotated[float, Field(gt=0, le=1e6)] = 600.0  # maximum seconds per video (`Sampling.max_seconds`)
 
 
 class ExpertSettings(Section):

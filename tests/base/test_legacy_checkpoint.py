@@ -108,12 +108,12 @@ def old_file(path, content, storages=(), version=VERSION, machine=None):
     return path
 
 
-def content_with(storage, count, *, size=(2,), stride=(1,), offset=0, key="0", kind="storage"):
+def content_with(storage, count, *, size=(2,), stride=(1,), offset=0, key="0", kind="storage", view=None):
     """Return the pickle of a checkpoint with one tensor of a storage of any size."""
 
     class Pickler(pickle._Pickler):
         def persistent_id(self, value):
-            return (kind, Named("torch", storage), key, "cpu", count, None) if value == "STORAGE" else None
+            return (kind, Named("torch", storage), key, "cpu", count, view) if value == "STORAGE" else None
 
         def save_global(self, value, name=None):
             module, attribute = value.module, value.attribute
@@ -167,6 +167,7 @@ def test_a_file_of_such_parts_is_read(tmp_path):
         (content_with("FloatStorage", 2, offset=1), [("0", 2, GOOD)], {}, "damaged"),
         (content_with("FloatStorage", 2, stride=(-1,)), [("0", 2, GOOD)], {}, "damaged"),
         (content_with("FloatStorage", 2, kind="module"), [("0", 2, GOOD)], {}, "a reference to a module"),
+        (content_with("FloatStorage", 2, view=("0", 0, 2)), [("0", 2, GOOD)], {}, "a reference to a part of a storage"),
         (content_with("Tensor", 2), [("0", 2, GOOD)], {}, "the class torch.Tensor"),
         (content_with("FloatStorage", 2)[:60], [], {}, "damaged"),
         (content_with("FloatStorage", 2), [("0", 2, GOOD)], {"version": 1002}, "found version 1002"),

@@ -55,3 +55,11 @@ def test_if_the_best_model_is_lost_the_best_of_the_others_is_tested_and_not_the_
         periodic(tmp_path, epoch, val_x=value)
     path, state = load_best(tmp_path, MONITOR)
     assert (path.name, state["epoch"]) == ("checkpoint-epoch2.pth", 2)
+
+
+def test_a_checkpoint_without_the_monitored_value_is_not_tested_in_place_of_the_best(tmp_path):
+    (tmp_path / BEST).write_bytes(b"damaged")
+    periodic(tmp_path, 1, val_x=3.0)
+    periodic(tmp_path, 2, val_y=7.0)
+    assert load_best(tmp_path, MONITOR)[1]["epoch"] == 1
+    assert load_best(tmp_path, "off")[1]["epoch"] == 2

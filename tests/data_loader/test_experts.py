@@ -23,6 +23,7 @@ def test_no_setting_of_the_schema_could_be_taken_for_an_expert():
             {"face": Expert(128), "rgb": Expert(2048, aggregation="max")},
         ),
         ({"modalities": ["rgb", "audio", "face"], "drop_feats": "audio, face"}, None, {"rgb": EXPERTS["rgb"]}),
+        ({"modalities": [], "face": {"dim": 64}, "face_dim": 128}, None, {"face": Expert(64)}),
         (
             {"modalities": ["rgb"], "drop_feats": "scene,tags", "tags": {"dim": 7}},
             None,
@@ -47,6 +48,7 @@ def test_no_setting_of_the_schema_could_be_taken_for_an_expert():
         "the table",
         "published settings",
         "dropped",
+        "the dim of the expert itself before face_dim",
         "dropped but not used",
         "declared",
         "declared but not used",

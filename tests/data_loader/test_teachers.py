@@ -132,3 +132,11 @@ def test_the_caption_that_was_drawn_picks_the_row(tmp_path):
         for column, other in enumerate("bc"):
             one = sum(content[video]["text_embds"][e][k] @ content[other]["vid_embds"][e] for e in "xy")
             np.testing.assert_allclose(found[row, column], (one + one / 4) / 2, rtol=1e-5)
+
+
+def test_of_more_captions_than_in_the_dataset_the_first_are_used(tmp_path):
+    content = {video: {"vid_embds": {"x": [1.0]}, "text_embds": {"x": [[1.0], [2.0], [4.0]]}} for video in "ab"}
+    (tmp_path / "0.pkl").write_bytes(pickle.dumps(content))
+    teachers = Teachers([tmp_path / "0.pkl"], list("ab"), [2, 1])
+    found = teachers.similarities({"ids": ["a", "b"], "caption_positions": [[1], [0]]})
+    assert found.tolist() == [[2, 2], [1, 1]]

@@ -2,6 +2,8 @@
 
     python tests/helpers/mutate.py                      # all mutations of tests/nightly/mutations/
     python tests/helpers/mutate.py --only checkpoint    # those whose file or description contains a text
+    python tests/helpers/mutate.py --part 2/3           # the second of three parts
+    python tests/helpers/mutate.py --part today/3       # another of three parts each day
 
 A mutation is killed if a test fails, crashes or does not end in time. Each is made in a copy of the project, by processes
 that have imported the libraries once.
@@ -9,9 +11,11 @@ that have imported the libraries once.
 
 import argparse
 import dataclasses
+import datetime
 import importlib.util
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -134,16 +138,33 @@ def run(mutations: list[Mutation], jobs: int) -> list[tuple[Mutation, str, str]]
         return list(pool.map(report, mutations))
 
 
+def parse_part(text: str) -> tuple[int, int]:
+    """Return the number of a part, from 1, and the number of parts, of "2/3" or "today/3"."""
+    if not (found := re.fullmatch(r"(today|[1-9]\d*)/([1-9]\d*)", text)):
+        raise argparse.ArgumentTypeError(f"found '{text}', expected I/N, such as 2/3 or today/3")
+    count = int(found[2])
+    part = datetime.date.today().toordinal() % count + 1 if found[1] == "today" else int(found[1])
+    if part > count:
+        raise argparse.ArgumentTypeError(f"found '{text}', expected at most {count}/{count}")
+    return part, count
+
+
+def choose(only: str = "", part: int = 1, count: int = 1) -> list[Mutation]:
+    """Return a part of the mutations whose file or description contains the text `only`."""
+    return [x for x in load_mutations() if only in f"{x.path} {x.does}"][part - 1 :: count]
+
+
 def main() -> None:
     """Run the mutations, print the score, and exit with 1 if one survived that need not."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="mutations whose file or description contains this text")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth mutation of the list")
+    parser.add_argument("--part", type=parse_part, default=(1, 1), metavar="I/N", help="only part I of N; I may be today")
     parser.add_argument("--jobs", type=int, default=2, help="mutations that are checked at the same time (default: 2)")
     parser.add_argument("--control", action="store_true", help="run the tests of each mutation without it: all must survive")
     parser.add_argument("--verbose", action="store_true", help="print the end of the output of each run of the tests")
     arguments = parser.parse_args()
-    chosen = [x for x in load_mutations() if arguments.only in f"{x.path} {x.does}"][:: arguments.every]
+    chosen = choose(arguments.only, *arguments.part)
+    print(f"part {arguments.part[0]}/{arguments.part[1]}: {len(chosen)} mutations", flush=True)
     if arguments.control:
         chosen = [dataclasses.replace(x, new=x.old) for x in {x.tests: x for x in chosen if not x.equivalent}.values()]
     os.environ["OMP_NUM_THREADS"] = "1"

@@ -1,7 +1,9 @@
 """Test files mirror the tree of the project, and none is long."""
 
+import ast
+
 import pytest
-from helpers.mutate import load_mutations
+from helpers.mutate import choose, load_mutations, parse_part
 from helpers.paths import ROOT
 
 TESTS = ROOT / "tests"
@@ -18,12 +20,45 @@ COMMANDS = [
 MAX_LINES = 300
 
 
-def has_subject(path):
-    """Return whether `test_<module>.py`, or `test_<module>_<topic>.py`, is in the folder of the module or package."""
-    folder = ROOT / path.parent.relative_to(TESTS)
+# Modules without a test file of their name -> where their tests are.
+TESTED_ELSEWHERE = {
+    "base/schema.py": "base/test_validation.py",  # what is declared in it is checked there
+    **dict.fromkeys(
+        (f"data_loader/datasets/{path.name}" for path in (ROOT / "data_loader/datasets").glob("[!_]*.py")),
+        "data_loader/datasets/test_datasets_layouts.py",  # each declares the files of a dataset, as all do
+    ),
+    "misc/demo/places.py": "misc/demo/test_experts.py",  # its pictures are backgrounds of clips
+    "misc/extraction/collection_files.py": "misc/test_extract_experts_unusable_files.py",  # names of files
+    "misc/reporting/markdown_blocks.py": "misc/test_gen_readme.py",  # used through the commands that fill in pages
+    "misc/searching/commands.py": "misc/test_search.py",  # the command `misc/search.py`, whose file only starts it
+    "misc/searching/milvus_store.py": "nightly/test_milvus_store.py",  # slow
+    "misc/searching/vector_store.py": "misc/searching/test_faiss_store.py",  # the base class of the stores
+    "misc/speed/evaluation.py": "nightly/test_speed_evaluation.py",  # slow
+    "misc/syncing/remote_archive.py": "misc/test_sync_experts.py",  # the archives of the command
+    "trainer/data_parallel.py": "nightly/test_data_parallel.py",  # slow
+}
+
+
+def subjects(path):
+    """Return the names of modules that `test_<module>.py` or `test_<module>_<topic>.py` may be of."""
     words = path.stem.removeprefix("test_").split("_")
-    names = ["_".join(words[:n]) for n in range(1, len(words) + 1)]
-    return any(name == folder.name or (folder / f"{name}.py").is_file() or (folder / name).is_dir() for name in names)
+    return ["_".join(words[:n]) for n in range(1, len(words) + 1)]
+
+
+def has_subject(path):
+    """Return whether a test file is in the folder of its module, or, named after a package with code, in the package."""
+    folder = ROOT / path.parent.relative_to(TESTS)
+    is_of_package = folder.name in subjects(path) and "\ndef " in (folder / "__init__.py").read_text()
+    return is_of_package or any((folder / f"{name}.py").is_file() for name in subjects(path))
+
+
+def imported_tests(path):
+    """Return the test modules that a file imports anywhere."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names += [*(getattr(node, "module", None) or "").split("."), *(x for y in node.names for x in y.name.split("."))]
+    return [name for name in names if name.startswith("test_")]
 
 
 def test_folders_and_commands():
@@ -39,7 +74,22 @@ def test_each_file_is_named_after_a_module(folder):
 
 def test_helpers_hold_no_tests_and_tests_import_no_tests():
     assert [path.name for path in (TESTS / "helpers").rglob("test_*.py")] == []
-    assert [path.name for path in TESTS.rglob("test_*.py") if "\nfrom test_" in path.read_text()] == []
+    found = {str(path.relative_to(TESTS)): imported_tests(path) for path in TESTS.rglob("*.py")}
+    assert {name: tests for name, tests in found.items() if tests} == {}
+
+
+def test_each_module_has_tests_of_its_name_or_is_listed():
+    modules = [path for top in MIRRORED for path in (ROOT / top).rglob("*.py") if path.name != "__init__.py"]
+    tested = {(path.parent.relative_to(TESTS), name) for path in TESTS.rglob("test_*.py") for name in subjects(path)}
+    without = {str(x.relative_to(ROOT)) for x in modules if (x.parent.relative_to(ROOT), x.stem) not in tested}
+    assert without == TESTED_ELSEWHERE.keys()
+    assert [name for name in TESTED_ELSEWHERE.values() if not (TESTS / name).is_file()] == []
+
+
+def test_the_parts_of_the_mutations_are_all_of_them():
+    parts = [choose("", *parse_part(part)) for part in ("1/3", "2/3", "3/3")]
+    assert sorted(map(str, sum(parts, []))) == sorted(map(str, choose()))
+    assert choose("", *parse_part("today/3")) in parts
 
 
 def test_no_file_is_long():

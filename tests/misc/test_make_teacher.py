@@ -75,3 +75,17 @@ def test_a_file_holds_weighted_texts_and_the_videos_that_have_the_expert(run):
                 np.testing.assert_allclose(found["text_embds"][name][k], expected, atol=1e-6)
         for name, x in item["experts"].items():
             assert found["vid_embds"][name].any() == (x is not None)
+
+
+def test_a_file_has_all_captions_at_their_places_whatever_the_training_used(run, workplace):
+    """A caption without a word has zeros; its place is not that of the next one."""
+    workplace.text["video3"][0] = np.zeros((0, 10), np.float16)
+    workplace.raw["video3"][0] = []
+    workplace.write()
+    folder, _ = trained(run, "--set", "data_loader.args.restrict_train_captions=1")
+    assert run(make_teacher, folder / "trained_model.pth")[0] == 0
+    (file,) = (FEATURES / "teachers").iterdir()
+    content = read_file(file)
+    for video, entry in content.items():
+        for x in entry["text_embds"].values():
+            assert x.any(axis=1).tolist() == [video != "video3", True], video

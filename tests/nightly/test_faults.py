@@ -1,4 +1,4 @@
-"""Full disks, files that disappear, and concurrent runs: nothing that was saved is lost."""
+"""Full disks, missing permissions, and runs of the same second, of trainings in other processes."""
 
 import json
 import re

@@ -8,7 +8,7 @@ from helpers.hostile import read_shared_memory
 from helpers.isolated_process import MIB, outcome
 
 KINDS = ["pickle", "npy", "hdf5", "msgpack", "checkpoint", "legacy checkpoint", "config", "cache", "archive"]
-FEW, AT_ONCE = 112, 250  # of each of nine kinds: over 1,000
+FEW, AT_ONCE = 112, 250  # of each kind
 MANY = int(os.environ.get("FUZZ_INPUTS", "150"))  # of each kind, the few included; misc/docs/reliability.md reports 1,500
 
 
@@ -23,8 +23,10 @@ def problems_of(kind, folder, seeds):
     return [f"{seeds}: took {found.growth // MIB} MiB"] * (found.growth > 500 * MIB)
 
 
+@pytest.mark.share
 def test_every_kind_is_mutated(tmp_path):
     assert list(kinds(tmp_path)) == KINDS
+    assert FEW * len(KINDS) >= 1000
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -42,6 +44,7 @@ def test_a_few_mutated_files(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_mutated_files(tmp_path, kind, capsys):
+    assert MANY > FEW, f"FUZZ_INPUTS={MANY}: expected more than the {FEW} of `test_a_few_mutated_files`"
     parts = in_parts(range(FEW, MANY), AT_ONCE)
     problems = [problem for seeds in parts for problem in problems_of(kind, tmp_path, seeds)]
     with capsys.disabled():

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in a training: what is saved, and resuming as if nothing had happened."""
+"""Ctrl-C and SIGTERM in a training that waits for data: the partial epoch is saved."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Making the Demo data set: it depends only on the seed, is made once, and is made again if incomplete."""
+"""A model learns from the Demo data set."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from helpers.paths import ROOT
 
 
 def test_the_demo_learns(tmp_path, monkeypatch):
-    """What `make demo` runs: R@1 far above chance (0.3 %) and below 100, and a page with clips that are there."""
+    """What `make demo` runs: R@1 far above chance (0.3 %) and below 100."""
     monkeypatch.chdir(tmp_path)
     Path("configs").symlink_to(ROOT / "configs")
     for command in (["misc/make_demo.py"], ["train.py", "--config", "configs/demo/train-full-ce.json"]):

@@ -24,6 +24,11 @@ def test_a_recipe_has_everything_that_features_depend_on(change):
     assert all(other.recipe(name) != SETTINGS.recipe(name) for name in SETTINGS.experts)
 
 
+def test_defaults_that_are_written_out_do_not_change_a_recipe():
+    """Otherwise all videos would be extracted again."""
+    assert Settings(**SETTINGS.model_dump()).recipe("rgb") == SETTINGS.recipe("rgb")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -1,29 +1,15 @@
-"""Results of an index are those of the model's score over all videos."""
+"""Results of an index are those of the model's score over all videos; drawn ones are in `test_patterns_properties.py`."""
 
 import numpy as np
 import pytest
 import torch
-from helpers.exact_search import assert_best, check_exact, embedded
+from helpers.exact_search import assert_best
 from helpers.model_variants import SWITCHES, make_batch, make_model
 from helpers.search_collection import create_store, make_metadata
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from misc.searching.faiss_index import FaissIndex
 from misc.searching.patterns import merge_candidates
 from model.similarity import TextEmbedding, VideoEmbedding
-
-
-@given(case=embedded(), l2renorm=st.booleans(), k=st.integers(1, 50))
-@settings(max_examples=60, deadline=None)
-def test_faiss_returns_what_brute_force_does(tmp_path_factory, case, l2renorm, k):
-    check_exact(tmp_path_factory.mktemp("exact"), case, l2renorm, k)
-
-
-@given(case=embedded(), l2renorm=st.booleans(), k=st.integers(1, 50))
-@settings(max_examples=2, deadline=None)  # eight in tests/nightly/test_milvus_store.py
-def test_milvus_returns_what_brute_force_does(tmp_path_factory, case, l2renorm, k):
-    check_exact(tmp_path_factory.mktemp("exact"), case, l2renorm, k, milvus=True)
 
 
 @pytest.mark.parametrize("more", [{}, {"keep_missing_modalities": True}, {"test_caption_mode": "avg"}], ids=str)

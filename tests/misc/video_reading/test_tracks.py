@@ -61,5 +61,12 @@ def test_a_single_picture_of_wmv_is_not_read(tmp_path, film, thumbnail):
     assert read_video(path, SAMPLING).frames.shape == (10, 96, 128, 3)
 
 
+def test_a_thumbnail_of_a_size_that_is_not_read_does_not_matter(tmp_path, film):
+    tiny = tmp_path / "tiny.mp4"
+    ffmpeg("-f", "lavfi", "-i", "smptebars=s=8x8:r=1", "-frames:v", 1, "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", tiny)
+    path = join(tmp_path / "a.mp4", (tiny, film), ("default", "0"))
+    assert read_video(path, SAMPLING).frames.shape == (10, 96, 128, 3)
+
+
 def test_a_single_picture_is_read_where_there_is_no_other(thumbnail):
     assert read_video(thumbnail, SAMPLING).frames.shape[1:3] == (48, 64)

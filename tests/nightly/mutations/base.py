@@ -175,4 +175,18 @@ MUTATIONS = [
     Mutation(
         "base/device.py", "np.random.seed(seed % 2**32)", "np.random.seed(0)", "tests/base/test_device.py", "numpy's seed"
     ),
+    Mutation(
+        LEGACY,
+        " or any(part is not None for part in view)",
+        "",
+        TEST_LEGACY,
+        "a view of a storage is taken for all of it",
+    ),
+    Mutation(
+        RUNS,
+        '(watched.mode == "off" or watched.name in values) and ',
+        "",
+        TEST_NEWEST,
+        "a checkpoint without the monitored value is considered",
+    ),
 ]

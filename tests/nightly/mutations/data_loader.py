@@ -191,4 +191,18 @@ MUTATIONS = [
         f"{TESTS}/test_experts.py",
         "another dim keeps the embedding of the published one",
     ),
+    Mutation(
+        "data_loader/teachers.py",
+        "np.atleast_2d(x)[:count]",
+        "np.atleast_2d(x)[-count:]",
+        f"{TESTS}/test_teachers.py",
+        "of more captions of a teacher, the last ones",
+    ),
+    Mutation(
+        EXPERTS,
+        'fields.setdefault("dim", section["face_dim"])',
+        'fields["dim"] = section["face_dim"]',
+        f"{TESTS}/test_experts.py",
+        "face_dim before the expert's own dim",
+    ),
 ]

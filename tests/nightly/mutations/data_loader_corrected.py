@@ -6,8 +6,8 @@ ARCHIVE, CONVERSION = "data_loader/archive.py", "data_loader/conversion.py"
 STORE, HICKLE = "data_loader/readers/expert_store.py", "data_loader/readers/hickle_file.py"
 SYNC, ARCHIVES, DATASETS = "misc/sync_experts.py", "misc/syncing/remote_archive.py", "data_loader/datasets"
 TEST = "tests/data_loader/test_archive_corrected.py"
-TEST_BATCHES = "tests/data_loader/test_datasets_corrected.py"
-TEST_FILES = "tests/data_loader/test_datasets_corrected_files.py"
+TEST_BATCHES = "tests/data_loader/datasets/test_datasets_corrected.py"
+TEST_FILES = "tests/data_loader/datasets/test_datasets_corrected_files.py"
 TEST_STORE, TEST_HICKLE = (f"tests/data_loader/readers/test_{name}.py" for name in ("expert_store", "hickle_file"))
 TEST_SYNC = "tests/misc/test_sync_experts_corrected.py"
 

@@ -59,4 +59,18 @@ MUTATIONS = [
         "tests/misc/test_make_demo.py -k interrupted",
         "demo: data that are replaced in part are taken for up to date",
     ),
+    Mutation(
+        "misc/demo/drawing.py",
+        "y -= (2 * t - 1) * reach * HEIGHT",
+        "y += (2 * t - 1) * reach * HEIGHT",
+        "tests/misc/demo/test_drawing.py",
+        "demo: what rises falls",
+    ),
+    Mutation(
+        "misc/demo/clips.py",
+        "*(PERSON if first.hair else ())",
+        "*PERSON",
+        "tests/misc/demo/test_clips.py -k family",
+        "demo: clips that differ in glasses of no person",
+    ),
 ]

@@ -143,4 +143,11 @@ MUTATIONS = [
         "tests/misc/test_extract_experts_unusable_files.py -k nfd",
         "ids are in the Unicode form of the file names",
     ),
+    Mutation(
+        "misc/extraction/settings.py",
+        "(self.frames, self.sound, self.experts[expert])",
+        "(self.frames, self.experts[expert])",
+        "tests/misc/extraction/test_settings.py -k recipe",
+        "features are not made again after a change of the sound",
+    ),
 ]

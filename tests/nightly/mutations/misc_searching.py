@@ -49,7 +49,7 @@ MUTATIONS = [
         "misc/searching/patterns.py",
         "scale = joined.norm(dim=1, keepdim=True) if l2renorm else weights.sum(dim=1, keepdim=True)",
         "scale = joined.norm(dim=1, keepdim=True)",
-        "tests/misc/searching/test_patterns.py -k faiss_returns",
+        "tests/misc/searching/test_patterns_properties.py -k faiss_returns",
         "scores are divided by the length of the query, not by the sum of its weights",
     ),
     Mutation(
@@ -63,7 +63,7 @@ MUTATIONS = [
         "misc/searching/patterns.py",
         "valid = np.flatnonzero(query_numbers >= 0)",
         "valid = np.flatnonzero(query_numbers > 0)",
-        "tests/misc/searching/test_patterns.py -k faiss_returns",
+        "tests/misc/searching/test_patterns_properties.py -k faiss_returns",
         "the first video is never found",
     ),
     Mutation(
@@ -184,5 +184,19 @@ MUTATIONS = [
         "if size != file.size:",
         "tests/misc/searching/test_faiss_store.py -k damaged_file",
         "a damaged index of the right size is searched",
+    ),
+    Mutation(
+        "misc/searching/metadata.py",
+        " or numbers[-1] >= min(columns.next, 1 << 62)",
+        "",
+        "tests/misc/searching/test_metadata.py",
+        "a new video gets the number of another one",
+    ),
+    Mutation(
+        "misc/searching/metadata.py",
+        "min(columns.next, 1 << 62)",
+        "columns.next",
+        "tests/misc/searching/test_metadata.py",
+        "numbers that are no int64",
     ),
 ]

@@ -129,4 +129,11 @@ MUTATIONS = [
         "tests/misc/video_reading/test_sound.py -k default_sound",
         "the default track is not preferred",
     ),
+    Mutation(
+        "misc/video_reading/tracks.py",
+        "track.frames == 1 or ",
+        "",
+        "tests/misc/video_reading/test_tracks.py -k does_not_matter",
+        "a film is refused for the size of a thumbnail before it",
+    ),
 ]

@@ -10,6 +10,7 @@ TEST_SIMILARITY, TEST_NET_VLAD = "tests/model/test_similarity.py", "tests/model/
 TEST_GATES, TEST_MODEL, TEST_INPUTS = "tests/model/test_gates.py", "tests/model/test_model.py", "tests/model/test_inputs.py"
 REASONING, PUBLISHED = "model/reasoning.py", "model/published.py"
 CORRECTED, TEST_PUBLISHED = "tests/model/test_model_corrected.py", "tests/model/test_published.py"
+TEST_REASONING = "tests/model/test_reasoning.py"
 
 MUTATIONS = [
     Mutation(METRIC, "higher = (block > truth)", "higher = (block >= truth)", TEST_METRIC, "ties count as higher"),
@@ -76,8 +77,12 @@ MUTATIONS = [
     Mutation(GATES, " - (0 if includes_self else torch.eye(num_experts))", "", TEST_GATES, "an expert sees itself"),
     Mutation(GATES, "if self.selects_partners:", "if False:", CORRECTED, "pairs that do not exist enter running statistics"),
     Mutation(NET_VLAD, "[:, : self.cluster_size]", "[:, -self.cluster_size :]", TEST_NET_VLAD, "ghosts are kept"),
-    Mutation(REASONING, "torch.arange(pairs - 1, -1, -1", "torch.arange(0, pairs", CORRECTED, "order of running statistics"),
-    Mutation(REASONING, "num_batches_tracked += pairs", "num_batches_tracked += 1", CORRECTED, "batches are counted once"),
+    Mutation(
+        REASONING, "torch.arange(pairs - 1, -1, -1", "torch.arange(0, pairs", TEST_REASONING, "order of running statistics"
+    ),
+    Mutation(
+        REASONING, "num_batches_tracked += pairs", "num_batches_tracked += 1", TEST_REASONING, "batches are counted once"
+    ),
     Mutation(REASONING, "nn.Mish() if self.use_mish else nn.ReLU()", "nn.Mish()", CORRECTED, "use_mish is ignored"),
     Mutation(MODEL, "embeddings = [len(embeddings) * x for x in embeddings]", "pass", CORRECTED, "a mean of all experts"),
     Mutation(

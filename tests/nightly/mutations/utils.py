@@ -131,4 +131,18 @@ MUTATIONS = [
         TEST_UNPACK,
         "moved through a link in data",
     ),
+    Mutation(
+        "utils/errors.py",
+        "(-pair[1], pair[0])",
+        "pair[0]",
+        "tests/utils/test_errors_text.py",
+        "counts are sorted by name",
+    ),
+    Mutation(
+        "utils/names.py",
+        "return name if name in known else normalize_name(name)",
+        "return normalize_name(name)",
+        "tests/utils/test_names.py",
+        "a known name in NFD is not found",
+    ),
 ]
