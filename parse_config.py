@@ -90,7 +90,10 @@ class ConfigParser(UserDict):
         elif file and not training:
             overrides = [*_trained_behavior(state["config"], file, path), *overrides]
         if file:
-            return cls.from_file(file, overrides, training)
+            config = cls.from_file(file, overrides, training)
+            if not training:
+                _warn_of_other_arguments(state["config"], config, overrides, path)
+            return config
         return cls(state["config"], f"config in {path}", overrides, training, state.get("config_file"))
 
     @classmethod
@@ -205,6 +208,19 @@ def _trained_behavior(trained: Mapping, file: Path, checkpoint: Path) -> list[st
             overrides.append(f"{path}={json.dumps(wanted[path])}")
             logger.warning("%s: trained with %s, which is used instead of that of %s", checkpoint, overrides[-1], file)
     return overrides
+
+
+def _warn_of_other_arguments(trained: Mapping, config: ConfigParser, overrides: Sequence[str], checkpoint: Path) -> None:
+    """Warn of arguments of the model that differ from those it was trained with, and that no override sets.
+
+    They may not show in the shapes of weights, but change the similarities.
+    """
+    chosen = {_split_override(override)[0] for override in overrides}
+    wanted, found = (leaves(x) for x in (trained, config))
+    for key in sorted(wanted.keys() & found.keys() - chosen):
+        if key.startswith("arch.args.") and wanted[key] != found[key]:
+            values = f"{json.dumps(wanted[key], default=str)}, but {config.source} says {json.dumps(found[key])}"
+            logger.warning("%s: trained with %s %s", checkpoint, key, values)
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -11,6 +11,7 @@ from base.device import seed_everything, select_device
 from base.experiment import Run, confirm_purge, purge_runs
 from base.legacy_checkpoint import RELEASES
 from base.runs import AUTO, ResumePoint, load_best, resolve_resume, resume_state
+from data_loader.data_loaders import warn_of_shared_videos
 from data_loader.datasets import is_published
 from logger.logging_setup import start_logging
 from logger.results import report_seeds, warn_if_small
@@ -70,6 +71,9 @@ def train_and_test(
     test_loaders = main_process_first(build_evaluation_loaders, test_config, config["test_split"], test_device)
     beta_loaders = main_process_first(build_beta_loaders, test_config, loaders.split_name, test_loaders, test_device)
     warn_if_small({x.split_name: len(x.evaluation.dataset) for x in (loaders, test_loaders)})
+
+    if "training_file" in config and is_main_process():
+        warn_of_shared_videos(config["training_file"], loaders.train.dataset.ids, test_loaders.evaluation.dataset.ids)
 
     trainer = Trainer(model, loss_function, optimizer, lr_scheduler, config, loaders, device)
     if start is not None:

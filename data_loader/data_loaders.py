@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
@@ -199,6 +200,16 @@ def _read_training_file(archive: Archive, name: str, evaluation_ids: Collection[
     if archive.layout.by_row:
         raise InputError(f"training_file: {archive.layout.name} has arrays by row, expected features by name of the video")
     ids = read_video_list(path, archive.to_id)
-    if both := sorted(set(ids) & set(evaluation_ids)):
-        logger.warning("%s: %s that are evaluated too, first '%s'", path, count_text(len(both), "video"), both[0])
+    lists = [archive.folder / subset.ids for subset in archive.layout.subsets.values() if subset.ids]
+    known = {video for file in lists if file.exists() for video in read_video_list(file, archive.to_id)}
+    if unknown := [video for video in ids if video not in known]:
+        raise InputError(f"{path}: '{unknown[0]}' is in no other list of {archive.folder}, expected videos of the data set")
+    warn_of_shared_videos(path, ids, evaluation_ids)
     return ids
+
+
+def warn_of_shared_videos(source: str | Path, train_ids: Collection[str], evaluation_ids: Collection[str]) -> None:
+    """Log a warning if videos of `source` are used for both training and evaluation."""
+    if both := sorted(set(train_ids) & set(evaluation_ids)):
+        number = count_text(len(both), "video")
+        logger.warning("%s: %s for both training and evaluation, first '%s'", source, number, both[0])

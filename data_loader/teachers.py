@@ -75,7 +75,10 @@ def _read(path: Path, ids: list[str], num_captions: list[int], to_id: Callable[[
         absent = {name: np.zeros((1, widths[name]), dtype=np.float32) for name in experts}
         texts.append(np.concatenate(list(captions.values()), axis=1))
         videos.append(np.concatenate([(absent | present)[name] for name in experts], axis=1))
-    return np.concatenate(texts), np.concatenate(videos)
+    embeddings = np.concatenate(texts), np.concatenate(videos)
+    if not embeddings[1].any():
+        raise InputError(f"{path}: no video has a vector of an expert, expected at least one")
+    return embeddings
 
 
 def _part(path: Path, video: str, entry: Any, key: str) -> Mapping[str, Any]:

@@ -91,7 +91,8 @@ def write_teacher(path: Path, name: str, device: torch.device, force: bool) -> P
     zeros for missing experts. So the teacher's similarity sum_i <text_i, video_i> is its own score up to the division by the
     sum of the weights of available experts, and lies in the range of the student's. Whether the published files hold the
     weights is not known: the program that wrote them is not public, and unit vectors would give similarities up to the
-    number of experts.
+    number of experts. Of a model with `keep_missing_modalities` it is also its score: of the corrected network the sum over
+    all experts, whether they are missing or not.
 
     Raises:
         InputError: a checkpoint or data that cannot be read, or a file that exists.

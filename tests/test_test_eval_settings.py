@@ -100,3 +100,35 @@ def test_a_checkpoint_of_the_other_network_is_one_line(run, variant):
     code, _, err = run(test_command, "--resume", folder / "trained_model.pth", "--set", of_2019)
     assert code == 2 and err.count("\n") == 1
     assert "trained_model.pth: weights of the corrected release, the config describes a network of 2019" in err
+
+
+def test_other_arguments_of_the_model_than_those_it_was_trained_with_are_named(run):
+    folder, _ = trained(run, "--set", "arch.args.keep_missing_modalities=true")
+    checkpoint = folder / "trained_model.pth"
+    message = "trained with arch.args.keep_missing_modalities true, but configs/toy/train-ce.json says false"
+    assert message in run(test_command, "--resume", checkpoint, "--config", CONFIG)[1]
+    option = "arch.args.keep_missing_modalities=false"
+    assert "trained with" not in run(test_command, "--resume", checkpoint, "--config", CONFIG, "--set", option)[1]
+    assert "trained with" not in run(test_command, "--resume", checkpoint)[1]
+
+
+def test_a_training_file_may_name_neither_unknown_nor_tested_videos_silently(run, workplace):
+    folder = Path("data/Toy/symlinked-feats")
+    names = [*workplace.lists["train_list.txt"], workplace.lists["test_list.txt"][0]]
+    (folder / "some.txt").write_text("\n".join(names))
+    settings = (
+        "--config",
+        CONFIG,
+        "--set",
+        "training_file=some.txt",
+        "--set",
+        "test_split=test",
+        "--set",
+        "trainer.epochs=1",
+    )
+    code, out, err = run(train_command, *settings)
+    assert code == 0, err
+    assert f"some.txt: 1 video for both training and evaluation, first '{names[-1]}'" in out
+    (folder / "some.txt").write_text("\n".join([*names, "nobody"]))
+    code, _, err = run(train_command, *settings)
+    assert code == 2 and err.startswith(f"error: {folder}/some.txt: 'nobody' is in no other list of {folder}")

@@ -92,6 +92,7 @@ def entry(**changes):
             "'b' has no text_embds, expected a dict",
         ),
         ({video: {"vid_embds": {}, "text_embds": {}} for video in "ab"}, "'a' has no text_embds"),
+        ({video: entry(vid_embds={}) for video in "ab"}, "no video has a vector of an expert"),
         ({"a": entry(), "b": entry(vid_embds={"rgb": np.array([1, np.nan, 1])})}, "'b' has NaN or inf in 'rgb'"),
         ({"a": entry(), "b": entry(vid_embds={"rgb": ["x", "y", "z"]})}, "'b' has 0 vectors of 'rgb'"),
     ],
