@@ -52,7 +52,7 @@ def load_weights(model: CENet, state: dict[str, Any], path: str | Path) -> None:
     arch = state.get("config", {}).get("arch")
     args = arch.get("args") if isinstance(arch, Mapping) else None
     use_ce = args.get("use_ce") if isinstance(args, Mapping) else None
-    if use_ce is not None:  # a CENet
+    if use_ce is not None and isinstance(model, CENet):
         _check_release("2020" if isinstance(use_ce, str) else "2019", model, str(path))
     expected, found = model.state_dict(), state["state_dict"]
     for name in sorted(expected.keys() | found.keys()):
