@@ -19,8 +19,6 @@ logger = logging.getLogger(__name__)
 
 # The behavior that the checkpoints of both releases were trained with.
 PUBLISHED_OVERRIDES = ("arch.args.gate_order=sequential", "arch.args.mask_padding=false")
-# That of other trainings, unless their configs say otherwise.
-TRAINED_BY_DEFAULT = {"gate_order": "parallel", "mask_padding": True}
 
 # Keys of paths that are written to or linked from a page. In a config file or on the command line they are the user's
 # choice; in a checkpoint they may be a stranger's.
@@ -87,13 +85,9 @@ class ConfigParser(UserDict):
         """
         if state.get("published"):
             overrides = [*PUBLISHED_OVERRIDES, *overrides]
-        elif file and not training:
-            overrides = [*_trained_behavior(state["config"], file, path), *overrides]
         if file:
             config = cls.from_file(file, overrides, training)
-            if not training:
-                _warn_of_other_arguments(state["config"], config, overrides, path)
-            return config
+            return config if training else config._as_trained(trained_values(state), overrides, path)
         return cls(state["config"], f"config in {path}", overrides, training, state.get("config_file"))
 
     @classmethod
@@ -130,6 +124,26 @@ class ConfigParser(UserDict):
         updated = ConfigParser(self.as_dict(), self.source, overrides, file=self.file)
         updated.cache_refusal = self.cache_refusal
         return updated
+
+    def _as_trained(self, trained: Mapping[str, Any], overrides: Sequence[str], checkpoint: Path) -> "ConfigParser":
+        """Return a copy for the evaluation of a checkpoint, with the behavior that it was trained with.
+
+        Other arguments of the model that differ and that no override sets are warned of: they may not show in the shapes of
+        weights, but change the similarities.
+        """
+        given = tuple(f"{_split_override(override)[0]}." for override in overrides)
+        behavior, kept = {override.partition("=")[0] for override in PUBLISHED_OVERRIDES}, []
+        for key, found in leaves(self).items():
+            value = trained.get(key, found)
+            if value == found or not key.startswith("arch.args.") or f"{key}.".startswith(given):
+                continue
+            if key in behavior:
+                kept.append(f"{key}={json.dumps(value)}")
+                logger.warning("%s: trained with %s, which is used instead of that of %s", checkpoint, kept[-1], self.source)
+            else:
+                values = f"{json.dumps(value)}, but {self.source} says {json.dumps(found)}"
+                logger.warning("%s: trained with %s %s", checkpoint, key, values)
+        return self.with_overrides(kept) if kept else self
 
     @property
     def v2t_ties(self) -> str:
@@ -198,29 +212,9 @@ class ConfigParser(UserDict):
         return re.sub(r"[^\w.-]+", "-", name).lstrip(".-")
 
 
-def _trained_behavior(trained: Mapping, file: Path, checkpoint: Path) -> list[str]:
-    """Return overrides for the keys of `PUBLISHED_OVERRIDES` in which the config `file` differs from a checkpoint's."""
-    overrides = []
-    wanted, found = (leaves(config) for config in (trained, read_config(file)))
-    for key in ("gate_order", "mask_padding"):
-        path = f"arch.args.{key}"
-        if path in wanted and wanted[path] != found.get(path, TRAINED_BY_DEFAULT[key]):
-            overrides.append(f"{path}={json.dumps(wanted[path])}")
-            logger.warning("%s: trained with %s, which is used instead of that of %s", checkpoint, overrides[-1], file)
-    return overrides
-
-
-def _warn_of_other_arguments(trained: Mapping, config: ConfigParser, overrides: Sequence[str], checkpoint: Path) -> None:
-    """Warn of arguments of the model that differ from those it was trained with, and that no override sets.
-
-    They may not show in the shapes of weights, but change the similarities.
-    """
-    chosen = {_split_override(override)[0] for override in overrides}
-    wanted, found = (leaves(x) for x in (trained, config))
-    for key in sorted(wanted.keys() & found.keys() - chosen):
-        if key.startswith("arch.args.") and wanted[key] != found[key]:
-            values = f"{json.dumps(wanted[key], default=str)}, but {config.source} says {json.dumps(found[key])}"
-            logger.warning("%s: trained with %s %s", checkpoint, key, values)
+def trained_values(state: Mapping) -> dict[str, Any]:
+    """Return the numbers and texts in the config of a checkpoint by dotted path; nothing of that config was validated."""
+    return {key: value for key, value in leaves(state["config"]).items() if isinstance(value, str | int | float)}
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -15,7 +15,7 @@ from logger.logging_setup import log_to, start_logging
 from logger.results import warn_if_small
 from model.published import summary
 from model.similarity import SIMILARITIES
-from parse_config import PUBLISHED_OVERRIDES, ConfigParser, add_config_arguments
+from parse_config import PUBLISHED_OVERRIDES, ConfigParser, add_config_arguments, trained_values
 from trainer.build import build_beta_loaders, build_evaluation_loaders, build_model, build_visualizer
 from trainer.checkpoint_evaluation import evaluate_checkpoint, report, save_sims, warn_if_leaky
 from trainer.distributed import broadcast_from_main, distributed_main, local_gpu_index, main_process_first
@@ -102,7 +102,8 @@ def main() -> None:
     model = build_model(config).to(device)
     logger.info(summary(model, is_published(config["data_loader"]["args"]["dataset_name"])))
     loaders = main_process_first(build_evaluation_loaders, config, split, device)
-    validation_split = state["config"]["data_loader"]["args"]["split_name"]
+    own_split = config["data_loader"]["args"]["split_name"]
+    validation_split = str(trained_values(state).get("data_loader.args.split_name", own_split))
     beta_loaders = main_process_first(build_beta_loaders, config, validation_split, loaders, device)
     warn_if_small({split: len(loaders.evaluation.dataset)})
     evaluation = evaluate_checkpoint(model, config, loaders, state, args.resume, device, beta_loaders)

@@ -132,3 +132,12 @@ def test_a_training_file_may_name_neither_unknown_nor_tested_videos_silently(run
     (folder / "some.txt").write_text("\n".join([*names, "nobody"]))
     code, _, err = run(train_command, *settings)
     assert code == 2 and err.startswith(f"error: {folder}/some.txt: 'nobody' is in no other list of {folder}")
+
+
+@pytest.mark.parametrize("args", [None, {"gate_order": torch.zeros(2), "keep_missing_modalities": torch.zeros(2)}])
+def test_the_config_in_a_checkpoint_may_be_anything_where_another_is_used(run, args):
+    folder, _ = trained(run)
+    state = torch.load(folder / "trained_model.pth", weights_only=True)
+    torch.save(state | {"config": {} if args is None else {"arch": {"args": args}}}, "odd.pth")
+    code, _, err = run(test_command, "--resume", "odd.pth", "--config", CONFIG)
+    assert code == 0, err
