@@ -89,7 +89,9 @@ def copy_project(target: Path) -> None:
 def run_tests(root: Path, tests: str, output: Path) -> None:
     """Run pytest in the copy `root`, in this process, and exit with its code."""
     os.chdir(root)
-    sys.path[:] = [str(root), *(x for x in sys.path if not x.startswith(str(ROOT)))]
+    # The modules of the project come from the copy, but its ./venv has no copy.
+    kept = [x for x in sys.path if not x.startswith(str(ROOT)) or x.startswith(sys.prefix)]
+    sys.path[:] = [str(root), *kept]
     sys.dont_write_bytecode = True
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
