@@ -20,7 +20,7 @@ import humanize
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from base.device import select_device
-from data_loader.datasets import is_published
+from data_loader.datasets import is_known
 from misc.extraction import archive_writer, caption_files
 from misc.extraction.collection_files import EXTRACTION_RECORD, FAILURES, WARNINGS
 from misc.extraction.engines import run_in_processes, run_on_ray
@@ -190,7 +190,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help=about)
     parser.add_argument("--address", help="address of a cluster, with --engine ray (default: this machine)")
     args = parser.parse_args()
-    if not re.fullmatch(r"[\w-]+", args.name) or is_published(args.name):
+    if not re.fullmatch(r"[\w-]+", args.name) or is_known(args.name):
         raise InputError(f"--name {args.name}: expected letters, digits, _ and -, and not a published dataset")
     if args.workers < 1 or not 0 < args.timeout <= MAX_SECONDS:
         raise InputError(f"--workers {args.workers}, --timeout {args.timeout}: expected numbers above 0")

@@ -28,7 +28,7 @@ def layout_of(dataset_name: str, release: str = "2019") -> Layout:
     Raises:
         InputError: a known dataset that the release does not have.
     """
-    found = _published(dataset_name)
+    found = _known(dataset_name)
     if not found:
         return LAYOUTS[""]
     if release not in found:
@@ -38,12 +38,17 @@ def layout_of(dataset_name: str, release: str = "2019") -> Layout:
     return found[release]
 
 
+def is_known(dataset_name: str) -> bool:
+    """Return whether a module declares the files of a dataset."""
+    return bool(_known(dataset_name))
+
+
 def is_published(dataset_name: str) -> bool:
-    """Return whether a dataset is one of those of the releases, and not your own."""
-    return bool(_published(dataset_name))
+    """Return whether a dataset is one of those of the releases, and not your own, even if a module declares its files."""
+    return any(layout.download or layout.release == "2020" for layout in _known(dataset_name).values())
 
 
-def _published(dataset_name: str) -> dict[str, Layout]:
+def _known(dataset_name: str) -> dict[str, Layout]:
     """Return the layouts of a known dataset by release."""
     layouts = [*LAYOUTS.values(), *CORRECTED_LAYOUTS.values()]
     return {layout.release: layout for layout in layouts if layout.name and layout.name.lower() == dataset_name.lower()}

@@ -1,11 +1,12 @@
 """The declarations of the corrected release: the names of files, typed once more from its description, and its lists."""
 
+import dataclasses
 import json
 
 import pytest
 from helpers.paths import shared
 
-from data_loader.datasets import CORRECTED_LAYOUTS, LAYOUTS, is_published, layout_of
+from data_loader.datasets import CORRECTED_LAYOUTS, LAYOUTS, is_known, is_published, layout_of
 from data_loader.text_encoders import TEXT_DIMS
 
 FACES_25 = "aggregated_facefeats_25fps_256px_stride1/face-avg.pickle"
@@ -125,4 +126,11 @@ def test_each_release_has_its_own_layout_and_own_datasets_have_both():
             assert layout_of(name.lower(), "2019") is layout
             assert layout_of(name.lower(), "2020") is CORRECTED_LAYOUTS[name] is not layout
     assert layout_of("Toy", "2019") is layout_of("Toy", "2020") is LAYOUTS[""]
+    assert all(map(is_published, {**LAYOUTS, **CORRECTED_LAYOUTS}.keys() - {""}))
     assert is_published("queryd") and is_published("MSVD") and not is_published("Toy") and not is_published("")
+
+
+def test_an_own_dataset_with_a_module_is_known_but_not_published(monkeypatch):
+    monkeypatch.setitem(LAYOUTS, "Cooking", dataclasses.replace(LAYOUTS[""], name="Cooking"))
+    assert is_known("cooking") and not is_published("cooking")
+    assert is_known("MSVD") and not is_known("Toy")
