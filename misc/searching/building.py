@@ -28,26 +28,41 @@ logger = logging.getLogger(__name__)
 
 
 def build_index(
-    embedder: Embedder, collection: Collection, location: IndexLocation, kind: IndexKind, missing_only: bool = False
+    embedder: Embedder,
+    collection: Collection,
+    location: IndexLocation,
+    kind: IndexKind,
+    missing_only: bool = False,
+    beta: float | None = None,
 ) -> None:
     """Embed all videos of a collection and write their index, which replaces an existing one.
 
-    If this process waited for another one that built the same index, or any index with `missing_only`, that index is kept.
+    With `beta`, it has a query bank of the training data of the checkpoint, see `Embedder.embed_bank`. If this process
+    waited for another one that built the same index, or any index with `missing_only`, that index is kept.
     """
+    if beta is not None and location.uri is not None:
+        raise InputError("--querybank: an index in Milvus has no query bank, expected one in files (no --uri)")
     metadata = embedder.index_metadata(collection.name, kind)
     with contextlib.closing(location.open(metadata)) as store:
-        if store.waited and location.has_index() and (missing_only or _is_current(location, metadata, collection)):
+        if store.waited and location.has_index() and (missing_only or _is_current(location, metadata, collection, beta)):
             logger.info("%s: another process has built it: using that index", store.source)
             return
         started = time.perf_counter()
+        if beta is not None:
+            store.bank = embedder.embed_bank(beta)
+            if (dataset := store.bank.about.dataset) != collection.name:
+                foreign = "measure whether it helps, or build without --querybank"
+                logger.warning("the query bank holds captions of %s, not of %s: %s", dataset, collection.name, foreign)
         _embed(embedder, collection, store, collection.ids)
         store.optimize()
         if kind != "flat":
             store.queries, queries_text = sample_queries(embedder, collection)
             recall = tune_effort(store)
-        store.commit()
+        _update_and_commit(store)
         seconds = time.perf_counter() - started
         size = "" if store.size() is None else f", {size_text(store.size())}"
+        if store.bank is not None:
+            logger.info("%s: %s", store.source, store.bank.description)
         videos, patterns = count_text(len(store.videos), "video"), count_text(len(store.videos.by_pattern()), "pattern")
         logger.info("%s: %s in %s of experts, %s%s, in %.1f s", store.source, videos, patterns, kind, size, seconds)
         if kind != "flat":
@@ -109,11 +124,18 @@ def sample_queries(embedder: Embedder, collection: Collection) -> tuple[TextEmbe
 def tune_effort(store: VectorStore) -> float:
     """Choose the lowest effort that reaches the target recall@K for the queries of an index, and return the recall.
 
-    If no effort reaches it, all vectors are searched, with a recall of 1.
+    With a query bank, it is the lower one of the recalls without and with the correction of all queries. If no effort
+    reaches the target, all vectors are searched, with a recall of 1.
     """
-    exact = store.search(store.queries, K, exact=True)
+    kinds = (False,) if store.bank is None else (False, True)
+    exact = {corrected: store.search(store.queries, K, exact=True, corrected=corrected) for corrected in kinds}
+
+    def measure() -> float:
+        found = {corrected: store.search(store.queries, K, corrected=corrected) for corrected in kinds}
+        return min(_recall(found[corrected], exact[corrected]) for corrected in kinds)
+
     store.effort = 1
-    while (recall := _recall(store.search(store.queries, K), exact)) < TARGET_RECALL and store.effort <= MAX_EFFORT:
+    while (recall := measure()) < TARGET_RECALL and store.effort <= MAX_EFFORT:
         store.effort *= 2
     return recall
 
@@ -128,15 +150,16 @@ def _recall(results: list[list[tuple[str, float]]], exact: list[list[tuple[str, 
     return float(np.mean(shares)) if shares else 1.0
 
 
-def _is_current(location: IndexLocation, metadata: IndexMetadata, collection: Collection) -> bool:
-    """Return whether an index exists that has this checkpoint, this kind, and all videos with their present features."""
+def _is_current(location: IndexLocation, metadata: IndexMetadata, collection: Collection, beta: float | None) -> bool:
+    """Return whether an index has this checkpoint, kind and beta of a bank, and all videos with their present features."""
     try:
         store = location.open()
     except InputError:  # damaged
         return False
     with contextlib.closing(store):
-        same = (store.metadata.sha256, store.metadata.kind) == (metadata.sha256, metadata.kind)
-        return same and not any(collection.compare(store.videos))
+        found_beta = None if store.bank is None else store.bank.about.beta
+        found = (store.metadata.sha256, store.metadata.kind, found_beta)
+        return found == (metadata.sha256, metadata.kind, beta) and not any(collection.compare(store.videos))
 
 
 def _optimize_and_commit(store: VectorStore) -> None:
@@ -147,6 +170,13 @@ def _optimize_and_commit(store: VectorStore) -> None:
         recall = tune_effort(store)
         if store.effort > before:
             logger.info("%s: recall@%d %.3f (%s, before %d)", store.source, K, recall, _effort_text(store), before)
+    _update_and_commit(store)
+
+
+def _update_and_commit(store: VectorStore) -> None:
+    """Adapt the query bank to the videos of an index, and write the index."""
+    if store.bank is not None:
+        store.bank.update(store)
     store.commit()
 
 

@@ -15,13 +15,15 @@ from typing import Any, NamedTuple
 import torch
 
 from base.device import select_device
+from base.schema import QuerybankSection
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
 from misc.searching.metadata import INDEX_KINDS
-from misc.searching.result import format_captions, format_hits, write_page
+from misc.searching.result import format_captions, format_hits, is_corrected, write_page
 from misc.searching.searcher import Searcher
 from misc.searching.vector_store import IndexLocation
+from model.querybank import PUBLISHED_BETA
 from utils.errors import InputError, count_text
 from utils.names import match_name, normalize_name
 from utils.optional_packages import require_package
@@ -58,8 +60,11 @@ def _open_searcher(args: argparse.Namespace) -> Searcher:
     embedder, collection, location = _open_collection(args)
     if not location.has_index():
         logger.info("no index of %s yet: building it", location.name)
-        build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True)
+        build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True, beta=args.querybank)
     searcher = Searcher(embedder, collection, location.open(), args.encoder)
+    if args.querybank is not None and (searcher.bank is None or f"beta {args.querybank:g}" not in searcher.bank):
+        found = searcher.bank or "no query bank"
+        logger.warning("the index has %s: --querybank only applies to a new index (misc/search.py build)", found)
     kind = searcher.metadata.kind
     if args.index not in (None, kind):
         logger.warning("the index is %s: --index %s only applies to a new index", kind, args.index)
@@ -80,12 +85,12 @@ def _query(args: argparse.Namespace) -> None:
     with contextlib.closing(_open_searcher(args)) as searcher:
         video, captions = None, []
         if args.video is None:
-            result = searcher.search(" ".join(args.words), args.k)
+            result = searcher.search(" ".join(args.words), args.k, not args.no_querybank)
         else:
             video = match_name(args.video, searcher)
             if video not in searcher and Path(args.video).is_file():
                 video = Path(args.video)
-            result, captions = searcher.similar(video, args.k), searcher.v2t(video, args.k)
+            result, captions = searcher.similar(video, args.k), searcher.v2t(video, args.k, not args.no_querybank)
         if args.json:
             content = dataclasses.asdict(result)
             if video is not None:
@@ -96,6 +101,7 @@ def _query(args: argparse.Namespace) -> None:
         if args.html is not None:
             details = {"name": args.name, "videos": len(searcher.ids), "checkpoint": searcher.checkpoint}
             query_hit = searcher.get_hit(video) if isinstance(video, str) else None
+            details["bank"] = searcher.bank if is_corrected(result.hits) else None
             page = write_page(args.html, result, captions, searcher.metadata, query_hit, **details)
             if (clips := _location(args).folder / "videos").is_dir():
                 link_videos(args.html, clips)
@@ -103,7 +109,7 @@ def _query(args: argparse.Namespace) -> None:
 
 
 def _build(args: argparse.Namespace) -> None:
-    build_index(*_open_collection(args), args.index or INDEX_KINDS[0])
+    build_index(*_open_collection(args), args.index or INDEX_KINDS[0], beta=args.querybank)
 
 
 def _add(args: argparse.Namespace) -> None:
@@ -126,6 +132,7 @@ def _info(args: argparse.Namespace) -> None:
         available = {name: sum(x[i] == "1" for x in bits) for i, name in enumerate(metadata.experts)}
         if args.json:
             content = {"place": store.source, "videos": len(store.videos), "bytes": size}
+            content["querybank"] = None if store.bank is None else store.bank.about.model_dump()
             content |= {"patterns": patterns, "available": available}
             print(json.dumps(metadata.model_dump() | content, indent=4))
             return
@@ -135,6 +142,7 @@ def _info(args: argparse.Namespace) -> None:
         print(f"checkpoint: {metadata.checkpoint} (weights {metadata.sha256[:12]})")
         print(f"videos with {', '.join(f'{name} {number}' for name, number in available.items())}")
         print(f"{count_text(len(patterns), 'pattern')} of experts")
+        print("no query bank" if store.bank is None else store.bank.description)
 
 
 def _serve(args: argparse.Namespace) -> None:
@@ -197,6 +205,14 @@ def bind_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _beta(text: str) -> float:
+    """Return the inverse temperature of a query bank."""
+    try:
+        return QuerybankSection(beta=float(text)).beta
+    except (ValueError, OverflowError):  # also raised by pydantic
+        raise argparse.ArgumentTypeError(f"'{text}', expected a number from 0.001 to 10000") from None
+
+
 def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
@@ -221,6 +237,16 @@ CHECKPOINT = [
     _argument("--device", metavar="N", type=int, help="the GPU that embeds (default: the CPU)"),
     *LOCATION,
 ]
+BANK = _argument(
+    "--querybank",
+    metavar="BETA",
+    nargs="?",
+    type=_beta,
+    const=PUBLISHED_BETA,
+    help="correct a new index for hubs, videos that fit most queries, by the training captions of the model, at inverse "
+    f"temperature BETA (default: {PUBLISHED_BETA:g}; test.py --querybank val finds the best)",
+)
+NO_BANK = _argument("--no_querybank", action="store_true", help="search as if the index had no query bank")
 VIDEO_HELP = "search by a video of the collection, or by the path of another one: similar videos, and captions"
 JSON = _argument("--json", action="store_true", help="print JSON")
 QUERY = [
@@ -229,6 +255,8 @@ QUERY = [
     _argument("-k", metavar="N", type=int, default=10, help="number of results (default: %(default)s)"),
     JSON,
     _argument("--html", metavar="DIR", type=Path, help="also write the results as a page"),
+    NO_BANK,
+    BANK,
     *CHECKPOINT,
 ]
 ADDED = _argument("words", nargs="*", metavar="ID", help="only these videos, replaced if the index has them")
@@ -237,11 +265,12 @@ SERVER = [
     _argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s, only this machine)"),
     _argument("--port", metavar="N", type=int, default=8000, help="default: %(default)s; 0: any free one"),
     _argument("--open", action="store_true", help="open the page in a browser"),
+    BANK,
     *CHECKPOINT,
 ]
 COMMANDS = {
     "query": Command("search by words or by a video (the default: `search.py WORD ...`)", QUERY, _query),
-    "build": Command("embed the collection and write its index, in place of one that is there", CHECKPOINT, _build),
+    "build": Command("embed the collection and write its index, in place of one that is there", [BANK, *CHECKPOINT], _build),
     "add": Command("add what is new or changed to the index, and drop what is gone", [ADDED, *CHECKPOINT], _add),
     "remove": Command("remove videos from the index", [REMOVED, *LOCATION], _remove),
     "info": Command("say what is in the index", [JSON, *LOCATION], _info),

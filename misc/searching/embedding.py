@@ -16,12 +16,14 @@ from data_loader.experts import resolve_experts
 from data_loader.text_encoders import resolve_text_dim
 from misc.searching.collection import Batch, Collection
 from misc.searching.metadata import IndexKind, IndexMetadata
+from misc.searching.query_bank import BankMetadata, QueryBank
 from model.model import CENet
 from model.published import load_weights
+from model.querybank import fit_bank, normalize
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from parse_config import ConfigParser
-from trainer.build import build_model
-from trainer.evaluation import TextStore
+from trainer.build import build_evaluation_loaders, build_model
+from trainer.evaluation import TextStore, compute_similarities, embed_split
 from utils.errors import InputError
 from utils.progress import bar
 
@@ -29,6 +31,7 @@ CPU = torch.device("cpu")
 TEXT_BATCH = 256
 CAPTION_BYTES = 256 << 20  # of embedded captions in memory; further ones are kept in a temporary file
 CAPTION_BATCH = 4096  # captions scored at a time
+MAX_BANK = 10_000  # captions, and videos, of a query bank, spread over the training data
 
 
 class Embedder:
@@ -100,11 +103,37 @@ class Embedder:
         self.model.raise_if_nan()
         return VideoEmbedding([x.float().cpu() for x in video.experts], video.available.float().cpu())
 
+    def embed_bank(self, beta: float) -> QueryBank:
+        """Embed the query bank that `test.py --querybank` has for this checkpoint, without videos of its test split.
+
+        The method of normalization is that of the config's `querybank`. At most `MAX_BANK` captions and videos are kept.
+
+        Raises:
+            InputError: the training data is missing or invalid.
+        """
+        split = self.config.test_split()
+        config = self.config.with_eval_settings().with_overrides([f"querybank.beta={beta}"])
+        loaders = build_evaluation_loaders(config, split, self.device)
+        embedded = embed_split(self.model, loaders.bank, self.device, config["evaluation_memory"])
+        rows = _spread(np.flatnonzero(embedded.caption_mask.flatten().cpu()))
+        texts = [embedded.texts.read(row, row + 1, CPU) for row in rows.tolist()]
+        experts = [torch.cat(x).float().cpu() for x in zip(*(text.experts for text in texts), strict=True)]
+        captions = TextEmbedding(experts, torch.cat([text.weights for text in texts]).float().cpu())
+        rows = _spread(np.arange(len(embedded.ids)))
+        *experts, available = (x[rows].float().cpu() for x in (*embedded.video.experts, embedded.video.available))
+        about = BankMetadata(**config["querybank"], dataset=config["data_loader"]["args"]["dataset_name"])
+        return QueryBank(about, captions, VideoEmbedding(experts, available))
+
+
+def _spread(rows: np.ndarray) -> np.ndarray:
+    """Return at most `MAX_BANK` of some rows, spread over them."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, MAX_BANK).astype(int))]
+
 
 class EmbeddedCaptions:
-    """All captions of a collection, embedded."""
+    """All captions of a collection, embedded, with the correction by a query bank if there is one."""
 
-    def __init__(self, embedder: Embedder, collection: Collection):
+    def __init__(self, embedder: Embedder, collection: Collection, bank: QueryBank | None = None):
         self._l2renorm = embedder.model.l2renorm
         self._captions = [  # video, captions of its subset, row of the video in them, number of the caption
             (video, captions, row, k)
@@ -118,22 +147,35 @@ class EmbeddedCaptions:
                 chosen = self._captions[start : start + TEXT_BATCH]
                 self._texts.append(embedder.embed_texts([captions.vectors(row, k) for _, captions, row, k in chosen]))
                 progress.update(len(chosen))
+        self._correction = None
+        if bank is not None and self._captions:
+            exists, memory = torch.ones(len(self._captions), 1, dtype=torch.bool), embedder.config["evaluation_memory"]
+            sims = compute_similarities(embedder.model, self._texts, bank.videos, exists, memory)
+            self._correction = fit_bank(sims, "v2t", method=bank.about.method, beta=bank.about.beta)
 
-    def search(self, video: VideoEmbedding, k: int) -> list[tuple[str, str, str, float, np.ndarray]]:
-        """Return video id, caption id, text, score and weights (M',) of the k captions that score highest with one video.
+    def search(
+        self, video: VideoEmbedding, k: int, corrected: bool = True
+    ) -> list[tuple[str, str, str, float, float | None, np.ndarray]]:
+        """Return video id, caption id, text, similarity, normalized score and weights (M',) of a video's best k captions.
 
-        Captions with equal scores are in the order of the files.
+        They have the highest similarities, or normalized scores if the query bank corrects the video; otherwise normalized
+        scores are None. Without `corrected`, the bank is not used. Equal captions are in the order of the files.
         """
         if not self._captions:
             return []
         batches = range(0, len(self._captions), CAPTION_BATCH)
         texts = (self._texts.read(start, min(start + CAPTION_BATCH, len(self._captions)), CPU) for start in batches)
         scores = torch.cat([pairwise_similarity(text, video, self._l2renorm)[:, 0] for text in texts])
+        normalized = None
+        if corrected and self._correction is not None:
+            normalized = torch.from_numpy(normalize(scores[:, None].numpy(), self._correction, "v2t")[:, 0])
+            normalized = None if normalized.equal(scores) else normalized
         best = []
-        for i in scores.argsort(descending=True, stable=True)[:k].tolist():
+        for i in (scores if normalized is None else normalized).argsort(descending=True, stable=True)[:k].tolist():
             owner, captions, row, number = self._captions[i]
             name, weights = captions.name(row, number), self._texts.weights[i].numpy()
-            best.append((owner, name, captions.text(row, number), float(scores[i]), weights))
+            score = None if normalized is None else float(normalized[i])
+            best.append((owner, name, captions.text(row, number), float(scores[i]), score, weights))
         return best
 
 

@@ -20,6 +20,7 @@ from base.schema import Section
 from misc.searching.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, FaissIndex
 from misc.searching.metadata import REBUILD, IndexedVideos, IndexKind, IndexMetadata, VideoColumns, read_json, validate
 from misc.searching.patterns import is_empty, vector_dim
+from misc.searching.query_bank import BankMetadata, QueryBank
 from misc.searching.vector_store import VectorStore, lock_index
 from model.similarity import TextEmbedding
 from utils.errors import InputError, count_text, one_line
@@ -27,7 +28,7 @@ from utils.files import atomic_write, write_bytes
 from utils.optional_packages import require_package
 
 MANIFEST = "index.json"
-INDEX_FILE = re.compile(r"(?:videos|queries|[01]+)\.(\d+)\.(?:json|faiss|npy)|\..*\.tmp")
+INDEX_FILE = re.compile(r"(?:videos|queries|bank|[01]+)\.(\d+)\.(?:json|faiss|npy)|\..*\.tmp")
 CHUNK_BYTES = 1 << 24
 
 logger = logging.getLogger(__name__)
@@ -36,10 +37,17 @@ logger = logging.getLogger(__name__)
 class IndexFile(Section):
     """A file of the index: its name, size and CRC-32, and for vectors the kind of index."""
 
-    name: Annotated[str, Field(pattern=r"^(videos|queries|[01]+)\.[0-9]+\.(json|faiss|npy)$")]
+    name: Annotated[str, Field(pattern=r"^(videos|queries|bank|[01]+)\.[0-9]+\.(json|faiss|npy)$")]
     size: int
     crc: int
     kind: IndexKind | None = None
+
+
+class BankFile(Section):
+    """A query bank: its file, its method and its data set."""
+
+    file: IndexFile
+    about: BankMetadata
 
 
 class Manifest(Section):
@@ -51,6 +59,7 @@ class Manifest(Section):
     about: IndexMetadata
     videos: IndexFile
     queries: IndexFile | None = None
+    bank: BankFile | None = None
     patterns: dict[str, IndexFile]
 
 
@@ -120,6 +129,9 @@ class FaissStore(VectorStore):
             content = io.BytesIO()
             np.save(content, torch.cat([self.queries.weights, *self.queries.experts], dim=1).numpy(), allow_pickle=False)
             queries = self._write(f"queries.{self._generation}.npy", content.getvalue())
+        bank = None
+        if self.bank is not None:
+            bank = BankFile(file=self._write(f"bank.{self._generation}.npy", self.bank.dump()), about=self.bank.about)
         manifest = Manifest(
             version=1,
             generation=self._generation,
@@ -127,11 +139,12 @@ class FaissStore(VectorStore):
             about=self.metadata,
             videos=self._write(f"videos.{self._generation}.json", self.videos.columns.model_dump_json().encode()),
             queries=queries,
+            bank=bank,
             patterns={pattern: index.file for pattern, index in self._indexes.items()},
         )
         write_bytes(self.folder / MANIFEST, manifest.model_dump_json(indent=4).encode() + b"\n")
-        files = [manifest.videos, *filter(None, [manifest.queries]), *manifest.patterns.values()]
-        named = {MANIFEST, *(file.name for file in files)}
+        files = [manifest.videos, queries, bank and bank.file, *manifest.patterns.values()]
+        named = {MANIFEST, *(file.name for file in files if file is not None)}
         for path in self.folder.iterdir():  # files of the previous index, or of a write that was killed
             if path.name not in named and INDEX_FILE.fullmatch(path.name):
                 path.unlink(missing_ok=True)
@@ -182,6 +195,7 @@ class FaissStore(VectorStore):
         numbers = {pattern: x for pattern, x in self.videos.by_pattern().items() if not is_empty(pattern)}
         if numbers.keys() != manifest.patterns.keys():
             raise InputError(f"{self.folder / MANIFEST}: damaged: patterns: not those of {path.name}; {REBUILD}")
+        self.bank = None if manifest.bank is None else self._read_bank(manifest.bank)
         self._indexes = {name: self._read_index(file, name, numbers[name]) for name, file in manifest.patterns.items()}
         self.queries = None if manifest.queries is None else self._read_queries(manifest.queries)
         outdated = [pattern for pattern, index in self._indexes.items() if index.is_outdated()]
@@ -196,13 +210,21 @@ class FaissStore(VectorStore):
         try:
             with path.open("rb") as content:
                 rows = np.lib.format.read_array(content, allow_pickle=False)
-        except (ValueError, EOFError) as error:
+        except (ValueError, TypeError, EOFError) as error:
             raise InputError(f"{path}: damaged ({one_line(str(error))[:100]}); {REBUILD}") from None
         columns = len(self.metadata.dims) + sum(self.metadata.dims)
         if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != columns:
             raise InputError(f"{path}: found {rows.dtype} of shape {rows.shape}, expected float32 of (queries, {columns})")
         weights, *experts = torch.from_numpy(rows).split([len(self.metadata.dims), *self.metadata.dims], dim=1)
         return TextEmbedding(experts, weights)
+
+    def _read_bank(self, stored: BankFile) -> QueryBank:
+        path = self._verify(stored.file)
+        try:
+            with path.open("rb") as content:
+                return QueryBank.load(content, stored.about, self.metadata.dims, self.videos.numbers.values())
+        except (ValueError, TypeError, EOFError) as error:
+            raise InputError(f"{path}: damaged ({one_line(str(error))[:100]}); {REBUILD}") from None
 
     def _verify(self, file: IndexFile) -> Path:
         """Return the path of a file after checking its size and CRC-32."""
@@ -235,7 +257,7 @@ class FaissStore(VectorStore):
         is_valid = isinstance(index, outer_class) and isinstance(inner, inner_class)
         if not is_valid or index.metric_type != faiss.METRIC_INNER_PRODUCT:
             raise InputError(f"{path}: found a {type(index).__name__}, expected one of kind {result.kind}")
-        if index.d != (dim := vector_dim(pattern, self.metadata.dims)):
+        if index.d != (dim := vector_dim(pattern, self.metadata.dims) + (self.bank is not None)):
             raise InputError(f"{path}: dimension {index.d}, expected {dim} by {MANIFEST}")
         stored = result.stored_numbers
         if len(np.setdiff1d(numbers, stored)) or (result.kind != "hnsw" and len(stored) != len(numbers)):

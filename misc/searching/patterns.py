@@ -66,6 +66,11 @@ def query_vectors(text: TextEmbedding, pattern: str, l2renorm: bool) -> np.ndarr
     return (joined / as_denominator(scale)).float().numpy()
 
 
+def append_column(vectors: np.ndarray, values: np.ndarray | float) -> np.ndarray:
+    """Return vectors (N, dim + 1) with one more number each, for the correction by a query bank."""
+    return np.column_stack([vectors, np.full(len(vectors), values, np.float32)])
+
+
 def search_with_ties(
     search: Callable[[int], tuple[np.ndarray, np.ndarray]], k: int, num_videos: int
 ) -> tuple[np.ndarray, np.ndarray]:

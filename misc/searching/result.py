@@ -37,6 +37,7 @@ class Hit:
     captions: list[str]  # some of them
     words: dict[str, list[str]]  # expert -> recognized words
     clip: str | None  # URL of the video file, relative to the folder of the collection (None: no file)
+    normalized: float | None = None  # the similarity after the correction by a query bank (None: not corrected)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,15 +59,21 @@ class CaptionHit:
     caption: str  # its text ("": unknown)
     similarity: float
     weights: dict[str, float] | None  # expert -> weight for the queried video (None in the Concat variants)
+    normalized: float | None = None  # the similarity after the correction by a query bank (None: not corrected)
 
 
 def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
-    """Return lines with rank, similarity and id of each video, its experts and their weights, its words and captions."""
+    """Return lines with rank, similarity and id of each video, its experts and their weights, its words and captions.
+
+    If a query bank corrects the query, the normalized similarity, by which videos are ordered, precedes the similarity.
+    """
     lines = []
     if result.weights is not None:
         lines.append(f"weights of the query: {_percentages(result.weights, experts)}")
+    if is_corrected(result.hits):
+        lines.append("ordered by the similarity after correction by the query bank (first number; the second is without it)")
     for hit in result.hits:
-        lines.append(f"{hit.rank:4}  {hit.similarity:6.3f}  {one_line(hit.id)}")
+        lines.append(f"{hit.rank:4}  {_similarities(hit)}  {one_line(hit.id)}")
         present = ", ".join(hit.experts) if hit.weights is None else _percentages(hit.weights, hit.experts)
         missing = ", ".join(name for name in experts if name not in hit.experts)
         lacks = f" (lacks {missing})" if missing and hit.experts else ""
@@ -78,11 +85,23 @@ def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
 
 def format_captions(captions: Sequence[CaptionHit]) -> list[str]:
     """Return lines with the captions that fit a video."""
-    lines = ["captions:"] if captions else []
+    lines = []
+    if captions:
+        lines.append("captions, after correction by the query bank:" if is_corrected(captions) else "captions:")
     for hit in captions:
         text = f'"{one_line(hit.caption)}"' if hit.caption else "(text not known)"
-        lines.append(f"{hit.rank:4}  {hit.similarity:6.3f}  {text} of {one_line(hit.video)}")
+        lines.append(f"{hit.rank:4}  {_similarities(hit)}  {text} of {one_line(hit.video)}")
     return lines
+
+
+def is_corrected(hits: Sequence[Hit | CaptionHit]) -> bool:
+    """Return whether a query bank has corrected the order of hits."""
+    return any(hit.normalized is not None for hit in hits)
+
+
+def _similarities(hit: Hit | CaptionHit) -> str:
+    normalized = "" if hit.normalized is None else f"{hit.normalized:6.3f}  "
+    return f"{normalized}{hit.similarity:6.3f}"
 
 
 def _percentages(weights: Mapping[str, float], experts: Sequence[str]) -> str:
@@ -100,7 +119,7 @@ def write_page(
     """Write `index.html` and its assets to a folder and return the path of the page.
 
     `query_hit` is the queried video (None: the query was words, or a file), and `details` are further variables of the
-    template: `name` of the collection, number of `videos`, `checkpoint`.
+    template: `name` of the collection, number of `videos`, `checkpoint`, `bank` that corrected the order (None: none).
     """
 
     def tile(hit: Hit) -> dict[str, object]:

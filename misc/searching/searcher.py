@@ -26,6 +26,7 @@ class Searcher:
         ids: ids of the indexed videos.
         lacking: videos of the collection that the index lacks.
         stale: indexed videos that have changed or are no longer in the collection.
+        bank: description of the query bank of the index (None: it has none).
     """
 
     def __init__(self, embedder: Embedder, collection: Collection, store: VectorStore, encoder: str | None = None):
@@ -33,6 +34,7 @@ class Searcher:
         self._embedder, self._collection, self._store = embedder, collection, store
         self.checkpoint, self.metadata = embedder.checkpoint, store.metadata
         self.experts, self.ids = store.metadata.experts, store.videos.ids
+        self.bank = None if store.bank is None else store.bank.description
         self.lacking, changed, gone = collection.compare(store.videos)
         self.stale = changed + gone
         self._encoder_spec = encoder  # None: that of the collection's captions
@@ -41,13 +43,19 @@ class Searcher:
     def __contains__(self, video: str) -> bool:
         return video in self._collection
 
-    def search(self, text: str, k: int = 10) -> SearchResult:
-        """Return the k videos that words describe best."""
+    def search(self, text: str, k: int = 10, corrected: bool = True) -> SearchResult:
+        """Return the k videos that words describe best; without `corrected`, as if the index had no query bank."""
         _check_k(k)
         query = self._embed_query(text)
         weights = None if self.metadata.is_concat else query.weights[0].numpy()
-        (best,) = self._store.search(query, k)
-        hits = [self._make_hit(*pair, rank, weights) for rank, pair in enumerate(best, 1)]
+        if corrected and self._store.bank is not None:
+            best = self._store.search_with_bank(query, k)
+        else:
+            best = [(*pair, None) for pair in self._store.search(query, k)[0]]
+        hits = [
+            self._make_hit(video, similarity, rank, weights, normalized)
+            for rank, (video, similarity, normalized) in enumerate(best, 1)
+        ]
         return SearchResult(text, self._by_expert(weights), hits)
 
     def similar(self, video: str | Path, k: int = 10) -> SearchResult:
@@ -61,17 +69,18 @@ class Searcher:
         others = [pair for pair in best if pair[0] != video][:k]
         return SearchResult(str(video), None, [self._make_hit(*pair, rank) for rank, pair in enumerate(others, 1)])
 
-    def v2t(self, video: str | Path, k: int = 10) -> list[CaptionHit]:
+    def v2t(self, video: str | Path, k: int = 10, corrected: bool = True) -> list[CaptionHit]:
         """Return the k captions of the collection that describe a video (an id) or a video file (a path) best.
 
-        The first call embeds all captions.
+        The first call embeds all captions. Without `corrected`, the query bank is not used.
         """
         _check_k(k)
         embedding = self._embed_video(video)
         hits = []
-        for rank, (owner, name, caption, similarity, weights) in enumerate(self._captions.search(embedding, k), 1):
+        best = self._captions.search(embedding, k, corrected)
+        for rank, (owner, name, caption, similarity, normalized, weights) in enumerate(best, 1):
             applied = None if self.metadata.is_concat else _apply_weights(weights, embedding.available[0].numpy())
-            hits.append(CaptionHit(rank, owner, name, caption, similarity, self._by_expert(applied)))
+            hits.append(CaptionHit(rank, owner, name, caption, similarity, self._by_expert(applied), normalized))
         return hits
 
     def get_hit(self, video: str) -> Hit:
@@ -92,7 +101,7 @@ class Searcher:
 
     @cached_property
     def _captions(self) -> EmbeddedCaptions:
-        return EmbeddedCaptions(self._embedder, self._collection)
+        return EmbeddedCaptions(self._embedder, self._collection, self._store.bank)
 
     @cached_property
     def _encoder(self) -> text_encoders.TextEncoder:
@@ -128,7 +137,14 @@ class Searcher:
             self._file = video, self._embedder.embed_videos(batch)
         return self._file[1]
 
-    def _make_hit(self, video: str, similarity: float | None, rank: int, weights: np.ndarray | None = None) -> Hit:
+    def _make_hit(
+        self,
+        video: str,
+        similarity: float | None,
+        rank: int,
+        weights: np.ndarray | None = None,
+        normalized: float | None = None,
+    ) -> Hit:
         bits = self._store.videos.available.get(video, "0" * len(self.experts))
         available = np.array([bit == "1" for bit in bits])
         counted = np.ones_like(available) if self.metadata.keep_missing else available
@@ -141,6 +157,7 @@ class Searcher:
             [caption for caption in self.get_captions(video) if caption][:MAX_CAPTIONS],
             self._collection.get_words(video),
             self.get_clip(video),
+            normalized,
         )
 
     def _by_expert(self, weights: np.ndarray | None) -> dict[str, float] | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from misc.searching.metadata import IndexedVideos, IndexMetadata
-from misc.searching.patterns import is_empty, merge_candidates, query_vectors, video_vectors
+from misc.searching.patterns import append_column, is_empty, merge_candidates, query_vectors, video_vectors
+from misc.searching.query_bank import SCALE, QueryBank
 from model.similarity import TextEmbedding, VideoEmbedding
 from utils.errors import InputError
 from utils.files import wait_for_lock
@@ -28,6 +29,7 @@ class VectorStore(abc.ABC):
         waited: True if it was opened after waiting for another process that was changing it.
         queries: the queries by which the effort is chosen (None: unknown).
         keeps_queries: True if the queries are stored with the index.
+        bank: the query bank that corrects scores (None: none); set before the first video is added.
     """
 
     metadata: IndexMetadata
@@ -37,14 +39,44 @@ class VectorStore(abc.ABC):
     def __init__(self, source: str):
         self.source, self.effort, self.waited = source, 1, False
         self.queries: TextEmbedding | None = None
+        self.bank: QueryBank | None = None
         self._resources = contextlib.ExitStack()
 
-    def search(self, queries: TextEmbedding, k: int, exact: bool = False) -> list[list[tuple[str, float]]]:
+    def search(
+        self, queries: TextEmbedding, k: int, exact: bool = False, corrected: bool = False
+    ) -> list[list[tuple[str, float]]]:
         """Return the ids and scores of the best k videos for each of T queries.
 
         Scores are those of `model.similarity.pairwise_similarity`. Videos with equal scores are in the order of the index.
-        With `exact`, all vectors of an approximate index are searched.
+        With `exact`, all vectors of an approximate index are searched. With `corrected`, scores are normalized by the query
+        bank, whether it corrects the query or not.
         """
+        best = merge_candidates(self._find_candidates(queries, k, exact, corrected), k)
+        return [[(self.videos.id_of(number), score) for number, score in row] for row in best]
+
+    def search_with_bank(self, query: TextEmbedding, k: int) -> list[tuple[str, float, float | None]]:
+        """Return ids, similarities and normalized scores of the best k videos for one query, by their normalized scores.
+
+        If the query bank does not correct the query, they are the videos of `search`, and normalized scores are None.
+        """
+        candidates = self._find_candidates(query, k)
+        if not self.bank.is_hub(_find_maxima(candidates)[0][1]):
+            return [(self.videos.id_of(number), score, None) for number, score in merge_candidates(candidates, k)[0]]
+        (best,) = self.search(query, k, corrected=True)
+        offsets = [self.bank.offsets[self.videos.numbers[video]] for video, _ in best]
+        return [(video, score + offset, score) for (video, score), offset in zip(best, offsets, strict=True)]
+
+    def find_best(self, queries: TextEmbedding) -> list[tuple[float, np.ndarray]]:
+        """Return the highest score of each query and the numbers of all videos that have it.
+
+        Of videos without any expert, which all score 0, only the first is included.
+        """
+        return _find_maxima(self._find_candidates(queries, 1))
+
+    def _find_candidates(
+        self, queries: TextEmbedding, k: int, exact: bool = False, corrected: bool = False
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return scores and numbers (T, n) of the best videos of each pattern; normalized scores if they are `corrected`."""
         num_queries = len(queries.weights)
         candidates = [(np.zeros((num_queries, 0), np.float32), np.zeros((num_queries, 0), np.int64))]
         for pattern, numbers in self.videos.by_pattern().items():
@@ -53,9 +85,11 @@ class VectorStore(abc.ABC):
                 candidates.append((np.zeros(first.shape, np.float32), first))
             else:
                 vectors = query_vectors(queries, pattern, self.metadata.l2renorm)
-                candidates.append(self._search_pattern(pattern, vectors, min(k, len(numbers)), exact))
-        best = merge_candidates(candidates, k)
-        return [[(self.videos.id_of(number), score) for number, score in row] for row in best]
+                if self.bank is not None:
+                    vectors = append_column(vectors, -SCALE if corrected else 0.0)
+                scores, found = self._search_pattern(pattern, vectors, min(k, len(numbers)), exact)
+                candidates.append((scores - self.bank.center if corrected else scores, found))
+        return candidates
 
     def add(
         self, ids: Sequence[str], available: Sequence[str], embedding: VideoEmbedding, versions: Sequence[str] = ()
@@ -66,12 +100,15 @@ class VectorStore(abc.ABC):
         """
         self.remove(video for video in ids if video in self.videos)
         numbers = self.videos.add(ids, available, versions)
+        column = None if self.bank is None else self.bank.add(numbers, embedding, self.metadata.l2renorm)
         rows_by_pattern: dict[str, list[int]] = {}
         for row, bits in enumerate(available):
             rows_by_pattern.setdefault(self.metadata.pattern(bits), []).append(row)
         for pattern, rows in rows_by_pattern.items():
             subset = VideoEmbedding([x[rows] for x in embedding.experts], embedding.available[rows])
             vectors = None if is_empty(pattern) else video_vectors(subset, pattern, self.metadata.l2renorm)
+            if vectors is not None and column is not None:
+                vectors = append_column(vectors, column[rows])
             self._insert(pattern, [ids[row] for row in rows], [numbers[row] for row in rows], vectors)
 
     def remove(self, videos: Iterable[str]) -> None:
@@ -83,6 +120,8 @@ class VectorStore(abc.ABC):
         for pattern, ids in ids_by_pattern.items():
             numbers = [self.videos.numbers[video] for video in ids]
             self.videos.remove(ids)
+            if self.bank is not None:
+                self.bank.remove(numbers)
             self._delete(pattern, ids, numbers)
 
     def close(self) -> None:
@@ -116,6 +155,16 @@ class VectorStore(abc.ABC):
     @abc.abstractmethod
     def _delete(self, pattern: str, videos: Sequence[str], numbers: Sequence[int]) -> None:
         """Delete the vectors of videos of a pattern, which `videos` no longer has."""
+
+
+def _find_maxima(candidates: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[tuple[float, np.ndarray]]:
+    """Return the highest score of each query, and the numbers of all candidates that have it; 0 without candidates."""
+    scores, numbers = (np.concatenate(x, axis=1) for x in zip(*candidates, strict=True))
+    scores = np.where(numbers >= 0, scores, -np.inf)
+    if not scores.shape[1]:
+        return [(0.0, np.empty(0, np.int64))] * len(scores)
+    highest = scores.max(axis=1)
+    return [(float(best), row[values == best]) for best, row, values in zip(highest, numbers, scores, strict=True)]
 
 
 def lock_index(folder: Path) -> contextlib.AbstractContextManager[bool]:

@@ -1,6 +1,7 @@
 """A searcher with known results, and the search page on a real server."""
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import threading
@@ -23,16 +24,16 @@ class StubSearcher:
         threads: how many were in it at most.
     """
 
-    def __init__(self, folder, ids, captions=None, words=None):
+    def __init__(self, folder, ids, captions=None, words=None, bank=None):
         self.experts, self.ids = EXPERTS, list(ids)
         self._captions, self._words = captions or {}, words or {}
         self._clips = find_videos(folder / "videos")
-        self.lacking = []
+        self.lacking, self.bank = [], bank
         self.asked, self.threads, self._inside = [], 0, 0
         self.wait = threading.Event()
         self.wait.set()
 
-    def search(self, text, k=10):
+    def search(self, text, k=10, corrected=True):
         with self._call("search", text, k):
             if not text.strip():
                 raise InputError("query: empty, expected some words")
@@ -40,19 +41,22 @@ class StubSearcher:
                 raise InputError("query: '?' has no word that the text encoder knows")
             if text == "crash":
                 raise ZeroDivisionError
-            return SearchResult(text, WEIGHTS, [self._hit(video, rank, True) for rank, video in enumerate(self.ids[:k], 1)])
+            hits = [self._hit(video, rank, True) for rank, video in enumerate(self.ids[:k], 1)]
+            if self.bank and corrected and text != "not corrected":
+                hits = [dataclasses.replace(hit, normalized=hit.similarity - 0.25) for hit in hits]
+            return SearchResult(text, WEIGHTS, hits)
 
     def similar(self, video_id, k=10):
         with self._call("similar", video_id, k):
             others = [video for video in self.ids if video != video_id][:k]
             return SearchResult(video_id, None, [self._hit(video, rank) for rank, video in enumerate(others, 1)])
 
-    def v2t(self, video_id, k=10):
+    def v2t(self, video_id, k=10, corrected=True):
         with self._call("v2t", video_id, k):
             captions = {video: enumerate(self._captions.get(video, [])) for video in self.ids}
             found = [(video, f"{video}#{n}", caption) for video in self.ids for n, caption in captions[video]][:k]
-            weights = self._applied(video_id)
-            return [CaptionHit(rank, *pair, 1 / rank, weights) for rank, pair in enumerate(found, 1)]
+            weights, normalized = self._applied(video_id), 0.125 if self.bank and corrected else None
+            return [CaptionHit(rank, *pair, 1 / rank, weights, normalized) for rank, pair in enumerate(found, 1)]
 
     def get_hit(self, video_id):
         return self._hit(video_id, 0)

@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from misc.searching.result import CaptionHit, Hit, ResultView, SearchResult, highest_weight
+from misc.searching.result import CaptionHit, Hit, ResultView, SearchResult, highest_weight, is_corrected
 from misc.searching.searcher import Searcher
 from misc.searching.serving.files import MEDIA_TYPES, Clips, OpenFileResponse, encode_query, open_file
 from utils.errors import InputError, one_line
@@ -74,7 +74,7 @@ class _SearchPage:
         self._searcher, self._name = searcher, name
         self._clips = Clips(folder, searcher.ids, searcher.get_clip)
         self._ids = frozenset(searcher.ids)
-        counts = {"videos": len(self._ids), "lacking": len(searcher.lacking)}
+        counts = {"videos": len(self._ids), "lacking": len(searcher.lacking), "bank": searcher.bank}
         self._context = {"name": name, "max_query_length": MAX_QUERY_LENGTH, **counts}
         self._lock, self._waiting = asyncio.Lock(), 0
         self._template = template(HERE / "search.html.j2")
@@ -105,22 +105,23 @@ class _SearchPage:
         """Return the page with the results for the parameters of the URL."""
         query, video = request.query_params.get("q", ""), request.query_params.get("video")
         if query.strip():
-            return self._render(**self._search_context(query, _parse_k(request)))
+            return self._render(**self._search_context(query, _parse_k(request), _parse_bank(request)))
         if video is not None:
-            return self._render(**self._video_context(video, _parse_k(request)))
+            return self._render(**self._video_context(video, _parse_k(request), _parse_bank(request)))
         ids = self._searcher.ids
         samples = [self._searcher.get_hit(x) for x in ids[:: max(1, -(-len(ids) // DEFAULT_K))]]  # spread over all
         return self._render(view=self._view(), samples=samples, is_empty="q" in request.query_params)
 
     def api_search(self, request: Request) -> Response:
         """Return the result of a query by words as JSON."""
-        result = self._search(request.query_params.get("q", ""), _parse_k(request))
+        result = self._search(request.query_params.get("q", ""), _parse_k(request), _parse_bank(request))
         content = {"experts": self._searcher.experts, "query": result.query, "weights": result.weights}
         return _json({**content, "hits": self._with_urls(result.hits)})
 
     def api_video(self, request: Request) -> Response:
         """Return a video, similar videos and captions that fit it as JSON."""
-        hit, similar, captions = self._search_by_video(request.query_params.get("id", ""), _parse_k(request))
+        video = request.query_params.get("id", "")
+        hit, similar, captions = self._search_by_video(video, _parse_k(request), _parse_bank(request))
         (video,), similar = self._with_urls([hit]), self._with_urls(similar)
         content = {"experts": self._searcher.experts, "video": video, "similar": similar}
         return _json({**content, "captions": [dataclasses.asdict(caption) for caption in captions]})
@@ -145,33 +146,48 @@ class _SearchPage:
         """Return the response to an unexpected error, whose traceback is in the terminal."""
         return await self.show_error(request, RequestError(500, "the search failed: the terminal that it runs in says why"))
 
-    def _search(self, query: str, k: int) -> SearchResult:
+    def _search(self, query: str, k: int, corrected: bool) -> SearchResult:
         if len(query) > MAX_QUERY_LENGTH:
             raise RequestError(400, f"query: {len(query)} characters, expected at most {MAX_QUERY_LENGTH}")
-        return self._searcher.search(query, k)
+        return self._searcher.search(query, k, corrected)
 
-    def _search_by_video(self, video: str, k: int) -> tuple[Hit, list[Hit], list[CaptionHit]]:
+    def _search_by_video(self, video: str, k: int, corrected: bool) -> tuple[Hit, list[Hit], list[CaptionHit]]:
         video = match_name(video, self._ids)
         if video not in self._ids:
             raise RequestError(404, f"no video '{video[:MAX_QUERY_LENGTH]}' in {self._name}")
         hit = self._searcher.get_hit(video)
-        return hit, self._searcher.similar(video, k).hits, self._searcher.v2t(video, k)
+        return hit, self._searcher.similar(video, k).hits, self._searcher.v2t(video, k, corrected)
 
-    def _search_context(self, query: str, k: int) -> dict[str, Any]:
-        result = self._search(query, k)
+    def _search_context(self, query: str, k: int, corrected: bool) -> dict[str, Any]:
+        result = self._search(query, k, corrected)
         view = self._view(weights=result.weights, query=query, max_weight=highest_weight([result, *result.hits]))
-        return {"view": view, "result": result, "more": _more_url(len(result.hits), k, q=query)}
+        other, kept = self._bank_urls(corrected, q=query)
+        more = _more_url(len(result.hits), k, **kept)
+        return {"view": view, "result": result, "more": more, "corrected": is_corrected(result.hits), "other": other}
 
-    def _video_context(self, video: str, k: int) -> dict[str, Any]:
-        hit, similar, captions = self._search_by_video(video, k)
+    def _video_context(self, video: str, k: int, corrected: bool) -> dict[str, Any]:
+        hit, similar, captions = self._search_by_video(video, k, corrected)
+        other, kept = self._bank_urls(corrected, video=hit.id)
         return {
             "view": self._view(queried_experts=hit.experts, max_weight=highest_weight(captions)),
             "hit": hit,
             "own_captions": self._searcher.get_captions(hit.id),
             "similar": similar,
             "captions": captions,
-            "more": _more_url(len(similar), k, video=hit.id),
+            "more": _more_url(len(similar), k, **kept),
+            "corrected": is_corrected(captions),
+            "other": other,
         }
+
+    def _bank_urls(self, corrected: bool, **parameters: str) -> tuple[dict[str, str] | None, dict[str, str]]:
+        """Return a link to the same search with or without the query bank (None: no bank), and the parameters to keep."""
+        if self._searcher.bank is None:
+            return None, parameters
+        without = {**parameters, "bank": "0"}
+        other = {"label": "without it", "url": _page_url(**without)}
+        if not corrected:
+            other = {"label": "with it", "url": _page_url(**parameters)}
+        return {**other, "used": corrected}, parameters if corrected else without
 
     def _with_urls(self, hits: Sequence[Hit]) -> list[dict[str, Any]]:
         """Return hits as JSON, with the URLs at which this server has their clips."""
@@ -181,7 +197,7 @@ class _SearchPage:
         return ResultView(self._searcher.experts, self._clips.url, _page_url, **details)
 
     def _render(self, status: int = 200, headers: Any = None, **content: Any) -> Response:
-        defaults = dict.fromkeys(("result", "hit", "samples", "is_empty", "error", "more"))
+        defaults = dict.fromkeys(("result", "hit", "samples", "is_empty", "error", "more", "other"))
         page = self._template.render(**{**self._context, **defaults, **content})
         return Response(page.encode("utf-8", "replace"), status, headers, "text/html; charset=utf-8")
 
@@ -240,6 +256,14 @@ def _parse_k(request: Request) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_PAGE_K):
         raise RequestError(400, f"k: '{text[:20]}', expected a number from 1 to {MAX_PAGE_K}")
     return int(text)
+
+
+def _parse_bank(request: Request) -> bool:
+    """Return whether the query bank corrects the search, unless the request says bank=0."""
+    text = request.query_params.get("bank", "1")
+    if text not in ("0", "1"):
+        raise RequestError(400, f"bank: '{text[:20]}', expected 0 or 1")
+    return text == "1"
 
 
 def _json(content: Any, status: int = 200, headers: Any = None) -> Response:
