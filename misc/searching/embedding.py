@@ -171,7 +171,8 @@ class EmbeddedCaptions:
             normalized = torch.from_numpy(normalize(scores[:, None].numpy(), self._correction, "v2t")[:, 0])
             normalized = None if normalized.equal(scores) else normalized
         best = []
-        for i in (scores if normalized is None else normalized).argsort(descending=True, stable=True)[:k].tolist():
+        order = (scores if normalized is None else normalized).argsort(descending=True, stable=True)
+        for i in order[:k].tolist():
             owner, captions, row, number = self._captions[i]
             name, weights = captions.name(row, number), self._texts.weights[i].numpy()
             score = None if normalized is None else float(normalized[i])

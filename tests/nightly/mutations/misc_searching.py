@@ -131,8 +131,8 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/searching/embedding.py",
-        "scores.argsort(descending=True, stable=True)[:k]",
-        "scores.argsort(descending=True, stable=True)[1 : k + 1]",
+        "order[:k].tolist()",
+        "order[1 : k + 1].tolist()",
         "tests/misc/searching/test_searcher_properties.py",
         "the best caption of a video is left out",
     ),
