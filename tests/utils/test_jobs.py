@@ -69,8 +69,8 @@ def test_never_more_at_a_time_than_asked_for_and_cores_are_shared(job, monkeypat
 
 def test_an_interruption_is_passed_on_and_waited_for(job):
     script = (
-        "import pathlib, sys, time\npathlib.Path(sys.argv[1]).touch()\n"
-        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    time.sleep(0.3); print('saved')\n"
+        "import pathlib, sys, time\ntry:\n    pathlib.Path(sys.argv[1]).touch(); time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    time.sleep(0.3); print('saved')\n"
     )
     made = [job(name, script, f"started-{name}") for name in "abc"]
 
