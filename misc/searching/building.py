@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -50,7 +51,8 @@ def build_index(
         started = time.perf_counter()
         if beta is not None:
             store.bank = embedder.embed_bank(beta)
-            if (dataset := store.bank.about.dataset) != collection.name:
+            dataset, folder = store.bank.about.dataset, embedder.config["data_loader"]["args"]["data_dir"]
+            if dataset != collection.name and Path(folder).resolve() != collection.folder.resolve():
                 foreign = "measure whether it helps, or build without --querybank"
                 logger.warning("the query bank holds captions of %s, not of %s: %s", dataset, collection.name, foreign)
         _embed(embedder, collection, store, collection.ids)

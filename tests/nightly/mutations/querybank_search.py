@@ -44,7 +44,10 @@ MUTATIONS = [
     Mutation(
         BUILDING, "if beta is not None and location.uri is not None:", "if False:", TEST_SEARCHER, "Milvus is not refused"
     ),
-    Mutation(BUILDING, "!= collection.name:", '== "":', TEST_SEARCHER, "a bank of another collection is not warned of"),
+    Mutation(BUILDING, "dataset != collection.name and", "", TEST_SEARCHER, "a bank of the same folder is warned of"),
+    Mutation(
+        BUILDING, "and Path(folder).resolve() != collection.folder.resolve()", "and False", TEST_SEARCHER, "no warning"
+    ),
     Mutation(EMBEDDING, "split = self.config.test_split()", 'split = "val"', TEST_SEARCHER, "test captions in the bank"),
     Mutation(EMBEDDING, "len(rows) - 1, MAX_BANK)", "MAX_BANK - 1, MAX_BANK)", TEST_SEARCHER, "the first captions only"),
     Mutation(EMBEDDING, "normalized.equal(scores)", "False", TEST_SEARCHER, "uncorrected videos have normalized scores"),
