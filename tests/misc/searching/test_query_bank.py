@@ -143,14 +143,30 @@ def test_an_approximate_index_finds_corrected_videos_too(tmp_path, monkeypatch, 
     store.bank = make_bank(dims, size=200, beta=10.0)
     store.add(*videos)
     store.optimize()
-    store.queries = random_texts(60, dims, 8)
-    assert tune_effort(store) >= 0.95 and store.effort <= faiss_index.MAX_EFFORT
-    store.bank.update(store)
-    exact = store.search(store.queries, 10, exact=True, corrected=True)
-    found = store.search(store.queries, 10, corrected=True)
-    shares = [len({x for x, _ in a} & {x for x, _ in b}) / 10 for a, b in zip(exact, found, strict=True)]
-    assert np.mean(shares) >= 0.95
-    assert exact != store.search(store.queries, 10, exact=True)
+    store.queries = random_texts(60, dims, 9)
+    recall = tune_effort(store)
+    assert recall >= 0.95 and store.effort <= faiss_index.MAX_EFFORT
+    recalls = []
+    for corrected in (False, True):
+        exact = store.search(store.queries, 10, exact=True, corrected=corrected)
+        found = store.search(store.queries, 10, corrected=corrected)
+        recalls.append(np.mean([len({x for x, _ in a} & {x for x, _ in b}) / 10 for a, b in zip(exact, found, strict=True)]))
+    assert recall == pytest.approx(min(recalls))
+
+
+@pytest.mark.parametrize(("has_bank", "effort"), [(True, 4), (False, 1)])
+def test_the_effort_is_tuned_for_corrected_searches_too(has_bank, effort):
+    """Tune an index that finds the best videos of corrected queries from effort 4 on, and those of others always."""
+    right, wrong = ([[(f"{word}{i}", 1.0 - i / 10 - worse) for i in range(10)]] for word, worse in (("a", 0), ("b", 5)))
+
+    class Store:
+        queries, bank = None, object() if has_bank else None
+
+        def search(self, queries, k, exact=False, corrected=False):
+            return right if exact or not corrected or self.effort >= 4 else wrong
+
+    store = Store()
+    assert tune_effort(store) == 1 and store.effort == effort
 
 
 @pytest.mark.parametrize("damage", ["captions", "offsets", "best", "short"])

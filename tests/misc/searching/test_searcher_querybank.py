@@ -170,7 +170,7 @@ def test_a_bank_of_another_collection_is_warned_of(archive, config, caplog):
     shutil.copytree("data/Toy", "data/Other")
     Path("data/Link").symlink_to("Toy")
     embedder = Embedder(checkpoint)
-    for name in ("Link", "Other"):
-        collection = Collection(name, Path("data", name), embedder.config, embedder.experts)
+    for name, folder in (("Link", "Link"), ("Toy", "Other"), ("Other", "Other")):
+        collection = Collection(name, Path("data", folder), embedder.config, embedder.experts)
         build_index(embedder, collection, IndexLocation(name), "flat", beta=20.0)
         assert ("the query bank holds captions of Toy, not of Other" in caplog.text) == (name == "Other")
