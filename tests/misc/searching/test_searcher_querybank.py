@@ -173,4 +173,4 @@ def test_a_bank_of_another_collection_is_warned_of(archive, config, caplog):
     for name, folder in (("Link", "Link"), ("Toy", "Other"), ("Other", "Other")):
         collection = Collection(name, Path("data", folder), embedder.config, embedder.experts)
         build_index(embedder, collection, IndexLocation(name), "flat", beta=20.0)
-        assert ("the query bank holds captions of Toy, not of Other" in caplog.text) == (name == "Other")
+        assert ("the query bank holds captions of Toy, not of" in caplog.text) == (name == "Other")
