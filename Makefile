@@ -9,7 +9,7 @@ help:
 	@echo "make demo          train and evaluate a model on a small generated data set"
 	@echo "make test          lint and the tests that take seconds"
 	@echo "make test-nightly  the tests that take minutes: kills, hostile and mutated files, torchrun, browsers, more examples of"
-	@echo "                   properties, and a third of the mutations of the code, another one each day"
+	@echo "                   properties, and a sixth of the mutations of the code, another one each day"
 	@echo "make coverage      make test, with the lines that no test runs"
 	@echo "make figures       draw figs/model.svg anew"
 
@@ -25,7 +25,7 @@ test-share: $(BIN)/.dev-installed
 test-nightly: $(BIN)/.dev-installed
 	$(PYTEST) tests/nightly
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) $(shell find tests -name 'test_*_properties.py')
-	$(BIN)/python tests/helpers/mutate.py --part today/3
+	$(BIN)/python tests/helpers/mutate.py --part today/6
 
 coverage: $(BIN)/.dev-installed
 	$(PYTEST) --cov --cov-report term-missing:skip-covered
