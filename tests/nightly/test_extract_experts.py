@@ -70,7 +70,7 @@ def undisturbed(tmp_path_factory):
     with contextlib.chdir(tmp_path_factory.mktemp("undisturbed")):
         prepare()
         process = start(*REAL)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=300)
         assert (process.returncode, err) == (0, "")
         return contents()
 
@@ -98,7 +98,7 @@ def test_a_signal_leaves_no_process_and_no_partial_file(real, undisturbed, numbe
     if number != signal.SIGKILL:
         return
     again = start(*real)
-    out, err = again.communicate(timeout=120)
+    out, err = again.communicate(timeout=300)
     assert (again.returncode, err) == (0, ""), err
     assert f"12 videos, {len(done)} of them already extracted" in out
     assert all(path.stat().st_mtime_ns == time for path, time in done.items())
@@ -109,15 +109,15 @@ def test_a_full_or_read_only_disk_is_one_line(real):
     Path("data/Mine").mkdir(parents=True)
     with read_only(Path("data")):
         process = start(*real)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 2 and err.startswith("error: data/Mine") and err.count("\n") == 1
     assert "Permission denied" in err
     process = start(*real, largest=500)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 2 and err.startswith("error: data/Mine/") and err.count("\n") == 1
     assert "File too large" in err and not list(Path("data").rglob("*.tmp"))
     process = start(*real, largest=8000)  # enough for each video, not for all
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 2 and "symlinked-feats/" in err and err.count("\n") == 1, err
     assert len(list(Path("data").rglob("*.npz"))) == 12 and not list(Path("data").rglob("*.tmp"))
 
