@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from data_loader.duplicates import caption_labels
 from model.similarity import find_nonfinite_source
-from trainer.data_parallel import gather_labels
 from utils.errors import InputError
 from utils.interrupts import InterruptHandler
 
@@ -33,17 +31,6 @@ class LossSum:
     def first_nonfinite(self) -> int | None:
         """Return the first step whose loss was NaN or inf (None: no step); this waits for a GPU."""
         return None if self._first_nonfinite < 0 else int(self._first_nonfinite)
-
-
-def ranking_loss(loss_function: nn.Module, sims: Tensor, batch: Mapping) -> Tensor:
-    """Return the loss of the similarities of all processes; `batch` is the share of this process.
-
-    A loss with a true attribute `exclude_duplicates` is also given a mask of equal captions, see `model.loss`.
-    """
-    if not getattr(loss_function, "exclude_duplicates", False):
-        return loss_function(sims)
-    labels = gather_labels(caption_labels(batch))
-    return loss_function(sims, (labels[:, None] == labels).to(sims.device))
 
 
 def iter_until_interrupted(

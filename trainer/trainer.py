@@ -28,7 +28,8 @@ from trainer.build import build_visualizer
 from trainer.data_parallel import DataParallelCENet, average_gradients
 from trainer.distributed import broadcast_from_main, get_world_size
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
-from trainer.loop_helpers import LossSum, iter_until_interrupted, matmul_precision, nonfinite_loss_error, ranking_loss
+from trainer.loop_helpers import LossSum, iter_until_interrupted, matmul_precision, nonfinite_loss_error
+from trainer.losses import logged_values, ranking_loss
 from trainer.next_steps import resume_hint
 from trainer.optim import load_optimizer, step_schedule
 from trainer.saver import CheckpointSaver
@@ -208,13 +209,12 @@ class Trainer:
         state, path = start.state, start.path
         load_weights(self.model, state, path)
         loss_state = state.get("loss_state_dict", {})
-        # A loss without parameters may change, as the optimizer is not concerned.
-        learns_loss = bool(loss_state or self.loss_function.state_dict())
-        sections = ("optimizer", "lr_scheduler", "loss") if learns_loss else ("optimizer", "lr_scheduler")
+        learns_loss = bool(loss_state or self.loss_function.state_dict())  # only then does it concern the optimizer
+        sections = ("optimizer", "lr_scheduler", *(("loss",) if learns_loss else ()))
         same_optimization = all(state["config"].get(key) == self.config.get(key) for key in sections)
         if not same_optimization:
-            names, which = " or ".join([", ".join(sections[:-1]), sections[-1]]), "all" if learns_loss else "both"
-            logger.warning("%s differ from those of %s: %s start afresh", names, path, which)
+            which = ("optimizer, lr_scheduler or loss", "all") if learns_loss else ("optimizer or lr_scheduler", "both")
+            logger.warning("%s differ from those of %s: %s start afresh", which[0], path, which[1])
         try:
             if same_optimization:
                 self.loss_function.load_state_dict(loss_state)
@@ -263,7 +263,7 @@ class Trainer:
             self.saver.save_interrupted(self._state(epoch) | {"begun": self.partial_epoch})
             self.interrupts.raise_if_interrupted()
         return {
-            **(self.loss_function.log_values() if hasattr(self.loss_function, "log_values") else {}),
+            **logged_values(self.loss_function),
             "epoch": epoch,
             "loss": self.partial_epoch["loss"] / len(self.loaders.train),
             "steps_per_second": timed_steps / seconds,

@@ -15,8 +15,9 @@ import test as test_command
 import train as train_command
 from base.checkpoint import load_checkpoint, save_checkpoint
 from model.loss import ContrastiveLoss, MaxMarginRankingLoss
-from trainer import loop_helpers
-from trainer.loop_helpers import LossSum, ranking_loss
+from trainer import losses
+from trainer.loop_helpers import LossSum
+from trainer.losses import ranking_loss
 from trainer.trainer import train_batches
 
 CONTRASTIVE = ("--set", 'loss={"type": "ContrastiveLoss"}')
@@ -96,7 +97,7 @@ class PlainLoss(nn.Module):
 
 def test_only_losses_that_exclude_duplicates_get_them(monkeypatch):
     calls = []
-    monkeypatch.setattr(loop_helpers, "caption_labels", lambda batch: calls.append(batch) or torch.tensor([4, 7, 4]))
+    monkeypatch.setattr(losses, "caption_labels", lambda batch: calls.append(batch) or torch.tensor([4, 7, 4]))
     sims = torch.randn(3, 3)
     for loss in (PlainLoss(), MaxMarginRankingLoss(), ContrastiveLoss(exclude_duplicates=False)):
         assert torch.equal(ranking_loss(loss, sims, {}), loss(sims)) and not calls
