@@ -140,8 +140,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--init_from",
         metavar="CHECKPOINT",
-        help="start from the weights of this model that fit by name and shape, of this project or a public release; "
-        "optimizer and epochs start afresh, and a resumed run does not read it again (config key init_from)",
+        help="start from the weights of this model that fit by name and shape; optimizer and epochs start afresh; it may be "
+        "of this project or of a public release; config key init_from, which a resumed run does not read",
     )
     parser.add_argument("--mini_train", action="store_true", help="train on two batches, validate on one, test on all")
     parser.add_argument("--train_single_epoch", action="store_true", help="stop after one epoch")
