@@ -42,10 +42,13 @@ def initialize_from(model: CENet, path: Path, config: ConfigParser) -> None:
         "init_from %s, epoch %d: %d of %d tensors, %s of %s numbers, are taken as initial weights%s",
         path, state["epoch"], len(found.taken), len(own), f"{found.num_values:,}", f"{size:,}", rest,
     )  # fmt: skip
-    trained, given = (leaves(x["arch"]["args"]) for x in (source_config, config))
+    trained, given = (
+        leaves(x["arch"]["args"], "arch.args.") | {"experts.text_feat": x["experts"]["text_feat"]}
+        for x in (source_config, config)
+    )
     if differing := [key for key in trained if given.get(key, trained[key]) != trained[key]]:
-        values = ", ".join(f"{key} {json.dumps(trained[key])}, here {json.dumps(given[key])}" for key in differing)
-        logger.warning("init_from %s: trained with other arch.args: %s", path, values)
+        values = ", ".join(f"{key} {json.dumps(trained[key])} (here {json.dumps(given[key])})" for key in differing)
+        logger.warning("init_from %s: trained with other settings: %s", path, values)
 
 
 def _describe_rest(found: Transfer) -> str:

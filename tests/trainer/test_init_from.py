@@ -40,10 +40,13 @@ def initialized(path, *overrides):
     return models
 
 
-def test_all_weights_of_the_same_config_are_taken_and_everything_else_is_fresh(run, source):
+def test_all_weights_of_the_same_config_are_taken_and_everything_else_is_fresh(run, source, caplog):
     model, _ = initialized(source)
     for name, x in weights(source).items():
         assert torch.equal(model.state_dict()[name], x), name
+    assert not caplog.records or "trained with" not in caplog.text
+    initialized(source, "experts.text_feat=other")
+    assert 'trained with other settings: experts.text_feat "toy" (here "other")' in caplog.text
     folder, out = train(run, "--init_from", source, "--set", "optimizer.args.lr=1e-12", "--set", "trainer.epochs=1")
     assert "init_from source.pth, epoch 3: " in out and "epoch 1/1" in out
     taken, _, total = out.partition("epoch 3: ")[2].partition(" tensors")[0].partition(" of ")
@@ -107,7 +110,7 @@ def test_fewer_experts_and_other_arguments_are_named(run, source):
     options = ("--set", 'experts.modalities=["rgb", "scene"]', "--set", "arch.args.l2renorm=true", "--train_single_epoch")
     _, out = train(run, "--init_from", source, *options)
     assert "only in the checkpoint: 'collaborative_gating.modulation.audio." in out and "do not fit" not in out
-    assert "init_from source.pth: trained with other arch.args: l2renorm false, here true" in out
+    assert "init_from source.pth: trained with other settings: arch.args.l2renorm false (here true)\n" in out
 
 
 def test_a_checkpoint_of_the_2019_release(run, config):
@@ -119,7 +122,8 @@ def test_a_checkpoint_of_the_2019_release(run, config):
     for name, x in theirs.state_dict().items():
         assert torch.equal(model.state_dict()[name], x), name
     _, out = train(run, "--init_from", "release.pth", "--train_single_epoch")
-    assert 'trained with other arch.args: mask_padding false, here true, gate_order "sequential", here "parallel"' in out
+    for setting in ("mask_padding false (here true)", 'gate_order "sequential" (here "parallel")'):
+        assert f"arch.args.{setting}" in out.partition("trained with other settings: ")[2].partition("\n")[0]
 
 
 @pytest.mark.parametrize("file", ["checkpoint_legacy.pth", "checkpoint_zip.pth"])
