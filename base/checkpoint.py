@@ -85,8 +85,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     for key, kind in KEYS.items():
         if not isinstance(state.get(key), kind):
             raise InputError(f"{path}: {key} is {type(state.get(key)).__name__}, expected {kind.__name__} in a checkpoint")
-    for section in ("state_dict", "loss_state_dict"):
-        _check_tensors(path, section, state.get(section, {}))
+    _check_weights(path, state, "state_dict")
+    if "loss_state_dict" in state:
+        _check_weights(path, state, "loss_state_dict")
     partial_epoch = state.get("begun")
     if partial_epoch is not None:
         entries = partial_epoch if isinstance(partial_epoch, dict) else {}
@@ -107,15 +108,15 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return state
 
 
-def _check_tensors(path: Path, section: str, content: Any) -> None:
-    """Raise an `InputError` if a section of a checkpoint holds anything else than plain tensors by name."""
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: {section} is {type(content).__name__}, expected tensors by name")
-    for name, weights in content.items():
+def _check_weights(path: Path, state: dict[str, Any], key: str) -> None:
+    """Raise an `InputError` if the weights of a checkpoint below `key` are other things than plain tensors by name."""
+    if not isinstance(state[key], dict):
+        raise InputError(f"{path}: {key} is {type(state[key]).__name__}, expected dict in a checkpoint")
+    for name, weights in state[key].items():
         if not isinstance(name, str) or not isinstance(weights, torch.Tensor):
-            raise InputError(f"{path}: {section}.{name} is {type(weights).__name__}, expected a tensor by name")
+            raise InputError(f"{path}: {key}.{name} is {type(weights).__name__}, expected a tensor by name")
         if weights.layout != torch.strided or weights.is_complex() or weights.is_quantized or weights.is_meta:
-            raise InputError(f"{path}: {section}.{name} is sparse, complex, packed or without data, expected plain numbers")
+            raise InputError(f"{path}: {key}.{name} is sparse, complex, packed or without data, expected plain numbers")
 
 
 def _read(path: Path) -> dict[str, Any]:
