@@ -2,7 +2,9 @@
 
 import argparse
 import contextlib
+import json
 import logging
+from pathlib import Path
 
 import torch
 
@@ -37,9 +39,12 @@ from trainer.distributed import (
     local_gpu_index,
     main_process_first,
 )
+from trainer.init_from import initialize_from
 from trainer.next_steps import next_steps, resume_seeds_command
 from utils.allocator import keep_freed_memory
 from utils.errors import InputError, cli_command
+
+ONE_START = "expected one of them: a training is resumed with the weights of its own checkpoint"
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +64,14 @@ def train_and_test(
     device = select_device(local_gpu_index(args.device), config["disable_gpu"])
     seed_everything(config["seed"])
 
-    model = build_model(config).to(device)
+    model = build_model(config)
+    if start is None and "init_from" in config:
+        initialize_from(model, Path(config["init_from"]), config)
+    model = model.to(device)
     synchronize_batch_norms(model)  # those of all processes, if there are several
     logger.info(summary(model, is_published(config["data_loader"]["args"]["dataset_name"])))
-    loss_function = build_loss(config)
-    optimizer = build_optimizer(config, model.parameters())
+    loss_function = build_loss(config).to(device)
+    optimizer = build_optimizer(config, model.parameters(), loss_function.parameters())
     lr_scheduler = build_lr_scheduler(config, optimizer)
     loaders = main_process_first(build_loaders, config, device)
     test_config = config.with_eval_settings()
@@ -129,6 +137,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seeds", metavar="N,N,...", help="train with each of these seeds; print mean (std) of every metric"
     )
+    parser.add_argument(
+        "--init_from",
+        metavar="CHECKPOINT",
+        help="start from the weights of this model that fit by name and shape; optimizer and epochs start afresh; it may be "
+        "of this project or of a public release; config key init_from, which a resumed run does not read",
+    )
     parser.add_argument("--mini_train", action="store_true", help="train on two batches, validate on one, test on all")
     parser.add_argument("--train_single_epoch", action="store_true", help="stop after one epoch")
     parser.add_argument("--disable_workers", action="store_true", help="load data in the main process")
@@ -143,6 +157,10 @@ def parse_arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.resume and (args.purge_exp_dir or args.seeds and args.resume != AUTO):
         raise InputError(f"--resume CHECKPOINT resumes one run: not with --seeds (except '{AUTO}') or --purge_exp_dir")
+    if args.init_from is not None:
+        if args.resume not in (None, AUTO):
+            raise InputError(f"--init_from {args.init_from}: found with --resume CHECKPOINT, {ONE_START}")
+        args.set += [f"init_from={json.dumps(args.init_from)}"]
     return args
 
 
@@ -161,6 +179,8 @@ def prepare() -> tuple[argparse.Namespace, ConfigParser, list[int] | None, Run |
     if args.mini_train:
         args.set += ["data_loader.args.mini=true"]
     config = ConfigParser.from_arguments(args, state, training=True).with_test_split()
+    if state and config.get("init_from") not in (None, state["config"].get("init_from")):
+        raise InputError(f"{config.source}: init_from: found with --resume CHECKPOINT, {ONE_START}")
     seeds = None if args.seeds is None else parse_seeds(args.seeds)
     check_distributed_config(config)
     if args.purge_exp_dir:

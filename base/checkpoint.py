@@ -71,7 +71,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
     Returns:
         arch, epoch, seed, state_dict, config, config_file; of trainings also optimizer, lr_scheduler, random, environment,
-        monitor_best, epochs_since_best, values (metrics of the epoch) and begun (step, loss and seconds of a partial epoch);
+        monitor_best, epochs_since_best, values (metrics of the epoch), begun (step, loss and seconds of a partial epoch) and
+        loss_state_dict (of a loss with parameters);
         of a public release also published, which is true, and release, "2019" or "2020" (the corrected one).
 
     Raises:
@@ -84,11 +85,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     for key, kind in KEYS.items():
         if not isinstance(state.get(key), kind):
             raise InputError(f"{path}: {key} is {type(state.get(key)).__name__}, expected {kind.__name__} in a checkpoint")
-    for name, weights in state["state_dict"].items():
-        if not isinstance(name, str) or not isinstance(weights, torch.Tensor):
-            raise InputError(f"{path}: state_dict.{name} is {type(weights).__name__}, expected a tensor by name")
-        if weights.layout != torch.strided or weights.is_complex() or weights.is_quantized or weights.is_meta:
-            raise InputError(f"{path}: state_dict.{name} is sparse, complex, packed or without data, expected plain numbers")
+    _check_weights(path, state, "state_dict")
+    if "loss_state_dict" in state:
+        _check_weights(path, state, "loss_state_dict")
     partial_epoch = state.get("begun")
     if partial_epoch is not None:
         entries = partial_epoch if isinstance(partial_epoch, dict) else {}
@@ -107,6 +106,17 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(environment, dict) or not all(isinstance(x, str | int) for pair in environment.items() for x in pair):
         raise InputError(f"{path}: environment is {environment}, expected names and values")
     return state
+
+
+def _check_weights(path: Path, state: dict[str, Any], key: str) -> None:
+    """Raise an `InputError` if the weights of a checkpoint below `key` are other things than plain tensors by name."""
+    if not isinstance(state[key], dict):
+        raise InputError(f"{path}: {key} is {type(state[key]).__name__}, expected dict in a checkpoint")
+    for name, weights in state[key].items():
+        if not isinstance(name, str) or not isinstance(weights, torch.Tensor):
+            raise InputError(f"{path}: {key}.{name} is {type(weights).__name__}, expected a tensor by name")
+        if weights.layout != torch.strided or weights.is_complex() or weights.is_quantized or weights.is_meta:
+            raise InputError(f"{path}: {key}.{name} is sparse, complex, packed or without data, expected plain numbers")
 
 
 def _read(path: Path) -> dict[str, Any]:

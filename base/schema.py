@@ -232,6 +232,7 @@ class Config(Section):
     loss: Typed | None = None  # class of model/, called with similarities (B, B); only for training
     distil_loss: bool | None = None  # learn the teachers' similarities too (TeachText)
     distil_params: DistilParams | None = None  # the teachers of distil_loss
+    init_from: str | None = None  # checkpoint with initial weights, see --init_from; not read when a training is resumed
     training_file: str | None = None  # list of the videos to train on, in the folder of the features; default: the split's
     caption_masks: str | None = None  # file there, video -> 1 for each caption to train with, 0 for others; default: all
     metrics: Annotated[list[str], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]  # functions of model/

@@ -21,6 +21,8 @@ METRIC_LABELS = {
     "MeanR": "MnR",
     "geometric_mean_R1-R5-R10": "gmean(R@1,R@5,R@10)",
 }
+# The values of every epoch.
+EPOCH_VALUES = ("epoch", "loss", "lr", "steps_per_second")
 # Metrics in the line of an epoch, and their formats.
 EPOCH_METRICS = {"R1": ".1f", "R5": ".1f", "R10": ".1f", "MedR": "g"}
 
@@ -37,12 +39,16 @@ def epoch_line(split: str, epochs: int, values: Mapping[str, float], metrics: Ma
 
     Args:
         split: name of the split that was evaluated.
-        values: "epoch", "loss", "lr" and "steps_per_second" -> value.
+        values: "epoch", "loss", "lr" and "steps_per_second" -> value; the names of validation metrics begin with "val_", any
+            other value is one that the loss logs.
         metrics: name of a metric function ("t2v_metrics", ...) -> values by name.
     """
     speed = values["steps_per_second"]
+    of_loss = [name for name in values if name not in EPOCH_VALUES and not name.startswith("val_")]
     line = (
-        f"epoch {values['epoch']}/{epochs}: loss {values['loss']:.4f}, lr {values['lr']:.2e}, "
+        f"epoch {values['epoch']}/{epochs}: loss {values['loss']:.4f}, "
+        + "".join(f"{name} {values[name]:.4g}, " for name in of_loss)
+        + f"lr {values['lr']:.2e}, "
         f"{speed:.{1 if speed >= 1 else 3}f} steps/s"
     )
     for metric, measured in metrics.items():

@@ -3,6 +3,7 @@
 | name | content |
 | --- | --- |
 | `loss`, `lr`, `steps_per_second` | values of each epoch of training |
+| `temperature` | temperature of a `ContrastiveLoss` after each epoch; other losses may log values of their own |
 | `val_<metrics>/<name>` | each metric on the validation split |
 | `val_ranks/<task>` | histogram of the ranks of all queries |
 | `moe_weights/<expert>` | mean weight over all captions; all experts in one chart under "Custom scalars" |
@@ -30,7 +31,17 @@ from parse_config import leaves
 from utils.interrupts import defer_signals
 
 # Prefixes of the keys of a config that are hyperparameters, in addition to the names of the experts.
-HPARAMS = ("seed", "arch.", "data_loader.args.", "optimizer.", "lr_scheduler.", "loss.", "experts.", "trainer.epochs")
+HPARAMS = (
+    "seed",
+    "arch.",
+    "data_loader.args.",
+    "optimizer.",
+    "lr_scheduler.",
+    "loss.",
+    "experts.",
+    "trainer.epochs",
+    "init_from",
+)
 WEIGHT_BINS = np.linspace(0, 1, 51)
 
 logger = logging.getLogger(__name__)

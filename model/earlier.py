@@ -26,7 +26,9 @@ def convert_optimizer_state(state: Mapping[str, Any], model: CENet) -> Mapping[s
     """
     if getattr(model, "text_units", None) is None:  # Concat
         return state
-    (group,) = state["param_groups"]
+    group, *others = state["param_groups"]
+    if others:  # the parameters of a loss, which earlier files do not have
+        return state
     parameters, saved = list(model.parameters()), dict(state["state"])
     first = len(group["params"]) - len(UNIT)
     gate = saved.get(first + UNIT.index("cg.fc.weight"), {}).values()

@@ -83,19 +83,28 @@ def model_arguments(config: Mapping) -> dict[str, Any]:
 
 
 def build_loss(config: ConfigParser) -> nn.Module:
-    """Build the loss that `loss` names, a function of similarities (B, B); raise an `InputError` if it has parameters."""
-    name = config["loss"]["type"]
-    loss = find("loss", name)(**config["loss"]["args"])
-    if parameters := ", ".join(key for key, _ in loss.named_parameters()):
-        reason = f"has parameters ({parameters}), which are neither trained nor saved"
-        raise InputError(f"{config.source}: loss.type: {name} {reason}, expected none")
-    return loss
+    """Build the loss that `loss` names, a function of similarities (B, B), on the CPU.
+
+    Raises:
+        InputError: arguments that do not go together.
+    """
+    with _prefix_errors(f"{config.source}: loss.args"):
+        return find("loss", config["loss"]["type"])(**config["loss"]["args"])
 
 
-def build_optimizer(config: ConfigParser, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Build the optimizer that `optimizer` names; raise an `InputError` if torch refuses its arguments."""
+def build_optimizer(
+    config: ConfigParser, parameters: Iterable[nn.Parameter], loss_parameters: Iterable[nn.Parameter] = ()
+) -> torch.optim.Optimizer:
+    """Build the optimizer that `optimizer` names, for the parameters of a model and, without weight decay, of its loss.
+
+    Raises:
+        InputError: torch refuses its arguments.
+    """
+    groups: list[Any] = list(parameters)
+    if of_loss := list(loss_parameters):
+        groups = [{"params": groups}, {"params": of_loss, "weight_decay": 0.0}]
     with _torch_errors(config, "optimizer"):
-        return optim.instantiate_optimizer(config["optimizer"], parameters)
+        return optim.instantiate_optimizer(config["optimizer"], groups)
 
 
 def build_lr_scheduler(config: ConfigParser, optimizer: torch.optim.Optimizer) -> LRScheduler | None:

@@ -106,14 +106,19 @@ def synchronize_batch_norms(model: nn.Module) -> None:
                 setattr(parent, name, synced)
 
 
-def average_gradients(model: nn.Module) -> None:
+def average_gradients(*modules: nn.Module) -> None:
     """Replace the gradients by their mean over all processes, each of which has the loss of the whole batch."""
     if get_world_size() == 1:
         return
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    gradients = [x.grad for module in modules for x in module.parameters() if x.grad is not None]
     for work in [dist.all_reduce(x, async_op=True) for x in gradients]:
         work.wait()
     torch._foreach_div_(gradients, get_world_size())
+
+
+def gather_labels(labels: Tensor) -> Tensor:
+    """Return the labels, (B,), of the videos of all processes, in the order of the processes."""
+    return labels if get_world_size() == 1 else _gather_rows([labels], len(labels))[0]
 
 
 def _combine_statistics(count: Tensor, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,8 +18,12 @@ FUSED = ("Adam", "AdamW", "SGD")
 IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable")
 
 
-def instantiate_optimizer(section: Mapping[str, Any], parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def instantiate_optimizer(
+    section: Mapping[str, Any], parameters: Iterable[nn.Parameter | dict[str, Any]]
+) -> torch.optim.Optimizer:
     """Return the optimizer of section `optimizer` of a config, fused where possible, unless its arguments say otherwise.
+
+    `parameters` are parameters, or groups of them as torch has them.
 
     The numbers of a fused step differ from those of another one only by rounding.
     """

@@ -29,6 +29,7 @@ from trainer.data_parallel import DataParallelCENet, average_gradients
 from trainer.distributed import broadcast_from_main, get_world_size
 from trainer.evaluation import Evaluation, evaluate, evaluation_settings
 from trainer.loop_helpers import LossSum, iter_until_interrupted, matmul_precision, nonfinite_loss_error
+from trainer.losses import logged_values, ranking_loss
 from trainer.next_steps import resume_hint
 from trainer.optim import load_optimizer, step_schedule
 from trainer.saver import CheckpointSaver
@@ -58,7 +59,7 @@ def train_batches(
 
     Args:
         model: a `CENet`, or a `DataParallelCENet`, on `device`.
-        loss_function: loss of a (B, B) similarity matrix.
+        loss_function: loss of a (B, B) similarity matrix, on `device`; see `model.loss`.
         loader: batches from step `losses.count` on; its length is that of the whole epoch.
         losses: sum to which the loss of each step is added.
         precision: "fp32"; "tf32", with which GPUs multiply float32 matrices with a mantissa of 10 bits; "bf16", with which
@@ -85,14 +86,14 @@ def train_batches(
             inputs = to_device({key: batch[key] for key in MODEL_INPUTS}, device)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 sims = model(**inputs)["cross_view_conf_matrix"]  # (B, B)
-            loss = loss_function(sims)
+            loss = ranking_loss(loss_function, sims, batch)
             if teachers is not None:
                 loss = loss + distillation_loss(sims, teachers.similarities(batch).to(device))
             if device.type == "cpu" and not torch.isfinite(loss):
                 raise nonfinite_loss_error(model, inputs, step, num_steps, lr)
             (loss / len(group)).backward()
             if step == group[-1]:
-                average_gradients(model)  # of all processes, if there are several
+                average_gradients(model, loss_function)  # of all processes, if there are several
                 optimizer.step()
             losses.add(loss.detach(), step)
     model.raise_if_nan()
@@ -105,7 +106,7 @@ class Trainer:
 
     Args:
         model: model to train, already on `device`; with several processes, after `synchronize_batch_norms`.
-        loss_function: loss of a (B, B) similarity matrix.
+        loss_function: loss of a (B, B) similarity matrix, already on `device`; its parameters, if any, are in `optimizer`.
         lr_scheduler: schedule that takes one step per epoch (None: the learning rate is constant).
 
     Attributes:
@@ -200,18 +201,23 @@ class Trainer:
         """Load the state of a checkpoint, to continue after it.
 
         In another run than that of the checkpoint, the search for the best epoch restarts. If the config changes the
-        optimizer or the schedule, both start afresh.
+        optimizer or the schedule, both start afresh; so do they and the loss if it changes a loss with parameters.
 
         Raises:
             InputError: weights of another model, a damaged state, or nothing left to train in another run.
         """
         state, path = start.state, start.path
         load_weights(self.model, state, path)
-        same_optimization = all(state["config"].get(key) == self.config.get(key) for key in ("optimizer", "lr_scheduler"))
+        loss_state = state.get("loss_state_dict", {})
+        learns_loss = bool(loss_state or self.loss_function.state_dict())  # only then does it concern the optimizer
+        sections = ("optimizer", "lr_scheduler", *(("loss",) if learns_loss else ()))
+        same_optimization = all(state["config"].get(key) == self.config.get(key) for key in sections)
         if not same_optimization:
-            logger.warning("optimizer or lr_scheduler differ from those of %s: both start afresh", path)
+            which = ("optimizer, lr_scheduler or loss", "all") if learns_loss else ("optimizer or lr_scheduler", "both")
+            logger.warning("%s differ from those of %s: %s start afresh", which[0], path, which[1])
         try:
             if same_optimization:
+                self.loss_function.load_state_dict(loss_state)
                 load_optimizer(self.optimizer, convert_optimizer_state(state["optimizer"], self.model), path)
                 if self.lr_scheduler is not None:
                     self.lr_scheduler.load_state_dict(state["lr_scheduler"])
@@ -257,6 +263,7 @@ class Trainer:
             self.saver.save_interrupted(self._state(epoch) | {"begun": self.partial_epoch})
             self.interrupts.raise_if_interrupted()
         return {
+            **logged_values(self.loss_function),
             "epoch": epoch,
             "loss": self.partial_epoch["loss"] / len(self.loaders.train),
             "steps_per_second": timed_steps / seconds,
@@ -282,11 +289,13 @@ class Trainer:
 
     def _state(self, epoch: int) -> dict[str, Any]:
         """Return the content of a checkpoint, without the results of an evaluation."""
+        loss_state = self.loss_function.state_dict()
         return {
             "arch": self.config["arch"]["type"],
             "epoch": epoch,
             "seed": self.config["seed"],
             "state_dict": self.model.state_dict(),
+            **({"loss_state_dict": loss_state} if loss_state else {}),
             "optimizer": self.optimizer.state_dict(),
             "lr_scheduler": None if self.lr_scheduler is None else self.lr_scheduler.state_dict(),
             "monitor_best": self.monitor.best,

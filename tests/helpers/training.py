@@ -21,8 +21,8 @@ class Losses(LossSum):
         self.all.append(loss)
 
 
-def train_steps(model, optimizer, batches, **options):
-    """Train one epoch on `batches` and return the loss of each."""
+def train_steps(model, optimizer, batches, loss_function=None, **options):
+    """Train one epoch on `batches` and return the loss of each, by default the ranking loss."""
     losses = Losses(CPU)
-    train_batches(model, MaxMarginRankingLoss(), optimizer, batches, CPU, losses, **options)
+    train_batches(model, loss_function or MaxMarginRankingLoss(), optimizer, batches, CPU, losses, **options)
     return torch.stack(losses.all)

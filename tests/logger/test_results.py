@@ -42,6 +42,11 @@ def test_the_speed_of_a_slow_training_is_not_zero(rate, text):
     assert text in epoch_line("val", 3, values, {})
 
 
+def test_the_line_of_an_epoch_has_what_the_loss_logs():
+    values = {"temperature": 0.06512, "epoch": 1, "loss": 0.5, "lr": 0.1, "steps_per_second": 2.0, "val_x_metrics_R1": 3.0}
+    assert epoch_line("val", 3, values, {}) == "epoch 1/3: loss 0.5000, temperature 0.06512, lr 1.00e-01, 2.0 steps/s"
+
+
 def test_the_commands_warn_of_each_small_split_once_and_count_its_videos(run):
     folder, out = train(run, "--train_single_epoch", "--set", "test_split=test")
     assert out.count("split val has only 10 videos") == out.count("split test has only 10 videos") == 1

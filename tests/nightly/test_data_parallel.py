@@ -10,6 +10,7 @@ from helpers.gradients import gradients
 from helpers.model_variants import SWITCHES, make_batch, make_model
 from helpers.training import CPU, train_steps
 
+from model.loss import ContrastiveLoss
 from trainer.data_parallel import DataParallelCENet, synchronize_batch_norms
 from trainer.evaluation import evaluate
 
@@ -27,6 +28,7 @@ def share_of(batch, rank, trimmed):
     rows = torch.arange(len(batch["text"])).tensor_split(PROCESSES)[rank]
     share = {key: x[rows] for key, x in batch.items() if key in ("text", "word_mask")}
     share |= {key: {name: x[rows] for name, x in batch[key].items()} for key in ("experts", "ind", "frame_masks")}
+    share["raw_captions"] = [batch["raw_captions"][row] for row in rows]
     if trimmed:
         words = max(1, int(share["word_mask"].sum(-1).max()))
         share |= {"text": share["text"][:, :, :words], "word_mask": share["word_mask"][:, :, :words]}
@@ -40,6 +42,7 @@ def make_batches(dtype):
     """Make batches of several sizes.
 
     In the first, the second process has no audio; in the second, speech is one token; in the third, a caption has no words.
+    Captions are equal within each process and across both.
     """
     batches = [make_batch(seed, size, 1) for seed, size in enumerate(BATCH_SIZES)]
     for batch, name, rows in ((batches[0], "audio", slice(4, 8)), (batches[1], "speech", slice(0, 7))):
@@ -48,24 +51,30 @@ def make_batches(dtype):
     batches[1]["frame_masks"]["speech"][2, 0] = True
     batches[2]["word_mask"][4] = False
     for batch in batches:
+        batch["raw_captions"] = [["abacbdac"[i]] for i in range(len(batch["text"]))]
         batch["text"] = batch["text"].to(dtype)
         for key in ("experts", "ind"):
             batch[key] = {name: x.to(dtype) for name, x in batch[key].items()}
     return batches
 
 
-def train(variant, dtype, rank=None, accumulate=3, precision="fp32"):
-    """Train on the share of a process (None: on everything); return losses, last gradients and state dict."""
+def train(variant, dtype, rank=None, accumulate=3, precision="fp32", loss_function=None):
+    """Train on the share of a process (None: on everything); return losses, last gradients and state dict.
+
+    The results of a `loss_function`, if one is given, include its own parameters.
+    """
     base = variant if variant in SWITCHES else "ce"
     model = make_model(base, **OPTIONS[variant]).to(dtype).train()
     batches = make_batches(dtype)
     if rank is not None:
         batches = [share_of(batch, rank, trimmed=model.mask_padding) for batch in batches]
     synchronize_batch_norms(model)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
+    parameters = [*model.parameters(), *(loss_function.parameters() if loss_function else ())]
+    optimizer = torch.optim.SGD(parameters, lr=0.5, momentum=0.9)
     trained = model if rank is None else DataParallelCENet(model)
-    losses = train_steps(trained, optimizer, batches, precision=precision, accumulate=accumulate)
-    return {"losses": losses, "gradients": gradients(model), "state": dict(copy.deepcopy(model).state_dict())}
+    losses = train_steps(trained, optimizer, batches, loss_function, precision=precision, accumulate=accumulate)
+    state = dict(copy.deepcopy(model).state_dict()) | (dict(loss_function.state_dict()) if loss_function else {})
+    return {"losses": losses, "gradients": gradients(model), "state": state}
 
 
 def evaluate_share(variant, num_batches, memory, rank=None):
@@ -90,6 +99,7 @@ def run_process(rank, folder):
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=PROCESSES)
     torch.set_num_threads(1)
     found = {(name, dtype): train(name, dtype, rank) for name in OPTIONS for dtype in (torch.float32, torch.float64)}
+    found["contrastive"] = train("ce", torch.float64, rank, loss_function=ContrastiveLoss(0.5).double())
     found["bf16"] = train("ce", torch.float32, rank, accumulate=1, precision="bf16")
     for case in EVALUATIONS:
         found[case] = evaluate_share(*case, rank=rank)
@@ -112,6 +122,15 @@ def test_losses_gradients_weights_and_statistics_are_those_of_one_process(found,
     assert (expected["losses"] > 0).all()
     for results in found:
         torch.testing.assert_close(results[variant, dtype], expected, rtol=tolerance, atol=tolerance)
+
+
+def test_a_loss_with_parameters_and_duplicates_of_other_processes(found):
+    loss, unaware = ContrastiveLoss(0.5).double(), ContrastiveLoss(0.5, exclude_duplicates=False).double()
+    expected = train("ce", torch.float64, loss_function=loss)
+    assert expected["state"]["log_scale"].item() != pytest.approx(ContrastiveLoss(0.5).log_scale.item())
+    assert not torch.allclose(train("ce", torch.float64, loss_function=unaware)["losses"], expected["losses"], rtol=1e-3)
+    for results in found:
+        torch.testing.assert_close(results["contrastive"], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_bf16_and_a_step_for_each_batch(found):

@@ -14,6 +14,7 @@ from helpers.paths import ROOT
 
 import test as test_command
 import train as train_command
+from base.checkpoint import load_checkpoint
 
 # Not Adam: it takes large steps even if a gradient is only rounding errors.
 ARGUMENTS = ("--config", CONFIG, "--set", "optimizer.type=SGD", "--set", "optimizer.args.lr=0.5")
@@ -98,6 +99,20 @@ def test_two_processes_have_the_results_of_one(whole):
     (log,) = [path for path in log.parent.iterdir() if not (path / "events").exists() and (path / "metrics.json").exists()]
     tested = json.loads((log / "metrics.json").read_text())
     assert all(tested[key] == results(whole)[key] for key in ("t2v_metrics", "v2t_metrics", "videos", "captions"))
+
+
+def test_two_processes_start_from_the_weights_of_another_model(whole, run):
+    """The temperature of the loss is trained too. Its division magnifies rounding, hence the low rate and few epochs."""
+    options = (*ARGUMENTS, "--init_from", whole / "trained_model.pth", "--set", 'loss={"type": "ContrastiveLoss"}')
+    options += ("--set", "optimizer.args.lr=0.02", "--set", "trainer.epochs=2")
+    assert run(train_command, *options)[0] == 0
+    one = move_run("one")
+    code, out, err = start(2, *options)
+    assert code == 0 and err == [] and out.count("init_from whole/trained_model.pth") == 1
+    two = one_run()
+    assert_close_weights(one / "checkpoint-epoch2.pth", two / "checkpoint-epoch2.pth")
+    losses = [load_checkpoint(folder / "checkpoint-epoch2.pth")["loss_state_dict"] for folder in (one, two)]
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-5, atol=1e-5)
 
 
 def test_three_processes_share_a_query_bank(whole, run):

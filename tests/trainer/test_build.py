@@ -49,6 +49,7 @@ WRONG = [
         {"lr_scheduler": {"type": "OneCycleLR", "args": {"max_lr": 0.1, "total_steps": 2}}},
         "lr_scheduler.args: OneCycleLR does not work with",
     ),
+    ({"loss.args": {"fix_norm": False, "hardest_negatives": True}}, "loss.args: fix_norm: found false"),
     ({"arch.args.vlad_clusters.audo": 3}, "arch.args.vlad_clusters.audo: no such expert, did you mean 'audio'"),
     ({"data_loader.args.feat_aggregation": {"audo": "max"}}, "data_loader.args.feat_aggregation.audo: no such expert"),
 ]
@@ -68,18 +69,17 @@ def define(monkeypatch, module, cls):
     monkeypatch.setattr(f"{module}.{cls.__name__}", cls, raising=False)
 
 
-def test_a_loss_with_parameters_is_refused(config, monkeypatch):
-    """They would be neither trained nor saved."""
-
-    class ScaledLoss(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.scale = torch.nn.Parameter(torch.ones(()))
-
-    define(monkeypatch, "model.loss", ScaledLoss)
-    config["loss"] = {"type": "ScaledLoss", "args": {}}
-    with pytest.raises(InputError, match=r"^x.json: loss.type: ScaledLoss has parameters \(scale\).*expected none$"):
-        build_all(config)
+def test_the_parameters_of_a_loss_are_optimized_without_weight_decay(config):
+    config["loss"] = {"type": "ContrastiveLoss", "args": {}}
+    config["optimizer"] = {"type": "SGD", "args": {"lr": 0.1, "weight_decay": 0.5}}
+    parsed = ConfigParser(config, "x.json", training=True)
+    loss, weight = build.build_loss(parsed), torch.nn.Parameter(torch.ones(1))
+    optimizer = build.build_optimizer(parsed, [weight], loss.parameters())
+    before = loss.log_scale.item()
+    weight.grad, loss.log_scale.grad = torch.zeros(1), torch.tensor(2.0)
+    optimizer.step()
+    assert weight.item() == pytest.approx(0.95) and loss.log_scale.item() == pytest.approx(before - 0.2)
+    assert len(build.build_optimizer(parsed, [weight]).param_groups) == 1
 
 
 def test_a_model_whose_constructor_takes_no_clusters_is_refused(config, monkeypatch):

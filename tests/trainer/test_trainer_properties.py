@@ -40,6 +40,7 @@ SCHEDULES = {
     "CosineAnnealingLR": {"T_max": EPOCHS},
     "OneCycleLR": {"max_lr": 0.02, "total_steps": EPOCHS, "cycle_momentum": False},
 }
+LOSSES = {"MaxMarginRankingLoss": {"margin": 0.3}, "ContrastiveLoss": {"temperature": 0.1}}
 
 
 class Killed(Exception):
@@ -73,10 +74,10 @@ def build(config, run, moments):
     """Return a trainer as train.py makes it, which continues after the newest checkpoint of the run."""
     torch.manual_seed(99)
     seed_everything(config["seed"])
-    model = build_model(config)
-    optimizer = build_optimizer(config, model.parameters())
+    model, loss = build_model(config), build_loss(config)
+    optimizer = build_optimizer(config, model.parameters(), loss.parameters())
     schedule = build_lr_scheduler(config, optimizer)
-    trainer = Trainer(model, build_loss(config), optimizer, schedule, config, build_loaders(config, CPU), CPU)
+    trainer = Trainer(model, loss, optimizer, schedule, config, build_loaders(config, CPU), CPU)
     if (point := ResumePoint.newest(run.models)) is not None:
         trainer.resume(point)
     moments.trainer = trainer
@@ -163,11 +164,12 @@ def moments(draw, steps):
     ),
     noise=st.sampled_from(["scene", ""]),
     use_ce=st.booleans(),
+    loss=st.sampled_from(sorted(LOSSES)),
     drawn=st.data(),
 )
 @examples(5)
 def test_an_interrupted_training_ends_as_one_that_is_not(
-    tmp_path_factory, data, optimizer, schedule, seed, accumulate, batch_size, trainer, noise, use_ce, drawn
+    tmp_path_factory, data, optimizer, schedule, seed, accumulate, batch_size, trainer, noise, use_ce, loss, drawn
 ):
     folder = tmp_path_factory.mktemp("runs")
     changes = {
@@ -175,6 +177,7 @@ def test_an_interrupted_training_ends_as_one_that_is_not(
         "optimizer": {"type": optimizer, "args": OPTIMIZERS[optimizer]},
         "arch.args.randomise_feats": noise,  # drawn from the random state
         "arch.args.use_ce": use_ce,
+        "loss": {"type": loss, "args": LOSSES[loss]},
         "data_loader.args.data_dir": str(data),
         "data_loader.args.batch_size": batch_size,
         "trainer": {**trainer, "epochs": EPOCHS, "accumulate": accumulate},

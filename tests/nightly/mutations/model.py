@@ -35,7 +35,7 @@ MUTATIONS = [
     ),
     Mutation(LOSS, "sims - match[None]", "sims - match[:, None]", TEST_LOSS, "one direction twice"),
     Mutation(LOSS, "hinge.fill_diagonal_(0)", "hinge", TEST_LOSS, "matching pairs count"),
-    Mutation(LOSS, "(2 * n * (n - 1))", "(2 * n * n)", TEST_LOSS, "mean over too many terms"),
+    Mutation(LOSS, "hinge.fill_diagonal_(0), n * (n - 1)", "hinge.fill_diagonal_(0), n * n", TEST_LOSS, "too many terms"),
     Mutation(LOSS, "sims.shape[0] < 2", "sims.shape[0] < 1", TEST_LOSS, "a single pair is ranked"),
     Mutation(SIMILARITY, "x * video.available[:, i : i + 1]", "x", TEST_SIMILARITY, "missing experts count"),
     Mutation(

@@ -26,8 +26,8 @@ MUTATIONS = [
     ),
     Mutation(
         "trainer/trainer.py",
-        'for key in ("optimizer", "lr_scheduler"))',
-        'for key in ("optimizer",))',
+        'sections = ("optimizer", "lr_scheduler", *',
+        'sections = ("optimizer", *',
         "tests/trainer/test_trainer_resumed.py -k afresh",
         "a changed lr_scheduler takes the state of the old one",
     ),
