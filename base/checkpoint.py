@@ -72,6 +72,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     Returns:
         arch, epoch, seed, state_dict, config, config_file; of trainings also optimizer, lr_scheduler, random, environment,
         monitor_best, epochs_since_best, values (metrics of the epoch) and begun (step, loss and seconds of a partial epoch);
+        of trainings with an average of the weights, which is then the state_dict, also raw_state_dict, the weights of the
+        last step, and ema_updates, the number of steps that were averaged;
         of a public release also published, which is true, and release, "2019" or "2020" (the corrected one).
 
     Raises:
@@ -84,11 +86,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     for key, kind in KEYS.items():
         if not isinstance(state.get(key), kind):
             raise InputError(f"{path}: {key} is {type(state.get(key)).__name__}, expected {kind.__name__} in a checkpoint")
-    for name, weights in state["state_dict"].items():
-        if not isinstance(name, str) or not isinstance(weights, torch.Tensor):
-            raise InputError(f"{path}: state_dict.{name} is {type(weights).__name__}, expected a tensor by name")
-        if weights.layout != torch.strided or weights.is_complex() or weights.is_quantized or weights.is_meta:
-            raise InputError(f"{path}: state_dict.{name} is sparse, complex, packed or without data, expected plain numbers")
+    _check_weights(path, state, "state_dict")
+    if "raw_state_dict" in state or "ema_updates" in state:
+        _check_average(path, state)
     partial_epoch = state.get("begun")
     if partial_epoch is not None:
         entries = partial_epoch if isinstance(partial_epoch, dict) else {}
@@ -107,6 +107,25 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(environment, dict) or not all(isinstance(x, str | int) for pair in environment.items() for x in pair):
         raise InputError(f"{path}: environment is {environment}, expected names and values")
     return state
+
+
+def _check_weights(path: Path, state: dict[str, Any], key: str) -> None:
+    """Raise an `InputError` if the weights of a checkpoint below `key` are other things than plain tensors by name."""
+    for name, weights in state[key].items():
+        if not isinstance(name, str) or not isinstance(weights, torch.Tensor):
+            raise InputError(f"{path}: {key}.{name} is {type(weights).__name__}, expected a tensor by name")
+        if weights.layout != torch.strided or weights.is_complex() or weights.is_quantized or weights.is_meta:
+            raise InputError(f"{path}: {key}.{name} is sparse, complex, packed or without data, expected plain numbers")
+
+
+def _check_average(path: Path, state: dict[str, Any]) -> None:
+    """Raise an `InputError` if a checkpoint with averaged weights has no valid weights of the last step or no count."""
+    raw, updates = state.get("raw_state_dict"), state.get("ema_updates")
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: raw_state_dict is {type(raw).__name__}, expected dict beside ema_updates")
+    _check_weights(path, state, "raw_state_dict")
+    if type(updates) is not int or updates < 0:
+        raise InputError(f"{path}: ema_updates is {updates!r}, expected the number of averaged steps")
 
 
 def _read(path: Path) -> dict[str, Any]:
