@@ -113,7 +113,7 @@ class ExpertDataset(Dataset):
         if draw is None or not self.expert_dropout:
             return set()
         present = [name for name, x in self.features.items() if x.available[index]]
-        kept = _draw_kept(draw, EXPERT_STREAM, len(present), self.expert_dropout)
+        kept = draw_kept(draw, EXPERT_STREAM, len(present), self.expert_dropout)
         return {name for name, stays in zip(present, kept, strict=True) if not stays}
 
     def _words(self, index: int, k: int, draw: float | None) -> np.ndarray:
@@ -123,7 +123,7 @@ class ExpertDataset(Dataset):
             return self.captions.vectors(index, k, self.max_text_words)
         words = self.captions.vectors(index, k)
         if lossy and self.word_dropout:
-            words = words[_draw_kept(draw, WORD_STREAM, len(words), self.word_dropout)]
+            words = words[draw_kept(draw, WORD_STREAM, len(words), self.word_dropout)]
         elif lossy:
             rng = np.random.default_rng(int(draw * 2**53))
             kept = rng.random(len(words)) < 0.5
@@ -145,7 +145,7 @@ class ExpertDataset(Dataset):
         return drawn
 
 
-def _draw_kept(draw: float, stream: int, count: int, probability: float) -> np.ndarray:
+def draw_kept(draw: float, stream: int, count: int, probability: float) -> np.ndarray:
     """Return a mask (count,), false with `probability` for each of `count` things, but true for at least one of them.
 
     It depends on its arguments only: the draw of an item differs between seeds, epochs and items. Streams are independent.

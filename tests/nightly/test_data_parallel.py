@@ -12,6 +12,7 @@ from helpers.training import CPU, train_steps
 
 from trainer.data_parallel import DataParallelCENet, synchronize_batch_norms
 from trainer.evaluation import evaluate
+from trainer.weight_average import WeightAverage
 
 PROCESSES = 2
 BATCH_SIZES = (8, 7, 6, 5)  # 4 + 4, 4 + 3, ...
@@ -55,7 +56,7 @@ def make_batches(dtype):
 
 
 def train(variant, dtype, rank=None, accumulate=3, precision="fp32"):
-    """Train on the share of a process (None: on everything); return losses, last gradients and state dict."""
+    """Train on the share of a process (None: on everything); return losses, last gradients, weights and their average."""
     base = variant if variant in SWITCHES else "ce"
     model = make_model(base, **OPTIONS[variant]).to(dtype).train()
     batches = make_batches(dtype)
@@ -64,8 +65,10 @@ def train(variant, dtype, rank=None, accumulate=3, precision="fp32"):
     synchronize_batch_norms(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
     trained = model if rank is None else DataParallelCENet(model)
-    losses = train_steps(trained, optimizer, batches, precision=precision, accumulate=accumulate)
-    return {"losses": losses, "gradients": gradients(model), "state": dict(copy.deepcopy(model).state_dict())}
+    average = WeightAverage(model, 0.9)
+    losses = train_steps(trained, optimizer, batches, precision=precision, accumulate=accumulate, average=average)
+    states = {"state": dict(copy.deepcopy(model).state_dict()), "average": dict(average.model.state_dict())}
+    return {"losses": losses, "gradients": gradients(model), **states}
 
 
 def evaluate_share(variant, num_batches, memory, rank=None):

@@ -159,15 +159,16 @@ def moments(draw, steps):
     batch_size=st.sampled_from([5, 8, 12]),
     trainer=st.fixed_dictionaries(
         {"monitor": st.sampled_from(MONITORS), "save_period": st.integers(1, 3), "skip_first_n_saves": st.integers(0, 1)},
-        optional={"early_stop": st.integers(1, 2)},
+        optional={"early_stop": st.integers(1, 2), "ema_decay": st.floats(0.01, 0.999)},
     ),
+    losses=st.fixed_dictionaries({}, optional={name: st.floats(0, 0.9) for name in ("word_dropout", "expert_dropout")}),
     noise=st.sampled_from(["scene", ""]),
     use_ce=st.booleans(),
     drawn=st.data(),
 )
 @examples(5)
 def test_an_interrupted_training_ends_as_one_that_is_not(
-    tmp_path_factory, data, optimizer, schedule, seed, accumulate, batch_size, trainer, noise, use_ce, drawn
+    tmp_path_factory, data, optimizer, schedule, seed, accumulate, batch_size, trainer, losses, noise, use_ce, drawn
 ):
     folder = tmp_path_factory.mktemp("runs")
     changes = {
@@ -177,6 +178,7 @@ def test_an_interrupted_training_ends_as_one_that_is_not(
         "arch.args.use_ce": use_ce,
         "data_loader.args.data_dir": str(data),
         "data_loader.args.batch_size": batch_size,
+        **{f"data_loader.args.{name}": probability for name, probability in losses.items()},
         "trainer": {**trainer, "epochs": EPOCHS, "accumulate": accumulate},
         "lr_scheduler": {"type": schedule, "args": SCHEDULES[schedule]} if schedule else None,
     }
