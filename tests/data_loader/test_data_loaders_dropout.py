@@ -73,6 +73,17 @@ def test_seeds_and_epochs_differ(make):
     assert all(one != other for i, one in enumerate(found) for other in found[:i])
 
 
+@pytest.mark.parametrize("key", LOSSES)
+def test_each_key_loses_what_it_names(make, key):
+    counts = [
+        [(len(words), len(experts)) for _, words, experts in items_of(make(**losses), 1)] for losses in ({}, {key: 0.4})
+    ]
+    place = list(LOSSES).index(key)
+    for before, after in zip(*counts, strict=True):
+        assert 1 <= after[place] <= before[place] and after[1 - place] == before[1 - place]
+    assert counts[0] != counts[1]
+
+
 def test_evaluation_and_query_bank_lose_nothing(make, workplace):
     loaders, plain = make(**LOSSES, bank=True), make(bank=True)
     for found, expected in ((loaders.evaluation, plain.evaluation), (loaders.bank, plain.bank)):

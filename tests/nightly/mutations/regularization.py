@@ -63,7 +63,7 @@ MUTATIONS = [
         LOADERS,
         "word_dropout=word_dropout or 0.0,",
         "word_dropout=0.0,",
-        f"{TEST_BATCHES} -k interruption",
+        TEST_BATCHES,
         "word_dropout of a config does nothing",
     ),
     Mutation(
