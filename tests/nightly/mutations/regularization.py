@@ -5,7 +5,7 @@ from helpers.mutate import Mutation
 DATASET, LOADERS, AVERAGE = "data_loader/dataset.py", "data_loader/data_loaders.py", "trainer/weight_average.py"
 TRAINER, CHECKPOINT, VALIDATION = "trainer/trainer.py", "base/checkpoint.py", "base/validation.py"
 TEST_LOSSES, TEST_BATCHES = "tests/data_loader/test_dataset_dropout.py", "tests/data_loader/test_data_loaders_dropout.py"
-TEST_AVERAGE, TEST_RESUMED = "tests/trainer/test_weight_average.py", "tests/trainer/test_trainer_properties.py"
+TEST_AVERAGE = "tests/trainer/test_weight_average.py"
 TEST_CHECKPOINT = "tests/base/test_checkpoint.py -k damaged"
 
 MUTATIONS = [
@@ -77,52 +77,58 @@ MUTATIONS = [
         AVERAGE,
         "min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))",
         "self.decay",
-        TEST_AVERAGE,
+        f"{TEST_AVERAGE} -k loop",
         "random weights stay in the average",
     ),
     Mutation(
         AVERAGE, "for average, _ in floats], [value", "for average, _ in floats[1:]], [value", TEST_AVERAGE, "pairs shift"
     ),
-    Mutation(AVERAGE, "1 - decay)", "decay)", TEST_AVERAGE, "the average forgets what it should keep"),
-    Mutation(AVERAGE, "[*net.parameters(), *net.buffers()]", "[*net.parameters()]", TEST_AVERAGE, "statistics stay random"),
-    Mutation(AVERAGE, "average.copy_(value)", "pass", TEST_AVERAGE, "counts of batches stay 0"),
-    Mutation(AVERAGE, "copy.deepcopy(model)", "model", TEST_AVERAGE, "the trained weights are the average"),
+    Mutation(AVERAGE, "1 - decay)", "decay)", f"{TEST_AVERAGE} -k loop", "the average forgets what it should keep"),
+    Mutation(
+        AVERAGE,
+        "[*net.parameters(), *net.buffers()]",
+        "[*net.parameters()]",
+        f"{TEST_AVERAGE} -k loop",
+        "statistics stay random",
+    ),
+    Mutation(AVERAGE, "average.copy_(value)", "pass", f"{TEST_AVERAGE} -k loop", "counts of batches stay 0"),
+    Mutation(AVERAGE, "copy.deepcopy(model)", "model", f"{TEST_AVERAGE} -k loop", "the trained weights are the average"),
     Mutation(
         AVERAGE,
         '"state_dict": average.model.state_dict(),',
         '"state_dict": model.state_dict(),',
-        TEST_AVERAGE,
+        f"{TEST_AVERAGE} -k validation",
         "the best model has the raw weights",
     ),
     Mutation(
         AVERAGE,
         'state.get("raw_state_dict", state["state_dict"])',
         'state["state_dict"]',
-        TEST_AVERAGE,
+        f"{TEST_AVERAGE} -k interrupted",
         "a training resumes from the average",
     ),
     Mutation(
         AVERAGE,
         "load_weights(average.model, state, path)",
         "pass",
-        TEST_AVERAGE,
+        f"{TEST_AVERAGE} -k interrupted",
         "a resumed average starts with random weights",
     ),
     Mutation(
         AVERAGE,
         'average.num_updates = state.get("ema_updates", 0)',
         "pass",
-        TEST_AVERAGE,
+        f"{TEST_AVERAGE} -k interrupted",
         "a resumed average counts from 0",
     ),
     Mutation(
         TRAINER,
         "evaluate(self.evaluated_model,",
         "evaluate(self.model,",
-        TEST_AVERAGE,
+        f"{TEST_AVERAGE} -k validation",
         "the raw weights are validated",
     ),
-    Mutation(TRAINER, "average=self.average,", "", TEST_AVERAGE, "nothing is averaged"),
+    Mutation(TRAINER, "average=self.average,", "", f"{TEST_AVERAGE} -k checkpoint_without", "nothing is averaged"),
     Mutation(
         CHECKPOINT,
         '_check_weights(path, state, "raw_state_dict")',
