@@ -73,6 +73,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         arch, epoch, seed, state_dict, config, config_file; of trainings also optimizer, lr_scheduler, random, environment,
         monitor_best, epochs_since_best, values (metrics of the epoch), begun (step, loss and seconds of a partial epoch) and
         loss_state_dict (of a loss with parameters);
+        of trainings with an average of the weights, which is then the state_dict, also raw_state_dict, the weights of the
+        last step, and ema_updates, the number of steps that were averaged;
         of a public release also published, which is true, and release, "2019" or "2020" (the corrected one).
 
     Raises:
@@ -88,6 +90,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     _check_weights(path, state, "state_dict")
     if "loss_state_dict" in state:
         _check_weights(path, state, "loss_state_dict")
+    if "raw_state_dict" in state or "ema_updates" in state:
+        _check_average(path, state)
     partial_epoch = state.get("begun")
     if partial_epoch is not None:
         entries = partial_epoch if isinstance(partial_epoch, dict) else {}
@@ -110,13 +114,21 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def _check_weights(path: Path, state: dict[str, Any], key: str) -> None:
     """Raise an `InputError` if the weights of a checkpoint below `key` are other things than plain tensors by name."""
-    if not isinstance(state[key], dict):
-        raise InputError(f"{path}: {key} is {type(state[key]).__name__}, expected dict in a checkpoint")
+    if not isinstance(state.get(key), dict):
+        raise InputError(f"{path}: {key} is {type(state.get(key)).__name__}, expected dict in a checkpoint")
     for name, weights in state[key].items():
         if not isinstance(name, str) or not isinstance(weights, torch.Tensor):
             raise InputError(f"{path}: {key}.{name} is {type(weights).__name__}, expected a tensor by name")
         if weights.layout != torch.strided or weights.is_complex() or weights.is_quantized or weights.is_meta:
             raise InputError(f"{path}: {key}.{name} is sparse, complex, packed or without data, expected plain numbers")
+
+
+def _check_average(path: Path, state: dict[str, Any]) -> None:
+    """Raise an `InputError` if a checkpoint with averaged weights has no valid weights of the last step or no count."""
+    updates = state.get("ema_updates")
+    _check_weights(path, state, "raw_state_dict")
+    if type(updates) is not int or updates < 0:
+        raise InputError(f"{path}: ema_updates is {updates!r}, expected the number of averaged steps")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, Tag
 # Sizes that torch can still multiply without overflow.
 PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]
 NonNegativeInt = Annotated[int, Field(ge=0, lt=2**31)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
 # True or false; the corrected release writes some as 1 and 0.
 Switch = bool | Literal[0, 1]
 # A switch of the release that must be off here.
@@ -116,6 +117,8 @@ class DataLoaderArgs(Section):
     max_expert_tokens: PositiveInt = 30  # longer sequences of an expert are cut
     max_tokens: dict[str, PositiveInt] | None = None  # "text" or expert -> the same, overrides the two above
     text_dropout: Annotated[float, Field(ge=0, le=1)] | None = None  # share of captions that lose words in training
+    word_dropout: Probability | None = None  # of each word to be left out in training; one of a caption stays
+    expert_dropout: Probability | None = None  # of each expert that a video has to be missing in training; one stays
     drop_last: bool | None = None  # leave out the videos of a last, smaller batch; default: only in 2019
     trn_cat: Off | None = None  # temporal relations are not supported
     rgb_model_name: str | None = None  # network of the rgb features, if the dataset has several
@@ -147,6 +150,7 @@ class TrainerSection(Section):
     epochs: PositiveInt  # counted from the first start, also if the training is resumed
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"  # of matrix products; tf32 is for GPUs
     accumulate: PositiveInt = 1  # batches whose gradients are averaged for a step; negatives come from one batch
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None  # of the moving average of the weights; default: none
     compile: bool = False  # use torch.compile in one process; needs a C++ compiler, is not faster on CPUs
     save_dir: str = "data/saved/"  # folder for models, log and web
     save_period: PositiveInt = 1  # epochs between checkpoints

@@ -29,7 +29,7 @@ class ExpertDataLoader:
     Args:
         dataset_name, data_dir, batch_size, split_name, num_workers, mini, fuse_captions, restrict_train_captions,
             num_test_captions, max_text_words, max_expert_tokens, rgb_model_name, cache_dir, root_feat_folder, max_tokens,
-            text_dropout, drop_last: keys of the config, see `base.schema.DataLoaderArgs`.
+            text_dropout, word_dropout, expert_dropout, drop_last: keys of the config, see `base.schema.DataLoaderArgs`.
         experts: name -> `Expert`, see `resolve_experts`.
         text_feat, text_dim: the name of the word vectors, and their dimension.
         text_agg, training_file, caption_masks: keys of the config, see `base.schema.Experts` and `base.schema.Config`.
@@ -78,6 +78,8 @@ class ExpertDataLoader:
         root_feat_folder: str | None = None,
         max_tokens: Mapping[str, int] | None = None,
         text_dropout: float | None = None,
+        word_dropout: float | None = None,
+        expert_dropout: float | None = None,
         drop_last: bool | None = None,
         text_agg: str = "vlad",
         training_file: str | None = None,
@@ -158,6 +160,8 @@ class ExpertDataLoader:
                 **common,
                 max_captions=restrict_train_captions,
                 text_dropout=text_dropout or 0.0,
+                word_dropout=word_dropout or 0.0,
+                expert_dropout=expert_dropout or 0.0,
                 caption_masks=masks,
             )
             collate = Collate(dataset, 1, pad_to_max)

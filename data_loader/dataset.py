@@ -13,6 +13,9 @@ from data_loader.experts import Expert
 from data_loader.workers import share_memory
 from utils.errors import InputError
 
+# Numbers of the random streams that follow from a draw.
+WORD_STREAM, EXPERT_STREAM = 1, 2
+
 
 class ExpertDataset(Dataset):
     """Videos with their experts and captions, which are read when they are used.
@@ -28,6 +31,8 @@ class ExpertDataset(Dataset):
         max_tokens: "text" or expert -> the length to cut it to, where it differs from the two above.
         text_agg: "avg" to replace the words of a caption by their mean, before they are cut.
         text_dropout: the probability that a drawn caption loses words, each with probability 1/2.
+        word_dropout: the probability of each word of a drawn caption to be left out; one word stays.
+        expert_dropout: the probability of each expert of a video to count as missing with a drawn caption; one stays.
         caption_masks: per video, 1 for each of its captions in the file that can be drawn, 0 for others (None: all can be).
 
     Raises:
@@ -49,11 +54,14 @@ class ExpertDataset(Dataset):
         max_tokens: Mapping[str, int] | None = None,
         text_agg: str = "vlad",
         text_dropout: float = 0.0,
+        word_dropout: float = 0.0,
+        expert_dropout: float = 0.0,
         caption_masks: Sequence[Sequence[int]] | None = None,
     ):
         self.ids, self.experts = ids, experts
         max_tokens = max_tokens or {}
         self.text_agg, self.text_dropout = text_agg, text_dropout
+        self.word_dropout, self.expert_dropout = word_dropout, expert_dropout
         self.max_text_words = 1 if text_agg == "avg" else max_tokens.get("text", max_text_words)
         self.max_expert_tokens = {name: max_tokens.get(name, max_expert_tokens) for name in experts}
         self.features = {name: archive.features(name, expert, subset, ids) for name, expert in experts.items()}
@@ -87,23 +95,36 @@ class ExpertDataset(Dataset):
             their positions in the file; experts, name -> (T, dim), (dim,) or None if missing.
         """
         index, draw = key if isinstance(key, tuple) else (key, None)
-        drawn = self.drawn[index]
+        drawn, hidden = self.drawn[index], self._hidden_experts(index, draw)
         chosen = range(self.num_captions[index]) if draw is None else [drawn[int(draw * len(drawn))]]
         return {
             "id": self.ids[index],
             "captions": [self._words(index, k, draw) for k in chosen],
             "raw_captions": [self.captions.text(index, k) for k in chosen],
             "caption_positions": [self.captions.position(index, k) for k in chosen],
-            "experts": {name: x.get(index, self.max_expert_tokens[name]) for name, x in self.features.items()},
+            "experts": {
+                name: None if name in hidden else x.get(index, self.max_expert_tokens[name])
+                for name, x in self.features.items()
+            },
         }
+
+    def _hidden_experts(self, index: int, draw: float | None) -> set[str]:
+        """Return the experts that a video has and loses, which depends on the draw of its caption only (None: none)."""
+        if draw is None or not self.expert_dropout:
+            return set()
+        present = [name for name, x in self.features.items() if x.available[index]]
+        kept = draw_kept(draw, EXPERT_STREAM, len(present), self.expert_dropout)
+        return {name for name, stays in zip(present, kept, strict=True) if not stays}
 
     def _words(self, index: int, k: int, draw: float | None) -> np.ndarray:
         """Return the words of a caption. Which of them it loses depends on the draw that picked it only (None: none)."""
-        lossy = draw is not None and self.text_dropout > 0
+        lossy = draw is not None and (self.text_dropout > 0 or self.word_dropout > 0)
         if not lossy and self.text_agg != "avg":
             return self.captions.vectors(index, k, self.max_text_words)
         words = self.captions.vectors(index, k)
-        if lossy:
+        if lossy and self.word_dropout:
+            words = words[draw_kept(draw, WORD_STREAM, len(words), self.word_dropout)]
+        elif lossy:
             rng = np.random.default_rng(int(draw * 2**53))
             kept = rng.random(len(words)) < 0.5
             if rng.random() < self.text_dropout and kept.any():  # a caption keeps at least one word
@@ -122,6 +143,15 @@ class ExpertDataset(Dataset):
         if not (drawn := [k for k, position in enumerate(positions) if mask[position] == 1]):
             raise InputError(f"caption_masks: '{self.ids[index]}' has no 1, expected a training_file without this video")
         return drawn
+
+
+def draw_kept(draw: float, stream: int, count: int, probability: float) -> np.ndarray:
+    """Return a mask (count,), false with `probability` for each of `count` things, but true for at least one of them.
+
+    It depends on its arguments only: the draw of an item differs between seeds, epochs and items. Streams are independent.
+    """
+    noise = np.random.default_rng((int(draw * 2**53), stream)).random(count)
+    return noise >= min(probability, noise.max(initial=0.0))
 
 
 class Collate:

@@ -55,7 +55,7 @@ def evaluate_checkpoint(
         InputError: a checkpoint of another model.
     """
     load_weights(model, state, path)
-    for name in ("state_dict", "optimizer"):
+    for name in ("state_dict", "raw_state_dict", "optimizer"):
         state.pop(name, None)
     if "querybank" in config:
         return evaluate_with_querybank(model, config, loaders, beta_loaders, device)

@@ -22,7 +22,6 @@ from logger.tensorboard import RunEvents
 from model.earlier import convert_optimizer_state
 from model.loss import distillation_loss
 from model.model import MODEL_INPUTS, CENet
-from model.published import load_weights
 from parse_config import ConfigParser
 from trainer.build import build_visualizer
 from trainer.data_parallel import DataParallelCENet, average_gradients
@@ -33,6 +32,7 @@ from trainer.losses import logged_values, ranking_loss
 from trainer.next_steps import resume_hint
 from trainer.optim import load_optimizer, step_schedule
 from trainer.saver import CheckpointSaver
+from trainer.weight_average import WeightAverage, checkpoint_weights, load_training_weights
 from utils.errors import InputError, count_text
 from utils.files import remove_temporary, write_json
 from utils.interrupts import InterruptHandler, defer_signals
@@ -54,6 +54,7 @@ def train_batches(
     interrupts: InterruptHandler | None = None,
     description: str = "training",
     teachers: Teachers | None = None,
+    average: WeightAverage | None = None,
 ) -> None:
     """Take the training steps of an epoch, or the rest of them, until `interrupts` notes an interrupt.
 
@@ -68,6 +69,7 @@ def train_batches(
             and the batch-norm statistics are still those of its own batch, so that this is not the same as a larger batch.
         interrupts: handler that notes interrupts (None: they are not handled here).
         teachers: teachers whose similarities are learned too (None: no distillation).
+        average: average of the weights that each step of the optimizer is added to (None: there is none).
 
     Raises:
         InputError: NaN in an available expert, or a loss of NaN or inf. On a CPU it is raised before the step of the
@@ -95,6 +97,8 @@ def train_batches(
             if step == group[-1]:
                 average_gradients(model, loss_function)  # of all processes, if there are several
                 optimizer.step()
+                if average is not None:
+                    average.update(model)
             losses.add(loss.detach(), step)
     model.raise_if_nan()
     if (first := losses.first_nonfinite()) is not None:  # its source is looked for in the last batch
@@ -110,6 +114,8 @@ class Trainer:
         lr_scheduler: schedule that takes one step per epoch (None: the learning rate is constant).
 
     Attributes:
+        average: average of the weights (None: `trainer.ema_decay` is not set).
+        evaluated_model: model to evaluate: that of `average`, or the trained one.
         run, events: folders and TensorBoard events to write to, set by `writing_to` in the main process.
         visualizer: writer of the ranking page (None: the config has no `visualizer`).
         partial_epoch: steps, sum of losses and seconds of the part of the epoch in progress that is done; None between
@@ -131,6 +137,9 @@ class Trainer:
         self.config, self.options, self.loaders = config, config["trainer"], loaders
         if self.options["precision"] == "tf32" and device.type == "cpu":
             logger.warning("trainer.precision: tf32 is for GPUs, on a CPU it is fp32")
+        decay = self.options.get("ema_decay")
+        self.average = None if decay is None else WeightAverage(model, decay)
+        self.evaluated_model = model if self.average is None else self.average.model
         if self.options["compile"]:
             model.compile()
         self.trained_model = model if get_world_size() == 1 else DataParallelCENet(model)
@@ -207,7 +216,7 @@ class Trainer:
             InputError: weights of another model, a damaged state, or nothing left to train in another run.
         """
         state, path = start.state, start.path
-        load_weights(self.model, state, path)
+        load_training_weights(self.model, self.average, state, path)
         loss_state = state.get("loss_state_dict", {})
         learns_loss = bool(loss_state or self.loss_function.state_dict())  # only then does it concern the optimizer
         sections = ("optimizer", "lr_scheduler", *(("loss",) if learns_loss else ()))
@@ -255,6 +264,7 @@ class Trainer:
                 interrupts=self.interrupts,
                 description=f"epoch {epoch}",
                 teachers=self.loaders.teachers,
+                average=self.average,
             )
         seconds = time.perf_counter() - started + done.get("seconds", 0.0)
         timed_steps = losses.count - (0 if "seconds" in done else done["step"])  # not in checkpoints of earlier versions
@@ -280,7 +290,7 @@ class Trainer:
         hint = f"; learning rate {self.optimizer.param_groups[0]['lr']:g} may be too high"
         try:
             with self.saver.named_in_errors(moment, hint), self.interrupts.interrupt_immediately():
-                evaluation = evaluate(self.model, self.loaders.evaluation, device=self.device, **settings)
+                evaluation = evaluate(self.evaluated_model, self.loaders.evaluation, device=self.device, **settings)
         except KeyboardInterrupt:
             self.saver.save_interrupted(self._state(epoch) | {"begun": self.partial_epoch})
             raise
@@ -294,7 +304,7 @@ class Trainer:
             "arch": self.config["arch"]["type"],
             "epoch": epoch,
             "seed": self.config["seed"],
-            "state_dict": self.model.state_dict(),
+            **checkpoint_weights(self.model, self.average),
             **({"loss_state_dict": loss_state} if loss_state else {}),
             "optimizer": self.optimizer.state_dict(),
             "lr_scheduler": None if self.lr_scheduler is None else self.lr_scheduler.state_dict(),

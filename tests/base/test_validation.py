@@ -99,6 +99,19 @@ WRONG = [
         "lr_scheduler.args.mode: found 'max', expected 'min', since trainer.monitor watches the minimum of 'loss'",
     ),
     ({"metrics": ["t2v_metrics", "v2t_metrics", "t2v_metrics"]}, "metrics: found .*, expected each once"),
+    *(
+        ({key: x}, f"{key}: found {x}, input should be (less|greater) than")
+        for key, values in (
+            ("data_loader.args.word_dropout", (-0.1, 1.0)),
+            ("data_loader.args.expert_dropout", (-0.1, 1.0)),
+            ("trainer.ema_decay", (0.0, 1.0)),
+        )
+        for x in values
+    ),
+    (
+        {"data_loader.args.word_dropout": 0.1, "data_loader.args.text_dropout": 0.1},
+        "data_loader.args.word_dropout: found beside text_dropout, expected one of them",
+    ),
     # what torch does not check
     *(
         (

@@ -13,6 +13,7 @@ from helpers.training import CPU, train_steps
 from model.loss import ContrastiveLoss
 from trainer.data_parallel import DataParallelCENet, synchronize_batch_norms
 from trainer.evaluation import evaluate
+from trainer.weight_average import WeightAverage
 
 PROCESSES = 2
 BATCH_SIZES = (8, 7, 6, 5)  # 4 + 4, 4 + 3, ...
@@ -59,9 +60,9 @@ def make_batches(dtype):
 
 
 def train(variant, dtype, rank=None, accumulate=3, precision="fp32", loss_function=None):
-    """Train on the share of a process (None: on everything); return losses, last gradients and state dict.
+    """Train on the share of a process (None: on everything); return losses, last gradients, weights and their average.
 
-    The results of a `loss_function`, if one is given, include its own parameters.
+    The weights include the parameters of a `loss_function`, if one is given.
     """
     base = variant if variant in SWITCHES else "ce"
     model = make_model(base, **OPTIONS[variant]).to(dtype).train()
@@ -72,9 +73,13 @@ def train(variant, dtype, rank=None, accumulate=3, precision="fp32", loss_functi
     parameters = [*model.parameters(), *(loss_function.parameters() if loss_function else ())]
     optimizer = torch.optim.SGD(parameters, lr=0.5, momentum=0.9)
     trained = model if rank is None else DataParallelCENet(model)
-    losses = train_steps(trained, optimizer, batches, loss_function, precision=precision, accumulate=accumulate)
+    average = WeightAverage(model, 0.9)
+    losses = train_steps(
+        trained, optimizer, batches, loss_function, precision=precision, accumulate=accumulate, average=average
+    )
     state = dict(copy.deepcopy(model).state_dict()) | (dict(loss_function.state_dict()) if loss_function else {})
-    return {"losses": losses, "gradients": gradients(model), "state": state}
+    states = {"state": state, "average": dict(average.model.state_dict())}
+    return {"losses": losses, "gradients": gradients(model), **states}
 
 
 def evaluate_share(variant, num_batches, memory, rank=None):

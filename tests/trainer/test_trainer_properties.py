@@ -160,8 +160,9 @@ def moments(draw, steps):
     batch_size=st.sampled_from([5, 8, 12]),
     trainer=st.fixed_dictionaries(
         {"monitor": st.sampled_from(MONITORS), "save_period": st.integers(1, 3), "skip_first_n_saves": st.integers(0, 1)},
-        optional={"early_stop": st.integers(1, 2)},
+        optional={"early_stop": st.integers(1, 2), "ema_decay": st.floats(0.01, 0.999)},
     ),
+    dropout=st.fixed_dictionaries({}, optional={name: st.floats(0, 0.9) for name in ("word_dropout", "expert_dropout")}),
     noise=st.sampled_from(["scene", ""]),
     use_ce=st.booleans(),
     loss=st.sampled_from(sorted(LOSSES)),
@@ -169,7 +170,19 @@ def moments(draw, steps):
 )
 @examples(5)
 def test_an_interrupted_training_ends_as_one_that_is_not(
-    tmp_path_factory, data, optimizer, schedule, seed, accumulate, batch_size, trainer, noise, use_ce, loss, drawn
+    tmp_path_factory,
+    data,
+    optimizer,
+    schedule,
+    seed,
+    accumulate,
+    batch_size,
+    trainer,
+    dropout,
+    noise,
+    use_ce,
+    loss,
+    drawn,
 ):
     folder = tmp_path_factory.mktemp("runs")
     changes = {
@@ -180,6 +193,7 @@ def test_an_interrupted_training_ends_as_one_that_is_not(
         "loss": {"type": loss, "args": LOSSES[loss]},
         "data_loader.args.data_dir": str(data),
         "data_loader.args.batch_size": batch_size,
+        **{f"data_loader.args.{name}": probability for name, probability in dropout.items()},
         "trainer": {**trainer, "epochs": EPOCHS, "accumulate": accumulate},
         "lr_scheduler": {"type": schedule, "args": SCHEDULES[schedule]} if schedule else None,
     }
