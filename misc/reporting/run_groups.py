@@ -131,7 +131,9 @@ def _check_config(path: Path, first: Path) -> None:
     found, wanted = (leaves(read_run_config(x.parent) or {}) for x in (path, first))
     for key in sorted(found.keys() | wanted.keys()):
         if found.get(key) != wanted.get(key) and not IGNORED_KEYS.fullmatch(key) and not EVALUATION_KEYS.fullmatch(key):
-            raise InputError(f"{path}: {key} is {found.get(key)}, expected {wanted.get(key)} as in {first}, of the same group")
+            raise InputError(
+                f"{path}: {key} is {found.get(key)}, expected {wanted.get(key)} as in {first}, of the same group"
+            )
 
 
 def _check_queries(path: Path, run: QueryRanks, first_path: Path, first: QueryRanks) -> None:

@@ -1,13 +1,13 @@
 """Tests of whether two configs differ, by the scores of their runs on the same queries.
 
-A run is a random draw (its seed), and so are the videos of a split. The difference D of the mean scores of two configs varies
-with both, so that there are two null hypotheses:
+A run is a random draw (its seed), and so are the videos of a split. The difference D of the mean scores of two configs
+varies with both, so that there are two null hypotheses:
 
 - *models*: these runs score the same on other videos like these. Tested by the randomization test over videos: the signs of
   the differences (means over the runs) of all queries of a video are flipped at random (Fisher; Smucker et al., 2007).
-- *configs*: other seeds of both configs score the same, on other videos like these. With one run of each it cannot be tested:
-  two seeds of one config differ by more than the noise of queries wherever some seeds are better on all videos. With more
-  runs, the variance of D is estimated from its parts, as for subjects and items that are both random (Clark, 1973):
+- *configs*: other seeds of both configs score the same, on other videos like these. With one run of each it cannot be
+  tested: two seeds of one config differ by more than the noise of queries wherever some seeds are better on all videos. With
+  more runs, the variance of D is estimated from its parts, as for subjects and items that are both random (Clark, 1973):
 
       V = V_videos + V_runs - V_both    (at least V_videos, and at least V_runs)
 
@@ -99,8 +99,8 @@ def calibrate(
     """Return the share of `pairs` of groups of one config that differ at 0.05, for each test.
 
     Each pair is two groups of `runs` different runs, drawn at random, on a random half of the videos. The half is drawn
-    without replacement: it is a sample of all videos of that kind. A bootstrap sample of the videos of a split would keep the
-    difference of two runs on the split as if it were a true one.
+    without replacement: it is a sample of all videos of that kind. A bootstrap sample of the videos of a split would keep
+    the difference of two runs on the split as if it were a true one.
 
     Args:
         sample: (k, V), of at least 2 `runs` runs of one config.
