@@ -17,8 +17,6 @@ from misc.reporting.run_groups import SCORES, TASKS, RunGroup, read_groups
 from misc.reporting.significance import LEVEL, calibrate
 from utils.errors import InputError, cli_command, count_text
 
-PAIRS = 200
-
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
@@ -50,28 +48,30 @@ def parse_arguments() -> argparse.Namespace:
         "--calibrate",
         type=int,
         metavar="K",
-        help=f"of one group: how often two groups of K of its runs differ at {LEVEL}, in {PAIRS} random pairs and halves of "
-        "the videos",
+        help=f"show how often two groups of K runs of one config differ at {LEVEL}, on a random half of the videos",
+    )
+    parser.add_argument(
+        "--pairs", type=int, default=200, metavar="N", help="pairs of groups for --calibrate (default: %(default)s)"
     )
     args = parser.parse_args()
     args.metrics = args.metrics.split(",")
     if unknown := [name for name in args.metrics if name not in SCORES]:
         raise InputError(f"--metrics: found '{unknown[0]}', expected names of {', '.join(SCORES)}")
-    if args.hit < 1 or args.queries < 0:
-        raise InputError(f"--hit {args.hit} --queries {args.queries}: expected a rank from 1, and a number from 0")
+    if args.hit < 1 or args.queries < 0 or args.pairs < 1:
+        raise InputError("--hit, --pairs: expected numbers from 1, --queries: from 0")
     if args.out and args.out.exists() and not args.out.is_dir():
         raise InputError(f"--out {args.out}: a file, expected a folder")
     return args
 
 
-def print_calibration(group: RunGroup, metrics: list[str], runs: int) -> None:
+def print_calibration(group: RunGroup, metrics: list[str], runs: int, pairs: int) -> None:
     """Print how often two groups of `runs` runs of one config differ."""
     if runs < 1 or 2 * runs > len(group.runs):
         raise InputError(f"--calibrate {runs}: {group.name} has {count_text(len(group.runs), 'run')}, expected {2 * runs}")
-    print(f"{group.name}, {PAIRS} pairs of {count_text(runs, 'run')} each on half of the videos: share with p <= {LEVEL}")
+    print(f"{group.name}, {pairs} pairs of {count_text(runs, 'run')} each on half of the videos: share with p <= {LEVEL}")
     for task in TASKS:
         for metric in metrics:
-            rates = calibrate(group.sample(task, metric), group.queries_per_video(task), runs, PAIRS)
+            rates = calibrate(group.sample(task, metric), group.queries_per_video(task), runs, pairs)
             shares = ", ".join(f"{name} {100 * rate:.1f} %" for name, rate in rates.items())
             print(f"{task} {METRIC_LABELS.get(metric, metric)}: {shares}")
 
@@ -83,7 +83,7 @@ def main() -> None:
     groups = read_groups(args.runs, args.querybank)
     if args.calibrate is not None:
         for group in groups:
-            print_calibration(group, args.metrics, args.calibrate)
+            print_calibration(group, args.metrics, args.calibrate, args.pairs)
         return
     if len(groups) < 2:
         raise InputError("one group of runs: expected two or more (or --querybank, or --calibrate)")

@@ -39,7 +39,7 @@ def compare_groups(
         split, v2t_ties, videos, captions.
         groups: {name, config, runs (files), seeds, leaky, t2v and v2t (name -> {mean, std (None: one run)})}.
         tests: {task, metric, first, second (names), difference (second minus first), low, high (95 % confidence interval),
-            p_models, p_configs (None: one run each), p_holm (of p_configs, or of p_models where it is None)}.
+            p_models, p_configs (None: one run each), p_holm (p_configs, corrected for the number of tests of configs)}.
         queries: {task, first, second, hit, only_first, only_second}: the queries that more than half of the runs of one
             group have a hit for, and less than half of the other's: {query, text, first, second (ranks by run, 1-based)}.
     """
@@ -48,8 +48,8 @@ def compare_groups(
     tests = [
         _test(first, second, task, metric, randomizations) for first, second in pairs for task in TASKS for metric in metrics
     ]
-    decisive = [x["p_models"] if x["p_configs"] is None else x["p_configs"] for x in tests]
-    for test, corrected in zip(tests, holm(decisive), strict=True):
+    of_configs = [x for x in tests if x["p_configs"] is not None]
+    for test, corrected in zip(of_configs, holm([x["p_configs"] for x in of_configs]), strict=True):
         test["p_holm"] = corrected
     return {
         "split": reference.split,
@@ -95,6 +95,7 @@ def _test(first: RunGroup, second: RunGroup, task: str, metric: str, randomizati
         "high": found.high,
         "p_models": found.p_models,
         "p_configs": found.p_configs,
+        "p_holm": None,
     }
 
 
@@ -155,22 +156,22 @@ def format_comparison(content: Mapping[str, Any], num_queries: int) -> str:
 
 def explanation(content: Mapping[str, Any]) -> str:
     """Return how to read the tests."""
-    tests = content["tests"]
+    count = sum(test["p_configs"] is not None for test in content["tests"])
     text = (
-        f"p models: these models on other videos; p configs: other seeds, too; p Holm: corrected for "
-        f"{count_text(len(tests), 'test')}; * for p Holm up to {LEVEL}"
+        "p models: these models on other videos; p configs: other seeds, too; p Holm: p configs, corrected for "
+        f"{count_text(count, 'test')}; * for p Holm up to {LEVEL}"
     )
-    if any(test["p_configs"] is None for test in tests):
+    if count < len(content["tests"]):
         text += (
-            "\none run each: the test is about these two models only, as seeds of one config differ, too; train with "
+            "\none run each: p models says nothing about the configs, as two seeds of one config differ, too; train with "
             "--seeds to compare configs"
         )
     return text
 
 
 def verdict(test: Mapping[str, Any]) -> str:
-    """Return the mark of a test."""
-    return ("*" if test["p_configs"] is not None else "* (models)") if test["p_holm"] <= LEVEL else ""
+    """Return the mark of a significant difference of configs."""
+    return "*" if test["p_holm"] is not None and test["p_holm"] <= LEVEL else ""
 
 
 def label(group: Mapping[str, Any]) -> str:

@@ -111,10 +111,8 @@ def _find_ranks(path: Path) -> list[Path]:
         path = path.parent
     if not path.is_dir():
         raise InputError(f"{path}: not there, expected the folder of a run or of an experiment, or its {METRICS}")
-    if (path / RANKS).exists():
-        return [path / RANKS]
     found = []
-    for run in [path, *reversed(list_runs(path))]:
+    for run in [path] if (path / RANKS).exists() or seed_folders(path) else reversed(list_runs(path)):
         if (run / RANKS).exists():
             found.append(run / RANKS)
         for folder in seed_folders(run).values():
