@@ -16,7 +16,7 @@ from utils.errors import InputError, count_text
 
 TASKS = ("t2v", "v2t")
 # Keys of an evaluation that change none of the ranks which are compared.
-EVALUATION_KEYS = re.compile(r"qrels|confidence|evaluation_memory|querybank(\..*)?|eval_.*|data_loader\.args\.split_name")
+EVALUATION_KEYS = re.compile(r"qrels|confidence|evaluation_memory|querybank(\..*)?")
 # Metrics that are means over queries -> the value of a query by its 0-based rank.
 SCORES = {
     "R1": lambda rank: 100.0 * (rank <= 0),
@@ -110,7 +110,8 @@ def _find_ranks(path: Path) -> list[Path]:
     if path.name in (RANKS, METRICS):
         path = path.parent
     if not path.is_dir():
-        raise InputError(f"{path}: not there, expected the folder of a run or of an experiment, or its {METRICS}")
+        found = "another file" if path.exists() else "not there"
+        raise InputError(f"{path}: {found}, expected the folder of a run or of an experiment, {METRICS} or {RANKS}")
     found = []
     for run in [path] if (path / RANKS).exists() or seed_folders(path) else reversed(list_runs(path)):
         if (run / RANKS).exists():

@@ -129,4 +129,5 @@ def test_paths_without_runs_are_refused():
     assert "seed-1: no ranks.json, expected one; test.py" in refusal(experiment)
     (MODELS / "empty").mkdir()
     assert "no ranks.json of a run in it" in refusal(MODELS / "empty")
+    assert "config.json: another file, expected" in refusal(experiment / "2026-11-26_10-00-00" / "seed-0" / "config.json")
     assert "nowhere: not there" in refusal(f"x={MODELS}/ce/2026-11-26_10-00-00/seed-0,nowhere")
