@@ -90,7 +90,7 @@ def read_groups(arguments: Sequence[str], querybank: bool = False) -> list[RunGr
 
 
 def _read_group(argument: str) -> RunGroup:
-    name, _, rest = ("", "", argument) if Path(argument).exists() or "=" not in argument else argument.partition("=")
+    name, rest = _split_name(argument)
     given = [Path(rest)] if Path(rest).exists() else [Path(part) for part in rest.split(",")]
     paths = [path for part in given for path in _find_ranks(part)]
     runs = [QueryRanks.read(path) for path in paths]
@@ -103,6 +103,15 @@ def _read_group(argument: str) -> RunGroup:
         _check_config(path, paths[0])
     config = read_run_config(paths[0].parent) or {}
     return RunGroup(name or config.get("name") or Path(runs[0].config).stem, paths, runs)
+
+
+def _split_name(argument: str) -> tuple[str, str]:
+    """Return the name, "" without one, and the paths of an argument; both may have equals signs."""
+    if not Path(argument).exists():
+        for match in re.finditer("=", argument):
+            if Path(argument[match.end() :].split(",")[0]).exists():
+                return argument[: match.start()], argument[match.end() :]
+    return "", argument
 
 
 def _find_ranks(path: Path) -> list[Path]:

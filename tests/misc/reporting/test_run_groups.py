@@ -51,9 +51,9 @@ def test_groups_of_one_name_are_told_apart_by_their_runs():
     assert names == ["ce (2026-11-26_10-00-00)", "ce (2026-11-26_11-00-00)"]
 
 
-def test_an_equals_sign_in_a_path_is_not_that_of_a_name():
+def test_paths_and_names_may_have_equals_signs():
     run = write_run(MODELS / "lr=1" / "2026-11-26_10-00-00")
-    assert [group.name for group in read_groups([str(run), f"x={run}"])] == ["lr=1", "x"]
+    assert [group.name for group in read_groups([str(run), f"x={run}", f"lr=x={run}"])] == ["lr=1", "x", "lr=x"]
 
 
 def test_samples_are_the_metrics_of_all_runs():
