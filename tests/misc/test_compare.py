@@ -11,10 +11,10 @@ import train as train_command
 from misc import compare
 
 
-def test_seeds_of_two_trainings_are_compared(run):
-    for margin in ("0.2", "0.4"):
+def test_trainings_are_compared(run):
+    for margin, seeds in (("0.2", ()), ("0.4", ("--seeds", "0,1"))):
         options = ("--set", f"name=margin-{margin}", "--set", f"loss.args.margin={margin}", "--set", "trainer.epochs=1")
-        code, _, err = run(train_command, "--config", CONFIG, "--seeds", "0,1", *options)
+        code, _, err = run(train_command, "--config", CONFIG, *seeds, *options)
         assert code == 0, err
     models = MODELS.parent
     code, out, err = run(compare, models / "margin-0.2", f"wide={models}/margin-0.4", "--out", "page", "--metrics", "MRR")
@@ -24,6 +24,7 @@ def test_seeds_of_two_trainings_are_compared(run):
     metrics = [json.loads(path.read_text()) for path in sorted((models / "margin-0.4").glob("*/seed-*/metrics.json"))]
     shown = content["groups"][1]["v2t"]["R5"]["mean"]
     assert shown == pytest.approx(sum(x["v2t_metrics"]["R5"] for x in metrics) / 2)
+    assert [len(x["seeds"]) for x in content["groups"]] == [1, 2]
     assert [(x["task"], x["metric"]) for x in content["tests"]] == [("t2v", "MRR"), ("v2t", "MRR")]
 
 

@@ -50,41 +50,59 @@ MUTATIONS = [
     Mutation(TREC, "unquote(fields[2])", "fields[2]", TEST_TREC, "items are not decoded"),
     Mutation(TREC, ".setdefault(item, grade) != grade:", ".setdefault(item, grade) is None:", TEST_TREC, "two grades"),
     Mutation(TREC, "score:.9g", "score:.3g", TEST_TREC, "scores are rounded to ties"),
-    Mutation(RESULTS, "counts > 1", "counts > 0", TEST_RESULTS, "one relevant video is several"),
+    Mutation(RESULTS, "counts > 1", "counts > 0", f"{TEST_RESULTS} -k equal_captions_make", "one relevant video is several"),
     Mutation(RESULTS, "max(grade, row.get(video, grade))", "grade", TEST_RESULTS + " -k relevant_for_any", "the last grade"),
-    Mutation(RESULTS, "if not counts.any():", "if False:", TEST_RESULTS, "no relevant video at all"),
+    Mutation(RESULTS, "if not counts.any():", "if False:", f"{TEST_RESULTS} -k cannot_be_used", "no relevant video at all"),
     Mutation(
         RESULTS,
         "rank_intervals(ranks[name], owners[task]",
         "rank_intervals(ranks[name], np.arange(len(ranks[name]))",
-        TEST_RESULTS,
+        f"{TEST_RESULTS} -k config_asks_for",
         "intervals over captions",
     ),  # fmt: skip
     Mutation(
         RESULTS,
         "captions=[name for name in evaluation.row_ids if name]",
         "captions=evaluation.row_ids",
-        TEST_RESULTS,
+        f"{TEST_RESULTS} -k do_not_exist",
         "rows",
     ),
-    Mutation(RESULTS, "evaluation.sims[:, v][rows]", "evaluation.sims[:, v]", TEST_RESULTS, "captions that do not exist"),
-    Mutation(RESULTS, "np.argsort(-values", "np.argsort(values", TEST_RESULTS, "the worst items first"),
     Mutation(
-        RESULTS, "setdefault(video, {})[caption] = grade", "setdefault(caption, {})[video] = grade", TEST_RESULTS, "v2t"
+        RESULTS,
+        "evaluation.sims[:, v][rows]",
+        "evaluation.sims[:, v]",
+        f"{TEST_RESULTS} -k do_not_exist",
+        "captions that do not exist",
     ),
-    Mutation(REPORT, "save_ranks(folder / RANKS", "(lambda *_: None)(folder / RANKS", TEST_RESULTS, "no ranks are saved"),
+    Mutation(
+        RESULTS, "np.argsort(-values", "np.argsort(values", f"{TEST_RESULTS} -k trec_eval_agrees", "the worst items first"
+    ),
+    Mutation(
+        RESULTS,
+        "setdefault(video, {})[caption] = grade",
+        "setdefault(caption, {})[video] = grade",
+        f"{TEST_RESULTS} -k trec_eval_agrees",
+        "v2t",
+    ),
+    Mutation(
+        REPORT,
+        "save_ranks(folder / RANKS",
+        "(lambda *_: None)(folder / RANKS",
+        f"{TEST_RESULTS} -k without_a_switch",
+        "no ranks are saved",
+    ),
     Mutation(
         "trainer/querybank_evaluation.py",
         "results.ranks[task] = _ranks(normalized,",
         "results.ranks[task] = _ranks(evaluation.sims,",
-        TEST_RESULTS,
+        f"{TEST_RESULTS} -k config_asks_for",
         "ranks with the bank are those without",
     ),  # fmt: skip
     Mutation(
         "train.py",
         "main_process_first(build_qrels, test_config",
         "main_process_first(lambda *_: None, test_config",
-        TEST_RESULTS,
+        f"{TEST_RESULTS} -k config_asks_for",
         "a training ignores qrels",
     ),  # fmt: skip
     Mutation(RANKS, "max(self.owners) >= len(self.videos)", "False", TEST_RANKS, "captions of no video"),
