@@ -1,6 +1,7 @@
 """Evaluate a checkpoint on a split: a table of both directions, and metrics.json."""
 
 import argparse
+import json
 import logging
 import os
 from pathlib import Path
@@ -19,6 +20,7 @@ from parse_config import PUBLISHED_OVERRIDES, ConfigParser, add_config_arguments
 from trainer.build import build_beta_loaders, build_evaluation_loaders, build_model, build_visualizer
 from trainer.checkpoint_evaluation import evaluate_checkpoint, report, save_sims, warn_if_leaky
 from trainer.distributed import broadcast_from_main, distributed_main, local_gpu_index, main_process_first
+from trainer.query_results import build_qrels, save_trec
 from utils.errors import InputError, cli_command
 from utils.files import write_json
 
@@ -52,7 +54,25 @@ def parse_arguments() -> argparse.Namespace:
         help="report metrics with a query bank of the training data too, at inverse temperature BETA (default: 20), or with "
         "'val' the one that is best on the split that the training was validated on",
     )
+    parser.add_argument(
+        "--qrels",
+        metavar="FILE",
+        nargs="?",
+        const=True,
+        help="report nDCG@10, mAP, MRR and recall with several relevant items too: those of a TREC file of lines 'caption 0 "
+        "video grade' or, without FILE, the videos of captions with equal text",
+    )
+    parser.add_argument(
+        "--confidence",
+        metavar="PERCENT",
+        nargs="?",
+        const="95",
+        help="report confidence intervals of the metrics by the bootstrap over videos (default: 95)",
+    )
     parser.add_argument("--save_sims", metavar="FILE.npz", type=Path, help="keep the similarity matrix, with its ids")
+    parser.add_argument(
+        "--save_trec", metavar="FOLDER", type=Path, help="write rankings and relevance judgments for trec_eval to FOLDER"
+    )
     args = parser.parse_args()
     if not args.resume:
         raise InputError("--resume CHECKPOINT: missing, expected the checkpoint to evaluate")
@@ -61,11 +81,17 @@ def parse_arguments() -> argparse.Namespace:
         writable = folder.is_dir() and os.access(folder, os.W_OK) and not args.save_sims.is_dir()
         if args.save_sims.suffix != ".npz" or not writable:
             raise InputError(f"--save_sims {args.save_sims}: expected a file .npz in a folder that can be written to")
+    if args.save_trec and args.save_trec.exists() and not (args.save_trec.is_dir() and os.access(args.save_trec, os.W_OK)):
+        raise InputError(f"--save_trec {args.save_trec}: expected a folder that can be written to")
     if args.similarity:
         args.set.append(f"arch.args.similarity={args.similarity}")
     if args.querybank:
         chosen = args.querybank == "val"
         args.set.append("querybank.choose_beta=true" if chosen else f"querybank.beta={args.querybank}")
+    if args.qrels:
+        args.set.append(f"qrels={json.dumps(args.qrels)}")
+    if args.confidence:
+        args.set.append(f"confidence={args.confidence}")
     return args
 
 
@@ -106,7 +132,8 @@ def main() -> None:
     validation_split = str(trained_values(state).get("data_loader.args.split_name", own_split))
     beta_loaders = main_process_first(build_beta_loaders, config, validation_split, loaders, device)
     warn_if_small({split: len(loaders.evaluation.dataset)})
-    evaluation = evaluate_checkpoint(model, config, loaders, state, args.resume, device, beta_loaders)
+    qrels = main_process_first(build_qrels, config, loaders.evaluation.dataset, model.test_caption_mode == "avg")
+    evaluation = evaluate_checkpoint(model, config, loaders, state, args.resume, device, beta_loaders, qrels)
     if evaluation is None:  # the main process has it
         return
 
@@ -115,7 +142,9 @@ def main() -> None:
     write_json(run.log / CONFIG, config.as_dict())
     metrics = report(config, model, evaluation, split, state, args.resume, run.log, build_visualizer(config, run))
     if args.save_sims:
-        save_sims(args.save_sims, evaluation, metrics, loaders.evaluation.dataset.caption_ids())
+        save_sims(args.save_sims, evaluation, metrics)
+    if args.save_trec:
+        save_trec(args.save_trec, evaluation, config["name"])
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ from trainer.distributed import (
 )
 from trainer.init_from import initialize_from
 from trainer.next_steps import next_steps, resume_seeds_command
+from trainer.query_results import build_qrels
 from utils.allocator import keep_freed_memory
 from utils.errors import InputError, cli_command
 
@@ -78,6 +79,7 @@ def train_and_test(
     test_device = torch.device("cpu") if test_config["disable_gpu"] else device
     test_loaders = main_process_first(build_evaluation_loaders, test_config, config["test_split"], test_device)
     beta_loaders = main_process_first(build_beta_loaders, test_config, loaders.split_name, test_loaders, test_device)
+    qrels = main_process_first(build_qrels, test_config, test_loaders.evaluation.dataset, model.test_caption_mode == "avg")
     warn_if_small({x.split_name: len(x.evaluation.dataset) for x in (loaders, test_loaders)})
 
     if "training_file" in config and is_main_process():
@@ -93,7 +95,7 @@ def train_and_test(
 
         path, checkpoint = main_process_first(load_best, seed_run.models, config["trainer"]["monitor"])
         evaluation = evaluate_checkpoint(
-            model.to(test_device), test_config, test_loaders, checkpoint, path, test_device, beta_loaders
+            model.to(test_device), test_config, test_loaders, checkpoint, path, test_device, beta_loaders, qrels
         )
         if evaluation is None:
             return run, None

@@ -16,8 +16,9 @@ from utils.files import locked
 logger = logging.getLogger(__name__)
 
 FOLDERS = ("models", "log", "web")
-# Files beside the checkpoints: the config, the metrics, which are written last, and the summary of several seeds.
-CONFIG, METRICS, SUMMARY = "config.json", "metrics.json", "summary.json"
+# Files beside the checkpoints: the config, the ranks of all queries, the metrics, which are written last, and the summary of
+# several seeds.
+CONFIG, RANKS, METRICS, SUMMARY = "config.json", "ranks.json", "metrics.json", "summary.json"
 
 
 @dataclasses.dataclass(frozen=True)

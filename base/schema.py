@@ -242,6 +242,8 @@ class Config(Section):
     metrics: Annotated[list[str], Field(min_length=1)] = ["t2v_metrics", "v2t_metrics"]  # functions of model/
     v2t_ties: Literal["expected", "published"] | None = None  # rule for ties, see model.metric.v2t_ranks
     evaluation_memory: PositiveInt = 1024  # MiB of an evaluation beside model and videos; the rest goes to temporary files
+    qrels: Literal[True] | str | None = None  # true: report metrics with equal captions as relevant; or a TREC file of qrels
+    confidence: Annotated[float, Field(ge=1, le=99.9)] | None = None  # percentage of the confidence intervals of metrics
     querybank: QuerybankSection | None = None  # default: metrics of the similarities as they are only
     visualizer: VisualizerSection | None = None  # default: no ranking page
     trainer: TrainerSection | None = None  # only for training; test.py falls back to its save_dir and verbosity

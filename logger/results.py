@@ -20,6 +20,8 @@ METRIC_LABELS = {
     "MedR": "MdR",
     "MeanR": "MnR",
     "geometric_mean_R1-R5-R10": "gmean(R@1,R@5,R@10)",
+    "recall10": "recall@10",
+    "nDCG10": "nDCG@10",
 }
 # The values of every epoch.
 EPOCH_VALUES = ("epoch", "loss", "lr", "steps_per_second")
@@ -67,12 +69,14 @@ def format_table(
     results: Mapping[str, Mapping[str, float]],
     spread: Mapping[str, Mapping[str, float]] | None = None,
     videos: int | None = None,
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
 ) -> str:
     """Return a table with a row per metric function ("t2v_metrics", ...) and a column per value.
 
     Args:
         results: metric function -> name -> value.
         spread: metric function -> name -> standard deviation, shown in brackets.
+        intervals: metric function -> name -> confidence interval, shown in a row below the values.
         videos: number of candidate videos, shown in the corner, with the R@1 of chance if there are fewer than `MIN_VIDEOS`.
     """
     names = list(dict.fromkeys(name for values in results.values() for name in values))
@@ -85,8 +89,12 @@ def format_table(
             name: f"{value:.1f}" + (f" ({spread[metric][name]:.1f})" if spread else "") for name, value in values.items()
         }
         cells.append([metric.removesuffix("_metrics"), *(texts.get(name, "-") for name in names)])
+        if ends := (intervals or {}).get(metric):
+            texts = {name: f"{low:.1f}-{high:.1f}" for name, (low, high) in ends.items()}
+            cells.append(["", *(texts.get(name, "") for name in names)])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    lines = ("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def chance_recall(k: int, videos: int) -> float:

@@ -20,6 +20,7 @@ def test_training_writes_checkpoints_metrics_log_and_events(run):
         *(f"checkpoint-epoch{n}.pth" for n in (3, 4, 5)),
         "config.json",
         "metrics.json",
+        "ranks.json",
         "trained_model.pth",
     ]
     metrics = json.loads((folder / "metrics.json").read_text())

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from base.device import environment
-from base.experiment import METRICS
+from base.experiment import METRICS, RANKS
 from data_loader.data_loaders import ExpertDataLoader
 from logger.results import format_table, label_leaky
 from model.model import CENet
@@ -19,9 +19,11 @@ from model.querybank import HUB_RANKS, QUERY_AXIS, hubness
 from parse_config import ConfigParser
 from trainer.distributed import get_world_size
 from trainer.evaluation import Evaluation, NormalizedResults, evaluate, evaluation_settings
+from trainer.query_results import add_query_results, confidence_intervals, save_ranks
 from trainer.querybank_evaluation import evaluate_with_querybank
 from utils.errors import count_text
 from utils.files import atomic_write, write_json
+from utils.trec import Qrels
 from utils.visualizer import Visualizer
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ def evaluate_checkpoint(
     path: Path,
     device: torch.device,
     beta_loaders: ExpertDataLoader | None = None,
+    qrels: Qrels | None = None,
 ) -> Evaluation | None:
     """Evaluate a checkpoint on the split of `loaders`; return None in all processes except the main one.
 
@@ -50,6 +53,7 @@ def evaluate_checkpoint(
         model: that of `config`, on `device`; its weights are replaced by those of the checkpoint.
         state, path: content and file of the checkpoint; weights and optimizer are removed from `state` to free memory.
         beta_loaders: those of `trainer.build.build_beta_loaders`.
+        qrels: those of `trainer.query_results.build_qrels`.
 
     Raises:
         InputError: a checkpoint of another model.
@@ -58,8 +62,12 @@ def evaluate_checkpoint(
     for name in ("state_dict", "raw_state_dict", "optimizer"):
         state.pop(name, None)
     if "querybank" in config:
-        return evaluate_with_querybank(model, config, loaders, beta_loaders, device)
-    return evaluate(model, loaders.evaluation, device=device, **evaluation_settings(config))
+        evaluation = evaluate_with_querybank(model, config, loaders, beta_loaders, device)
+    else:
+        evaluation = evaluate(model, loaders.evaluation, device=device, **evaluation_settings(config))
+    if evaluation is not None:
+        add_query_results(evaluation, loaders.evaluation.dataset.caption_ids(), qrels)
+    return evaluation
 
 
 def report(
@@ -72,19 +80,28 @@ def report(
     folder: Path,
     visualizer: Visualizer | None,
 ) -> dict:
-    """Show the results of a checkpoint on the ranking page, log them as a table, and write and return `metrics.json`.
+    """Show the results of a checkpoint on the ranking page, log them as a table, and write `ranks.json` and `metrics.json`.
 
     Args:
         state, path: content and file of the checkpoint.
         folder: that of `metrics.json`.
         visualizer: writer of the ranking page (None: the config has none).
+
+    Returns:
+        The content of `metrics.json`.
     """
     if visualizer is not None:
         visualizer.show(evaluation.page_data(), state["epoch"], split)
     leaky = warn_if_leaky(config)
-    table = format_table(evaluation.reported_metrics, videos=len(evaluation.video_ids))
+    confidence, intervals = {}, None
+    if (level := config.get("confidence")) is not None:
+        intervals = confidence_intervals(evaluation, level)
+        confidence["confidence"] = {"level": level, **intervals}
+    table = format_table(evaluation.reported_metrics, videos=len(evaluation.video_ids), intervals=intervals)
     logger.info("checkpoint %s, epoch %d, split %s:\n%s", path, state["epoch"], label_leaky(split, leaky), table)
     hubs = {task: hubness(evaluation.sims, task, evaluation.row_exists) for task in QUERY_AXIS}
+    if intervals is not None:
+        logger.info("below each metric: its %g %% confidence interval (bootstrap over videos)", level)
     logger.info("hubness (skewness of how often an item is among the first %d): %s", HUB_RANKS, _format_hubness(hubs))
     normalized = {}
     if (results := evaluation.normalized) is not None:
@@ -106,6 +123,7 @@ def report(
         "checkpoint": str(path),
         "v2t_ties": config.v2t_ties,
         "hubness": hubs,
+        **confidence,
         **normalized,
         "published_checkpoint": state.get("published", False),
         "videos": len(evaluation.video_ids),
@@ -115,6 +133,7 @@ def report(
         "training_environment": state.get("environment"),
         "environment": environment(next(model.parameters()).device, get_world_size()),
     }
+    save_ranks(folder / RANKS, evaluation, content)
     write_json(folder / METRICS, content)
     logger.info("metrics: %s", folder / METRICS)
     if visualizer is not None:
@@ -136,21 +155,15 @@ def _describe_bank(results: NormalizedResults) -> str:
     return f"query bank of {captions} and {videos}, {results.method}, {betas}{chosen}"
 
 
-def save_sims(path: Path, evaluation: Evaluation, metrics: dict, caption_ids: Mapping[str, Sequence[str]]) -> None:
+def save_sims(path: Path, evaluation: Evaluation, metrics: dict) -> None:
     """Save the similarities of an evaluation as `.npz`, with the ids of their rows and columns.
 
-    Its arrays are `sims`, `query_masks`, `video_ids`, one per column of `sims`, `caption_ids`, one per row, and the origin.
-    The id of a caption is `<video>#<n>`, where n is its 0-based position in the file of captions. A row that stands for all
-    captions of a video has the id `<video>`, and a row without a caption "".
+    Its arrays are `sims`, `query_masks`, `video_ids`, one per column of `sims`, `caption_ids`, one per row, see
+    `trainer.query_results.row_ids`, and the origin.
 
     Args:
         metrics: content of `metrics.json`, from which split, checkpoint, `leaky` and both environments (as JSON) are saved.
-        caption_ids: video -> ids of the captions that were used.
     """
-    num_captions = evaluation.query_masks.shape[1]
-    averaged = len(evaluation.sims) < sum(map(len, caption_ids.values()))
-    rows = ([video] if averaged else caption_ids[video] for video in evaluation.video_ids)
-    padded_ids = [name for row in rows for name in (*row, *[""] * (num_captions - len(row)))]
     with atomic_write(path) as file:
         np.savez_compressed(
             file,
@@ -159,6 +172,6 @@ def save_sims(path: Path, evaluation: Evaluation, metrics: dict, caption_ids: Ma
             video_ids=np.array(evaluation.video_ids),
             **{key: np.array(metrics[key]) for key in ("split", "checkpoint", "leaky")},
             **{key: np.array(json.dumps(metrics[key])) for key in ("environment", "training_environment")},
-            caption_ids=np.array(padded_ids),
+            caption_ids=np.array(evaluation.row_ids),
         )
     logger.info("similarities: %s", path)

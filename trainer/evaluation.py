@@ -9,6 +9,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 from tqdm import tqdm
 
@@ -47,6 +48,10 @@ class Evaluation:
         weights: mixture weights (N, M) of the captions that exist (None in the Concat variants).
         embeddings: those of the split, if they were asked for.
         normalized: the results with a query bank, if there is one.
+        row_ids: id of the caption of each row of `sims`, or of the video if it stands for all its captions, and "" for a
+            row without a caption, see `trainer.query_results.row_ids` (empty during a training).
+        relevance: grades of each row and column of `sims`, if metrics with several relevant items are asked for.
+        relevance_scores: "t2v" and "v2t" -> their values per query by name, see `model.relevance.score_queries`.
     """
 
     metrics: dict[str, dict[str, float]]
@@ -60,6 +65,9 @@ class Evaluation:
     weights: np.ndarray | None
     embeddings: "SplitEmbeddings | None" = None
     normalized: "NormalizedResults | None" = None
+    row_ids: list[str] = dataclasses.field(default_factory=list)
+    relevance: sparse.csr_array | None = None
+    relevance_scores: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
 
     @property
     def row_exists(self) -> np.ndarray:
@@ -68,12 +76,17 @@ class Evaluation:
 
     @property
     def reported_metrics(self) -> dict[str, dict[str, float]]:
-        """The metrics, each followed by the one with the query bank, if there is one, such as "t2v_querybank_metrics"."""
+        """The metrics, each followed by that with the query bank, if there is one, and those of several relevant items.
+
+        These are "t2v_metrics", "t2v_querybank_metrics", ..., and "t2v_relevance_metrics", "v2t_relevance_metrics".
+        """
         found = {}
         for name, values in self.metrics.items():
             found[name] = values
             if self.normalized is not None and name in self.normalized.metrics:
                 found[f"{name.removesuffix('_metrics')}_querybank_metrics"] = self.normalized.metrics[name]
+        for task, scores in self.relevance_scores.items():
+            found[f"{task}_relevance_metrics"] = {name: float(np.nanmean(x)) for name, x in scores.items()}
         return found
 
     @property
@@ -118,6 +131,7 @@ class NormalizedResults:
 
     Attributes:
         metrics: "t2v_metrics" and "v2t_metrics" -> the values by name, for those that the evaluation has too.
+        ranks: "t2v" and "v2t" -> the ranks that they are computed from, as in `Evaluation`.
         hubness: "t2v" and "v2t" -> the hubness of the normalized similarities.
         method, betas: how they were normalized; "t2v" and "v2t" -> beta.
         betas_from: the split that betas were chosen on (None: they were given).
@@ -125,6 +139,7 @@ class NormalizedResults:
     """
 
     metrics: dict[str, dict[str, float]]
+    ranks: dict[str, np.ndarray]
     hubness: dict[str, float]
     method: str
     betas: dict[str, float]

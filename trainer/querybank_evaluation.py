@@ -56,7 +56,7 @@ def evaluate_with_querybank(
     evaluation = evaluate(model, loaders.evaluation, device=device, keep_embeddings=True, **settings)
     if evaluation is None:
         return None
-    results = NormalizedResults({}, {}, section["method"], betas, betas_from, {})
+    results = NormalizedResults({}, {}, {}, section["method"], betas, betas_from, {})
     for task in QUERY_AXIS:
         sims, exists = _bank_similarities(model, evaluation, bank, task, memory)
         results.bank_size[task] = sims.shape[1] if task == "v2t" else int(exists.sum())
@@ -65,7 +65,8 @@ def evaluate_with_querybank(
         normalized = _normalize(evaluation, correction, task, memory)
         results.hubness[task] = hubness(normalized, task, evaluation.row_exists)
         if (name := f"{task}_metrics") in evaluation.metrics:
-            results.metrics[name] = _metrics(normalized, evaluation, task, config)
+            results.ranks[task] = _ranks(normalized, evaluation, task, config)
+            results.metrics[name] = _metrics(normalized, evaluation, task, results.ranks[task])
         del normalized
     evaluation.embeddings, evaluation.normalized = None, results
     return evaluation
@@ -79,7 +80,8 @@ def _choose_beta(
 
     def quality(beta: float) -> float:
         correction = _fit(sims, task, exists, config["querybank"]["method"], beta)
-        return _metrics(_normalize(evaluation, correction, task, memory), evaluation, task, config)[CRITERION]
+        normalized = _normalize(evaluation, correction, task, memory)
+        return _metrics(normalized, evaluation, task, _ranks(normalized, evaluation, task, config))[CRITERION]
 
     return max(BETAS, key=quality)
 
@@ -110,8 +112,12 @@ def _normalize(evaluation: Evaluation, correction: Correction, task: str, memory
     return normalize(evaluation.sims, correction, task, evaluation.row_exists, out)
 
 
-def _metrics(sims: np.ndarray, evaluation: Evaluation, task: str, config: ConfigParser) -> Mapping[str, float]:
-    """Return the metrics of normalized similarities in one direction."""
+def _ranks(sims: np.ndarray, evaluation: Evaluation, task: str, config: ConfigParser) -> np.ndarray:
+    """Return the ranks by normalized similarities in one direction."""
     masks = evaluation.query_masks
-    ranks = t2v_ranks(sims, masks) if task == "t2v" else v2t_ranks(sims, masks, config.v2t_ties)
-    return find("metrics", f"{task}_metrics")(sims, masks, ranks=ranks)
+    return t2v_ranks(sims, masks) if task == "t2v" else v2t_ranks(sims, masks, config.v2t_ties)
+
+
+def _metrics(sims: np.ndarray, evaluation: Evaluation, task: str, ranks: np.ndarray) -> Mapping[str, float]:
+    """Return the metrics of normalized similarities in one direction."""
+    return find("metrics", f"{task}_metrics")(sims, evaluation.query_masks, ranks=ranks)

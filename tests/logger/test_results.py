@@ -19,6 +19,15 @@ def test_a_row_per_direction_and_a_column_per_metric():
     assert "12.3 (0.5)" in format_table(values, spread) and "106.5 (3.0)" in format_table(values, spread)
 
 
+def test_intervals_stand_below_their_values():
+    values = {"t2v_metrics": {"R1": 12.34, "MedR": 5.0}, "v2t_metrics": {"R1": 1.0, "MedR": 106.5}, "own_metrics": {"x": 1}}
+    intervals = {"t2v_metrics": {"R1": (8.06, 21.0), "MedR": (4, 5.5)}, "v2t_metrics": {"R1": (0, 2), "MedR": (99, 120.25)}}
+    lines = format_table(values, intervals=intervals).splitlines()
+    assert [line.split() for line in lines[2::2]] == [["8.1-21.0", "4.0-5.5"], ["0.0-2.0", "99.0-120.2"]]
+    assert [line.split()[0] for line in lines] == ["R@1", "t2v", "8.1-21.0", "v2t", "0.0-2.0", "own"]
+    assert lines[2].index("8.1-21.0") + len("8.1-21.0") == lines[1].index("12.3") + len("12.3")
+
+
 def test_the_corner_of_a_table_says_how_many_videos_were_ranked():
     values = {"t2v_metrics": {"R1": 50.0}}
     for videos, corner in [(1, "1 video, chance R@1 100.0"), (10, "10 videos, chance R@1 10.0"), (50, "50 videos")]:

@@ -29,6 +29,13 @@ MUTATIONS = [
     Mutation(RESULTS, "if len(ties) > 1:", "if False:", TEST_SEEDS, "seeds of different rules for ties"),
     Mutation(RESULTS, '.get("environment")) not in environments', '.get("environment")) not in [1]', TEST_SEEDS, "machines"),
     Mutation(RESULTS, "if leaky else split", "if False else split", TEST_SEEDS, "the leaky similarity is not marked"),
+    Mutation(
+        RESULTS,
+        "(intervals or {}).get(metric)",
+        "(intervals or {}).get('v2t_metrics')",
+        "tests/logger/test_results.py",
+        "intervals of others",
+    ),
     Mutation(EVENTS, "[1, 1.5, *range(2, 52)]", "[1, *range(2, 52)]", TEST_BINS, "a tie for first is in the bin of rank 1"),
     Mutation(EVENTS, "while edges[-1] <= candidates", "while edges[-1] < candidates", TEST_BINS, "the last rank has no bin"),
     Mutation(

@@ -74,7 +74,7 @@ MUTATIONS = [
         "metrics.json: leaky results are not marked",
     ),
     Mutation(
-        "trainer/checkpoint_evaluation.py",
+        "trainer/query_results.py",
         "([video] if averaged else caption_ids[video] for video",
         "(caption_ids[video] for video",
         "tests/test_test.py -k ids_of_captions",

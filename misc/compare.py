@@ -1,0 +1,97 @@
+"""Compare runs of configs on the same queries: mean and deviation over seeds, tests, and queries that only one finds.
+
+A run is given as its folder, as the folder of an experiment with all its runs, or as its metrics.json. Runs of one config
+with different seeds are a group, such as `python misc/compare.py CE=data/saved/models/demo-train-full-ce
+MoEE=data/saved/models/demo-train-full-moee`.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from logger.results import METRIC_LABELS
+from misc.reporting.comparison import compare_groups, format_comparison, write_comparison
+from misc.reporting.run_groups import SCORES, TASKS, RunGroup, read_groups
+from misc.reporting.significance import LEVEL, calibrate
+from utils.errors import InputError, cli_command, count_text
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "runs",
+        metavar="[NAME=]RUN[,RUN...]",
+        nargs="+",
+        help="group of runs of one config, shown as NAME (default: its name)",
+    )
+    parser.add_argument(
+        "--metrics",
+        default="R1,R5,R10",
+        metavar="NAME,...",
+        help=f"metrics to test, of {', '.join(SCORES)} (default: %(default)s)",
+    )
+    parser.add_argument("--to_first", action="store_true", help="test each group against the first only, not all pairs")
+    parser.add_argument(
+        "--querybank", action="store_true", help="add each group with its query bank (runs evaluated with --querybank)"
+    )
+    parser.add_argument(
+        "--hit", type=int, default=10, metavar="K", help="rank that a found query has (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--queries", type=int, default=5, metavar="N", help="queries to print per pair and side (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write comparison.json and a page, index.html, to FOLDER")
+    parser.add_argument(
+        "--calibrate",
+        type=int,
+        metavar="K",
+        help=f"show how often two groups of K runs of one config differ at {LEVEL}, on a random half of the videos",
+    )
+    parser.add_argument(
+        "--pairs", type=int, default=200, metavar="N", help="pairs of groups for --calibrate (default: %(default)s)"
+    )
+    args = parser.parse_args()
+    args.metrics = args.metrics.split(",")
+    if unknown := [name for name in args.metrics if name not in SCORES]:
+        raise InputError(f"--metrics: found '{unknown[0]}', expected names of {', '.join(SCORES)}")
+    if args.hit < 1 or args.queries < 0 or args.pairs < 1:
+        raise InputError("--hit, --pairs: expected numbers from 1, --queries: from 0")
+    if args.out and args.out.exists() and not args.out.is_dir():
+        raise InputError(f"--out {args.out}: a file, expected a folder")
+    return args
+
+
+def print_calibration(group: RunGroup, metrics: list[str], runs: int, pairs: int) -> None:
+    """Print how often two groups of `runs` runs of one config differ."""
+    if runs < 1 or 2 * runs > len(group.runs):
+        raise InputError(f"--calibrate {runs}: {group.name} has {count_text(len(group.runs), 'run')}, expected {2 * runs}")
+    print(f"{group.name}, {pairs} pairs of {count_text(runs, 'run')} each on half of the videos: share with p <= {LEVEL}")
+    for task in TASKS:
+        for metric in metrics:
+            rates = calibrate(group.sample(task, metric), group.queries_per_video(task), runs, pairs)
+            shares = ", ".join(f"{name} {100 * rate:.1f} %" for name, rate in rates.items())
+            print(f"{task} {METRIC_LABELS.get(metric, metric)}: {shares}")
+
+
+@cli_command
+def main() -> None:
+    """Print a comparison, and write it to files."""
+    args = parse_arguments()
+    groups = read_groups(args.runs, args.querybank)
+    if args.calibrate is not None:
+        for group in groups:
+            print_calibration(group, args.metrics, args.calibrate, args.pairs)
+        return
+    if len(groups) < 2:
+        raise InputError("one group of runs: expected two or more (or --querybank, or --calibrate)")
+    content = compare_groups(groups, args.metrics, args.hit, args.to_first)
+    print(format_comparison(content, args.queries))
+    if args.out:
+        print(f"\npage: {write_comparison(args.out, content)}")
+
+
+if __name__ == "__main__":
+    main()
