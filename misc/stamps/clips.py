@@ -41,7 +41,8 @@ def make_clip(path: Path, stamp: Stamp, files: Mapping[str, bytes]) -> list[str]
                 raise ValueError("no sound in it")
             sounds.append(sound)
         except (av.FFmpegError, ValueError) as error:
-            warnings.append(f"{name}: left out of its clip, no sound, or damaged ({one_line(str(error))})")
+            reason = one_line(getattr(error, "strerror", None) or str(error))
+            warnings.append(f"{name}: left out of its clip, no sound, or damaged ({reason})")
     sound = np.concatenate(sounds) if sounds else None
     seconds = max(MIN_SECONDS, 0 if sound is None else len(sound) / SAMPLE_RATE)
     write_clip(path, [picture] * round(seconds * RATE), RATE, sound, SAMPLE_RATE)
@@ -58,7 +59,7 @@ class ClipRecord:
             try:
                 entry = json.loads(line)
                 self._entries[entry["video"]] = entry
-            except (ValueError, KeyError, TypeError):  # the last line of a killed process, or not ours
+            except (ValueError, KeyError, TypeError, RecursionError):  # the last line of a killed process, or not ours
                 continue
 
     def warnings(self, video: str, source: str, clip: Path) -> list[str] | None:

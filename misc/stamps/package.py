@@ -127,6 +127,8 @@ def _deb_files(path: Path) -> Iterator[tuple[str, BinaryIO]]:
                     name = member.name.removeprefix("./").removeprefix("usr/share/")
                     if member.isfile() and not member.issparse() and name != member.name:
                         yield name, tar.extractfile(member)
+            while content.read(CHUNK):  # its checksum is at the end
+                pass
 
 
 def _find_data(file: BinaryIO) -> int:

@@ -4,7 +4,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from utils.errors import one_line
 from utils.optional_packages import require_package
@@ -28,8 +28,10 @@ def draw_picture(name: str, content: bytes) -> np.ndarray:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels, expected at most {MAX_PIXELS}")
             image = image.convert("RGBA")
+    except UnidentifiedImageError:  # its message has an address in memory
+        raise ValueError("no PNG, or damaged") from None
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"no picture, or damaged ({one_line(str(error))})") from None
+        raise ValueError(f"no PNG, or damaged ({one_line(str(error))})") from None
     if not image.getextrema()[3][1]:
         raise ValueError("nothing of it is visible")
     scale = SIDE / max(image.size)
