@@ -8,7 +8,7 @@ import re
 import tarfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -150,7 +150,7 @@ def _find_data(file: BinaryIO) -> int:
 class _XzStream:
     """The content of an xz file of `size` bytes within another file, with limits on its size and on memory."""
 
-    def __init__(self, file: BinaryIO, size: int, progress: object):
+    def __init__(self, file: BinaryIO, size: int, progress: Callable[[int], object]):
         self._file, self._bytes_left, self._progress = file, size, progress
         self._content_left = MAX_CONTENT
         self._decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_DICTIONARY)
