@@ -1,6 +1,9 @@
 """Writing and reading of WebM files with VP8 and Opus, which browsers play."""
 
+import itertools
+import math
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -40,10 +43,19 @@ def read_clip(path: Path, sample_rate: int) -> tuple[np.ndarray, np.ndarray | No
     reformatter = VideoReformatter()  # shared: creating it takes longer than converting a frame
     with av.open(path) as file:
         frames = np.stack([reformatter.reformat(x, format="rgb24").to_ndarray() for x in file.decode(video=0)])
-    with av.open(path) as file:
+    return frames, read_sound(path, sample_rate)
+
+
+def read_sound(source: Path | BinaryIO, sample_rate: int, max_seconds: float = math.inf) -> np.ndarray | None:
+    """Return at most `max_seconds` of the sound of a file, mono float32 at `sample_rate` (None: no sound track)."""
+    with av.open(source) as file:
         if not file.streams.audio:
-            return frames, None
+            return None
         resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
-        decoded = [*file.decode(audio=0), None]
-        samples = [x.to_ndarray()[0] for frame in decoded for x in resampler.resample(frame)]
-    return frames, np.concatenate(samples)
+        samples: list[np.ndarray] = []
+        for frame in itertools.chain(file.decode(audio=0), [None]):
+            samples += [x.to_ndarray()[0] for x in resampler.resample(frame)]
+            if sum(map(len, samples)) >= max_seconds * sample_rate:
+                break
+    sound = np.concatenate(samples)
+    return sound[: round(max_seconds * sample_rate)] if math.isfinite(max_seconds) else sound

@@ -85,6 +85,11 @@ TABLES = {
         },
         ridge="configs/stamps/train-full-ce.json",
     ),
+    "stamps2": ResultsTable(
+        "misc/datasets/stamps2/README.md",
+        {"CE": "stamps2-train-full-ce", "MoEE": "stamps2-train-full-moee"},
+        ridge="configs/stamps2/train-full-ce.json",
+    ),
     **_ablations("demo", "misc/docs/ablations.md"),
     "demo-leak": ResultsTable(
         "misc/docs/ablations.md",
