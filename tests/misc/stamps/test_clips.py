@@ -56,7 +56,17 @@ def test_a_long_sound_is_cut(tmp_path, monkeypatch):
     assert len(frames) == 24 and len(sound) / SAMPLE_RATE == pytest.approx(3, abs=0.05)
 
 
-@pytest.mark.parametrize("content", [b"", b"OggS", ogg()[:60], b"RIFF", wav()[:44], png()])
+BAD_SOUNDS = {
+    "empty": b"",
+    "begin of Ogg": b"OggS",
+    "cut Ogg": ogg()[:60],
+    "begin of WAV": b"RIFF",
+    "WAV without samples": wav()[:44],
+    "PNG": png(),
+}
+
+
+@pytest.mark.parametrize("content", BAD_SOUNDS.values(), ids=BAD_SOUNDS)  # Ogg files have a random serial number
 def test_a_sound_that_is_none_is_left_out_with_a_warning(tmp_path, content):
     stamp = Stamp("a", "A.", "a.png", ("a.ogg", "a_desc.ogg"))
     (warning,) = make_clip(tmp_path / "a.webm", stamp, {"a.png": png(), "a.ogg": content, "a_desc.ogg": ogg(3)})
