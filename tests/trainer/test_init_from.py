@@ -77,6 +77,9 @@ def test_a_resumed_run_does_not_need_the_file(run, source):
     assert code == 0 and "epoch 3/3" in out and "epoch 1/3" not in out and "init_from" not in out, err
     assert_equal_weights("whole/checkpoint-epoch3.pth", folder / "checkpoint-epoch3.pth")
     (folder / "checkpoint-epoch3.pth").unlink()
+    code, _, err = run(train_command, "--resume", folder / "checkpoint-epoch2.pth", "--init_from", source)
+    assert code == 2 and err.startswith("error: --init_from source.pth: found with --resume CHECKPOINT")
+    assert err.count("\n") == 1
     code, out, err = run(train_command, "--resume", folder / "checkpoint-epoch2.pth")
     assert code == 0 and "epoch 3/3" in out, err
     assert_equal_weights("whole/checkpoint-epoch3.pth", folder / "checkpoint-epoch3.pth")
