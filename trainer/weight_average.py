@@ -16,6 +16,7 @@ class WeightAverage:
 
     After step t (from 0) of the optimizer the average becomes d * average + (1 - d) * weights, with
     d = min(decay, (1 + t) / (10 + t)), so that the random weights of the start are forgotten whatever the decay.
+    This bounds d: the average spans about the last ninth of the steps at most, also where a training is short for its decay.
 
     The running statistics of batch norms are averaged like the weights: they describe activations of the weights of each
     step, and copies of the last ones would not fit weights that are older on average. Whole numbers, such as counts of
