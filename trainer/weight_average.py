@@ -14,8 +14,9 @@ from model.published import load_weights
 class WeightAverage:
     """An exponential moving average of the parameters and buffers of a model (Polyak averaging).
 
-    After T steps of the optimizer it is sum_t decay^(T - t) weights_t / sum_t decay^(T - t), over t from 1 to T. By this
-    division, as in the moments of Adam (Kingma and Ba, ICLR 2015), the random start is no part of the average.
+    After step t (from 0) of the optimizer the average becomes d * average + (1 - d) * weights, with
+    d = min(decay, (1 + t) / (10 + t)), so that the random weights of the start are forgotten whatever the decay.
+    This bounds d: the average spans about the last ninth of the steps at most, also where a training is short for its decay.
 
     The running statistics of batch norms are averaged like the weights: they describe activations of the weights of each
     step, and copies of the last ones would not fit weights that are older on average. Whole numbers, such as counts of
@@ -33,15 +34,15 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Add the weights of `model`, or of the model in a `DataParallelCENet`, after a step of the optimizer."""
-        self.num_updates += 1
-        share = (1 - self.decay) / (1 - self.decay**self.num_updates)  # of the last step
+        decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
         averages, values = ([*net.parameters(), *net.buffers()] for net in (self.model, model))
         pairs = list(zip(averages, values, strict=True))
         floats = [pair for pair in pairs if pair[0].is_floating_point()]
-        torch._foreach_lerp_([average for average, _ in floats], [value for _, value in floats], share)
+        torch._foreach_lerp_([average for average, _ in floats], [value for _, value in floats], 1 - decay)
         for average, value in pairs:
             if not average.is_floating_point():
                 average.copy_(value)
+        self.num_updates += 1
 
 
 def checkpoint_weights(model: CENet, average: WeightAverage | None) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def checkpoint_weights(model: CENet, average: WeightAverage | None) -> dict[str,
 def load_training_weights(model: CENet, average: WeightAverage | None, state: dict[str, Any], path: Path) -> None:
     """Load the weights of checkpoint `state`, read from `path`, to resume its training.
 
-    With a checkpoint without an average, the average starts with the next step.
+    The average of a checkpoint without one starts with its weights.
 
     Raises:
         InputError: the weights are of another model.
