@@ -76,11 +76,11 @@ def test_qrels_of_a_file_are_used_in_both_directions(evaluate, workplace):
 @pytest.mark.parametrize("averaged", [False, True])
 def test_a_row_of_all_captions_of_a_video_has_what_is_relevant_for_any(evaluate, workplace, averaged):
     a, b = workplace.lists["test_list.txt"][:2]
-    Path("my.qrels").write_text(f"{a}#0 0 {b} 1\n{a}#1 0 {b} 3\n{b}#0 0 {b} 1\n")
+    Path("my.qrels").write_text(f"{a}#0 0 {b} 3\n{a}#1 0 {b} 1\n{b}#0 0 {b} 1\n")
     mode = "avg" if averaged else "indep"
     option = ("--set", f"arch.args.test_caption_mode={mode}", "--save_trec", "trec")
     _, ranks, _ = evaluate("--qrels", "my.qrels", *option)
-    expected = f"{a} 0 {b} 3\n{b} 0 {b} 1\n" if averaged else f"{a}#0 0 {b} 1\n{a}#1 0 {b} 3\n{b}#0 0 {b} 1\n"
+    expected = f"{a} 0 {b} 3\n{b} 0 {b} 1\n" if averaged else f"{a}#0 0 {b} 3\n{a}#1 0 {b} 1\n{b}#0 0 {b} 1\n"
     assert Path("trec/t2v.qrels").read_text() == expected
     assert ranks.captions[:2] == ([a, b] if averaged else [f"{a}#0", f"{a}#1"])
     assert ranks.texts[0] == " / ".join(" ".join(x) for x in (workplace.raw[a] if averaged else workplace.raw[a][:1]))

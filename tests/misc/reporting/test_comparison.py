@@ -101,6 +101,8 @@ def test_the_text_shows_groups_tests_and_queries(groups):
     assert lines[0] == "split test: 40 videos, 80 captions; v2t_ties expected"
     (line,) = [line for line in lines if line.startswith("t2v: better - moee") and " R@10 " in line]
     assert line.endswith("*") and f"{content['tests'][9]['difference']:+.1f}" in line
+    marked = [line for line in lines if line.endswith("*")]
+    assert 0 < len(marked) == sum(test["p_holm"] <= 0.05 for test in content["tests"]) < 12
     assert "p Holm: p configs, corrected for 12 tests" in text and "one run each" not in text
     count = len(content["queries"][2]["only_second"])
     at = lines.index(f"t2v: {count} queries with a hit at 10 by better, not by ce")

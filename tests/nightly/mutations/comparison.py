@@ -95,7 +95,7 @@ MUTATIONS = [
         "trainer/querybank_evaluation.py",
         "results.ranks[task] = _ranks(normalized,",
         "results.ranks[task] = _ranks(evaluation.sims,",
-        f"{TEST_RESULTS} -k config_asks_for",
+        "tests/trainer/test_querybank_evaluation.py",
         "ranks with the bank are those without",
     ),  # fmt: skip
     Mutation(
