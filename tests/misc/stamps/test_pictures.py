@@ -82,6 +82,7 @@ def test_too_many_pixels_are_refused(monkeypatch):
     draw_picture("a.png", png())
 
 
-def test_an_svg_that_says_it_is_huge_is_small():
-    text = SVG.replace("30pt", "3000000pt").replace("15pt", "1pt")
+@pytest.mark.parametrize("size", [("3000000pt", "1pt"), ("1pt", "3000000pt"), ("3000000pt", "3000000pt")])
+def test_an_svg_that_says_it_is_huge_is_small(size):
+    text = SVG.replace("30pt", size[0]).replace("15pt", size[1])
     assert draw_picture("a.svg", text.encode()).shape == (SIDE, SIDE, 3)
