@@ -157,10 +157,9 @@ def format_comparison(content: Mapping[str, Any], num_queries: int) -> str:
 def explanation(content: Mapping[str, Any]) -> str:
     """Return how to read the tests."""
     count = sum(test["p_configs"] is not None for test in content["tests"])
-    text = (
-        "p models: these models on other videos; p configs: other seeds, too; p Holm: p configs, corrected for "
-        f"{count_text(count, 'test')}; * for p Holm up to {LEVEL}"
-    )
+    text = "p models: these models on other videos; p configs: other seeds, too"
+    if count:
+        text += f"; p Holm: p configs, corrected for {count_text(count, 'test')}; * for p Holm up to {LEVEL}"
     if count < len(content["tests"]):
         text += (
             "\none run each: p models says nothing about the configs, as two seeds of one config differ, too; train with "

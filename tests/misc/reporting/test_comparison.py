@@ -83,6 +83,7 @@ def test_one_run_each_is_never_called_a_difference_of_configs(groups, tmp_path):
     assert all(group["t2v"]["R1"]["std"] is None for group in content["groups"])
     text = format_comparison(content, 0)
     assert "one run each: p models says nothing about the configs" in text and "<0.001" in text
+    assert "p Holm:" not in text
     assert not [line for line in text.splitlines() if line.endswith("*")]
 
 
