@@ -9,12 +9,13 @@ help:
 	@echo "make demo          train and evaluate a model on a small generated data set"
 	@echo "make test          lint and the tests that take seconds"
 	@echo "make test-nightly  the tests that take minutes: kills, hostile and mutated files, torchrun, browsers, more examples of"
-	@echo "                   properties, and a sixth of the mutations of the code, another one each day"
+	@echo "                   properties, and a seventh of the mutations of the code, another one each day"
 	@echo "make coverage      make test, with the lines that no test runs"
 	@echo "make figures       draw figs/model.svg anew"
 
 # Two processes with one thread each: on two cores, faster than one process with two.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+PROCESSES := 2
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal
 
 test: lint
 	$(PYTEST)
@@ -22,10 +23,12 @@ test: lint
 test-share: $(BIN)/.dev-installed
 	$(PYTEST) -m share tests/nightly
 
+# A third process, since many of these tests wait.
+test-nightly: PROCESSES := 3
 test-nightly: $(BIN)/.dev-installed
 	$(PYTEST) tests/nightly
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) $(shell find tests -name 'test_*_properties.py')
-	$(BIN)/python tests/helpers/mutate.py --part today/6
+	$(BIN)/python tests/helpers/mutate.py --part today/7
 
 coverage: $(BIN)/.dev-installed
 	$(PYTEST) --cov --cov-report term-missing:skip-covered
