@@ -14,8 +14,7 @@ help:
 	@echo "make figures       draw figs/model.svg anew"
 
 # Two processes with one thread each: on two cores, faster than one process with two.
-PROCESSES := 2
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test: lint
 	$(PYTEST)
@@ -23,8 +22,6 @@ test: lint
 test-share: $(BIN)/.dev-installed
 	$(PYTEST) -m share tests/nightly
 
-# A third process, since many of these tests wait.
-test-nightly: PROCESSES := 3
 test-nightly: $(BIN)/.dev-installed
 	$(PYTEST) tests/nightly
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) $(shell find tests -name 'test_*_properties.py')

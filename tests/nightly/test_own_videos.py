@@ -11,7 +11,7 @@ from misc import make_demo
 from misc.demo import sounds
 from misc.demo.clips import plan_clips
 
-SPLITS = {"train": 30, "val": 4, "test": 14}
+SPLITS = {"train": 40, "val": 6, "test": 18}
 FILLER = {"with", "that", "then", "have", "into"}
 
 
