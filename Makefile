@@ -23,9 +23,11 @@ test-share: $(BIN)/.dev-installed
 	$(PYTEST) -m share tests/nightly
 
 test-nightly: $(BIN)/.dev-installed
-	$(PYTEST) tests/nightly
-	HYPOTHESIS_PROFILE=nightly $(PYTEST) $(shell find tests -name 'test_*_properties.py')
-	$(BIN)/python tests/helpers/mutate.py --part today/7
+	failed=0; \
+	$(PYTEST) tests/nightly || failed=1; \
+	HYPOTHESIS_PROFILE=nightly $(PYTEST) $$(grep -rlE '^@given' tests --include='test_*.py') || failed=1; \
+	$(BIN)/python tests/helpers/mutate.py --part today/7 || failed=1; \
+	exit $$failed
 
 coverage: $(BIN)/.dev-installed
 	$(PYTEST) --cov --cov-report term-missing:skip-covered

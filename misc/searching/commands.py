@@ -62,7 +62,7 @@ def _open_searcher(args: argparse.Namespace) -> Searcher:
         logger.info("no index of %s yet: building it", location.name)
         build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True, beta=args.querybank)
     searcher = Searcher(embedder, collection, location.open(), args.encoder)
-    if args.querybank is not None and (searcher.bank is None or f"beta {args.querybank:g}" not in searcher.bank):
+    if args.querybank is not None and searcher.bank_beta != args.querybank:
         found = searcher.bank or "no query bank"
         logger.warning("the index has %s: --querybank only applies to a new index (misc/search.py build)", found)
     kind = searcher.metadata.kind

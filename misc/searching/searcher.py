@@ -26,7 +26,7 @@ class Searcher:
         ids: ids of the indexed videos.
         lacking: videos of the collection that the index lacks.
         stale: indexed videos that have changed or are no longer in the collection.
-        bank: description of the query bank of the index (None: it has none).
+        bank, bank_beta: description and beta of the query bank of the index (None: it has none).
     """
 
     def __init__(self, embedder: Embedder, collection: Collection, store: VectorStore, encoder: str | None = None):
@@ -35,6 +35,7 @@ class Searcher:
         self.checkpoint, self.metadata = embedder.checkpoint, store.metadata
         self.experts, self.ids = store.metadata.experts, store.videos.ids
         self.bank = None if store.bank is None else store.bank.description
+        self.bank_beta = None if store.bank is None else store.bank.about.beta
         self.lacking, changed, gone = collection.compare(store.videos)
         self.stale = changed + gone
         self._encoder_spec = encoder  # None: that of the collection's captions

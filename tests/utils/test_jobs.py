@@ -67,6 +67,44 @@ def test_never_more_at_a_time_than_asked_for_and_cores_are_shared(job, monkeypat
     assert {threads for _, threads in found} == {str(6 // parallel)}
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it is not waited for
+def test_a_second_interruption_kills_what_does_not_end(job, monkeypatch):
+    script = (
+        "import pathlib, signal, sys, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "pathlib.Path(sys.argv[1]).write_text(str(__import__('os').getpid()))\ntime.sleep(60)\n"
+    )
+    made = [job("a", script, "started-a")]
+
+    def interrupt():
+        while not (Path("started-a").exists() and Path("started-a").read_text()):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+        waiting.wait(30)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    waiting, wait = threading.Event(), jobs.subprocess.Popen.wait
+
+    def note_wait(process, *arguments, **options):
+        waiting.set()
+        return wait(process, *arguments, **options)
+
+    monkeypatch.setattr(jobs.subprocess.Popen, "wait", note_wait)
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=interrupt, daemon=True)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_jobs(made, 1)
+    finally:
+        thread.join(30)
+        signal.signal(signal.SIGINT, usual)
+    pid = int(Path("started-a").read_text())
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+        assert time.monotonic() < deadline, "it was not killed"
+        time.sleep(0.05)
+
+
 def test_an_interruption_is_passed_on_and_waited_for(job):
     script = (
         "import pathlib, sys, time\ntry:\n    pathlib.Path(sys.argv[1]).touch(); time.sleep(60)\n"

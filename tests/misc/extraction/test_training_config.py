@@ -3,7 +3,10 @@
 import subprocess
 from pathlib import Path
 
+import pytest
 from helpers.extraction import captions, film
+
+from misc.extraction.training_config import make_training_config
 
 
 def test_too_few_videos_for_training(extracted_tasks, extract):
@@ -29,6 +32,15 @@ def test_an_existing_config_is_not_changed(eleven_videos, extract):
     path.unlink()
     extract("--captions", "captions.json")
     assert path.read_bytes() == made
+
+
+@pytest.mark.parametrize(("videos", "batch_size"), [(5, 5), (40, 8), (200, 20), (5000, 64)])
+def test_a_batch_is_a_tenth_of_the_videos_but_from_8_to_64(videos, batch_size):
+    splits = {"train": [str(i) for i in range(videos)]}
+    config = make_training_config(
+        "Mine", Path("data/Mine"), {"feat": "a", "dim": 3}, {"rgb": {"aggregation": "avg"}}, splits
+    )
+    assert config["data_loader"]["args"]["batch_size"] == batch_size
 
 
 def test_generated_configs_are_ignored_by_git(extracted_tasks, extract):

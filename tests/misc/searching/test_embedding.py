@@ -57,3 +57,12 @@ def test_texts_are_cut_or_averaged_as_in_training(collection, config, text_agg, 
         for x, y in zip(found.experts, expected.experts, strict=True):
             torch.testing.assert_close(x[row], y[0], rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(found.weights[row], expected.weights[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{"max_text_words": 5}, {"max_expert_tokens": 3}, {"max_tokens": {"text": 4}}])
+def test_a_config_that_embeds_otherwise_has_another_digest(collection, config, changes):
+    config["data_loader"]["args"].update(changes)
+    other = write_checkpoint("other.pth", config)
+    same = {**config, "data_loader": {**config["data_loader"], "args": {**config["data_loader"]["args"], "batch_size": 4}}}
+    assert Embedder(other, CPU).sha256 == Embedder(write_checkpoint("same.pth", same), CPU).sha256
+    assert Embedder(other, CPU).sha256 != Embedder(collection[1], CPU).sha256

@@ -10,7 +10,7 @@ from helpers.search_collection import create_store, make_metadata, open_store, r
 from hypothesis import given
 from hypothesis import strategies as st
 
-from misc.searching import faiss_index
+from misc.searching import faiss_index, query_bank
 from misc.searching.building import tune_effort
 from misc.searching.query_bank import BankMetadata, QueryBank
 from model.querybank import METHODS
@@ -89,7 +89,8 @@ def test_a_search_with_a_bank_equals_loops(tmp_path_factory, method, case, l2ren
     assert_corrected(open_store(folder), ids, text, video, l2renorm)
 
 
-def test_a_changed_index_has_the_hubs_of_a_new_one(tmp_path):
+def test_a_changed_index_has_the_hubs_of_a_new_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(query_bank, "QUERY_BATCH", 5)
     dims, videos = [4, 3], random_videos(60, [4, 3])
     store = create_store(tmp_path, make_metadata(["a", "b"], dims))
     store.bank = make_bank(dims, size=12)
@@ -169,8 +170,8 @@ def test_the_effort_is_tuned_for_corrected_searches_too(has_bank, effort):
     assert tune_effort(store) == 1 and store.effort == effort
 
 
-@pytest.mark.parametrize("damage", ["captions", "offsets", "best", "short"])
-def test_a_bank_that_does_not_fit_is_refused(tmp_path, damage):
+@pytest.mark.parametrize("damage", ["captions", "offsets", "best", "counts", "short"])
+def test_a_bank_that_does_not_fit_is_refused(tmp_path, monkeypatch, damage):
     dims = [4, 3]
     store = create_store(tmp_path, make_metadata(["a", "b"], dims))
     store.bank = bank = make_bank(dims)
@@ -182,10 +183,14 @@ def test_a_bank_that_does_not_fit_is_refused(tmp_path, damage):
         del bank.offsets[next(number for number in range(20) if not bank.is_hub([number]))]
     elif damage == "best":
         bank._best[0] = np.array([77])
+    elif damage == "counts":  # that have the right sum
+        sizes = iter([-1, len(bank._best[0]) + len(bank._best[1]) + 1, *map(len, bank._best[2:])])
+        monkeypatch.setattr(query_bank, "len", lambda x: next(sizes) if x is not bank else 15, raising=False)
     else:
         bank.dump = lambda: QueryBank.dump(bank)[:-9]
     store.commit()
     store.close()
+    monkeypatch.undo()
     with pytest.raises(InputError, match=r"bank\.1\.npy: damaged \(.*; rebuild the index"):
         open_store(tmp_path)
 

@@ -144,7 +144,11 @@ def test_the_command_prints_both_similarities(archive, config, call):
     assert 0 < sum("captions, after correction by the query bank:" in out for out in outputs) < 9
     run("query", *query, "--html", "page")
     assert f"Ordered after correction by the {about}" in Path("page/index.html").read_text()
-    assert "the index has query bank of" in run("query", *query, "--querybank", "7")[1]
+    run("query", *query, "--no_querybank", "--html", "plain")
+    assert "Ordered after correction" not in Path("plain/index.html").read_text()
+    assert run("query", *query, "--querybank=5")[1] == ""
+    for beta in (50, 7):
+        assert "the index has query bank of" in run("query", *query, f"--querybank={beta}")[1]
     run("remove", "--name", "Toy", hits[0]["id"])
     assert json.loads(run("query", *query, "--json")[0])["hits"][0]["id"] != hits[0]["id"]
     run("add", *place)
