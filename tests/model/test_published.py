@@ -5,7 +5,7 @@ import torch
 from helpers.parity import Parity, Parity2020
 
 from model.model import CENet
-from model.published import load_published
+from model.published import load_published, load_weights
 from utils.errors import InputError
 
 
@@ -43,3 +43,10 @@ def test_weights_of_the_other_release_are_refused_in_one_line(weights, use_ce, m
     model = CENet(**(parity_2020.arguments | {"use_ce": use_ce}))
     with pytest.raises(InputError, match=f"^x.pth: {message}"):
         load_published(model, state, "x.pth")
+
+
+def test_the_weights_of_a_model_of_another_class_have_no_release():
+    state = {"state_dict": {"weight": torch.ones(3, 2), "bias": torch.ones(3)}, "config": {"arch": {"args": {"use_ce": ""}}}}
+    model = torch.nn.Linear(2, 3)
+    load_weights(model, state, "model.pth")
+    assert model.weight.sum() == 6

@@ -221,3 +221,13 @@ def test_nan_of_a_training_caption_names_the_bank(setup):
     loaders.bank = [bank]
     with pytest.raises(InputError, match="^query bank of training captions: metrics: .* NaN or inf, first in row 7$"):
         evaluate_with_querybank(model, config, loaders, None, CPU)
+
+
+def test_the_bank_and_the_evaluation_share_the_memory(setup, monkeypatch):
+    config, model, loaders = setup("querybank.beta=5", "evaluation_memory=64")
+    used = []
+    for name in ("embed_split", "compute_similarities"):
+        original = getattr(querybank_evaluation, name)
+        monkeypatch.setattr(querybank_evaluation, name, lambda *a, f=original: used.append(a[-1]) or f(*a))
+    evaluate_with_querybank(model, config, loaders, None, CPU)
+    assert used == [32, 32, 32]
