@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from base.schema import Section
 from misc.searching.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, FaissIndex
 from misc.searching.metadata import REBUILD, IndexedVideos, IndexKind, IndexMetadata, VideoColumns, read_json, validate
-from misc.searching.patterns import is_empty, vector_dim
+from misc.searching.patterns import from_rows, is_empty, to_rows, vector_dim
 from misc.searching.query_bank import BankMetadata, QueryBank
 from misc.searching.vector_store import VectorStore, lock_index
 from model.similarity import TextEmbedding
@@ -127,7 +126,7 @@ class FaissStore(VectorStore):
         queries = None
         if self.queries is not None:
             content = io.BytesIO()
-            np.save(content, torch.cat([self.queries.weights, *self.queries.experts], dim=1).numpy(), allow_pickle=False)
+            np.save(content, to_rows(self.queries), allow_pickle=False)
             queries = self._write(f"queries.{self._generation}.npy", content.getvalue())
         bank = None
         if self.bank is not None:
@@ -212,11 +211,10 @@ class FaissStore(VectorStore):
                 rows = np.lib.format.read_array(content, allow_pickle=False)
         except (ValueError, TypeError, EOFError) as error:
             raise InputError(f"{path}: damaged ({one_line(str(error))[:100]}); {REBUILD}") from None
-        columns = len(self.metadata.dims) + sum(self.metadata.dims)
-        if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != columns:
-            raise InputError(f"{path}: found {rows.dtype} of shape {rows.shape}, expected float32 of (queries, {columns})")
-        weights, *experts = torch.from_numpy(rows).split([len(self.metadata.dims), *self.metadata.dims], dim=1)
-        return TextEmbedding(experts, weights)
+        try:
+            return TextEmbedding(*from_rows(rows, self.metadata.dims, "queries"))
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from None
 
     def _read_bank(self, stored: BankFile) -> QueryBank:
         path = self._verify(stored.file)

@@ -66,6 +66,20 @@ def query_vectors(text: TextEmbedding, pattern: str, l2renorm: bool) -> np.ndarr
     return (joined / as_denominator(scale)).float().numpy()
 
 
+def to_rows(embedding: TextEmbedding | VideoEmbedding) -> np.ndarray:
+    """Return N texts or videos as stored: rows (N, M' + sum of d_i) with weights or availability, then embeddings."""
+    return torch.cat([embedding[1], *embedding[0]], dim=1).numpy()
+
+
+def from_rows(rows: np.ndarray, dims: Sequence[int], name: str) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Return the fields of what `to_rows` has stored; raise a ValueError that names invalid rows."""
+    columns = len(dims) + sum(dims)
+    if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != columns:
+        raise ValueError(f"found {rows.dtype} of shape {rows.shape}, expected float32 of ({name}, {columns})")
+    first, *experts = torch.from_numpy(rows).split([len(dims), *dims], dim=1)
+    return experts, first
+
+
 def append_column(vectors: np.ndarray, values: np.ndarray | float) -> np.ndarray:
     """Return vectors (N, dim + 1) with one more number each, for the correction by a query bank."""
     return np.column_stack([vectors, np.full(len(vectors), values, np.float32)])

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import torch
 
 from base.schema import QuerybankSection
+from misc.searching.patterns import from_rows, to_rows
 from model.querybank import fit_bank
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from utils.errors import count_text
@@ -105,7 +105,7 @@ class QueryBank:
         """Return the embeddings, offsets and best videos as bytes."""
         content = io.BytesIO()
         for embedding in (self.texts, self.videos):
-            np.save(content, torch.cat([embedding[1], *embedding[0]], dim=1).numpy(), allow_pickle=False)
+            np.save(content, to_rows(embedding), allow_pickle=False)
         np.save(content, np.array(list(self.offsets), np.int64))
         np.save(content, np.array(list(self.offsets.values()), np.float32))
         np.save(content, np.array(self.center))
@@ -122,14 +122,8 @@ class QueryBank:
             ValueError: it does not fit the index.
         """
         read = np.lib.format.read_array
-        embeddings = []
-        for name in ("captions", "videos"):
-            rows = read(file, allow_pickle=False)
-            if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != len(dims) + sum(dims):
-                raise ValueError(f"{name}: {rows.dtype} of shape {rows.shape}")
-            first, *experts = torch.from_numpy(rows).split([len(dims), *dims], dim=1)
-            embeddings.append((experts, first))
-        bank = cls(about, TextEmbedding(*embeddings[0]), VideoEmbedding(*embeddings[1]))
+        texts, videos = (from_rows(read(file, allow_pickle=False), dims, name) for name in ("captions", "videos"))
+        bank = cls(about, TextEmbedding(*texts), VideoEmbedding(*videos))
         known, offsets, center, scores, counts, best = (read(file, allow_pickle=False) for _ in range(6))
         is_valid = len(bank) == len(scores) == len(counts) and known.tolist() == list(numbers) and len(known) == len(offsets)
         if not is_valid or counts.sum() != len(best) or (counts < 0).any() or not np.isin(best, known).all():

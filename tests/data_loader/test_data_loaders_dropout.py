@@ -3,27 +3,7 @@
 import pytest
 import torch
 
-from data_loader.data_loaders import ExpertDataLoader
-from data_loader.experts import resolve_experts
-
 LOSSES = {"word_dropout": 0.4, "expert_dropout": 0.4}
-
-
-@pytest.fixture
-def make(workplace, config):
-    """Return a function that makes the loaders of the toy archive with changed arguments."""
-
-    def make(**changed):
-        section = config["experts"]
-        arguments = {
-            **config["data_loader"]["args"],
-            "experts": resolve_experts(section),
-            "text_feat": section["text_feat"],
-            "text_dim": section["text_dim"],
-        }
-        return ExpertDataLoader(**{**arguments, **changed})
-
-    return make
 
 
 def items_of(loaders, epoch, first=0):
