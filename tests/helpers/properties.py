@@ -4,9 +4,9 @@ import os
 
 from hypothesis import settings
 
-FACTOR = 5 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 1
+FACTOR = 3 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 1
 
 
 def examples(number):
-    """Return settings with `number` examples, five times as many with HYPOTHESIS_PROFILE=nightly."""
+    """Return settings with `number` examples, three times as many with HYPOTHESIS_PROFILE=nightly."""
     return settings(max_examples=FACTOR * number)

@@ -3,6 +3,7 @@
 import ast
 
 import pytest
+from helpers.daily import cases_of_today
 from helpers.mutate import choose, load_mutations, parse_part
 from helpers.paths import ROOT
 
@@ -90,6 +91,14 @@ def test_the_parts_of_the_mutations_are_all_of_them():
     parts = [choose("", *parse_part(part)) for part in ("1/3", "2/3", "3/3")]
     assert sorted(map(str, sum(parts, []))) == sorted(map(str, choose()))
     assert choose("", *parse_part("today/3")) in parts
+
+
+def test_nightly_runs_take_each_case_within_as_many_days_as_there_are_parts(monkeypatch):
+    monkeypatch.delenv("NIGHTLY_ALL", raising=False)
+    taken = [case for day in range(739_946, 739_949) for case in cases_of_today("abcdefgh", 3, day)]
+    assert sorted(taken) == list("abcdefgh")
+    monkeypatch.setenv("NIGHTLY_ALL", "1")
+    assert cases_of_today("abc", 3) == list("abc")
 
 
 def test_no_file_is_long():
