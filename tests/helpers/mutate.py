@@ -11,6 +11,7 @@ that have imported the libraries once.
 
 import argparse
 import dataclasses
+import datetime
 import importlib.util
 import multiprocessing
 import os
@@ -25,8 +26,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from helpers.daily import DAY
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests" / "nightly" / "mutations"
@@ -145,8 +144,8 @@ def parse_part(text: str) -> tuple[int, int]:
     """Return the number of a part, from 1, and the number of parts, of "2/3" or "today/3"."""
     if not (found := re.fullmatch(r"(today|[1-9]\d*)/([1-9]\d*)", text)):
         raise argparse.ArgumentTypeError(f"found '{text}', expected I/N, such as 2/3 or today/3")
-    count = int(found[2])
-    part = DAY % count + 1 if found[1] == "today" else int(found[1])
+    count, day = int(found[2]), int(os.environ.get("NIGHTLY_DAY", datetime.date.today().toordinal()))
+    part = day % count + 1 if found[1] == "today" else int(found[1])
     if part > count:
         raise argparse.ArgumentTypeError(f"found '{text}', expected at most {count}/{count}")
     return part, count

@@ -15,6 +15,7 @@ COMMANDS = [
     "test_parse_config_corrected.py",
     "test_parse_config_properties.py",
     "test_test.py",
+    "test_test_checkpoint_config.py",
     "test_test_eval_settings.py",
     "test_train.py",
 ]
@@ -37,6 +38,25 @@ TESTED_ELSEWHERE = {
     "misc/speed/evaluation.py": "nightly/test_speed_evaluation.py",  # slow
     "misc/syncing/remote_archive.py": "misc/test_sync_experts.py",  # the archives of the command
     "trainer/data_parallel.py": "nightly/test_data_parallel.py",  # slow
+}
+
+
+# Files of tests/nightly that are not named after a command, module or package -> what they are of.
+NIGHTLY_SUBJECTS = {
+    "test_benchmarks.py": "trainings and tests on each published dataset",
+    "test_documented_commands.py": "commands of the documentation, one after the other",
+    "test_extending.py": "misc/docs/extending.md",
+    "test_faults.py": "trainings on full disks and without permissions",
+    "test_fuzz.py": "mutated files of all kinds",
+    "test_hostile.py": "hostile files of all kinds",
+    "test_interruptions.py": "trainings that wait while they are interrupted",
+    "test_kills.py": "trainings that are killed",
+    "test_own_videos.py": "videos from files to a search",
+    "test_ranking_page_accessibility.py": "the page of utils/visualizer in a browser",
+    "test_ranking_page_browser.py": "the page of utils/visualizer in a browser",
+    "test_real_footage.py": "real videos from files to a search",
+    "test_soak.py": "a long training",
+    "test_video_mutations.py": "mutated video files",
 }
 
 
@@ -71,6 +91,13 @@ def test_folders_and_commands():
 def test_each_file_is_named_after_a_module(folder):
     paths = [path for path in sorted((TESTS / folder).rglob("*.py")) if path.name != "conftest.py"]
     assert [str(path.relative_to(TESTS)) for path in paths if not has_subject(path)] == []
+
+
+def test_each_nightly_file_is_named_after_a_module_or_is_listed():
+    modules = [*ROOT.glob("*.py"), *(path for top in MIRRORED for path in (ROOT / top).rglob("*.py"))]
+    names = {path.parent.name if path.name == "__init__.py" else path.stem for path in modules}
+    paths = (TESTS / "nightly").glob("test_*.py")
+    assert {path.name for path in paths if names.isdisjoint(subjects(path))} == NIGHTLY_SUBJECTS.keys()
 
 
 def test_helpers_hold_no_tests_and_tests_import_no_tests():

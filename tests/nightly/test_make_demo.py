@@ -13,7 +13,7 @@ from misc import make_demo
 def test_the_demo_learns(call, tmp_path, monkeypatch):
     """What `make demo` runs, with half of the clips: R@1 far above chance (0.7 %) and below 100."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(make_demo, "SPLITS", {"train": 300, "val": 50, "test": 150})
+    monkeypatch.setattr(make_demo, "SPLITS", {"train": 300, "val": 52, "test": 152})
     Path("configs").symlink_to(ROOT / "configs")
     assert call(make_demo)[0] == 0
     command = [sys.executable, ROOT / "train.py", "--config", "configs/demo/train-full-ce.json"]
