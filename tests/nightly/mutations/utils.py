@@ -201,11 +201,4 @@ MUTATIONS = [
         "tests/utils/test_jobs.py",
         "jobs: Ctrl-C in the terminal reaches the jobs twice",
     ),
-    Mutation(
-        "utils/jobs.py",
-        "        for process in processes:\n            process.wait()\n",
-        "        pass\n",
-        "tests/utils/test_jobs.py",
-        "jobs: interrupted ones are not waited for",
-    ),
 ]
