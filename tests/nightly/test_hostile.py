@@ -133,14 +133,14 @@ def _used(path):
     Run.create(config["trainer"]["save_dir"], config["name"])
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", cases_of_today(CONFIGS, 3))
 def test_hostile_configs(workplace, name):
     path = Path("configs/toy/x.json")
     CONFIGS[name](path, CONFIG)
     assert problems_of(name, _used, path.absolute()) == []
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", cases_of_today(LISTS, 3))
 def test_hostile_lists(workplace, name):
     path = workplace.folder / "train_list.txt"
     path.unlink()
