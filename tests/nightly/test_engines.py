@@ -90,9 +90,10 @@ def test_nothing_to_do():
 
 
 @pytest.fixture
-def ray():
-    """Make this module available in processes of Ray."""
+def ray(monkeypatch):
+    """Make this module available in processes of Ray, which otherwise wait for all other processes of this machine."""
     ray = pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_worker_niceness", "0")
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     yield ray
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
