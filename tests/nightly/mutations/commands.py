@@ -21,14 +21,14 @@ MUTATIONS = [
         "parse_config.py",
         "if key in behavior:",
         "if False:",
-        "tests/test_test_eval_settings.py -k as_it_was_trained",
+        "tests/test_test_checkpoint_config.py -k as_it_was_trained",
         "a checkpoint is evaluated with another order of gates than it was trained with",
     ),
     Mutation(
         "model/published.py",
         '"2020" if isinstance(use_ce, str) else "2019"',
         '"2020" if model.corrected else "2019"',
-        "tests/test_test_eval_settings.py -k other_network",
+        "tests/test_test_checkpoint_config.py -k other_network",
         "a checkpoint of one network is loaded into the other",
     ),
     Mutation(
