@@ -123,7 +123,7 @@ def _open(config: ConfigParser) -> tuple[Archive, Split]:
     files = [layout.text.get(config["experts"]["text_feat"], ""), *layout.experts.values(), *split.experts.values()]
     subsets = [layout.subsets[name] for name in (split.train, split.evaluation)]
     by_subset = any(not isinstance(file, str) or "{subset}" in file for file in files)
-    if layout.by_row or by_subset or any(x.ids is None or x.caption_index or x.missing for x in subsets):
+    if by_subset or any(subset.caption_index for subset in subsets):
         raise InputError(
             f"{config.source}: {layout.name} has files for the videos of one list only, "
             "expected an archive whose videos can move from one list to another"

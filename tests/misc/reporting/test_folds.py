@@ -69,9 +69,12 @@ def test_the_pool_is_training_and_validation_videos_without_tested_ones(workplac
 def test_a_fold_has_links_to_all_features_its_own_lists_and_the_caches_of_the_archive(workplace, tmp_path):
     config, root = read(), tmp_path / "folds"
     ids = workplace.ids
+    folder = root / "1" / "symlinked-feats"
     for _ in range(2):  # again over what is there
         write_fold(config, root / "1", ids[5:30], ids[:5])
-    folder = root / "1" / "symlinked-feats"
+        (folder / "rgb.pickle").unlink()
+        (folder / "rgb.pickle").symlink_to("elsewhere")
+    write_fold(config, root / "1", ids[5:30], ids[:5])
     assert {path.name for path in folder.iterdir()} == {path.name for path in workplace.folder.iterdir()}
     for path in folder.iterdir():
         assert path.is_symlink() == (path.name not in ("train_list.txt", "val_list.txt"))
@@ -90,10 +93,16 @@ def test_a_fold_has_links_to_all_features_its_own_lists_and_the_caches_of_the_ar
 def test_refuses_what_has_no_videos_to_move(workplace):
     with pytest.raises(InputError, match="best epoch is selected on the test split 'val'"):
         read_pool(read({"test_split": "val"}))
-    for dataset, split in (("LSMDC", "val"), ("MSRVTT", "jsfusion")):
-        config = read({"data_loader.args.dataset_name": dataset, "data_loader.args.split_name": split, "test_split": split})
-        with pytest.raises(InputError):
-            read_pool(config)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "split", "text"), [("LSMDC", "val", "w2v"), ("MSRVTT", "jsfusion", "toy"), ("ActivityNet", "val1", "openai")]
+)
+def test_refuses_archives_whose_videos_cannot_move(workplace, dataset, split, text):
+    args = {"dataset_name": dataset, "split_name": split}
+    config = read({f"data_loader.args.{key}": value for key, value in args.items()} | {"experts.text_feat": text})
+    with pytest.raises(InputError, match=f"{dataset} has files for the videos of one list only"):
+        read_pool(config)
 
 
 def test_groups_are_read_from_lines(tmp_path):
