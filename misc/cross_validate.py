@@ -86,6 +86,8 @@ def main() -> None:
     options = () if args.device is None else ("--device", str(args.device))
     seeds = parse_seeds(args.seeds)
     validation = CrossValidation(args.config, args.folds, args.groups, seeds, args.querybank, options)
+    for setting in args.settings:
+        validation.check(setting)
     trainings = [x for setting in args.settings for fold in validation.trainings(setting) for x in fold]
     sizes = ", ".join(str(len(fold)) for fold in validation.folds)
     print(f"{validation.root}: {args.folds} folds of {sizes} videos")

@@ -13,6 +13,7 @@ from misc.reporting.folds import assign_folds, digest, fold_overrides, read_grou
 from misc.reporting.tables import TASKS
 from misc.ridge_baseline import ridge_results
 from parse_config import ConfigParser
+from trainer.build import build_loss, build_lr_scheduler, build_model, build_optimizer
 from utils.errors import InputError
 from utils.jobs import Job
 
@@ -95,23 +96,32 @@ class CrossValidation:
             write_fold(self.config, self.root / str(k), train, val)
 
     def trainings(self, setting: Setting) -> list[list[Training]]:
-        """Return the trainings of a setting, those of each fold with one seed after the other.
-
-        Raises:
-            InputError: an invalid config, or one that overrides what each fold sets.
-        """
+        """Return the trainings of a setting, those of each fold with one seed after the other."""
         runs = _complete_runs(self.root / "models" / self.config["name"])
         return [[self._training(setting, fold, seed, runs) for seed in self.seeds] for fold in range(len(self.folds))]
 
-    def _training(self, setting: Setting, fold: int, seed: int, runs: Mapping[str, Path]) -> Training:
+    def check(self, setting: Setting) -> None:
+        """Raise an InputError if a training of a setting cannot start, so that not all of its trainings fail one by one."""
+        config = self._config(self._overrides(setting, 0, self.seeds[0]))
+        model = build_model(config)
+        build_lr_scheduler(config, build_optimizer(config, model.parameters(), build_loss(config).parameters()))
+
+    def _config(self, overrides: Sequence[str]) -> ConfigParser:
+        return ConfigParser.from_file(self.path, overrides, training=True)
+
+    def _overrides(self, setting: Setting, fold: int, seed: int) -> list[str]:
+        """Return the overrides of a training: those of the setting and those of the fold."""
         own = fold_overrides(self.config, self.root, fold) | {"seed": str(seed)}
         if self.querybank:
             own["querybank"] = "{}"
         for override in setting.overrides:
             if (key := override.partition("=")[0]) in own:
                 raise InputError(f"{setting.name}: {override}: cross-validation sets {key}, expected other keys")
-        overrides = [*setting.overrides, *(f"{key}={value}" for key, value in own.items())]
-        config = ConfigParser.from_file(self.path, overrides, training=True).as_dict()
+        return [*setting.overrides, *(f"{key}={value}" for key, value in own.items())]
+
+    def _training(self, setting: Setting, fold: int, seed: int, runs: Mapping[str, Path]) -> Training:
+        overrides = self._overrides(setting, fold, seed)
+        config = self._config(overrides).as_dict()
         values = [part for override in overrides for part in ("--set", override)]
         arguments = ("train.py", "--config", str(self.path), *values, "--resume", "auto", *self.options)
         key = _key(config)

@@ -16,7 +16,13 @@ MUTATIONS = [
     Mutation(FOLDS, "json.dumps(folds).encode()", 'b""', TEST_FOLDS, "results of other folds are taken"),
     Mutation(FOLDS, "link.unlink(missing_ok=True)", "pass", TEST_FOLDS, "a link of another archive stays"),
     Mutation(FOLDS, 'args.get("cache_dir") or ', "", TEST_FOLDS, "cache_dir is ignored"),
-    Mutation(FOLDS, '"test_split": args["split_name"]', '"test_split": "test"', TEST_COMMAND, "test videos are evaluated"),
+    Mutation(
+        FOLDS,
+        '"test_split": args["split_name"]',
+        '"test_split": "test"',
+        f"{TEST_COMMAND} -k every_fold",
+        "test videos are evaluated",
+    ),
     Mutation(FOLDS, "if by_subset or", "if", TEST_FOLDS, "files of one list are divided"),
     Mutation(
         FOLDS,
@@ -25,27 +31,55 @@ MUTATIONS = [
         TEST_FOLDS,
         "the captions of one list are chosen, those of others not",
     ),
-    Mutation(TABLE, "if fold is not val", "", TEST_COMMAND, "the fold is trained on"),
+    Mutation(TABLE, "if fold is not val", "", f"{TEST_COMMAND} -k every_fold", "the fold is trained on"),
     Mutation(TABLE, " / len(values) ** 0.5", "", TEST_TABLE, "deviation in place of the standard error"),
     Mutation(
         TABLE, "zip(folds, results[first], strict=True)", "zip(folds, folds, strict=True)", TEST_TABLE, "no difference"
     ),
     Mutation(TABLE, "zip(folds, results[first], strict=True)", "zip(folds, results[first][::-1])", TEST_TABLE, "unpaired"),
-    Mutation(TABLE, "runs.get(key)", "next(iter(runs.values()), None)", TEST_COMMAND, "the run of another setting is taken"),
-    Mutation(TABLE, " and read_final_metrics(run) is not None", "", TEST_COMMAND, "an interrupted run is complete"),
-    Mutation(TABLE, "sort_keys=True", "sort_keys=False", TEST_TABLE, "order", "configs are validated: keys have one order"),
     Mutation(
-        TABLE, '"_querybank_metrics" if querybank', '"_metrics" if querybank', TEST_COMMAND, "the bank is without effect"
-    ),
-    Mutation(TABLE, 'own["querybank"] = "{}"', "pass", TEST_COMMAND, "no query bank"),
-    Mutation(
-        TABLE, "overrides, (split, split)", 'overrides, (split, "test")', TEST_COMMAND, "ridge is tested on test videos"
+        TABLE,
+        "runs.get(key)",
+        "next(iter(runs.values()), None)",
+        f"{TEST_COMMAND} -k complete",
+        "the run of another setting is taken",
     ),
     Mutation(
-        TABLE, "if not all(run for fold in runs for run in fold):", "if not runs:", TEST_COMMAND, "a failure is a result"
+        TABLE,
+        " and read_final_metrics(run) is not None",
+        "",
+        f"{TEST_COMMAND} -k complete",
+        "an interrupted run is complete",
     ),
-    Mutation(COMMAND, "if x.run is None]", "]", TEST_COMMAND, "everything is trained again"),
-    Mutation(COMMAND, "checkpoint.unlink()", "pass", TEST_COMMAND, "checkpoints fill the disk"),
-    Mutation(COMMAND, "        sys.exit(1)", "        pass", TEST_COMMAND, "a failure is a success"),
-    Mutation(COMMAND, "if REFERENCE.name not in results:", "if not results:", TEST_COMMAND, "another reference"),
+    Mutation(
+        TABLE,
+        '"_querybank_metrics" if querybank',
+        '"_metrics" if querybank',
+        f"{TEST_COMMAND} -k complete",
+        "the bank is without effect",
+    ),
+    Mutation(TABLE, 'own["querybank"] = "{}"', "pass", f"{TEST_COMMAND} -k complete", "no query bank"),
+    Mutation(
+        TABLE,
+        "overrides, (split, split)",
+        'overrides, (split, "test")',
+        f"{TEST_COMMAND} -k linear",
+        "ridge is tested on test videos",
+    ),
+    Mutation(
+        TABLE,
+        "if not all(run for fold in runs for run in fold):",
+        "if not runs:",
+        f"{TEST_COMMAND} -k failure",
+        "a failure is a result",
+    ),
+    Mutation(
+        COMMAND, "validation.check(setting)", "pass", f"{TEST_COMMAND} -k refusals", "each training of a setting fails"
+    ),
+    Mutation(COMMAND, "if x.run is None]", "]", f"{TEST_COMMAND} -k complete", "everything is trained again"),
+    Mutation(COMMAND, "checkpoint.unlink()", "pass", f"{TEST_COMMAND} -k complete", "checkpoints fill the disk"),
+    Mutation(COMMAND, "        sys.exit(1)", "        pass", f"{TEST_COMMAND} -k failure", "a failure is a success"),
+    Mutation(
+        COMMAND, "if REFERENCE.name not in results:", "if not results:", f"{TEST_COMMAND} -k failure", "another reference"
+    ),
 ]
