@@ -173,8 +173,8 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/ridge_baseline.py",
-        'results(strength, "val")',
-        'results(strength, "test")',
+        "results(strength, splits[0])",
+        "results(strength, splits[1])",
         "tests/misc/test_ridge_baseline.py -k validation",
         "ridge: the strength is chosen on the test split",
     ),
