@@ -110,14 +110,13 @@ class CrossValidation:
         return ConfigParser.from_file(self.path, overrides, training=True)
 
     def _overrides(self, setting: Setting, fold: int, seed: int) -> list[str]:
-        """Return the overrides of a training: those of the setting and those of the fold."""
+        """Return the overrides of a training: a query bank, those of the setting, which may change it, and of the fold."""
         own = fold_overrides(self.config, self.root, fold) | {"seed": str(seed)}
-        if self.querybank:
-            own["querybank"] = "{}"
+        bank = ["querybank={}"] if self.querybank and "querybank" not in self.config else []
         for override in setting.overrides:
             if (key := override.partition("=")[0]) in own:
                 raise InputError(f"{setting.name}: {override}: cross-validation sets {key}, expected other keys")
-        return [*setting.overrides, *(f"{key}={value}" for key, value in own.items())]
+        return [*bank, *setting.overrides, *(f"{key}={value}" for key, value in own.items())]
 
     def _training(self, setting: Setting, fold: int, seed: int, runs: Mapping[str, Path]) -> Training:
         overrides = self._overrides(setting, fold, seed)

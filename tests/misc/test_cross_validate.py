@@ -117,6 +117,9 @@ def test_what_is_complete_is_not_run_again_and_keeps_no_checkpoint(validate):
     code, _, _, commands = validate("--querybank", "--seeds", "1,0")
     assert code == 0 and [job.name for job in commands] == ["config, fold 0, seed 1", "config, fold 1, seed 1"]
 
+    _, out, _, _ = validate("--querybank", "--compare", "sharper: querybank.beta=50", "--dry_run")
+    assert out.count(" --set 'querybank={}' --set querybank.beta=50 ") == out.count("python train.py") == 2
+
     (root,) = FOLDS.iterdir()
     run = list_runs(root / "models/toy-train-ce")[0]
     (run / "metrics.json").unlink()

@@ -58,7 +58,7 @@ MUTATIONS = [
         f"{TEST_COMMAND} -k complete",
         "the bank is without effect",
     ),
-    Mutation(TABLE, 'own["querybank"] = "{}"', "pass", f"{TEST_COMMAND} -k complete", "no query bank"),
+    Mutation(TABLE, 'bank = ["querybank={}"] if', "bank = [] if", f"{TEST_COMMAND} -k complete", "no query bank"),
     Mutation(
         TABLE,
         "overrides, (split, split)",
