@@ -15,7 +15,7 @@ from misc.reporting.comparison import compare_metric
 from misc.reporting.markdown_blocks import Cell, format_cell, render
 from misc.reporting.run_groups import IGNORED_KEYS, read_groups
 from misc.reporting.significance import LEVEL, holm
-from misc.reporting.tables import BANK, COLUMNS, STEPS, TASKS, ResultsTable
+from misc.reporting.tables import BANK, COLUMNS, TASKS, ResultsTable
 from misc.ridge_baseline import ridge_results
 from model.similarity import SIMILARITIES
 from parse_config import ConfigParser, leaves
@@ -32,7 +32,6 @@ class Metrics(pydantic.BaseModel):
     v2t_metrics: dict[str, pydantic.FiniteFloat]
     t2v_querybank_metrics: dict[str, pydantic.FiniteFloat] = {}
     v2t_querybank_metrics: dict[str, pydantic.FiniteFloat] = {}
-    validation: dict[str, float] = {}  # of the epoch of the checkpoint
     seed: int
     split: str
     leaky: bool
@@ -55,8 +54,6 @@ class Metrics(pydantic.BaseModel):
 
     def value(self, task: str, column: str) -> float | None:
         """Return the value of a column of a table, None if the run has none."""
-        if column == STEPS:
-            return self.validation.get(STEPS)
         name = column.removeprefix(BANK)
         return getattr(self, f"{task}_metrics" if name == column else f"{task}_querybank_metrics").get(name)
 
@@ -187,7 +184,7 @@ def mark_differences(rows: Sequence[tuple[str, CellsByTask]], table: ResultsTabl
         for task in TASKS:
             for i, column in enumerate(table.columns):
                 bank = BANK if column.startswith(BANK) else ""
-                if column != STEPS and (row or bank):
+                if row or bank:
                     test = compare_metric(groups[0], by_bank[bank][row], task, column.removeprefix(BANK))
                     tests.append((cells[task], i, test))
     corrected = holm([test["p_configs"] for _, _, test in tests])

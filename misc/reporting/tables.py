@@ -9,13 +9,11 @@ from logger.results import METRIC_LABELS
 COLUMNS = {name: METRIC_LABELS[name] for name in ("R1", "R5", "R10", "R50", "MedR", "MeanR")}
 ABLATION_COLUMNS = {name: COLUMNS[name] for name in ("R1", "R5", "R10", "MedR")}  # the published ones
 BANK = "querybank."  # before the name of a metric: with the query bank
-STEPS = "steps_per_second"
 ADDITION_COLUMNS = {
     f"{bank}{name}": f"{heading}{COLUMNS[name]}"
     for bank, heading in (("", ""), (BANK, "bank "))
     for name in ("R1", "R5", "R10")
 }
-ADDITION_COLUMNS[STEPS] = "steps/s"
 TASKS = ("t2v", "v2t")
 
 
