@@ -86,6 +86,8 @@ def find_evaluation(checkpoint: Path, similarity: str) -> Path | None:
     if run is None or config is None:
         return None
     config["arch"]["args"]["similarity"] = similarity
+    if similarity == "paired-2019":  # which test.py evaluates without a bank
+        config.pop("querybank", None)
     paths = (run.save_dir / "log" / run.experiment).glob(f"*/{METRICS}")
     times = {path: path.stat().st_mtime for path in paths if read_run_config(path.parent) == config}
     for path in sorted(times, key=times.get, reverse=True):
