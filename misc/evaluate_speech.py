@@ -27,7 +27,7 @@ from misc.demo.clips import plan_clips
 from misc.extractors.extractor import Extractor, ExtractorContext, build_extractor
 from misc.extractors.text_encoders import build_text_encoder
 from misc.reporting.comparison import align
-from misc.video_reading.media import Media, Sampling
+from misc.video_reading.media import Media, Sampling, VideoError
 from misc.video_reading.reader import read_video
 from utils.errors import InputError, cli_command
 from utils.progress import bar
@@ -95,13 +95,20 @@ def read_narrations(folder: Path, count: int) -> dict[str, list[str]]:
         recipe = json.loads(path.read_bytes())["recipe"]
         seed, total, is_narrated = recipe["seed"], sum(recipe["splits"].values()), recipe["narrate"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(
-            f"{path}: no narrated demo, expected one: misc/make_demo.py --narrate --data_dir {folder}"
-        ) from None
+        command = f"misc/make_demo.py --narrate --data_dir {folder}"
+        raise InputError(f"{path}: not found or damaged, expected a narrated demo: {command}") from None
     if not is_narrated:
         raise InputError(f"{path}: a demo without narrators, expected one made by misc/make_demo.py with --narrate")
     clips = plan_clips(min(count, total), seed)
     return {f"clip{i:04d}": normalize(sounds.narration_text(clip).split()) for i, clip in enumerate(clips)}
+
+
+def read_clip(path: Path) -> Media:
+    """Return a clip with one frame and its sound; raise an InputError if it cannot be used."""
+    try:
+        return read_video(path, SAMPLING)
+    except VideoError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def evaluate(extractor: Extractor, narrations: Mapping[str, list[str]], media: Mapping[str, Media]) -> Score:
@@ -130,8 +137,7 @@ def main() -> None:
     narrations = read_narrations(args.data_dir, args.clips)
     context = ExtractorContext("cpu", build_text_encoder("minilm", "cpu"))
     extractors = {name: build_extractor(name, {}, context) for name in dict.fromkeys(args.extractors)}
-    folder = args.data_dir / "videos"
-    media = {name: read_video(folder / f"{name}.webm", SAMPLING) for name in bar(narrations, "reading")}
+    media = {name: read_clip(args.data_dir / "videos" / f"{name}.webm") for name in bar(narrations, "reading")}
     print(f"{len(narrations)} clips, {sum(map(bool, narrations.values()))} of them with a narrator")
     rows = [["extractor", "word error rate", "longer words heard", "invented words", "seconds per clip"]]
     rows += [[name, *evaluate(extractor, narrations, media).cells()] for name, extractor in extractors.items()]

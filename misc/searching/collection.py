@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pydantic
@@ -163,12 +163,13 @@ class Collection:
         Raises:
             InputError: there are not as many times as words.
         """
-        found = {expert: times[video] for expert, times in self._word_times.items() if times.get(video)}
-        words = self.get_words(video)
-        for expert, times in found.items():
-            if len(times) != (count := len(words.get(expert, ()))):
-                path = self._archive.folder / f"{expert}{WORD_TIMES}"
-                raise InputError(f"{path}: '{video}': found {len(times)} times, expected one for each of {count} words")
+        words, found = self.get_words(video), {}
+        for expert, by_video in self._word_times.items():
+            if times := by_video.get(video):
+                if len(times) != (count := len(words.get(expert, ()))):
+                    path = self._archive.folder / f"{expert}{WORD_TIMES}"
+                    raise InputError(f"{path}: '{video}': found {len(times)} times, expected one for each of {count} words")
+                found[expert] = [(start, end) for start, end in times]
         return found
 
     def get_clip(self, video: str) -> str | None:
@@ -212,10 +213,10 @@ class Collection:
         return {path.name.removesuffix(WORDS): _read_by_video(path, list[str], "list of words") for path in paths}
 
     @cached_property
-    def _word_times(self) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    def _word_times(self) -> dict[str, dict[str, list[list[float]]]]:
         paths = sorted(self._archive.folder.glob(f"*{WORD_TIMES}"))
-        kind, description = list[tuple[float, float]], "list of [start, end]"
-        return {path.name.removesuffix(WORD_TIMES): _read_by_video(path, kind, description) for path in paths}
+        kind = list[Annotated[list[float], pydantic.Field(min_length=2, max_length=2)]]
+        return {path.name.removesuffix(WORD_TIMES): _read_by_video(path, kind, "list of [start, end]") for path in paths}
 
     def _find_videos(self) -> dict[str, list[str]]:
         """Return the videos of each subset; a video of several subsets is returned only for the first."""
