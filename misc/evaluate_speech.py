@@ -3,7 +3,7 @@
 The clips are made by `misc/make_demo.py --narrate`. Words are compared in lower case and without punctuation:
 
 - word error rate: substituted, missing and additional words, as a share of the words that narrators speak;
-- longer words heard: share of the words with more than `SHORT` letters, counted once per clip, without `FILLER`;
+- longer words heard: share of the words with more than three letters, once per clip and without fillers ("with");
 - invented words: recognized in clips without a narrator;
 - seconds: time of one core per clip, for clips with and without a narrator together.
 """
@@ -32,6 +32,7 @@ from misc.video_reading.reader import read_video
 from utils.errors import InputError, cli_command
 from utils.progress import bar
 
+EXTRACTORS = ("speech", "pocketsphinx")
 SHORT = 3  # letters
 FILLER = {"with", "that", "then", "have", "into"}
 SAMPLING = Sampling(rate=1, max_frames=1, max_side=64, max_seconds=600)  # of frames, as little as possible
@@ -128,8 +129,8 @@ def main() -> None:
     about = "folder of the narrated demo (default: %(default)s)"
     parser.add_argument("--data_dir", type=Path, default=Path("data/NarratedDemo"), help=about)
     parser.add_argument("--clips", type=int, default=100, help="number of clips, the first ones (default: %(default)s)")
-    about = "extractors that recognize words (default: %(default)s)"
-    parser.add_argument("--extractors", nargs="+", metavar="NAME", default=["speech", "pocketsphinx"], help=about)
+    about = f"extractors that recognize words (default: {' '.join(EXTRACTORS)})"
+    parser.add_argument("--extractors", nargs="+", metavar="NAME", default=EXTRACTORS, help=about)
     args = parser.parse_args()
     if args.clips < 1:
         raise InputError(f"--clips {args.clips}: expected a number from 1")
