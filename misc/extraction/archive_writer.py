@@ -59,12 +59,13 @@ def write_experts(
             file.write(counts[name].to_bytes(4, "big"))
     write_json(folder / VERSIONS, versions)
     for name, path in paths.items():
+        if name in words:
+            write_json(folder / f"{name}{WORDS}", words[name])
+        if name in times:  # not indented, which would take several lines per word
+            write_bytes(folder / f"{name}{WORD_TIMES}", json.dumps(times[name]).encode())
         for suffix, by_expert in ((WORDS, words), (WORD_TIMES, times)):
-            words_path = folder / f"{name}{suffix}"
-            if name in by_expert:
-                write_json(words_path, by_expert[name])
-            else:
-                words_path.unlink(missing_ok=True)
+            if name not in by_expert:
+                (folder / f"{name}{suffix}").unlink(missing_ok=True)
         if not counts[name]:
             path.unlink()
     return counts, warnings
