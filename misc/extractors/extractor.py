@@ -23,7 +23,8 @@ class ExpertOutput:
 
     features: np.ndarray  # (T, dim), finite
     words: list[str] | None = None  # recognized words in their order (None: the expert does not recognize words)
-    times: list[tuple[float, float]] | None = None  # start and end of each word in seconds (None: unknown)
+    # Start and end of each word, seconds from the first frame, or for speech from the first sample (None: unknown).
+    times: list[tuple[float, float]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
