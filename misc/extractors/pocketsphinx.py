@@ -1,4 +1,4 @@
-"""Spoken words recognized by pocketsphinx, which includes a model of American English: the speech expert until version 2."""
+"""Spoken words recognized by pocketsphinx, which includes a model of American English: earlier the speech expert."""
 
 import re
 
