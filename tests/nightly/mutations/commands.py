@@ -206,4 +206,32 @@ MUTATIONS = [
         "tests/test_parse_config.py -k warning",
         "no warning that the folder of the eval_config is not used",
     ),
+    Mutation(
+        "misc/evaluate_speech.py",
+        "before[j - 1] + (word != other)",
+        "before[j - 1] + 1",
+        "tests/misc/test_evaluate_speech.py",
+        "equal words are errors",
+    ),
+    Mutation(
+        "misc/evaluate_speech.py",
+        "errors[j - 1] + 1, ",
+        "",
+        "tests/misc/test_evaluate_speech.py",
+        "additional words are no errors of their own",
+    ),
+    Mutation(
+        "misc/evaluate_speech.py",
+        "self.invented += len(heard)",
+        "self.invented = len(heard)",
+        "tests/misc/test_evaluate_speech.py",
+        "invented words are those of the last clip",
+    ),
+    Mutation(
+        "misc/evaluate_speech.py",
+        "{word for word in spoken if len(word) > SHORT} - FILLER",
+        "{word for word in spoken if len(word) > SHORT}",
+        "tests/misc/test_evaluate_speech.py",
+        "words that any sentence has count as longer ones",
+    ),
 ]
