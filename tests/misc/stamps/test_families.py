@@ -1,5 +1,7 @@
 """Splits without twins, by the rule and in the committed lists."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from helpers.paths import ROOT
@@ -62,6 +64,8 @@ def test_stamps_with_a_twin_are_for_training_and_the_others_are_drawn_by_their_n
     assert {split: len(names) for split, names in splits.items()} == {"train": 11, "test": 6, "val": 3}
     assert sorted(sum(splits.values(), [])) == sorted(known) and all(x == sorted(x) for x in splits.values())
     assert {"s00", "s01", "s18", "s19"} <= set(splits["train"])
+    drawn = sorted((f"s{i:02d}" for i in range(2, 18)), key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    assert (splits["test"], splits["val"]) == (sorted(drawn[:6]), sorted(drawn[6:9]))
     backwards = dict(reversed(known.items()))
     assert split_stamps(backwards, group_twins(backwards, pictures)) == splits
     more = known | stamps({"t": "Another."})  # a new stamp moves at most one of the others out of a split
