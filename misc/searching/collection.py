@@ -20,7 +20,7 @@ from data_loader.readers import read_video_list
 from data_loader.store import Captions, Features, RawCaptions
 from data_loader.text_encoders import resolve_text_dim
 from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, VERSIONS, WORDS
-from misc.searching.metadata import IndexedVideos, read_json, validate
+from misc.searching.index.metadata import IndexedVideos, read_json, validate
 from parse_config import ConfigParser
 from utils.errors import InputError
 from utils.names import normalize_name

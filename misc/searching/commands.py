@@ -19,10 +19,10 @@ from base.schema import QuerybankSection
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.metadata import INDEX_KINDS
+from misc.searching.index.metadata import INDEX_KINDS
+from misc.searching.index.vector_store import IndexLocation
 from misc.searching.result import format_captions, format_hits, is_corrected, write_page
 from misc.searching.searcher import Searcher
-from misc.searching.vector_store import IndexLocation
 from model.querybank import PUBLISHED_BETA
 from utils.errors import InputError, count_text
 from utils.names import match_name, normalize_name

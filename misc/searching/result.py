@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from misc.searching.metadata import IndexMetadata
+from misc.searching.index.metadata import IndexMetadata
 from utils.errors import one_line
 from utils.files import write_bytes
 from utils.visualizer.visualizer import FOLDER, render, script

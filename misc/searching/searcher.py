@@ -8,9 +8,9 @@ import numpy as np
 from misc.extractors import text_encoders
 from misc.searching.collection import Collection
 from misc.searching.embedding import EmbeddedCaptions, Embedder
-from misc.searching.patterns import as_query
+from misc.searching.index.patterns import as_query
+from misc.searching.index.vector_store import VectorStore
 from misc.searching.result import CaptionHit, Hit, SearchResult
-from misc.searching.vector_store import VectorStore
 from model.similarity import TextEmbedding, VideoEmbedding
 from utils.errors import InputError
 

@@ -31,8 +31,8 @@ TESTED_ELSEWHERE = {
     "misc/extraction/collection_files.py": "misc/test_extract_experts_unusable_files.py",  # names of files
     "misc/reporting/markdown_blocks.py": "misc/test_gen_readme.py",  # used through the commands that fill in pages
     "misc/searching/commands.py": "misc/test_search.py",  # the command `misc/search.py`, whose file only starts it
-    "misc/searching/milvus_store.py": "nightly/test_milvus_store.py",  # slow
-    "misc/searching/vector_store.py": "misc/searching/test_faiss_store.py",  # the base class of the stores
+    "misc/searching/index/milvus_store.py": "nightly/test_milvus_store.py",  # slow
+    "misc/searching/index/vector_store.py": "misc/searching/index/test_faiss_store.py",  # the base class of the stores
     "misc/speed/evaluation.py": "nightly/test_speed_evaluation.py",  # slow
     "misc/syncing/remote_archive.py": "misc/test_sync_experts.py",  # the archives of the command
     "trainer/data_parallel.py": "nightly/test_data_parallel.py",  # slow

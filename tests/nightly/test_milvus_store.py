@@ -7,7 +7,7 @@ import pytest
 from helpers.paths import ROOT
 from helpers.search_collection import create_store, make_metadata, open_store, random_texts, random_videos, select_videos
 
-from misc.searching.milvus_store import MilvusStore
+from misc.searching.index.milvus_store import MilvusStore
 from model.similarity import pairwise_similarity
 from utils.errors import InputError
 

@@ -16,7 +16,7 @@ from misc.searching import embedding
 from misc.searching.building import build_index
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.vector_store import IndexLocation
+from misc.searching.index.vector_store import IndexLocation
 from utils.errors import InputError
 
 
@@ -62,7 +62,7 @@ def summarize(ranks):
 @pytest.mark.parametrize("method", ["dynamic", "inverted_softmax", "csls"])
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
 def test_ranks_are_those_of_an_evaluation_with_the_bank(archive, monkeypatch, config, method, kind):
-    monkeypatch.setattr("misc.searching.faiss_store.MIN_APPROXIMATE", 16)
+    monkeypatch.setattr("misc.searching.index.faiss_store.MIN_APPROXIMATE", 16)
     config["querybank"] = {"method": method}
     checkpoint = write_checkpoint("model.pth", config, l2renorm=True)
     metrics = evaluate(monkeypatch, "--querybank", "9")
