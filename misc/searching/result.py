@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,11 +114,13 @@ def write_page(
     captions: Sequence[CaptionHit],
     metadata: IndexMetadata,
     query_hit: Hit | None = None,
+    reasons: Callable[[Hit], Iterable[tuple[str, int, str]]] = lambda hit: (),
     **details: object,
 ) -> Path:
     """Write `index.html` and its assets to a folder and return the path of the page.
 
-    `query_hit` is the queried video (None: the query was words, or a file), and `details` are further variables of the
+    `query_hit` is the queried video (None: the query was words, or a file), `reasons` returns the channels that found a
+    video with rank and reasons (see `channels.fused_result.finding_texts`), and `details` are further variables of the
     template: `name` of the collection, number of `videos`, `checkpoint`, `bank` that corrected the order (None: none).
     """
 
@@ -127,7 +129,8 @@ def write_page(
         counts = [1] * len(has) if metadata.keep_missing else has
         words = [f"{expert}: {' '.join(words)}" for expert, words in hit.words.items()]
         content = {"video": {"id": hit.id, "address": hit.clip, "has": has, "counts": counts}}
-        content["text"] = " / ".join([*words, *hit.captions[:1]])
+        found = [f"{channel} {rank}: {text}" for channel, rank, text in reasons(hit)]
+        content["text"] = " / ".join([*found, *words, *hit.captions[:1]])
         if hit.weights is not None:
             content["weights"] = list(hit.weights.values())
         return content if hit.similarity is None else {**content, "similarity": hit.similarity}

@@ -150,7 +150,8 @@ class FaissStore(VectorStore):
 
     def size(self) -> int:
         """Return its bytes on disk."""
-        return sum(path.stat().st_size for path in self.folder.iterdir())
+        files = [path for path in self.folder.iterdir() if path.name == MANIFEST or INDEX_FILE.fullmatch(path.name)]
+        return sum(path.stat().st_size for path in files)
 
     def _write(self, name: str, content: FaissIndex | bytes) -> IndexFile:
         size = crc = 0
