@@ -15,9 +15,10 @@ from base.schema import QuerybankSection
 from data_loader.datasets import is_known
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts, format_fused_hits
-from misc.searching.channels.fused_searcher import CHANNELS, describe_channels
+from misc.searching.channels.fused_searcher import CHANNELS
 from misc.searching.collection import Collection
 from misc.searching.index.metadata import INDEX_KINDS
+from misc.searching.index.vector_store import IndexLocation
 from misc.searching.opening import (
     NO_MODEL,
     find_checkpoint,
@@ -105,10 +106,20 @@ def _add(args: argparse.Namespace) -> None:
 
 def _update_channels(args: argparse.Namespace) -> None:
     """Update the files of the channels that need no model, and log what is in them."""
-    location, absent = get_location(args), {}
-    channels = open_channels(Collection(location.name, location.folder), location.index_folder, CHANNELS, absent)
-    for name, line in describe_channels(channels, absent).items():
+    for name, line in _describe_channels(get_location(args)).items():
         logger.info("%s: %s", name, line)
+
+
+def _describe_channels(location: IndexLocation) -> dict[str, str]:
+    """Return a line about each channel that needs no model, after updating its file, or why it cannot be searched."""
+    absent: dict[str, str] = {}
+    channels = open_channels(Collection(location.name, location.folder), location.index_folder, CHANNELS, absent)
+    with contextlib.ExitStack() as stack:
+        for channel in channels.values():
+            stack.callback(channel.close)
+        return {name: channel.describe() for name, channel in channels.items()} | {
+            name: f"not searched: {reason}" for name, reason in absent.items()
+        }
 
 
 def _remove(args: argparse.Namespace) -> None:
@@ -119,19 +130,14 @@ def _remove(args: argparse.Namespace) -> None:
 
 
 def _info(args: argparse.Namespace) -> None:
-    location, absent = get_location(args), {}
-    channels = {}
-    if location.folder.is_dir() and not is_known(location.name):
-        collection = Collection(location.name, location.folder)
-        channels = open_channels(collection, location.index_folder, CHANNELS, absent)
-    lines = describe_channels(channels, absent)
-    if channels and not location.has_index():
-        if args.json:
-            print(json.dumps({"channels": lines}, indent=4))
-        else:
-            print("\n".join(f"{name}: {line}" for name, line in (lines | {"trained": NO_MODEL}).items()))
+    location = get_location(args)
+    is_free = location.folder.is_dir() and not is_known(location.name)  # it can be searched without a model
+    if is_free and not location.has_index():
+        lines = _describe_channels(location) | {"trained": NO_MODEL}
+        print(json.dumps({"channels": lines}, indent=4) if args.json else "\n".join(f"{x}: {y}" for x, y in lines.items()))
         return
     with contextlib.closing(location.open()) as store:
+        lines = _describe_channels(location) if is_free else {}
         metadata, size = store.metadata, store.size()
         patterns = {pattern: len(numbers) for pattern, numbers in sorted(store.videos.by_pattern().items())}
         bits = store.videos.available.values()

@@ -85,9 +85,8 @@ def open_searcher(args: argparse.Namespace) -> Searcher | FusedSearcher:
         channels = open_channels(collection, location.index_folder, wanted, absent)
         if args.channels is not None and (missing := [name for name in wanted if name in absent]):
             raise InputError(f"--channels {missing[0]}: {absent[missing[0]]}")
-        for name, reason in absent.items():
-            if name in wanted and reason != NO_MODEL:
-                logger.warning("%s: not searched: %s", name, reason)
+        if absent.get("trained", NO_MODEL) != NO_MODEL and "trained" in wanted:
+            logger.warning("trained: not searched: %s", absent["trained"])
         stack.pop_all()
     return FusedSearcher(collection, channels, absent, trained)
 

@@ -77,7 +77,8 @@ def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
         present = ", ".join(hit.experts) if hit.weights is None else _percentages(hit.weights, hit.experts)
         missing = ", ".join(name for name in experts if name not in hit.experts)
         lacks = f" (lacks {missing})" if missing and hit.experts else ""
-        lines.append(f"{INDENT}{present or 'no expert'}{lacks}")
+        if experts:
+            lines.append(f"{INDENT}{present or 'no expert'}{lacks}")
         lines += [f"{INDENT}{expert}: {one_line(' '.join(words))}" for expert, words in hit.words.items()]
         lines += [f'{INDENT}"{one_line(caption)}"' for caption in hit.captions]
     return lines

@@ -144,6 +144,7 @@ def test_the_command_with_a_local_file(collection, call):
 
     answers = []
     for place in ([], ["--uri", "milvus.db"]):
+        place = [*place, "--channels", "trained"]
         code, out, err = call(search_command, "a red bird", "--resume", "model.pth", "--name", "Toy", "-k", 44, *place)
         assert code == 0, err
         answers.append([line for line in out.splitlines() if line[:6].strip()])

@@ -82,7 +82,8 @@ def test_no_piece_fails_and_each_has_the_experts_that_can_be_seen_and_heard_in_i
 )
 def test_a_search_finds_what_a_person_sees_in_them(project, query, right):
     folder, model = project
-    found = json.loads(run(folder, "misc/search.py", query, "--resume", model, "--name", "Footage", "--json", "-k", 3))
+    asked = (query, "--resume", model, "--channels", "trained", "--name", "Footage", "--json", "-k", 3)
+    found = json.loads(run(folder, "misc/search.py", *asked))
     assert found["hits"][0]["id"] in right
 
 

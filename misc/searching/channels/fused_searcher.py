@@ -144,9 +144,7 @@ class FusedSearcher:
     def _read_rgb(self, video: str | Path) -> np.ndarray | None:
         """Return the mean features rgb of a video of the collection, or of a file; None if it has none."""
         if RGB not in self._collection.experts:
-            raise InputError(
-                f"--video: without a model, similar videos are those with similar features {RGB}, which are missing"
-            )
+            raise InputError(f"similar videos: expected a model (--resume), or features '{RGB}', which no video has")
         if isinstance(video, str):
             self._collection.check_ids([video])
             features = self._collection.load_video(RGB, video)
@@ -155,12 +153,6 @@ class FusedSearcher:
             features = batch.inputs["experts"][RGB].numpy() if batch.inputs["ind"][RGB][0] else None
             features = None if features is None else features.reshape(-1, features.shape[-1])
         return None if features is None else features.mean(axis=0)
-
-
-def describe_channels(channels: Mapping[str, Channel], absent: Mapping[str, str]) -> dict[str, str]:
-    """Return a line about each channel, or why it cannot be searched."""
-    lines = {name: channel.describe() for name, channel in channels.items()}
-    return lines | {name: f"not searched: {reason}" for name, reason in absent.items()}
 
 
 def _cosine(x: np.ndarray, y: np.ndarray) -> float:

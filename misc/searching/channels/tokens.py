@@ -25,6 +25,7 @@ class Term(NamedTuple):
 
     words: tuple[str, ...]
     is_prefix: bool = False
+    is_quoted: bool = False
 
     @property
     def expression(self) -> str:
@@ -33,8 +34,9 @@ class Term(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is one word of a script with spaces."""
-        return len(self.words) == 1 and not self.is_prefix and not UNSPACED.match(self.words[0])
+        """Whether it is one word of a script with spaces, and not in quotes."""
+        is_word = len(self.words) == 1 and not self.is_prefix and not self.is_quoted
+        return is_word and not UNSPACED.match(self.words[0])
 
 
 def split_words(text: str) -> list[str]:
@@ -87,7 +89,7 @@ def _iter_terms(text: str) -> Iterator[Term]:
         if not words:
             continue
         if chunk is None:
-            yield Term(tuple(words))
+            yield Term(tuple(words), is_quoted=True)
         elif any(UNSPACED.match(word) for word in words):
             yield from _iter_unspaced(words)
         else:

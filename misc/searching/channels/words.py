@@ -71,7 +71,7 @@ class WordsChannel:
             (field, self._connection.execute(f"SELECT count(*) FROM words WHERE f{i} != ''").fetchone()[0])
             for i, field in enumerate(self._fields)
         ]
-        return ", ".join(f"{field} of {count_text(count, 'video')}" for field, count in counts)
+        return ", ".join(f"{field} of {count_text(count, 'video')}" for field, count in counts if count)
 
     def close(self) -> None:
         """Close the file."""

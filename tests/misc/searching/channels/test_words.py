@@ -174,5 +174,5 @@ class TestFile:
 
 
 def test_what_is_indexed_is_described():
-    channel = WordsChannel(StubCollection(WORDS, {"v/1": ["x"]}))
+    channel = WordsChannel(StubCollection(WORDS, {"v/1": ["x"]}, experts=("ocr", "other", "speech")))
     assert channel.describe() == "ocr of 3 videos, speech of 2 videos, captions of 1 video, name of 4 videos"
