@@ -102,7 +102,7 @@ def open_rankings(args: argparse.Namespace) -> tuple[dict[str, Callable[[str], l
     location = get_location(args)
     trained = None if args.resume is None else open_model(args)
     collection = Collection(location.name, location.folder) if trained is None else trained.collection
-    words = WordsChannel(collection, captions=False)
+    words = WordsChannel(collection, captions=False, names=not args.no_names)
     channels = {"words": lambda text: [hit.id for hit in words.search(text, DEPTH)]}
     try:
         concepts = ConceptsChannel(collection)
@@ -122,6 +122,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, help="also search by this model")
     parser.add_argument("--split", choices=("val", "test"), default="test", help="queries and candidates (default: test)")
     parser.add_argument("--only", metavar="REGEX", help="only captions in which a regular expression is found")
+    parser.add_argument("--no_names", action="store_true", help="do not search the names of files, which may say too much")
     unused = ("config", "encoder", "index", "device", "uri", "querybank", "index_dir")
     parser.set_defaults(**dict.fromkeys(unused))
     return parser.parse_args()
@@ -132,6 +133,7 @@ def main() -> None:
     """Evaluate, and print a table."""
     args = parse_arguments()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("faiss").setLevel(logging.WARNING)
     try:
         only = None if args.only is None else re.compile(args.only)
     except re.error as error:

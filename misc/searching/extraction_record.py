@@ -5,7 +5,7 @@ from typing import Any
 
 import pydantic
 
-from base.schema import ExpertEntry, Section
+from base.schema import ExpertEntry, PositiveInt, Section
 from data_loader.experts import Expert, resolve_experts
 from misc.extraction.collection_files import EXTRACTION_RECORD
 from misc.searching.index.metadata import read_json
@@ -17,8 +17,8 @@ MAX_TOKENS = 60  # frames of an expert
 class _Text(Section):
     model_config = pydantic.ConfigDict(extra="ignore")
 
-    feat: str
-    dim: int
+    feat: str = "none"
+    dim: PositiveInt = 1
 
 
 class _Record(Section):
@@ -26,7 +26,7 @@ class _Record(Section):
 
     model_config = pydantic.ConfigDict(extra="ignore")
 
-    text: _Text = _Text(feat="none", dim=1)
+    text: _Text = _Text()
     experts: dict[str, ExpertEntry] = {}
 
 

@@ -38,17 +38,19 @@ class WordsChannel:
     follow. Without `path`, or if it cannot be written, the index is in memory. It is not thread-safe.
 
     Args:
-        captions: whether captions are searched, too.
+        captions, names: whether captions and the names of files are searched, too.
 
     Raises:
-        InputError: SQLite lacks FTS5.
+        InputError: SQLite lacks FTS5, or there is nothing to search.
     """
 
     name = "words"
 
-    def __init__(self, collection: Collection, path: Path | None = None, captions: bool = True):
+    def __init__(self, collection: Collection, path: Path | None = None, captions: bool = True, names: bool = True):
         self._collection, self._path, self._captions = collection, path, captions
-        self._fields = [*collection.word_experts, *([CAPTIONS] if captions else []), NAME]
+        self._fields = [*collection.word_experts, *([CAPTIONS] if captions else []), *([NAME] if names else [])]
+        if not self._fields:
+            raise InputError("words: no expert has recognized words, and neither captions nor names are searched")
         self._key = json.dumps([VERSION, self._fields, collection.text_digest()])
         self._vocabulary: dict[str, int] | None = None
         self._connection = self._open() or self._build()

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from misc.searching.channels.fused_result import as_dict, finding_texts
+from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts
 from misc.searching.result import CaptionHit, Hit, ResultView, SearchResult, highest_weight, is_corrected
 from misc.searching.searcher import Searcher
 from misc.searching.serving.files import MEDIA_TYPES, Clips, OpenFileResponse, encode_query, open_file
@@ -163,7 +163,10 @@ class _SearchPage:
         view = self._view(weights=result.weights, query=query, max_weight=highest_weight([result, *result.hits]))
         other, kept = self._bank_urls(corrected, q=query)
         more = _more_url(len(result.hits), k, **kept)
-        return {"view": view, "result": result, "more": more, "corrected": is_corrected(result.hits), "other": other}
+        context = {"view": view, "result": result, "more": more, "corrected": is_corrected(result.hits), "other": other}
+        if isinstance(result, FusedResult):
+            return context | {"channels": result.channels, "absent": result.absent, "no_match": result.no_match}
+        return context | {"channels": [], "absent": {}, "no_match": "no video is in the index"}
 
     def _video_context(self, video: str, k: int, corrected: bool) -> dict[str, Any]:
         hit, similar, captions = self._search_by_video(video, k, corrected)

@@ -11,6 +11,7 @@ from hypothesis import given
 from misc.searching.channels import words
 from misc.searching.channels.channel import Evidence
 from misc.searching.channels.words import WordsChannel
+from utils.errors import InputError
 
 WORDS = {
     "v/1": {"speech": ["Thanks", "for", "watching"], "ocr": ["SALE", "50%"]},
@@ -92,6 +93,15 @@ def test_captions_can_be_left_out():
     collection = StubCollection({"a": {}}, {"a": ["zebra"]})
     assert found(WordsChannel(collection), "zebra") == ["a"]
     assert found(WordsChannel(collection, captions=False), "zebra") == []
+
+
+def test_names_can_be_left_out():
+    collection = StubCollection({"zebra": {"ocr": ["sale"]}})
+    assert found(WordsChannel(collection), "zebra") == ["zebra"]
+    channel = WordsChannel(collection, names=False)
+    assert found(channel, "zebra") == [] and found(channel, "sale") == ["zebra"]
+    with pytest.raises(InputError, match="words: no expert has"):
+        WordsChannel(StubCollection({"zebra": {}}, experts=()), captions=False, names=False)
 
 
 def test_similar_words_follow_if_few_videos_have_the_words():
