@@ -123,7 +123,10 @@ class WordsChannel:
             yield Evidence(field, " ".join(words[:MAX_EVIDENCE_WORDS]), positions, similar=similar)
 
     def _similar_terms(self, terms: Sequence[Term]) -> list[Term]:
-        """Return words of the vocabulary that differ from words of a query in one or two letters, but not in the first."""
+        """Return words of the vocabulary that differ from words of a query in one or two letters, but not in the first.
+
+        For a word that is in the vocabulary, only longer and shorter ones are returned, such as its plural.
+        """
         plain = [fold(term.words[0]) for term in terms if term.is_plain]
         plain = [word for word in plain if len(word) >= MIN_TYPO_LENGTH and word.isalpha()]
         if not plain:
@@ -139,6 +142,8 @@ class WordsChannel:
             cutoff = 1 if len(word) < LONG else 2
             found = process.extract(word, self._vocabulary.keys(), scorer=OSA.distance, score_cutoff=cutoff, limit=None)
             found = [(distance, -self._vocabulary[x], x) for x, distance, _ in found if distance and x[0] == word[0]]
+            if word in self._vocabulary:  # it is hardly a typo, but may be a singular or plural
+                found = [entry for entry in found if entry[2].startswith(word) or word.startswith(entry[2])]
             chosen = sorted(entry for entry in found if entry[2] not in STOP_WORDS)[:MAX_SIMILAR]
             similar.update((Term((x,)), None) for _, _, x in chosen)
         return list(similar)

@@ -37,6 +37,13 @@ MUTATIONS = [
     ),
     Mutation(
         WORDS,
+        "if word in self._vocabulary:",
+        "if False:",
+        f"{TESTS}/test_words.py -k plurals",
+        "known words are typos, too",
+    ),
+    Mutation(
+        WORDS,
         "if distance and x[0] == word[0]]",
         "if distance]",
         f"{TESTS}/test_words.py -k typos",

@@ -106,14 +106,28 @@ def test_names_can_be_left_out():
 
 def test_similar_words_follow_if_few_videos_have_the_words():
     speech = {f"v{i}": {"speech": ["watching"]} for i in range(words.FEW)}
-    speech |= {"typo": {"speech": ["watchign"]}, "other": {"speech": ["matching"]}}
-    channel = WordsChannel(StubCollection(speech))
-    assert len(found(channel, "watching", 50)) == words.FEW
-    hits = channel.search("watchign", 50)
-    assert hits[0].id == "typo" and not hits[0].evidence[0].similar and len(hits) == words.FEW + 1
-    assert all(hit.evidence[0] == Evidence("speech", "watching", [0], similar=True) for hit in hits[1:])
-    assert [hit.id for hit in channel.search("watchign", 3)] == ["typo", "v0", "v1"]
+    channel = WordsChannel(
+        StubCollection({**speech, "both": {"speech": ["zebra", "watching"]}, "other": {"ocr": ["matching"]}})
+    )
+    assert len(found(channel, "watching", 50)) == words.FEW + 1
+    hits = channel.search("zebra watchign", 50)
+    assert [hit.id for hit in hits] == ["both", *speech]
+    assert hits[0].evidence == [Evidence("speech", "zebra", [0])]
+    assert all(hit.evidence == [Evidence("speech", "watching", [0], similar=True)] for hit in hits[1:])
+    assert [hit.id for hit in channel.search("zebra watchign", 3)] == ["both", "v0", "v1"]
     assert found(channel, '"watchimg"*') == [] and found(channel, "watchimg*") == []
+
+
+def test_similar_words_are_not_searched_if_many_videos_have_the_words():
+    speech = {f"v{i}": {"speech": ["watching"]} for i in range(words.FEW)}
+    channel = WordsChannel(StubCollection({**speech, "more": {"speech": ["watchings"]}}))
+    assert found(channel, "watching", 50) == list(speech)
+
+
+def test_only_plurals_are_similar_to_known_words():
+    channel = WordsChannel(StubCollection({"a": {"ocr": ["horse"]}, "b": {"ocr": ["house"]}, "c": {"ocr": ["horses"]}}))
+    assert found(channel, "horse") == ["a", "c"] and found(channel, "horses") == ["c", "a"]
+    assert set(found(channel, "hoose")) == {"a", "b"}
 
 
 @pytest.mark.parametrize(
