@@ -9,7 +9,7 @@ help:
 	@echo "make demo          train and evaluate a model on a small generated data set"
 	@echo "make test          lint and the tests that take seconds"
 	@echo "make test-nightly  the tests that take minutes: kills, hostile and mutated files, torchrun, browsers, more examples of"
-	@echo "                   properties, and a seventh of the mutations of the code, another one each day"
+	@echo "                   properties, mutations of the code; of long lists of cases another part each day (NIGHTLY_ALL=1: all)"
 	@echo "make coverage      make test, with the lines that no test runs"
 	@echo "make figures       draw figs/model.svg anew"
 
@@ -26,7 +26,7 @@ test-nightly: $(BIN)/.dev-installed
 	failed=0; \
 	$(PYTEST) tests/nightly || failed=1; \
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) $$(grep -rlE '^@given' tests --include='test_*.py') || failed=1; \
-	$(BIN)/python tests/helpers/mutate.py --part today/7 || failed=1; \
+	$(BIN)/python tests/helpers/mutate.py $(if $(NIGHTLY_ALL),,--part today/14) || failed=1; \
 	exit $$failed
 
 coverage: $(BIN)/.dev-installed

@@ -85,6 +85,8 @@ def parse_arguments() -> argparse.Namespace:
         raise InputError(f"--save_trec {args.save_trec}: expected a folder that can be written to")
     if args.similarity:
         args.set.append(f"arch.args.similarity={args.similarity}")
+        if args.similarity == "paired-2019" and args.querybank is None:  # which has no bank, even if the config has one
+            args.set.append("querybank=null")
     if args.querybank:
         chosen = args.querybank == "val"
         args.set.append("querybank.choose_beta=true" if chosen else f"querybank.beta={args.querybank}")

@@ -112,7 +112,9 @@ def _check_release(config: dict) -> None:
     if config.get("eval_settings") and "eval_config" in config:
         raise InputError("eval_settings: found beside eval_config, expected one of them")
     if "querybank" in config and config["arch"]["args"].get("similarity") == "paired-2019":
-        raise InputError("querybank: found with arch.args.similarity paired-2019, expected pairwise")
+        raise InputError(
+            "querybank: found with arch.args.similarity paired-2019, expected pairwise, or --set querybank=null"
+        )
     if config.get("querybank", {}).get("choose_beta") and config["querybank"]["method"] == "csls":
         raise InputError("querybank.choose_beta: found with querybank.method csls, which has no beta")
     if args.get("word_dropout") and args.get("text_dropout"):

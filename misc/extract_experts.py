@@ -48,6 +48,9 @@ def extract_videos(folder: VideoFolder, engine: Callable[[Iterable[ExtractionTas
     ]
     if folder.skipped:
         print(f"{count_text(folder.skipped.total(), 'file')} skipped, not videos: {tally_text(folder.skipped)}")
+    some = Counter(name for task in tasks if len(task.experts) < len(folder.settings.experts) for name in task.experts)
+    if some:
+        print(f"videos without some experts, or with those of other settings or an older version: {tally_text(some)}")
     done = len(folder.files) - len(tasks)
     print(f"{count_text(len(folder.files), 'video')}, {done} of them already extracted", flush=True)
     seconds: Counter[str] = Counter()

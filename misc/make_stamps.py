@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from data_loader.readers import read_video_list
 from misc.extraction.caption_files import SPLITS
 from misc.stamps.clips import make_clips
-from misc.stamps.families import split_stamps
+from misc.stamps.families import group_twins, split_stamps
 from misc.stamps.items import Stamp, find_stamps
 from misc.stamps.package import INSTALLED, NAME, Package, read_package
 from misc.stamps.pictures import draw_picture
@@ -51,17 +51,20 @@ def select_listed(stamps: Mapping[str, Stamp], lists: Path) -> dict[str, Stamp]:
 
 
 def write_lists(stamps: Mapping[str, Stamp], package: Package, lists: Path) -> None:
-    """Write lists of splits by the rule of `split_stamps`, without stamps whose picture cannot be drawn."""
+    """Write lists of splits by the rule of `split_stamps` and the groups of twins, without stamps that cannot be drawn."""
     drawn = {}
     for name, stamp in bar(stamps.items(), "pictures"):
         try:
             drawn[name] = draw_picture(stamp.picture, package.files[stamp.picture])
         except ValueError as error:
             print(f"warning: {stamp.picture}: left out, {error}")
-    splits = split_stamps({name: stamps[name] for name in drawn}, drawn)
+    known = {name: stamps[name] for name in drawn}
+    twins = group_twins(known, drawn)
+    splits = split_stamps(known, twins)
     lists.mkdir(parents=True, exist_ok=True)
     for split, names in splits.items():
         write_bytes(lists / f"{split}_list.txt", "".join(f"{name}\n" for name in names).encode())
+    write_bytes(lists / "twins.txt", "".join(f"{name} {group}\n" for name, group in sorted(twins.items())).encode())
     print(f"{lists}: {', '.join(f'{len(splits[split])} {split}' for split in SPLITS)}")
 
 

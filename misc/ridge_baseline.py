@@ -6,6 +6,7 @@ split.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +54,18 @@ def similarities(model: tuple[np.ndarray, np.ndarray, np.ndarray], text: np.ndar
     return (predicted @ actual.T / np.maximum(lengths, 1e-12)).round(DECIMALS)
 
 
-def ridge_results(config_path: str, expert: str) -> dict[str, dict[str, float]]:
-    """Return the metrics on the test split by direction; the config and all its videos need to have the expert."""
+def ridge_results(
+    config_path: str, expert: str, overrides: Sequence[str] = (), splits: tuple[str, str] = ("val", "test")
+) -> dict[str, dict[str, float]]:
+    """Return the metrics by direction; the config and all its videos need to have the expert.
+
+    Args:
+        overrides: overrides of the config.
+        splits: the split on which the strength is chosen, and the split of the metrics.
+    """
     datasets = {}
-    for split in ("val", "test"):
-        config = ConfigParser.from_file(config_path, [f"data_loader.args.split_name={split}"])
+    for split in splits:
+        config = ConfigParser.from_file(config_path, [*overrides, f"data_loader.args.split_name={split}"])
         experts = resolve_experts(config["experts"], config["data_loader"]["args"]["feat_aggregation"])
         if expert not in experts:
             raise InputError(f"{config_path}: no expert '{expert}', expected one of {', '.join(experts)}")
@@ -73,8 +81,8 @@ def ridge_results(config_path: str, expert: str) -> dict[str, dict[str, float]]:
         sims = similarities(fit(text, videos, strength), split_text, split_videos)
         return {metric.__name__: metric(sims, split_exists) for metric in (t2v_metrics, v2t_metrics)}
 
-    best = max(STRENGTHS, key=lambda strength: results(strength, "val")["t2v_metrics"]["geometric_mean_R1-R5-R10"])
-    return results(best, "test")
+    best = max(STRENGTHS, key=lambda strength: results(strength, splits[0])["t2v_metrics"]["geometric_mean_R1-R5-R10"])
+    return results(best, splits[1])
 
 
 @cli_command

@@ -19,7 +19,7 @@ from helpers.toy_archive import CONFIG, Archive  # noqa: E402 - after its assert
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 THREADS = torch.get_num_threads()
 
-# HYPOTHESIS_PROFILE=nightly draws other examples each time, and `helpers.properties.examples` five times as many.
+# HYPOTHESIS_PROFILE=nightly draws other examples each time, and `helpers.properties.examples` three times as many.
 PROFILE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("default", **PROFILE, derandomize=True)
 settings.register_profile("nightly", **PROFILE, print_blob=True)

@@ -12,7 +12,7 @@ from helpers.ranking_pages import shown
 import test as test_command
 from base.checkpoint import load_checkpoint
 from model.metric import t2v_metrics, v2t_metrics
-from trainer import evaluation
+from trainer import embedding, evaluation
 from utils.files import temporary_array
 
 
@@ -105,7 +105,7 @@ def test_the_published_rule_for_ties_can_be_asked_for_and_results_say_which_was_
 
 def test_evaluation_memory_changes_where_similarities_are_but_nothing_else(run, monkeypatch):
     page = ("--set", "visualizer.type=Visualizer", "--set", "visualizer.args={}")
-    monkeypatch.setattr(evaluation, "MIB", 1)
+    monkeypatch.setattr(embedding, "MIB", 1)
     files = []
     monkeypatch.setattr(evaluation, "temporary_array", lambda shape: files.append(temporary_array(shape)) or files[-1])
     found = []

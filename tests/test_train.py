@@ -161,3 +161,25 @@ def test_tf32_without_a_gpu_says_that_it_is_none(run):
     folder, out = train(run, "--set", "trainer.precision=tf32")
     assert "trainer.precision: tf32 is for GPUs, on a CPU it is fp32" in out
     assert_equal_weights(plain / "checkpoint-epoch3.pth", folder / "checkpoint-epoch3.pth")
+
+
+def test_a_training_file_may_name_neither_unknown_nor_tested_videos_silently(run, workplace):
+    folder = Path("data/Toy/symlinked-feats")
+    names = [*workplace.lists["train_list.txt"], workplace.lists["test_list.txt"][0]]
+    (folder / "some.txt").write_text("\n".join(names))
+    settings = (
+        "--config",
+        CONFIG,
+        "--set",
+        "training_file=some.txt",
+        "--set",
+        "test_split=test",
+        "--set",
+        "trainer.epochs=1",
+    )
+    code, out, err = run(train_command, *settings)
+    assert code == 0, err
+    assert f"some.txt: 1 video for both training and evaluation, first '{names[-1]}'" in out
+    (folder / "some.txt").write_text("\n".join([*names, "nobody"]))
+    code, _, err = run(train_command, *settings)
+    assert code == 2 and err.startswith(f"error: {folder}/some.txt: 'nobody' is in no other list of {folder}")

@@ -62,9 +62,8 @@ def evaluate_checkpoint(
     for name in ("state_dict", "raw_state_dict", "optimizer"):
         state.pop(name, None)
     if "querybank" in config:
-        evaluation = evaluate_with_querybank(model, config, loaders, beta_loaders, device)
-    else:
-        evaluation = evaluate(model, loaders.evaluation, device=device, **evaluation_settings(config))
+        return evaluate_with_querybank(model, config, loaders, beta_loaders, device, qrels)
+    evaluation = evaluate(model, loaders.evaluation, device=device, **evaluation_settings(config))
     if evaluation is not None:
         add_query_results(evaluation, loaders.evaluation.dataset.caption_ids(), qrels)
     return evaluation

@@ -1,34 +1,26 @@
 """Evaluation: embed a split, score all captions against all videos, and compute the metrics."""
 
 import dataclasses
-import sys
-import tempfile
-import weakref
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import IO, Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
-from tqdm import tqdm
 
-from base.device import to_device
 from base.registry import find
 from model.metric import NotFiniteError, t2v_ranks, v2t_ranks
 from model.model import CENet
-from model.similarity import TextEmbedding, VideoEmbedding, find_nonfinite_source
+from model.similarity import VideoEmbedding, find_nonfinite_source
 from parse_config import ConfigParser
-from trainer.distributed import gather_round_robin, is_main_process
+from trainer.embedding import FLOAT32_BYTES, SplitEmbeddings, TextStore, chunk_bytes_of, count_chunks, embed_split
 from utils.errors import InputError
-from utils.files import explain_full_disk, temporary_array
+from utils.files import temporary_array
 from utils.visualizer import PageData
 
-MIB = 1 << 20
-FLOAT32_BYTES = 4
-# Upper bounds on the number of arrays that exist at the same time: of the size of the words and of the pooled words while
-# captions are embedded, of the size of the text embeddings and of the similarities while they are scored.
-WORD_ARRAYS, POOLED_ARRAYS = 2, 6
+# Upper bounds on the number of arrays that exist at the same time while captions are scored: of the size of the text
+# embeddings and of the similarities.
 TEXT_ARRAYS, SIMS_ARRAYS = 3, 4
 
 
@@ -63,7 +55,7 @@ class Evaluation:
     modalities: list[str]
     available: np.ndarray
     weights: np.ndarray | None
-    embeddings: "SplitEmbeddings | None" = None
+    embeddings: SplitEmbeddings | None = None
     normalized: "NormalizedResults | None" = None
     row_ids: list[str] = dataclasses.field(default_factory=list)
     relevance: sparse.csr_array | None = None
@@ -78,15 +70,25 @@ class Evaluation:
     def reported_metrics(self) -> dict[str, dict[str, float]]:
         """The metrics, each followed by that with the query bank, if there is one, and those of several relevant items.
 
-        These are "t2v_metrics", "t2v_querybank_metrics", ..., and "t2v_relevance_metrics", "v2t_relevance_metrics".
+        These are "t2v_metrics", "t2v_querybank_metrics", ..., and those of `relevance_by_name` with "_metrics" added.
         """
         found = {}
         for name, values in self.metrics.items():
             found[name] = values
             if self.normalized is not None and name in self.normalized.metrics:
                 found[f"{name.removesuffix('_metrics')}_querybank_metrics"] = self.normalized.metrics[name]
+        for name, scores in self.relevance_by_name.items():
+            found[f"{name}_metrics"] = {metric: float(np.nanmean(x)) for metric, x in scores.items()}
+        return found
+
+    @property
+    def relevance_by_name(self) -> dict[str, dict[str, np.ndarray]]:
+        """The values per query of metrics with several relevant items: "t2v_relevance", "t2v_querybank_relevance", ..."""
+        found = {}
         for task, scores in self.relevance_scores.items():
-            found[f"{task}_relevance_metrics"] = {name: float(np.nanmean(x)) for name, x in scores.items()}
+            found[f"{task}_relevance"] = scores
+            if self.normalized is not None:
+                found[f"{task}_querybank_relevance"] = self.normalized.relevance_scores[task]
         return found
 
     @property
@@ -114,17 +116,6 @@ class Evaluation:
         )
 
 
-class EmbeddedBatch(NamedTuple):
-    """The embeddings of B videos with K captions each, the captions in chunks, and what identifies them."""
-
-    texts: list[TextEmbedding]
-    video: VideoEmbedding
-    caption_mask: Tensor  # (B, K), true for captions that exist
-    available: Tensor  # (B, M), as in the data; `video.available` is what the score uses: joined in Concat, or all 1
-    ids: list[str]
-    raw_captions: list[list[str]]
-
-
 @dataclasses.dataclass
 class NormalizedResults:
     """The results of an evaluation with a query bank, see `model.querybank`.
@@ -136,6 +127,7 @@ class NormalizedResults:
         method, betas: how they were normalized; "t2v" and "v2t" -> beta.
         betas_from: the split that betas were chosen on (None: they were given).
         bank_size: "t2v" -> captions in the bank, "v2t" -> videos.
+        relevance_scores: as in `Evaluation`.
     """
 
     metrics: dict[str, dict[str, float]]
@@ -144,70 +136,8 @@ class NormalizedResults:
     method: str
     betas: dict[str, float]
     betas_from: str | None
-    bank_size: dict[str, int]
-
-
-class TextStore:
-    """The embeddings of a growing list of captions, in a temporary file if they need more than `max_bytes` of memory.
-
-    Their mixture weights are always in memory.
-    """
-
-    def __init__(self, max_bytes: int):
-        self.max_bytes = max_bytes
-        self.width = 0  # the sum of the dimensions of all experts' embeddings
-        self._dims: list[int] = []
-        self._memory: list[Tensor] = []
-        self._file: IO[bytes] | None = None
-        self._weights: list[Tensor] = []
-
-    def append(self, text: TextEmbedding) -> None:
-        """Add the embeddings of further captions; raise an `InputError` if the disk has no space for them."""
-        self._dims = [x.shape[1] for x in text.experts]
-        self.width = sum(self._dims)
-        self._weights.append(text.weights)
-        self._memory.append(torch.cat(text.experts, dim=1))
-        size = sum(x.nbytes for x in self._memory)
-        if self._file is not None or size > self.max_bytes:
-            with explain_full_disk(size):
-                if self._file is None:
-                    self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as the store exists
-                    weakref.finalize(self, self._file.close)
-                for x in self._memory:
-                    rest = memoryview(x.float().cpu().numpy()).cast("B")
-                    while rest:  # the system may write in parts
-                        rest = rest[self._file.write(rest) :]
-            self._memory = []
-
-    @property
-    def weights(self) -> Tensor:
-        """The mixture weights (T, M) of all captions."""
-        if len(self._weights) > 1:
-            self._weights = [torch.cat(self._weights)]
-        return self._weights[0]
-
-    def read(self, start: int, stop: int, device: torch.device) -> TextEmbedding:
-        """Return captions `start` to `stop` (exclusive), on `device`."""
-        if self._file is not None:
-            offset = start * self.width * FLOAT32_BYTES
-            rows = np.memmap(self._file, np.float32, "r", offset, shape=(stop - start, self.width))
-            x = torch.from_numpy(np.array(rows)).to(device)  # a copy, after which no page of the file stays mapped
-        else:
-            if len(self._memory) > 1:
-                self._memory = [torch.cat(self._memory)]
-            x = self._memory[0][start:stop]
-        return TextEmbedding(list(x.split(self._dims, dim=1)), self.weights[start:stop])
-
-
-class SplitEmbeddings(NamedTuple):
-    """The embeddings of V videos with K captions each, and what identifies them."""
-
-    texts: TextStore
-    video: VideoEmbedding
-    caption_mask: Tensor  # (V, K), true for captions that exist
-    available: Tensor  # (V, M), as in `EmbeddedBatch`
-    ids: list[str]
-    raw_captions: list[list[str]]
+    bank_size: dict[str, int] = dataclasses.field(default_factory=dict)
+    relevance_scores: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
 
 
 def evaluation_settings(config: ConfigParser) -> dict[str, Any]:
@@ -279,75 +209,6 @@ def evaluate(
 
 
 @torch.inference_mode()
-def embed_split(model: CENet, batches: Collection[Mapping], device: torch.device, memory: int) -> SplitEmbeddings | None:
-    """Embed all batches of a split, as `evaluate` describes them; return None in all processes except the main one."""
-    model.eval()
-    chunk_bytes = _chunk_bytes(memory)
-    texts = TextStore(chunk_bytes)
-    embedded: list[EmbeddedBatch] = []
-    for batch in gather_round_robin(_embed_batches(model, batches, device, chunk_bytes), device):
-        for text in batch.texts:
-            texts.append(text)
-        embedded.append(batch._replace(texts=[]))
-    model.raise_if_nan()  # on a GPU, nothing was checked so far
-    if not is_main_process():
-        return None
-    experts = [torch.cat(parts) for parts in zip(*(batch.video.experts for batch in embedded), strict=True)]
-    return SplitEmbeddings(
-        texts,
-        VideoEmbedding(experts, torch.cat([batch.video.available for batch in embedded])),
-        torch.cat([batch.caption_mask for batch in embedded]),
-        torch.cat([batch.available for batch in embedded]),
-        [name for batch in embedded for name in batch.ids],
-        [captions for batch in embedded for captions in batch.raw_captions],
-    )
-
-
-def _chunk_bytes(memory: int) -> int:
-    """Return the bytes of a chunk, of `memory` MiB: one for the texts, one in progress, two for the similarities."""
-    return memory * MIB // 4
-
-
-def _embed_batches(
-    model: CENet, batches: Collection[Mapping], device: torch.device, max_bytes: int
-) -> Iterator[EmbeddedBatch]:
-    """Embed each batch, with its captions in chunks that need at most `max_bytes`."""
-    with tqdm(total=len(batches), desc="evaluation", leave=False, disable=not sys.stdout.isatty()) as bar:
-        for batch in batches:
-            inputs = to_device(batch, device)
-            chunks = _chunk_captions(model, inputs["text"], inputs["word_mask"], max_bytes)
-            embedded = EmbeddedBatch(
-                [model.embed_text(*chunk) for chunk in chunks],
-                model.embed_video(inputs["experts"], inputs["ind"], inputs["frame_masks"]),
-                inputs["word_mask"].any(dim=-1),
-                torch.stack([inputs["ind"][name] for name in model.modalities], dim=1),
-                batch["ids"],
-                batch["raw_captions"],
-            )
-            del batch, inputs, chunks  # free the words before the next batch is read
-            yield embedded
-            del embedded
-            bar.update()
-
-
-def _chunk_captions(model: CENet, text: Tensor, word_mask: Tensor, max_bytes: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Split the captions of a batch into chunks (1, n, W, text_dim) and (1, n, W) that need at most `max_bytes` to embed.
-
-    All chunks are of about the same size: matrix products of few rows are slow and round differently from those of many.
-    """
-    text, word_mask = text.flatten(0, 1), word_mask.flatten(0, 1)
-    numbers = WORD_ARRAYS * text[0].numel() + POOLED_ARRAYS * model.pooled_text_dim  # per caption
-    num_chunks = _num_chunks(len(text), max_bytes // (numbers * text.element_size()))
-    for words, mask in zip(text.tensor_split(num_chunks), word_mask.tensor_split(num_chunks), strict=True):
-        yield words[None], mask[None]
-
-
-def _num_chunks(count: int, chunk_size: int) -> int:
-    """Return the number of chunks for `count` items, of at most `chunk_size` items each, or of one if that is less."""
-    return -(-count // max(1, chunk_size))
-
-
-@torch.inference_mode()
 def compute_similarities(
     model: CENet, texts: TextStore, video: VideoEmbedding, caption_mask: Tensor, memory: int
 ) -> np.ndarray:
@@ -358,12 +219,12 @@ def compute_similarities(
         video: embeddings of V videos, the same ones or others.
     """
     num_described, num_captions = caption_mask.shape
-    num_videos, chunk_bytes = len(video.available), _chunk_bytes(memory)
+    num_videos, chunk_bytes = len(video.available), chunk_bytes_of(memory)
     num_rows = num_described if model.test_caption_mode == "avg" else caption_mask.numel()
     sims = empty_similarities((num_rows, num_videos), memory)
     video_bytes = FLOAT32_BYTES * num_captions * (TEXT_ARRAYS * texts.width + SIMS_ARRAYS * num_videos)
     row = 0
-    for chunk in np.array_split(np.arange(num_described), _num_chunks(num_described, chunk_bytes // video_bytes)):
+    for chunk in np.array_split(np.arange(num_described), count_chunks(num_described, chunk_bytes // video_bytes)):
         start, stop = int(chunk[0]), int(chunk[-1]) + 1
         text = texts.read(start * num_captions, stop * num_captions, device=caption_mask.device)
         rows = model.score(text, video, caption_mask[start:stop], start)
@@ -374,5 +235,5 @@ def compute_similarities(
 
 def empty_similarities(shape: tuple[int, int], memory: int) -> np.ndarray:
     """Return an array for similarities, in a temporary file if they need over half of `memory` MiB."""
-    large = FLOAT32_BYTES * shape[0] * shape[1] > 2 * _chunk_bytes(memory)
+    large = FLOAT32_BYTES * shape[0] * shape[1] > 2 * chunk_bytes_of(memory)
     return temporary_array(shape) if large else np.empty(shape, dtype=np.float32)

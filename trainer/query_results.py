@@ -99,8 +99,8 @@ def confidence_intervals(evaluation: Evaluation, level: float) -> dict[str, dict
             ranks[f"{task}_querybank_metrics"] = evaluation.normalized.ranks.get(task)
         for name in ranks.keys() & reported.keys():
             found[name] = rank_intervals(ranks[name], owners[task], level)
-        if task in evaluation.relevance_scores:
-            found[f"{task}_relevance_metrics"] = mean_intervals(evaluation.relevance_scores[task], owners[task], level)
+    for name, scores in evaluation.relevance_by_name.items():
+        found[f"{name}_metrics"] = mean_intervals(scores, owners[name.partition("_")[0]], level)
     return {name: found[name] for name in reported if name in found}
 
 

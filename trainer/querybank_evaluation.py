@@ -11,18 +11,20 @@ from data_loader.data_loaders import ExpertDataLoader
 from model.metric import NotFiniteError, t2v_ranks, v2t_ranks
 from model.model import CENet
 from model.querybank import PUBLISHED_BETA, QUERY_AXIS, Correction, fit_bank, hubness, normalize
+from model.relevance import score_queries
 from parse_config import ConfigParser
+from trainer.embedding import SplitEmbeddings, embed_split
 from trainer.evaluation import (
     Evaluation,
     NormalizedResults,
-    SplitEmbeddings,
     compute_similarities,
-    embed_split,
     empty_similarities,
     evaluate,
     evaluation_settings,
 )
+from trainer.query_results import add_query_results
 from utils.errors import InputError
+from utils.trec import Qrels
 
 # Betas to choose from; the first of the equally good ones is chosen.
 BETAS = (PUBLISHED_BETA, 5.0, 10.0, 50.0, 100.0)
@@ -32,13 +34,19 @@ logger = logging.getLogger(__name__)
 
 
 def evaluate_with_querybank(
-    model: CENet, config: ConfigParser, loaders: ExpertDataLoader, validation: ExpertDataLoader | None, device: torch.device
+    model: CENet,
+    config: ConfigParser,
+    loaders: ExpertDataLoader,
+    validation: ExpertDataLoader | None,
+    device: torch.device,
+    qrels: Qrels | None = None,
 ) -> Evaluation | None:
     """Evaluate a split without and with the query bank of `loaders`; return None in all processes except the main one.
 
     Args:
         config: one with `querybank`.
         validation: batches of the split that `querybank.choose_beta` chooses on (None: beta is given).
+        qrels: see `trainer.query_results.add_query_results`.
 
     Raises:
         InputError: as `evaluate`.
@@ -56,7 +64,8 @@ def evaluate_with_querybank(
     evaluation = evaluate(model, loaders.evaluation, device=device, keep_embeddings=True, **settings)
     if evaluation is None:
         return None
-    results = NormalizedResults({}, {}, {}, section["method"], betas, betas_from, {})
+    add_query_results(evaluation, loaders.evaluation.dataset.caption_ids(), qrels)
+    results = NormalizedResults({}, {}, {}, section["method"], betas, betas_from)
     for task in QUERY_AXIS:
         sims, exists = _bank_similarities(model, evaluation, bank, task, memory)
         results.bank_size[task] = sims.shape[1] if task == "v2t" else int(exists.sum())
@@ -67,6 +76,9 @@ def evaluate_with_querybank(
         if (name := f"{task}_metrics") in evaluation.metrics:
             results.ranks[task] = _ranks(normalized, evaluation, task, config)
             results.metrics[name] = _metrics(normalized, evaluation, task, results.ranks[task])
+        if evaluation.relevance is not None:
+            scores = score_queries(normalized, evaluation.relevance, task, evaluation.row_exists)
+            results.relevance_scores[task] = scores
         del normalized
     evaluation.embeddings, evaluation.normalized = None, results
     return evaluation

@@ -12,7 +12,7 @@ import msgpack
 import numpy as np
 
 from misc.extraction.caption_files import SPLITS
-from misc.extraction.collection_files import ALL, VERSIONS, WORDS
+from misc.extraction.collection_files import ALL, VERSIONS, WORD_TIMES, WORDS
 from misc.extraction.shards import Shards
 from misc.extractors.text_encoders import TextEncoder
 from utils.files import atomic_write, write_bytes, write_json
@@ -27,13 +27,14 @@ CHUNK = 1024  # number of videos whose captions are encoded together
 def write_experts(
     folder: Path, ids: Sequence[str], shards: Shards, names: Sequence[str]
 ) -> tuple[dict[str, int], dict[str, list[str]]]:
-    """Write `<expert>.mp` and, for experts that recognize words, `<expert>-words.json`; none for experts of no video.
+    """Write `<expert>.mp` and, for experts that recognize words, those and their times; nothing for experts of no video.
 
     Return the number of videos that have each expert, and the warnings of each video that has some.
     """
     warnings: dict[str, list[str]] = {}
     counts = dict.fromkeys(names, 0)
     words: dict[str, dict[str, list[str]]] = {}
+    times: dict[str, dict[str, list[tuple[float, float]]]] = {}
     versions: dict[str, str] = {}
     paths = {name: folder / f"{name}.mp" for name in names}
     with contextlib.ExitStack() as stack:
@@ -51,16 +52,20 @@ def write_experts(
                     _write_entry(files[name], video, output.features)
                     if output.words is not None:
                         words.setdefault(name, {})[video] = output.words
+                    if output.times is not None:
+                        times.setdefault(name, {})[video] = output.times
         for name, file in files.items():
             file.seek(len(MAP))
             file.write(counts[name].to_bytes(4, "big"))
     write_json(folder / VERSIONS, versions)
     for name, path in paths.items():
-        words_path = folder / f"{name}{WORDS}"
         if name in words:
-            write_json(words_path, words[name])
-        else:
-            words_path.unlink(missing_ok=True)
+            write_json(folder / f"{name}{WORDS}", words[name])
+        if name in times:  # not indented, which would take several lines per word
+            write_bytes(folder / f"{name}{WORD_TIMES}", json.dumps(times[name]).encode())
+        for suffix, by_expert in ((WORDS, words), (WORD_TIMES, times)):
+            if name not in by_expert:
+                (folder / f"{name}{suffix}").unlink(missing_ok=True)
         if not counts[name]:
             path.unlink()
     return counts, warnings
@@ -69,8 +74,8 @@ def write_experts(
 def remove_experts(folder: Path, names: Sequence[str]) -> None:
     """Delete the files of experts that are no longer extracted, since they may be features of other videos."""
     for name in names:
-        for path in (folder / f"{name}.mp", folder / f"{name}{WORDS}"):
-            path.unlink(missing_ok=True)
+        for suffix in (".mp", WORDS, WORD_TIMES):
+            (folder / f"{name}{suffix}").unlink(missing_ok=True)
 
 
 def read_existing_splits(folder: Path, ids: Container[str]) -> dict[str, list[str]]:

@@ -16,6 +16,8 @@ from utils.errors import InputError
 DEFAULT = Path(__file__).resolve().parent.parent / "extractors" / "default.json"
 MAX_BYTES = 1 << 20
 VERSION = 3  # of the features; after a change, all videos are extracted again
+# Extractor or family -> version of its features, if not the first one; after a change, only its experts are extracted again.
+EXTRACTOR_VERSIONS = {"speech": 2, "whisper": 2}  # the first were by pocketsphinx and by transformers
 
 
 class Frames(Section):
@@ -55,6 +57,8 @@ class Settings(Section):
     def recipe(self, expert: str) -> str:
         """Return a digest of everything that the features of an expert depend on."""
         sections = [VERSION, *(x.model_dump() for x in (self.frames, self.sound, self.experts[expert])), self.text]
+        if version := EXTRACTOR_VERSIONS.get(self.experts[expert].extractor.partition(":")[0]):
+            sections.append(version)
         return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -59,7 +59,8 @@ class Shards:
         shard.recipes |= {name: settings.recipe(name) for name in result.outputs}
         arrays = {name: output.features for name, output in shard.outputs.items() if output}
         words = {name: x.words for name, x in shard.outputs.items() if x and x.words is not None}
-        metadata = {"id": task.id, "source": source, "recipes": shard.recipes, "words": words}
+        times = {name: x.times for name, x in shard.outputs.items() if x and x.times is not None}
+        metadata = {"id": task.id, "source": source, "recipes": shard.recipes, "words": words, "times": times}
         metadata |= {"arrays": sorted(arrays), "warnings": result.warnings}
         path = self._path(task.id)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,8 +73,9 @@ class Shards:
             with self._path(video).open("rb") as file, np.load(file, allow_pickle=False) as content:
                 metadata = json.loads(content[METADATA].tobytes())
                 recipes, words = metadata["recipes"], metadata["words"]
+                times = metadata.get("times", {})  # shards of earlier versions have none
                 arrays = sorted(set(content.files) - {METADATA})
-                outputs = {x: ExpertOutput(content[x], words.get(x)) if x in arrays else None for x in recipes}
+                outputs = {x: _to_output(content[x], words.get(x), times.get(x)) if x in arrays else None for x in recipes}
                 if metadata["id"] != video or arrays != metadata["arrays"]:
                     return None
                 return Shard(metadata["source"], recipes, outputs, metadata["warnings"])
@@ -83,6 +85,10 @@ class Shards:
     def _path(self, video: str) -> Path:
         digest = hashlib.sha256(video.encode("utf-8", "surrogateescape")).hexdigest()[:32]
         return self.folder / digest[:2] / f"{digest}.npz"
+
+
+def _to_output(features: np.ndarray, words: list[str] | None, times: list[list[float]] | None) -> ExpertOutput:
+    return ExpertOutput(features, words, None if times is None else [(start, end) for start, end in times])
 
 
 def file_identity(path: Path) -> list[Any]:

@@ -36,9 +36,10 @@ def make_training_config(
             },
         },
         "test_split": "test",
+        "querybank": {},
         "optimizer": {"type": "Adam", "args": {"lr": 0.001}},
         "lr_scheduler": {"type": "StepLR", "args": {"step_size": 1, "gamma": 0.95}},
-        "loss": {"type": "MaxMarginRankingLoss", "args": {"margin": 0.2}},
+        "loss": {"type": "ContrastiveLoss"},
         "visualizer": {
             "type": "Visualizer",
             "args": {"src_video_dir": str(data_dir / "videos"), "vis_vid_freq": 10, "num_samples": 100},

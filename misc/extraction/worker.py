@@ -93,5 +93,7 @@ def _to_stored(expert: Extractor, output: ExpertOutput | None) -> ExpertOutput |
     x = np.asarray(output.features, np.float32)
     if x.ndim != 2 or x.shape[1] != expert.dim or not np.isfinite(x).all():
         raise ValueError(f"features of shape {x.shape} or not finite, expected (T, {expert.dim})")
+    if output.times is not None and len(output.times) != len(output.words or ()):
+        raise ValueError(f"{len(output.times)} times, expected one for each of {len(output.words or ())} words")
     stored = x.astype(np.float16) if np.abs(x).max() < np.finfo(np.float16).max else x
-    return ExpertOutput(stored, output.words) if stored.any() else None
+    return dataclasses.replace(output, features=stored) if stored.any() else None

@@ -23,6 +23,8 @@ class ExpertOutput:
 
     features: np.ndarray  # (T, dim), finite
     words: list[str] | None = None  # recognized words in their order (None: the expert does not recognize words)
+    # Start and end of each word, seconds from the first frame, or for speech from the first sample (None: unknown).
+    times: list[tuple[float, float]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +70,15 @@ def _check_number(where: str, value: object, default: object) -> None:
         raise InputError(f"{where} is {value!r}, expected a number from 0")
 
 
-def encode_words(words: Sequence[str], context: ExtractorContext) -> ExpertOutput | None:
-    """Return recognized words with their vectors from the text encoder; None if there are no words."""
+def encode_words(
+    words: Sequence[str], context: ExtractorContext, times: Sequence[tuple[float, float]] | None = None
+) -> ExpertOutput | None:
+    """Return recognized words with their vectors from the text encoder; None if there are no words.
+
+    `times` are start and end of each word in seconds, which are rounded to 0.01 (None: unknown).
+    """
     if not words:
         return None
     features = context.text_encoder([" ".join(words)])[0]
-    return ExpertOutput(features, list(words)) if len(features) else None
+    rounded = None if times is None else [(round(float(start), 2), round(float(end), 2)) for start, end in times]
+    return ExpertOutput(features, list(words), rounded) if len(features) else None

@@ -14,7 +14,8 @@ MIN_LETTERS = 2  # shorter words are usually strokes, not letters
 class OcrExtractor:
     """Vectors (tokens, dim) of the words in the distinct lines of text; None if there are no words.
 
-    Lines have a confidence of at least `surety` (0 to 1).
+    Lines have a confidence of at least `surety` (0 to 1). The times of a word are those of the first and the last frame with
+    its line.
     """
 
     aggregation = "vlad"
@@ -38,9 +39,17 @@ class OcrExtractor:
     def __call__(self, media: Media) -> ExpertOutput | None:
         """Return the words that are written in a video, and their vectors."""
         lines: dict[str, str] = {}
-        for frame in media.select_frames(self._frames):
+        times: dict[str, tuple[float, float]] = {}
+        for frame, time in zip(media.select_frames(self._frames), media.select_times(self._frames), strict=True):
             image = np.asarray(to_image(frame))  # only the middle of a strip, which would be huge when enlarged
             for line in self._read(image[:, :, ::-1]).txts or ():  # it expects BGR
-                lines.setdefault(line.casefold(), line)
-        words = [word for word in " ".join(lines.values()).split() if sum(map(str.isalnum, word)) >= MIN_LETTERS]
-        return encode_words(words, self._context)
+                key = line.casefold()
+                lines.setdefault(key, line)
+                times[key] = (times.get(key, (time, time))[0], time)
+        words = [
+            (word, times[key])
+            for key, line in lines.items()
+            for word in line.split()
+            if sum(map(str.isalnum, word)) >= MIN_LETTERS
+        ]
+        return encode_words([word for word, _ in words], self._context, [time for _, time in words])

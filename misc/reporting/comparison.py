@@ -46,7 +46,10 @@ def compare_groups(
     reference = groups[0].runs[0]
     pairs = [(groups[0], x) for x in groups[1:]] if only_first else list(itertools.combinations(groups, 2))
     tests = [
-        _test(first, second, task, metric, randomizations) for first, second in pairs for task in TASKS for metric in metrics
+        compare_metric(first, second, task, metric, randomizations)
+        for first, second in pairs
+        for task in TASKS
+        for metric in metrics
     ]
     of_configs = [x for x in tests if x["p_configs"] is not None]
     for test, corrected in zip(of_configs, holm([x["p_configs"] for x in of_configs]), strict=True):
@@ -80,7 +83,10 @@ def _summary(group: RunGroup) -> dict[str, Any]:
     return found
 
 
-def _test(first: RunGroup, second: RunGroup, task: str, metric: str, randomizations: int) -> dict[str, Any]:
+def compare_metric(
+    first: RunGroup, second: RunGroup, task: str, metric: str, randomizations: int = RANDOMIZATIONS
+) -> dict[str, Any]:
+    """Return the test of one metric in one direction, in the form of the `tests` of `compare_groups`, without p_holm."""
     samples = [group.sample(task, metric) for group in (first, second)]
     if [run.checkpoint for run in first.runs] == [run.checkpoint for run in second.runs]:  # the noise of seeds cancels
         samples = [samples[1] - samples[0]]

@@ -1,6 +1,5 @@
 """Tables of our own results, made from the `metrics.json` of every seed of a run."""
 
-import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,20 +11,17 @@ from base.experiment import CONFIG, METRICS, Run
 from base.runs import list_runs, read_final_metrics, read_run_config, seed_folders
 from data_loader.datasets import layout_of, release_of
 from misc.reporting import tables
-from misc.reporting.markdown_blocks import Cell, render
-from misc.reporting.tables import COLUMNS, TASKS, ResultsTable
+from misc.reporting.comparison import compare_metric
+from misc.reporting.markdown_blocks import Cell, format_cell, render
+from misc.reporting.run_groups import IGNORED_KEYS, read_groups
+from misc.reporting.significance import LEVEL, holm
+from misc.reporting.tables import BANK, COLUMNS, TASKS, ResultsTable
 from misc.ridge_baseline import ridge_results
 from model.similarity import SIMILARITIES
 from parse_config import ConfigParser, leaves
 from utils.errors import InputError
 
 CellsByTask = dict[str, list[Cell]]
-
-# Keys in which the config of a run may differ from that of its experiment.
-IGNORED_KEYS = re.compile(
-    r"seed|name|test_split|n_gpu|log_name|disable_gpu|visualizer.*|tester.*"
-    r"|trainer\.(save_dir|save_period|verbosity|tensorboard)|data_loader\.args\.(data_dir|cache_dir|num_workers)"
-)
 
 
 class Metrics(pydantic.BaseModel):
@@ -34,6 +30,8 @@ class Metrics(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(strict=True)
     t2v_metrics: dict[str, pydantic.FiniteFloat]
     v2t_metrics: dict[str, pydantic.FiniteFloat]
+    t2v_querybank_metrics: dict[str, pydantic.FiniteFloat] = {}
+    v2t_querybank_metrics: dict[str, pydantic.FiniteFloat] = {}
     seed: int
     split: str
     leaky: bool
@@ -53,6 +51,11 @@ class Metrics(pydantic.BaseModel):
             if missing := [name for name in COLUMNS if name not in getattr(metrics, key)]:
                 raise InputError(f"{path}: {key}.{missing[0]}: missing, expected metrics written by train.py")
         return metrics
+
+    def value(self, task: str, column: str) -> float | None:
+        """Return the value of a column of a table, None if the run has none."""
+        name = column.removeprefix(BANK)
+        return getattr(self, f"{task}_metrics" if name == column else f"{task}_querybank_metrics").get(name)
 
 
 def first_problem(error: pydantic.ValidationError) -> str:
@@ -83,6 +86,8 @@ def find_evaluation(checkpoint: Path, similarity: str) -> Path | None:
     if run is None or config is None:
         return None
     config["arch"]["args"]["similarity"] = similarity
+    if similarity == "paired-2019":  # which test.py evaluates without a bank
+        config.pop("querybank", None)
     paths = (run.save_dir / "log" / run.experiment).glob(f"*/{METRICS}")
     times = {path: path.stat().st_mtime for path in paths if read_run_config(path.parent) == config}
     for path in sorted(times, key=times.get, reverse=True):
@@ -132,8 +137,8 @@ def compute_cells(paths: Sequence[Path], table: ResultsTable, split: str, size: 
             raise InputError(f"{path}: seed {metrics.seed} is there twice, expected different seeds")
     cells: CellsByTask = {}
     for task in TASKS:
-        columns = [[getattr(metrics, f"{task}_metrics")[name] for metrics in seeds] for name in table.columns]
-        cells[task] = [(statistics.fmean(values), statistics.stdev(values)) for values in columns]
+        columns = [[metrics.value(task, name) for metrics in seeds] for name in table.columns]
+        cells[task] = [None if None in x else (statistics.fmean(x), statistics.stdev(x)) for x in columns]
         if table.params:
             cells[task].append(format_parameters(seeds[0].parameters))
     return cells
@@ -168,6 +173,29 @@ def make_rows(name: str, label: str, paths: Sequence[Path]) -> list[tuple[str, C
     return rows
 
 
+def mark_differences(rows: Sequence[tuple[str, CellsByTask]], table: ResultsTable, runs: Sequence[Path]) -> None:
+    """Mark the cells of rows that differ from the first row without a query bank, by the test of configs of `compare.py`.
+
+    An arrow shows the direction of a difference with p <= 0.05, a double arrow one that remains so after the correction
+    (Holm) for all tests of the table.
+    """
+    groups = read_groups([str(run) for run in runs], querybank=True)
+    by_bank = {bank: groups[bool(bank) :: 2] for bank in ("", BANK)}
+    tests = []  # cells of a row, position in them, test
+    for row, (_, cells) in enumerate(rows):
+        for task in TASKS:
+            for i, column in enumerate(table.columns):
+                bank = BANK if column.startswith(BANK) else ""
+                if row or bank:
+                    test = compare_metric(groups[0], by_bank[bank][row], task, column.removeprefix(BANK))
+                    tests.append((cells[task], i, test))
+    corrected = holm([test["p_configs"] for _, _, test in tests])
+    for (cells, i, test), p_holm in zip(tests, corrected, strict=True):
+        if test["p_configs"] <= LEVEL:
+            arrows = "\u2191\u21d1" if test["difference"] > 0 else "\u2193\u21d3"
+            cells[i] = f"{format_cell(cells[i])}\u00a0{arrows[p_holm <= LEVEL]}"
+
+
 def render_results(name: str, models: Path) -> str | None:
     """Return the table `name` in Markdown from the runs below `models`, None without runs; print which runs are used."""
     table = tables.TABLES[name]
@@ -180,9 +208,12 @@ def render_results(name: str, models: Path) -> str | None:
         print(f"{name}: {label} ({table.rows[label]}): {source}")
         if paths:
             rows += make_rows(name, label, paths)
+    if table.compared:
+        mark_differences(rows, table, [paths[0].parent.parent for paths in runs.values() if paths])
     if table.ridge:
         ridge = ridge_results(table.ridge, "rgb")
-        cells = {task: [(ridge[f"{task}_metrics"][metric], None) for metric in table.columns] for task in TASKS}
+        values = {task: [ridge[f"{task}_metrics"].get(column) for column in table.columns] for task in TASKS}
+        cells = {task: [None if x is None else (x, None) for x in row] for task, row in values.items()}
         rows.insert(0, ("ridge baseline", cells))
     headings = [*table.columns.values(), *(["Params"] if table.params else [])]
     return render("results", heading=table.heading, columns=headings, tasks=TASKS, rows=rows) if rows else None

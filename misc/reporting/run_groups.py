@@ -10,11 +10,15 @@ import numpy as np
 from base.experiment import METRICS, RANKS
 from base.query_ranks import QueryRanks
 from base.runs import list_runs, read_run_config, seed_folders
-from misc.reporting.results import IGNORED_KEYS
 from parse_config import leaves
 from utils.errors import InputError, count_text
 
 TASKS = ("t2v", "v2t")
+# Keys in which the config of a run may differ from that of its experiment.
+IGNORED_KEYS = re.compile(
+    r"seed|name|test_split|n_gpu|log_name|disable_gpu|visualizer.*|tester.*"
+    r"|trainer\.(save_dir|save_period|verbosity|tensorboard)|data_loader\.args\.(data_dir|cache_dir|num_workers)"
+)
 # Keys of an evaluation that change none of the ranks which are compared.
 EVALUATION_KEYS = re.compile(r"qrels|confidence|evaluation_memory|querybank(\..*)?")
 # Metrics that are means over queries -> the value of a query by its 0-based rank.

@@ -8,6 +8,12 @@ from logger.results import METRIC_LABELS
 
 COLUMNS = {name: METRIC_LABELS[name] for name in ("R1", "R5", "R10", "R50", "MedR", "MeanR")}
 ABLATION_COLUMNS = {name: COLUMNS[name] for name in ("R1", "R5", "R10", "MedR")}  # the published ones
+BANK = "querybank."  # before the name of a metric: with the query bank
+ADDITION_COLUMNS = {
+    f"{bank}{name}": f"{heading}{COLUMNS[name]}"
+    for bank, heading in (("", ""), (BANK, "bank "))
+    for name in ("R1", "R5", "R10")
+}
 TASKS = ("t2v", "v2t")
 
 
@@ -22,10 +28,11 @@ class ResultsTable:
     columns: Mapping[str, str] = dataclasses.field(default_factory=lambda: COLUMNS)  # name of a metric -> heading
     params: bool = False  # whether the last column is the number of parameters
     leak: bool = False  # whether each checkpoint is scored with every similarity, including the leaky one
+    compared: bool = False  # whether metrics that differ from those of the first row without a query bank are marked
 
 
-def _ablations(dataset: str, page: str) -> dict[str, ResultsTable]:
-    """Return the tables of the published ablations for the experiments of a dataset."""
+def _ablations(dataset: str, page: str, ce: str = "ce") -> dict[str, ResultsTable]:
+    """Return the tables of the published ablations for the experiments of a dataset; `ce` is the one of CE."""
     others = ["Scene", "Flow", "Audio", "OCR", "Speech", "Face"]
 
     def table(heading: str, rows: Mapping[str, str]) -> ResultsTable:
@@ -38,7 +45,7 @@ def _ablations(dataset: str, page: str) -> dict[str, ResultsTable]:
         "CE - MW,P,CG": "moee-minus-moe-weights",
         "CE - P,CG": "moee",
         "CE - CG": "ce-ablation-dims",
-        "CE": "ce",
+        "CE": ce,
         "CE of 2020": "ce-2020",
     }
     one = {"RGB": "ce-only-rgb"}
@@ -48,14 +55,32 @@ def _ablations(dataset: str, page: str) -> dict[str, ResultsTable]:
         "RGB | 1": "ce-ablation-restrict-captions-only-rgb",
         "RGB | all": "ce-only-rgb",
         "All | 1": "ce-ablation-restrict-captions",
-        "All | all": "ce",
+        "All | all": ce,
     }
     return {
         f"{dataset}-designs": table("Model", designs),
         f"{dataset}-experts": table("Experts", one | pairs),
-        f"{dataset}-cumulative": table("Experts", one | growing | {f"Prev. + {others[-1]}": "ce"}),
+        f"{dataset}-cumulative": table("Experts", one | growing | {f"Prev. + {others[-1]}": ce}),
         f"{dataset}-captions": table("Experts | Caps.", captions),
     }
+
+
+def _additions(dataset: str, ridge: str | None = None) -> ResultsTable:
+    """Return the table of what was added to the model and the training of the paper."""
+    rows = {
+        "CE, margin loss": "ce-margin",
+        "- without duplicates": "ce-no-duplicates",
+        "- hardest negatives": "ce-hardest",
+        "- expert dropout": "ce-expert-dropout",
+        "- word dropout": "ce-word-dropout",
+        "- averaged weights": "ce-ema",
+        "CE, contrastive loss (default)": "ce",
+        "- averaged weights, too": "ce-contrastive-ema",
+        "CE of 2020, margin loss": "ce-2020",
+        "MoEE, margin loss": "moee",
+    }
+    experiments = {label: f"{dataset}-train-full-{name}" for label, name in rows.items()}
+    return ResultsTable("misc/docs/results.md", experiments, ridge, columns=ADDITION_COLUMNS, compared=True)
 
 
 TABLES = {
@@ -65,35 +90,36 @@ TABLES = {
         {"extracted from the files": "demo-files-train-full-ce", "the demo's own": "demo-files-train-own-features"},
         heading="Experts",
     ),
-    "stamps-main": ResultsTable(
+    "stamps2-main": ResultsTable(
         "README.md",
-        {"CE": "stamps-train-full-ce", "MoEE": "stamps-train-full-moee"},
-        ridge="configs/stamps/train-full-ce.json",
-    ),
-    "stamps": ResultsTable(
-        "misc/docs/results.md",
         {
-            "CE": "stamps-train-full-ce",
-            "CE of 2020": "stamps-train-full-ce-2020",
-            "CE - CG": "stamps-train-full-ce-ablation-dims",
-            "CE - P,CG (MoEE)": "stamps-train-full-moee",
-            "CE - MW,P,CG": "stamps-train-full-moee-minus-moe-weights",
-            "rgb alone": "stamps-train-full-ce-only-rgb",
-            "rgb + scene": "stamps-train-full-ce-only-rgb-scene",
-            "rgb + audio": "stamps-train-full-ce-only-rgb-audio",
-            "rgb + speech": "stamps-train-full-ce-only-rgb-speech",
+            "CE": "stamps2-train-full-ce",
+            "CE, margin loss": "stamps2-train-full-ce-margin",
+            "MoEE, margin loss": "stamps2-train-full-moee",
         },
-        ridge="configs/stamps/train-full-ce.json",
-    ),
-    "stamps2": ResultsTable(
-        "misc/datasets/stamps2/README.md",
-        {"CE": "stamps2-train-full-ce", "MoEE": "stamps2-train-full-moee"},
         ridge="configs/stamps2/train-full-ce.json",
     ),
-    **_ablations("demo", "misc/docs/ablations.md"),
+    "stamps2": ResultsTable(
+        "misc/docs/results.md",
+        {
+            "CE": "stamps2-train-full-ce-margin",
+            "CE of 2020": "stamps2-train-full-ce-2020",
+            "CE - CG": "stamps2-train-full-ce-ablation-dims",
+            "CE - P,CG (MoEE)": "stamps2-train-full-moee",
+            "CE - MW,P,CG": "stamps2-train-full-moee-minus-moe-weights",
+            "rgb alone": "stamps2-train-full-ce-only-rgb",
+            "rgb + scene": "stamps2-train-full-ce-only-rgb-scene",
+            "rgb + audio": "stamps2-train-full-ce-only-rgb-audio",
+            "rgb + speech": "stamps2-train-full-ce-only-rgb-speech",
+        },
+        ridge="configs/stamps2/train-full-ce.json",
+    ),
+    "stamps2-additions": _additions("stamps2", ridge="configs/stamps2/train-full-ce.json"),
+    "demo-additions": _additions("demo"),
+    **_ablations("demo", "misc/docs/ablations.md", ce="ce-margin"),
     "demo-leak": ResultsTable(
         "misc/docs/ablations.md",
-        {"pairwise": "demo-train-full-ce", "paired-2019": "demo-train-full-ce-paired-2019"},
+        {"pairwise": "demo-train-full-ce-margin", "paired-2019": "demo-train-full-ce-paired-2019"},
         heading="Trained with | Scored with",
         columns=ABLATION_COLUMNS,
         leak=True,

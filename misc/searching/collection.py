@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pydantic
@@ -21,7 +21,7 @@ from data_loader.experts import Expert
 from data_loader.readers import read_video_list
 from data_loader.store import Captions, Features, RawCaptions
 from data_loader.text_encoders import resolve_text_dim
-from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, VERSIONS, WORDS
+from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, VERSIONS, WORD_TIMES, WORDS
 from misc.searching.extraction_record import config_of_extraction, read_record
 from misc.searching.index.metadata import IndexedVideos, read_json, validate
 from utils.errors import InputError
@@ -191,6 +191,21 @@ class Collection:
         """Return the words that experts recognized in a video: expert -> words."""
         return {expert: words[video] for expert, words in self._words.items() if words.get(video)}
 
+    def get_word_times(self, video: str) -> dict[str, list[tuple[float, float]]]:
+        """Return start and end in seconds of each word of `get_words`, only for experts with known times.
+
+        Raises:
+            InputError: there are not as many times as words.
+        """
+        words, found = self.get_words(video), {}
+        for expert, by_video in self._word_times.items():
+            if times := by_video.get(video):
+                if len(times) != (count := len(words.get(expert, ()))):
+                    path = self._archive.folder / f"{expert}{WORD_TIMES}"
+                    raise InputError(f"{path}: '{video}': found {len(times)} times, expected one for each of {count} words")
+                found[expert] = [(start, end) for start, end in times]
+        return found
+
     def get_clip(self, video: str) -> str | None:
         """Return the URL of a video's file, relative to the folder of the collection (None: no file)."""
         return self._clips.get(normalize_name(video))
@@ -234,6 +249,12 @@ class Collection:
     def _words(self) -> dict[str, dict[str, list[str]]]:
         paths = sorted(self._archive.folder.glob(f"*{WORDS}"))
         return {path.name.removesuffix(WORDS): _read_by_video(path, list[str], "list of words") for path in paths}
+
+    @cached_property
+    def _word_times(self) -> dict[str, dict[str, list[list[float]]]]:
+        paths = sorted(self._archive.folder.glob(f"*{WORD_TIMES}"))
+        kind = list[Annotated[list[float], pydantic.Field(min_length=2, max_length=2)]]
+        return {path.name.removesuffix(WORD_TIMES): _read_by_video(path, kind, "list of [start, end]") for path in paths}
 
     def _find_videos(self) -> dict[str, list[str]]:
         """Return the videos of each subset; a video of several subsets is returned only for the first."""

@@ -23,7 +23,8 @@ from model.querybank import fit_bank, normalize
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from parse_config import ConfigParser
 from trainer.build import build_evaluation_loaders, build_model
-from trainer.evaluation import TextStore, compute_similarities, embed_split
+from trainer.embedding import TextStore, embed_split
+from trainer.evaluation import compute_similarities
 from utils.errors import InputError
 from utils.progress import bar
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
+from scipy.sparse.csgraph import connected_components
 
 from misc.stamps.items import Stamp
 
@@ -17,22 +18,23 @@ WHITE = 250  # gray levels from which a pixel is background
 SAME = 0.93
 
 
-def split_stamps(stamps: Mapping[str, Stamp], pictures: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
+def split_stamps(stamps: Mapping[str, Stamp], twins: Mapping[str, str]) -> dict[str, list[str]]:
     """Return the stamps of each split: `SIZES` of those without a twin, drawn by a hash of the id, and all others to train.
 
-    `pictures` has the picture (H, W, 3) uint8 of each stamp. Twins have the same caption, but for articles, capitals and
-    punctuation, or nearly the same picture.
+    `twins` is the result of `group_twins`.
     """
-    with_twin = find_twins(stamps, pictures)
-    order = sorted(stamps.keys() - with_twin, key=lambda name: hashlib.sha256(name.encode()).digest())
+    order = sorted(stamps.keys() - twins.keys(), key=lambda name: hashlib.sha256(name.encode()).digest())
     splits = {}
     for split, size in SIZES.items():
         splits[split], order = sorted(order[:size]), order[size:]
-    return {"train": sorted([*order, *with_twin])} | splits
+    return {"train": sorted([*order, *twins])} | splits
 
 
-def find_twins(stamps: Mapping[str, Stamp], pictures: Mapping[str, np.ndarray]) -> set[str]:
-    """Return the stamps that share their caption or their picture with another one."""
+def group_twins(stamps: Mapping[str, Stamp], pictures: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Return the group of each stamp with a twin, named by its first stamp; twins of twins are in one group.
+
+    Twins have the same caption, but for articles, capitals and punctuation, or nearly the same picture (H, W, 3) uint8.
+    """
     names = list(stamps)
     _, captions = np.unique([_caption_words(stamps[name].caption) for name in names], return_inverse=True)
     thumbnails = np.stack([_thumbnail(pictures[name]) for name in names])  # (N, T, T)
@@ -40,8 +42,11 @@ def find_twins(stamps: Mapping[str, Stamp], pictures: Mapping[str, np.ndarray]) 
     flat = thumbnails.reshape(len(names), -1)
     same = (flat @ flat.T > SAME) | (flat @ mirrored.reshape(len(names), -1).T > SAME)
     same |= captions[:, None] == captions
-    np.fill_diagonal(same, val=False)
-    return {name for name, has_twin in zip(names, same.any(axis=1), strict=True) if has_twin}
+    _, labels = connected_components(same)
+    members: dict[int, list[str]] = {}
+    for name, label in zip(names, labels.tolist(), strict=True):
+        members.setdefault(label, []).append(name)
+    return {name: min(group) for group in members.values() if len(group) > 1 for name in group}
 
 
 def _caption_words(caption: str) -> str:

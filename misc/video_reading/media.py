@@ -32,6 +32,13 @@ class Media:
 
     def select_frames(self, limit: int) -> np.ndarray:
         """Return at most `limit` frames, evenly spaced: (n, H, W, 3)."""
+        return self.frames[self._select(limit)]
+
+    def select_times(self, limit: int) -> np.ndarray:
+        """Return the times of the frames of `select_frames`: (n,)."""
+        return self.times[self._select(limit)]
+
+    def _select(self, limit: int) -> np.ndarray | slice:
         if len(self.frames) <= limit:
-            return self.frames
-        return self.frames[np.linspace(0, len(self.frames) - 1, 2 * limit + 1).round().astype(int)[1::2]]
+            return slice(None)
+        return np.linspace(0, len(self.frames) - 1, 2 * limit + 1).round().astype(int)[1::2]

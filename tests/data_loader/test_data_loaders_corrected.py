@@ -3,6 +3,7 @@
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data_loader.data_loaders import ExpertDataLoader
@@ -119,3 +120,23 @@ def test_words_are_lost_in_training_and_the_same_after_an_interruption(make, wor
     for batch in whole.evaluation:
         for video, masks in zip(batch["ids"], batch["word_mask"], strict=True):
             assert masks.sum(dim=1).tolist() == [len(x) for x in workplace.text[video]]
+
+
+def test_teachers_are_read_up_to_the_last_caption_with_words(make, workplace):
+    """A caption without words between two others is not trained on, but keeps its place in the files of teachers."""
+    text, raw = dict(workplace.text), dict(workplace.raw)
+    text["video0"] = [text["video0"][0], np.zeros((0, 10), np.float16), text["video0"][1]]
+    raw["video0"] = [raw["video0"][0], [], raw["video0"][1]]
+    workplace.dump("text-toy.pickle", text)
+    workplace.dump("raw-captions.pkl", raw)
+    content = {}
+    for n, video in enumerate(workplace.ids[:24]):
+        captions = 10.0 * n + np.arange(len(text[video]))  # the number of the video, and that of the caption
+        content[video] = {"vid_embds": {"rgb": np.array([1.0])}, "text_embds": {"rgb": captions[:, None]}}
+    workplace.dump("teacher.pkl", content)
+    loaders = make(training=True, teachers=["teacher.pkl"])
+    dataset = loaders.train.dataset
+    assert dataset.caption_positions(0) == [0, 2]
+    ids, positions = ["video0", "video1", "video23"], [[2], [0], [1]]
+    found = loaders.teachers.similarities({"ids": ids, "caption_positions": positions})
+    assert found.tolist() == [[2.0] * 3, [10.0] * 3, [231.0] * 3]

@@ -160,7 +160,7 @@ def test_torch_imports_nothing_while_workers_run():
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "[]\n", "")
 
 
-@pytest.mark.parametrize("fault", ["files", "killed"])  # the others are in tests/nightly/
-def test_the_main_process_does_not_wait_for_a_worker_that_fails(workplace, fault):
-    assert_ends_with_one_line("train", fault, "--config", CONFIG)
+def test_the_main_process_does_not_wait_for_a_worker_that_fails(workplace):
+    """Other faults are in `tests/nightly/test_workers.py`."""
+    assert_ends_with_one_line("train", "files", "--config", CONFIG)
     assert not list(MODELS.glob("*/checkpoint-epoch2.pth"))

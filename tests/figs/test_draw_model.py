@@ -7,6 +7,12 @@ from xml.etree import ElementTree
 
 from helpers.paths import ROOT
 
+from figs.draw_model import set_math
+
+
+def test_formulas_are_no_markup():
+    assert "<b>" not in set_math("w <b> v") and "&lt;" in set_math("w <b> v")
+
 
 def test_the_picture_in_the_tree_is_what_its_source_makes(tmp_path):
     for name in ("draw_model.py", "model.svg.j2"):

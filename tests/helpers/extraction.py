@@ -42,8 +42,8 @@ class Reader:
         self._text, self.dim = context.text_encoder, context.text_encoder.dim
 
     def __call__(self, media):
-        words = ["BRIGHT", "ü"]
-        return ExpertOutput(self._text([" ".join(words)])[0], words) if media.frames.mean() > 128 else None
+        words, times = ["BRIGHT", "ü"], [(0.0, 0.25), (0.25, 0.5)]
+        return ExpertOutput(self._text([" ".join(words)])[0], words, times) if media.frames.mean() > 128 else None
 
 
 def film(name, number=0, folder="clips", sound=True):

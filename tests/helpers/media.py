@@ -1,10 +1,11 @@
 """Decoded videos, sounds and images that extractors are tested with."""
 
 import numpy as np
+from helpers.clips import spoken
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
-from misc.video_reading.media import Media
+from misc.video_reading.media import SAMPLE_RATE, Media
 
 
 def silent_media(*frames, rate=8.0):
@@ -15,6 +16,18 @@ def silent_media(*frames, rate=8.0):
 def sound_media(sound):
     """Return media of one black frame with sound (None: without)."""
     return Media(np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1), None if sound is None else np.asarray(sound, np.float32))
+
+
+def spoken_at(texts, seconds=10.0):
+    """Return sound of `seconds` with texts spoken at the given times, and time -> (start, end) of its voice."""
+    sound, bounds = np.zeros(round(seconds * SAMPLE_RATE), np.float32), {}
+    for start, text in texts.items():
+        voice = spoken(text)
+        first = round(start * SAMPLE_RATE)
+        sound[first : first + len(voice)] += voice
+        loud = np.flatnonzero(np.abs(voice) > 0.01)
+        bounds[start] = (start + loud[0] / SAMPLE_RATE, start + loud[-1] / SAMPLE_RATE)
+    return sound, bounds
 
 
 def smooth_noise(seed=0, height=96, width=128, smooth=3.0):

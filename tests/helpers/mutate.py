@@ -3,7 +3,7 @@
     python tests/helpers/mutate.py                      # all mutations of tests/nightly/mutations/
     python tests/helpers/mutate.py --only checkpoint    # those whose file or description contains a text
     python tests/helpers/mutate.py --part 2/3           # the second of three parts
-    python tests/helpers/mutate.py --part today/7       # another of seven parts each day
+    python tests/helpers/mutate.py --part today/14      # another of 14 parts each day
 
 A mutation is killed if a test fails, crashes or does not end in time. Each is made in a copy of the project, by processes
 that have imported the libraries once.
@@ -144,8 +144,8 @@ def parse_part(text: str) -> tuple[int, int]:
     """Return the number of a part, from 1, and the number of parts, of "2/3" or "today/3"."""
     if not (found := re.fullmatch(r"(today|[1-9]\d*)/([1-9]\d*)", text)):
         raise argparse.ArgumentTypeError(f"found '{text}', expected I/N, such as 2/3 or today/3")
-    count = int(found[2])
-    part = datetime.date.today().toordinal() % count + 1 if found[1] == "today" else int(found[1])
+    count, day = int(found[2]), int(os.environ.get("NIGHTLY_DAY", datetime.date.today().toordinal()))
+    part = day % count + 1 if found[1] == "today" else int(found[1])
     if part > count:
         raise argparse.ArgumentTypeError(f"found '{text}', expected at most {count}/{count}")
     return part, count
@@ -169,7 +169,7 @@ def main() -> None:
     print(f"part {arguments.part[0]}/{arguments.part[1]}: {len(chosen)} mutations", flush=True)
     if arguments.control:
         chosen = [dataclasses.replace(x, new=x.old) for x in {x.tests: x for x in chosen if not x.equivalent}.values()]
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ |= {"OMP_NUM_THREADS": "1", "NIGHTLY_ALL": "1"}
     results = run([x for x in chosen if not x.equivalent], arguments.jobs)
     for mutation, verdict, output in results:
         if verdict == "error" or arguments.verbose:

@@ -4,9 +4,9 @@ import os
 
 from hypothesis import settings
 
-FACTOR = 5 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 1
+IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 
 
-def examples(number):
-    """Return settings with `number` examples, five times as many with HYPOTHESIS_PROFILE=nightly."""
-    return settings(max_examples=FACTOR * number)
+def examples(number, factor=3):
+    """Return settings with `number` examples, `factor` times as many with HYPOTHESIS_PROFILE=nightly."""
+    return settings(max_examples=factor * number if IS_NIGHTLY else number)

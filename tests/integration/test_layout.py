@@ -3,6 +3,7 @@
 import ast
 
 import pytest
+from helpers.daily import cases_of_today
 from helpers.mutate import choose, load_mutations, parse_part
 from helpers.paths import ROOT
 
@@ -14,6 +15,7 @@ COMMANDS = [
     "test_parse_config_corrected.py",
     "test_parse_config_properties.py",
     "test_test.py",
+    "test_test_checkpoint_config.py",
     "test_test_eval_settings.py",
     "test_train.py",
 ]
@@ -39,6 +41,25 @@ TESTED_ELSEWHERE = {
     "misc/speed/evaluation.py": "nightly/test_speed_evaluation.py",  # slow
     "misc/syncing/remote_archive.py": "misc/test_sync_experts.py",  # the archives of the command
     "trainer/data_parallel.py": "nightly/test_data_parallel.py",  # slow
+}
+
+
+# Files of tests/nightly that are not named after a command, module or package -> what they are of.
+NIGHTLY_SUBJECTS = {
+    "test_benchmarks.py": "trainings and tests on each published dataset",
+    "test_documented_commands.py": "commands of the documentation, one after the other",
+    "test_extending.py": "misc/docs/extending.md",
+    "test_faults.py": "trainings on full disks and without permissions",
+    "test_fuzz.py": "mutated files of all kinds",
+    "test_hostile.py": "hostile files of all kinds",
+    "test_interruptions.py": "trainings that wait while they are interrupted",
+    "test_kills.py": "trainings that are killed",
+    "test_own_videos.py": "videos from files to a search",
+    "test_ranking_page_accessibility.py": "the page of utils/visualizer in a browser",
+    "test_ranking_page_browser.py": "the page of utils/visualizer in a browser",
+    "test_real_footage.py": "real videos from files to a search",
+    "test_soak.py": "a long training",
+    "test_video_mutations.py": "mutated video files",
 }
 
 
@@ -75,6 +96,13 @@ def test_each_file_is_named_after_a_module(folder):
     assert [str(path.relative_to(TESTS)) for path in paths if not has_subject(path)] == []
 
 
+def test_each_nightly_file_is_named_after_a_module_or_is_listed():
+    modules = [*ROOT.glob("*.py"), *(path for top in MIRRORED for path in (ROOT / top).rglob("*.py"))]
+    names = {path.parent.name if path.name == "__init__.py" else path.stem for path in modules}
+    paths = (TESTS / "nightly").glob("test_*.py")
+    assert {path.name for path in paths if names.isdisjoint(subjects(path))} == NIGHTLY_SUBJECTS.keys()
+
+
 def test_helpers_hold_no_tests_and_tests_import_no_tests():
     assert [path.name for path in (TESTS / "helpers").rglob("test_*.py")] == []
     found = {str(path.relative_to(TESTS)): imported_tests(path) for path in TESTS.rglob("*.py")}
@@ -93,6 +121,14 @@ def test_the_parts_of_the_mutations_are_all_of_them():
     parts = [choose("", *parse_part(part)) for part in ("1/3", "2/3", "3/3")]
     assert sorted(map(str, sum(parts, []))) == sorted(map(str, choose()))
     assert choose("", *parse_part("today/3")) in parts
+
+
+def test_nightly_runs_take_each_case_within_as_many_days_as_there_are_parts(monkeypatch):
+    monkeypatch.delenv("NIGHTLY_ALL", raising=False)
+    taken = [case for day in range(739_946, 739_949) for case in cases_of_today("abcdefgh", 3, day)]
+    assert sorted(taken) == list("abcdefgh")
+    monkeypatch.setenv("NIGHTLY_ALL", "1")
+    assert cases_of_today("abc", 3) == list("abc")
 
 
 def test_no_file_is_long():

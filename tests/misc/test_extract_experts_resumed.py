@@ -16,6 +16,7 @@ def test_extracted_videos_are_not_extracted_again(eleven_videos, extract):
     whole = contents()
     out, seen = extract()
     assert seen == {} and "11 videos, 11 of them already extracted" in out and contents() == whole
+    assert "older version" not in out
 
 
 def test_only_changed_videos_are_extracted(eleven_videos, extract):
@@ -33,8 +34,9 @@ def test_only_new_experts_and_options_are_extracted(eleven_videos, extract):
     extract("--experts", "scene, reader")
     scene = (ARCHIVE / "scene.mp").read_bytes()
     assert not (ARCHIVE / "audio.mp").exists()
-    _, seen = extract()
+    out, seen = extract()
     assert seen == dict.fromkeys(eleven_videos, ("audio",))
+    assert "videos without some experts, or with those of other settings or an older version: 11 audio\n" in out
     Path("config.json").write_text(
         json.dumps({"experts": CONFIG["experts"] | {"reader": {"extractor": "reader", "options": {"surety": 1}}}})
     )

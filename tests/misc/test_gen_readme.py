@@ -192,27 +192,30 @@ def test_runs_of_train_give_the_mean_and_deviation_of_their_summary(workplace, r
 
 def test_the_pages_are_what_runs_of_their_own_figures_give(workplace, run, monkeypatch):
     """Three seeds at mean - std, mean and mean + std have that mean and that standard deviation."""
-    pages = {table: Path(tables.TABLES[table].page) for table in ("stamps", "stamps-main")}
+    pages = {table: Path(tables.TABLES[table].page) for table in ("stamps2", "stamps2-main")}
     texts = {path: (ROOT / path).read_text() for path in pages.values()}
-    rows = tables_of(texts[pages["stamps"]])["stamps"]
+    rows_of = {table: tables_of(texts[page])[table] for table, page in pages.items()}
     names = {column: metric for metric, column in tables.COLUMNS.items()}
-    ridge = {f"{row['Task']}_metrics": row for row in rows if row["Model"] == "ridge baseline"}
+    ridge = {f"{row['Task']}_metrics": row for row in rows_of["stamps2"] if row["Model"] == "ridge baseline"}
     monkeypatch.setattr(
         results,
         "ridge_results",
         lambda config, expert: {task: {names[c]: float(row[c]) for c in names} for task, row in ridge.items()},
     )
-    shutil.copytree(ROOT / "configs/stamps", "configs/stamps")
+    shutil.copytree(ROOT / "configs/stamps2", "configs/stamps2")
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(re.sub(r"(?<=results: stamps)(|-main)( -->\n).*?(?=<!-- end)", r"\1\2", text, flags=re.DOTALL))
+        path.write_text(re.sub(r"(?<=results: stamps2)(|-main)( -->\n).*?(?=<!-- end)", r"\1\2", text, flags=re.DOTALL))
         assert path.read_text() != text
-    for label, experiment in tables.TABLES["stamps"].rows.items():
+    experiments = {}
+    for table, rows in rows_of.items():
+        for label, experiment in tables.TABLES[table].rows.items():
+            experiments[experiment] = {row["Task"]: row for row in rows if row["Model"] == label}
+    for experiment, of_label in experiments.items():
         seeds = []
         for sign in (-1, 0, 1):
-            of_label = {row["Task"]: row for row in rows if row["Model"] == label}
             pairs = {task: {names[column]: figure(row[column]) for column in names} for task, row in of_label.items()}
             seeds.append({t: {name: mean + sign * std for name, (mean, std) in x.items()} for t, x in pairs.items()})
         write_run(MODELS / experiment / OLDER, seeds, config=tables.config_path(experiment))
-    assert run(gen_readme, "--tables", "stamps,stamps-main")[0] == 0
+    assert run(gen_readme, "--tables", "stamps2,stamps2-main")[0] == 0
     assert {path: path.read_text() for path in texts} == texts

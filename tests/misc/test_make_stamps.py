@@ -150,6 +150,7 @@ def test_new_lists_have_every_stamp_that_can_be_drawn(make, package, monkeypatch
     assert out.count("warning: bad/broken.png: left out") == 1
     lists = {split: Path(f"new/lists/{split}_list.txt").read_text().split() for split in SPLITS}
     assert sorted(sum(lists.values(), [])) == sorted(GOOD)
+    assert Path("new/lists/twins.txt").read_text() == ""
     assert {path.stem for path in Path("data/stamps2/videos").iterdir()} == set(GOOD)
 
 

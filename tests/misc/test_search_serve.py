@@ -100,6 +100,20 @@ def test_it_warns_if_others_can_see_the_videos(indexed, call, unserved, host, wa
     )
 
 
+@pytest.mark.parametrize(
+    ("host", "names"), [("127.0.0.1", ["127.0.0.1", "localhost"]), ("0.0.0.0", ["127.0.0.1", "a.example"])]
+)
+def test_a_local_server_answers_to_its_own_names_only(indexed, call, monkeypatch, host, names):
+    """Or a page of another site, whose name resolves to this machine, could read the collection."""
+    servers = []
+    with monkeypatch.context() as unserved:
+        unserved.setattr(uvicorn.Server, "run", lambda server, sockets: servers.append(server))
+        assert call(search_command, "serve", *RESUME, "--host", host, "--port", 0)[0] == 0
+    with serving(servers[0].config.app) as port:
+        statuses = {name: fetch(port, "/static/search.js", Host=name)[0].status for name in (*names, "a.example")}
+    assert statuses == dict.fromkeys(names, 200) | {"a.example": 400 if host == "127.0.0.1" else 200}
+
+
 def test_it_opens_a_browser_on_request(indexed, call, unserved, monkeypatch):
     opened = []
     monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or len(opened) > 1)

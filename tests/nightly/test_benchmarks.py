@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.daily import cases_of_today
 from helpers.paths import ROOT, shared
 from helpers.published_layouts import write_benchmark
 
@@ -91,12 +92,12 @@ def is_trained_and_tested_on(command, tmp_path, path, config):
         assert again[direction] == pytest.approx(metrics[direction])
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", cases_of_today(CONFIGS, 3))
 def test_each_dataset_is_trained_and_tested_on(command, tmp_path, config):
     is_trained_and_tested_on(command, tmp_path, Path("configs", config), config)
 
 
-@pytest.mark.parametrize("config", [x for x in CONFIGS if not any(name in x for name in NOT_PUBLISHED)])
+@pytest.mark.parametrize("config", cases_of_today((x for x in CONFIGS if not any(name in x for name in NOT_PUBLISHED)), 3))
 def test_published_configs_run_unchanged(command, tmp_path, config):
     path = shared("published-configs", config.replace("/", "-"))
     is_trained_and_tested_on(command, tmp_path, path, config)
@@ -172,7 +173,7 @@ def test_the_published_sizes_of_a_model_run(command, tmp_path):
     assert checkpoint.stat().st_size > 4 * 100_000_000
 
 
-@pytest.mark.parametrize("config", ["activity-net", "didemo", "lsmdc", "msrvtt", "msvd"])
+@pytest.mark.parametrize("config", cases_of_today(["activity-net", "didemo", "lsmdc", "msrvtt", "msvd"], 3))
 def test_models_learn_each_dataset(command, tmp_path, config):
     """Captions and videos share latents, so that a model generalizes. By chance, the mean rank is 4.5."""
     name, *_ = CONFIGS[f"{config}/train-full-ce.json"]

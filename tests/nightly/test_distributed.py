@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.commands import CONFIG, MODELS, assert_equal_weights, weights
+from helpers.daily import cases_of_today
 from helpers.paths import ROOT
 
 import test as test_command
@@ -125,7 +126,7 @@ def test_three_processes_share_a_query_bank(whole, run):
         assert one[key] == three[key]
 
 
-@pytest.mark.parametrize(("victim", "busy"), [("0", ""), ("1", ""), ("1", "yes")])
+@pytest.mark.parametrize(("victim", "busy"), cases_of_today([("0", ""), ("1", ""), ("1", "yes")], 3))
 def test_a_killed_process_ends_the_others_and_the_run_can_be_resumed(whole, victim, busy):
     arguments = (*ARGUMENTS, *(("--set", "data_loader.args.num_workers=1") if busy else ()))
     code, _, err = start(
@@ -167,12 +168,19 @@ def test_two_processes_resume_a_checkpoint_of_one(whole):
 
 @pytest.mark.parametrize(
     ("fault", "victim", "line"),
-    [
-        ("refused", {}, "error: file: found 3, expected 4"),
-        ("refused", {"VICTIM": "1"}, "error: file: found 3, expected 4"),
-        ("slow", {"VICTIM": "1", "TIMEOUT": "3"}, "error: process 0 of 2 got no response from another process for 0:00:03"),
-        ("interrupted", {}, "interrupted"),
-    ],
+    cases_of_today(
+        [
+            ("refused", {}, "error: file: found 3, expected 4"),
+            ("refused", {"VICTIM": "1"}, "error: file: found 3, expected 4"),
+            (
+                "slow",
+                {"VICTIM": "1", "TIMEOUT": "3"},
+                "error: process 0 of 2 got no response from another process for 0:00:03",
+            ),
+            ("interrupted", {}, "interrupted"),
+        ],
+        2,
+    ),
 )
 def test_an_error_is_reported_once(workplace, fault, victim, line):
     code, out, err = start(2, *ARGUMENTS, script="tests/helpers/faulty_train.py", FAULT=fault, EPOCH="2", **victim)
@@ -182,11 +190,12 @@ def test_an_error_is_reported_once(workplace, fault, victim, line):
 
 
 def test_bad_input_is_reported_once_and_leaves_no_files(workplace):
-    for argument, words in (
+    mistakes = [
         ("arch.args.randomise_feats=audio", "arch.args.randomise_feats: found 'audio', expected none with 2 processes"),
         ("data_loader.args.batch_size=1", "data_loader.args.batch_size: 1, expected a video for each of 2 processes"),
         ("data_loader.args.batch_size=99", "fewer than data_loader.args.batch_size 99"),
-    ):
+    ]
+    for argument, words in cases_of_today(mistakes, 3):
         code, out, err = start(2, *ARGUMENTS, "--set", argument)
         assert code != 0 and len(err) == 1 and err[0].startswith("error: ") and words in err[0]
     assert not Path("data/saved").exists()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.daily import cases_of_today
 from helpers.extraction import ARCHIVE, contents, film
 from helpers.paths import ROOT
 from helpers.permissions import drop_root_overrides, read_only
@@ -47,6 +48,7 @@ def in_session(session):
 
 
 REAL = ("--config", "config.json", "--workers", "2")
+WITH_ONE_WORKER = (*REAL[:-1], "1")
 
 
 def prepare():
@@ -75,7 +77,9 @@ def undisturbed(tmp_path_factory):
         return contents()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"), [*cases_of_today([(signal.SIGINT, 130), (signal.SIGTERM, 143)], 2), (signal.SIGKILL, -9)]
+)
 def test_a_signal_leaves_no_process_and_no_partial_file(real, undisturbed, number, code):
     """As at a terminal, where Ctrl-C reaches all processes; after the worst the command ends as one undisturbed."""
     process = start(*real, start_new_session=True)
@@ -90,6 +94,7 @@ def test_a_signal_leaves_no_process_and_no_partial_file(real, undisturbed, numbe
     assert process.returncode == code
     if number != signal.SIGKILL:
         assert err == {130: "interrupted\n", 143: "terminated\n"}[code] and "continues with the remaining videos" in out
+    deadline = time.monotonic() + 60
     while in_session(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert in_session(process.pid) == []
@@ -105,27 +110,29 @@ def test_a_signal_leaves_no_process_and_no_partial_file(real, undisturbed, numbe
     assert contents() == undisturbed
 
 
-def test_a_full_or_read_only_disk_is_one_line(real):
+@pytest.mark.usefixtures("real")
+def test_a_full_or_read_only_disk_is_one_line():
     Path("data/Mine").mkdir(parents=True)
     with read_only(Path("data")):
-        process = start(*real)
+        process = start(*WITH_ONE_WORKER)
         _, err = process.communicate(timeout=300)
     assert process.returncode == 2 and err.startswith("error: data/Mine") and err.count("\n") == 1
     assert "Permission denied" in err
-    process = start(*real, largest=500)
+    process = start(*WITH_ONE_WORKER, largest=500)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 2 and err.startswith("error: data/Mine/") and err.count("\n") == 1
     assert "File too large" in err and not list(Path("data").rglob("*.tmp"))
-    process = start(*real, largest=8000)  # enough for each video, not for all
+    process = start(*WITH_ONE_WORKER, largest=8000)  # enough for each video, not for all
     _, err = process.communicate(timeout=300)
     assert process.returncode == 2 and "symlinked-feats/" in err and err.count("\n") == 1, err
     assert len(list(Path("data").rglob("*.npz"))) == 12 and not list(Path("data").rglob("*.tmp"))
 
 
-def test_a_terminal_shows_speed_and_remaining_time(real):
+@pytest.mark.usefixtures("real")
+def test_a_terminal_shows_speed_and_remaining_time():
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (30, 120))
-    process = start(*real, stdout=theirs, stderr=theirs, stdin=theirs)
+    process = start(*WITH_ONE_WORKER, stdout=theirs, stderr=theirs, stdin=theirs)
     os.close(theirs)
     shown = b""
     with contextlib.suppress(OSError):  # the end of the other side

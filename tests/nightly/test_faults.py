@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.commands import CONFIG, MODELS, assert_equal_weights, train, trained, weights
+from helpers.daily import cases_of_today
 from helpers.paths import ROOT
 from helpers.permissions import drop_root_overrides, read_only
 
@@ -109,13 +110,16 @@ def test_data_that_cannot_be_written(run):
 
 @pytest.mark.parametrize(
     ("path", "mode"),
-    [
-        ("data/Toy/symlinked-feats/rgb.pickle", 0o000),
-        ("data/Toy/symlinked-feats/train_list.txt", 0o000),
-        ("data/Toy/symlinked-feats", 0o000),
-        ("configs/toy/train-ce.json", 0o000),
-        ("data", 0o555),  # where data/saved would be made
-    ],
+    cases_of_today(
+        [
+            ("data/Toy/symlinked-feats/rgb.pickle", 0o000),
+            ("data/Toy/symlinked-feats/train_list.txt", 0o000),
+            ("data/Toy/symlinked-feats", 0o000),
+            ("configs/toy/train-ce.json", 0o000),
+            ("data", 0o555),  # where data/saved would be made
+        ],
+        3,
+    ),
 )
 def test_what_may_not_be_read_or_written_is_named(workplace, path, mode):
     place = Path(path)

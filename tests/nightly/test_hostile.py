@@ -3,6 +3,7 @@
 Each is read in a process of its own, which it may crash, hang or fill.
 """
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.daily import cases_of_today
 from helpers.hostile.arrays import H5, MP, NPY, of
 from helpers.hostile.checkpoints import CHECKPOINTS
 from helpers.hostile.pickles import PICKLES
@@ -98,7 +100,7 @@ def problems_of_kind(place, kind, numbers):
     return problems
 
 
-# Every 8th file of a kind is read by continuous integration.
+# Every 8th file of a kind is read by continuous integration, every third other one in a nightly run.
 SHARE = {kind: range(0, len(names), 8) for kind, (_, names, _, _) in FILES.items()}
 
 
@@ -114,10 +116,12 @@ def test_a_few_hostile_files(place, kind):
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_all_other_hostile_files(place, kind, capsys):
-    problems = problems_of_kind(place, kind, [i for i in range(len(FILES[kind][1])) if i not in SHARE[kind]])
+def test_other_hostile_files(place, kind, capsys):
+    numbers = cases_of_today((i for i in range(len(FILES[kind][1])) if i not in SHARE[kind]), 3)
+    problems = problems_of_kind(place, kind, numbers)
     with capsys.disabled():
-        print(f"\nhostile: {kind}: {len(FILES[kind][1])} files (of {NUMBER} in all), {len(problems)} problems")
+        number = len(SHARE[kind]) + len(numbers)
+        print(f"\nhostile: {kind}: {number} of {len(FILES[kind][1])} files (of {NUMBER} in all), {len(problems)} problems")
     assert problems == []
 
 
@@ -129,14 +133,14 @@ def _used(path):
     Run.create(config["trainer"]["save_dir"], config["name"])
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", cases_of_today(CONFIGS, 3))
 def test_hostile_configs(workplace, name):
     path = Path("configs/toy/x.json")
     CONFIGS[name](path, CONFIG)
     assert problems_of(name, _used, path.absolute()) == []
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", cases_of_today(LISTS, 3))
 def test_hostile_lists(workplace, name):
     path = workplace.folder / "train_list.txt"
     path.unlink()
@@ -160,17 +164,20 @@ TRAIN = (ROOT / "train.py", "--config", "configs/toy/train-ce.json")
 
 @pytest.mark.parametrize(
     ("file", "write"),
-    [
-        ("rgb.pickle", lambda path: _pickles(path, "system, protocol 4")),
-        ("rgb.pickle", lambda path: _pickles(path, "nested tuples as a name")),
-        ("audio.pickle", lambda path: _pickles(path, "array under a million names")),
-        ("text-toy.pickle", lambda path: _pickles(path, "doubled lists")),
-        ("scene.npy", lambda path: _pickles_in_npy(path, "text of doubled lists")),
-        ("scene.npy", lambda path: NPY["header of 3 GiB"](path, COMMAND)),
-        ("scene.h5", lambda path: H5["chunk that swells"](path, COMMAND)),
-        ("scene.mp", lambda path: MP["objects"](path, COMMAND)),
-        ("train_list.txt", LISTS["4 GiB of one line"]),
-    ],
+    cases_of_today(
+        [
+            ("rgb.pickle", lambda path: _pickles(path, "system, protocol 4")),
+            ("rgb.pickle", lambda path: _pickles(path, "nested tuples as a name")),
+            ("audio.pickle", lambda path: _pickles(path, "array under a million names")),
+            ("text-toy.pickle", lambda path: _pickles(path, "doubled lists")),
+            ("scene.npy", lambda path: _pickles_in_npy(path, "text of doubled lists")),
+            ("scene.npy", lambda path: NPY["header of 3 GiB"](path, COMMAND)),
+            ("scene.h5", lambda path: H5["chunk that swells"](path, COMMAND)),
+            ("scene.mp", lambda path: MP["objects"](path, COMMAND)),
+            ("train_list.txt", LISTS["4 GiB of one line"]),
+        ],
+        3,
+    ),
 )
 def test_training_refuses_a_hostile_file_in_one_line(workplace, file, write):
     for old in workplace.folder.glob(f"{Path(file).stem}.*"):
@@ -179,15 +186,22 @@ def test_training_refuses_a_hostile_file_in_one_line(workplace, file, write):
     assert file in one_line(*TRAIN)
 
 
-@pytest.mark.parametrize("name", ["system, zip", "nested tuples as a name, zip", "eval, old", "zip bomb", "tar"])
-@pytest.mark.parametrize("command", ["test.py", "train.py"])
+CHECKPOINTS_OF_COMMANDS = ["system, zip", "nested tuples as a name, zip", "eval, old", "zip bomb", "tar"]
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), cases_of_today(itertools.product(("test.py", "train.py"), CHECKPOINTS_OF_COMMANDS), 3)
+)
 def test_commands_refuse_a_hostile_checkpoint_in_one_line(workplace, name, command):
     CHECKPOINTS[name](Path("x.pth"), COMMAND)
     assert "x.pth: " in one_line(ROOT / command, "--resume", "x.pth")
 
 
 @pytest.mark.parametrize(
-    "name", ["a million brackets", "900 brackets in it", "inherits twice, 40 times", "4 GiB", "a zero byte in the results"]
+    "name",
+    cases_of_today(
+        ["a million brackets", "900 brackets in it", "inherits twice, 40 times", "4 GiB", "a zero byte in the results"], 3
+    ),
 )
 def test_training_refuses_a_hostile_config_in_one_line(workplace, name):
     CONFIGS[name](Path("configs/toy/x.json"), CONFIG)

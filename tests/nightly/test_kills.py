@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers.commands import CONFIG, MODELS, assert_equal_weights
+from helpers.daily import cases_of_today
 from helpers.paths import ROOT
 from helpers.ranking_pages import listed, shown
 
@@ -100,7 +101,7 @@ def test_continuous_integration_kills_10_times_or_more():
     assert len(SHARE) * LEAST >= 10
 
 
-@pytest.mark.parametrize("seed", [*(pytest.param(n, marks=pytest.mark.share) for n in SHARE), 2, 3])
+@pytest.mark.parametrize("seed", [*(pytest.param(n, marks=pytest.mark.share) for n in SHARE), *cases_of_today((2, 3), 2)])
 def test_while_files_are_written(whole, server, seed):
     """Caches, configs, checkpoints, pages and metrics: half written, or just renamed.
 
@@ -112,7 +113,7 @@ def test_while_files_are_written(whole, server, seed):
     assert_like(saved)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", cases_of_today([signal.SIGKILL, signal.SIGTERM, signal.SIGINT], 3))
 def test_at_any_moment(whole, server, number):
     saved, seconds, _ = whole
     rng = random.Random(number)

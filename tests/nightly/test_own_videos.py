@@ -12,11 +12,20 @@ from misc.demo import sounds
 from misc.demo.clips import plan_clips
 
 SPLITS = {"train": 40, "val": 6, "test": 18}
+EXPERTS = "audio,flow,ocr,scene,speech"  # rgb and face take a third of the time, and are tested on real footage
 FILLER = {"with", "that", "then", "have", "into"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_sentence():
+    """Let the narrators say half as much: speech recognition takes half of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sounds, "SENTENCES", 1)
+        yield
+
+
 @pytest.fixture(scope="module")
-def clips():
+def clips(one_sentence):
     """Return name -> content of each clip."""
     if shutil.which(sounds.PROGRAM) is None:
         pytest.skip(f"{sounds.PROGRAM} is not installed")
@@ -31,7 +40,7 @@ def extracted(clips, tmp_path_factory):
     made = folder / "made"
     make_demo.make_dataset(made, SPLITS, 0, 2, narrate=True)
     captions = ("--captions", made / "captions.csv", "--splits", made / "symlinked-feats")
-    run(folder, "misc/extract_experts.py", "--videos", made / "videos", *captions, "--name", "Films")
+    run(folder, "misc/extract_experts.py", "--videos", made / "videos", *captions, "--name", "Films", "--experts", EXPERTS)
     return folder
 
 
@@ -57,7 +66,7 @@ def test_speech_hears_the_narrators_and_nothing_in_bells_and_rain(clips, extract
     narrated = {video: sounds.narration_text(clip) for video, clip in clips.items() if clip.topic}
     told = {video: text.replace(".", "").lower().split() for video, text in narrated.items()}
     content = [(video, word) for video, said in told.items() for word in set(said) - FILLER if len(word) > 3]
-    assert sum(word in heard.get(video, ()) for video, word in content) >= 0.25 * len(content)
+    assert sum(word in heard.get(video, ()) for video, word in content) >= 0.7 * len(content)
     assert sum(video in heard for video in told) >= 0.9 * len(told)
     assert sum(video not in told for video in heard) <= 0.1 * (len(clips) - len(told))
 
@@ -68,9 +77,19 @@ def test_a_clip_without_sound_has_no_audio(clips, extracted):
 
 
 def test_a_model_trained_on_them_finds_clips_by_words(clips, extracted):
-    run(extracted, "train.py", "--config", "configs/Films/train-full-ce.json", "--set", "data_loader.args.num_workers=0")
+    run(
+        extracted,
+        "train.py",
+        "--config",
+        "configs/Films/train-full-ce.json",
+        "--set",
+        "data_loader.args.num_workers=0",
+        "--set",
+        "seed=1",
+    )
     (folder,) = (extracted / "data/saved/models/films-train-full-ce").iterdir()
     metrics = json.loads((folder / "metrics.json").read_text())["t2v_metrics"]
+    print(metrics)
     assert metrics["MeanR"] < 0.75 * (SPLITS["test"] + 1) / 2
     listed = (extracted / "data/Films/symlinked-feats/all_list.txt").read_text().split()
     assert listed == sorted(clips)

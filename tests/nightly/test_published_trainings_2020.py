@@ -1,10 +1,11 @@
-"""Every published config of the corrected release trains an epoch on a generated archive, and is tested."""
+"""Every published config of the corrected release trains an epoch on a generated archive, and is tested: each in 5 days."""
 
 import json
 from pathlib import Path
 
 import pytest
 from helpers.corrected_archive import write_archive_of_config
+from helpers.daily import cases_of_today
 from helpers.paths import SHARED
 
 import train as train_command
@@ -19,7 +20,11 @@ IN_SHARE = ("msrvtt/train-full-ce.json", "msvd/train-gpt2-xl-finetuned-mte-adam.
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.share) if name in IN_SHARE else name for name in NAMES]
+    "name",
+    [
+        *(pytest.param(name, marks=pytest.mark.share) for name in NAMES if name in IN_SHARE),
+        *cases_of_today((name for name in NAMES if name not in IN_SHARE), 5),
+    ],
 )
 def test_a_published_config_trains_and_is_tested(name, call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -14,6 +14,7 @@ from helpers.paths import ROOT
 from helpers.video_commands import run
 
 from data_loader.readers import read_file
+from misc import search as search_command
 from misc.demo.video_files import read_clip, write_clip
 
 CLIPS = ("bigbuckbunny", "bikes", "carphone_pristine")
@@ -57,6 +58,22 @@ def project(tmp_path_factory):
     return folder, model / "trained_model.pth"
 
 
+@pytest.fixture
+def search(project, call, monkeypatch):
+    """Search with the model in this process, and return the results."""
+    folder, model = project
+    monkeypatch.chdir(folder)
+
+    place = ("--resume", model, "--channels", "trained", "--name", "Footage", "--json")
+
+    def search(*asked):
+        code, out, err = call(search_command, *asked, *place)
+        assert code == 0, err
+        return json.loads(out)
+
+    return search
+
+
 def test_no_piece_fails_and_each_has_the_experts_that_can_be_seen_and_heard_in_it(project):
     folder, _ = project
     data = folder / "data/Footage"
@@ -80,28 +97,22 @@ def test_no_piece_fails_and_each_has_the_experts_that_can_be_seen_and_heard_in_i
         ("traffic with a taxi", {"bikes-01", "bikes-02", "bikes-03"}),
     ],
 )
-def test_a_search_finds_what_a_person_sees_in_them(project, query, right):
-    folder, model = project
-    asked = (query, "--resume", model, "--channels", "trained", "--name", "Footage", "--json", "-k", 3)
-    found = json.loads(run(folder, "misc/search.py", *asked))
+def test_a_search_finds_what_a_person_sees_in_them(search, query, right):
+    found = search(query, "-k", 3)
     assert found["hits"][0]["id"] in right
 
 
-def test_pieces_of_one_shot_are_like_each_other(project):
-    folder, model = project
-    asked = ("--video", "carphone_pristine-01", "--resume", model, "--name", "Footage", "--json", "-k", 3)
-    found = json.loads(run(folder, "misc/search.py", *asked))
+def test_pieces_of_one_shot_are_like_each_other(search):
+    found = search("--video", "carphone_pristine-01", "-k", 3)
     assert {hit["id"] for hit in found["hits"]} == {f"carphone_pristine-{k:02d}" for k in (0, 2, 3)}
 
 
-def test_a_file_from_elsewhere_finds_the_shots_that_it_is_of(project):
+def test_a_file_from_elsewhere_finds_the_shots_that_it_is_of(project, search):
     """Search with the first second of the man in the car, in low quality."""
-    folder, model = project
+    folder, _ = project
     (folder / "elsewhere").mkdir()
     cut(films() / "carphone_distorted.mp4", folder / "elsewhere")
-    asked = ("--video", "elsewhere/carphone_distorted-00.webm", "--resume", model, "--name", "Footage", "--json", "-k", 4)
-    found = json.loads(run(folder, "misc/search.py", *asked))
+    found = search("--video", "elsewhere/carphone_distorted-00.webm", "-k", 4)
     assert {hit["id"] for hit in found["hits"]} == {f"carphone_pristine-{k:02d}" for k in range(4)}
-    same = ("--video", "clips/bikes-03.webm", "--resume", model, "--name", "Footage", "--json", "-k", 1)
-    (hit,) = json.loads(run(folder, "misc/search.py", *same))["hits"]
+    (hit,) = search("--video", "clips/bikes-03.webm", "-k", 1)["hits"]
     assert hit["id"] == "bikes-03" and hit["similarity"] == pytest.approx(1, abs=1e-5)

@@ -1,4 +1,4 @@
-"""Mutated video files are decoded or refused."""
+"""Mutated video files are decoded or refused, and few are refused for a few bytes."""
 
 import ast
 from pathlib import Path
@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from helpers import clips
 from helpers.clips import USUAL
+from helpers.ffmpeg import SAMPLING
+from helpers.films import convert
 from helpers.fuzzing import mutated
 from helpers.isolated_process import MIB, outcome
 
@@ -56,3 +58,20 @@ def test_mutated_videos_are_decoded_or_refused(tmp_path):
     *with_length, (whole, _) = ast.literal_eval(found.text)
     assert all(min(counts) >= 3 for counts in with_length) and whole >= 3, found  # MPEG-TS has no length in its header
     assert found.growth < 250 * MIB, found
+
+
+def test_light_damage_costs_few_files(films, tmp_path):
+    """Four bytes anywhere but in the head, in each of 6 kinds of files: 12 of 60 were refused before."""
+    rng, refused = np.random.default_rng(0), []
+    for suffix in ("mp4", "mkv", "ts", "webm", "avi", "mpg"):
+        path = convert(films / "a.mp4", tmp_path / f"a.{suffix}")
+        data = path.read_bytes()
+        for number in range(10):
+            at = int(rng.integers(len(data) // 20, len(data) * 19 // 20))
+            path.write_bytes(data[:at] + rng.bytes(4) + data[at + 4 :])
+            try:
+                media = read_video(path, SAMPLING)
+                assert media.sound is not None and len(media.frames) > 20, (suffix, number)
+            except VideoError as error:
+                refused.append((suffix, number, str(error)))
+    assert len(refused) <= 2, refused

@@ -1,6 +1,5 @@
 """Evaluation in batches, compared with one pass over all videos."""
 
-import functools
 import tempfile
 from pathlib import Path
 
@@ -8,19 +7,17 @@ import numpy as np
 import pytest
 import torch
 from helpers.model_variants import TEXT_DIM, make_batch, make_model
+from helpers.tensor_sizes import LargestTensor
 from helpers.toy_archive import CONFIG
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from model import metric
 from model.metric import t2v_ranks, v2t_ranks
 from model.model import MODEL_INPUTS
-from model.similarity import TextEmbedding
 from parse_config import ConfigParser
 from trainer import evaluation
 from trainer.build import build_loaders, build_model
 from trainer.checkpoint_evaluation import evaluate_checkpoint
-from trainer.evaluation import TextStore, evaluate
+from trainer.evaluation import evaluate
 from utils.errors import InputError
 
 CPU = torch.device("cpu")
@@ -116,51 +113,6 @@ def test_no_memory_changes_no_rank(setup, variant, batch_size):
         np.testing.assert_allclose(found.weights, whole.weights, rtol=1e-5, atol=1e-6)
 
 
-def texts(seed, count, dims=(3, 5)):
-    rng = torch.Generator().manual_seed(seed)
-    return TextEmbedding([torch.randn(count, dim, generator=rng) for dim in dims], torch.rand(count, 2, generator=rng))
-
-
-def test_captions_in_a_file_are_those_in_memory():
-    in_memory, in_file = TextStore(1 << 20), TextStore(100)
-    for seed, count in enumerate((2, 4, 1)):
-        for store in (in_memory, in_file):
-            store.append(texts(seed, count))
-        for start, stop in ((0, 1), (1, 2 + seed)):  # between two writes
-            expected, found = (store.read(start, stop, CPU) for store in (in_memory, in_file))
-            torch.testing.assert_close(found, expected, rtol=0, atol=0)
-    assert in_file.width == 8 and in_file._memory == [] and in_memory._file is None
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_under_the_captions_is_one_line(monkeypatch):
-    monkeypatch.setattr(tempfile, "TemporaryFile", functools.partial(Path("/dev/full").open, "wb"))
-    with pytest.raises(InputError, match=rf"^{tempfile.gettempdir()}: No space left on device .96 Bytes were needed"):
-        TextStore(0).append(texts(0, 3))
-
-
-class Largest(TorchDispatchMode):
-    """A mode that records the size of the largest tensor that an operation returns, in bytes."""
-
-    most = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **kwargs or {})
-        self.most = max([self.most, *(x.nbytes for x in tree_leaves(out) if isinstance(x, torch.Tensor))])
-        return out
-
-
-def test_captions_are_embedded_in_chunks_that_fit_into_memory():
-    model, batch, max_bytes = make_model("ce"), make_batch(0, 3, 50, words=9), 20_000
-    chunks = list(evaluation._chunk_captions(model, batch["text"], batch["word_mask"], max_bytes))
-    for i, name in enumerate(("text", "word_mask")):
-        assert torch.equal(torch.cat([chunk[i] for chunk in chunks], dim=1), batch[name].flatten(0, 1)[None])
-    with Largest() as largest:
-        for chunk in chunks:
-            model.embed_text(*chunk)
-    assert largest.most <= max_bytes < batch["text"].nbytes
-
-
 @pytest.mark.parametrize("mode", ["indep", "avg"])
 def test_no_tensor_grows_with_the_number_of_captions(mode):
     def most(num_videos, num_captions):
@@ -168,7 +120,7 @@ def test_no_tensor_grows_with_the_number_of_captions(mode):
         batches = [make_batch(seed, 2, num_captions, words=30) for seed in range(num_videos // 2)]
         for batch in batches:
             batch |= {"ids": ["a", "b"], "raw_captions": [[], []]}
-        with Largest() as largest:
+        with LargestTensor() as largest:
             evaluate(model, batches, [], CPU, memory=1)
         return largest.most
 

@@ -114,7 +114,7 @@ def test_a_training_reports_what_its_config_asks_for(run):
     metrics, ranks = json.loads((folder / "metrics.json").read_text()), QueryRanks.read(folder / "ranks.json")
     assert metrics["confidence"]["level"] == 90 and "below each metric: its 90 % confidence interval" in out
     names = [name for name in metrics if name.endswith("_metrics")]
-    assert len(names) == 6 and [*metrics["confidence"]][1:] == names
+    assert len(names) == 8 and [*metrics["confidence"]][1:] == names
     for name in names:
         assert metrics["confidence"][name].keys() == metrics[name].keys()
         assert all(low <= metrics[name][x] + 1e-9 for x, (low, _) in metrics["confidence"][name].items() if x != "MedR")
@@ -125,6 +125,19 @@ def test_a_training_reports_what_its_config_asks_for(run):
         owners = np.array(ranks.owners) if task == "t2v" else np.arange(10)
         expected = rank_intervals(np.array(ranks.ranks[task]), owners, 90)
         assert {x: tuple(y) for x, y in metrics["confidence"][f"{task}_metrics"].items()} == expected
+
+
+def test_the_query_bank_has_these_metrics_too(evaluate, workplace):
+    """If only its own video is relevant for a caption, R@k and MRR are those of the ranks."""
+    ids = workplace.lists["test_list.txt"]
+    Path("own.qrels").write_text("".join(f"{video}#{k} 0 {video} 1\n" for video in ids for k in range(2)))
+    metrics, ranks, _ = evaluate("--qrels", "own.qrels", "--querybank", "--confidence")
+    for task in TASKS:
+        normalized = metrics[f"{task}_querybank_relevance_metrics"]
+        assert {k: normalized[k] for k in ("R1", "R5")} == {k: metrics[f"{task}_querybank_metrics"][k] for k in ("R1", "R5")}
+        assert normalized["MRR"] == pytest.approx((100 / (1 + np.array(ranks.ranks[f"{task}_querybank"]))).mean())
+        assert metrics["confidence"][f"{task}_querybank_relevance_metrics"].keys() == normalized.keys()
+        assert normalized != metrics[f"{task}_relevance_metrics"]
 
 
 def test_without_a_switch_nothing_is_added(evaluate, workplace):

@@ -15,7 +15,7 @@ import train as train_command
 from model.metric import t2v_metrics, v2t_metrics
 from model.similarity import pairwise_similarity
 from parse_config import ConfigParser
-from trainer import evaluation, querybank_evaluation
+from trainer import embedding, evaluation, querybank_evaluation
 from trainer.build import build_evaluation_loaders, build_model
 from trainer.evaluation import evaluate, evaluation_settings
 from trainer.querybank_evaluation import evaluate_with_querybank
@@ -66,7 +66,7 @@ def normalized_by_hand(sims, bank, beta):
 @pytest.mark.parametrize("in_files", [False, True])
 def test_both_results_are_those_of_the_training_captions_and_videos_by_hand(setup, monkeypatch, mode, in_files):
     if in_files:
-        monkeypatch.setattr(evaluation, "MIB", 1)
+        monkeypatch.setattr(embedding, "MIB", 1)
     files = []
     monkeypatch.setattr(evaluation, "temporary_array", lambda shape: files.append(temporary_array(shape)) or files[-1])
     config, model, loaders = setup(

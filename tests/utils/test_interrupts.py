@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from utils.interrupts import InterruptHandler, Terminated, defer_signals, sigterm_raised
+from utils.interrupts import InterruptHandler, Terminated, defer_signals, ignore_termination_signals, sigterm_raised
 
 
 @pytest.fixture(autouse=True)
@@ -76,11 +76,23 @@ def test_sighup_is_treated_like_sigterm():
             with InterruptHandler() as interrupts:
                 os.kill(os.getpid(), signal.SIGHUP)
             assert interrupts.interrupted
-            with pytest.raises(Terminated):
+            with pytest.raises(KeyboardInterrupt) as raised:
                 interrupts.raise_if_interrupted()
+            assert raised.type is Terminated
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with sigterm_raised():
-            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_process_that_its_parent_ends_ignores_all_signals_of_its_group():
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    try:
+        ignore_termination_signals()
+        assert [signal.getsignal(number) for number in numbers] == [signal.SIG_IGN] * 3
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -37,6 +37,13 @@ def test_all_are_run_with_their_arguments_and_their_output_kept(job, capsys):
     assert sorted(line.split()[1] for line in lines) == ["a:", "b:", "c:"] and all(line.endswith("done") for line in lines)
 
 
+def test_ctrl_c_in_the_terminal_does_not_reach_jobs_directly(job):
+    """`run_jobs` passes it on: a second signal would end them before they have saved."""
+    made = job("a", "import os; print(os.getsid(0) == os.getpid())")
+    assert run_jobs([made], 1) == []
+    assert made.output.read_text() == "True\n"
+
+
 def test_one_that_fails_is_named_and_the_others_continue(job, capsys):
     made = [
         job("bad", "import sys; print('working'); sys.exit('error: no such file\\n')"),

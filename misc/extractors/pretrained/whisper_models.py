@@ -1,55 +1,102 @@
-"""`whisper:<size>`: speech by Whisper; the size is one of OpenAI's ("tiny", "base.en", "large-v3"), or a folder."""
+"""`whisper:<size>`: speech by Whisper in faster-whisper.
+
+The size is one of `faster_whisper.available_models()` ("base.en", "large-v3"), a repository on the hub, or a folder in the
+format of CTranslate2 with its tokenizer.json.
+"""
 
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
 
 from misc.extractors.extractor import ExpertOutput, ExtractorContext, encode_words
-from misc.extractors.pretrained.hub import describe_source, explain_load_errors, load_pretrained
-from misc.extractors.pretrained.torchvision_import import ensure_torchvision
+from misc.extractors.pretrained.hub import describe_source, explain_load_errors
 from misc.video_reading.media import SAMPLE_RATE, Media
 from utils.errors import InputError
 from utils.optional_packages import require_package
 
-WINDOW = 30 * SAMPLE_RATE  # samples that the model transcribes at once
-QUIET = 1e-3  # amplitude of silence, for which Whisper would make up words
+QUIET = 1e-3  # amplitude; quieter sounds are not amplified to full loudness
+MAX_COMPRESSION = 2.4  # of the text of a segment; above, it repeats itself and is an error of the decoder (as in Whisper)
+PUNCTUATION = ' .,;:!?…—-"“”„«»()[]。，、！？：；¿¡'  # removed at both ends of a word
 
 
 class WhisperExtractor:
-    """Vectors (tokens, dim) of the spoken words; None if there are no words.
+    """Vectors (tokens, dim) of the spoken words; None for fewer than `fewest` distinct words.
 
-    `language` is the spoken one, such as "en" (None: detected per window). English models only support English.
+    Only what the voice activity detection of the library (Silero VAD) takes for speech is transcribed, and words have a
+    probability of at least `surety`. `language` is the spoken one, such as "en" (None: detected in the first 30 seconds).
+    Decoding is a beam search of width `beam` without sampling, so that words are the same every time.
     """
 
     aggregation = "vlad"
 
-    def __init__(self, name: str, *, language: str | None = None, context: ExtractorContext):
-        ensure_torchvision()
-        transformers = require_package("transformers")
-        source = name if Path(name).is_dir() else f"openai/whisper-{name}"
-        with explain_load_errors(f"whisper:{name}", *describe_source(source)):
-            self._processor = transformers.WhisperProcessor.from_pretrained(source, trust_remote_code=False)
-            model, _ = load_pretrained(transformers.WhisperForConditionalGeneration, source)
-        is_multilingual = getattr(model.generation_config, "is_multilingual", False)
-        known = [token.strip("<|>") for token in model.generation_config.lang_to_id] if is_multilingual else ["en"]
+    def __init__(
+        self,
+        name: str,
+        *,
+        language: str | None = None,
+        surety: float = 0.1,
+        fewest: int = 1,
+        beam: int = 5,
+        context: ExtractorContext,
+    ):
+        library = require_package("faster_whisper")
+        with explain_load_errors(f"whisper:{name}", *describe_source(name)):
+            if Path(name).is_dir() and not Path(name, "tokenizer.json").exists():
+                raise ValueError("it has no tokenizer.json")  # the library would look for one on the hub
+            self._model = _load(library, name, context.device)
+            known = self._model.supported_languages
         if language not in (None, *known):
             raise InputError(f"extractor 'whisper:{name}': 'language' is {language!r}, expected one of {', '.join(known)}")
-        self._options = {"language": language, "task": "transcribe"} if is_multilingual else {}
-        self._model, self._context, self.dim = model.to(context.device), context, context.text_encoder.dim
+        self._min_probability, self._min_words, self._context = surety, fewest, context
+        self._options = {"language": language, "beam_size": beam}
+        self._find_speech = library.vad.get_speech_timestamps
+        self.dim = context.text_encoder.dim
 
     def __call__(self, media: Media) -> ExpertOutput | None:
-        """Return the words that are spoken in a video, and their vectors."""
-        if media.sound is None:
+        """Return the words that are spoken in a video with their times, and their vectors."""
+        if media.sound is None or not len(media.sound):
             return None
-        windows = [media.sound[start : start + WINDOW] for start in range(0, len(media.sound), WINDOW)]
-        words = [word for sound in windows if np.abs(sound).max() >= QUIET for word in self._transcribe(sound)]
-        return encode_words(words, self._context)
+        sound = media.sound / max(np.abs(media.sound).max(), QUIET)
+        if not self._find_speech(sound):  # asked first, so that no language is detected in silence
+            return None
+        words = [
+            (text, (word.start, word.end))
+            for segment in _transcribe(self._model, sound, **self._options)
+            if segment.compression_ratio <= MAX_COMPRESSION
+            for word in segment.words
+            if word.probability >= self._min_probability and any(map(str.isalnum, text := word.word.strip(PUNCTUATION)))
+        ]
+        if len({text.casefold() for text, _ in words}) < self._min_words:
+            return None
+        return encode_words([text for text, _ in words], self._context, [time for _, time in words])
 
-    def _transcribe(self, sound: np.ndarray) -> list[str]:
-        """Return the words of one window, without isolated punctuation."""
-        inputs = self._processor(sound, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_features
-        with torch.inference_mode():
-            tokens = self._model.generate(inputs.to(self._context.device), do_sample=False, num_beams=1, **self._options)
-        text = self._processor.batch_decode(tokens, skip_special_tokens=True)[0]
-        return [word for word in text.split() if any(c.isalnum() for c in word)]
+
+def _load(library: ModuleType, name: str, device: str) -> Any:
+    """Load a model: on the CPU with weights of 8 bits, or on a GPU if the runtime finds its libraries there."""
+    kind, _, index = device.partition(":")
+    if kind == "cuda":
+        try:
+            model = library.WhisperModel(name, "cuda", device_index=int(index or 0))
+            _transcribe(model, np.zeros(SAMPLE_RATE, np.float32), language="en")  # its libraries are loaded on use
+            return model
+        except RuntimeError:
+            pass  # CTranslate2 may need another version of CUDA than PyTorch does
+    return library.WhisperModel(name, "cpu", compute_type="int8", cpu_threads=torch.get_num_threads())
+
+
+def _transcribe(model: Any, sound: np.ndarray, **options: Any) -> list[Any]:
+    """Return the segments of speech in a sound, without sampling and independent of each other."""
+    segments, _ = model.transcribe(
+        sound,
+        temperature=0,
+        condition_on_previous_text=False,
+        # Otherwise windows that the model takes for music or noise would have words if these were likely ("Yeah!").
+        log_prob_threshold=None,
+        word_timestamps=True,
+        vad_filter=True,
+        **options,
+    )
+    return list(segments)

@@ -5,7 +5,8 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from helpers.properties import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data_loader.readers.pickle_file import StreamingUnpickler, UnstreamableError
@@ -39,8 +40,8 @@ def streamed(data):
     return dict(StreamingUnpickler(io.BytesIO(data)).iter_items())
 
 
-@settings(deadline=None, max_examples=200)
 @given(contents, st.sampled_from(PROTOCOLS), st.booleans())
+@examples(100)
 def test_items_are_those_of_the_whole_dict(content, protocol, as_numpy):
     data = pickle.dumps(np.array(content, dtype=object) if as_numpy else content, protocol)
     assert same(streamed(data), content)

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.extraction import ARCHIVE, CONFIG, ToyEncoder, captions, failures, film, read
+from helpers.extraction import ARCHIVE, CONFIG, Reader, ToyEncoder, captions, failures, film, read
 
 import train as train_command
 from data_loader.data_loaders import ExpertDataLoader
 from data_loader.experts import Expert
+from misc.extraction.archive_writer import read_json
 from misc.extraction.shards import Shards
+from misc.extractors.extractor import ExpertOutput
 
 
 def test_archive_equals_expert_outputs(eleven_videos, extract):
@@ -28,6 +30,8 @@ def test_archive_equals_expert_outputs(eleven_videos, extract):
     bright = {name for i, name in enumerate(eleven_videos) if i % 2}
     assert read(ARCHIVE / "reader.mp").keys() == bright
     assert json.loads((ARCHIVE / "reader-words.json").read_text()) == {name: ["BRIGHT", "ü"] for name in bright}
+    times = json.loads((ARCHIVE / "reader-word-times.json").read_text())
+    assert times == {name: [[0.0, 0.25], [0.25, 0.5]] for name in bright}
     assert sorted((ARCHIVE / "all_list.txt").read_text().splitlines()) == sorted(eleven_videos)
     about = json.loads(Path("data/Mine/extraction.json").read_text())
     assert about["text"] == {"encoder": "toy", "feat": "toy", "dim": 6} and about["videos"] == 11
@@ -164,7 +168,25 @@ def test_words_of_videos_that_are_gone_are_not_kept(extracted_tasks, extract):
     film("dark.mkv", 0)
     film("bright.mkv", 1)
     extract()
-    assert (ARCHIVE / "reader-words.json").exists() and (ARCHIVE / "reader.mp").exists()
+    paths = [ARCHIVE / name for name in ("reader-words.json", "reader-word-times.json", "reader.mp")]
+    assert all(path.exists() for path in paths)
     Path("clips/bright.mkv").unlink()
     extract()
-    assert not (ARCHIVE / "reader-words.json").exists() and not (ARCHIVE / "reader.mp").exists()
+    assert not any(path.exists() for path in paths)
+
+
+def test_words_without_times_are_written_without(extracted_tasks, extract, monkeypatch):
+    """As those of shards of earlier versions."""
+    film("bright.mkv", 1), film("b.mkv", 3)
+    monkeypatch.setattr(Reader, "__call__", lambda self, media: ExpertOutput(np.ones((2, 6)), ["BRIGHT", "ü"]))
+    extract()
+    assert read_json(ARCHIVE / "reader-words.json") == dict.fromkeys(("b", "bright"), ["BRIGHT", "ü"])
+    assert not (ARCHIVE / "reader-word-times.json").exists()
+
+
+def test_words_of_experts_that_are_no_longer_extracted_are_removed(extracted_tasks, extract):
+    film("bright.mkv", 1)
+    extract()
+    assert len(list(ARCHIVE.glob("reader*"))) == 3
+    extract("--experts", "scene")
+    assert list(ARCHIVE.glob("reader*")) == []

@@ -29,6 +29,19 @@ def test_defaults_that_are_written_out_do_not_change_a_recipe():
     assert Settings(**SETTINGS.model_dump()).recipe("rgb") == SETTINGS.recipe("rgb")
 
 
+def test_only_experts_of_an_extractor_with_a_new_version_are_extracted_again(monkeypatch):
+    extractors = ("speech", "whisper:tiny", "ocr")
+    settings = Settings(experts={f"x{i}": {"extractor": name} for i, name in enumerate(extractors)})
+
+    def recipes(**versions):
+        monkeypatch.setattr("misc.extraction.settings.EXTRACTOR_VERSIONS", versions)
+        return [settings.recipe(name) for name in settings.experts]
+
+    first, both, later = recipes(), recipes(speech=2, whisper=2), recipes(speech=3)
+    assert [a == b for a, b in zip(first, both, strict=True)] == [False, False, True]
+    assert [a == b for a, b in zip(first, later, strict=True)] == [False, True, True] and later[0] != both[0]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

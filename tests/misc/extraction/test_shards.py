@@ -1,5 +1,6 @@
 """Shards of extracted videos: read as written, or not at all if damaged."""
 
+import json
 import os
 
 import numpy as np
@@ -15,7 +16,7 @@ SETTINGS = Settings(experts={"rgb": {"extractor": "rgb"}, "ocr": {"extractor": "
 OTHER = Settings(experts={"rgb": {"extractor": "rgb", "options": {"frames": 3}}, "ocr": {"extractor": "ocr"}})
 FOUND = {
     "rgb": ExpertOutput(np.arange(6, dtype=np.float16).reshape(2, 3)),
-    "ocr": ExpertOutput(np.ones((1, 4), np.float32), ["SALE", "é"]),
+    "ocr": ExpertOutput(np.ones((1, 4), np.float32), ["SALE", "é"], [(0.0, 1.5), (0.12, 0.12)]),
 }
 
 
@@ -41,7 +42,8 @@ def assert_equal_found(one, other):
         y = other[name]
         assert (x is None) == (y is None)
         if x is not None:
-            assert x.words == y.words and x.features.dtype == y.features.dtype and np.array_equal(x.features, y.features)
+            assert (x.words, x.times, x.features.dtype) == (y.words, y.times, y.features.dtype)
+            assert np.array_equal(x.features, y.features)
 
 
 def test_a_shard_is_read_as_written(shards, video):
@@ -101,6 +103,19 @@ def test_a_damaged_shard_is_not_read(shards, video):
     assert whole < 100
     path.write_bytes(data)
     assert_equal_found(shards.read("a").outputs, FOUND)
+
+
+def test_a_shard_of_an_earlier_version_has_words_without_times(shards, video):
+    keep(shards, video, FOUND)
+    (path,) = shards.folder.rglob("*.npz")
+    with np.load(path) as content:
+        arrays = dict(content)
+    about = json.loads(arrays["about"].tobytes())
+    assert about.pop("times") == {"ocr": [[0.0, 1.5], [0.12, 0.12]]}
+    np.savez(path, **(arrays | {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}))
+    assert shards.missing_experts("a", video, SETTINGS) == ()
+    found = shards.read("a").outputs["ocr"]
+    assert (found.words, found.times) == (["SALE", "é"], None)
 
 
 def test_a_shard_of_another_video_is_not_read(shards, video):

@@ -65,6 +65,16 @@ def test_invalid_features_are_not_stored(extracted_tasks, extract, monkeypatch, 
     assert "expected (T, 6)" in failures()["b"]["reason"] and failures().keys() == {"b"}
 
 
+@pytest.mark.parametrize(("words", "times"), [(["a"], []), (["a"], [(0, 1), (1, 2)]), (None, [(0, 1)])])
+def test_times_that_do_not_belong_to_words_are_not_stored(extracted_tasks, extract, monkeypatch, words, times):
+    film("a.mkv"), film("b.mkv", 1)
+    output = ExpertOutput(np.ones((1, 6)), words, times)
+    monkeypatch.setattr(Reader, "__call__", lambda self, media: output if media.frames.mean() > 128 else None)
+    extract()
+    reason = f"{len(times)} times, expected one for each of {len(words or ())} words"
+    assert failures().keys() == {"b"} and reason in failures()["b"]["reason"]
+
+
 def test_large_features_are_stored_in_float32(extracted_tasks, extract, monkeypatch):
     film("a.mkv")
     monkeypatch.setattr(Reader, "__call__", lambda self, media: ExpertOutput(np.full((1, 6), 1e6)))

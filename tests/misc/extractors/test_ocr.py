@@ -9,6 +9,8 @@ def test_each_word_is_read_once_in_its_order(extractor, context):
     found = extractor("ocr")(silent_media(*frames))
     assert found.words == ["Summer", "SALE", "OPEN", "DAILY", "THE", "END"]
     np.testing.assert_allclose(found.features, context.text_encoder(["Summer SALE OPEN DAILY THE END"])[0], atol=1e-5)
+    # The frames 1, 4 and 7 of 8 per second are read.
+    assert found.times == [*[(0.12, 0.5)] * 2, *[(0.5, 0.5)] * 2, *[(0.88, 0.88)] * 2]
 
 
 def test_images_without_text_give_no_output(extractor):

@@ -50,3 +50,13 @@ def test_three_starts_are_printed(tmp_path, monkeypatch, capsys):
         f"  {'read_with_store':24} after    1.5 s, at most 3.0 MiB in memory",
     ]
     assert list(figures) == [line.removesuffix(":") for line in lines[1::2]]
+
+
+def test_an_archive_is_made_once_and_complete(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(store, "write_archive", lambda folder, number: (folder.mkdir(parents=True), made.append(number)))
+    (tmp_path / "MSRVTT-7.unfinished").mkdir()  # of a run that was killed
+    (tmp_path / "MSRVTT-7.unfinished" / "old").touch()
+    for _ in range(2):
+        assert store.make_archive(tmp_path, 7) == tmp_path / "MSRVTT-7"
+    assert made == [7] and [path.name for path in tmp_path.rglob("*")] == ["MSRVTT-7", "symlinked-feats"]

@@ -6,7 +6,7 @@ from helpers.paths import ROOT
 from PIL import Image, ImageDraw
 
 from misc.stamps import families
-from misc.stamps.families import find_twins, split_stamps
+from misc.stamps.families import group_twins, split_stamps
 from misc.stamps.items import Stamp
 
 
@@ -25,7 +25,7 @@ def stamps(captions):
 def test_twins_share_their_caption_but_for_articles_capitals_and_punctuation():
     known = stamps({"a": "A cat.", "b": "The CAT!", "c": "Some cats.", "d": "A cat sleeps.", "e": "an"})
     pictures = {name: drawing(i) for i, name in enumerate(known)}
-    assert find_twins(known, pictures) == {"a", "b"}
+    assert group_twins(known, pictures) == {"a": "a", "b": "a"}
 
 
 @pytest.mark.parametrize(
@@ -44,21 +44,28 @@ def test_twins_share_their_caption_but_for_articles_capitals_and_punctuation():
 def test_twins_share_their_picture(change, is_twin):
     known = stamps({"a": "One.", "b": "Two.", "c": "Three."})
     pictures = {"a": drawing(1), "b": change(drawing(1)), "c": drawing(2)}
-    assert find_twins(known, pictures) == ({"a", "b"} if is_twin else set())
+    assert group_twins(known, pictures) == ({"a": "a", "b": "a"} if is_twin else {})
+
+
+def test_twins_of_twins_are_in_one_group():
+    """One pair has the same caption, another one the same picture, and one stamp is in both."""
+    known = stamps({"d": "One.", "c": "Two.", "b": "Two!", "a": "Three.", "e": "Four."})
+    pictures = {"a": drawing(1), "b": drawing(1), "c": drawing(2), "d": drawing(3), "e": drawing(4)}
+    assert group_twins(known, pictures) == dict.fromkeys("abc", "a")
 
 
 def test_stamps_with_a_twin_are_for_training_and_the_others_are_drawn_by_their_name(monkeypatch):
     monkeypatch.setattr(families, "SIZES", {"test": 6, "val": 3})
     known = stamps({f"s{i:02d}": f"Number {i % 18}." for i in range(20)})
     pictures = {name: drawing(i) for i, name in enumerate(known)}
-    splits = split_stamps(known, pictures)
+    splits = split_stamps(known, group_twins(known, pictures))
     assert {split: len(names) for split, names in splits.items()} == {"train": 11, "test": 6, "val": 3}
     assert sorted(sum(splits.values(), [])) == sorted(known) and all(x == sorted(x) for x in splits.values())
     assert {"s00", "s01", "s18", "s19"} <= set(splits["train"])
     backwards = dict(reversed(known.items()))
-    assert split_stamps(backwards, pictures) == splits
+    assert split_stamps(backwards, group_twins(backwards, pictures)) == splits
     more = known | stamps({"t": "Another."})  # a new stamp moves at most one of the others out of a split
-    moved = split_stamps(more, pictures | {"t": drawing(77)})
+    moved = split_stamps(more, group_twins(more, pictures | {"t": drawing(77)}))
     assert all(len(set(splits[split]) - set(moved[split])) <= 1 for split in splits)
 
 
@@ -67,4 +74,6 @@ def test_the_committed_lists_are_disjoint_sorted_and_of_the_documented_sizes():
     assert {split: len(names) for split, names in lists.items()} == {"train": 665} | families.SIZES
     every = sum(lists.values(), [])
     assert len(set(every)) == len(every) == 950 and all(names == sorted(names) for names in lists.values())
+    twins = [line.split() for line in (ROOT / "misc/datasets/stamps2/twins.txt").read_text().splitlines()]
+    assert len(twins) == 317 and {name for name, _ in twins} <= set(lists["train"])
     assert all(name == name.strip() and "/" not in name and not name.endswith((".txt", ".png")) for name in every)

@@ -13,4 +13,6 @@ from misc.video_reading.media import Media
 def test_selected_frames_are_spread_evenly(length, number, expected):
     """The middle frames of `number` equal parts."""
     frames = np.arange(length, dtype=np.uint8).reshape(-1, 1, 1, 1)
-    assert list(Media(frames, np.arange(length), None).select_frames(number).ravel()) == expected
+    media = Media(frames, np.arange(length) / 4, None)
+    assert list(media.select_frames(number).ravel()) == expected
+    assert list(media.select_times(number)) == [i / 4 for i in expected]

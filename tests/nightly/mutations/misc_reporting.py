@@ -5,8 +5,8 @@ from helpers.mutate import Mutation
 MUTATIONS = [
     Mutation(
         "misc/reporting/results.py",
-        "statistics.stdev(values)",
-        "statistics.pstdev(values)",
+        "statistics.stdev(x)",
+        "statistics.pstdev(x)",
         "tests/misc/test_gen_readme.py -k summary",
         "tables give the deviation of the population, not of a sample",
     ),
@@ -60,7 +60,7 @@ MUTATIONS = [
         "the oldest evaluation of a checkpoint counts",
     ),
     Mutation(
-        "misc/reporting/results.py",
+        "misc/reporting/run_groups.py",
         "|trainer\\.(save_dir",
         "|optimizer.*|trainer\\.(save_dir",
         "tests/misc/test_gen_readme.py -k another_config",

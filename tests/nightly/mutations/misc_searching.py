@@ -199,4 +199,11 @@ MUTATIONS = [
         "tests/misc/searching/index/test_metadata.py",
         "numbers that are no int64",
     ),
+    Mutation(
+        "misc/searching/collection.py",
+        "if len(times) != (count := len(words.get(expert, ()))):",
+        "if not (count := len(times)):",
+        "tests/misc/searching/test_collection.py -k damaged",
+        "times that do not belong to the words are accepted",
+    ),
 ]

@@ -33,8 +33,8 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/video_reading/media.py",
-        "2 * limit + 1).round().astype(int)[1::2]]",
-        "2 * limit + 1).round().astype(int)[:-1:2]]",
+        "2 * limit + 1).round().astype(int)[1::2]",
+        "2 * limit + 1).round().astype(int)[:-1:2]",
         "tests/misc/video_reading/test_media.py -k spread",
         "the selected frames are the first of each part of the video",
     ),

@@ -242,4 +242,32 @@ MUTATIONS = [
         "tests/trainer/test_build.py -k its_share",
         "each process trains on all batches, and evaluates all",
     ),
+    Mutation(
+        "trainer/ranger.py",
+        'if n % group["k"] == 0:',
+        'if (n - 1) % group["k"] == 0:',
+        "tests/trainer/test_ranger.py",
+        "Lookahead: a step too early",
+    ),
+    Mutation(
+        "trainer/ranger.py",
+        "eps=eps / math.sqrt(bias_correction2)",
+        "eps=eps",
+        "tests/trainer/test_ranger.py",
+        "RAdam: eps of Adam",
+    ),
+    Mutation(
+        "trainer/ranger.py",
+        "if length > MIN_LENGTH:",
+        "if length >= MIN_LENGTH - 1:",
+        "tests/trainer/test_ranger.py",
+        "RAdam: rectified too early",
+    ),
+    Mutation(
+        "trainer/ranger.py",
+        "            torch._foreach_copy_(parameters, slow)\n",
+        "",
+        "tests/trainer/test_ranger.py",
+        "Lookahead: the weights do not continue from the slow ones",
+    ),
 ]

@@ -107,6 +107,8 @@ def test_epochs_are_added_and_a_resumed_run_keeps_the_earlier_ones(visualizer, t
     assert (content["num_videos"], content["num_captions"], content["leaky"]) == (8, 20, False)
     expected = page_content(make_page_data(seed=7), {}, 100)
     assert content["t2v"]["histogram"] == expected["t2v"]["histogram"]
+    page.show(make_page_data(seed=9), 2, "val")
+    assert listed(folder) == [("val", 4), ("test", 3), ("val", 2)]  # the latest is shown first
 
 
 def test_a_damaged_list_is_a_warning(visualizer, tmp_path, caplog):

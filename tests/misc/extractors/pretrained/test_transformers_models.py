@@ -39,6 +39,10 @@ def clip():
     return transformers.CLIPModel(config)
 
 
+def ijepa():
+    return transformers.IJepaModel(transformers.IJepaConfig(**VIT), add_pooling_layer=False)
+
+
 def classifier():
     return transformers.ViTForImageClassification(transformers.ViTConfig(**VIT, num_labels=3))
 
@@ -50,6 +54,7 @@ MODELS = {
     "image features": (clip, 12, lambda model, x: model.visual_projection(model.vision_model(x).pooler_output)),
     "published without a pooler": (classifier, 16, lambda model, x: model.vit(x).last_hidden_state[:, 0]),
     "without a pooler": (lambda: vit(add_pooling_layer=False), 16, lambda model, x: model(x).last_hidden_state[:, 0]),
+    "without a class token": (ijepa, 16, lambda model, x: model(x).last_hidden_state.mean(dim=1)),
     "maps": (segformer, 16, lambda model, x: model(x).last_hidden_state.mean(dim=(2, 3))),
 }
 

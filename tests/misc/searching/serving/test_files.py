@@ -16,6 +16,7 @@ from helpers.search_pages import StubSearcher, fetch, serving, wait_until
 pytest.importorskip("starlette")
 from misc.searching.serving import app as app_module  # noqa: E402
 from misc.searching.serving.app import make_app  # noqa: E402
+from misc.searching.serving.files import Clips  # noqa: E402
 
 SIZE = 24 << 20  # far more than sockets buffer
 PATH = "/clip?id=plain"
@@ -198,6 +199,26 @@ def test_a_file_that_cannot_be_opened_is_a_plain_refusal(port, clip, complaints,
     for path in (PATH, "/static/search.js"):
         assert fetch(port, path)[0].status == status
     assert len(complaints()) == (2 if status == 503 else 0) and "Traceback" not in "".join(complaints())
+
+
+def become_link(clip):
+    clip.rename(clip.with_name("elsewhere.webm"))
+    clip.symlink_to(clip.with_name("elsewhere.webm"))
+
+
+@pytest.mark.parametrize("change", [remove, become_folder, become_link, become_pipe])
+def test_what_takes_the_place_of_a_file_after_its_path_was_checked_is_not_opened(clip, monkeypatch, change):
+    """A link may lead out of the collection, and a pipe would be waited for."""
+    clips = Clips(clip.parents[1], ["plain"], lambda video: "videos/plain.webm")
+    find = clips.find
+
+    def find_and_change(video):
+        path = find(video)
+        change(clip)
+        return path
+
+    monkeypatch.setattr(clips, "find", find_and_change)
+    assert clips.open("plain") is None
 
 
 def test_a_folder_that_may_not_be_entered_costs_its_clips_only(port, clip, monkeypatch, complaints):

@@ -1,4 +1,4 @@
-"""The speech expert: which of the words that the recognizer returns count."""
+"""Which of the words that pocketsphinx returns count, and their times."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.extraction import ToyEncoder
 
-from misc.extractors import speech
+from misc.extractors import pocketsphinx
 from misc.video_reading.media import Media
 
 
@@ -14,7 +14,10 @@ class Recognizer:
     """A recognizer that returns the same segments for any sound."""
 
     def __init__(self, *segments):
-        self._segments = [SimpleNamespace(word=word, prob=prob) for word, prob in segments]
+        self._segments = [
+            SimpleNamespace(word=word, prob=prob, start_frame=50 * i, end_frame=50 * i + 29)
+            for i, (word, prob) in enumerate(segments)
+        ]
 
     def seg(self):
         return self._segments
@@ -36,7 +39,9 @@ class Recognizer:
 )
 def test_three_distinct_words_of_some_confidence_are_speech(monkeypatch, segments, words):
     library = SimpleNamespace(Decoder=lambda **options: Recognizer(*segments))
-    monkeypatch.setattr(speech, "require_package", lambda name: library)
-    extractor = speech.SpeechExtractor(context=SimpleNamespace(text_encoder=ToyEncoder()))
+    monkeypatch.setattr(pocketsphinx, "require_package", lambda name: library)
+    extractor = pocketsphinx.PocketsphinxExtractor(context=SimpleNamespace(text_encoder=ToyEncoder()))
     found = extractor(Media(np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1), np.ones(100, np.float32)))
     assert (found and found.words) == words
+    if found:  # frames of 0.01 s, after the pause
+        assert found.times == [(0.5 * i - 0.25, 0.5 * i + 0.05) for i, (word, _) in enumerate(segments) if word[0] != "<"]

@@ -1,0 +1,18 @@
+"""Parts of long lists of independent cases: a nightly run takes another part each day, with NIGHTLY_ALL=1 all of them.
+
+NIGHTLY_DAY, the ordinal of a date, repeats the parts of that day.
+"""
+
+import datetime
+import os
+from collections.abc import Iterable
+
+MAX_PARTS = 14  # within so many days each case is taken
+# Stored, so that processes which start before and after midnight take the same part.
+DAY = int(os.environ.setdefault("NIGHTLY_DAY", str(datetime.date.today().toordinal())))
+
+
+def cases_of_today(cases: Iterable, parts: int, day: int = DAY) -> list:
+    """Return every `parts`-th case, of which `parts` days in a row take all; all cases with NIGHTLY_ALL=1."""
+    assert 1 < parts <= MAX_PARTS
+    return list(cases) if os.environ.get("NIGHTLY_ALL") else list(cases)[day % parts :: parts]

@@ -1,0 +1,118 @@
+"""Mutations of the commands, results, served files and the Milvus store of misc/searching/."""
+
+from helpers.mutate import Mutation
+
+MUTATIONS = [
+    Mutation(
+        "misc/searching/serving/files.py",
+        " | os.O_NOFOLLOW",
+        "",
+        "tests/misc/searching/serving/test_files.py -k takes_the_place",
+        "served files: a link that takes the place of a file is followed",
+    ),
+    Mutation(
+        "misc/searching/serving/files.py",
+        "if stat.S_ISREG(os.fstat(file.fileno()).st_mode):",
+        "if True:",
+        "tests/misc/searching/serving/test_files.py -k takes_the_place",
+        "served files: a pipe is sent",
+    ),
+    Mutation(
+        "misc/searching/serving/files.py",
+        "size = min(size, self._size - self._position)",
+        "size = size",
+        "tests/misc/searching/serving/test_files.py -k completed",
+        "served files: what is appended while a file is sent is sent too",
+    ),
+    Mutation(
+        "misc/searching/serving/files.py",
+        "is_playable = path.suffix.lower() in MEDIA_TYPES and path.is_file()",
+        "is_playable = path.is_file()",
+        "tests/misc/searching/serving/test_app.py",
+        "served files: a file of any kind is a clip",
+    ),
+    Mutation(
+        "misc/searching/commands.py",
+        'hosts = {*LOCAL_HOSTS, _url_host(args.host), _url_host(address)} if is_local else ["*"]',
+        'hosts = ["*"]',
+        "tests/misc/test_search_serve.py",
+        "search server: a local page answers to any host name",
+    ),
+    Mutation(
+        "misc/searching/commands.py",
+        "        if not is_local:\n            logger",
+        "        if is_local:\n            logger",
+        "tests/misc/test_search_serve.py",
+        "search server: no warning of an address that others reach",
+    ),
+    Mutation(
+        "misc/searching/commands.py",
+        "if bool(args.words) == (args.video is not None):",
+        "if not args.words and args.video is None:",
+        "tests/misc/test_search.py",
+        "search: words beside --video are ignored",
+    ),
+    Mutation(
+        "misc/searching/commands.py",
+        'available = {name: sum(x[i] == "1" for x in bits)',
+        'available = {name: sum(x[0] == "1" for x in bits)',
+        "tests/misc/test_search.py",
+        "info: the number of videos with the first expert for each",
+    ),
+    Mutation(
+        "misc/searching/result.py",
+        "start = max(0, min(first - WORDS_BEFORE, len(marked) - MAX_WORDS))",
+        "start = max(0, first - WORDS_BEFORE)",
+        "tests/misc/searching/test_result.py",
+        "search page: few words are shown if the query's are the last",
+    ),
+    Mutation(
+        "misc/searching/result.py",
+        "counts = [1] * len(has) if metadata.keep_missing else has",
+        "counts = has",
+        "tests/misc/searching/test_result.py tests/misc/test_search.py",
+        "page of results: a missing expert never counts",
+    ),
+    Mutation(
+        "misc/searching/result.py",
+        "query_words.difference(STOP_WORDS.split()) or query_words",
+        "query_words.difference(STOP_WORDS.split())",
+        "tests/misc/searching/test_result.py",
+        "search page: the words of a query of stop words are not marked",
+    ),
+    Mutation(
+        "misc/searching/result.py",
+        'unicodedata.normalize("NFKC", text).casefold()',
+        "text.casefold()",
+        "tests/misc/searching/test_result.py",
+        "search page: wide letters are other words",
+    ),
+    Mutation(
+        "misc/searching/index/milvus_store.py",
+        "        numbers[~np.isin(numbers, known)] = -1\n",
+        "",
+        "tests/nightly/test_milvus_store.py",
+        "Milvus: videos that were added after opening are found without a name",
+    ),
+    Mutation(
+        "misc/searching/index/milvus_store.py",
+        'next=max(columns["numbers"], default=-1) + 1',
+        'next=len(columns["numbers"])',
+        "tests/nightly/test_milvus_store.py",
+        "Milvus: numbers of videos are used again after a removal",
+    ),
+    Mutation(
+        "misc/searching/index/milvus_store.py",
+        "self._drop_generations(lambda generation: generation != self._generation)",
+        "self._drop_generations(lambda generation: False)",
+        "tests/nightly/test_milvus_store.py -k killed",
+        "Milvus: old generations stay",
+    ),
+    Mutation(
+        "misc/searching/index/milvus_store.py",
+        "is_known = np.isin(new_numbers, known)",
+        "is_known = np.ones(len(new_numbers), bool)",
+        "tests/nightly/test_milvus_store.py",
+        "Milvus: an exact search returns videos that were added after opening",
+    ),
+]
