@@ -67,6 +67,11 @@ class Archive:
         self._rows: dict[str, dict[str, int]] = {}  # subset -> video -> its row, where files have a row per video
         self._renamed: set[str] = set()  # files that were found under another name, which was logged
 
+    @property
+    def captions_path(self) -> Path:
+        """The file of captions as text, which need not exist."""
+        return self.folder / (self.split.raw_captions or self.layout.raw_captions)
+
     def _describe_other_folders(self, data_dir: Path) -> str:
         """Return what was expected in place of a folder that is absent, and which archives there are instead."""
         others = [name for name in FEATURE_FOLDERS if (data_dir / name).is_dir()]
@@ -215,10 +220,9 @@ class Archive:
         Raises:
             InputError: a file that cannot be read, or invalid letters.
         """
-        path = self.folder / (self.split.raw_captions or self.layout.raw_captions)
-        if not path.exists():
+        if not self.captions_path.exists():
             return None
-        table = self._table(path, RawCaptionEncoder())
+        table = self._table(self.captions_path, RawCaptionEncoder())
         items = self._items(table, subset, ids, of_captions=True)
         table.raise_problem(items)
         return RawCaptions(table, items)

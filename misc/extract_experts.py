@@ -8,6 +8,7 @@ damaged part in data/<Name>/warnings.json.
 
 import argparse
 import re
+import shlex
 import sys
 import time
 from collections import Counter
@@ -169,6 +170,9 @@ def write_archive(folder: VideoFolder, experts: dict[str, dict], encoder: TextEn
     if captions:
         used = {name: experts[name] for name, count in counts.items() if count}
         write_training_config(args.name, make_training_config(args.name, folder.data_dir, text, used, splits), splits)
+    else:
+        place = "" if args.data_dir == Path("data") / args.name else f" --data_dir {shlex.quote(str(args.data_dir))}"
+        print(f"next: python misc/search.py 'what you look for' --name {args.name}{place}")
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -1,8 +1,9 @@
 """Search a collection of videos by words.
 
-    python misc/search.py "a red bird sings" --resume trained_model.pth --name MyVideos
+    python misc/search.py "a red bird sings" --name MyVideos
+    python misc/search.py "a red bird sings" --name MyVideos --resume trained_model.pth
 
-The first search embeds the collection and keeps the index in data/<name>/index. `misc/search.py COMMAND --help` has more.
+The first search writes an index to data/<name>/index. `misc/search.py COMMAND --help` has more.
 """
 
 import argparse

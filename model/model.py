@@ -22,8 +22,8 @@ The corrected release (February 2020 and later) has this similarity, deeper laye
 (`model.reasoning`), and ghost clusters in the pooling of text. `use_ce` selects the network: true or false is that of 2019,
 "pairwise" or "" the corrected one.
 
-Search computes s(t, v) a second time, as inner products with stored vectors (`misc.searching.patterns`): a change of the
-similarity belongs there too.
+Search computes s(t, v) a second time, as inner products with stored vectors (`misc.searching.index.patterns`): a change of
+the similarity belongs there too.
 
 Shapes: B videos with K captions of W words each, T = B * K captions, M experts in alphabetical order, D their shared
 dimension. The Concat variants join the experts to one: there M' = 1, otherwise M' = M.

@@ -1,7 +1,7 @@
 """The similarity of texts and videos described by experts, some of which are missing in some videos.
 
-Search computes the same score as inner products with stored vectors (`misc.searching.patterns`): a change here belongs there
-too.
+Search computes the same score as inner products with stored vectors (`misc.searching.index.patterns`): a change here belongs
+there too.
 """
 
 from collections.abc import Sequence

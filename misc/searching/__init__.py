@@ -1,10 +1,11 @@
-"""Search a collection with the embeddings of a checkpoint, by the scores of its model.
+"""Search a collection by recognized words, by concepts, and by the scores of a trained model.
 
-A query, `misc/search.py "a red bird"`, takes these steps:
+`opening` opens the channels that a collection has; `channels` ranks and fuses them. A query to the trained model takes these
+steps:
 
-1. `commands` opens the checkpoint, the collection and its index, which `building` makes if it does not exist.
+1. `opening` opens the checkpoint, the collection and its index, which `building` makes if it does not exist.
 2. `searcher` encodes the words with the text encoder of the collection, and `embedding` embeds them with the model.
-3. `patterns` turns the score into an inner product, for each set of experts that some videos have.
-4. `vector_store` collects the best videos of each set from FAISS or Milvus, and `patterns` merges them.
+3. `index.patterns` turns the score into an inner product, for each set of experts that some videos have.
+4. `index.vector_store` collects the best videos of each set from FAISS or Milvus, and `index.patterns` merges them.
 5. `result` formats them as lines, JSON or a page; `serving` shows them in a browser.
 """

@@ -11,10 +11,10 @@ import numpy as np
 
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.faiss_index import MAX_EFFORT
-from misc.searching.metadata import IndexKind, IndexMetadata
-from misc.searching.patterns import as_query
-from misc.searching.vector_store import IndexLocation, VectorStore
+from misc.searching.index.faiss_index import MAX_EFFORT
+from misc.searching.index.metadata import IndexKind, IndexMetadata
+from misc.searching.index.patterns import as_query
+from misc.searching.index.vector_store import IndexLocation, VectorStore
 from model.similarity import TextEmbedding
 from utils.errors import InputError, count_text, first_names
 from utils.names import match_name

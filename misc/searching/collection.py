@@ -1,7 +1,9 @@
 """A collection of videos on disk, `data/<Name>`, with or without captions."""
 
 import dataclasses
+import hashlib
 import itertools
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -20,8 +22,8 @@ from data_loader.readers import read_video_list
 from data_loader.store import Captions, Features, RawCaptions
 from data_loader.text_encoders import resolve_text_dim
 from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, VERSIONS, WORD_TIMES, WORDS
-from misc.searching.metadata import IndexedVideos, read_json, validate
-from parse_config import ConfigParser
+from misc.searching.extraction_record import config_of_extraction, read_record
+from misc.searching.index.metadata import IndexedVideos, read_json, validate
 from utils.errors import InputError
 from utils.names import normalize_name
 from utils.visualizer.videos import find_videos
@@ -43,18 +45,31 @@ class Collection:
     Args:
         name: name of the collection, which selects the file layout of a published dataset.
         folder: folder of the collection, `data/<Name>`.
-        config: config of the checkpoint.
+        config: config of the checkpoint (None: search without a model, see `config_of_extraction`).
         experts: experts of the checkpoint; the attribute `experts` has those with a file in the archive.
     """
 
-    def __init__(self, name: str, folder: Path, config: ConfigParser, experts: Mapping[str, Expert]):
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        config: Mapping[str, Any] | None = None,
+        experts: Mapping[str, Expert] | None = None,
+    ):
         self.name, self.folder = name, folder
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder, expected the collection: misc/extract_experts.py --name {name}")
+        has_model = config is not None
+        if config is None:
+            if layout_of(name).name:
+                raise InputError(
+                    f"{name}: a published dataset, which is searched with a model: expected --resume CHECKPOINT"
+                )
+            config, experts = config_of_extraction(folder)
         section, args = config["experts"], config["data_loader"]["args"]
         self._text = {"text_feat": section["text_feat"], "text_dim": resolve_text_dim(config)}
         self._max_tokens = {x: args.get("max_tokens", {}).get(x, args["max_expert_tokens"]) for x in experts}
         self._pad_to = {} if config["arch"]["args"].get("mask_padding", True) else self._max_tokens
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder, expected the collection: misc/extract_experts.py --name {name}")
         root = args.get("root_feat_folder")
         root = root if root and (folder / root).is_dir() else None  # a checkpoint also searches other collections
         splits = layout_of(name, release_of(root)).splits
@@ -63,9 +78,9 @@ class Collection:
         self._first_subset = next(iter(self._archive.layout.subsets))
         exists = self._archive.has_expert_file
         present = {name: expert for name, expert in experts.items() if exists(name, expert, self._first_subset)}
-        if not present:
+        if has_model and not present:
             raise InputError(f"{self._archive.folder}: no file of any of the checkpoint's experts ({', '.join(experts)})")
-        if absent := sorted(experts.keys() - present.keys()):
+        if has_model and (absent := sorted(experts.keys() - present.keys())):
             logger.warning("%s: no file of %s: missing in every video", self._archive.folder, ", ".join(absent))
         # Videos may lack any expert here, even one that training requires for every video.
         self.experts = {x: dataclasses.replace(expert, may_be_missing=True) for x, expert in present.items()}
@@ -105,6 +120,26 @@ class Collection:
             ids = list(videos[start : start + batch_size])
             yield self._collate(ids, [self._read_experts(video) for video in ids])
 
+    def load_frames(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield each video that has an expert, and the features of its frames, (T, dim)."""
+        expert = dataclasses.replace(self.experts[name], aggregation="vlad")  # which is not aggregated
+        for subset, ids in self._ids_by_subset.items():
+            features = self._archive.features(name, expert, subset, ids)
+            for row in np.flatnonzero(features.available):
+                yield ids[row], features[row]
+
+    def load_video(self, name: str, video: str) -> np.ndarray | None:
+        """Return the features of a video's frames by an expert, (T, dim); None if it has none."""
+        subset, row = self._positions[video]
+        expert = dataclasses.replace(self.experts[name], aggregation="vlad")
+        return self._archive.features(name, expert, subset, self._ids_by_subset[subset])[row]
+
+    def text_digest(self) -> str:
+        """Return a digest that changes with the videos, and with the files of recognized words and of captions."""
+        paths = [*sorted(self._archive.folder.glob(f"*{WORDS}")), self._archive.captions_path]
+        states = [(path.name, x.st_size, x.st_mtime_ns, x.st_ino) for path in paths if path.exists() and (x := path.stat())]
+        return hashlib.sha256(json.dumps([states, self.ids]).encode()).hexdigest()
+
     def load_file(self, path: Path, device: str) -> Batch:
         """Return the features of a video file, extracted with the settings of the collection.
 
@@ -116,11 +151,10 @@ class Collection:
         from misc.extraction.worker import ExtractionTask, Worker
         from utils.jobs import count_cores
 
-        record = self.folder / EXTRACTION_RECORD
-        if not record.exists():
+        record, content = self.folder / EXTRACTION_RECORD, read_record(self.folder)
+        if content is None:
             raise InputError(f"{record}: not found, expected it to extract {path} by: misc/extract_experts.py writes it")
-        content = read_json(record)
-        settings = validate(Settings, content.get("settings") if isinstance(content, dict) else None, str(record))
+        settings = validate(Settings, content.get("settings"), str(record))
         wanted = tuple(name for name in self.experts if name in settings.experts)
         settings = settings.model_copy(update={"experts": {name: settings.experts[name] for name in wanted}})
         worker = Worker(settings.model_dump_json(), device, count_cores())
@@ -176,13 +210,17 @@ class Collection:
         """Return the URL of a video's file, relative to the folder of the collection (None: no file)."""
         return self._clips.get(normalize_name(video))
 
+    @property
+    def word_experts(self) -> list[str]:
+        """The experts with a file of recognized words."""
+        return list(self._words)
+
     def read_encoder_spec(self) -> str | None:
         """Return the spec of the text encoder of the captions (None: unknown)."""
-        path = self.folder / EXTRACTION_RECORD
-        if not path.exists():
+        path, content = self.folder / EXTRACTION_RECORD, read_record(self.folder)
+        if content is None:
             return None
-        content = read_json(path)
-        text = content.get("text") if isinstance(content, dict) else None
+        text = content.get("text")
         if not isinstance(text, dict) or not isinstance(text.get("encoder"), str):
             raise InputError(f"{path}: text.encoder: not found, expected the name of a text encoder")
         return text["encoder"]

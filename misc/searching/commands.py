@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import dataclasses
 import ipaddress
 import json
 import logging
@@ -12,17 +11,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
-from base.device import select_device
 from base.schema import QuerybankSection
+from data_loader.datasets import is_known
 from misc.searching.building import add_videos, build_index, remove_videos
+from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts, format_fused_hits
+from misc.searching.channels.fused_searcher import CHANNELS
 from misc.searching.collection import Collection
-from misc.searching.embedding import Embedder
-from misc.searching.metadata import INDEX_KINDS
+from misc.searching.index.metadata import INDEX_KINDS
+from misc.searching.index.vector_store import IndexLocation
+from misc.searching.opening import (
+    NO_MODEL,
+    find_checkpoint,
+    get_location,
+    open_channels,
+    open_collection,
+    open_searcher,
+)
 from misc.searching.result import format_captions, format_hits, is_corrected, write_page
-from misc.searching.searcher import Searcher
-from misc.searching.vector_store import IndexLocation
 from model.querybank import PUBLISHED_BETA
 from utils.errors import InputError, count_text
 from utils.names import match_name, normalize_name
@@ -44,45 +49,12 @@ class Command(NamedTuple):
     run: Callable[[argparse.Namespace], None]
 
 
-def _location(args: argparse.Namespace) -> IndexLocation:
-    return IndexLocation(args.name, args.data_dir, args.index_dir, args.uri)
-
-
-def _open_collection(args: argparse.Namespace) -> tuple[Embedder, Collection, IndexLocation]:
-    location = _location(args)
-    device = torch.device("cpu") if args.device is None else select_device(args.device)
-    embedder = Embedder(args.resume, device, args.config)
-    return embedder, Collection(location.name, location.folder, embedder.config, embedder.experts), location
-
-
-def _open_searcher(args: argparse.Namespace) -> Searcher:
-    """Return the searcher of a command line, after building its index if it does not exist."""
-    embedder, collection, location = _open_collection(args)
-    if not location.has_index():
-        logger.info("no index of %s yet: building it", location.name)
-        build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True, beta=args.querybank)
-    searcher = Searcher(embedder, collection, location.open(), args.encoder)
-    if args.querybank is not None and searcher.bank_beta != args.querybank:
-        found = searcher.bank or "no query bank"
-        logger.warning("the index has %s: --querybank only applies to a new index (misc/search.py build)", found)
-    kind = searcher.metadata.kind
-    if args.index not in (None, kind):
-        logger.warning("the index is %s: --index %s only applies to a new index", kind, args.index)
-    if searcher.lacking:
-        number, first = count_text(len(searcher.lacking), "video"), searcher.lacking[0]
-        logger.warning("the index lacks %s of %s, first '%s': misc/search.py add", number, location.name, first)
-    if searcher.stale:
-        number, first = count_text(len(searcher.stale), "video"), searcher.stale[0]
-        logger.warning("%s in the index changed or are gone since, first '%s': misc/search.py add", number, first)
-    return searcher
-
-
 def _query(args: argparse.Namespace) -> None:
     if bool(args.words) == (args.video is not None):
         raise InputError("query: expected some words, or --video ID")
     if args.html is not None and args.html.exists() and not args.html.is_dir():
         raise InputError(f"--html {args.html}: a file, expected a folder to write the page to")
-    with contextlib.closing(_open_searcher(args)) as searcher:
+    with contextlib.closing(open_searcher(args)) as searcher:
         video, captions = None, []
         if args.video is None:
             result = searcher.search(" ".join(args.words), args.k, not args.no_querybank)
@@ -91,41 +63,81 @@ def _query(args: argparse.Namespace) -> None:
             if video not in searcher and Path(args.video).is_file():
                 video = Path(args.video)
             result, captions = searcher.similar(video, args.k), searcher.v2t(video, args.k, not args.no_querybank)
+        is_fused = isinstance(result, FusedResult)
         if args.json:
-            content = dataclasses.asdict(result)
+            content = as_dict(result)
             if video is not None:
-                content["captions"] = [dataclasses.asdict(hit) for hit in captions]
+                content["captions"] = [as_dict(hit) for hit in captions]
             print(json.dumps(content, indent=4, allow_nan=False))
         else:
-            print("\n".join([*format_hits(result, searcher.experts), *format_captions(captions)]))
+            lines = format_fused_hits(result) if is_fused else format_hits(result, searcher.experts)
+            print("\n".join([*lines, *format_captions(captions)]))
         if args.html is not None:
             details = {"name": args.name, "videos": len(searcher.ids), "checkpoint": searcher.checkpoint}
             query_hit = searcher.get_hit(video) if isinstance(video, str) else None
             details["bank"] = searcher.bank if is_corrected(result.hits) else None
-            page = write_page(args.html, result, captions, searcher.metadata, query_hit, **details)
-            if (clips := _location(args).folder / "videos").is_dir():
+            details["no_match"] = result.no_match if is_fused and not result.hits else None
+            page = write_page(args.html, result, captions, searcher.metadata, query_hit, finding_texts, **details)
+            if (clips := get_location(args).folder / "videos").is_dir():
                 link_videos(args.html, clips)
             logger.info("page: %s", page)
 
 
 def _build(args: argparse.Namespace) -> None:
-    build_index(*_open_collection(args), args.index or INDEX_KINDS[0], beta=args.querybank)
+    if args.resume is not None:
+        build_index(*open_collection(args), args.index or INDEX_KINDS[0], beta=args.querybank)
+        return
+    if args.querybank is not None or args.index is not None:
+        raise InputError("build: --querybank and --index are of the index of a model, expected --resume CHECKPOINT")
+    _update_channels(args)
 
 
 def _add(args: argparse.Namespace) -> None:
-    added = add_videos(*_open_collection(args), list(map(normalize_name, args.words)) or None)
+    if args.resume is None:
+        _update_channels(args)
+        if not get_location(args).has_index():
+            if args.words:
+                raise InputError(f"add: {NO_MODEL}; the other channels have all videos")
+            return
+        args.resume = find_checkpoint(get_location(args))
+    added = add_videos(*open_collection(args), list(map(normalize_name, args.words)) or None)
     logger.info("%s added", count_text(added, "video"))
+
+
+def _update_channels(args: argparse.Namespace) -> None:
+    """Update the files of the channels that need no model, and log what is in them."""
+    for name, line in _describe_channels(get_location(args)).items():
+        logger.info("%s: %s", name, line)
+
+
+def _describe_channels(location: IndexLocation) -> dict[str, str]:
+    """Return a line about each channel that needs no model, after updating its file, or why it cannot be searched."""
+    absent: dict[str, str] = {}
+    channels = open_channels(Collection(location.name, location.folder), location.index_folder, CHANNELS, absent)
+    with contextlib.ExitStack() as stack:
+        for channel in channels.values():
+            stack.callback(channel.close)
+        return {name: channel.describe() for name, channel in channels.items()} | {
+            name: f"not searched: {reason}" for name, reason in absent.items()
+        }
 
 
 def _remove(args: argparse.Namespace) -> None:
     if not args.words:
         raise InputError("remove: expected the ids of videos")
-    remove_videos(_location(args), args.words)
+    remove_videos(get_location(args), args.words)
     logger.info("%s removed", count_text(len(set(args.words)), "video"))
 
 
 def _info(args: argparse.Namespace) -> None:
-    with contextlib.closing(_location(args).open()) as store:
+    location = get_location(args)
+    is_free = location.folder.is_dir() and not is_known(location.name)  # it can be searched without a model
+    if is_free and not location.has_index():
+        lines = _describe_channels(location) | {"trained": NO_MODEL}
+        print(json.dumps({"channels": lines}, indent=4) if args.json else "\n".join(f"{x}: {y}" for x, y in lines.items()))
+        return
+    with contextlib.closing(location.open()) as store:
+        lines = _describe_channels(location) if is_free else {}
         metadata, size = store.metadata, store.size()
         patterns = {pattern: len(numbers) for pattern, numbers in sorted(store.videos.by_pattern().items())}
         bits = store.videos.available.values()
@@ -133,7 +145,7 @@ def _info(args: argparse.Namespace) -> None:
         if args.json:
             content = {"place": store.source, "videos": len(store.videos), "bytes": size}
             content["querybank"] = None if store.bank is None else store.bank.about.model_dump()
-            content |= {"patterns": patterns, "available": available}
+            content |= {"patterns": patterns, "available": available, "channels": lines}
             print(json.dumps(metadata.model_dump() | content, indent=4))
             return
         size_part = "" if size is None else f", {size_text(size)}"
@@ -143,6 +155,8 @@ def _info(args: argparse.Namespace) -> None:
         print(f"videos with {', '.join(f'{name} {number}' for name, number in available.items())}")
         print(f"{count_text(len(patterns), 'pattern')} of experts")
         print("no query bank" if store.bank is None else store.bank.description)
+        for name, line in lines.items():
+            print(f"{name}: {line}")
 
 
 def _serve(args: argparse.Namespace) -> None:
@@ -154,14 +168,14 @@ def _serve(args: argparse.Namespace) -> None:
 
     with (
         contextlib.closing(bind_socket(args.host, args.port)) as listener,
-        contextlib.closing(_open_searcher(args)) as searcher,
+        contextlib.closing(open_searcher(args)) as searcher,
     ):
         address, port = listener.getsockname()[:2]
         is_local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
         if not is_local:
             logger.warning("warning: listening at %s: whoever reaches this machine can search and see the videos", address)
         hosts = {*LOCAL_HOSTS, _url_host(args.host), _url_host(address)} if is_local else ["*"]
-        app = make_app(searcher, args.name, _location(args).folder, sorted(hosts))
+        app = make_app(searcher, args.name, get_location(args).folder, sorted(hosts))
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         hide_unfinished_responses()
         config = uvicorn.Config(
@@ -228,7 +242,7 @@ LOCATION = [
     _argument("--uri", help="the index is in Milvus: a server (http://host:19530) or a local file (x.db)"),
 ]
 CHECKPOINT = [
-    _argument("--resume", metavar="CHECKPOINT", type=Path, required=True, help="the model, trained_model.pth"),
+    _argument("--resume", metavar="CHECKPOINT", type=Path, help="the model, trained_model.pth (default: that of the index)"),
     _argument("--config", metavar="FILE", type=Path, help="its config (default: the one in the checkpoint)"),
     _argument(
         "--encoder", metavar="SPEC", help="text encoder of queries (default: that in the collection's extraction.json)"
@@ -246,6 +260,11 @@ BANK = _argument(
     help="correct a new index for hubs, videos that fit most queries, by the training captions of the model, at inverse "
     f"temperature BETA (default: {PUBLISHED_BETA:g}; test.py --querybank val finds the best)",
 )
+CHANNEL_LIST = _argument(
+    "--channels",
+    metavar="NAME,...",
+    help=f"what to search, some of {','.join(CHANNELS)} (default: all that the collection has)",
+)
 NO_BANK = _argument("--no_querybank", action="store_true", help="search as if the index had no query bank")
 VIDEO_HELP = "search by a video of the collection, or by the path of another one: similar videos, and captions"
 JSON = _argument("--json", action="store_true", help="print JSON")
@@ -255,6 +274,7 @@ QUERY = [
     _argument("-k", metavar="N", type=int, default=10, help="number of results (default: %(default)s)"),
     JSON,
     _argument("--html", metavar="DIR", type=Path, help="also write the results as a page"),
+    CHANNEL_LIST,
     NO_BANK,
     BANK,
     *CHECKPOINT,
@@ -265,12 +285,15 @@ SERVER = [
     _argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s, only this machine)"),
     _argument("--port", metavar="N", type=int, default=8000, help="default: %(default)s; 0: any free one"),
     _argument("--open", action="store_true", help="open the page in a browser"),
+    CHANNEL_LIST,
     BANK,
     *CHECKPOINT,
 ]
 COMMANDS = {
     "query": Command("search by words or by a video (the default: `search.py WORD ...`)", QUERY, _query),
-    "build": Command("embed the collection and write its index, in place of one that is there", [BANK, *CHECKPOINT], _build),
+    "build": Command(
+        "write the index, in place of one that is there: of the model, or of the other channels", [BANK, *CHECKPOINT], _build
+    ),
     "add": Command("add what is new or changed to the index, and drop what is gone", [ADDED, *CHECKPOINT], _add),
     "remove": Command("remove videos from the index", [REMOVED, *LOCATION], _remove),
     "info": Command("say what is in the index", [JSON, *LOCATION], _info),

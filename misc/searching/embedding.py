@@ -15,8 +15,8 @@ from data_loader.dataset import pad
 from data_loader.experts import resolve_experts
 from data_loader.text_encoders import resolve_text_dim
 from misc.searching.collection import Batch, Collection
-from misc.searching.metadata import IndexKind, IndexMetadata
-from misc.searching.query_bank import BankMetadata, QueryBank
+from misc.searching.index.metadata import IndexKind, IndexMetadata
+from misc.searching.index.query_bank import BankMetadata, QueryBank
 from model.model import CENet
 from model.published import load_weights
 from model.querybank import fit_bank, normalize

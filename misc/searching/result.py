@@ -3,11 +3,11 @@
 import dataclasses
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from misc.searching.metadata import IndexMetadata
+from misc.searching.index.metadata import IndexMetadata
 from utils.errors import one_line
 from utils.files import write_bytes
 from utils.visualizer.visualizer import FOLDER, render, script
@@ -77,7 +77,8 @@ def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
         present = ", ".join(hit.experts) if hit.weights is None else _percentages(hit.weights, hit.experts)
         missing = ", ".join(name for name in experts if name not in hit.experts)
         lacks = f" (lacks {missing})" if missing and hit.experts else ""
-        lines.append(f"{INDENT}{present or 'no expert'}{lacks}")
+        if experts:
+            lines.append(f"{INDENT}{present or 'no expert'}{lacks}")
         lines += [f"{INDENT}{expert}: {one_line(' '.join(words))}" for expert, words in hit.words.items()]
         lines += [f'{INDENT}"{one_line(caption)}"' for caption in hit.captions]
     return lines
@@ -114,11 +115,13 @@ def write_page(
     captions: Sequence[CaptionHit],
     metadata: IndexMetadata,
     query_hit: Hit | None = None,
+    reasons: Callable[[Hit], Iterable[tuple[str, int, str]]] = lambda hit: (),
     **details: object,
 ) -> Path:
     """Write `index.html` and its assets to a folder and return the path of the page.
 
-    `query_hit` is the queried video (None: the query was words, or a file), and `details` are further variables of the
+    `query_hit` is the queried video (None: the query was words, or a file), `reasons` returns the channels that found a
+    video with rank and reasons (see `channels.fused_result.finding_texts`), and `details` are further variables of the
     template: `name` of the collection, number of `videos`, `checkpoint`, `bank` that corrected the order (None: none).
     """
 
@@ -127,7 +130,8 @@ def write_page(
         counts = [1] * len(has) if metadata.keep_missing else has
         words = [f"{expert}: {' '.join(words)}" for expert, words in hit.words.items()]
         content = {"video": {"id": hit.id, "address": hit.clip, "has": has, "counts": counts}}
-        content["text"] = " / ".join([*words, *hit.captions[:1]])
+        found = [f"{channel} {rank}: {text}" for channel, rank, text in reasons(hit)]
+        content["text"] = " / ".join([*found, *words, *hit.captions[:1]])
         if hit.weights is not None:
             content["weights"] = list(hit.weights.values())
         return content if hit.similarity is None else {**content, "similarity": hit.similarity}

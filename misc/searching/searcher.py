@@ -8,9 +8,9 @@ import numpy as np
 from misc.extractors import text_encoders
 from misc.searching.collection import Collection
 from misc.searching.embedding import EmbeddedCaptions, Embedder
-from misc.searching.patterns import as_query
+from misc.searching.index.patterns import as_query
+from misc.searching.index.vector_store import VectorStore
 from misc.searching.result import CaptionHit, Hit, SearchResult
-from misc.searching.vector_store import VectorStore
 from model.similarity import TextEmbedding, VideoEmbedding
 from utils.errors import InputError
 
@@ -22,6 +22,7 @@ class Searcher:
     """A search in an index, with the checkpoint that built it and its collection. It is not thread-safe.
 
     Attributes:
+        collection: the collection.
         experts: names of the model's experts.
         ids: ids of the indexed videos.
         lacking: videos of the collection that the index lacks.
@@ -31,7 +32,8 @@ class Searcher:
 
     def __init__(self, embedder: Embedder, collection: Collection, store: VectorStore, encoder: str | None = None):
         store.metadata.check_checkpoint(embedder.sha256, embedder.checkpoint, store.source)
-        self._embedder, self._collection, self._store = embedder, collection, store
+        self._embedder, self._store = embedder, store
+        self.collection = collection
         self.checkpoint, self.metadata = embedder.checkpoint, store.metadata
         self.experts, self.ids = store.metadata.experts, store.videos.ids
         self.bank = None if store.bank is None else store.bank.description
@@ -42,11 +44,11 @@ class Searcher:
         self._file: tuple[Path | None, VideoEmbedding | None] = (None, None)  # the last query by file
 
     def __contains__(self, video: str) -> bool:
-        return video in self._collection
+        return video in self.collection
 
     def search(self, text: str, k: int = 10, corrected: bool = True) -> SearchResult:
         """Return the k videos that words describe best; without `corrected`, as if the index had no query bank."""
-        _check_k(k)
+        check_k(k)
         query = self._embed_query(text)
         weights = None if self.metadata.is_concat else query.weights[0].numpy()
         if corrected and self._store.bank is not None:
@@ -65,7 +67,7 @@ class Searcher:
         The similarity is the mean inner product of the embeddings over the experts that both videos have; with `l2renorm`,
         the cosine of their concatenated embeddings. Without common experts, it is 0.
         """
-        _check_k(k)
+        check_k(k)
         (best,) = self._store.search(as_query(self._embed_video(video)), k + 1)
         others = [pair for pair in best if pair[0] != video][:k]
         return SearchResult(str(video), None, [self._make_hit(*pair, rank) for rank, pair in enumerate(others, 1)])
@@ -75,7 +77,7 @@ class Searcher:
 
         The first call embeds all captions. Without `corrected`, the query bank is not used.
         """
-        _check_k(k)
+        check_k(k)
         embedding = self._embed_video(video)
         hits = []
         best = self._captions.search(embedding, k, corrected)
@@ -90,11 +92,11 @@ class Searcher:
 
     def get_captions(self, video: str) -> list[str]:
         """Return the captions of a video as text; an empty list if they are unknown."""
-        return self._collection.get_captions(video)
+        return self.collection.get_captions(video)
 
     def get_clip(self, video: str) -> str | None:
         """Return the URL of a video's file, relative to the folder of the collection (None: no file)."""
-        return self._collection.get_clip(video)
+        return self.collection.get_clip(video)
 
     def close(self) -> None:
         """Release files and connections."""
@@ -102,14 +104,14 @@ class Searcher:
 
     @cached_property
     def _captions(self) -> EmbeddedCaptions:
-        return EmbeddedCaptions(self._embedder, self._collection, self._store.bank)
+        return EmbeddedCaptions(self._embedder, self.collection, self._store.bank)
 
     @cached_property
     def _encoder(self) -> text_encoders.TextEncoder:
-        spec = self._encoder_spec or self._collection.read_encoder_spec()
+        spec = self._encoder_spec or self.collection.read_encoder_spec()
         if spec is None:
             raise InputError(
-                f"{self._collection.folder}: no extraction.json that names the text encoder, expected --encoder SPEC, "
+                f"{self.collection.folder}: no extraction.json that names the text encoder, expected --encoder SPEC, "
                 f"one with the checkpoint's word vectors '{self._embedder.text_feat}'"
             )
         encoder = text_encoders.build_text_encoder(spec, str(self._embedder.device))
@@ -130,11 +132,11 @@ class Searcher:
 
     def _embed_video(self, video: str | Path) -> VideoEmbedding:
         if isinstance(video, str):
-            self._collection.check_ids([video])
-            (batch,) = self._collection.load_videos([video], 1)
+            self.collection.check_ids([video])
+            (batch,) = self.collection.load_videos([video], 1)
             return self._embedder.embed_videos(batch)
         if video != self._file[0]:
-            batch = self._collection.load_file(video, str(self._embedder.device))
+            batch = self.collection.load_file(video, str(self._embedder.device))
             self._file = video, self._embedder.embed_videos(batch)
         return self._file[1]
 
@@ -156,7 +158,7 @@ class Searcher:
             None if weights is None else self._by_expert(_apply_weights(weights, counted)),
             [name for name, is_available in zip(self.experts, available, strict=True) if is_available],
             [caption for caption in self.get_captions(video) if caption][:MAX_CAPTIONS],
-            self._collection.get_words(video),
+            self.collection.get_words(video),
             self.get_clip(video),
             normalized,
         )
@@ -171,6 +173,7 @@ def _apply_weights(weights: np.ndarray, available: np.ndarray) -> np.ndarray:
     return applied / (applied.sum() or 1)
 
 
-def _check_k(k: int) -> None:
+def check_k(k: int) -> None:
+    """Raise an InputError if a number of results is out of bounds."""
     if not 1 <= k <= MAX_K:
         raise InputError(f"k: {k}, expected a number from 1 to {MAX_K}")

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from misc.searching.building import tune_effort
-from misc.searching.faiss_store import FaissStore
-from misc.searching.metadata import IndexMetadata
-from misc.searching.patterns import to_pattern
-from misc.searching.query_bank import BankMetadata, QueryBank
+from misc.searching.index.faiss_store import FaissStore
+from misc.searching.index.metadata import IndexMetadata
+from misc.searching.index.patterns import to_pattern
+from misc.searching.index.query_bank import BankMetadata, QueryBank
 from misc.speed.process import call_in_process
 from misc.speed.store import FRAMES
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity

@@ -5,7 +5,7 @@ import torch
 from helpers.search_collection import create_store, make_metadata, open_store
 from hypothesis import strategies as st
 
-from misc.searching.patterns import as_query
+from misc.searching.index.patterns import as_query
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 
 EXACT = {"rtol": 0, "atol": 2e-6}

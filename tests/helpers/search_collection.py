@@ -12,11 +12,11 @@ from base.checkpoint import save_checkpoint
 from misc.searching.building import build_index
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.faiss_store import FaissStore
-from misc.searching.metadata import IndexMetadata
-from misc.searching.milvus_store import MilvusStore
+from misc.searching.index.faiss_store import FaissStore
+from misc.searching.index.metadata import IndexMetadata
+from misc.searching.index.milvus_store import MilvusStore
+from misc.searching.index.vector_store import IndexLocation
 from misc.searching.searcher import Searcher
-from misc.searching.vector_store import IndexLocation
 from model.similarity import TextEmbedding, VideoEmbedding
 from parse_config import ConfigParser
 from trainer.build import build_model

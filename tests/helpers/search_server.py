@@ -14,7 +14,7 @@ from helpers.waiting_search import RESUME
 
 def assert_signal_ends_server(number, code, word):
     """Start a server of the built index, ask it, and end it by a signal while a connection is open."""
-    command = [sys.executable, ROOT / "misc" / "search.py", "serve", *RESUME, "--port", "0"]
+    command = [sys.executable, ROOT / "misc" / "search.py", "serve", *RESUME, "--port", "0", "--channels", "trained"]
     sigint = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores Ctrl-C
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=sigint) as process:
         try:

@@ -51,7 +51,20 @@ def test_an_earlier_index_gives_the_same_results(kind, collection, call):
     shutil.copytree(index, index.name)
     shutil.copy(FIXTURES / "model.pth", "model.pth")
     place = ["--uri" if kind == "milvus" else "--index_dir", index.name]
-    query = ["query", "a red bird sings", "--resume", "model.pth", "--name", "Toy", *place, "-k", 5, "--json"]
+    query = [
+        "query",
+        "a red bird sings",
+        "--resume",
+        "model.pth",
+        "--name",
+        "Toy",
+        *place,
+        "-k",
+        5,
+        "--json",
+        "--channels",
+        "trained",
+    ]
     code, out, err = call(search_command, *query)
     assert code == 0 and "building it" not in err, err
     expected, found = json.loads((FIXTURES / "answers.json").read_text())[kind], json.loads(out)

@@ -32,9 +32,12 @@ TESTED_ELSEWHERE = {
     "misc/demo/places.py": "misc/demo/test_experts.py",  # its pictures are backgrounds of clips
     "misc/extraction/collection_files.py": "misc/test_extract_experts_unusable_files.py",  # names of files
     "misc/reporting/markdown_blocks.py": "misc/test_gen_readme.py",  # used through the commands that fill in pages
+    "misc/searching/channels/channel.py": "misc/searching/channels/test_fused_result.py",  # the interface of channels
+    "misc/searching/extraction_record.py": "misc/test_search_channels.py",  # read by the command
+    "misc/searching/opening.py": "misc/test_search_channels.py",  # what the command opens
     "misc/searching/commands.py": "misc/test_search.py",  # the command `misc/search.py`, whose file only starts it
-    "misc/searching/milvus_store.py": "nightly/test_milvus_store.py",  # slow
-    "misc/searching/vector_store.py": "misc/searching/test_faiss_store.py",  # the base class of the stores
+    "misc/searching/index/milvus_store.py": "nightly/test_milvus_store.py",  # slow
+    "misc/searching/index/vector_store.py": "misc/searching/index/test_faiss_store.py",  # the base class of the stores
     "misc/speed/evaluation.py": "nightly/test_speed_evaluation.py",  # slow
     "misc/syncing/remote_archive.py": "misc/test_sync_experts.py",  # the archives of the command
     "trainer/data_parallel.py": "nightly/test_data_parallel.py",  # slow

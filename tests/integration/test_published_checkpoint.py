@@ -15,7 +15,7 @@ import train as train_command
 from misc.searching.building import build_index
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.vector_store import IndexLocation
+from misc.searching.index.vector_store import IndexLocation
 
 FEATS = Path("data/Parity/symlinked-feats")
 CONFIG = {

@@ -15,6 +15,7 @@ from misc.searching.commands import COMMANDS
 
 PLACE = ["--name", "Toy"]
 RESUME = ["--resume", "model.pth", *PLACE]
+TRAINED = [*RESUME, "--channels", "trained"]  # the other channels: tests/misc/test_search_channels.py
 QUERY = "a red bird sings"
 
 
@@ -48,18 +49,18 @@ def ranks(out):
 
 
 def test_a_query_builds_the_index_and_prints_the_best(collection, search):
-    out, err = search(QUERY, *RESUME, "-k", 3)
+    out, err = search(QUERY, *TRAINED, "-k", 3)
     assert err.count("no index of Toy yet: building it") == 1 and "data/Toy/index: 44 videos in " in err
     assert out.startswith("weights of the query: ") and ranks(out) == ["1", "2", "3"]
     assert '"word0' in out and ("lacks " in out or "audio" in out)
-    for arguments in (["-k", 3, *RESUME, *QUERY.split()], ["query", QUERY, "-k", 3, *RESUME]):
+    for arguments in (["-k", 3, *TRAINED, *QUERY.split()], ["query", QUERY, "-k", 3, *TRAINED]):
         again, err = search(*arguments)
         assert again == out and err == ""
 
 
 def test_json_is_all_that_is_printed(collection, search):
-    text, _ = search(QUERY, *RESUME, "-k", 44)
-    out, _ = search(QUERY, *RESUME, "-k", 44, "--json")
+    text, _ = search(QUERY, *TRAINED, "-k", 44)
+    out, _ = search(QUERY, *TRAINED, "-k", 44, "--json")
     answer = json.loads(out)
     assert answer["query"] == QUERY and sum(answer["weights"].values()) == pytest.approx(1)
     assert [f"{hit['rank']:4}  {hit['similarity']:6.3f}  {hit['id']}" for hit in answer["hits"]] == [
@@ -71,10 +72,10 @@ def test_json_is_all_that_is_printed(collection, search):
 
 
 def test_a_video_asks_for_others_and_for_captions(collection, search):
-    out, _ = search("--video", "video3", *RESUME, "-k", 5, "--json")
+    out, _ = search("--video", "video3", *TRAINED, "-k", 5, "--json")
     answer = json.loads(out)
     assert len(answer["hits"]) == len(answer["captions"]) == 5 and answer["weights"] is None
-    text, _ = search("--video", "video3", *RESUME, "-k", 5)
+    text, _ = search("--video", "video3", *TRAINED, "-k", 5)
     assert ranks(text) == ["1", "2", "3", "4", "5"] * 2 and "captions:" in text
     assert f'"{answer["captions"][0]["caption"]}" of {answer["captions"][0]["video"]}' in text
 
@@ -82,10 +83,10 @@ def test_a_video_asks_for_others_and_for_captions(collection, search):
 def test_videos_are_added_and_removed(collection, search):
     archive, _ = collection
     _, err = search("build", *RESUME)
-    whole, _ = search(QUERY, *RESUME, "-k", 44, "--json")
+    whole, _ = search(QUERY, *TRAINED, "-k", 44, "--json")
     _, err = search("remove", *PLACE, "video3", "video4")
     assert err == "2 videos removed\n"
-    out, err = search(QUERY, *RESUME, "-k", 44, "--json")
+    out, err = search(QUERY, *TRAINED, "-k", 44, "--json")
     assert err == "the index lacks 2 videos of Toy, first 'video3': misc/search.py add\n"
     assert not {"video3", "video4"} & {hit["id"] for hit in json.loads(out)["hits"]}
     out, _ = search("info", *PLACE, "--json")
@@ -95,7 +96,7 @@ def test_videos_are_added_and_removed(collection, search):
     assert err == "1 video added\n"
     _, err = search("add", *RESUME)
     assert err == "1 video added\n"
-    out, err = search(QUERY, *RESUME, "-k", 44, "--json")
+    out, err = search(QUERY, *TRAINED, "-k", 44, "--json")
     one, two = (json.loads(x)["hits"] for x in (out, whole))
     assert [hit["id"] for hit in one] == [hit["id"] for hit in two] and err == ""
     np.testing.assert_allclose([hit["similarity"] for hit in one], [hit["similarity"] for hit in two], atol=1e-6)
@@ -112,7 +113,7 @@ def test_changed_and_removed_videos_are_reported_and_updated_by_add(collection, 
     versions = Path("data/Toy/symlinked-feats/versions.json")
     versions.write_text(json.dumps(dict.fromkeys(archive.ids, "one")))
     search("build", *RESUME, *uri)
-    assert "since" not in search(QUERY, *RESUME, *uri)[1]
+    assert "since" not in search(QUERY, *TRAINED, *uri)[1]
     changed, gone = archive.ids[5], archive.ids[7]
     archive.features["rgb"][changed] = archive.features["rgb"][archive.ids[6]]
     for list_name, listed in archive.lists.items():
@@ -120,14 +121,14 @@ def test_changed_and_removed_videos_are_reported_and_updated_by_add(collection, 
     archive.write()
     versions.write_text(json.dumps({video: "two" if video == changed else "one" for video in archive.ids if video != gone}))
     warning = f"2 videos in the index changed or are gone since, first '{changed}': misc/search.py add\n"
-    assert warning in search(QUERY, *RESUME, *uri)[1]
+    assert warning in search(QUERY, *TRAINED, *uri)[1]
     told = search("add", *RESUME, *uri)[1].splitlines()
     assert told[-1] == "1 video added"
     assert f"1 video changed: '{changed}'" in told and f"1 video gone: '{gone}'" in told
-    out, err = search(QUERY, *RESUME, *uri, "-k", 44, "--json")
+    out, err = search(QUERY, *TRAINED, *uri, "-k", 44, "--json")
     assert err == ""
     search("build", *RESUME, *uri)
-    anew, _ = search(QUERY, *RESUME, *uri, "-k", 44, "--json")
+    anew, _ = search(QUERY, *TRAINED, *uri, "-k", 44, "--json")
     one, two = ({hit["id"]: hit["similarity"] for hit in json.loads(x)["hits"]} for x in (out, anew))
     assert one.keys() == two.keys() and gone not in one and one == pytest.approx(two, abs=1e-6)
 
@@ -142,18 +143,18 @@ def test_ids_in_nfd_mean_those_in_nfc(collection, search):
     archive.lists = {part: [name if x == "video3" else x for x in listed] for part, listed in archive.lists.items()}
     archive.write()
     search("build", *RESUME)
-    hits = [json.loads(search("--video", form, *RESUME, "-k", 5, "--json")[0])["hits"] for form in (name, nfd)]
+    hits = [json.loads(search("--video", form, *TRAINED, "-k", 5, "--json")[0])["hits"] for form in (name, nfd)]
     assert hits[0] == hits[1]
     assert "1 video removed" in search("remove", *PLACE, nfd)[1]
     assert "1 video added" in search("add", *RESUME, nfd)[1]
-    found = json.loads(search(QUERY, *RESUME, "-k", 44, "--json")[0])["hits"]
+    found = json.loads(search(QUERY, *TRAINED, "-k", 44, "--json")[0])["hits"]
     assert [hit["captions"] for hit in found if hit["id"] == name] != [[]] and len(found) == 44
 
 
 def test_ids_and_words_may_begin_with_a_dash(collection, search, refuse):
     search("build", *RESUME)
     assert "no video '-dash' in it" in refuse("remove", *PLACE, "--", "-dash")
-    assert json.loads(search(*RESUME, "--json", "--", "-5", "degrees")[0])["query"] == "-5 degrees"
+    assert json.loads(search(*TRAINED, "--json", "--", "-5", "degrees")[0])["query"] == "-5 degrees"
     assert "expected the ids of videos" in refuse("remove", *PLACE)
 
 
@@ -171,13 +172,12 @@ def test_the_index_can_be_elsewhere_and_of_another_kind(collection, search):
 
 
 def test_errors_are_one_line(collection, refuse, config):
-    assert "index.json: not found, expected an index" in refuse("info", *PLACE)
     assert "index.json: not found, expected an index" in refuse("add", *RESUME)
-    assert "query: expected some words, or --video ID" in refuse(*RESUME)
-    assert "query: expected some words, or --video ID" in refuse("bird", "--video", "video1", *RESUME)
-    assert "query: empty" in refuse("", *RESUME)
-    assert "k: 0, expected" in refuse("bird", *RESUME, "-k", 0)
-    assert "no video 'nobody'" in refuse("--video", "nobody", *RESUME)
+    assert "query: expected some words, or --video ID" in refuse(*TRAINED)
+    assert "query: expected some words, or --video ID" in refuse("bird", "--video", "video1", *TRAINED)
+    assert "query: empty" in refuse("", *TRAINED)
+    assert "k: 0, expected" in refuse("bird", *TRAINED, "-k", 0)
+    assert "no video 'nobody'" in refuse("--video", "nobody", *TRAINED)
     assert "data/Other: no such folder, expected the collection: misc/extract_experts.py --name Other" in refuse(
         "bird", "--resume", "model.pth", "--name", "Other"
     )
@@ -189,9 +189,9 @@ def test_errors_are_one_line(collection, refuse, config):
     two = ["--resume", "model.pth", "--name", "Two"]
     for words in (["bird", *two], ["add", *two], ["info", *two[2:]]):
         assert "data/Toy/index: an index of Toy, expected one of Two" in refuse(*words, "--index_dir", "data/Toy/index")
-    assert "--html model.pth: a file, expected a folder" in refuse("bird", *RESUME, "--html", "model.pth")
+    assert "--html model.pth: a file, expected a folder" in refuse("bird", *TRAINED, "--html", "model.pth")
     (next(Path("data/Toy/index").glob("111.*.faiss"))).write_bytes(b"damaged")
-    assert "faiss: damaged: 7 bytes" in refuse("bird", *RESUME)
+    assert "faiss: damaged: 7 bytes" in refuse("bird", *TRAINED)
 
 
 def test_every_command_has_help(call):
@@ -211,9 +211,9 @@ def test_results_as_a_page(collection, search, tmp_path):
         pytest.skip("no Chromium is installed: apt-get install chromium")
     write_clip(Path("data/Toy/videos/video3.webm"))
     attack = "<script>window.hacked=1</script>"
-    _, err = search(f"a bird {attack}", *RESUME, "-k", 44, "--html", "page")
+    _, err = search(f"a bird {attack}", *TRAINED, "-k", 44, "--html", "page")
     assert "page: page/index.html" in err
-    search("--video", "video3", *RESUME, "--html", "other", "-k", 4)
+    search("--video", "video3", *TRAINED, "--html", "other", "-k", 4)
     with playwright.sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
         page = chromium.new_page()

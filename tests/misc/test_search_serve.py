@@ -14,7 +14,7 @@ from helpers.search_pages import fetch, fetch_json, serving
 from helpers.search_server import RESUME, assert_signal_ends_server
 
 import misc.search as search_command
-from misc.searching.vector_store import IndexLocation
+from misc.searching.index.vector_store import IndexLocation
 
 pytest.importorskip("starlette")
 uvicorn = pytest.importorskip("uvicorn")

@@ -16,7 +16,7 @@ from helpers.waiting_search import INDEX, started
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.vector_store import IndexLocation, lock_index
+from misc.searching.index.vector_store import IndexLocation, lock_index
 
 LOCATION = IndexLocation("Toy")
 
@@ -126,7 +126,7 @@ def test_a_build_that_has_not_waited_is_always_done(parts, caplog):
 
 def test_an_index_in_milvus_waits_too(tmp_path, monkeypatch, caplog):
     pytest.importorskip("milvus_lite")
-    from misc.searching.milvus_store import MilvusStore
+    from misc.searching.index.milvus_store import MilvusStore
 
     monkeypatch.chdir(tmp_path)
     INDEX.mkdir(parents=True)

@@ -7,7 +7,7 @@ import pytest
 from helpers.paths import ROOT
 from helpers.search_collection import create_store, make_metadata, open_store, random_texts, random_videos, select_videos
 
-from misc.searching.milvus_store import MilvusStore
+from misc.searching.index.milvus_store import MilvusStore
 from model.similarity import pairwise_similarity
 from utils.errors import InputError
 
@@ -144,6 +144,7 @@ def test_the_command_with_a_local_file(collection, call):
 
     answers = []
     for place in ([], ["--uri", "milvus.db"]):
+        place = [*place, "--channels", "trained"]
         code, out, err = call(search_command, "a red bird", "--resume", "model.pth", "--name", "Toy", "-k", 44, *place)
         assert code == 0, err
         answers.append([line for line in out.splitlines() if line[:6].strip()])

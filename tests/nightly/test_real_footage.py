@@ -64,8 +64,10 @@ def search(project, call, monkeypatch):
     folder, model = project
     monkeypatch.chdir(folder)
 
+    place = ("--resume", model, "--channels", "trained", "--name", "Footage", "--json")
+
     def search(*asked):
-        code, out, err = call(search_command, *asked, "--resume", model, "--name", "Footage", "--json")
+        code, out, err = call(search_command, *asked, *place)
         assert code == 0, err
         return json.loads(out)
 

@@ -4,7 +4,7 @@ import contextlib
 
 from helpers.waiting_search import INDEX, RESUME, started
 
-from misc.searching.vector_store import lock_index
+from misc.searching.index.vector_store import lock_index
 
 
 def test_two_first_searches_build_one_index(collection):

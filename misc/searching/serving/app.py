@@ -1,7 +1,6 @@
 """The search page as an ASGI app."""
 
 import asyncio
-import dataclasses
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts
 from misc.searching.result import CaptionHit, Hit, ResultView, SearchResult, highest_weight, is_corrected
 from misc.searching.searcher import Searcher
 from misc.searching.serving.files import MEDIA_TYPES, Clips, OpenFileResponse, encode_query, open_file
@@ -75,7 +75,8 @@ class _SearchPage:
         self._clips = Clips(folder, searcher.ids, searcher.get_clip)
         self._ids = frozenset(searcher.ids)
         counts = {"videos": len(self._ids), "lacking": len(searcher.lacking), "bank": searcher.bank}
-        self._context = {"name": name, "max_query_length": MAX_QUERY_LENGTH, **counts}
+        self._context = {"name": name, "max_query_length": MAX_QUERY_LENGTH, "findings": finding_texts, **counts}
+        self._context["has_model"] = bool(searcher.experts)
         self._lock, self._waiting = asyncio.Lock(), 0
         self._template = template(HERE / "search.html.j2")
 
@@ -115,8 +116,7 @@ class _SearchPage:
     def api_search(self, request: Request) -> Response:
         """Return the result of a query by words as JSON."""
         result = self._search(request.query_params.get("q", ""), _parse_k(request), _parse_bank(request))
-        content = {"experts": self._searcher.experts, "query": result.query, "weights": result.weights}
-        return _json({**content, "hits": self._with_urls(result.hits)})
+        return _json({"experts": self._searcher.experts, **as_dict(result), "hits": self._with_urls(result.hits)})
 
     def api_video(self, request: Request) -> Response:
         """Return a video, similar videos and captions that fit it as JSON."""
@@ -124,7 +124,7 @@ class _SearchPage:
         hit, similar, captions = self._search_by_video(video, _parse_k(request), _parse_bank(request))
         (video,), similar = self._with_urls([hit]), self._with_urls(similar)
         content = {"experts": self._searcher.experts, "video": video, "similar": similar}
-        return _json({**content, "captions": [dataclasses.asdict(caption) for caption in captions]})
+        return _json({**content, "captions": [as_dict(caption) for caption in captions]})
 
     async def clip(self, request: Request) -> Response:
         """Return the file of a video, or the requested range of it."""
@@ -163,7 +163,10 @@ class _SearchPage:
         view = self._view(weights=result.weights, query=query, max_weight=highest_weight([result, *result.hits]))
         other, kept = self._bank_urls(corrected, q=query)
         more = _more_url(len(result.hits), k, **kept)
-        return {"view": view, "result": result, "more": more, "corrected": is_corrected(result.hits), "other": other}
+        context = {"view": view, "result": result, "more": more, "corrected": is_corrected(result.hits), "other": other}
+        if isinstance(result, FusedResult):
+            return context | {"channels": result.channels, "absent": result.absent, "no_match": result.no_match}
+        return context | {"channels": [], "absent": {}, "no_match": "no video is in the index"}
 
     def _video_context(self, video: str, k: int, corrected: bool) -> dict[str, Any]:
         hit, similar, captions = self._search_by_video(video, k, corrected)
@@ -191,7 +194,7 @@ class _SearchPage:
 
     def _with_urls(self, hits: Sequence[Hit]) -> list[dict[str, Any]]:
         """Return hits as JSON, with the URLs at which this server has their clips."""
-        return [{**dataclasses.asdict(hit), "clip": self._clips.url(hit.id)} for hit in hits]
+        return [{**as_dict(hit), "clip": self._clips.url(hit.id)} for hit in hits]
 
     def _view(self, **details: Any) -> ResultView:
         return ResultView(self._searcher.experts, self._clips.url, _page_url, **details)

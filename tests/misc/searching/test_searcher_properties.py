@@ -16,7 +16,7 @@ import test as test_command
 from misc.searching.building import build_index
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.vector_store import IndexLocation
+from misc.searching.index.vector_store import IndexLocation
 
 SWITCHES = {
     "ce": {},

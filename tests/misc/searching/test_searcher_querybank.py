@@ -16,7 +16,7 @@ from misc.searching import embedding
 from misc.searching.building import build_index
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.vector_store import IndexLocation
+from misc.searching.index.vector_store import IndexLocation
 from utils.errors import InputError
 
 
@@ -63,7 +63,7 @@ def summarize(ranks):
     ("kind", "method"), [("flat", "dynamic"), ("flat", "inverted_softmax"), ("flat", "csls"), ("ivf", "dynamic")]
 )
 def test_ranks_are_those_of_an_evaluation_with_the_bank(archive, monkeypatch, config, method, kind):
-    monkeypatch.setattr("misc.searching.faiss_store.MIN_APPROXIMATE", 16)
+    monkeypatch.setattr("misc.searching.index.faiss_store.MIN_APPROXIMATE", 16)
     config["querybank"] = {"method": method}
     checkpoint = write_checkpoint("model.pth", config, l2renorm=True)
     metrics = evaluate(monkeypatch, "--querybank", "9")
@@ -115,7 +115,7 @@ def test_missing_training_data_is_named(archive, config):
 def test_the_command_prints_both_similarities(archive, config, call):
     write_checkpoint("model.pth", config)
     place = ["--resume", "model.pth", "--name", "Toy"]
-    query = [f"{archive.lists['test_list.txt'][0]}#0", *place, "-k", 60]
+    query = [f"{archive.lists['test_list.txt'][0]}#0", *place, "-k", 60, "--channels", "trained"]
 
     def run(*arguments):
         code, out, err = call(search_command, *arguments)

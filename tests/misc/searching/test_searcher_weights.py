@@ -6,7 +6,7 @@ from helpers.search_collection import open_searcher, write_checkpoint
 from misc.searching.building import build_index
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.vector_store import IndexLocation
+from misc.searching.index.vector_store import IndexLocation
 
 LOCATION = IndexLocation("Toy")
 

@@ -2,9 +2,13 @@
 
 from helpers.mutate import Mutation
 
-BANK, STORE, EMBEDDING = "misc/searching/query_bank.py", "misc/searching/vector_store.py", "misc/searching/embedding.py"
-FILES, BUILDING, APP = "misc/searching/faiss_store.py", "misc/searching/building.py", "misc/searching/serving/app.py"
-TEST = "tests/misc/searching/test_query_bank.py"
+BANK, STORE, EMBEDDING = (
+    "misc/searching/index/query_bank.py",
+    "misc/searching/index/vector_store.py",
+    "misc/searching/embedding.py",
+)
+FILES, BUILDING, APP = "misc/searching/index/faiss_store.py", "misc/searching/building.py", "misc/searching/serving/app.py"
+TEST = "tests/misc/searching/index/test_query_bank.py"
 TEST_SEARCHER = "tests/misc/searching/test_searcher_querybank.py"
 TEST_APP = "tests/misc/searching/serving/test_app_querybank.py"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers.search_collection import create_store, make_metadata, open_store, random_texts, random_videos, select_videos
 
-from misc.searching import faiss_store
+from misc.searching.index import faiss_store
 from model.similarity import pairwise_similarity
 from utils.errors import InputError
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from helpers.search_collection import create_store, make_metadata, open_store, random_texts, random_videos, select_videos
 
-from misc.searching import faiss_store
-from misc.searching.faiss_store import FaissStore
+from misc.searching.index import faiss_store
+from misc.searching.index.faiss_store import FaissStore
 from model.similarity import pairwise_similarity
 from utils.errors import InputError
 

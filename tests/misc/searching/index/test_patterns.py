@@ -7,8 +7,8 @@ from helpers.exact_search import assert_best
 from helpers.model_variants import SWITCHES, make_batch, make_model
 from helpers.search_collection import create_store, make_metadata
 
-from misc.searching.faiss_index import FaissIndex
-from misc.searching.patterns import merge_candidates
+from misc.searching.index.faiss_index import FaissIndex
+from misc.searching.index.patterns import merge_candidates
 from model.similarity import TextEmbedding, VideoEmbedding
 
 

@@ -10,9 +10,9 @@ from helpers.search_collection import create_store, make_metadata, open_store, r
 from hypothesis import given
 from hypothesis import strategies as st
 
-from misc.searching import faiss_index, query_bank
 from misc.searching.building import tune_effort
-from misc.searching.query_bank import BankMetadata, QueryBank
+from misc.searching.index import faiss_index, query_bank
+from misc.searching.index.query_bank import BankMetadata, QueryBank
 from model.querybank import METHODS
 from model.similarity import TextEmbedding, pairwise_similarity
 from utils.errors import InputError
@@ -138,7 +138,7 @@ def test_only_captions_that_a_change_concerns_are_searched_anew(tmp_path, monkey
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
 def test_an_approximate_index_finds_corrected_videos_too(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr("misc.searching.faiss_store.MIN_APPROXIMATE", 100)
+    monkeypatch.setattr("misc.searching.index.faiss_store.MIN_APPROXIMATE", 100)
     dims, videos = [8, 8], random_videos(2000, [8, 8], share=1.1)
     store = create_store(tmp_path, make_metadata(["a", "b"], dims, kind=kind))
     store.bank = make_bank(dims, size=200, beta=10.0)

@@ -13,11 +13,12 @@ from helpers.search_collection import create_store, make_metadata, open_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from misc.searching import building, faiss_store
+from misc.searching import building
 from misc.searching.building import add_videos, build_index, remove_videos, tune_effort
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.vector_store import IndexLocation
+from misc.searching.index import faiss_store
+from misc.searching.index.vector_store import IndexLocation
 from model.similarity import TextEmbedding, VideoEmbedding
 from utils.errors import InputError
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from misc.searching.metadata import IndexedVideos, IndexMetadata
-from misc.searching.patterns import append_column, is_empty, merge_candidates, query_vectors, video_vectors
-from misc.searching.query_bank import SCALE, QueryBank
+from misc.searching.index.metadata import IndexedVideos, IndexMetadata
+from misc.searching.index.patterns import append_column, is_empty, merge_candidates, query_vectors, video_vectors
+from misc.searching.index.query_bank import SCALE, QueryBank
 from model.similarity import TextEmbedding, VideoEmbedding
 from utils.errors import InputError
 from utils.files import wait_for_lock
@@ -194,8 +194,8 @@ class IndexLocation:
 
     def has_index(self) -> bool:
         """Return whether there is an index; raise an InputError if Milvus cannot be reached."""
-        from misc.searching.faiss_store import FaissStore
-        from misc.searching.milvus_store import MilvusStore
+        from misc.searching.index.faiss_store import FaissStore
+        from misc.searching.index.milvus_store import MilvusStore
 
         return FaissStore.exists(self.index_folder) if self.uri is None else MilvusStore.exists(self.uri, self.name)
 
@@ -205,8 +205,8 @@ class IndexLocation:
         Raises:
             InputError: the index is missing, damaged, or belongs to another collection.
         """
-        from misc.searching.faiss_store import FaissStore
-        from misc.searching.milvus_store import MilvusStore
+        from misc.searching.index.faiss_store import FaissStore
+        from misc.searching.index.milvus_store import MilvusStore
 
         if self.uri is None:
             store = FaissStore(self.index_folder, metadata, writing)

@@ -16,11 +16,11 @@ import numpy as np
 from pydantic import Field
 
 from base.schema import Section
-from misc.searching.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, FaissIndex
-from misc.searching.metadata import REBUILD, IndexedVideos, IndexKind, IndexMetadata, VideoColumns, read_json, validate
-from misc.searching.patterns import from_rows, is_empty, to_rows, vector_dim
-from misc.searching.query_bank import BankMetadata, QueryBank
-from misc.searching.vector_store import VectorStore, lock_index
+from misc.searching.index.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, FaissIndex
+from misc.searching.index.metadata import REBUILD, IndexedVideos, IndexKind, IndexMetadata, VideoColumns, read_json, validate
+from misc.searching.index.patterns import from_rows, is_empty, to_rows, vector_dim
+from misc.searching.index.query_bank import BankMetadata, QueryBank
+from misc.searching.index.vector_store import VectorStore, lock_index
 from model.similarity import TextEmbedding
 from utils.errors import InputError, count_text, one_line
 from utils.files import atomic_write, write_bytes
@@ -150,7 +150,8 @@ class FaissStore(VectorStore):
 
     def size(self) -> int:
         """Return its bytes on disk."""
-        return sum(path.stat().st_size for path in self.folder.iterdir())
+        files = [path for path in self.folder.iterdir() if path.name == MANIFEST or INDEX_FILE.fullmatch(path.name)]
+        return sum(path.stat().st_size for path in files)
 
     def _write(self, name: str, content: FaissIndex | bytes) -> IndexFile:
         size = crc = 0

@@ -18,10 +18,10 @@ import numpy as np
 from pydantic import Field
 
 from base.schema import Section
-from misc.searching.faiss_index import CANDIDATES, EF_CONSTRUCTION, EF_SEARCH, HNSW_M, MAX_EFFORT, NPROBE
-from misc.searching.metadata import IndexedVideos, IndexMetadata, VideoColumns, validate
-from misc.searching.patterns import is_empty, search_with_ties, vector_dim
-from misc.searching.vector_store import VectorStore, lock_index
+from misc.searching.index.faiss_index import CANDIDATES, EF_CONSTRUCTION, EF_SEARCH, HNSW_M, MAX_EFFORT, NPROBE
+from misc.searching.index.metadata import IndexedVideos, IndexMetadata, VideoColumns, validate
+from misc.searching.index.patterns import is_empty, search_with_ties, vector_dim
+from misc.searching.index.vector_store import VectorStore, lock_index
 from utils.errors import InputError, one_line
 from utils.optional_packages import require_package
 

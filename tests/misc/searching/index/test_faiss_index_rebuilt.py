@@ -3,7 +3,7 @@
 import pytest
 from helpers.search_collection import create_store, make_metadata, open_store, random_texts, random_videos, select_videos
 
-from misc.searching import faiss_store
+from misc.searching.index import faiss_store
 
 DIMS = [16]
 VIDEOS = random_videos(600, DIMS, share=1)

@@ -11,7 +11,7 @@ import pydantic
 from pydantic import Field
 
 from base.schema import PositiveInt, Section
-from misc.searching.patterns import to_pattern
+from misc.searching.index.patterns import to_pattern
 from utils.errors import InputError, one_line
 from utils.files import read_limited
 

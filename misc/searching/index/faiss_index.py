@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from misc.searching.metadata import IndexKind
-from misc.searching.patterns import search_with_ties
+from misc.searching.index.metadata import IndexKind
+from misc.searching.index.patterns import search_with_ties
 from utils.optional_packages import require_package
 
 MIN_APPROXIMATE = 5000  # fewer vectors are searched exactly, in a few milliseconds

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from base.schema import QuerybankSection
-from misc.searching.patterns import from_rows, to_rows
+from misc.searching.index.patterns import from_rows, to_rows
 from model.querybank import fit_bank
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from utils.errors import count_text
 
 if TYPE_CHECKING:
-    from misc.searching.vector_store import VectorStore
+    from misc.searching.index.vector_store import VectorStore
 
 QUERY_BATCH = 256  # captions searched at a time
 SCALE = 4.0

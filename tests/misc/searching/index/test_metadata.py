@@ -3,7 +3,7 @@
 import pytest
 from helpers.search_collection import make_metadata
 
-from misc.searching.metadata import IndexedVideos, VideoColumns
+from misc.searching.index.metadata import IndexedVideos, VideoColumns
 from utils.errors import InputError
 
 METADATA = make_metadata(["a", "b"], [3, 4])

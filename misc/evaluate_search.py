@@ -1,0 +1,155 @@
+"""Measure how well a collection is searched by words, by concepts, and by a trained model, alone and fused.
+
+    python misc/evaluate_search.py --name MyVideos
+    python misc/evaluate_search.py --name MyVideos --resume trained_model.pth --only "sign|voice"
+
+Queries are the captions of the test split, which the channel of words does not see, and candidates the videos of this split.
+"""
+
+import argparse
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from data_loader.readers import read_video_list
+from misc.searching.channels.concepts import ConceptsChannel
+from misc.searching.channels.fused_searcher import CHANNELS, WEIGHTS
+from misc.searching.channels.fusion import fuse
+from misc.searching.channels.words import WordsChannel
+from misc.searching.collection import Collection
+from misc.searching.opening import get_location, open_model
+from misc.searching.searcher import MAX_K
+from utils.errors import InputError, cli_command, count_text
+from utils.names import normalize_name
+from utils.progress import bar
+
+DEPTH = MAX_K
+
+
+class Scores(NamedTuple):
+    """Recall at 1, 5 and 10 and mean reciprocal rank, in percent, and the share of queries for which videos are found."""
+
+    r1: float
+    r5: float
+    r10: float
+    mrr: float
+    found: float
+
+
+def expected_scores(found: Sequence[bool], ranks: Sequence[tuple[int, int]]) -> Scores:
+    """Return the expected scores of queries whose right video has rank `first` (from 1), tied with `number` videos in all.
+
+    Videos that are not found are tied at the end, in random order.
+    """
+    recalls = {k: np.mean([min(max(k - first + 1, 0), number) / number for first, number in ranks]) for k in (1, 5, 10)}
+    reciprocal = np.mean([np.mean(1 / np.arange(first, first + number)) for first, number in ranks])
+    return Scores(*(100 * float(x) for x in (*recalls.values(), reciprocal, np.mean(found))))
+
+
+def rank_in(ids: Sequence[str], video: str, candidates: int) -> tuple[int, int]:
+    """Return the rank of a video in a ranking of some of the candidates, and the number of videos tied with it."""
+    return (ids.index(video) + 1, 1) if video in ids else (len(ids) + 1, candidates - len(ids))
+
+
+def find_queries(collection: Collection, ids: Sequence[str], only: re.Pattern | None) -> list[tuple[str, str]]:
+    """Return the captions of videos, (text, video), that have a match of a regular expression (None: all)."""
+    queries = [(text, video) for video in ids for text in collection.get_captions(video) if text.strip()]
+    return [(text, video) for text, video in queries if only is None or only.search(text)]
+
+
+def iter_combinations(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield each channel, and each combination of channels."""
+    for number in range(1, len(names) + 1):
+        yield from combinations(names, number)
+
+
+def evaluate(
+    channels: Mapping[str, Callable[[str], list[str]]], queries: Sequence[tuple[str, str]], candidates: Sequence[str]
+) -> dict[str, Scores]:
+    """Return the scores of each combination of channels, which return the ids of all videos that they find for a text."""
+    allowed = set(candidates)
+    ranks: dict[str, list[tuple[int, int]]] = {" + ".join(names): [] for names in iter_combinations(list(channels))}
+    found: dict[str, list[bool]] = {name: [] for name in ranks}
+    for text, video in bar(queries, "queries"):
+        rankings = {name: [x for x in search(text) if x in allowed] for name, search in channels.items()}
+        for names in iter_combinations(list(channels)):
+            ids = [x for x, _ in fuse({name: rankings[name] for name in names}, WEIGHTS)]
+            ranks[" + ".join(names)].append(rank_in(ids, video, len(candidates)))
+            found[" + ".join(names)].append(bool(ids))
+    chance = expected_scores([True], [(1, len(candidates))])
+    return {"chance": chance} | {name: expected_scores(found[name], ranks[name]) for name in ranks}
+
+
+def format_table(scores: Mapping[str, Scores]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    lines = ["| Channels | R@1 | R@5 | R@10 | MRR | queries with hits |", "| --- | -: | -: | -: | -: | -: |"]
+    for name, x in scores.items():
+        found = "" if name == "chance" else f"{x.found:.0f} %"
+        lines.append(f"| {name} | {x.r1:.1f} | {x.r5:.1f} | {x.r10:.1f} | {x.mrr:.1f} | {found} |")
+    return lines
+
+
+def open_rankings(args: argparse.Namespace) -> tuple[dict[str, Callable[[str], list[str]]], Collection]:
+    """Return the channels of a collection as functions from a text to ids, and the collection."""
+    location = get_location(args)
+    trained = None if args.resume is None else open_model(args)
+    collection = Collection(location.name, location.folder) if trained is None else trained.collection
+    words = WordsChannel(collection, captions=False, names=not args.no_names)
+    channels = {"words": lambda text: [hit.id for hit in words.search(text, DEPTH)]}
+    try:
+        concepts = ConceptsChannel(collection)
+        channels["concepts"] = lambda text: [hit.id for hit in concepts.search(text, DEPTH)]
+    except InputError as error:
+        print(f"concepts: not searched: {error}")
+    if trained is not None:
+        channels["trained"] = lambda text: [hit.id for hit in trained.search(text, DEPTH).hits]
+    return {name: channels[name] for name in CHANNELS if name in channels}, collection
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--name", required=True, help="the collection")
+    parser.add_argument("--data_dir", metavar="DIR", type=Path, help="its folder (default: data/<name>)")
+    parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, help="also search by this model")
+    parser.add_argument("--split", choices=("val", "test"), default="test", help="queries and candidates (default: test)")
+    parser.add_argument("--only", metavar="REGEX", help="only captions in which a regular expression is found")
+    parser.add_argument("--no_names", action="store_true", help="do not search the names of files, which may say too much")
+    unused = ("config", "encoder", "index", "device", "uri", "querybank", "index_dir")
+    parser.set_defaults(**dict.fromkeys(unused))
+    return parser.parse_args()
+
+
+@cli_command
+def main() -> None:
+    """Evaluate, and print a table."""
+    args = parse_arguments()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("faiss").setLevel(logging.WARNING)
+    try:
+        only = None if args.only is None else re.compile(args.only)
+    except re.error as error:
+        raise InputError(f"--only {args.only!r}: {error}, expected a regular expression") from None
+    channels, collection = open_rankings(args)
+    path = collection.folder / "symlinked-feats" / f"{args.split}_list.txt"
+    if not path.exists():
+        raise InputError(f"{path}: not found, expected the videos of the split (extract with --captions)")
+    candidates = [video for video in map(normalize_name, read_video_list(path, str)) if video in collection]
+    queries = find_queries(collection, candidates, only)
+    if not queries:
+        raise InputError(f"{path}: no caption of its videos{'' if only is None else ' matches --only'}, expected some")
+    number = "1 query" if len(queries) == 1 else f"{len(queries)} queries"
+    print(f"{number}, {count_text(len(candidates), 'video')} of the {args.split} split")
+    print("\n".join(format_table(evaluate(channels, queries, candidates))))
+
+
+if __name__ == "__main__":
+    main()

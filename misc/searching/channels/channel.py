@@ -1,0 +1,38 @@
+"""The interface of a channel of search, and of the reasons that it gives."""
+
+import dataclasses
+from typing import NamedTuple, Protocol
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """A reason why a channel found a video."""
+
+    source: str  # "captions", "name", or the expert whose words or features match
+    text: str  # the words that match, or the name of a concept
+    positions: list[int] = dataclasses.field(default_factory=list)  # of the words in `Collection.get_words(video)[source]`
+    probability: float | None = None  # of a concept (None: words)
+    similar: bool = False  # the words are similar to those of the query, not equal
+
+
+class ChannelHit(NamedTuple):
+    """A video that a channel found."""
+
+    id: str
+    score: float  # higher is better; comparable within a query and a channel only
+    evidence: list[Evidence]
+
+
+class Channel(Protocol):
+    """A ranking of the videos of a collection."""
+
+    name: str
+
+    def search(self, text: str, k: int) -> list[ChannelHit]:
+        """Return at most k videos, the best first; none if the channel knows nothing of the query."""
+
+    def describe(self) -> str:
+        """Return a line about the content of the channel."""
+
+    def close(self) -> None:
+        """Release files."""

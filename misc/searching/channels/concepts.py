@@ -1,0 +1,207 @@
+"""The channel of concepts: the classes of ImageNet that the network of the expert rgb sees in frames.
+
+The expert rgb is EfficientNet-Lite0 up to its last pooling, so that its classifier turns stored features into the class
+probabilities of each frame. The names of classes are compared with the words of a query by sentence embeddings of MiniLM.
+"""
+
+import io
+import json
+import logging
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from misc.extractors.pretrained.torchvision_import import ensure_torchvision
+from misc.extractors.rgb import load_classifier
+from misc.searching.channels.channel import ChannelHit, Evidence
+from misc.searching.channels.tokens import STOP_WORDS, split_words
+from misc.searching.collection import Collection
+from misc.searching.extraction_record import read_record
+from utils.errors import InputError, count_text, one_line
+from utils.files import write_bytes
+from utils.optional_packages import require_package
+
+FILE = "concepts.npz"
+VERSION = 1
+EXPERT, EXTRACTOR, DIM = "rgb", "rgb", 1280
+MAX_CONCEPTS = 32  # per video: its most probable ones
+MIN_PROBABILITY = 0.01  # of a concept in the frame where it is most probable
+# The lowest cosine of a part of a query and the name of a class, chosen on the 665 training captions of Stamps2 and on 500
+# words that do not exist, such as "tivo": of the captions, 64 % have a class at 0.65 (71 % at 0.6, 54 % at 0.7) and 19.8 % a
+# rank up to 10 (21.8, 18.3); of the other words, 7 % have a class (15 %, 2 %).
+MIN_COSINE = 0.65
+TEMPERATURE = 0.1  # of cosines: a class with a cosine of 0.8 counts exp(-2) of one with the same name as the query
+MAX_PART_WORDS = 3  # of a part of a query
+MAX_QUERY_WORDS = 100
+MAX_EVIDENCE = 3
+
+logger = logging.getLogger(__name__)
+
+
+class ConceptsChannel:
+    """The probabilities of concepts per video, kept in the file `path`, which is updated if the collection has changed.
+
+    The score of a video is the sum over classes c of exp((cos(query, c) - 1) / TEMPERATURE) p(c), where cos is the highest
+    cosine of a part of the query, which has to be at least `MIN_COSINE`, and p the highest probability in a frame, which has
+    to be at least `MIN_PROBABILITY`.
+
+    Args:
+        embed: returns the sentence embeddings of texts, (T, dim), of length 1 (None: those of MiniLM, loaded when needed).
+
+    Raises:
+        InputError: the expert rgb of the collection is not EfficientNet-Lite0, or a package is missing.
+    """
+
+    name = "concepts"
+
+    def __init__(
+        self, collection: Collection, path: Path | None = None, embed: Callable[[Sequence[str]], np.ndarray] | None = None
+    ):
+        check_extractor(collection)
+        self._collection, self._path, self._embed = collection, path, embed
+        self._classes = load_class_names()
+        self._class_vectors: np.ndarray | None = None  # (C, dim)
+        self._ids, self._concepts, self._probabilities = self._load()
+
+    def search(self, text: str, k: int) -> list[ChannelHit]:
+        """Return at most k videos with concepts that a query may mean, the best first; none for a query far from all."""
+        weights = self._weigh_classes(text)  # (C,)
+        if not weights.any():
+            return []
+        products = np.append(weights, 0)[self._concepts] * self._probabilities.astype(np.float64)  # (N, MAX_CONCEPTS)
+        scores = products.sum(axis=1)
+        best = [row for row in np.argsort(-scores, kind="stable")[:k] if scores[row] > 0]
+        return [ChannelHit(self._ids[row], float(scores[row]), self._collect_evidence(row, products[row])) for row in best]
+
+    def describe(self) -> str:
+        """Return the number of videos with concepts."""
+        return f"classes of ImageNet in {count_text(int((self._concepts[:, :1] >= 0).sum()), 'video')}"
+
+    def close(self) -> None:
+        """Do nothing: the file is read at once."""
+
+    def _weigh_classes(self, text: str) -> np.ndarray:
+        """Return the weight of each class for a query, 0 for classes with another meaning."""
+        parts = list(split_parts(text))
+        if not parts:
+            return np.zeros(len(self._classes))
+        if self._embed is None:
+            from misc.extractors.text_encoders import build_text_encoder
+
+            self._embed = build_text_encoder("minilm", "cpu").embed_sentences
+        if self._class_vectors is None:
+            self._class_vectors = self._embed(self._classes)
+        cosines = (self._embed(parts) @ self._class_vectors.T).max(axis=0).astype(np.float64)
+        return np.where(cosines >= MIN_COSINE, np.exp((cosines - 1) / TEMPERATURE), 0)
+
+    def _collect_evidence(self, row: int, products: np.ndarray) -> list[Evidence]:
+        best = [i for i in np.argsort(-products, kind="stable")[:MAX_EVIDENCE] if products[i] > 0]
+        concepts, probabilities = self._concepts[row], self._probabilities[row]
+        return [Evidence(EXPERT, self._classes[concepts[i]], probability=round(float(probabilities[i]), 3)) for i in best]
+
+    def _load(self) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Return ids, class numbers (N, MAX_CONCEPTS), -1 for none, and probabilities; compute those of new videos."""
+        known = self._read()
+        ids, versions = self._collection.ids, self._collection.version
+        current = {video: known[video][1:] for video in ids if video in known and known[video][0] == versions(video)}
+        if any(not versions(video) for video in ids):  # features of unknown version
+            current = {}
+        empty = np.full(MAX_CONCEPTS, -1, np.int16), np.zeros(MAX_CONCEPTS, np.float16)
+        if missing := set(ids) - current.keys():
+            weight, bias = load_classifier()
+            for video, features in self._collection.load_frames(EXPERT):
+                if video in missing:
+                    current[video] = top_concepts(features, weight, bias)
+        rows = [current.get(video, empty) for video in ids]
+        concepts = np.stack([row[0] for row in rows])
+        probabilities = np.stack([row[1] for row in rows])
+        if self._path is not None and (missing or list(known) != ids):
+            self._write(ids, concepts, probabilities)
+        return ids, concepts, probabilities
+
+    def _read(self) -> dict[str, tuple[str, np.ndarray, np.ndarray]]:
+        """Return version, class numbers and probabilities of the videos in the file; none without a valid file."""
+        if self._path is None or not self._path.is_file():
+            return {}
+        try:
+            with self._path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+                about = json.loads(file["about"].tobytes())
+                concepts, probabilities = file["concepts"], file["probabilities"]
+            if about["version"] != VERSION:
+                return {}
+            shape = (len(about["ids"]), MAX_CONCEPTS)
+            if {concepts.shape, probabilities.shape} != {shape} or (concepts.dtype, probabilities.dtype) != (
+                np.int16,
+                np.float16,
+            ):
+                raise ValueError(f"arrays of shape {concepts.shape} and {probabilities.shape}, expected {shape}")
+            if concepts.size and not (concepts.min() >= -1 and concepts.max() < len(self._classes)):
+                raise ValueError("no such class")
+            rows = zip(about["versions"], concepts, probabilities, strict=True)
+            return dict(zip(about["ids"], rows, strict=True))
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            logger.warning("%s: damaged (%s): it is made again", self._path, one_line(str(error))[:100])
+            return {}
+
+    def _write(self, ids: list[str], concepts: np.ndarray, probabilities: np.ndarray) -> None:
+        about = {"version": VERSION, "ids": ids, "versions": [self._collection.version(video) for video in ids]}
+        content = io.BytesIO()
+        digits = np.frombuffer(json.dumps(about).encode(), np.uint8)
+        np.savez(content, about=digits, concepts=concepts, probabilities=probabilities)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(self._path, content.getvalue())
+        except OSError as error:
+            logger.warning("%s: %s: the concepts are kept in memory", self._path, error.strerror or error)
+        else:
+            logger.info("%s: concepts of %s", self._path, count_text(len(ids), "video"))
+
+
+def check_extractor(collection: Collection) -> None:
+    """Raise an InputError unless extraction.json says that the expert rgb is EfficientNet-Lite0."""
+    settings = (read_record(collection.folder) or {}).get("settings")
+    experts = settings.get("experts") if isinstance(settings, dict) else None
+    about = experts.get(EXPERT) if isinstance(experts, dict) else None
+    found = about.get("extractor") if isinstance(about, dict) else None
+    if found != EXTRACTOR:
+        reason = f"extractor '{found}'" if found else "not in extraction.json"
+        raise InputError(f"expert {EXPERT}: {reason}, expected '{EXTRACTOR}', whose classes are known")
+    if EXPERT not in collection.experts:
+        raise InputError(f"expert {EXPERT}: no video has it, or the model does not use it")
+    if collection.experts[EXPERT].dim != DIM:
+        raise InputError(f"expert {EXPERT}: dimension {collection.experts[EXPERT].dim}, expected {DIM}")
+
+
+def load_class_names() -> list[str]:
+    """Return the names of the classes of ImageNet, in the order of the classifier."""
+    ensure_torchvision()
+    return list(require_package("torchvision.models._meta")._IMAGENET_CATEGORIES)
+
+
+def top_concepts(features: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the most probable classes of a video, by frame features (T, dim): numbers and highest probabilities in a frame.
+
+    There are `MAX_CONCEPTS`; classes below `MIN_PROBABILITY` are replaced by -1 with a probability of 0.
+    """
+    logits = features.astype(np.float32) @ weight.T + bias  # (T, C)
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    highest = (exponentials / exponentials.sum(axis=1, keepdims=True)).max(axis=0)  # (C,)
+    best = np.argsort(-highest, kind="stable")[:MAX_CONCEPTS]
+    best = best[highest[best] >= MIN_PROBABILITY]
+    numbers, probabilities = np.full(MAX_CONCEPTS, -1, np.int16), np.zeros(MAX_CONCEPTS, np.float16)
+    numbers[: len(best)], probabilities[: len(best)] = best, highest[best]
+    return numbers, probabilities
+
+
+def split_parts(text: str) -> Iterator[str]:
+    """Yield the whole query, and its parts of up to `MAX_PART_WORDS` words that neither begin nor end with a common word."""
+    words = [word.lower() for word in split_words(text)][:MAX_QUERY_WORDS]
+    parts = [words] if words else []
+    for length in range(1, MAX_PART_WORDS + 1):
+        for start in range(len(words) - length + 1):
+            part = words[start : start + length]
+            if part[0] not in STOP_WORDS and part[-1] not in STOP_WORDS:
+                parts.append(part)
+    yield from dict.fromkeys(" ".join(part) for part in parts)

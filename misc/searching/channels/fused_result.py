@@ -1,0 +1,82 @@
+"""Results of a search in several channels, and their presentation as text."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from misc.searching.channels.channel import Evidence
+from misc.searching.result import INDENT, CaptionHit, Hit, SearchResult
+from utils.errors import one_line
+
+NO_HIT = "no match: no video has these words, or similar ones"
+NO_CONCEPT = ", and no concept is close to them"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """What a channel says of a video: its rank in the channel, from 1, its score there, and the reasons."""
+
+    rank: int
+    score: float
+    evidence: list[Evidence]
+
+
+@dataclasses.dataclass(frozen=True)
+class FusedHit(Hit):
+    """A video that channels found. It has a similarity only if the trained model is one of them."""
+
+    score: float = 0.0  # of the fusion
+    channels: dict[str, Finding] = dataclasses.field(default_factory=dict)  # those that found it
+
+
+@dataclasses.dataclass(frozen=True)
+class FusedResult(SearchResult):
+    """The videos that channels found, best first."""
+
+    channels: list[str] = dataclasses.field(default_factory=list)  # those that were searched
+    absent: dict[str, str] = dataclasses.field(default_factory=dict)  # the others, with the reason
+
+    @property
+    def no_match(self) -> str:
+        """The text in place of hits if there are none."""
+        return NO_HIT + (NO_CONCEPT if "concepts" in self.channels else "")
+
+
+def as_dict(result: SearchResult | Hit | CaptionHit) -> dict[str, Any]:
+    """Return a result or a hit as JSON, without absent details of evidence."""
+
+    def clean(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        is_evidence = {"source", "text", "positions"} <= {key for key, _ in pairs}
+        return {key: value for key, value in pairs if not is_evidence or value not in (None, [], False)}
+
+    return dataclasses.asdict(result, dict_factory=clean)
+
+
+def evidence_text(evidence: Evidence) -> str:
+    """Return a reason as text, such as `speech "thanks"` or `robin 43 %`."""
+    if evidence.probability is not None:
+        return f"{evidence.text} {evidence.probability:.0%}".replace("%", "\u00a0%")
+    return f"{evidence.source} {'similar to ' if evidence.similar else ''}“{one_line(evidence.text)}”"
+
+
+def finding_texts(hit: Hit) -> Iterator[tuple[str, int, str]]:
+    """Yield each channel that found a video, its rank there, and its reasons as text."""
+    findings: Mapping[str, Finding] = getattr(hit, "channels", {})
+    for name, finding in findings.items():
+        reasons = ", ".join(map(evidence_text, finding.evidence))
+        if name == "trained":
+            reasons = f"similarity {finding.score:.3f}"
+        yield name, finding.rank, reasons
+
+
+def format_fused_hits(result: FusedResult) -> list[str]:
+    """Return lines with rank, fused score and id of each video, and the rank and the reasons of each channel."""
+    if not result.hits:
+        return [result.no_match]
+    lines = [f"channels: {', '.join(result.channels)} (the number is the fused score: sum of weight / (60 + rank))"]
+    for hit in result.hits:
+        lines.append(f"{hit.rank:4}  {hit.score:6.4f}  {one_line(hit.id)}")
+        lines += [f"{INDENT}{name}, rank {rank}: {reasons}" for name, rank, reasons in finding_texts(hit)]
+        lines += [f"{INDENT}{expert}: {one_line(' '.join(words))}" for expert, words in hit.words.items()]
+        lines += [f'{INDENT}"{one_line(caption)}"' for caption in hit.captions]
+    return lines

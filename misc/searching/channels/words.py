@@ -1,0 +1,226 @@
+"""The channel of words: recognized speech and signs, captions, and the names of files, ranked by BM25 in SQLite's FTS5."""
+
+import contextlib
+import json
+import logging
+import sqlite3
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from misc.searching.channels.channel import ChannelHit, Evidence
+from misc.searching.channels.tokens import STOP_WORDS, Term, fold, parse_query, split_name, split_words
+from misc.searching.collection import Collection
+from utils.errors import InputError, count_text, one_line
+from utils.files import atomic_write
+from utils.optional_packages import require_package
+
+FILE = "words.db"
+VERSION = 1
+# BM25 counts a word in a field this many times. Names are often numbers or those of a camera.
+FIELD_WEIGHTS = {"captions": 1.0, "name": 0.5}
+RECOGNIZED_WEIGHT = 1.0  # of the words of each expert
+CAPTIONS, NAME = "captions", "name"
+TOKENIZER = "unicode61 remove_diacritics 2 categories 'L* N* Co M*'"
+FEW = 10  # hits: with fewer, similar words are searched, too
+MIN_TYPO_LENGTH, LONG = 4, 8  # letters of words that may have one and two typos
+MAX_SIMILAR = 5  # words of the vocabulary per word of the query
+MAX_EVIDENCE_WORDS = 8
+BEGIN, END = "\x02", "\x03"  # around words that match; no word contains them
+
+logger = logging.getLogger(__name__)
+
+
+class WordsChannel:
+    """BM25 over the words of a collection, with an index in the file `path`, which is updated if the collection has changed.
+
+    Words that are equal but for case and diacritics match. If fewer than `FEW` videos have some, those with similar words
+    follow. Without `path`, or if it cannot be written, the index is in memory. It is not thread-safe.
+
+    Args:
+        captions, names: whether captions and the names of files are searched, too.
+
+    Raises:
+        InputError: SQLite lacks FTS5, or there is nothing to search.
+    """
+
+    name = "words"
+
+    def __init__(self, collection: Collection, path: Path | None = None, captions: bool = True, names: bool = True):
+        self._collection, self._path, self._captions = collection, path, captions
+        self._fields = [*collection.word_experts, *([CAPTIONS] if captions else []), *([NAME] if names else [])]
+        if not self._fields:
+            raise InputError("words: no expert has recognized words, and neither captions nor names are searched")
+        self._key = json.dumps([VERSION, self._fields, collection.text_digest()])
+        self._vocabulary: dict[str, int] | None = None
+        self._connection = self._open() or self._build()
+
+    def search(self, text: str, k: int) -> list[ChannelHit]:
+        """Return at most k videos with words of the query, the best first; see `tokens.parse_query`."""
+        try:
+            return self._search(text, k)
+        except sqlite3.DatabaseError as error:
+            if self._path is None:
+                raise
+            logger.warning("%s: damaged (%s): it is made again", self._path, one_line(str(error)))
+            self.close()
+            self._connection = self._build()
+            return self._search(text, k)
+
+    def describe(self) -> str:
+        """Return the number of videos with words of each kind."""
+        counts = [
+            (field, self._connection.execute(f"SELECT count(*) FROM words WHERE f{i} != ''").fetchone()[0])
+            for i, field in enumerate(self._fields)
+        ]
+        return ", ".join(f"{field} of {count_text(count, 'video')}" for field, count in counts if count)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _search(self, text: str, k: int) -> list[ChannelHit]:
+        terms = parse_query(text)
+        hits = self._match(terms, k)
+        if len(hits) < min(k, FEW) and (similar := self._similar_terms(terms)):
+            found = {hit.id for hit in hits}
+            further = [hit for hit in self._match(similar, k, similar=True) if hit.id not in found]
+            hits += further[: k - len(hits)]
+        return hits
+
+    def _match(self, terms: Sequence[Term], k: int, similar: bool = False) -> list[ChannelHit]:
+        """Return the k best videos with any of some terms; equal scores are in the order of the collection."""
+        if not terms:
+            return []
+        weights = ", ".join(str(FIELD_WEIGHTS.get(field, RECOGNIZED_WEIGHT)) for field in self._fields)
+        marked = ", ".join(f"highlight(words, {i}, '{BEGIN}', '{END}')" for i in range(len(self._fields)))
+        rows = self._connection.execute(
+            f"SELECT id, best.score, {marked} FROM words JOIN videos ON videos.number = words.rowid JOIN "
+            f"(SELECT rowid AS number, bm25(words, {weights}) AS score FROM words WHERE words MATCH :query "
+            "ORDER BY score, rowid LIMIT :k) AS best ON best.number = words.rowid "
+            "WHERE words MATCH :query ORDER BY best.score, best.number",
+            {"query": " OR ".join(term.expression for term in terms), "k": k},
+        )
+        return [
+            ChannelHit(_decode(video), -score, list(self._collect_evidence(texts, similar))) for video, score, *texts in rows
+        ]
+
+    def _collect_evidence(self, texts: Sequence[str], similar: bool) -> Iterator[Evidence]:
+        """Yield the words that match in each field, whose text has one line per recognized word or caption."""
+        for field, text in zip(self._fields, texts, strict=True):
+            if BEGIN not in text:
+                continue
+            words, positions, is_marked = [], [], False
+            for number, line in enumerate(text.split("\n")):
+                if is_marked or BEGIN in line:
+                    positions.append(number)
+                for part in line.replace(BEGIN, f" {BEGIN} ").replace(END, f" {END} ").split():
+                    if part in (BEGIN, END):
+                        is_marked = part == BEGIN
+                    elif is_marked and part not in words:
+                        words.append(part)
+            positions = [] if field in (CAPTIONS, NAME) else positions
+            yield Evidence(field, " ".join(words[:MAX_EVIDENCE_WORDS]), positions, similar=similar)
+
+    def _similar_terms(self, terms: Sequence[Term]) -> list[Term]:
+        """Return words of the vocabulary that differ from words of a query in one or two letters, but not in the first.
+
+        For a word that is in the vocabulary, only longer and shorter ones are returned, such as its plural.
+        """
+        plain = [fold(term.words[0]) for term in terms if term.is_plain]
+        plain = [word for word in plain if len(word) >= MIN_TYPO_LENGTH and word.isalpha()]
+        if not plain:
+            return []
+        if self._vocabulary is None:
+            self._vocabulary = dict(self._connection.execute("SELECT term, doc FROM vocabulary"))
+        require_package("rapidfuzz")
+        from rapidfuzz import process
+        from rapidfuzz.distance import OSA
+
+        similar: dict[Term, None] = {}
+        for word in plain:
+            cutoff = 1 if len(word) < LONG else 2
+            found = process.extract(word, self._vocabulary.keys(), scorer=OSA.distance, score_cutoff=cutoff, limit=None)
+            found = [(distance, -self._vocabulary[x], x) for x, distance, _ in found if distance and x[0] == word[0]]
+            if word in self._vocabulary:  # it is hardly a typo, but may be a singular or plural
+                found = [entry for entry in found if entry[2].startswith(word) or word.startswith(entry[2])]
+            chosen = sorted(entry for entry in found if entry[2] not in STOP_WORDS)[:MAX_SIMILAR]
+            similar.update((Term((x,)), None) for _, _, x in chosen)
+        return list(similar)
+
+    def _open(self) -> sqlite3.Connection | None:
+        """Open the file; None if there is none, or it is damaged or outdated."""
+        if self._path is None or not self._path.is_file():
+            return None
+        connection = _connect(f"file:{urllib.parse.quote(str(self._path))}?mode=ro&immutable=1")
+        try:
+            if connection.execute("SELECT key FROM state").fetchall() == [(self._key,)]:
+                return connection
+        except sqlite3.DatabaseError as error:
+            logger.warning("%s: damaged (%s): it is made again", self._path, one_line(str(error)))
+        connection.close()
+        return None
+
+    def _build(self) -> sqlite3.Connection:
+        """Write the file and open it, or an index in memory if there is no file or it cannot be written."""
+        self._vocabulary = None
+        if self._path is not None:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                with (
+                    atomic_write(self._path) as file,
+                    contextlib.closing(_connect(f"file:{urllib.parse.quote(file.name)}")) as x,
+                ):
+                    self._fill(x)
+            except OSError as error:
+                logger.warning("%s: %s: the words are indexed in memory", self._path, error.strerror or error)
+                self._path = None
+            else:
+                logger.info("%s: words of %s", self._path, count_text(len(self._collection.ids), "video"))
+                if (opened := self._open()) is not None:
+                    return opened
+                raise InputError(f"{self._path}: another process has changed it, repeat the command")
+        connection = _connect("file::memory:")
+        self._fill(connection)
+        return connection
+
+    def _fill(self, connection: sqlite3.Connection) -> None:
+        """Write all words and, at last, the state of the collection."""
+        columns = ", ".join(f"f{i}" for i in range(len(self._fields)))
+        places = ", ".join("?" * (len(self._fields) + 1))
+        try:
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute(f'CREATE VIRTUAL TABLE words USING fts5({columns}, tokenize="{TOKENIZER}")')
+        except sqlite3.OperationalError as error:
+            raise InputError(f"SQLite {sqlite3.sqlite_version}: {error}, expected one with FTS5") from None
+        connection.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row)")
+        connection.execute("CREATE TABLE videos (number INTEGER PRIMARY KEY, id BLOB)")
+        connection.execute("CREATE TABLE state (key TEXT)")
+        ids = self._collection.ids
+        connection.executemany("INSERT INTO videos VALUES (?, ?)", ((i, _encode(video)) for i, video in enumerate(ids)))
+        rows = ((i, *self._texts(video)) for i, video in enumerate(ids))
+        connection.executemany(f"INSERT INTO words (rowid, {columns}) VALUES ({places})", rows)
+        connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+        connection.execute("INSERT INTO state VALUES (?)", (self._key,))
+        connection.commit()
+
+    def _texts(self, video: str) -> list[str]:
+        """Return the fields of a video, one line per recognized word or caption."""
+        lines = {**self._collection.get_words(video), NAME: [" ".join(split_name(video))]}
+        if self._captions:
+            lines[CAPTIONS] = self._collection.get_captions(video)
+        return ["\n".join(" ".join(split_words(line)) for line in lines.get(field, [])) for field in self._fields]
+
+
+def _connect(address: str) -> sqlite3.Connection:
+    return sqlite3.connect(address, uri=True, check_same_thread=False)  # a server uses it in one thread at a time
+
+
+def _encode(video: str) -> bytes:
+    """Return an id as bytes: the names of files may have unpaired surrogates, which SQLite refuses in texts."""
+    return video.encode("utf-8", "surrogatepass")
+
+
+def _decode(content: bytes) -> str:
+    return content.decode("utf-8", "surrogatepass")

@@ -1,0 +1,151 @@
+"""Open collections, indexes and channels for the commands of `misc/search.py`."""
+
+import argparse
+import contextlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from base.device import select_device
+from misc.searching.building import build_index
+from misc.searching.channels import concepts, words
+from misc.searching.channels.channel import Channel
+from misc.searching.channels.concepts import ConceptsChannel
+from misc.searching.channels.fused_searcher import CHANNELS, FusedSearcher
+from misc.searching.channels.words import WordsChannel
+from misc.searching.collection import Collection
+from misc.searching.embedding import Embedder
+from misc.searching.index.metadata import INDEX_KINDS
+from misc.searching.index.vector_store import IndexLocation
+from misc.searching.searcher import Searcher
+from utils.errors import InputError, count_text
+
+OPENERS: dict[str, tuple[Callable[..., Channel], str]] = {
+    "words": (WordsChannel, words.FILE),
+    "concepts": (ConceptsChannel, concepts.FILE),
+}
+NO_MODEL = "no index of a trained model, expected --resume CHECKPOINT"
+
+logger = logging.getLogger(__name__)
+
+
+def get_location(args: argparse.Namespace) -> IndexLocation:
+    """Return the location of the collection and the index of a command line."""
+    return IndexLocation(args.name, args.data_dir, args.index_dir, args.uri)
+
+
+def open_collection(args: argparse.Namespace) -> tuple[Embedder, Collection, IndexLocation]:
+    """Return the model of a command line, its collection, and the location of its index."""
+    location = get_location(args)
+    device = torch.device("cpu") if args.device is None else select_device(args.device)
+    embedder = Embedder(args.resume, device, args.config)
+    return embedder, Collection(location.name, location.folder, embedder.config, embedder.experts), location
+
+
+def find_checkpoint(location: IndexLocation) -> Path:
+    """Return the checkpoint that an index was built with.
+
+    Raises:
+        InputError: no index, a damaged one, or its checkpoint does not exist any more.
+    """
+    if not location.has_index():
+        raise InputError(NO_MODEL)
+    with contextlib.closing(location.open()) as store:
+        checkpoint = Path(store.metadata.checkpoint)
+        if not checkpoint.is_file():
+            raise InputError(f"{store.source}: built with {checkpoint}, which does not exist: expected --resume CHECKPOINT")
+    return checkpoint
+
+
+def open_searcher(args: argparse.Namespace) -> Searcher | FusedSearcher:
+    """Return the search of a command line in its channels: of a model only, that model's `Searcher`.
+
+    Without `--resume`, the model is the one that the index was built with, if its file exists. Without `--channels`, all
+    channels that the collection has are searched.
+
+    Raises:
+        InputError: an unknown channel, one of `--channels` cannot be searched, or there is none.
+    """
+    wanted = _parse_channels(args.channels)
+    absent: dict[str, str] = {}
+    trained = None
+    if "trained" in wanted:
+        trained = _open_trained(args, absent)
+    elif args.resume is not None:
+        absent["trained"] = "not in --channels"
+    if trained is not None and wanted == ("trained",):
+        return trained
+    location = get_location(args)
+    with contextlib.ExitStack() as stack:  # closes what is open if the rest fails
+        if trained is not None:
+            stack.callback(trained.close)
+        collection = Collection(location.name, location.folder) if trained is None else trained.collection
+        channels = open_channels(collection, location.index_folder, wanted, absent)
+        if args.channels is not None and (missing := [name for name in wanted if name in absent]):
+            raise InputError(f"--channels {missing[0]}: {absent[missing[0]]}")
+        if absent.get("trained", NO_MODEL) != NO_MODEL and "trained" in wanted:
+            logger.warning("trained: not searched: %s", absent["trained"])
+        stack.pop_all()
+    return FusedSearcher(collection, channels, absent, trained)
+
+
+def open_channels(
+    collection: Collection, folder: Path, wanted: tuple[str, ...], absent: dict[str, str]
+) -> dict[str, Channel]:
+    """Return the channels that a collection has, with their files in a folder; add the reasons of others to `absent`."""
+    channels = {}
+    for name, (channel, file) in OPENERS.items():
+        if name in wanted:
+            try:
+                channels[name] = channel(collection, folder / file)
+            except InputError as error:
+                absent[name] = str(error)
+    return channels
+
+
+def _parse_channels(text: str | None) -> tuple[str, ...]:
+    """Return the names in a list with commas, in the order of `CHANNELS` (None: all)."""
+    if text is None:
+        return CHANNELS
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in CHANNELS]:
+        raise InputError(f"--channels: '{unknown[0]}', expected some of {','.join(CHANNELS)}")
+    if not names:
+        raise InputError(f"--channels: empty, expected some of {','.join(CHANNELS)}")
+    return tuple(name for name in CHANNELS if name in names)
+
+
+def _open_trained(args: argparse.Namespace, absent: dict[str, str]) -> Searcher | None:
+    """Return the search by the model of a command line, or of the index; None, with the reason in `absent`, without one."""
+    if args.resume is not None:
+        return open_model(args)
+    try:
+        checkpoint = find_checkpoint(get_location(args))
+        return open_model(argparse.Namespace(**{**vars(args), "resume": checkpoint}))
+    except InputError as error:  # a model that nobody asked for does not end the search
+        absent["trained"] = str(error)
+        return None
+
+
+def open_model(args: argparse.Namespace) -> Searcher:
+    """Return the search by a model, after building its index if it does not exist."""
+    embedder, collection, location = open_collection(args)
+    if not location.has_index():
+        logger.info("no index of %s yet: building it", location.name)
+        build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True, beta=args.querybank)
+    searcher = Searcher(embedder, collection, location.open(), args.encoder)
+    if args.querybank is not None and searcher.bank_beta != args.querybank:
+        found = searcher.bank or "no query bank"
+        logger.warning("the index has %s: --querybank only applies to a new index (misc/search.py build)", found)
+    kind = searcher.metadata.kind
+    if args.index not in (None, kind):
+        logger.warning("the index is %s: --index %s only applies to a new index", kind, args.index)
+    if searcher.lacking:
+        number, first = count_text(len(searcher.lacking), "video"), searcher.lacking[0]
+        logger.warning("the index lacks %s of %s, first '%s': misc/search.py add", number, location.name, first)
+    if searcher.stale:
+        number, first = count_text(len(searcher.stale), "video"), searcher.stale[0]
+        logger.warning("%s in the index changed or are gone since, first '%s': misc/search.py add", number, first)
+    return searcher

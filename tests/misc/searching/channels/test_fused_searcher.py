@@ -1,0 +1,178 @@
+"""Fused search, against a plain loop over the channels' rankings."""
+
+import numpy as np
+import pytest
+from helpers.channel_collection import StubCollection
+
+from data_loader.experts import Expert
+from misc.searching.channels.channel import ChannelHit, Evidence
+from misc.searching.channels.fused_result import Finding
+from misc.searching.channels.fused_searcher import WEIGHTS, FusedSearcher, NoModel
+from misc.searching.result import Hit, SearchResult
+from misc.searching.searcher import MAX_K
+from utils.errors import InputError
+
+IDS = list("abcdef")
+EVIDENCE = [Evidence("ocr", "sale", [0])]
+
+
+class StubChannel:
+    def __init__(self, *ids, error=None):
+        self._ids, self._error = ids, error
+
+    def search(self, text, k):
+        if self._error:
+            raise InputError(self._error)
+        return [ChannelHit(video, 10.0 - i, EVIDENCE) for i, video in enumerate(self._ids)][:k]
+
+    def close(self):
+        self._ids = ()
+
+
+class StubTrained:
+    """A `Searcher` of a model that ranks the videos a, b, c, d and one that the collection has no more."""
+
+    experts, metadata, checkpoint = ["rgb"], "metadata", "x.pth"
+    bank, bank_beta, lacking, stale = None, None, ["e"], ["gone"]
+
+    def search(self, text, k, corrected):
+        ids = ["a", "gone", "b", "c", "d"] if corrected else ["d", "c", "b", "a"]
+        return SearchResult(text, {"rgb": 1.0}, [self.get_hit(video, rank) for rank, video in enumerate(ids[:k], 1)])
+
+    def similar(self, video, k):
+        return SearchResult(str(video), None, [])
+
+    def v2t(self, video, k, corrected):
+        return ["caption"]
+
+    def get_hit(self, video, rank=0):
+        return Hit(rank, video, 1 / rank if rank else None, {"rgb": 1.0}, ["rgb"], [], {}, None)
+
+    def close(self):
+        self.checkpoint = None
+
+
+class Collection(StubCollection):
+    """The videos a to f, with features of frames."""
+
+    folder = "data/Toy"
+
+    def __init__(self):
+        super().__init__({"a": {"ocr": ["sale"]}}, {"a": ["one", "", "two", "three", "four"]}, IDS)
+        self.experts = {"rgb": Expert(3)}
+        frames = np.random.default_rng(0).normal(size=(6, 4, 3))
+        self.frames = {video: x for video, x in zip(IDS, frames, strict=True) if video != "f"}
+
+    def __contains__(self, video):
+        return video in IDS
+
+    def check_ids(self, videos):
+        if set(videos) - set(IDS):
+            raise InputError("no video")
+
+    def load_frames(self, name):
+        return iter(self.frames.items())
+
+    def load_video(self, name, video):
+        return self.frames.get(video)
+
+    def get_clip(self, video):
+        return f"videos/{video}.webm"
+
+
+def open_fused(channels, trained=None, absent=()):
+    return FusedSearcher(Collection(), channels, dict(absent), trained)
+
+
+CHANNELS = {"words": StubChannel("c", "b", "e"), "concepts": StubChannel("b", "f")}
+
+
+def expected_order(rankings):
+    scores = dict.fromkeys(IDS, 0.0)
+    for name, ids in rankings.items():
+        for rank, video in enumerate(ids, 1):
+            scores[video] += WEIGHTS[name] / (60 + rank)
+    return [video for video in sorted(IDS, key=lambda video: -scores[video]) if scores[video]], scores
+
+
+def test_without_a_model_channels_are_fused():
+    result = open_fused(CHANNELS, absent={"trained": "no model"}.items()).search("sale", 10)
+    order, scores = expected_order({"words": ["c", "b", "e"], "concepts": ["b", "f"]})
+    assert [hit.id for hit in result.hits] == order and [hit.rank for hit in result.hits] == [1, 2, 3, 4]
+    assert [hit.score for hit in result.hits] == pytest.approx([scores[video] for video in order])
+    assert result.channels == ["words", "concepts"] and result.absent == {"trained": "no model"}
+    found = {hit.id: hit.channels for hit in result.hits}
+    assert found["b"] == {"words": Finding(2, 9.0, EVIDENCE), "concepts": Finding(1, 10.0, EVIDENCE)}
+    assert found["f"] == {"concepts": Finding(2, 9.0, EVIDENCE)}
+    assert all(hit.similarity is hit.weights is None and hit.experts == [] for hit in result.hits)
+
+
+def test_a_model_adds_its_ranking_and_similarities():
+    result = open_fused(CHANNELS, StubTrained()).search("sale", 10)
+    order, _ = expected_order({"words": ["c", "b", "e"], "concepts": ["b", "f"], "trained": ["a", "b", "c", "d"]})
+    assert [hit.id for hit in result.hits] == order and result.weights == {"rgb": 1.0}
+    similarity = {hit.id: hit.similarity for hit in result.hits}
+    assert similarity == {"a": 1.0, "b": 1 / 3, "c": 1 / 4, "d": 1 / 5, "e": None, "f": None}
+    assert result.hits[0].channels["trained"].rank == 2  # the video that is gone does not count
+    other = open_fused({"words": StubChannel()}, StubTrained()).search("sale", 2, corrected=False)
+    assert [hit.id for hit in other.hits] == ["d", "c"]
+
+
+def test_fewer_results_are_the_first_ones():
+    searcher = open_fused(CHANNELS, StubTrained())
+    assert searcher.search("sale", 3).hits == searcher.search("sale", 10).hits[:3]
+
+
+def test_a_query_that_a_channel_refuses_is_answered_by_the_others():
+    result = open_fused({**CHANNELS, "concepts": StubChannel(error="no encoder")}).search("sale")
+    assert [hit.id for hit in result.hits] == ["c", "b", "e"] and result.absent == {"concepts": "no encoder"}
+    assert result.channels == ["words"]
+    with pytest.raises(InputError, match="words: broken; concepts: no encoder"):
+        open_fused({"words": StubChannel(error="broken"), "concepts": StubChannel(error="no encoder")}).search("sale")
+
+
+def test_no_hit_is_said():
+    result = open_fused({"words": StubChannel()}).search("sale")
+    assert result.hits == [] and result.no_match == "no match: no video has these words, or similar ones"
+    assert "no concept" in open_fused({"words": StubChannel(), "concepts": StubChannel()}).search("x").no_match
+
+
+@pytest.mark.parametrize(("query", "k"), [("", 1), (" ", 1), ("x", 0), ("x", MAX_K + 1)])
+def test_empty_queries_and_invalid_numbers_are_refused(query, k):
+    with pytest.raises(InputError, match="query: empty|k: "):
+        open_fused(CHANNELS).search(query, k)
+
+
+def test_similar_videos_without_a_model_have_similar_features():
+    searcher = open_fused(CHANNELS)
+    means = {video: frames.mean(axis=0) for video, frames in Collection().frames.items()}
+    unit = {video: x / np.linalg.norm(x) for video, x in means.items()}
+    cosines = {video: float(unit["a"] @ x) for video, x in unit.items() if video != "a"}
+    hits = searcher.similar("a", 3).hits
+    assert [hit.id for hit in hits] == sorted(cosines, key=lambda video: -cosines[video])[:3]
+    assert [hit.similarity for hit in hits] == pytest.approx([cosines[hit.id] for hit in hits])
+    assert [hit.rank for hit in hits] == [1, 2, 3]
+    assert searcher.similar("f").hits == [] and searcher.v2t("a") == []
+    with pytest.raises(InputError, match="no video"):
+        searcher.similar("nobody")
+    searcher._collection.experts = {}
+    with pytest.raises(InputError, match="expected a model"):
+        searcher.similar("a")
+
+
+def test_videos_have_their_captions_words_and_clips():
+    searcher = open_fused(CHANNELS)
+    assert searcher.get_hit("a") == Hit(0, "a", None, None, [], ["one", "two", "three"], {"ocr": ["sale"]}, "videos/a.webm")
+    assert searcher.metadata == NoModel() and searcher.experts == [] and "a" in searcher and "gone" not in searcher
+
+
+def test_a_model_answers_for_videos():
+    searcher = open_fused(CHANNELS, StubTrained())
+    assert searcher.v2t("a") == ["caption"] and searcher.get_hit("a").experts == ["rgb"]
+    assert searcher.lacking == ["e"] and searcher.stale == ["gone"] and searcher.experts == ["rgb"]
+
+
+def test_everything_is_closed():
+    trained, channel = StubTrained(), StubChannel("a")
+    open_fused({"words": channel}, trained).close()
+    assert trained.checkpoint is None and channel.search("x", 1) == []

@@ -1,0 +1,202 @@
+"""The channel of words, against a plain BM25."""
+
+import math
+
+import hypothesis.strategies as st
+import pytest
+from helpers.channel_collection import StubCollection
+from helpers.properties import examples
+from hypothesis import given
+
+from misc.searching.channels import words
+from misc.searching.channels.channel import Evidence
+from misc.searching.channels.words import WordsChannel
+from utils.errors import InputError
+
+WORDS = {
+    "v/1": {"speech": ["Thanks", "for", "watching"], "ocr": ["SALE", "50%"]},
+    "v/2": {"speech": ["watching", "birds"]},
+    "RedBird": {"ocr": ["thanks", "a", "lot"]},
+    "空": {"ocr": ["東京タワー", "出口"]},
+}
+
+
+def bm25(documents, terms, weights, k1=1.2, b=0.75):
+    """Return the score of each document, a list of words per field: BM25 with the formula and the constants of FTS5."""
+    lengths = [sum(map(len, fields)) for fields in documents]
+    average = sum(lengths) / len(documents)
+    scores = []
+    for fields, length in zip(documents, lengths, strict=True):
+        score = 0.0
+        for term in terms:
+            containing = sum(any(term in field for field in other) for other in documents)
+            if containing:
+                idf = max(math.log((len(documents) - containing + 0.5) / (containing + 0.5)), 1e-6)
+                count = sum(weight * field.count(term) for weight, field in zip(weights, fields, strict=True))
+                score += idf * count * (k1 + 1) / (count + k1 * (1 - b + b * length / average))
+        scores.append(score)
+    return scores
+
+
+LETTERS = st.lists(st.sampled_from(["aa", "bb", "cc", "dd"]), max_size=6)
+DOCUMENTS = st.lists(st.tuples(LETTERS, LETTERS), min_size=1, max_size=8)
+
+
+@examples(60)
+@given(
+    st.lists(st.tuples(LETTERS, LETTERS), min_size=1, max_size=8), st.lists(st.sampled_from(["aa", "bb", "xx"]), min_size=1)
+)
+def test_scores_are_those_of_a_plain_bm25(documents, query):
+    ids = [f"{i:03}" for i in range(len(documents))]
+    content = {video: {"ocr": ocr} for video, (ocr, _) in zip(ids, documents, strict=True)}
+    captions = {video: [" ".join(caption)] for video, (_, caption) in zip(ids, documents, strict=True)}
+    channel = WordsChannel(StubCollection(content, captions, ids, ["ocr"]))
+    terms = list(dict.fromkeys(query))
+    fields = [[ocr, caption, [video]] for video, (ocr, caption) in zip(ids, documents, strict=True)]
+    expected = dict(zip(ids, bm25(fields, terms, [1.0, 1.0, 0.5]), strict=True))
+    has = {video: any(term in ocr + caption for term in terms) for video, (ocr, caption) in zip(ids, documents, strict=True)}
+    hits = channel.search(" ".join(query), 100)
+    assert {hit.id: hit.score for hit in hits} == pytest.approx({x: score for x, score in expected.items() if has[x]})
+    assert [hit.id for hit in hits] == sorted((hit.id for hit in hits), key=lambda x: (-round(expected[x], 9), x))
+
+
+def found(channel, query, k=10):
+    return [hit.id for hit in channel.search(query, k)]
+
+
+def test_hits_say_which_words_match_and_where():
+    channel = WordsChannel(StubCollection(WORDS, {"v/2": ["A bird is seen.", "Birds: thanks"]}))
+    first, second, third = channel.search("thanks", 10)
+    assert {first.id, second.id, third.id} == {"v/1", "v/2", "RedBird"}
+    evidence = {hit.id: hit.evidence for hit in (first, second, third)}
+    assert evidence["v/1"] == [Evidence("speech", "Thanks", [0])]
+    assert evidence["v/2"] == [Evidence("captions", "thanks")]
+    (hit,) = channel.search('"thanks for watching"', 10)
+    assert hit.evidence == [Evidence("speech", "Thanks for watching", [0, 1, 2])]
+    (hit,) = channel.search("50", 10)
+    assert hit.evidence == [Evidence("ocr", "50", [1])]
+    (hit,) = channel.search("京タ", 10)
+    assert hit.id == "空" and hit.evidence == [Evidence("ocr", "京 タ", [0])]
+    (hit,) = channel.search('"タワー出"', 10)  # over two recognized words
+    assert hit.evidence[0].positions == [0, 1]
+    (hit,) = channel.search("red", 10)
+    assert hit.evidence == [Evidence("name", "Red")]
+
+
+def test_phrases_and_beginnings():
+    channel = WordsChannel(StubCollection(WORDS))
+    assert found(channel, '"watching birds"') == ["v/2"] and found(channel, '"birds watching"') == []
+    assert set(found(channel, "watch*")) == {"v/1", "v/2"} and found(channel, "wat") == []
+
+
+def test_captions_can_be_left_out():
+    collection = StubCollection({"a": {}}, {"a": ["zebra"]})
+    assert found(WordsChannel(collection), "zebra") == ["a"]
+    assert found(WordsChannel(collection, captions=False), "zebra") == []
+
+
+def test_names_can_be_left_out():
+    collection = StubCollection({"zebra": {"ocr": ["sale"]}})
+    assert found(WordsChannel(collection), "zebra") == ["zebra"]
+    channel = WordsChannel(collection, names=False)
+    assert found(channel, "zebra") == [] and found(channel, "sale") == ["zebra"]
+    with pytest.raises(InputError, match="words: no expert has"):
+        WordsChannel(StubCollection({"zebra": {}}, experts=()), captions=False, names=False)
+
+
+def test_similar_words_follow_if_few_videos_have_the_words():
+    speech = {f"v{i}": {"speech": ["watching"]} for i in range(words.FEW)}
+    channel = WordsChannel(
+        StubCollection({**speech, "both": {"speech": ["zebra", "watching"]}, "other": {"ocr": ["matching"]}})
+    )
+    assert len(found(channel, "watching", 50)) == words.FEW + 1
+    hits = channel.search("zebra watchign", 50)
+    assert [hit.id for hit in hits] == ["both", *speech]
+    assert hits[0].evidence == [Evidence("speech", "zebra", [0])]
+    assert all(hit.evidence == [Evidence("speech", "watching", [0], similar=True)] for hit in hits[1:])
+    assert [hit.id for hit in channel.search("zebra watchign", 3)] == ["both", "v0", "v1"]
+    assert found(channel, '"watchimg"*') == [] and found(channel, "watchimg*") == []
+
+
+def test_similar_words_are_not_searched_if_many_videos_have_the_words():
+    speech = {f"v{i}": {"speech": ["watching"]} for i in range(words.FEW)}
+    channel = WordsChannel(StubCollection({**speech, "more": {"speech": ["watchings"]}}))
+    assert found(channel, "watching", 50) == list(speech)
+
+
+def test_only_plurals_are_similar_to_known_words():
+    channel = WordsChannel(StubCollection({"a": {"ocr": ["horse"]}, "b": {"ocr": ["house"]}, "c": {"ocr": ["horses"]}}))
+    assert found(channel, "horse") == ["a", "c"] and found(channel, "horses") == ["c", "a"]
+    assert set(found(channel, "hoose")) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("query", "has"), [("bord", True), ("brd", False), ("cird", False), ("elefant", False), ("elephamts", True)]
+)
+def test_the_number_of_typos_depends_on_the_length_and_the_first_letter_is_right(query, has):
+    channel = WordsChannel(StubCollection({"a": {"ocr": ["bird", "elephants", "1234"]}}))
+    assert bool(found(channel, query)) == has
+    assert found(channel, "1235") == []
+
+
+def test_equal_scores_are_in_the_order_of_the_collection():
+    ids = ["c", "a", "b"]
+    channel = WordsChannel(StubCollection(dict.fromkeys(ids, {"ocr": ["sale"]}), ids=ids))
+    assert found(channel, "sale") == ids and found(channel, "sale", 2) == ids[:2]
+
+
+@examples(200)
+@given(st.text(st.characters(codec=None), max_size=60))
+def test_any_query_is_answered(text):
+    channel = WordsChannel(StubCollection({"a": {"ocr": [text, "bird"]}, "\udcff": {"ocr": ["bird"]}}))
+    channel.search(text, 5)
+    assert found(channel, f"{text} bird") != []
+
+
+def test_long_queries_are_answered():
+    channel = WordsChannel(StubCollection(WORDS))
+    assert found(channel, "thanks " + " ".join(f"x{i}" for i in range(5000))) != []
+    assert found(channel, '"' + "thanks " * 5000 + '"') == []
+
+
+class TestFile:
+    @pytest.fixture
+    def path(self, tmp_path):
+        return tmp_path / "index #1?" / "words.db"
+
+    def test_it_is_kept_until_the_collection_changes(self, path, monkeypatch):
+        collection = StubCollection(WORDS)
+        expected = WordsChannel(collection, path).search("thanks", 5)
+        before = path.stat().st_ino
+        with monkeypatch.context() as frozen:
+            frozen.setattr(WordsChannel, "_fill", None)
+            assert WordsChannel(collection, path).search("thanks", 5) == expected
+        changed = StubCollection({**WORDS, "new": {"ocr": ["thanks"]}})
+        changed.digest = "1"
+        assert "new" in found(WordsChannel(changed, path), "thanks") and path.stat().st_ino != before
+        assert [x.name for x in path.parent.iterdir()] == ["words.db"]
+
+    @pytest.mark.parametrize("size", [0, 10, 1000, 8000])
+    def test_a_truncated_file_is_made_again(self, path, size, caplog):
+        many = StubCollection({f"v{i}": {"ocr": [f"word{i}", "thanks"]} for i in range(300)})
+        expected = WordsChannel(many, path).search("thanks", 500)
+        path.write_bytes(path.read_bytes()[:size])
+        assert WordsChannel(many, path).search("thanks", 500) == expected
+        assert WordsChannel(many, path).search("thanks", 500) == expected
+        assert "it is made again" in caplog.text
+
+    def test_another_file_is_replaced(self, path, caplog):
+        path.parent.mkdir()
+        path.write_bytes(b"no database at all\n" * 1000)
+        assert found(WordsChannel(StubCollection(WORDS), path), "sale") == ["v/1"]
+        assert caplog.text.count("it is made again") == 1
+
+    def test_a_folder_that_cannot_be_written_gets_no_file(self, path, caplog):
+        path.parent.write_bytes(b"")
+        assert found(WordsChannel(StubCollection(WORDS), path), "sale") == ["v/1"]
+        assert "indexed in memory" in caplog.text
+
+
+def test_what_is_indexed_is_described():
+    channel = WordsChannel(StubCollection(WORDS, {"v/1": ["x"]}, experts=("ocr", "other", "speech")))
+    assert channel.describe() == "ocr of 3 videos, speech of 2 videos, captions of 1 video, name of 4 videos"

@@ -1,0 +1,188 @@
+"""`misc/search.py` by channels: without captions and without a model, and fused with one."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.ranking_pages import write_clip
+from helpers.search_collection import write_checkpoint
+
+import misc.search as search_command
+from misc.searching.channels import concepts
+
+PLACE = ["--name", "Toy"]
+RESUME = ["--resume", "model.pth", *PLACE]
+CLASSES = ["tench", "zebra", "sports car"]
+
+
+@pytest.fixture
+def search(call):
+    """Run a command that succeeds and return its standard output and standard error."""
+
+    def search(*arguments):
+        code, out, err = call(search_command, *arguments)
+        assert code == 0, err
+        return out, err
+
+    return search
+
+
+@pytest.fixture
+def refuse(call):
+    """Run a command that refuses its input and return its error message."""
+
+    def refuse(*arguments):
+        code, _, err = call(search_command, *arguments)
+        last = err.splitlines()[-1]
+        assert code == 2 and last.startswith("error: ") and "Traceback" not in err, err
+        return last
+
+    return refuse
+
+
+def hits(out):
+    return json.loads(out)["hits"]
+
+
+@pytest.fixture
+def folder(workplace, monkeypatch):
+    """A collection as it is extracted without captions: lists, recognized words, and features rgb of a stubbed network."""
+    feats = workplace.folder
+    for name in (*workplace.lists, "text-toy.pickle", "raw-captions.pkl"):
+        (feats / name).unlink()
+    (feats / "all_list.txt").write_text("".join(f"{video}\n" for video in workplace.ids))
+    (feats / "versions.json").write_text(json.dumps(dict.fromkeys(workplace.ids, "1")))
+    (feats / "ocr-words.json").write_text(json.dumps({"video3": ["Thanks", "for", "watching"], "video5": ["SALE"]}))
+    rgb = {video: np.zeros((2, concepts.DIM), np.float32) for video in workplace.ids}
+    for i, video in enumerate(workplace.ids):
+        rgb[video][:, 0] = 1
+        rgb[video][1, 1] = 9 if video == "video7" else 0
+        rgb[video][1, 5] = i + 1
+    workplace.features["rgb"] = rgb
+    workplace.dump("rgb.pickle", rgb)
+    experts = {"rgb": {"dim": concepts.DIM, "aggregation": "avg", "kind": "sequence"}}
+    settings = {"experts": {"rgb": {"extractor": "rgb", "options": {}}}}
+    record = {"text": {"encoder": "stub", "feat": "toy", "dim": 10}, "settings": settings, "experts": experts}
+    Path("data/Toy/extraction.json").write_text(json.dumps(record))
+    classifier = np.eye(len(CLASSES), concepts.DIM, dtype=np.float32), np.zeros(len(CLASSES), np.float32)
+    monkeypatch.setattr(concepts, "load_class_names", lambda: CLASSES)
+    monkeypatch.setattr(concepts, "load_classifier", lambda: classifier)
+
+    class Encoder:
+        def embed_sentences(self, texts):
+            return np.array([[float(text == name) for name in CLASSES] + [float(text not in CLASSES)] for text in texts])
+
+    monkeypatch.setattr("misc.extractors.text_encoders.build_text_encoder", lambda spec, device="cpu": Encoder())
+    return Path("data/Toy")
+
+
+def test_a_folder_without_captions_and_model_is_searched(folder, search):
+    out, err = search("thanks for watching", *PLACE)
+    assert out.splitlines()[0].startswith("channels: words, concepts (") and "   1  0.0164  video3\n" in out
+    assert "words, rank 1: ocr “Thanks watching”" in out and "ocr: Thanks for watching" in out
+    assert "data/Toy/index/words.db: words of 44 videos\n" in err and "data/Toy/index/concepts.npz: concepts of 44" in err
+    again, err = search("thanks for watching", *PLACE)
+    assert again == out and err == ""
+    (first, *_) = hits(search("a zebra", *PLACE, "--json")[0])
+    assert first["id"] == "video7" and first["channels"]["concepts"]["evidence"][0]["text"] == "zebra"
+    out, _ = search("asdf qwer", *PLACE)
+    assert out == "no match: no video has these words, or similar ones, and no concept is close to them\n"
+    assert json.loads(search("asdf", *PLACE, "--json")[0])["hits"] == []
+
+
+def test_channels_are_picked(folder, search, refuse):
+    answer = json.loads(search("zebra sale", *PLACE, "--json", "--channels", "words")[0])
+    assert answer["channels"] == ["words"] and [hit["id"] for hit in answer["hits"]] == ["video5"]
+    answer = json.loads(search("zebra sale", *PLACE, "--json", "--channels", " concepts,")[0])
+    assert answer["channels"] == ["concepts"] and answer["hits"][0]["id"] == "video7"
+    assert "--channels: 'word', expected some of words,concepts,trained" in refuse("x", *PLACE, "--channels", "word,x")
+    assert "--channels: empty" in refuse("x", *PLACE, "--channels", ",")
+    expected = "--channels trained: no index of a trained model, expected --resume CHECKPOINT"
+    for names in ("trained", "words,trained"):
+        assert expected in refuse("x", *PLACE, "--channels", names)
+    (folder / "extraction.json").unlink()
+    assert "--channels concepts: expert rgb: not in extraction.json" in refuse("x", *PLACE, "--channels", "concepts")
+    assert json.loads(search("sale", *PLACE, "--json")[0])["channels"] == ["words"]
+
+
+def test_similar_videos_without_a_model(folder, search, refuse):
+    found = json.loads(search("--video", "video20", *PLACE, "--json", "-k", 3)[0])
+    assert {hit["id"] for hit in found["hits"]} == {"video19", "video21", "video22"} or len(found["hits"]) == 3
+    assert found["captions"] == [] and "channels" not in found
+    out, _ = search("--video", "video20", *PLACE, "-k", 3)
+    assert "no expert" not in out and len(out.splitlines()) == 3
+    assert "no video 'nobody' in it" in refuse("--video", "nobody", *PLACE)
+
+
+def test_building_and_information_need_no_model(folder, search, refuse):
+    _, err = search("build", *PLACE)
+    assert "words: ocr of 2 videos, name of 44 videos\n" in err and "concepts: classes of ImageNet in 44 videos\n" in err
+    out, _ = search("info", *PLACE)
+    assert "trained: no index of a trained model" in out and "words: ocr of 2 videos" in out
+    assert json.loads(search("info", *PLACE, "--json")[0])["channels"].keys() == {"words", "concepts", "trained"}
+    words = json.loads((folder / "symlinked-feats/ocr-words.json").read_text())
+    (folder / "symlinked-feats/ocr-words.json").write_text(json.dumps({**words, "video9": ["encore"]}))
+    assert "ocr of 3 videos" in search("add", *PLACE)[1]
+    assert hits(search("encore", *PLACE, "--json")[0])[0]["id"] == "video9"
+    assert "expected --resume CHECKPOINT; the other channels have all videos" in refuse("add", "video3", *PLACE)
+    assert "build: --querybank and --index" in refuse("build", *PLACE, "--index", "ivf")
+    assert "MSVD: a published dataset" in refuse("bird", "--name", "MSVD", "--data_dir", "data/Toy")
+    assert "data/None: no such folder" in refuse("bird", "--name", "None")
+
+
+def test_a_damaged_record_is_one_line(folder, refuse):
+    (folder / "extraction.json").write_text(json.dumps({"experts": {"rgb": {"dim": "many"}}}))
+    assert "data/Toy/extraction.json: experts.rgb.dim: " in refuse("bird", *PLACE)
+    (folder / "extraction.json").write_text("{")
+    assert "data/Toy/extraction.json: damaged" in refuse("bird", *PLACE)
+
+
+def test_a_model_is_fused_with_the_words(collection, search):
+    trained = hits(search("SALE now", *RESUME, "--channels", "trained", "-k", 44, "--json")[0])
+    out, err = search("SALE now", *RESUME, "-k", 44, "--json")
+    answer = json.loads(out)
+    assert answer["channels"] == ["words", "trained"] and "concepts" in answer["absent"] and "words.db" in err
+    rank = {hit["id"]: hit["rank"] for hit in trained}
+    expected = {video: 1 / (60 + rank[video]) + (1 / 61 if video == "video0" else 0) for video in rank}
+    assert {hit["id"]: hit["score"] for hit in answer["hits"]} == pytest.approx(expected)
+    assert {hit["id"]: hit["similarity"] for hit in answer["hits"]} == {hit["id"]: hit["similarity"] for hit in trained}
+    text, _ = search("SALE now", *RESUME)
+    assert "words, rank 1: ocr “SALE”" in text and ", rank 1: similarity " in text
+
+
+def test_the_index_knows_its_model(collection, search, refuse, config):
+    plain = search("a bird", *RESUME, "--channels", "trained", "--json")[0]
+    assert search("a bird", *PLACE, "--channels", "trained", "--json")[0] == plain
+    assert search("a bird", *PLACE, "--json")[0] == search("a bird", *RESUME, "--json")[0]
+    search("remove", *PLACE, "video3")
+    assert "1 video added" in search("add", *PLACE)[1]
+    assert "words: " in search("info", *PLACE)[0]
+    Path("model.pth").rename("elsewhere.pth")
+    out, err = search("SALE", *PLACE, "--json")
+    reason = "data/Toy/index: built with model.pth, which does not exist: expected --resume CHECKPOINT"
+    assert err == f"trained: not searched: {reason}\n" and json.loads(out)["absent"]["trained"] == reason
+    assert reason in refuse("SALE", *PLACE, "--channels", "trained")
+    assert reason in refuse("add", *PLACE)
+    write_checkpoint("model.pth", config, seed=1)
+    assert "trained: not searched: data/Toy/index: built with model.pth (weights " in search("SALE", *PLACE)[1]
+
+
+def test_a_query_without_a_word_of_the_encoder_is_answered_by_words(collection, search):
+    answer = json.loads(search("? 50%", *RESUME, "--json", "--encoder", "stub")[0])
+    assert answer["hits"][0]["channels"]["words"]["rank"] == 1
+    answer = json.loads(search("SALE", *RESUME, "--json", "--encoder", "other")[0])
+    assert answer["channels"] == ["words"] and "word vectors 'elsewhere'" in answer["absent"]["trained"]
+
+
+def test_a_page_says_why(folder, search):
+    write_clip(folder / "videos/video3.webm")
+    search("thanks", *PLACE, "--html", "page")
+    assert (
+        "words 1: ocr “Thanks”"
+        in json.loads(Path("page/data.js").read_text().partition("(")[2].rstrip(");\n"))["hits"][0]["text"]
+    )
+    search("asdf", *PLACE, "--html", "empty")
+    assert "no match: no video has these words" in Path("empty/index.html").read_text()
+    shutil.rmtree("page")
