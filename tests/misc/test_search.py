@@ -225,7 +225,7 @@ def test_results_as_a_page(collection, search, tmp_path):
         assert page.locator(".tiles > li").count() == 44
         assert page.locator(".tiles > li").first.locator(".experts li").count() == 3
         page.locator("video").first.scroll_into_view_if_needed()
-        page.wait_for_function("document.querySelector('video').readyState >= 1", timeout=20_000)
+        page.wait_for_function("() => document.querySelector('video').readyState >= 1", timeout=20_000)
         assert page.locator("video").count() == 1 and page.evaluate("window.hacked") is None
         page.goto((tmp_path / "other" / "index.html").as_uri())
         assert page.locator(".tiles > li").count() == 5 and page.locator(".reference").count() == 1
