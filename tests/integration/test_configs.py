@@ -227,7 +227,10 @@ def test_no_config_repeats_what_it_does_not_change(path, tmp_path):
 
 
 DEMO = sorted(path.stem.removeprefix("train-") for path in ROOT.glob("configs/demo/train-*.json"))
-DEMO = [name for name in DEMO if not name.endswith("-2020")]
+ADDITIONS = [
+    f"full-ce-{x}" for x in ("contrastive-ema", "ema", "expert-dropout", "hardest", "no-duplicates", "word-dropout")
+]
+DEMO = [name for name in DEMO if not name.endswith("-2020") and name not in ("full-ce-margin", *ADDITIONS)]
 
 
 def changes(dataset, name):
@@ -248,6 +251,21 @@ def test_the_demo_has_all_ablations_of_the_published_suite():
     suite = {name.removeprefix("msrvtt-train-") for name in LINKED if name.startswith("msrvtt-train-full-")}
     assert set(DEMO) == suite | {"full-ce-paired-2019"}
     assert changes("demo", "full-ce-paired-2019") == {("arch", "args", "similarity"): "paired-2019"}
+
+
+@pytest.mark.parametrize("dataset", ["demo", "stamps2"])
+def test_an_addition_changes_one_thing_of_the_margin_loss_and_that_the_loss_alone(dataset):
+    def read_leaves(name):
+        ignored = ("name", "inherit_from")
+        return {key: x for key, x in leaves(read(f"{dataset}-train-{name}").as_dict()) if key[0] not in ignored}
+
+    margin = read_leaves("full-ce-margin")
+    for name in ADDITIONS:
+        whole = read_leaves("full-ce") if "contrastive" in name else margin
+        changed = {key: x for key, x in read_leaves(name).items() if whole.get(key) != x}
+        assert len(changed) == 1, (name, changed)
+    default = read_leaves("full-ce")
+    assert {key[0] for key in default.keys() | margin.keys() if default.get(key) != margin.get(key)} == {"loss"}
 
 
 def test_the_clusters_of_the_demos_concat_fit_its_dims():
