@@ -15,6 +15,7 @@ from data_loader.datasets import is_published
 from logger.logging_setup import log_to, start_logging
 from logger.results import warn_if_small
 from model.published import summary
+from model.querybank import PUBLISHED_BETA
 from model.similarity import SIMILARITIES
 from parse_config import PUBLISHED_OVERRIDES, ConfigParser, add_config_arguments, trained_values
 from trainer.build import build_beta_loaders, build_evaluation_loaders, build_model, build_visualizer
@@ -50,7 +51,7 @@ def parse_arguments() -> argparse.Namespace:
         "--querybank",
         metavar="BETA",
         nargs="?",
-        const="20",
+        const="",
         help="report metrics with a query bank of the training data too, at inverse temperature BETA (default: 20), or with "
         "'val' the one that is best on the split that the training was validated on",
     )
@@ -87,9 +88,14 @@ def parse_arguments() -> argparse.Namespace:
         args.set.append(f"arch.args.similarity={args.similarity}")
         if args.similarity == "paired-2019" and args.querybank is None:  # which has no bank, even if the config has one
             args.set.append("querybank=null")
-    if args.querybank:
-        chosen = args.querybank == "val"
-        args.set.append("querybank.choose_beta=true" if chosen else f"querybank.beta={args.querybank}")
+    if args.querybank == "val":
+        args.set.append("querybank.choose_beta=true")
+    elif args.querybank:  # a number counts, whatever the config says
+        args.set += [f"querybank.beta={args.querybank}", "querybank.choose_beta=false"]
+    elif args.querybank is not None:
+        args.set.append(f"querybank.beta={PUBLISHED_BETA:g}")
+    if args.qrels == "":
+        raise InputError("--qrels: found an empty name, expected a file, or no value")
     if args.qrels:
         args.set.append(f"qrels={json.dumps(args.qrels)}")
     if args.confidence:

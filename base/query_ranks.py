@@ -40,9 +40,14 @@ class QueryRanks(pydantic.BaseModel):
             raise ValueError("captions, texts and owners of different lengths, or none")
         if max(self.owners) >= len(self.videos):
             raise ValueError(f"a caption of video {max(self.owners)} of {len(self.videos)}")
+        if missing := {"t2v", "v2t"} - self.ranks.keys():
+            raise ValueError(f"no {min(missing)} in ranks")
         for name, ranks in self.ranks.items():
             if len(ranks) != (num_queries := len(self.queries(name))):
                 raise ValueError(f"{len(ranks)} ranks in {name}, expected {num_queries}")
+            num_items = len(self.videos) + len(self.captions) - num_queries
+            if max(ranks) >= num_items:
+                raise ValueError(f"rank {max(ranks):g} in {name}, expected less than {num_items}")
         return self
 
     def queries(self, name: str) -> list[str]:

@@ -26,6 +26,7 @@ from utils.errors import InputError
 
 PACKAGE = "model"
 OPTIMIZERS = "trainer.ranger"
+MAX_REPR = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,9 +173,15 @@ def explain(error: pydantic.ValidationError, path: Sequence[str | int] = ()) -> 
     if problem["type"] == "missing":
         return f"{key}: missing, expected a value{more}"
     if problem["type"] == "model_type":
-        return f"{key}: found {problem['input']!r}, expected an object{more}"
-    found = "an object" if isinstance(problem["input"], dict) else repr(problem["input"])
+        return f"{key}: found {_short_repr(problem['input'])}, expected an object{more}"
+    found = "an object" if isinstance(problem["input"], dict) else _short_repr(problem["input"])
     return f"{key}: found {found}, {_expectation(problem)}{more}"
+
+
+def _short_repr(value: Any) -> str:
+    """Return a value as code, cut after `MAX_REPR` characters, as it may be the content of a file."""
+    text = repr(value)
+    return text if len(text) <= MAX_REPR else f"{text[: MAX_REPR - 3]}..."
 
 
 def key_path(problem: Mapping[str, Any]) -> list[str | int]:

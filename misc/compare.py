@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from logger.results import METRIC_LABELS
 from misc.reporting.comparison import compare_groups, format_comparison, write_comparison
-from misc.reporting.run_groups import SCORES, TASKS, RunGroup, read_groups
+from misc.reporting.run_groups import SCORES, TASKS, RunGroup, check_distinct, read_groups
 from misc.reporting.significance import LEVEL, calibrate
 from utils.errors import InputError, cli_command, count_text
 
@@ -57,6 +57,10 @@ def parse_arguments() -> argparse.Namespace:
     args.metrics = args.metrics.split(",")
     if unknown := [name for name in args.metrics if name not in SCORES]:
         raise InputError(f"--metrics: found '{unknown[0]}', expected names of {', '.join(SCORES)}")
+    if len(set(args.metrics)) < len(args.metrics):
+        raise InputError(f"--metrics {','.join(args.metrics)}: a name is there twice, expected different names")
+    if args.calibrate is not None and (args.out or args.to_first):
+        raise InputError("--calibrate: found with --out or --to_first, expected it without them")
     if args.hit < 1 or args.queries < 0 or args.pairs < 1:
         raise InputError("--hit, --pairs: expected numbers from 1, --queries: from 0")
     if args.out and args.out.exists() and not args.out.is_dir():
@@ -81,6 +85,7 @@ def main() -> None:
     """Print a comparison, and write it to files."""
     args = parse_arguments()
     groups = read_groups(args.runs, args.querybank)
+    check_distinct(groups)
     if args.calibrate is not None:
         for group in groups:
             print_calibration(group, args.metrics, args.calibrate, args.pairs)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from misc.reporting.cross_validation import REFERENCE, CrossValidation, Setting, format_markdown, make_rows
+from misc.reporting.cross_validation import REFERENCE, RIDGE, CrossValidation, Setting, format_markdown, make_rows
 from parse_config import parse_seeds
 from utils.errors import InputError, cli_command, count_text
 from utils.files import write_bytes
@@ -75,7 +75,7 @@ def make_table(validation: CrossValidation, settings: Sequence[Setting], ridge: 
     if REFERENCE.name not in results:
         return None
     if ridge:
-        results["ridge"] = validation.ridge()
+        results[RIDGE] = validation.ridge()
     return format_markdown(make_rows(results))
 
 

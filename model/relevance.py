@@ -126,6 +126,8 @@ def _check(
     sims: np.ndarray, relevance: np.ndarray | sparse.sparray, task: str, exists: np.ndarray | None
 ) -> tuple[np.ndarray, sparse.csr_array]:
     """Return the rows of captions that exist, and the positive grades with a row per query and a column per item."""
+    if task not in ("t2v", "v2t"):
+        raise InputError(f"relevance: task {task!r}, expected 't2v' or 'v2t'")
     if len(sims.shape) != 2 or 0 in sims.shape or relevance.shape != sims.shape:
         raise InputError(f"relevance: grades of shape {relevance.shape} for similarities of shape {sims.shape}")
     exists = np.ones(len(sims), dtype=bool) if exists is None else np.asarray(exists).astype(bool)

@@ -20,6 +20,7 @@ from utils.jobs import Job
 GMEAN = "geometric_mean_R1-R5-R10"
 COLUMNS = {"R1": "R@1", "R5": "R@5", "R10": "R@10", GMEAN: "gmean"}
 DIFFERENCES = ("R1", GMEAN)  # metrics whose difference to the reference has a column
+RIDGE, WITH_BANK = "ridge", " + query bank"  # a row, and the end of the name of a row
 BOTH = "both"  # the mean of both directions
 
 # Task -> metric -> value.
@@ -102,7 +103,16 @@ class CrossValidation:
 
     def check(self, setting: Setting) -> None:
         """Raise an InputError if a training of a setting cannot start, so that not all of its trainings fail one by one."""
+        if setting != REFERENCE and (setting.name in (REFERENCE.name, RIDGE) or setting.name.endswith(WITH_BANK)):
+            raise InputError(
+                f"--compare '{setting.name}: ...': the name of a row that the table has anyway, expected another"
+            )
         config = self._config(self._overrides(setting, 0, self.seeds[0]))
+        if self.querybank and "querybank" not in config:
+            raise InputError(f"{setting.name}: no querybank, expected one with --querybank")
+        if config.get("querybank", {}).get("choose_beta"):
+            reason = "the fold that it would be chosen on is evaluated, expected a number in querybank.beta"
+            raise InputError(f"{setting.name}: querybank.choose_beta: {reason}")
         model = build_model(config)
         build_lr_scheduler(config, build_optimizer(config, model.parameters(), build_loss(config).parameters()))
 
@@ -136,7 +146,7 @@ class CrossValidation:
         runs = [[training.run for training in fold] for fold in self.trainings(setting)]
         if not all(run for fold in runs for run in fold):
             return {}
-        banks = {setting.name: False} | ({f"{setting.name} + query bank": True} if self.querybank else {})
+        banks = {setting.name: False} | ({f"{setting.name}{WITH_BANK}": True} if self.querybank else {})
         return {name: [_mean([_read_values(run, bank) for run in fold]) for fold in runs] for name, bank in banks.items()}
 
     def ridge(self) -> list[Values]:

@@ -39,7 +39,7 @@ def read_groups(path: Path, videos: Sequence[str]) -> dict[str, str]:
     """Return the group of each video in a file of lines `<video> <group>`; videos that it leaves out are their own group.
 
     Raises:
-        InputError: a line of another form, or no line about any of `videos`.
+        InputError: a line of another form, a video in two groups, or no line about any of `videos`.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -50,7 +50,9 @@ def read_groups(path: Path, videos: Sequence[str]) -> dict[str, str]:
         video, _, group = line.strip().rpartition(" ")
         if line.strip() and not video:
             raise InputError(f"{path}, line {number}: found '{line[:80]}', expected a video, a space and its group")
-        groups[video.strip()] = group
+        if groups.setdefault(video.strip(), group) != group:
+            found = f"video '{video.strip()[:80]}' in group '{group[:80]}', before in '{groups[video.strip()][:80]}'"
+            raise InputError(f"{path}, line {number}: found {found}, expected one group per video")
     if not groups.keys() & set(videos):
         raise InputError(f"{path}: none of the {count_text(len(videos), 'video')}, first '{videos[0]}', expected some")
     return {video: groups[video] for video in videos if video in groups}
@@ -106,6 +108,7 @@ def fold_overrides(config: ConfigParser, root: Path, fold: int) -> dict[str, str
         "trainer.save_dir": str(root),
         "trainer.save_only_best": "true",
         "trainer.tensorboard": "false",
+        "data_loader.args.split_name": args["split_name"],
         "test_split": args["split_name"],
         "training_file": "null",
         "eval_config": "null",

@@ -20,7 +20,8 @@ IGNORED_KEYS = re.compile(
     r"|trainer\.(save_dir|save_period|verbosity|tensorboard)|data_loader\.args\.(data_dir|cache_dir|num_workers)"
 )
 # Keys of an evaluation that change none of the ranks which are compared.
-EVALUATION_KEYS = re.compile(r"qrels|confidence|evaluation_memory|querybank(\..*)?")
+EVALUATION_KEYS = re.compile(r"qrels|confidence|evaluation_memory")
+BANK_KEYS = re.compile(r"querybank(\..*)?")
 # Metrics that are means over queries -> the value of a query by its 0-based rank.
 SCORES = {
     "R1": lambda rank: 100.0 * (rank <= 0),
@@ -75,7 +76,7 @@ def read_groups(arguments: Sequence[str], querybank: bool = False) -> list[RunGr
     Raises:
         InputError: no run, runs of different configs in a group, a seed twice, or runs that cannot be compared.
     """
-    groups = [_read_group(argument) for argument in arguments]
+    groups = [_read_group(argument, querybank) for argument in arguments]
     if len(names := [group.name for group in groups]) > len(set(names)):
         for group in groups:
             group.name += f" ({_origin(group.paths[0])})" if names.count(group.name) > 1 else ""
@@ -93,7 +94,16 @@ def read_groups(arguments: Sequence[str], querybank: bool = False) -> list[RunGr
     return [x for pair in zip(groups, banks, strict=True) for x in pair]
 
 
-def _read_group(argument: str) -> RunGroup:
+def check_distinct(groups: Sequence[RunGroup]) -> None:
+    """Raise an InputError for a run that is in two groups, which are no independent samples."""
+    owners: dict[tuple[Path, bool], str] = {}
+    for group in groups:
+        for path in group.paths:
+            if (owner := owners.setdefault((path.resolve(), group.querybank), group.name)) != group.name:
+                raise InputError(f"{path}: in the groups {owner} and {group.name}, expected each run in one group")
+
+
+def _read_group(argument: str, querybank: bool) -> RunGroup:
     name, rest = _split_name(argument)
     given = [Path(rest)] if Path(rest).exists() else [Path(part) for part in rest.split(",")]
     paths = [path for part in given for path in _find_ranks(part)]
@@ -104,7 +114,7 @@ def _read_group(argument: str) -> RunGroup:
             both = f"{seeds[run.seed]} and {path}"
             raise InputError(f"{argument}: seed {run.seed} is there twice ({both}), expected different seeds; name one run")
         seeds[run.seed] = path
-        _check_config(path, paths[0])
+        _check_config(path, paths[0], querybank)
     config = read_run_config(paths[0].parent) or {}
     return RunGroup(name or config.get("name") or Path(runs[0].config).stem, paths, runs)
 
@@ -138,11 +148,15 @@ def _find_ranks(path: Path) -> list[Path]:
     return found
 
 
-def _check_config(path: Path, first: Path) -> None:
-    """Raise an InputError if the config of a run differs from that of the first one of its group in more than the seed."""
+def _check_config(path: Path, first: Path, querybank: bool) -> None:
+    """Raise an InputError if the config of a run differs from that of the first one of its group in more than the seed.
+
+    Its query bank may differ, too, unless the ranks with it are compared.
+    """
+    ignored = [IGNORED_KEYS, EVALUATION_KEYS] if querybank else [IGNORED_KEYS, EVALUATION_KEYS, BANK_KEYS]
     found, wanted = (leaves(read_run_config(x.parent) or {}) for x in (path, first))
     for key in sorted(found.keys() | wanted.keys()):
-        if found.get(key) != wanted.get(key) and not IGNORED_KEYS.fullmatch(key) and not EVALUATION_KEYS.fullmatch(key):
+        if found.get(key) != wanted.get(key) and not any(keys.fullmatch(key) for keys in ignored):
             raise InputError(
                 f"{path}: {key} is {found.get(key)}, expected {wanted.get(key)} as in {first}, of the same group"
             )

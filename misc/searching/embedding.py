@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,8 @@ TEXT_BATCH = 256
 CAPTION_BYTES = 256 << 20  # of embedded captions in memory; further ones are kept in a temporary file
 CAPTION_BATCH = 4096  # captions scored at a time
 MAX_BANK = 10_000  # captions, and videos, of a query bank, spread over the training data
+
+logger = logging.getLogger(__name__)
 
 
 class Embedder:
@@ -113,7 +116,12 @@ class Embedder:
             InputError: the training data is missing or invalid.
         """
         split = self.config.test_split()
-        config = self.config.with_eval_settings().with_overrides([f"querybank.beta={beta}"])
+        if self.config.get("querybank", {}).get("choose_beta"):
+            logger.warning(
+                "the query bank has beta %g in both directions: an index does not choose it on validation videos", beta
+            )
+        overrides = [f"querybank.beta={beta}", "querybank.choose_beta=false"]
+        config = self.config.with_eval_settings().with_overrides(overrides)
         loaders = build_evaluation_loaders(config, split, self.device)
         embedded = embed_split(self.model, loaders.bank, self.device, config["evaluation_memory"])
         rows = _spread(np.flatnonzero(embedded.caption_mask.flatten().cpu()))

@@ -37,7 +37,10 @@ def test_a_file_is_read_as_it_was_written(tmp_path):
     [
         ({"owners": [0, 0]}, "captions, texts and owners of different lengths"),
         ({"owners": [0, 0, 2]}, "a caption of video 2 of 2"),
-        ({"ranks": {"v2t": [1, 2, 3]}}, "3 ranks in v2t, expected 2"),
+        ({"ranks": {"t2v": [0, 0, 1], "v2t": [1, 2, 3]}}, "3 ranks in v2t, expected 2"),
+        ({"ranks": {"t2v": [0, 0, 1]}}, "no v2t in ranks"),
+        ({"ranks": {"t2v": [0, 0, 2], "v2t": [0, 0]}}, "rank 2 in t2v, expected less than 2"),
+        ({"ranks": {"t2v": [0, 0, 1], "v2t": [0, 3]}}, "rank 3 in v2t, expected less than 3"),
         ({"ranks": {"v2t": [1, -1]}}, "ranks.v2t.1: found -1"),
         ({"captions": [], "texts": [], "owners": []}, "different lengths, or none"),
         ({"seed": "1"}, "seed: found '1'"),
@@ -49,6 +52,14 @@ def test_a_damaged_file_is_refused(tmp_path, change, message):
     with pytest.raises(InputError, match=message) as refused:
         QueryRanks.read(path)
     assert str(refused.value).startswith(f"{path}: ")
+
+
+def test_the_content_of_a_file_is_not_repeated(tmp_path):
+    path = tmp_path / "ranks.json"
+    path.write_text(json.dumps({**CONTENT, "texts": ["x" * 5000, "y", ""]})[:-1])
+    with pytest.raises(InputError, match="expected ranks written by") as refused:
+        QueryRanks.read(path)
+    assert len(str(refused.value)) < len(str(path)) + 400
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"seed": NaN}', "{" * 5000])

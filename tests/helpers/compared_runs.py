@@ -19,6 +19,8 @@ def write_run(folder, seed=0, skill=0.0, config=None, num_videos=40, change=None
         "t2v": np.floor(np.exp(np.clip(hard[: 2 * num_videos] + 0.3 * rng.normal(size=2 * num_videos), 0, 3.6))) - 1,
         "v2t": np.floor(np.exp(np.clip(hard[2 * num_videos :] + 0.3 * rng.normal(size=num_videos), 0, 3.6))) - 1,
     }
+    limits = {"t2v": num_videos, "v2t": 2 * num_videos}
+    ranks = {task: np.minimum(x, limits[task] - 1) for task, x in ranks.items()}
     if querybank:
         ranks |= {f"{task}_querybank": np.maximum(0, x - 1) for task, x in list(ranks.items())}
     videos = [f"video{v}" for v in range(num_videos)]

@@ -193,6 +193,11 @@ def test_refusals(validate, refused):
     assert "arch.args.vlad_clusters.text: 0 is for averaged" in message("--set", "arch.args.vlad_clusters.text=0")
     assert "optimizer.args" in message("--set", 'optimizer.args={"lr": -1}')
     assert "loss.args" in message("--set", 'loss.args={"hardest_negatives": true, "fix_norm": false}')
+    assert "cross-validation sets data_loader.args.split_name" in message("--set", "data_loader.args.split_name=test")
+    assert "no querybank, expected one" in message("--set", "querybank=null", "--querybank")
+    assert "the fold that it would be chosen on is evaluated" in message("--set", "querybank.choose_beta=true")
+    for name in ("ridge", "slow + query bank"):
+        assert "the name of a row that the table has anyway" in message("--compare", f"{name}: {LR}")
     assert "groups.txt: cannot be read" in message("--groups", "groups.txt")
     config = json.loads(Path(CONFIG).read_text())
     Path(CONFIG).write_text(json.dumps(config | {"metrics": ["t2v_metrics"]}))

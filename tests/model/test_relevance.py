@@ -103,3 +103,8 @@ def test_captions_are_equal_apart_from_case_and_space_and_unknown_ones_are_not()
     dogs = {"a": 1, "b": 1, "e": 1}
     expected = {"a#0": dogs, "a#1": {"a": 1}, "b#0": dogs, "c#0": {"c": 1}, "d#0": {"d": 1}, "e#0": dogs}
     assert equal_caption_qrels(texts, owners) == expected
+
+
+def test_another_task_is_refused():
+    with pytest.raises(InputError, match="task 'both', expected 't2v' or 'v2t'"):
+        evaluate_relevance(np.eye(3), np.eye(3), "both")

@@ -196,6 +196,18 @@ def test_bad_input_is_one_line(refused, run, arguments, message):
     assert message in refused(test_command, "--resume", folder / "trained_model.pth", "--split", "val", *arguments)
 
 
+def test_a_number_counts_where_the_config_would_choose_beta(run):
+    folder, _ = train(run, "--set", "test_split=test", "--set", "querybank.choose_beta=true")
+    assert json.loads((folder / "metrics.json").read_text())["querybank"]["beta_chosen_on"] == "val"
+    path = folder / "trained_model.pth"
+    for options, chosen_on, beta in ((["--querybank", "7"], None, 7), (["--querybank"], "val", None)):
+        before = set(Path("data/saved/log/toy-train-ce").glob("*/metrics.json"))
+        assert run(test_command, "--resume", path, *options)[0] == 0
+        (new,) = set(Path("data/saved/log/toy-train-ce").glob("*/metrics.json")) - before
+        found = json.loads(new.read_text())["querybank"]
+        assert found["beta_chosen_on"] == chosen_on and (beta is None or found["beta"] == {"t2v": beta, "v2t": beta})
+
+
 def test_a_training_does_not_choose_beta_on_its_test_split(refused):
     arguments = ("--config", "configs/toy/train-ce.json", "--set", "querybank.choose_beta=true")
     assert "querybank.choose_beta: split 'val' shares 10 videos with what is evaluated, first 'video24'" in refused(

@@ -111,6 +111,11 @@ def test_groups_are_read_from_lines(tmp_path):
     assert read_groups(path, ["a", "b", "name with spaces"]) == {"a": "x", "name with spaces": "x"}
     with pytest.raises(InputError, match="none of the 1 video, first 'b'"):
         read_groups(path, ["b"])
+    path.write_text("a x\na x\na y\n")
+    with pytest.raises(
+        InputError, match="line 3: found video 'a' in group 'y', before in 'x', expected one group per video"
+    ):
+        read_groups(path, ["a"])
     path.write_text("a x\nb\n")
     with pytest.raises(InputError, match="line 2: found 'b', expected a video, a space and its group"):
         read_groups(path, ["a"])

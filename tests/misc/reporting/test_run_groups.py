@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers.compared_runs import MODELS, write_experiment, write_run
 
-from misc.reporting.run_groups import SCORES, read_groups
+from misc.reporting.run_groups import SCORES, check_distinct, read_groups
 from model.metric import summarize
 from utils.errors import InputError
 
@@ -94,6 +94,21 @@ def test_runs_of_other_configs_are_not_in_one_group():
             config={"margin": 0.1 * seed, "trainer": {"save_dir": str(seed)}},
         )
     assert "margin is 0.1, expected 0.0 as in" in refusal(MODELS / "ce")
+
+
+def test_runs_with_other_banks_are_in_one_group_only_without_them():
+    for seed in range(2):
+        config = {"name": "ce", "querybank": {"method": "dynamic", "beta": 20.0 + seed}}
+        write_run(MODELS / "ce" / f"2026-11-26_10-00-0{seed}", seed, config=config, querybank=True)
+    assert len(read_groups([str(MODELS / "ce")])[0].runs) == 2
+    assert "querybank.beta is 21.0, expected 20.0 as in" in refusal(MODELS / "ce", querybank=True)
+
+
+def test_a_run_is_in_one_group():
+    experiment = write_experiment("ce", querybank=True)
+    check_distinct(read_groups([str(experiment)], querybank=True))
+    with pytest.raises(InputError, match="in the groups ce and other, expected each run in one group"):
+        check_distinct(read_groups([str(experiment), f"other={experiment}/2026-11-26_10-00-00/seed-1"]))
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ MUTATIONS = [
     Mutation(GROUPS, '("split", "v2t_ties")', '("v2t_ties",)', TEST_GROUPS, "splits are compared with each other"),
     Mutation(GROUPS, "np.bincount(owners, weights=x", "np.bincount(owners, weights=x > 0", TEST_GROUPS, "sums of a video"),
     Mutation(GROUPS, '"R1": lambda rank: 100.0 * (rank <= 0)', '"R1": lambda rank: 100.0 * (rank < 1)', TEST_GROUPS, "ties"),
-    Mutation(GROUPS, "_check_config(path, paths[0])", "None", TEST_GROUPS, "other configs in a group"),
+    Mutation(GROUPS, "_check_config(path, paths[0], querybank)", "None", TEST_GROUPS, "other configs in a group"),
     Mutation(COMPARISON, "samples = [samples[1] - samples[0]]", "pass", TEST_COMPARISON, "the same runs are not paired"),
     Mutation(COMPARISON, "(x <= 0) if hit == 1 else (x < hit)", "x < hit", TEST_COMPARISON, "a tie for first is a hit"),
     Mutation(COMPARISON, "(hits[other] < 0.5)", "(hits[other] <= 1)", TEST_COMPARISON, "queries that both find"),

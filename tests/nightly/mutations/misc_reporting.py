@@ -101,4 +101,25 @@ MUTATIONS = [
         "tests/misc/test_run_ablations.py -k failures",
         "tables are filled in although trainings failed",
     ),
+    Mutation(
+        "misc/reporting/run_groups.py",
+        "ignored = [IGNORED_KEYS, EVALUATION_KEYS] if querybank else",
+        "ignored = [IGNORED_KEYS, EVALUATION_KEYS, BANK_KEYS] if querybank else",
+        "tests/misc/reporting/test_run_groups.py -k banks",
+        "ranks with different query banks are averaged",
+    ),
+    Mutation(
+        "misc/reporting/folds.py",
+        '        "data_loader.args.split_name": args["split_name"],\n',
+        "",
+        "tests/misc/test_cross_validate.py -k refusals",
+        "a cross-validation may select its epochs on the test split",
+    ),
+    Mutation(
+        "test.py",
+        ', "querybank.choose_beta=false"]',
+        "]",
+        "tests/trainer/test_querybank_evaluation.py -k a_number_counts",
+        "a given beta is ignored where the config chooses one",
+    ),
 ]
