@@ -111,8 +111,8 @@ MUTATIONS = [
     ),
     Mutation(
         "test.py",
-        '"querybank.choose_beta=true" if chosen',
-        '"querybank.beta=20" if chosen',
+        'args.set.append("querybank.choose_beta=true")',
+        'args.set.append("querybank.beta=20")',
         TEST_EVALUATION + " -k best_one",
         "--querybank val does not choose",
     ),
