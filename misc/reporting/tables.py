@@ -78,13 +78,14 @@ def _additions(dataset: str, ridge: str | None = None) -> ResultsTable:
         "- averaged weights, too": "ce-contrastive-ema",
         "CE of 2020, margin loss": "ce-2020",
         "MoEE, margin loss": "moee",
+        "MoEE, contrastive loss": "moee-contrastive",
     }
     experiments = {label: f"{dataset}-train-full-{name}" for label, name in rows.items()}
     return ResultsTable("misc/docs/results.md", experiments, ridge, columns=ADDITION_COLUMNS, compared=True)
 
 
 TABLES = {
-    "demo": ResultsTable("misc/docs/results.md", {"CE": "demo-train-full-ce"}),
+    "demo": ResultsTable("misc/docs/results.md", {"CE, contrastive loss": "demo-train-full-ce"}),
     "demo-files": ResultsTable(
         "misc/docs/own-videos.md",
         {"extracted from the files": "demo-files-train-full-ce", "the demo's own": "demo-files-train-own-features"},
@@ -93,9 +94,9 @@ TABLES = {
     "stamps2-main": ResultsTable(
         "README.md",
         {
-            "CE": "stamps2-train-full-ce",
+            "CE, contrastive loss": "stamps2-train-full-ce",
             "CE, margin loss": "stamps2-train-full-ce-margin",
-            "MoEE, margin loss": "stamps2-train-full-moee",
+            "MoEE, contrastive loss": "stamps2-train-full-moee-contrastive",
         },
         ridge="configs/stamps2/train-full-ce.json",
     ),

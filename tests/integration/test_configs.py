@@ -230,7 +230,11 @@ DEMO = sorted(path.stem.removeprefix("train-") for path in ROOT.glob("configs/de
 ADDITIONS = [
     f"full-ce-{x}" for x in ("contrastive-ema", "ema", "expert-dropout", "hardest", "no-duplicates", "word-dropout")
 ]
-DEMO = [name for name in DEMO if not name.endswith("-2020") and name not in ("full-ce-margin", *ADDITIONS)]
+DEMO = [
+    name
+    for name in DEMO
+    if not name.endswith("-2020") and name not in ("full-ce-margin", "full-moee-contrastive", *ADDITIONS)
+]
 
 
 def changes(dataset, name):
