@@ -15,7 +15,8 @@ from misc.searching.searcher import MAX_CAPTIONS, Searcher, check_k
 from utils.errors import InputError
 
 CHANNELS = ("words", "concepts", "trained")
-# Of channels in the fusion. TODO
+# Of channels in the fusion. Concepts know 1,000 classes only, so that they should not outweigh words or a trained model; the
+# weights were not tuned.
 WEIGHTS = {"words": 1.0, "concepts": 0.5, "trained": 1.0}
 DEPTH = 1000  # videos of each channel that are fused, more if more are requested
 RGB = "rgb"  # the expert of similar videos without a model
