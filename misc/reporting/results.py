@@ -208,7 +208,7 @@ def render_results(name: str, models: Path) -> str | None:
         print(f"{name}: {label} ({table.rows[label]}): {source}")
         if paths:
             rows += make_rows(name, label, paths)
-    if table.compared:
+    if table.compared and next(iter(runs.values())):  # nothing to compare with if the first row is left out
         mark_differences(rows, table, [paths[0].parent.parent for paths in runs.values() if paths])
     if table.ridge:
         ridge = ridge_results(table.ridge, "rgb")

@@ -96,11 +96,11 @@ def read_groups(arguments: Sequence[str], querybank: bool = False) -> list[RunGr
 
 def check_distinct(groups: Sequence[RunGroup]) -> None:
     """Raise an InputError for a run that is in two groups, which are no independent samples."""
-    owners: dict[tuple[Path, bool], str] = {}
+    owners: dict[tuple[Path, bool], RunGroup] = {}
     for group in groups:
         for path in group.paths:
-            if (owner := owners.setdefault((path.resolve(), group.querybank), group.name)) != group.name:
-                raise InputError(f"{path}: in the groups {owner} and {group.name}, expected each run in one group")
+            if (owner := owners.setdefault((path.resolve(), group.querybank), group)) is not group:
+                raise InputError(f"{path}: in the groups {owner.name} and {group.name}, expected each run in one group")
 
 
 def _read_group(argument: str, querybank: bool) -> RunGroup:

@@ -44,3 +44,18 @@ def text_image(*lines, size=32, width=480, height=160):
     for i, line in enumerate(lines):
         draw.text((30, 20 + 55 * i), line, (20, 20, 60), ImageFont.load_default(size))
     return np.asarray(image)
+
+
+def wordless_sounds():
+    """Return sounds of two seconds without speech, by name: noise, tones and rhythms."""
+    rng, time = np.random.default_rng(0), np.arange(2 * SAMPLE_RATE)
+    tone = np.sin(2 * np.pi * 440 * time / SAMPLE_RATE)
+    sounds = {
+        "noise": rng.normal(size=len(time)) / 10,
+        "brown noise": np.cumsum(rng.normal(size=len(time))) / 1000,
+        "tone": tone / 2,
+        "beeps": tone / 3 * (time % 8000 < 4000) + rng.normal(size=len(time)) / 50,
+        "clicks": (time % 4000 < 5) * 0.8,
+        "sweep": np.sin(2 * np.pi * (200 + 300 * time / SAMPLE_RATE) * time / SAMPLE_RATE) / 2,
+    }
+    return {name: sound.clip(-1, 1) for name, sound in sounds.items()}

@@ -69,6 +69,14 @@ def test_the_newest_run_fills_the_table_and_nothing_else_changes(toy, run):
     assert Path("README.md").read_text() == text
 
 
+def test_nothing_is_marked_if_the_row_to_compare_with_is_left_out(toy, run, monkeypatch):
+    rows = {"other": "toy-train-other", "CE": "toy-train-ce"}
+    monkeypatch.setattr(tables, "TABLES", {"toy": tables.ResultsTable("README.md", rows, compared=True)})
+    assert run(gen_readme, "--tables", "toy")[0] == 0
+    text = Path("README.md").read_text()
+    assert "| CE | v2t | 35.2<sub>(5.9)</sub> |" in text and not set(text) & set("\u2191\u2193\u21d1\u21d3")
+
+
 def test_a_row_without_a_run_is_left_out_and_named(toy, run):
     _, out, _ = run(gen_readme, "--tables", "toy")
     assert "toy: other (toy-train-other): left out, no run with several seeds" in out

@@ -19,31 +19,6 @@ TRAINED = [*RESUME, "--channels", "trained"]  # the other channels: tests/misc/t
 QUERY = "a red bird sings"
 
 
-@pytest.fixture
-def search(call):
-    """Run a command that succeeds and return its standard output and standard error."""
-
-    def search(*arguments):
-        code, out, err = call(search_command, *arguments)
-        assert code == 0, err
-        return out, err
-
-    return search
-
-
-@pytest.fixture
-def refuse(call):
-    """Run a command that refuses its input and return its error message."""
-
-    def refuse(*arguments):
-        code, _, err = call(search_command, *arguments)
-        last = err.splitlines()[-1]
-        assert code == 2 and last.startswith("error: ") and "Traceback" not in err, err
-        return last
-
-    return refuse
-
-
 def ranks(out):
     return [line.split()[0] for line in out.splitlines() if line[:6].strip().isdecimal()]
 

@@ -9,37 +9,11 @@ import pytest
 from helpers.ranking_pages import write_clip
 from helpers.search_collection import write_checkpoint
 
-import misc.search as search_command
 from misc.searching.channels import concepts
 
 PLACE = ["--name", "Toy"]
 RESUME = ["--resume", "model.pth", *PLACE]
 CLASSES = ["tench", "zebra", "sports car"]
-
-
-@pytest.fixture
-def search(call):
-    """Run a command that succeeds and return its standard output and standard error."""
-
-    def search(*arguments):
-        code, out, err = call(search_command, *arguments)
-        assert code == 0, err
-        return out, err
-
-    return search
-
-
-@pytest.fixture
-def refuse(call):
-    """Run a command that refuses its input and return its error message."""
-
-    def refuse(*arguments):
-        code, _, err = call(search_command, *arguments)
-        last = err.splitlines()[-1]
-        assert code == 2 and last.startswith("error: ") and "Traceback" not in err, err
-        return last
-
-    return refuse
 
 
 def hits(out):
