@@ -29,10 +29,10 @@ def made(tmp_path_factory):
 
 def test_a_seed_gives_the_same_files_whatever_the_number_of_processes(made, tmp_path):
     make_demo.make_dataset(tmp_path / "again", SMALL, 0, 3)
-    make_demo.make_dataset(tmp_path / "other", {"train": 12, "val": 2, "test": 2}, 1, 1)
+    make_demo.make_dataset(tmp_path / "other", {"train": 6, "val": 1, "test": 1}, 1, 1)
     assert contents(made) == contents(tmp_path / "again")
     other = contents(tmp_path / "other")
-    assert len(other) == 16 + len(contents(made)) - 28
+    assert len(other) == 8 + len(contents(made)) - 28
     assert all(content != contents(made)[path] for path, content in other.items() if path.suffix != ".txt")
 
 
