@@ -25,7 +25,9 @@ settings.register_profile("default", **PROFILE, derandomize=True)
 settings.register_profile("nightly", **PROFILE, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-pytest_plugins = [f"helpers.{name}" for name in ("browser", "extraction", "films", "search_collection", "sync_server")]
+pytest_plugins = [
+    f"helpers.{name}" for name in ("browser", "extraction", "ffmpeg_videos", "search_collection", "sync_server")
+]
 
 
 @pytest.fixture

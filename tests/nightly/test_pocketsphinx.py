@@ -1,8 +1,8 @@
 """Recognition by pocketsphinx of long, loud and wordless sounds."""
 
 import pytest
-from helpers.clips import sine, spoken
-from helpers.media import sound_media, wordless_sounds
+from helpers.decoded_media import sound_media, wordless_sounds
+from helpers.pyav_videos import sine, spoken
 
 from misc.extractors.extractor import ExtractorContext, build_extractor
 from misc.extractors.text_encoders import build_text_encoder

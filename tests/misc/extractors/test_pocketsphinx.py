@@ -1,8 +1,8 @@
 """Recognition of synthesized speech by pocketsphinx."""
 
 import numpy as np
-from helpers.clips import spoken
-from helpers.media import sound_media, spoken_at
+from helpers.decoded_media import sound_media, spoken_at
+from helpers.pyav_videos import spoken
 
 
 def test_spoken_words_are_recognized(extractor, context):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from faster_whisper.vad import get_speech_timestamps
-from helpers.clips import sine, spoken
-from helpers.media import sound_media, spoken_at, wordless_sounds
+from helpers.decoded_media import sound_media, spoken_at, wordless_sounds
 from helpers.pretrained_models import refused
+from helpers.pyav_videos import sine, spoken
 
 from misc.demo.clips import plan_clips
 from misc.demo.drawing import FRAMES, RATE

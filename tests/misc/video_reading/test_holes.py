@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from helpers.ffmpeg import SAMPLING
-from helpers.films import convert
+from helpers.ffmpeg_videos import convert
 
 from misc.video_reading.media import VideoError
 from misc.video_reading.reader import read_video
