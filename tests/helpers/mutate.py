@@ -93,6 +93,7 @@ def run_tests(root: Path, tests: str, output: Path) -> None:
     kept = [x for x in sys.path if not x.startswith(str(ROOT)) or x.startswith(sys.prefix)]
     sys.path[:] = [str(root), *kept]
     sys.dont_write_bytecode = True
+    os.environ["HYPOTHESIS_PROFILE"] = "first_failure"
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
