@@ -114,15 +114,15 @@ def test_a_signal_leaves_no_process_and_no_partial_file(real, undisturbed, numbe
 def test_a_full_or_read_only_disk_is_one_line():
     Path("data/Mine").mkdir(parents=True)
     with read_only(Path("data")):
-        process = start(*WITH_ONE_WORKER, "--experts", "scene,flow")
+        process = start(*WITH_ONE_WORKER)
         _, err = process.communicate(timeout=300)
     assert process.returncode == 2 and err.startswith("error: data/Mine") and err.count("\n") == 1
     assert "Permission denied" in err
-    process = start(*WITH_ONE_WORKER, "--experts", "scene,flow", largest=500)
+    process = start(*WITH_ONE_WORKER, largest=500)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 2 and err.startswith("error: data/Mine/") and err.count("\n") == 1
     assert "File too large" in err and not list(Path("data").rglob("*.tmp"))
-    process = start(*WITH_ONE_WORKER, "--experts", "scene,flow", largest=8000)  # enough for each video, not for all
+    process = start(*WITH_ONE_WORKER, largest=8000)  # enough for each video, not for all
     _, err = process.communicate(timeout=300)
     assert process.returncode == 2 and "symlinked-feats/" in err and err.count("\n") == 1, err
     assert len(list(Path("data").rglob("*.npz"))) == 12 and not list(Path("data").rglob("*.tmp"))
