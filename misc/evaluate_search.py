@@ -1,4 +1,4 @@
-"""Measure how well a collection is searched by words, by concepts, and by a trained model, alone and fused.
+"""Measure how well a collection is searched by words, concepts, an image-text and a trained model, alone and fused.
 
     python misc/evaluate_search.py --name MyVideos
     python misc/evaluate_search.py --name MyVideos --resume trained_model.pth --only "sign|voice"
@@ -24,6 +24,7 @@ from misc.searching.channels.concepts import ConceptsChannel
 from misc.searching.channels.fused_searcher import CHANNELS, WEIGHTS
 from misc.searching.channels.fusion import fuse
 from misc.searching.channels.words import WordsChannel
+from misc.searching.channels.zero_shot import ZeroShotChannel
 from misc.searching.collection import Collection
 from misc.searching.opening import get_location, open_model
 from misc.searching.searcher import MAX_K
@@ -109,6 +110,12 @@ def open_rankings(args: argparse.Namespace) -> tuple[dict[str, Callable[[str], l
         channels["concepts"] = lambda text: [hit.id for hit in concepts.search(text, DEPTH)]
     except InputError as error:
         print(f"concepts: not searched: {error}")
+    try:
+        zero_shot = ZeroShotChannel(collection)
+        zero_shot.load_model(args.zero_shot)
+        channels["zero_shot"] = lambda text: [hit.id for hit in zero_shot.search(text, DEPTH)]
+    except InputError as error:
+        print(f"zero_shot: not searched: {error}")
     if trained is not None:
         channels["trained"] = lambda text: [hit.id for hit in trained.search(text, DEPTH).hits]
     return {name: channels[name] for name in CHANNELS if name in channels}, collection
@@ -120,6 +127,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--name", required=True, help="the collection")
     parser.add_argument("--data_dir", metavar="DIR", type=Path, help="its folder (default: data/<name>)")
     parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, help="also search by this model")
+    about = "the image-text model, if it is elsewhere than at extraction"
+    parser.add_argument("--zero_shot", metavar="MODEL", help=about)
     parser.add_argument("--split", choices=("val", "test"), default="test", help="queries and candidates (default: test)")
     parser.add_argument("--only", metavar="REGEX", help="only captions in which a regular expression is found")
     parser.add_argument("--no_names", action="store_true", help="do not search the names of files, which may say too much")

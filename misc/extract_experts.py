@@ -23,12 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from base.device import select_device
 from data_loader.datasets import is_known
 from misc.extraction import archive_writer, caption_files
-from misc.extraction.collection_files import EXTRACTION_RECORD, FAILURES, WARNINGS
+from misc.extraction.collection_files import EXTRACTION_RECORD, FAILURES, WARNINGS, ZERO_SHOT_FILE
 from misc.extraction.engines import run_in_processes, run_on_ray
-from misc.extraction.settings import DEFAULT, read_settings
+from misc.extraction.settings import DEFAULT, ZeroShot, read_settings
 from misc.extraction.training_config import make_training_config, write_training_config
 from misc.extraction.video_folder import VANISHED, VideoFolder
-from misc.extraction.worker import ExtractionResult, ExtractionTask, Worker
+from misc.extraction.worker import ExtractionResult, ExtractionTask, Worker, pin_weights
+from misc.extraction.zero_shot_file import open_writer
 from misc.extractors.text_encoders import TextEncoder, build_text_encoder
 from utils.errors import InputError, cli_command, count_text, first_names, tally_text
 from utils.files import locked, remove_temporary, write_json
@@ -48,7 +49,7 @@ def extract_videos(folder: VideoFolder, engine: Callable[[Iterable[ExtractionTas
     ]
     if folder.skipped:
         print(f"{count_text(folder.skipped.total(), 'file')} skipped, not videos: {tally_text(folder.skipped)}")
-    some = Counter(name for task in tasks if len(task.experts) < len(folder.settings.experts) for name in task.experts)
+    some = Counter(name for task in tasks if len(task.experts) < len(folder.settings.outputs) for name in task.experts)
     if some:
         print(f"videos without some experts, or with those of other settings or an older version: {tally_text(some)}")
     done = len(folder.files) - len(tasks)
@@ -142,7 +143,11 @@ def write_archive(folder: VideoFolder, experts: dict[str, dict], encoder: TextEn
         raise InputError(f"{args.videos}: none of {count} can be used, first {first['file']}: {first['reason']}")
     captions, splits = select_captions(folder, args, done) if args.captions else ({}, {})
     folder.archive.mkdir(parents=True, exist_ok=True)
-    counts, warnings = archive_writer.write_experts(folder.archive, done, folder.shards, list(experts))
+    zero_shot = folder.data_dir / ZERO_SHOT_FILE
+    if zero_shot.exists() and folder.settings.zero_shot is None:
+        print(f"{zero_shot}: deleted, no --zero_shot; with it, the frames are there again without embedding them")
+    with open_writer(zero_shot, folder.settings.zero_shot) as writer:
+        counts, warnings = archive_writer.write_experts(folder.archive, done, folder.shards, list(experts), writer)
     if captions:
         archive_writer.write_captions(folder.archive, captions, encoder)
     elif splits := archive_writer.read_existing_splits(folder.archive, set(done)):
@@ -160,6 +165,8 @@ def write_archive(folder: VideoFolder, experts: dict[str, dict], encoder: TextEn
     write_json(folder.data_dir / EXTRACTION_RECORD, content | {"experts": experts})
     available = ", ".join(f"{name} {count}" for name, count in counts.items())
     print(f"{folder.archive}: {count_text(len(done), 'video')}; with {available}")
+    if writer is not None:
+        print(f"{zero_shot}: frames of {count_text(len(writer.counts), 'video')} by {folder.settings.zero_shot.model}")
     write_json(folder.data_dir / WARNINGS, warnings)
     if warnings:
         count, first = count_text(len(warnings), "video"), next(iter(warnings))
@@ -189,6 +196,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--splits", type=Path, help="folder with train_list.txt, val_list.txt and test_list.txt instead")
     parser.add_argument("--config", type=Path, default=DEFAULT, help="config of the extraction (default: %(default)s)")
     parser.add_argument("--experts", metavar="NAME,...", help="some experts of the config (default: all)")
+    about = "also embed frames by an image-text model, to search without training: open_clip:<name> or transformers:<name>"
+    parser.add_argument("--zero_shot", metavar="MODEL", help=about)
     parser.add_argument("--data_dir", type=Path, help="output folder (default: data/<Name>)")
     parser.add_argument("--workers", type=int, default=count_cores(), help="processes (default: one per core, %(default)s)")
     parser.add_argument("--device", type=int, help="GPU for networks, such as 0 (default: the CPU)")
@@ -220,6 +229,10 @@ def main() -> None:
     args = parse_arguments()
     settings = read_settings(args.config, args.experts)
     device = str(select_device(args.device))
+    if args.zero_shot is not None:
+        frames = (settings.zero_shot or ZeroShot(model=args.zero_shot)).frames
+        settings = settings.model_copy(update={"zero_shot": ZeroShot(model=args.zero_shot, frames=frames)})
+    settings = pin_weights(settings, device)
     exclude = [path for path in (args.captions, args.splits, args.config) if path]
     folder = VideoFolder(args.videos, args.data_dir, settings, exclude)
     if args.captions:

@@ -13,7 +13,9 @@ import numpy as np
 
 from misc.extraction.caption_files import SPLITS
 from misc.extraction.collection_files import ALL, VERSIONS, WORD_TIMES, WORDS
+from misc.extraction.settings import ZERO_SHOT
 from misc.extraction.shards import Shards
+from misc.extraction.zero_shot_file import ZeroShotWriter
 from misc.extractors.text_encoders import TextEncoder
 from utils.files import atomic_write, write_bytes, write_json
 from utils.names import match_name
@@ -25,11 +27,12 @@ CHUNK = 1024  # number of videos whose captions are encoded together
 
 
 def write_experts(
-    folder: Path, ids: Sequence[str], shards: Shards, names: Sequence[str]
+    folder: Path, ids: Sequence[str], shards: Shards, names: Sequence[str], zero_shot: ZeroShotWriter | None = None
 ) -> tuple[dict[str, int], dict[str, list[str]]]:
     """Write `<expert>.mp` and, for experts that recognize words, those and their times; nothing for experts of no video.
 
-    Return the number of videos that have each expert, and the warnings of each video that has some.
+    Frames of an image-text model are written by `zero_shot` (None: there is no model). Return the number of videos that have
+    each expert, and the warnings of each video that has some.
     """
     warnings: dict[str, list[str]] = {}
     counts = dict.fromkeys(names, 0)
@@ -46,6 +49,8 @@ def write_experts(
             versions[video] = shard.version(names)
             if shard.warnings:
                 warnings[video] = shard.warnings
+            if zero_shot is not None and (output := shard.outputs[ZERO_SHOT]) is not None:
+                zero_shot.add(video, output)
             for name in names:
                 if (output := shard.outputs[name]) is not None:
                     counts[name] += 1

@@ -5,5 +5,6 @@ VERSIONS = "versions.json"  # video -> digest of its features, in symlinked-feat
 WORDS = "-words.json"  # suffix after the name of an expert: video -> recognized words, in symlinked-feats
 WORD_TIMES = "-word-times.json"  # the same for [start, end] of each word in seconds; not every video with words has them
 EXTRACTION_RECORD = "extraction.json"  # how the experts were extracted
+ZERO_SHOT_FILE = "zero_shot.h5"  # frames embedded by an image-text model
 FAILURES = "failures.json"  # video -> its file, and the reason why it cannot be used
 WARNINGS = "warnings.json"  # video -> parts of its file that cannot be used

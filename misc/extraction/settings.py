@@ -15,6 +15,8 @@ from utils.errors import InputError
 
 DEFAULT = Path(__file__).resolve().parent.parent / "extractors" / "default.json"
 MAX_BYTES = 1 << 20
+ZERO_SHOT = "zero_shot"  # name of the frames that an image-text model embeds, beside those of experts
+RESERVED = ("text", ZERO_SHOT)
 VERSION = 3  # of the features; after a change, all videos are extracted again
 # Extractor or family -> version of its features, if not the first one; after a change, only its experts are extracted again.
 EXTRACTOR_VERSIONS = {"speech": 2, "whisper": 2}  # the first were by pocketsphinx and by transformers
@@ -41,6 +43,14 @@ class ExpertSettings(Section):
     options: dict[str, Any] = {}  # arguments of its class
 
 
+class ZeroShot(Section):
+    """The image-text model of the search without training."""
+
+    model: str  # see `misc.extractors.image_text`
+    frames: PositiveInt = 16  # maximum frames per video that are embedded
+    sha256: str | None = None  # digest of its weights (None: any; an extraction fills it in)
+
+
 class Settings(Section):
     """The whole config."""
 
@@ -48,6 +58,12 @@ class Settings(Section):
     sound: Sound = Sound()  # sound to decode
     text: str = "minilm"  # text encoder, see `build_text_encoder`
     experts: Annotated[dict[str, ExpertSettings], Field(min_length=1)]  # name of each expert -> its extractor
+    zero_shot: ZeroShot | None = None  # None: no model
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of all that is extracted from a video: the experts, and the frames of the image-text model."""
+        return (*self.experts, ZERO_SHOT) if self.zero_shot else tuple(self.experts)
 
     @property
     def sampling(self) -> Sampling:
@@ -55,7 +71,10 @@ class Settings(Section):
         return Sampling(self.frames.rate, self.frames.most, self.frames.side, self.sound.most_seconds)
 
     def recipe(self, expert: str) -> str:
-        """Return a digest of everything that the features of an expert depend on."""
+        """Return a digest of everything that the features of an expert depend on, or the frames of the image-text model."""
+        if expert == ZERO_SHOT:  # of any name with the same weights
+            parts = [VERSION, self.frames.model_dump(), self.zero_shot.model_dump(exclude={"model"})]
+            return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
         sections = [VERSION, *(x.model_dump() for x in (self.frames, self.sound, self.experts[expert])), self.text]
         if version := EXTRACTOR_VERSIONS.get(self.experts[expert].extractor.partition(":")[0]):
             sections.append(version)
@@ -78,7 +97,7 @@ def read_settings(path: Path, experts: str | None = None) -> Settings:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"])) or "file"
         raise InputError(f"{path}: {where}: {problem['msg']}") from None
-    if invalid := [name for name in settings.experts if name == "text" or not re.fullmatch(r"[\w-]+", name)]:
+    if invalid := [name for name in settings.experts if name in RESERVED or not re.fullmatch(r"[\w-]+", name)]:
         raise InputError(
             f"{path}: experts: {invalid[0]!r} is not a valid name of an expert, expected letters, digits, _ and -"
         )

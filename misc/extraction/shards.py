@@ -46,8 +46,8 @@ class Shards:
         """Return the experts that have not been extracted from a video with these settings."""
         shard = self.read(video)
         if shard is None or shard.source != file_identity(path):
-            return tuple(settings.experts)
-        return tuple(name for name in settings.experts if shard.recipes.get(name) != settings.recipe(name))
+            return settings.outputs
+        return tuple(name for name in settings.outputs if shard.recipes.get(name) != settings.recipe(name))
 
     def write(self, result: ExtractionResult, settings: Settings) -> None:
         """Write the experts of a video, and keep other experts of the same file that are in its shard."""

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from misc.extraction.settings import Settings
+from misc.extraction.settings import ZERO_SHOT, Settings
 from misc.extractors.extractor import ExpertOutput, Extractor, ExtractorContext, build_extractor
+from misc.extractors.image_text import ZeroShotExtractor, build_image_text_model
 from misc.extractors.text_encoders import build_text_encoder
 from misc.video_reading.media import VideoError
 from misc.video_reading.reader import read_video
-from utils.errors import one_line
+from utils.errors import InputError, one_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +70,10 @@ class Worker:
     def describe_experts(self) -> dict[str, dict]:
         """Return the section of each expert in a training config."""
         threads = torch.get_num_threads()
-        experts, _ = _load(self)
+        experts, settings = _load(self)
         torch.set_num_threads(threads)  # this process continues with other work
-        return {name: {"dim": x.dim, "aggregation": x.aggregation, "kind": "sequence"} for name, x in experts.items()}
+        used = {name: experts[name] for name in settings.experts}
+        return {name: {"dim": x.dim, "aggregation": x.aggregation, "kind": "sequence"} for name, x in used.items()}
 
 
 @functools.lru_cache(maxsize=1)
@@ -80,7 +82,25 @@ def _load(worker: Worker) -> tuple[dict[str, Extractor], Settings]:
     settings = Settings.model_validate_json(worker.settings)
     context = ExtractorContext(worker.device, build_text_encoder(settings.text, worker.device))
     experts = {name: build_extractor(x.extractor, x.options, context) for name, x in settings.experts.items()}
+    if settings.zero_shot is not None:
+        pin_weights(settings, worker.device)
+        model = build_image_text_model(settings.zero_shot.model, worker.device)
+        experts[ZERO_SHOT] = ZeroShotExtractor(model, settings.zero_shot.frames)
     return experts, settings
+
+
+def pin_weights(settings: Settings, device: str) -> Settings:
+    """Return settings with the digest of the weights of their image-text model, if there is one.
+
+    Raises:
+        InputError: the model cannot be used, or the settings have another digest.
+    """
+    if (about := settings.zero_shot) is None:
+        return settings
+    sha256 = build_image_text_model(about.model, device).sha256
+    if about.sha256 not in (None, sha256):
+        raise InputError(f"zero_shot: '{about.model}' has the weights {sha256[:12]}, expected {about.sha256[:12]}")
+    return settings.model_copy(update={"zero_shot": about.model_copy(update={"sha256": sha256})})
 
 
 def _to_stored(expert: Extractor, output: ExpertOutput | None) -> ExpertOutput | None:
@@ -93,7 +113,8 @@ def _to_stored(expert: Extractor, output: ExpertOutput | None) -> ExpertOutput |
     x = np.asarray(output.features, np.float32)
     if x.ndim != 2 or x.shape[1] != expert.dim or not np.isfinite(x).all():
         raise ValueError(f"features of shape {x.shape} or not finite, expected (T, {expert.dim})")
-    if output.times is not None and len(output.times) != len(output.words or ()):
-        raise ValueError(f"{len(output.times)} times, expected one for each of {len(output.words or ())} words")
+    kind, items = ("features", x) if output.words is None else ("words", output.words)
+    if output.times is not None and len(output.times) != len(items):
+        raise ValueError(f"{len(output.times)} times, expected one for each of {len(items)} {kind}")
     stored = x.astype(np.float16) if np.abs(x).max() < np.finfo(np.float16).max else x
     return dataclasses.replace(output, features=stored) if stored.any() else None

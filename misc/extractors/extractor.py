@@ -23,7 +23,8 @@ class ExpertOutput:
 
     features: np.ndarray  # (T, dim), finite
     words: list[str] | None = None  # recognized words in their order (None: the expert does not recognize words)
-    # Start and end of each word, seconds from the first frame, or for speech from the first sample (None: unknown).
+    # Start and end of each word, or of each feature of an expert without words, in seconds from the first frame, and for
+    # speech from the first sample (None: unknown).
     times: list[tuple[float, float]] | None = None
 
 

@@ -156,7 +156,9 @@ class Collection:
             raise InputError(f"{record}: not found, expected it to extract {path} by: misc/extract_experts.py writes it")
         settings = validate(Settings, content.get("settings"), str(record))
         wanted = tuple(name for name in self.experts if name in settings.experts)
-        settings = settings.model_copy(update={"experts": {name: settings.experts[name] for name in wanted}})
+        settings = settings.model_copy(
+            update={"experts": {name: settings.experts[name] for name in wanted}, "zero_shot": None}
+        )
         worker = Worker(settings.model_dump_json(), device, count_cores())
         result = worker.extract(ExtractionTask(path.name, path, wanted))
         if result.failure is not None:

@@ -268,6 +268,11 @@ CHANNEL_LIST = _argument(
     metavar="NAME,...",
     help=f"what to search, some of {','.join(CHANNELS)} (default: all that the collection has)",
 )
+ZERO_SHOT = _argument(
+    "--zero_shot",
+    metavar="MODEL",
+    help="where the image-text model is, open_clip:<name> or transformers:<name> (default: where it was at extraction)",
+)
 NO_BANK = _argument("--no_querybank", action="store_true", help="search as if the index had no query bank")
 VIDEO_HELP = "search by a video of the collection, or by the path of another one: similar videos, and captions"
 JSON = _argument("--json", action="store_true", help="print JSON")
@@ -278,6 +283,7 @@ QUERY = [
     JSON,
     _argument("--html", metavar="DIR", type=Path, help="also write the results as a page"),
     CHANNEL_LIST,
+    ZERO_SHOT,
     NO_BANK,
     BANK,
     *CHECKPOINT,
@@ -289,6 +295,7 @@ SERVER = [
     _argument("--port", metavar="N", type=int, default=8000, help="default: %(default)s; 0: any free one"),
     _argument("--open", action="store_true", help="open the page in a browser"),
     CHANNEL_LIST,
+    ZERO_SHOT,
     BANK,
     *CHECKPOINT,
 ]

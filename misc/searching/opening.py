@@ -15,6 +15,7 @@ from misc.searching.channels.channel import Channel
 from misc.searching.channels.concepts import ConceptsChannel
 from misc.searching.channels.fused_searcher import CHANNELS, FusedSearcher
 from misc.searching.channels.words import WordsChannel
+from misc.searching.channels.zero_shot import NO_FRAMES, ZeroShotChannel
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
 from misc.searching.index.metadata import INDEX_KINDS
@@ -83,6 +84,7 @@ def open_searcher(args: argparse.Namespace) -> Searcher | FusedSearcher:
             stack.callback(trained.close)
         collection = Collection(location.name, location.folder) if trained is None else trained.collection
         channels = open_channels(collection, location.index_folder, wanted, absent)
+        _load_zero_shot(args, channels, absent)
         if args.channels is not None and (missing := [name for name in wanted if name in absent]):
             raise InputError(f"--channels {missing[0]}: {absent[missing[0]]}")
         if absent.get("trained", NO_MODEL) != NO_MODEL and "trained" in wanted:
@@ -102,7 +104,31 @@ def open_channels(
                 channels[name] = channel(collection, folder / file)
             except InputError as error:
                 absent[name] = str(error)
+    if ZeroShotChannel.name in wanted:
+        try:
+            channels[ZeroShotChannel.name] = ZeroShotChannel(collection)
+        except InputError as error:
+            absent[ZeroShotChannel.name] = str(error)
     return channels
+
+
+def _load_zero_shot(args: argparse.Namespace, channels: dict[str, Channel], absent: dict[str, str]) -> None:
+    """Load the image-text model, if its channel is open; close the channel and add the reason to `absent` if that fails.
+
+    Raises:
+        InputError: `--zero_shot` names the model, and it cannot be searched.
+    """
+    name = ZeroShotChannel.name
+    try:
+        if name in channels:
+            channels[name].load_model(args.zero_shot, "cpu" if args.device is None else str(select_device(args.device)))
+    except InputError as error:
+        channels.pop(name).close()
+        absent[name] = str(error)
+    if args.zero_shot is not None and name not in channels:
+        raise InputError(f"--zero_shot: {absent.get(name, f'expected {name} in --channels')}")
+    if args.channels is None and absent.get(name, NO_FRAMES) != NO_FRAMES:
+        logger.warning("%s: not searched: %s", name, absent[name])
 
 
 def _parse_channels(text: str | None) -> tuple[str, ...]:

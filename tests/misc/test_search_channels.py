@@ -71,7 +71,9 @@ def test_channels_are_picked(folder, search, refuse):
     assert answer["channels"] == ["words"] and [hit["id"] for hit in answer["hits"]] == ["video5"]
     answer = json.loads(search("zebra sale", *PLACE, "--json", "--channels", " concepts,")[0])
     assert answer["channels"] == ["concepts"] and answer["hits"][0]["id"] == "video7"
-    assert "--channels: 'word', expected some of words,concepts,trained" in refuse("x", *PLACE, "--channels", "word,x")
+    assert "--channels: 'word', expected some of words,concepts,zero_shot,trained" in refuse(
+        "x", *PLACE, "--channels", "word,x"
+    )
     assert "--channels: empty" in refuse("x", *PLACE, "--channels", ",")
     expected = "--channels trained: no index of a trained model, expected --resume CHECKPOINT"
     for names in ("trained", "words,trained"):
@@ -95,7 +97,12 @@ def test_building_and_information_need_no_model(folder, search, refuse):
     assert "words: ocr of 2 videos, name of 44 videos\n" in err and "concepts: classes of ImageNet in 44 videos\n" in err
     out, _ = search("info", *PLACE)
     assert "trained: no index of a trained model" in out and "words: ocr of 2 videos" in out
-    assert json.loads(search("info", *PLACE, "--json")[0])["channels"].keys() == {"words", "concepts", "trained"}
+    assert json.loads(search("info", *PLACE, "--json")[0])["channels"].keys() == {
+        "words",
+        "concepts",
+        "zero_shot",
+        "trained",
+    }
     words = json.loads((folder / "symlinked-feats/ocr-words.json").read_text())
     (folder / "symlinked-feats/ocr-words.json").write_text(json.dumps({**words, "video9": ["encore"]}))
     assert "ocr of 3 videos" in search("add", *PLACE)[1]

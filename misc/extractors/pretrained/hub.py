@@ -16,6 +16,7 @@ from utils.errors import InputError, one_line
 
 REACH_SECONDS = 5
 MAX_REASON = 300  # characters
+LOCAL_HELP = "see 'Models on disk' in misc/docs/own-videos.md"
 
 
 @contextlib.contextmanager
@@ -39,7 +40,7 @@ def explain_load_errors(spec: str, source: str, is_local: bool = False) -> Itera
         raise
     except Exception as error:  # libraries raise many kinds for broken files
         reason = one_line(str(error) or type(error).__name__)[:MAX_REASON]
-        hub = f"; {constants.ENDPOINT} cannot be reached" if is_unreachable else ""
+        hub = f"; {constants.ENDPOINT} cannot be reached, expected a copy on disk: {LOCAL_HELP}" if is_unreachable else ""
         raise InputError(f"model '{spec}': looked for {source}, found none that can be used ({reason}{hub})") from None
     finally:
         constants.HF_HUB_OFFLINE = offline

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from PIL import Image
 
 from misc.extractors.extractor import ExtractorContext
 from misc.extractors.frame_extractor import FrameExtractor
+from misc.extractors.image_text import ImageTextModel
 from misc.extractors.pretrained.hub import explain_load_errors
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
 from misc.extractors.text_encoders import BATCH, feature_name
@@ -29,6 +31,27 @@ class OpenClipExtractor(FrameExtractor):
         spec = f"open_clip:{name}"
         with _load(spec, name, weights) as (model, prepare, _):
             super().__init__(spec, prepare, model.to(context.device).encode_image, frames, context.device)
+
+
+class OpenClipImageTextModel(ImageTextModel):
+    """A model of OpenCLIP for frames and texts; its tokenizer pads and cuts texts as the model was trained."""
+
+    def __init__(self, spec: str, name: str, device: str):
+        with _load(spec, name, None) as (model, prepare, get_tokenizer):
+            self._prepare, self._tokenizer = prepare, get_tokenizer()
+            super().__init__(spec, model, device)
+
+    def prepare(self, image: Image.Image) -> torch.Tensor:
+        """Return the input of the model for an image: (3, h, w)."""
+        return self._prepare(image)
+
+    def encode_images(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the projected embeddings of inputs (n, 3, h, w): (n, dim)."""
+        return self._model.encode_image(inputs)
+
+    def encode_texts(self, texts: list[str]) -> torch.Tensor:
+        """Return the projected embeddings of texts: (n, dim)."""
+        return self._model.encode_text(self._tokenizer(texts).to(self.device))
 
 
 class ClipTextEncoder:

@@ -1,10 +1,14 @@
-"""`transformers:<name>`: image models of Transformers. The name is one of the hub, or a folder."""
+"""`transformers:<name>`: image models of Transformers, and image-text models such as CLIP and SigLIP.
+
+The name is one of the hub, or a folder.
+"""
 
 import torch
 from PIL import Image
 
 from misc.extractors.extractor import ExtractorContext
 from misc.extractors.frame_extractor import FrameExtractor
+from misc.extractors.image_text import ImageTextModel
 from misc.extractors.pretrained.hub import describe_source, explain_load_errors, load_pretrained
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
 from utils.optional_packages import require_package
@@ -41,3 +45,46 @@ class TransformersExtractor(FrameExtractor):
             has_features = hasattr(model, "get_image_features")
             has_class = any(key.split(".")[-1] == "cls_token" for key, _ in model.named_parameters())
             super().__init__(spec, prepare, network, frames, context.device)
+
+
+class TransformersImageTextModel(ImageTextModel):
+    """A model of Transformers for frames and texts, such as CLIP and SigLIP: one with image features and text features."""
+
+    def __init__(self, spec: str, name: str, device: str):
+        ensure_torchvision()
+        transformers = require_package("transformers")
+        with explain_load_errors(spec, *describe_source(name)):
+            self._processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+            model, is_complete = load_pretrained(transformers.AutoModel, name)
+            if not (hasattr(model, "get_image_features") and hasattr(model, "get_text_features")):
+                raise ValueError(f"{type(model).__name__} does not compare images and texts, as CLIP and SigLIP do")
+            if not is_complete:
+                raise ValueError("it has no weights for its pooler")
+            self._options = _padding(model, self._tokenizer.model_max_length)
+            super().__init__(spec, model, device)
+
+    def prepare(self, image: Image.Image) -> torch.Tensor:
+        """Return the input of the model for an image: (3, h, w)."""
+        return self._processor(images=image, return_tensors="pt")["pixel_values"][0]
+
+    def encode_images(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the projected embeddings of inputs (n, 3, h, w): (n, dim)."""
+        return self._model.get_image_features(pixel_values=inputs).pooler_output
+
+    def encode_texts(self, texts: list[str]) -> torch.Tensor:
+        """Return the projected embeddings of texts: (n, dim)."""
+        batch = self._tokenizer(texts, truncation=True, return_tensors="pt", **self._options)
+        return self._model.get_text_features(**batch.to(self.device)).pooler_output
+
+
+def _padding(model: torch.nn.Module, tokenizer_length: int) -> dict[str, object]:
+    """Return the options of the tokenizer with which a model was trained.
+
+    SigLIP, which has a bias of its sigmoid, reads the padding of all texts to its full length, without a mask.
+    """
+    config = getattr(model.config, "text_config", model.config)
+    length = min(tokenizer_length, getattr(config, "max_position_embeddings", tokenizer_length))
+    if hasattr(model, "logit_bias"):
+        return {"padding": "max_length", "max_length": length, "return_attention_mask": False}
+    return {"padding": True, "max_length": length}

@@ -8,11 +8,12 @@ from typing import NamedTuple, Protocol
 class Evidence:
     """A reason why a channel found a video."""
 
-    source: str  # "captions", "name", or the expert whose words or features match
-    text: str  # the words that match, or the name of a concept
+    source: str  # "captions", "name", "frame", or the expert whose words or features match
+    text: str  # the words that match, the name of a concept, or the number of a frame, from 0, among those embedded
     positions: list[int] = dataclasses.field(default_factory=list)  # of the words in `Collection.get_words(video)[source]`
-    probability: float | None = None  # of a concept (None: words)
+    probability: float | None = None  # of a concept, or that a frame matches (None: unknown)
     similar: bool = False  # the words are similar to those of the query, not equal
+    times: list[tuple[float, float]] = dataclasses.field(default_factory=list)  # start and end in seconds, if known
 
 
 class ChannelHit(NamedTuple):

@@ -9,6 +9,7 @@ from misc.searching.result import INDENT, CaptionHit, Hit, SearchResult
 from utils.errors import one_line
 
 NO_HIT = "no match: no video has these words, or similar ones"
+FRAME = "frame"  # source of evidence
 NO_CONCEPT = ", and no concept is close to them"
 
 
@@ -54,6 +55,9 @@ def as_dict(result: SearchResult | Hit | CaptionHit) -> dict[str, Any]:
 
 def evidence_text(evidence: Evidence) -> str:
     """Return a reason as text, such as `speech "thanks"` or `robin 43 %`."""
+    if evidence.source == FRAME:
+        probability = "" if evidence.probability is None else f", probability {evidence.probability:.0%}"
+        return f"frame at {evidence.times[0][0]:.1f} s{probability}".replace("%", "\u00a0%")
     if evidence.probability is not None:
         return f"{evidence.text} {evidence.probability:.0%}".replace("%", "\u00a0%")
     return f"{evidence.source} {'similar to ' if evidence.similar else ''}“{one_line(evidence.text)}”"
@@ -66,6 +70,8 @@ def finding_texts(hit: Hit) -> Iterator[tuple[str, int, str]]:
         reasons = ", ".join(map(evidence_text, finding.evidence))
         if name == "trained":
             reasons = f"similarity {finding.score:.3f}"
+        if name == "zero_shot":
+            reasons = f"similarity {finding.score:.3f} of the {reasons}"
         yield name, finding.rank, reasons
 
 

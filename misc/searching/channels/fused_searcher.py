@@ -14,10 +14,10 @@ from misc.searching.result import CaptionHit, Hit, SearchResult
 from misc.searching.searcher import MAX_CAPTIONS, Searcher, check_k
 from utils.errors import InputError
 
-CHANNELS = ("words", "concepts", "trained")
+CHANNELS = ("words", "concepts", "zero_shot", "trained")
 # Of channels in the fusion. Concepts know 1,000 classes only, so that they should not outweigh words or a trained model; the
 # weights were not tuned.
-WEIGHTS = {"words": 1.0, "concepts": 0.5, "trained": 1.0}
+WEIGHTS = {"words": 1.0, "concepts": 0.5, "zero_shot": 1.0, "trained": 1.0}
 DEPTH = 1000  # videos of each channel that are fused, more if more are requested
 RGB = "rgb"  # the expert of similar videos without a model
 

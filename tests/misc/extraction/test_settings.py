@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from misc.extraction.settings import Settings
+from misc.extraction.settings import Settings, ZeroShot
 
 SETTINGS = Settings(experts={"rgb": {"extractor": "rgb"}, "ocr": {"extractor": "ocr"}})
 
@@ -27,6 +27,19 @@ def test_a_recipe_has_everything_that_features_depend_on(change):
 def test_defaults_that_are_written_out_do_not_change_a_recipe():
     """Otherwise all videos would be extracted again."""
     assert Settings(**SETTINGS.model_dump()).recipe("rgb") == SETTINGS.recipe("rgb")
+
+
+def test_frames_of_an_image_text_model_depend_on_its_weights_but_not_on_their_place():
+    def recipe(**options):
+        settings = SETTINGS.model_copy(update={"zero_shot": ZeroShot(**{"model": "a", "sha256": "1"} | options)})
+        assert settings.outputs == ("rgb", "ocr", "zero_shot") and settings.recipe("rgb") == SETTINGS.recipe("rgb")
+        return settings.recipe("zero_shot")
+
+    assert SETTINGS.outputs == ("rgb", "ocr")
+    assert recipe() == recipe(model="b")
+    assert len({recipe(), recipe(sha256="2"), recipe(frames=3)}) == 3
+    other = Settings(**(SETTINGS.model_dump() | {"frames": {"rate": 9}, "zero_shot": {"model": "a", "sha256": "1"}}))
+    assert other.recipe("zero_shot") != recipe()
 
 
 def test_only_experts_of_an_extractor_with_a_new_version_are_extracted_again(monkeypatch):
@@ -52,6 +65,7 @@ def test_only_experts_of_an_extractor_with_a_new_version_are_extracted_again(mon
         ('{"experts": {"rgb": "rgb"}}', "experts.rgb: Input should be an object"),
         ('{"experts": {"rgb": {"extractor": "rgb", "option": {}}}}', "experts.rgb.option: Extra inputs are not permitted"),
         ('{"experts": {"text": {"extractor": "rgb"}}}', "experts: 'text' is not a valid name of an expert"),
+        ('{"experts": {"zero_shot": {"extractor": "rgb"}}}', "experts: 'zero_shot' is not a valid name of an expert"),
         ('{"experts": {"a/b": {"extractor": "rgb"}}}', "experts: 'a/b' is not a valid name of an expert"),
         ('{"experts": {"rgb": {"extractor": "rgp"}}}', "extractor 'rgp': unknown, expected one of"),
         ('{"experts": {"x": {"extractor": "scene", "options": {"frames": 0}}}}', "option 'frames' is 0, expected a whole"),

@@ -65,13 +65,18 @@ def test_invalid_features_are_not_stored(extracted_tasks, extract, monkeypatch, 
     assert "expected (T, 6)" in failures()["b"]["reason"] and failures().keys() == {"b"}
 
 
-@pytest.mark.parametrize(("words", "times"), [(["a"], []), (["a"], [(0, 1), (1, 2)]), (None, [(0, 1)])])
-def test_times_that_do_not_belong_to_words_are_not_stored(extracted_tasks, extract, monkeypatch, words, times):
+@pytest.mark.parametrize(
+    ("words", "times", "expected"),
+    [(["a"], [], "1 words"), (["a"], [(0, 1), (1, 2)], "1 words"), (None, [(0, 1), (1, 2)], "1 features")],
+)
+def test_times_that_do_not_belong_to_words_or_features_are_not_stored(
+    extracted_tasks, extract, monkeypatch, words, times, expected
+):
     film("a.mkv"), film("b.mkv", 1)
     output = ExpertOutput(np.ones((1, 6)), words, times)
     monkeypatch.setattr(Reader, "__call__", lambda self, media: output if media.frames.mean() > 128 else None)
     extract()
-    reason = f"{len(times)} times, expected one for each of {len(words or ())} words"
+    reason = f"{len(times)} times, expected one for each of {expected}"
     assert failures().keys() == {"b"} and reason in failures()["b"]["reason"]
 
 

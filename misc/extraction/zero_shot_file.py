@@ -1,0 +1,127 @@
+"""The embedded frames of a collection by an image-text model, in one file that search reads without the archive.
+
+It is HDF5: `frames` (N, dim), of length 1, and `times` (N,) in seconds, video after video, and an index of the model and the
+videos as JSON.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pydantic
+
+from misc.extraction.settings import ZeroShot
+from misc.extractors.extractor import ExpertOutput
+from utils.errors import InputError, one_line
+from utils.files import atomic_write
+
+VERSION = 1
+FRAMES, TIMES, INDEX = "frames", "times", "index"
+ROWS = 1 << 14  # rows that are read at a time
+CHUNK_BYTES = 1 << 18
+
+
+class _Index(pydantic.BaseModel):
+    """The content of the index."""
+
+    version: int
+    model: str
+    sha256: str
+    videos: list[str]
+    counts: list[pydantic.PositiveInt]  # frames of each video
+
+
+class ZeroShotWriter:
+    """Frames of the file, video by video; see `open_writer`."""
+
+    def __init__(self, file: h5py.File):
+        self._file = file
+        self.counts: dict[str, int] = {}  # video -> number of its frames
+        self.times: list[float] = []  # of all frames
+
+    def add(self, video: str, output: ExpertOutput) -> None:
+        """Add the frames of a video, at least one."""
+        rows = output.features.astype(np.float16)
+        if FRAMES not in self._file:
+            dim = rows.shape[1]
+            chunk = max(1, CHUNK_BYTES // rows[:1].nbytes)
+            self._file.create_dataset(FRAMES, (0, dim), rows.dtype, maxshape=(None, dim), chunks=(chunk, dim))
+        table = self._file[FRAMES]
+        table.resize(len(table) + len(rows), axis=0)
+        table[-len(rows) :] = rows
+        self.counts[video] = len(rows)
+        self.times += [start for start, _ in output.times]
+
+
+@contextlib.contextmanager
+def open_writer(path: Path, model: ZeroShot | None) -> Iterator[ZeroShotWriter | None]:
+    """Write the file of a model, which replaces the existing one at the end; delete it if the model is None."""
+    if model is None:
+        yield None
+        path.unlink(missing_ok=True)
+        return
+    with atomic_write(path) as content, h5py.File(content.name, "w") as file:
+        writer = ZeroShotWriter(file)
+        yield writer
+        about = {"version": VERSION, "model": model.model, "sha256": model.sha256}
+        about |= {"videos": list(writer.counts), "counts": list(writer.counts.values())}
+        file[TIMES] = np.array(writer.times, np.float32)
+        file[INDEX] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+
+
+class ZeroShotFile:
+    """The file of a collection.
+
+    Attributes:
+        model, sha256: name of the model, and digest of its weights.
+        videos: those that have frames.
+        starts: row of the first frame of each, (V + 1,), the last being the number of rows.
+        times: seconds of each frame from the start of its video, (N,).
+
+    Raises:
+        InputError: the file is damaged, also when it is read later.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        with self._explain_errors():
+            self._file = h5py.File(path, "r")
+            index = _Index.model_validate_json(self._file[INDEX][()].tobytes())
+            if index.version != VERSION:
+                raise ValueError(f"version {index.version}, expected {VERSION}")
+            self.model, self.sha256, self.videos = index.model, index.sha256, index.videos
+            self.starts = np.cumsum([0, *index.counts])
+            self.times: np.ndarray = self._file[TIMES][()]
+            rows, _ = self._file[FRAMES].shape if index.counts else (0, 0)
+            if len(self.videos) != len(index.counts) or {rows, *self.times.shape} != {self.starts[-1]}:
+                raise ValueError(f"{rows} frames and times {self.times.shape}, expected {self.starts[-1]}")
+
+    def score(self, query: np.ndarray) -> np.ndarray:
+        """Return the cosine of each frame and a query of length 1, (dim,): (N,) float32."""
+        scores = np.zeros(len(self.times), np.float32)
+        with self._explain_errors():
+            for start in range(0, len(scores), ROWS):
+                rows = self._file[FRAMES][start : start + ROWS].astype(np.float32)
+                lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))  # 1 up to the rounding of float16
+                scores[start : start + ROWS] = rows @ query / np.maximum(lengths, 1e-12)
+        return scores
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @contextlib.contextmanager
+    def _explain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            reason = one_line(_reason(error))[:100]
+            raise InputError(f"{self._path}: damaged ({reason}), expected the file of misc/extract_experts.py") from None
+
+
+def _reason(error: Exception) -> Any:
+    return error.errors()[0]["msg"] if isinstance(error, pydantic.ValidationError) else str(error)
