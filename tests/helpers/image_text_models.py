@@ -54,6 +54,7 @@ def write_transformers(folder, seed=0, sigmoid=False):
     ensure_torchvision()
     import transformers
 
+    transformers.logging.disable_progress_bar()
     folder.mkdir(exist_ok=True)
     name = "Siglip" if sigmoid else "CLIP"
     config, cls = getattr(transformers, f"{name}Config"), getattr(transformers, f"{name}Model")

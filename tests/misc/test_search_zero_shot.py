@@ -1,6 +1,7 @@
 """Search by an image-text model as a user runs it: extraction with `--zero_shot`, then `misc/search.py`."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from PIL import Image
 
 from misc import evaluate_search
 from misc.extractors.image_text import build_image_text_model
+from misc.extractors.pretrained.torchvision_import import ensure_torchvision
 from misc.video_reading.media import Sampling
 from misc.video_reading.reader import read_video
 
+ensure_torchvision()
 pytest.importorskip("open_clip")
 PLACE = ["--name", "Mine"]
 QUERY = "a red bird"
@@ -26,6 +29,17 @@ def no_models(monkeypatch):
     """Forget models that are loaded, and look for none on the hub."""
     monkeypatch.setattr("misc.extractors.pretrained.hub._reachable", lambda hub: False)
     build_image_text_model.cache_clear()
+
+
+@pytest.fixture
+def extract(extract):
+    """Return the function that extracts, also after searches, which change the level of logging."""
+
+    def extract_quietly(*arguments):
+        logging.getLogger().setLevel(logging.WARNING)
+        return extract(*arguments)
+
+    return extract_quietly
 
 
 @pytest.fixture
@@ -128,7 +142,7 @@ def test_a_damaged_file_is_told(model, extract, search, refuse):
     assert "--channels zero_shot: data/Mine/zero_shot.h5: damaged (" in refuse("a", *PLACE, "--channels", "zero_shot")
     out, err = search("a", *PLACE, "--json")
     assert json.loads(out)["channels"] == ["words"]
-    assert err.startswith("zero_shot: not searched: data/Mine/zero_shot.h5: damaged (")
+    assert "\nzero_shot: not searched: data/Mine/zero_shot.h5: damaged (" in err
     assert extract("--zero_shot", model[0])[1] == {}
     assert "zero_shot" in json.loads(search("a", *PLACE, "--json")[0])["channels"]
 

@@ -53,6 +53,8 @@ class TransformersImageTextModel(ImageTextModel):
     def __init__(self, spec: str, name: str, device: str):
         ensure_torchvision()
         transformers = require_package("transformers")
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
         with explain_load_errors(spec, *describe_source(name)):
             self._processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
@@ -61,7 +63,8 @@ class TransformersImageTextModel(ImageTextModel):
                 raise ValueError(f"{type(model).__name__} does not compare images and texts, as CLIP and SigLIP do")
             if not is_complete:
                 raise ValueError("it has no weights for its pooler")
-            self._options = _padding(model, self._tokenizer.model_max_length)
+            self._is_sigmoid = hasattr(model, "logit_bias")
+            self._options = _padding(model, self._tokenizer.model_max_length, self._is_sigmoid)
             super().__init__(spec, model, device)
 
     def prepare(self, image: Image.Image) -> torch.Tensor:
@@ -74,17 +77,19 @@ class TransformersImageTextModel(ImageTextModel):
 
     def encode_texts(self, texts: list[str]) -> torch.Tensor:
         """Return the projected embeddings of texts: (n, dim)."""
+        if self._is_sigmoid:  # SigLIP is trained with lower case, to which not all of its tokenizers convert
+            texts = [text.lower() for text in texts]
         batch = self._tokenizer(texts, truncation=True, return_tensors="pt", **self._options)
         return self._model.get_text_features(**batch.to(self.device)).pooler_output
 
 
-def _padding(model: torch.nn.Module, tokenizer_length: int) -> dict[str, object]:
+def _padding(model: torch.nn.Module, tokenizer_length: int, is_sigmoid: bool) -> dict[str, object]:
     """Return the options of the tokenizer with which a model was trained.
 
-    SigLIP, which has a bias of its sigmoid, reads the padding of all texts to its full length, without a mask.
+    A model with a sigmoid loss (SigLIP) reads the padding of all texts to its full length, without a mask.
     """
     config = getattr(model.config, "text_config", model.config)
     length = min(tokenizer_length, getattr(config, "max_position_embeddings", tokenizer_length))
-    if hasattr(model, "logit_bias"):
+    if is_sigmoid:
         return {"padding": "max_length", "max_length": length, "return_attention_mask": False}
     return {"padding": True, "max_length": length}

@@ -8,9 +8,12 @@ from helpers.pretrained_models import refused, video
 from PIL import Image
 
 from misc.extractors.image_text import ZeroShotExtractor, build_image_text_model, digest_weights
+from misc.extractors.pretrained import transformers_models
+from misc.extractors.pretrained.torchvision_import import ensure_torchvision
 from misc.extractors.text_encoders import build_text_encoder
 from misc.video_reading.media import Media
 
+ensure_torchvision()
 pytest.importorskip("open_clip")
 pytest.importorskip("transformers")
 TEXTS = ["a red bird", "bird", "", "sings " * 20]  # the last one is longer than the models read
@@ -108,6 +111,13 @@ def test_siglip_of_transformers_scores_as_its_own_forward(tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_siglip_reads_lower_case(tmp_path):
+    _, _, tokenizer = write_transformers(tmp_path / "model", sigmoid=True)
+    model = build_image_text_model(f"transformers:{tmp_path / 'model'}", "cpu")
+    model._tokenizer = lambda texts, **options: tokenizer([text.replace("RED", "bird") for text in texts], **options)
+    np.testing.assert_array_equal(model.embed_texts(["RED"]), model.embed_texts(["red"]))
+
+
 def test_frames_have_their_times(tmp_path):
     write_open_clip(tmp_path / "model")
     extractor = ZeroShotExtractor(build_image_text_model(f"open_clip:local-dir:{tmp_path / 'model'}", "cpu"), 4)
@@ -170,3 +180,10 @@ def test_frames_and_texts_of_different_dimension_are_refused(tmp_path, monkeypat
     model = build_image_text_model(f"open_clip:local-dir:{tmp_path / 'model'}", "cpu")
     monkeypatch.setattr(model, "dim", 2)
     refused(lambda: ZeroShotExtractor(model, 4), "embeds frames in 12 and texts in 2 dimensions")
+
+
+def test_a_model_without_weights_of_its_pooler_is_refused(tmp_path, monkeypatch):
+    write_transformers(tmp_path / "model")
+    load = transformers_models.load_pretrained
+    monkeypatch.setattr(transformers_models, "load_pretrained", lambda *args: (load(*args)[0], False))
+    refused(lambda: build_image_text_model(f"transformers:{tmp_path / 'model'}", "cpu"), "no weights for its pooler")

@@ -1,0 +1,159 @@
+"""Mutations of the search by an image-text model."""
+
+from helpers.mutate import Mutation
+
+MODELS, MODEL_TESTS = "misc/extractors/image_text.py", "tests/misc/extractors/test_image_text.py"
+TRANSFORMERS = "misc/extractors/pretrained/transformers_models.py"
+FILE, FILE_TESTS = "misc/extraction/zero_shot_file.py", "tests/misc/extraction/test_zero_shot_file.py"
+CHANNEL, CHANNEL_TESTS = "misc/searching/channels/zero_shot.py", "tests/misc/searching/channels/test_zero_shot.py"
+SEARCH_TESTS = "tests/misc/test_search_zero_shot.py"
+
+MUTATIONS = [
+    Mutation(
+        MODELS,
+        "F.normalize(torch.cat(batches), dim=-1)",
+        "torch.cat(batches)",
+        f"{MODEL_TESTS} -k scores",
+        "image-text: embeddings of texts are not normalized",
+    ),
+    Mutation(
+        MODELS,
+        "output.features / np.maximum(lengths, 1e-12)",
+        "output.features",
+        f"{MODEL_TESTS} -k scores",
+        "image-text: embeddings of frames are not normalized",
+    ),
+    Mutation(
+        MODELS,
+        "* cosine + bias.float()",
+        "* cosine",
+        f"{MODEL_TESTS} -k sigmoid",
+        "image-text: the sigmoid has no bias",
+    ),
+    Mutation(
+        MODELS,
+        "self._model.logit_scale.float().exp()",
+        "self._model.logit_scale.float()",
+        f"{MODEL_TESTS} -k sigmoid",
+        "image-text: the scale of the sigmoid is taken for its logarithm",
+    ),
+    Mutation(
+        MODELS,
+        "in media.select_times(self._frames)]",
+        "in media.times[: self._frames]]",
+        f"{MODEL_TESTS} -k times",
+        "image-text: frames have the times of the first ones",
+    ),
+    Mutation(
+        MODELS,
+        'b"".join(sorted(digests))',
+        'b"".join(digests[:1])',
+        f"{MODEL_TESTS} -k digest",
+        "image-text: the digest is that of some weights",
+    ),
+    Mutation(
+        MODELS,
+        "if self.dim != model.dim:",
+        "if False:",
+        f"{MODEL_TESTS} -k dimension",
+        "image-text: frames and texts may have different dimensions",
+    ),
+    Mutation(
+        TRANSFORMERS,
+        '{"padding": "max_length", "max_length": length, "return_attention_mask": False}',
+        '{"padding": True, "max_length": length}',
+        f"{MODEL_TESTS} -k 'scores or forward'",
+        "SigLIP: texts are not padded to the full length, and are masked",
+    ),
+    Mutation(
+        TRANSFORMERS,
+        '"max_length": length, "return_attention_mask": False}',
+        '"max_length": length}',
+        f"{MODEL_TESTS} -k 'scores or forward'",
+        "SigLIP: the padding of texts is masked",
+    ),
+    Mutation(
+        TRANSFORMERS,
+        "[text.lower() for text in texts]",
+        "texts",
+        f"{MODEL_TESTS} -k lower",
+        "SigLIP: capitals are not converted to lower case",
+    ),
+    Mutation(
+        TRANSFORMERS,
+        "if not is_complete:",
+        "if False:",
+        f"{MODEL_TESTS} -k pooler",
+        "transformers: an image-text model may have a random pooler",
+    ),
+    Mutation(
+        FILE,
+        "rows @ query / np.maximum(lengths, 1e-12)",
+        "rows @ query",
+        f"{FILE_TESTS} -k cosines",
+        "embedded frames: rounding changes their lengths",
+    ),
+    Mutation(
+        FILE,
+        "scores[start : start + ROWS] = ",
+        "scores[start : start + 1] = ",
+        f"{FILE_TESTS} -k written",
+        "embedded frames: only the first row of each part has a score",
+    ),
+    Mutation(
+        FILE,
+        "or {rows, *self.times.shape} != {self.starts[-1]}",
+        "or False",
+        f"{FILE_TESTS} -k damaged",
+        "embedded frames: the numbers of frames are not checked",
+    ),
+    Mutation(
+        CHANNEL,
+        "np.maximum.reduceat(scores, starts[:-1])",
+        "np.add.reduceat(scores, starts[:-1])",
+        f"{CHANNEL_TESTS} -k loop",
+        "zero_shot: the score is a sum over frames",
+    ),
+    Mutation(
+        CHANNEL,
+        "scores[starts[row] : starts[row + 1]].argmax()",
+        "scores[starts[row] : starts[row + 1]].argmin()",
+        f"{CHANNEL_TESTS} -k loop",
+        "zero_shot: the evidence is the worst frame",
+    ),
+    Mutation(
+        CHANNEL,
+        "if model.sha256 != self._file.sha256:",
+        "if False:",
+        f"{CHANNEL_TESTS} -k weights",
+        "zero_shot: a model with other weights is searched",
+    ),
+    Mutation(
+        CHANNEL,
+        "if self._file.videos[row] in self._collection)",
+        ")",
+        f"{CHANNEL_TESTS} -k collection",
+        "zero_shot: videos that have gone are found",
+    ),
+    Mutation(
+        "misc/extraction/settings.py",
+        'self.zero_shot.model_dump(exclude={"model"})',
+        'self.zero_shot.model_dump(exclude={"model", "sha256"})',
+        "tests/misc/extraction/test_settings.py -k weights",
+        "zero_shot: frames of other weights are kept",
+    ),
+    Mutation(
+        "misc/extraction/worker.py",
+        "for name in settings.experts}\n        return",
+        "for name in settings.outputs}\n        return",
+        f"{SEARCH_TESTS} -k exists",
+        "zero_shot: a model is trained with the frames as an expert",
+    ),
+    Mutation(
+        "misc/searching/opening.py",
+        "if args.channels is None and absent.get(name, NO_FRAMES) != NO_FRAMES:",
+        "if False:",
+        f"{SEARCH_TESTS} -k told",
+        "zero_shot: a channel without its model is left out silently",
+    ),
+]
