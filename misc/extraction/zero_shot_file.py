@@ -21,7 +21,7 @@ from utils.files import atomic_write
 
 VERSION = 1
 FRAMES, TIMES, INDEX = "frames", "times", "index"
-ROWS = 1 << 14  # rows that are read at a time
+ROWS = 1 << 11  # rows that are read at a time: larger arrays of numbers would be new pages each time
 CHUNK_BYTES = 1 << 18
 
 

@@ -124,7 +124,7 @@ def _load_zero_shot(args: argparse.Namespace, channels: dict[str, Channel], abse
             channels[name].load_model(args.zero_shot, "cpu" if args.device is None else str(select_device(args.device)))
     except InputError as error:
         channels.pop(name).close()
-        absent[name] = str(error)
+        absent[name] = str(error) if args.zero_shot else f"{error}; if it is elsewhere now: --zero_shot MODEL"
     if args.zero_shot is not None and name not in channels:
         raise InputError(f"--zero_shot: {absent.get(name, f'expected {name} in --channels')}")
     if args.channels is None and absent.get(name, NO_FRAMES) != NO_FRAMES:

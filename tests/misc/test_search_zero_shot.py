@@ -131,6 +131,7 @@ def test_a_model_that_has_gone_is_told(model, extract, search, refuse):
     out, err = search("a", *PLACE, "--json")
     assert json.loads(out)["channels"] == ["words"]
     assert err.splitlines()[-1].startswith("zero_shot: not searched: model 'open_clip:local-dir:small': looked for ")
+    assert err.endswith("; if it is elsewhere now: --zero_shot MODEL\n")
     assert "--channels zero_shot: model 'open_clip:local-dir:small'" in refuse("a", *PLACE, "--channels", "words,zero_shot")
     assert "'hub/name' on the hub" in refuse("a", *PLACE, "--zero_shot", "transformers:hub/name")
     assert "--zero_shot: expected zero_shot in" in refuse("a", *PLACE, "--channels", "words", "--zero_shot", "open_clip:x")

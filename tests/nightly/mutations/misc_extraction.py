@@ -194,7 +194,7 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/extract_experts.py",
-        "if len(task.experts) < len(folder.settings.experts) ",
+        "if len(task.experts) < len(folder.settings.outputs) ",
         "",
         "tests/misc/test_extract_experts_resumed.py",
         "new videos are said to lack experts",
