@@ -35,16 +35,18 @@ class ImageTextModel:
         sha256: digest of the weights, independent of their names, which change between versions of libraries.
 
     Raises:
-        ValueError: texts are not embedded as vectors.
+        ValueError: images and texts are not embedded as vectors of the same dimension.
     """
 
     def __init__(self, spec: str, model: torch.nn.Module, device: str):
         self.spec, self.device, self._model = spec, device, model.to(device)
         self.sha256 = digest_weights(model)
-        found = self.embed_texts(["a word", "some other words"])
-        if found.ndim != 2 or not np.isfinite(found).all():
-            raise ValueError(f"it embeds texts as {found.shape}, expected a finite vector for each")
-        self.dim = found.shape[1]
+        texts = self.embed_texts(["a word", "some other words"])
+        with torch.inference_mode():
+            images = self.encode_images(self.prepare(Image.new("RGB", (32, 32)))[None].to(device))
+        if not (texts.ndim == images.ndim == 2 and texts.shape[1] == images.shape[1] and np.isfinite(texts).all()):
+            found = f"an image as {tuple(images.shape)} and two texts as {texts.shape}"
+            raise ValueError(f"it embeds {found}, expected finite vectors of the same dimension")
 
     def prepare(self, image: Image.Image) -> torch.Tensor:
         """Return the input of the model for an image: (3, h, w)."""
@@ -82,9 +84,6 @@ class ZeroShotExtractor(FrameExtractor):
 
     def __init__(self, model: ImageTextModel, frames: int):
         super().__init__(model.spec, model.prepare, model.encode_images, frames, model.device)
-        if self.dim != model.dim:
-            found = f"embeds frames in {self.dim} and texts in {model.dim} dimensions"
-            raise InputError(f"model '{model.spec}': {found}, expected a model that compares them")
 
     def __call__(self, media: Media) -> ExpertOutput | None:
         """Return the embeddings of the frames of a video."""

@@ -9,6 +9,7 @@ from PIL import Image
 
 from misc.extractors.image_text import ZeroShotExtractor, build_image_text_model, digest_weights
 from misc.extractors.pretrained import transformers_models
+from misc.extractors.pretrained.open_clip_models import OpenClipImageTextModel
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
 from misc.extractors.text_encoders import build_text_encoder
 from misc.video_reading.media import Media
@@ -67,7 +68,7 @@ def test_scores_are_those_of_the_library(library):
     model = build_image_text_model(spec, "cpu")
     media = video(5)
     found = ZeroShotExtractor(model, 16)(media)
-    assert found.features.shape == (5, model.dim) and found.words is None
+    assert found.features.shape == (5, model.embed_texts(["a"]).shape[1]) and found.words is None
     np.testing.assert_allclose(np.linalg.norm(found.features, axis=1), 1, rtol=1e-5)
     texts = model.embed_texts(TEXTS)
     np.testing.assert_allclose(np.linalg.norm(texts, axis=1), 1, rtol=1e-5)
@@ -177,9 +178,18 @@ def test_models_of_images_or_texts_only_are_refused(tmp_path):
 
 def test_frames_and_texts_of_different_dimension_are_refused(tmp_path, monkeypatch):
     write_open_clip(tmp_path / "model")
-    model = build_image_text_model(f"open_clip:local-dir:{tmp_path / 'model'}", "cpu")
-    monkeypatch.setattr(model, "dim", 2)
-    refused(lambda: ZeroShotExtractor(model, 4), "embeds frames in 12 and texts in 2 dimensions")
+    encode = OpenClipImageTextModel.encode_images
+    monkeypatch.setattr(OpenClipImageTextModel, "encode_images", lambda self, inputs: encode(self, inputs)[:, :2])
+    spec = f"open_clip:local-dir:{tmp_path / 'model'}"
+    refused(lambda: build_image_text_model(spec, "cpu"), r"embeds an image as \(1, 2\) and two texts as \(2, 12\), expected")
+
+
+def test_a_model_of_frames_with_further_inputs_is_refused(tmp_path, monkeypatch):
+    """SigLIP 2 for pictures of any aspect is one."""
+    write_transformers(tmp_path / "model")
+    cls = transformers_models.TransformersImageTextModel
+    monkeypatch.setattr(cls, "encode_images", lambda self, inputs: self._model.get_image_features(inputs, size=1, mask=2).x)
+    refused(lambda: build_image_text_model(f"transformers:{tmp_path / 'model'}", "cpu"), "found none that can be used")
 
 
 def test_a_model_without_weights_of_its_pooler_is_refused(tmp_path, monkeypatch):
