@@ -123,7 +123,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--split", choices=("val", "test"), default="test", help="queries and candidates (default: test)")
     parser.add_argument("--only", metavar="REGEX", help="only captions in which a regular expression is found")
     parser.add_argument("--no_names", action="store_true", help="do not search the names of files, which may say too much")
-    unused = ("config", "encoder", "index", "device", "uri", "querybank", "index_dir")
+    unused = ("config", "encoder", "index", "device", "uri", "querybank", "index_dir", "window", "stride")
     parser.set_defaults(**dict.fromkeys(unused))
     return parser.parse_args()
 

@@ -30,6 +30,7 @@ from misc.extraction.training_config import make_training_config, write_training
 from misc.extraction.video_folder import VANISHED, VideoFolder
 from misc.extraction.worker import ExtractionResult, ExtractionTask, Worker
 from misc.extractors.text_encoders import TextEncoder, build_text_encoder
+from misc.video_reading.reader import probe_length
 from utils.errors import InputError, cli_command, count_text, first_names, tally_text
 from utils.files import locked, remove_temporary, write_json
 from utils.jobs import count_cores
@@ -42,7 +43,7 @@ FLUSH_SECONDS = 30
 def extract_videos(folder: VideoFolder, engine: Callable[[Iterable[ExtractionTask]], Iterator[ExtractionResult]]) -> None:
     """Extract from each new or changed video, write its shard, and print the time per video."""
     tasks = [
-        ExtractionTask(video, path, missing)
+        ExtractionTask(video, path, missing, probe_length(path))
         for video, path in bar(folder.files.items(), "checking videos")
         if (missing := folder.missing_experts(video))
     ]
@@ -192,7 +193,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data_dir", type=Path, help="output folder (default: data/<Name>)")
     parser.add_argument("--workers", type=int, default=count_cores(), help="processes (default: one per core, %(default)s)")
     parser.add_argument("--device", type=int, help="GPU for networks, such as 0 (default: the CPU)")
-    parser.add_argument("--timeout", type=float, default=1800, help="maximum seconds per video (default: %(default)s)")
+    about = "maximum seconds per video, more in proportion for one of more than half an hour (default: %(default)s)"
+    parser.add_argument("--timeout", type=float, default=1800, help=about)
     about = "what runs the processes (default: %(default)s)"
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help=about)
     parser.add_argument("--address", help="address of a cluster, with --engine ray (default: this machine)")

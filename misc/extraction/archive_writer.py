@@ -13,6 +13,7 @@ import numpy as np
 
 from misc.extraction.caption_files import SPLITS
 from misc.extraction.collection_files import ALL, VERSIONS, WORD_TIMES, WORDS
+from misc.extraction.moments_file import open_writer
 from misc.extraction.shards import Shards
 from misc.extractors.text_encoders import TextEncoder
 from utils.files import atomic_write, write_bytes, write_json
@@ -29,7 +30,8 @@ def write_experts(
 ) -> tuple[dict[str, int], dict[str, list[str]]]:
     """Write `<expert>.mp` and, for experts that recognize words, those and their times; nothing for experts of no video.
 
-    Return the number of videos that have each expert, and the warnings of each video that has some.
+    The moments of long videos are written to one file for all experts. Return the number of videos that have each expert,
+    and the warnings of each video that has some.
     """
     warnings: dict[str, list[str]] = {}
     counts = dict.fromkeys(names, 0)
@@ -38,12 +40,15 @@ def write_experts(
     versions: dict[str, str] = {}
     paths = {name: folder / f"{name}.mp" for name in names}
     with contextlib.ExitStack() as stack:
+        moments = stack.enter_context(open_writer(folder))
         files = {name: stack.enter_context(atomic_write(path)) for name, path in paths.items()}
         for file in files.values():
             file.write(MAP + bytes(4))
         for video in bar(ids, "collecting features"):
             shard = shards.read(video)
             versions[video] = shard.version(names)
+            if shard.is_long:
+                moments.add(video, shard.length, {name: shard.moments[name] for name in names if name in shard.moments})
             if shard.warnings:
                 warnings[video] = shard.warnings
             for name in names:

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 from base.schema import QuerybankSection
 from data_loader.datasets import is_known
-from misc.searching.building import add_videos, build_index, remove_videos
+from misc.searching.building import add_videos, build_index, describe_items, remove_videos
 from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts, format_fused_hits
 from misc.searching.channels.fused_searcher import CHANNELS
 from misc.searching.collection import Collection
 from misc.searching.index.metadata import INDEX_KINDS
-from misc.searching.index.vector_store import IndexLocation
 from misc.searching.opening import (
     NO_MODEL,
+    choose_windows,
     find_checkpoint,
     get_location,
     open_channels,
@@ -85,7 +85,9 @@ def _query(args: argparse.Namespace) -> None:
 
 def _build(args: argparse.Namespace) -> None:
     if args.resume is not None:
-        build_index(*open_collection(args), args.index or INDEX_KINDS[0], beta=args.querybank)
+        embedder, collection, location = open_collection(args)
+        options = {"beta": args.querybank, "windows": choose_windows(args, collection)}
+        build_index(embedder, collection, location, args.index or INDEX_KINDS[0], **options)
         return
     if args.querybank is not None or args.index is not None:
         raise InputError("build: --querybank and --index are of the index of a model, expected --resume CHECKPOINT")
@@ -106,14 +108,16 @@ def _add(args: argparse.Namespace) -> None:
 
 def _update_channels(args: argparse.Namespace) -> None:
     """Update the files of the channels that need no model, and log what is in them."""
-    for name, line in _describe_channels(get_location(args)).items():
+    for name, line in _describe_channels(args).items():
         logger.info("%s: %s", name, line)
 
 
-def _describe_channels(location: IndexLocation) -> dict[str, str]:
+def _describe_channels(args: argparse.Namespace) -> dict[str, str]:
     """Return a line about each channel that needs no model, after updating its file, or why it cannot be searched."""
+    location = get_location(args)
     absent: dict[str, str] = {}
-    channels = open_channels(Collection(location.name, location.folder), location.index_folder, CHANNELS, absent)
+    collection = Collection(location.name, location.folder)
+    channels = open_channels(collection, location.index_folder, CHANNELS, absent, choose_windows(args, collection))
     with contextlib.ExitStack() as stack:
         for channel in channels.values():
             stack.callback(channel.close)
@@ -130,26 +134,28 @@ def _remove(args: argparse.Namespace) -> None:
 
 
 def _info(args: argparse.Namespace) -> None:
+    args.window = args.stride = None  # those of the collection
     location = get_location(args)
     is_free = location.folder.is_dir() and not is_known(location.name)  # it can be searched without a model
     if is_free and not location.has_index():
-        lines = _describe_channels(location) | {"trained": NO_MODEL}
+        lines = _describe_channels(args) | {"trained": NO_MODEL}
         print(json.dumps({"channels": lines}, indent=4) if args.json else "\n".join(f"{x}: {y}" for x, y in lines.items()))
         return
     with contextlib.closing(location.open()) as store:
-        lines = _describe_channels(location) if is_free else {}
+        lines = _describe_channels(args) if is_free else {}
         metadata, size = store.metadata, store.size()
         patterns = {pattern: len(numbers) for pattern, numbers in sorted(store.videos.by_pattern().items())}
         bits = store.videos.available.values()
         available = {name: sum(x[i] == "1" for x in bits) for i, name in enumerate(metadata.experts)}
         if args.json:
-            content = {"place": store.source, "videos": len(store.videos), "bytes": size}
+            content = {"place": store.source, "videos": len(store.videos.by_video()), "items": len(store.videos)}
+            content["bytes"] = size
             content["querybank"] = None if store.bank is None else store.bank.about.model_dump()
             content |= {"patterns": patterns, "available": available, "channels": lines}
             print(json.dumps(metadata.model_dump() | content, indent=4))
             return
         size_part = "" if size is None else f", {size_text(size)}"
-        videos = count_text(len(store.videos), "video")
+        videos = describe_items(store)
         print(f"{store.source}: {metadata.kind} index of {metadata.collection}, {videos}{size_part}")
         print(f"checkpoint: {metadata.checkpoint} (weights {metadata.sha256[:12]})")
         print(f"videos with {', '.join(f'{name} {number}' for name, number in available.items())}")
@@ -241,6 +247,16 @@ LOCATION = [
     _argument("--index_dir", metavar="DIR", type=Path, help="folder of the index (default: <data_dir>/index)"),
     _argument("--uri", help="the index is in Milvus: a server (http://host:19530) or a local file (x.db)"),
 ]
+WINDOWS = [
+    _argument(
+        "--window",
+        metavar="SECONDS",
+        type=float,
+        help="cut videos of at least 30 s into windows of this length, and find moments (default: the last given, or 10; "
+        "0: whole videos); the index of a model keeps the windows that it was built with",
+    ),
+    _argument("--stride", metavar="SECONDS", type=float, help="distance of windows (default: --window, without overlap)"),
+]
 CHECKPOINT = [
     _argument("--resume", metavar="CHECKPOINT", type=Path, help="the model, trained_model.pth (default: that of the index)"),
     _argument("--config", metavar="FILE", type=Path, help="its config (default: the one in the checkpoint)"),
@@ -249,6 +265,7 @@ CHECKPOINT = [
     ),
     _argument("--index", choices=INDEX_KINDS, help="kind of a new index: flat (default) is exact, ivf and hnsw are not"),
     _argument("--device", metavar="N", type=int, help="the GPU that embeds (default: the CPU)"),
+    *WINDOWS,
     *LOCATION,
 ]
 BANK = _argument(

@@ -17,15 +17,18 @@ from misc.searching.channels.fused_searcher import CHANNELS, FusedSearcher
 from misc.searching.channels.words import WordsChannel
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.index.metadata import INDEX_KINDS
+from misc.searching.index.metadata import INDEX_KINDS, read_json, validate
 from misc.searching.index.vector_store import IndexLocation
 from misc.searching.searcher import Searcher
+from misc.searching.windows import Windows, make_windows
 from utils.errors import InputError, count_text
+from utils.files import write_json
 
 OPENERS: dict[str, tuple[Callable[..., Channel], str]] = {
     "words": (WordsChannel, words.FILE),
     "concepts": (ConceptsChannel, concepts.FILE),
 }
+WINDOWS_FILE = "windows.json"  # the windows of --window, in the folder of the index
 NO_MODEL = "no index of a trained model, expected --resume CHECKPOINT"
 
 logger = logging.getLogger(__name__)
@@ -42,6 +45,31 @@ def open_collection(args: argparse.Namespace) -> tuple[Embedder, Collection, Ind
     device = torch.device("cpu") if args.device is None else select_device(args.device)
     embedder = Embedder(args.resume, device, args.config)
     return embedder, Collection(location.name, location.folder, embedder.config, embedder.experts), location
+
+
+def choose_windows(args: argparse.Namespace, collection: Collection) -> Windows | None:
+    """Return the windows of a command line, which are kept for later ones, else those that are kept, else the default.
+
+    They are None if they are switched off, or the extraction has stored no times.
+    """
+    path = get_location(args).index_folder / WINDOWS_FILE
+    kept = _read_windows(path) if path.exists() else Windows()
+    if args.window is None and args.stride is None:
+        windows = kept
+    else:
+        windows = make_windows(args.window, args.stride, kept)
+        if windows != kept or not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, {"window": 0} if windows is None else windows.model_dump())
+    if collection.moments is None:
+        return None
+    return windows
+
+
+def _read_windows(path: Path) -> Windows | None:
+    """Return the windows in a file; raise an InputError if it is damaged."""
+    content = read_json(path)
+    return None if content == {"window": 0} else validate(Windows, content, str(path))
 
 
 def find_checkpoint(location: IndexLocation) -> Path:
@@ -82,7 +110,7 @@ def open_searcher(args: argparse.Namespace) -> Searcher | FusedSearcher:
         if trained is not None:
             stack.callback(trained.close)
         collection = Collection(location.name, location.folder) if trained is None else trained.collection
-        channels = open_channels(collection, location.index_folder, wanted, absent)
+        channels = open_channels(collection, location.index_folder, wanted, absent, choose_windows(args, collection))
         if args.channels is not None and (missing := [name for name in wanted if name in absent]):
             raise InputError(f"--channels {missing[0]}: {absent[missing[0]]}")
         if absent.get("trained", NO_MODEL) != NO_MODEL and "trained" in wanted:
@@ -92,14 +120,14 @@ def open_searcher(args: argparse.Namespace) -> Searcher | FusedSearcher:
 
 
 def open_channels(
-    collection: Collection, folder: Path, wanted: tuple[str, ...], absent: dict[str, str]
+    collection: Collection, folder: Path, wanted: tuple[str, ...], absent: dict[str, str], windows: Windows | None
 ) -> dict[str, Channel]:
     """Return the channels that a collection has, with their files in a folder; add the reasons of others to `absent`."""
     channels = {}
     for name, (channel, file) in OPENERS.items():
         if name in wanted:
             try:
-                channels[name] = channel(collection, folder / file)
+                channels[name] = channel(collection, folder / file, windows=windows)
             except InputError as error:
                 absent[name] = str(error)
     return channels
@@ -134,7 +162,8 @@ def open_model(args: argparse.Namespace) -> Searcher:
     embedder, collection, location = open_collection(args)
     if not location.has_index():
         logger.info("no index of %s yet: building it", location.name)
-        build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True, beta=args.querybank)
+        options = {"beta": args.querybank, "windows": choose_windows(args, collection)}
+        build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True, **options)
     searcher = Searcher(embedder, collection, location.open(), args.encoder)
     if args.querybank is not None and searcher.bank_beta != args.querybank:
         found = searcher.bank or "no query bank"
@@ -142,6 +171,7 @@ def open_model(args: argparse.Namespace) -> Searcher:
     kind = searcher.metadata.kind
     if args.index not in (None, kind):
         logger.warning("the index is %s: --index %s only applies to a new index", kind, args.index)
+    warn_of_other_windows(args, searcher)
     if searcher.lacking:
         number, first = count_text(len(searcher.lacking), "video"), searcher.lacking[0]
         logger.warning("the index lacks %s of %s, first '%s': misc/search.py add", number, location.name, first)
@@ -149,3 +179,14 @@ def open_model(args: argparse.Namespace) -> Searcher:
         number, first = count_text(len(searcher.stale), "video"), searcher.stale[0]
         logger.warning("%s in the index changed or are gone since, first '%s': misc/search.py add", number, first)
     return searcher
+
+
+def warn_of_other_windows(args: argparse.Namespace, searcher: Searcher) -> None:
+    """Log a warning if the index of a model has other windows than the command line or the collection."""
+    found, rebuild = searcher.metadata.windows, "misc/search.py build --resume CHECKPOINT makes it again"
+    if args.window is None and args.stride is None:
+        if found is None and searcher.collection.moments is not None and searcher.collection.moments.lengths:
+            logger.warning("the index of the model has whole videos only: %s, with moments", rebuild)
+    elif found != (wanted := choose_windows(args, searcher.collection)):
+        texts = ["no windows" if x is None else f"windows of {x.window:g} s every {x.stride:g} s" for x in (found, wanted)]
+        logger.warning("the index of the model has %s, not %s: %s", *texts, rebuild)

@@ -1,6 +1,7 @@
 """Results of a search, and their presentation as text, as a page in a folder, and on the search page."""
 
 import dataclasses
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from misc.searching.index.metadata import IndexMetadata
+from misc.searching.windows import Moment
 from utils.errors import one_line
 from utils.files import write_bytes
 from utils.visualizer.visualizer import FOLDER, render, script
@@ -35,9 +37,10 @@ class Hit:
     weights: dict[str, float] | None  # expert -> weight of the query for this video, w_i a_i / sum_j w_j a_j
     experts: list[str]  # available ones
     captions: list[str]  # some of them
-    words: dict[str, list[str]]  # expert -> recognized words
+    words: dict[str, list[str]]  # expert -> recognized words, of the best moment if there is one
     clip: str | None  # URL of the video file, relative to the folder of the collection (None: no file)
     normalized: float | None = None  # the similarity after the correction by a query bank (None: not corrected)
+    moments: list[Moment] = dataclasses.field(default_factory=list, kw_only=True)  # windows of a long video, best first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +76,7 @@ def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
     if is_corrected(result.hits):
         lines.append("ordered by the similarity after correction by the query bank (first number; the second is without it)")
     for hit in result.hits:
-        lines.append(f"{hit.rank:4}  {_similarities(hit)}  {one_line(hit.id)}")
+        lines.append(f"{hit.rank:4}  {_similarities(hit)}  {one_line(hit.id)}{moments_text(hit)}")
         present = ", ".join(hit.experts) if hit.weights is None else _percentages(hit.weights, hit.experts)
         missing = ", ".join(name for name in experts if name not in hit.experts)
         lacks = f" (lacks {missing})" if missing and hit.experts else ""
@@ -82,6 +85,27 @@ def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
         lines += [f"{INDENT}{expert}: {one_line(' '.join(words))}" for expert, words in hit.words.items()]
         lines += [f'{INDENT}"{one_line(caption)}"' for caption in hit.captions]
     return lines
+
+
+def time_text(seconds: float) -> str:
+    """Return a time such as 1:02:03 or 0:07."""
+    minutes, second = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{second:02}" if minutes >= 60 else f"{minutes}:{second:02}"
+
+
+def moment_text(moment: Moment) -> str:
+    """Return start and end of a moment, such as 1:10-1:20."""
+    return f"{time_text(moment.start)}-{time_text(math.ceil(moment.end))}"
+
+
+def moments_text(hit: Hit) -> str:
+    """Return the moments of a hit as the end of a line, empty if there are none."""
+    return "  at " + ", ".join(map(moment_text, hit.moments)) if hit.moments else ""
+
+
+def add_times(url: str | None, moments: Sequence[Moment]) -> str | None:
+    """Return the URL of a clip that plays its best moment, if there is one, as a media fragment."""
+    return url if url is None or not moments else f"{url}#t={moments[0].start:g},{moments[0].end:g}"
 
 
 def format_captions(captions: Sequence[CaptionHit]) -> list[str]:
@@ -129,9 +153,10 @@ def write_page(
         has = [int(name in hit.experts) for name in metadata.experts]
         counts = [1] * len(has) if metadata.keep_missing else has
         words = [f"{expert}: {' '.join(words)}" for expert, words in hit.words.items()]
-        content = {"video": {"id": hit.id, "address": hit.clip, "has": has, "counts": counts}}
+        content = {"video": {"id": hit.id, "address": add_times(hit.clip, hit.moments), "has": has, "counts": counts}}
         found = [f"{channel} {rank}: {text}" for channel, rank, text in reasons(hit)]
-        content["text"] = " / ".join([*found, *words, *hit.captions[:1]])
+        times = [f"at {', '.join(map(moment_text, hit.moments))}"] if hit.moments else []
+        content["text"] = " / ".join([*times, *found, *words, *hit.captions[:1]])
         if hit.weights is not None:
             content["weights"] = list(hit.weights.values())
         return content if hit.similarity is None else {**content, "similarity": hit.similarity}
@@ -177,6 +202,15 @@ class ResultView:
     query: str = ""  # words
     queried_experts: Sequence[str] | None = None  # available experts of the queried video (None: the query was words)
     max_weight: float = 1.0  # has the longest bar
+
+    def clip_at(self, hit: Hit) -> str | None:
+        """Return the URL of the file of a hit that plays its best moment (None: no file)."""
+        return add_times(self.clip_url(hit.id), hit.moments)
+
+    @staticmethod
+    def moment_text(moment: Moment) -> str:
+        """Return start and end of a moment as text."""
+        return moment_text(moment)
 
     @property
     def sorted_experts(self) -> list[str]:

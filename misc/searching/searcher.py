@@ -7,9 +7,10 @@ import numpy as np
 
 from misc.extractors import text_encoders
 from misc.searching.collection import Collection
+from misc.searching.cut_collection import CutCollection
 from misc.searching.embedding import EmbeddedCaptions, Embedder
 from misc.searching.index.patterns import as_query
-from misc.searching.index.vector_store import VectorStore
+from misc.searching.index.vector_store import FoundVideo, VectorStore
 from misc.searching.result import CaptionHit, Hit, SearchResult
 from model.similarity import TextEmbedding, VideoEmbedding
 from utils.errors import InputError
@@ -22,7 +23,7 @@ class Searcher:
     """A search in an index, with the checkpoint that built it and its collection. It is not thread-safe.
 
     Attributes:
-        collection: the collection.
+        collection, items: the collection, and its videos with long ones in the windows of the index.
         experts: names of the model's experts.
         ids: ids of the indexed videos.
         lacking: videos of the collection that the index lacks.
@@ -35,7 +36,8 @@ class Searcher:
         self._embedder, self._store = embedder, store
         self.collection = collection
         self.checkpoint, self.metadata = embedder.checkpoint, store.metadata
-        self.experts, self.ids = store.metadata.experts, store.videos.ids
+        self.experts, self.ids = store.metadata.experts, list(store.videos.by_video())
+        self.items = CutCollection(collection, store.metadata.windows)
         self.bank = None if store.bank is None else store.bank.description
         self.bank_beta = None if store.bank is None else store.bank.about.beta
         self.lacking, changed, gone = collection.compare(store.videos)
@@ -51,14 +53,8 @@ class Searcher:
         check_k(k)
         query = self._embed_query(text)
         weights = None if self.metadata.is_concat else query.weights[0].numpy()
-        if corrected and self._store.bank is not None:
-            best = self._store.search_with_bank(query, k)
-        else:
-            best = [(*pair, None) for pair in self._store.search(query, k)[0]]
-        hits = [
-            self._make_hit(video, similarity, rank, weights, normalized)
-            for rank, (video, similarity, normalized) in enumerate(best, 1)
-        ]
+        best = self._store.search_videos(query, k, corrected)
+        hits = [self._make_hit(found, rank, weights) for rank, found in enumerate(best, 1)]
         return SearchResult(text, self._by_expert(weights), hits)
 
     def similar(self, video: str | Path, k: int = 10) -> SearchResult:
@@ -68,9 +64,9 @@ class Searcher:
         the cosine of their concatenated embeddings. Without common experts, it is 0.
         """
         check_k(k)
-        (best,) = self._store.search(as_query(self._embed_video(video)), k + 1)
-        others = [pair for pair in best if pair[0] != video][:k]
-        return SearchResult(str(video), None, [self._make_hit(*pair, rank) for rank, pair in enumerate(others, 1)])
+        best = self._store.search_videos(as_query(self._embed_video(video)), k + 1)
+        others = [found for found in best if found.video != video][:k]
+        return SearchResult(str(video), None, [self._make_hit(found, rank) for rank, found in enumerate(others, 1)])
 
     def v2t(self, video: str | Path, k: int = 10, corrected: bool = True) -> list[CaptionHit]:
         """Return the k captions of the collection that describe a video (an id) or a video file (a path) best.
@@ -88,7 +84,8 @@ class Searcher:
 
     def get_hit(self, video: str) -> Hit:
         """Return an indexed video, without rank and similarity."""
-        return self._make_hit(video, None, 0)
+        items = self._store.videos.by_video().get(video, [video])
+        return self._make_hit(FoundVideo(video, items[0], None, None, []), 0)
 
     def get_captions(self, video: str) -> list[str]:
         """Return the captions of a video as text; an empty list if they are unknown."""
@@ -140,27 +137,21 @@ class Searcher:
             self._file = video, self._embedder.embed_videos(batch)
         return self._file[1]
 
-    def _make_hit(
-        self,
-        video: str,
-        similarity: float | None,
-        rank: int,
-        weights: np.ndarray | None = None,
-        normalized: float | None = None,
-    ) -> Hit:
-        bits = self._store.videos.available.get(video, "0" * len(self.experts))
+    def _make_hit(self, found: FoundVideo, rank: int, weights: np.ndarray | None = None) -> Hit:
+        bits = self._store.videos.available.get(found.item, "0" * len(self.experts))
         available = np.array([bit == "1" for bit in bits])
         counted = np.ones_like(available) if self.metadata.keep_missing else available
         return Hit(
             rank,
-            video,
-            similarity,
+            found.video,
+            found.score,
             None if weights is None else self._by_expert(_apply_weights(weights, counted)),
             [name for name, is_available in zip(self.experts, available, strict=True) if is_available],
-            [caption for caption in self.get_captions(video) if caption][:MAX_CAPTIONS],
-            self.collection.get_words(video),
-            self.get_clip(video),
-            normalized,
+            [caption for caption in self.get_captions(found.video) if caption][:MAX_CAPTIONS],
+            self.items.get_words(found.item) if found.moments else self.collection.get_words(found.video),
+            self.get_clip(found.video),
+            found.normalized,
+            moments=found.moments,
         )
 
     def _by_expert(self, weights: np.ndarray | None) -> dict[str, float] | None:

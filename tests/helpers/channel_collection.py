@@ -1,5 +1,7 @@
 """A collection in memory for tests of the channels of search."""
 
+from pathlib import Path
+
 
 class StubCollection:
     """Videos with recognized words and captions. `digest` changes with the content."""
@@ -8,12 +10,16 @@ class StubCollection:
         self._words, self._captions = words or {}, captions or {}
         self.ids = list(ids or dict.fromkeys([*self._words, *self._captions]))
         self.word_experts, self.digest = list(experts), "0"
+        self.moments, self.folder = None, Path("nowhere")
 
     def text_digest(self):
         return self.digest
 
     def get_words(self, video):
         return self._words.get(video, {})
+
+    def get_word_times(self, video):
+        return {}
 
     def get_captions(self, video):
         return self._captions.get(video, [])

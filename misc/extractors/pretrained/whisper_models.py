@@ -31,6 +31,7 @@ class WhisperExtractor:
     """
 
     aggregation = "vlad"
+    needs_context = True
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class WhisperExtractor:
         if not self._find_speech(sound):  # asked first, so that no language is detected in silence
             return None
         words = [
-            (text, (word.start, word.end))
+            (text, (word.start + media.sound_start, word.end + media.sound_start))
             for segment in _transcribe(self._model, sound, **self._options)
             if segment.compression_ratio <= MAX_COMPRESSION
             for word in segment.words

@@ -1,7 +1,10 @@
 """The interface of a channel of search, and of the reasons that it gives."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
+
+from misc.searching.windows import Moment, Span
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,9 +13,11 @@ class Evidence:
 
     source: str  # "captions", "name", or the expert whose words or features match
     text: str  # the words that match, or the name of a concept
-    positions: list[int] = dataclasses.field(default_factory=list)  # of the words in `Collection.get_words(video)[source]`
+    # Of the words in `CutCollection.get_words`, in the best moment of a long video.
+    positions: list[int] = dataclasses.field(default_factory=list)
     probability: float | None = None  # of a concept (None: words)
     similar: bool = False  # the words are similar to those of the query, not equal
+    times: list[Span] = dataclasses.field(default_factory=list)  # of the words at `positions`, empty if unknown
 
 
 class ChannelHit(NamedTuple):
@@ -21,6 +26,7 @@ class ChannelHit(NamedTuple):
     id: str
     score: float  # higher is better; comparable within a query and a channel only
     evidence: list[Evidence]
+    moments: Sequence[Moment] = ()  # the best windows of a long video, with scores of the channel
 
 
 class Channel(Protocol):

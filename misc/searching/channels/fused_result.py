@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from misc.searching.channels.channel import Evidence
-from misc.searching.result import INDENT, CaptionHit, Hit, SearchResult
+from misc.searching.result import INDENT, CaptionHit, Hit, SearchResult, moments_text, time_text
 from utils.errors import one_line
 
+MAX_TIMES = 3  # of words that match, in texts
 NO_HIT = "no match: no video has these words, or similar ones"
 NO_CONCEPT = ", and no concept is close to them"
 
@@ -47,6 +48,8 @@ def as_dict(result: SearchResult | Hit | CaptionHit) -> dict[str, Any]:
 
     def clean(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         is_evidence = {"source", "text", "positions"} <= {key for key, _ in pairs}
+        if {key for key, _ in pairs} == {"start", "end", "score"}:  # of a moment
+            return {key: value for key, value in pairs if value is not None}
         return {key: value for key, value in pairs if not is_evidence or value not in (None, [], False)}
 
     return dataclasses.asdict(result, dict_factory=clean)
@@ -56,7 +59,9 @@ def evidence_text(evidence: Evidence) -> str:
     """Return a reason as text, such as `speech "thanks"` or `robin 43 %`."""
     if evidence.probability is not None:
         return f"{evidence.text} {evidence.probability:.0%}".replace("%", "\u00a0%")
-    return f"{evidence.source} {'similar to ' if evidence.similar else ''}“{one_line(evidence.text)}”"
+    at = ", ".join(dict.fromkeys(time_text(start) for start, _ in evidence.times[:MAX_TIMES]))
+    text = f"{evidence.source} {'similar to ' if evidence.similar else ''}“{one_line(evidence.text)}”"
+    return f"{text} at {at}" if at else text
 
 
 def finding_texts(hit: Hit) -> Iterator[tuple[str, int, str]]:
@@ -75,7 +80,7 @@ def format_fused_hits(result: FusedResult) -> list[str]:
         return [result.no_match]
     lines = [f"channels: {', '.join(result.channels)} (the number is the fused score: sum of weight / (60 + rank))"]
     for hit in result.hits:
-        lines.append(f"{hit.rank:4}  {hit.score:6.4f}  {one_line(hit.id)}")
+        lines.append(f"{hit.rank:4}  {hit.score:6.4f}  {one_line(hit.id)}{moments_text(hit)}")
         lines += [f"{INDENT}{name}, rank {rank}: {reasons}" for name, rank, reasons in finding_texts(hit)]
         lines += [f"{INDENT}{expert}: {one_line(' '.join(words))}" for expert, words in hit.words.items()]
         lines += [f'{INDENT}"{one_line(caption)}"' for caption in hit.captions]

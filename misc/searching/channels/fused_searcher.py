@@ -1,17 +1,19 @@
 """Search in several channels, with and without a trained model."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from misc.searching.channels.channel import Channel, ChannelHit
 from misc.searching.channels.fused_result import Finding, FusedHit, FusedResult
-from misc.searching.channels.fusion import fuse
+from misc.searching.channels.fusion import fuse, reciprocal
 from misc.searching.collection import Collection
+from misc.searching.cut_collection import CutCollection
 from misc.searching.result import CaptionHit, Hit, SearchResult
 from misc.searching.searcher import MAX_CAPTIONS, Searcher, check_k
+from misc.searching.windows import MAX_MOMENTS, Moment, item_id
 from utils.errors import InputError
 
 CHANNELS = ("words", "concepts", "trained")
@@ -47,6 +49,7 @@ class FusedSearcher:
         trained: Searcher | None = None,
     ):
         self._collection, self._channels, self._trained = collection, channels, trained
+        self._items = CutCollection(collection, None)  # only for the words of windows that channels have found
         self.absent = dict(absent)
         self.ids = collection.ids
         self.channels = [name for name in CHANNELS if name in channels or (name == "trained" and trained is not None)]
@@ -77,7 +80,8 @@ class FusedSearcher:
                 if name == "trained":
                     result = self._trained.search(text, depth, corrected)
                     weights, by_model = result.weights, {hit.id: hit for hit in result.hits}
-                    found[name] = [ChannelHit(hit.id, hit.similarity, []) for hit in result.hits if hit.id in self]
+                    hits = [hit for hit in result.hits if hit.id in self]
+                    found[name] = [ChannelHit(hit.id, hit.similarity, [], hit.moments) for hit in hits]
                 else:
                     found[name] = self._channels[name].search(text, depth)
             except InputError as error:
@@ -89,10 +93,14 @@ class FusedSearcher:
             for rank, hit in enumerate(hits, 1):
                 findings.setdefault(hit.id, {})[name] = Finding(rank, hit.score, hit.evidence)
         fused = fuse({name: [hit.id for hit in hits] for name, hits in found.items()}, WEIGHTS)[:k]
-        hits = [
-            self._make_hit(by_model.get(video) or self.get_hit(video), rank, score, findings[video])
-            for rank, (video, score) in enumerate(fused, 1)
-        ]
+        moments = {(name, hit.id): hit.moments for name, ranking in found.items() for hit in ranking if hit.moments}
+        hits = []
+        for rank, (video, score) in enumerate(fused, 1):
+            by_channel = {name: moments.get((name, video), ()) for name in findings[video]}
+            best = fuse_moments(by_channel, {name: finding.rank for name, finding in findings[video].items()})
+            hit = self._make_hit(by_model.get(video) or self.get_hit(video), rank, score, findings[video])
+            words = self._items.get_words(item_id(video, (best[0].start, best[0].end))) if best else hit.words
+            hits.append(dataclasses.replace(hit, moments=best, words=words))
         return FusedResult(text, weights, hits, list(found), absent)
 
     def similar(self, video: str | Path, k: int = 10) -> SearchResult:
@@ -154,6 +162,21 @@ class FusedSearcher:
             features = batch.inputs["experts"][RGB].numpy() if batch.inputs["ind"][RGB][0] else None
             features = None if features is None else features.reshape(-1, features.shape[-1])
         return None if features is None else features.mean(axis=0)
+
+
+def fuse_moments(by_channel: Mapping[str, Sequence[Moment]], ranks: Mapping[str, int]) -> list[Moment]:
+    """Return the best moments of a video that channels found: by the sum over channels of weight / (60 + rank).
+
+    The rank of a moment is that of the video in the channel for the channel's best moment of it, and one more for each
+    further one.
+    """
+    scores: dict[tuple[float, float], float] = {}
+    for name, moments in by_channel.items():
+        for number, moment in enumerate(moments):
+            span = (moment.start, moment.end)
+            scores[span] = scores.get(span, 0.0) + reciprocal(ranks[name] + number, WEIGHTS[name])
+    best = sorted(scores, key=lambda span: (-scores[span], span))[:MAX_MOMENTS]
+    return [Moment(*span, scores[span]) for span in best]
 
 
 def _cosine(x: np.ndarray, y: np.ndarray) -> float:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts
-from misc.searching.result import CaptionHit, Hit, ResultView, SearchResult, highest_weight, is_corrected
+from misc.searching.result import CaptionHit, Hit, ResultView, SearchResult, add_times, highest_weight, is_corrected
 from misc.searching.searcher import Searcher
 from misc.searching.serving.files import MEDIA_TYPES, Clips, OpenFileResponse, encode_query, open_file
 from utils.errors import InputError, one_line
@@ -194,7 +194,7 @@ class _SearchPage:
 
     def _with_urls(self, hits: Sequence[Hit]) -> list[dict[str, Any]]:
         """Return hits as JSON, with the URLs at which this server has their clips."""
-        return [{**as_dict(hit), "clip": self._clips.url(hit.id)} for hit in hits]
+        return [{**as_dict(hit), "clip": add_times(self._clips.url(hit.id), hit.moments)} for hit in hits]
 
     def _view(self, **details: Any) -> ResultView:
         return ResultView(self._searcher.experts, self._clips.url, _page_url, **details)

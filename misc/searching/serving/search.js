@@ -10,6 +10,27 @@ for (const media of document.querySelectorAll(".media[data-address]")) {
   media.replaceChildren(makeClip({ id: media.dataset.id, address: media.dataset.address }));
 }
 
+for (const button of document.querySelectorAll(".moments button")) {
+  button.addEventListener("click", () => playMoment(button.closest(".tile"), button.dataset));
+}
+
+/** Play a moment of the clip of a tile with controls and sound. */
+function playMoment(tile, { start, end }) {
+  const player = tile.querySelector(".clip video");
+  if (!player) { // it cannot be played
+    return;
+  }
+  const file = player.dataset.address.split("#")[0];
+  player.dataset.address = `${file}#t=${start},${end}`;
+  player.src = player.dataset.address;
+  const choose = tile.querySelector(".clip button");
+  if (choose) {
+    choose.click();
+  } else {
+    play(player);
+  }
+}
+
 const subject = document.querySelector(".subject video");
 subject?.addEventListener("error", () => {
   subject.replaceWith(makePlaceholder("", "the clip cannot be played"));
