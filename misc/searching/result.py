@@ -105,7 +105,11 @@ def moments_text(hit: Hit) -> str:
 
 def add_times(url: str | None, moments: Sequence[Moment]) -> str | None:
     """Return the URL of a clip that plays its best moment, if there is one, as a media fragment."""
-    return url if url is None or not moments else f"{url}#t={moments[0].start:g},{moments[0].end:g}"
+    return url if url is None or not moments else f"{url}#t={_number(moments[0].start)},{_number(moments[0].end)}"
+
+
+def _number(seconds: float) -> str:
+    return f"{seconds:.3f}".rstrip("0").rstrip(".")
 
 
 def format_captions(captions: Sequence[CaptionHit]) -> list[str]:

@@ -6,11 +6,12 @@ from pathlib import Path
 class StubCollection:
     """Videos with recognized words and captions. `digest` changes with the content."""
 
+    moments, folder = None, Path("nowhere")
+
     def __init__(self, words=None, captions=None, ids=None, experts=("ocr", "speech")):
         self._words, self._captions = words or {}, captions or {}
         self.ids = list(ids or dict.fromkeys([*self._words, *self._captions]))
         self.word_experts, self.digest = list(experts), "0"
-        self.moments, self.folder = None, Path("nowhere")
 
     def text_digest(self):
         return self.digest
