@@ -173,8 +173,8 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/extractors/pocketsphinx.py",
-        "(x.start_frame / FRAMES - PAUSE, ",
-        "(x.start_frame / FRAMES, ",
+        "start = media.sound_start - PAUSE",
+        "start = media.sound_start",
         "tests/misc/extractors/test_pocketsphinx_words.py",
         "pocketsphinx: times include the silence that was added",
     ),
