@@ -73,7 +73,7 @@ class CutCollection:
 
     def _find_words(self, video: str, span: Span) -> Iterator[tuple[str, Moments, np.ndarray]]:
         moments = self._collection.moments
-        for name in moments.experts(video, words=True):
+        for name in moments.experts(video, words=True) if moments is not None else ():
             found = moments.read(video, name)
             if len(chosen := np.flatnonzero(find_overlapping(found, span))):
                 yield name, found, chosen

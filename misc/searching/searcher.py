@@ -1,5 +1,6 @@
 """Search a collection by words, by a video, or for the captions that fit a video."""
 
+import dataclasses
 from functools import cached_property
 from pathlib import Path
 
@@ -83,9 +84,12 @@ class Searcher:
         return hits
 
     def get_hit(self, video: str) -> Hit:
-        """Return an indexed video, without rank and similarity."""
+        """Return an indexed video, without rank and similarity; a long one has the experts of all its windows."""
         items = self._store.videos.by_video().get(video, [video])
-        return self._make_hit(FoundVideo(video, items[0], None, None, []), 0)
+        hit = self._make_hit(FoundVideo(video, items[0], None, None, []), 0)
+        bits = [self._store.videos.available.get(item, "") for item in items]
+        experts = [name for i, name in enumerate(self.experts) if any(x[i : i + 1] == "1" for x in bits)]
+        return dataclasses.replace(hit, experts=experts)
 
     def get_captions(self, video: str) -> list[str]:
         """Return the captions of a video as text; an empty list if they are unknown."""
