@@ -165,7 +165,7 @@ def open_model(args: argparse.Namespace) -> Searcher:
         options = {"beta": args.querybank, "windows": choose_windows(args, collection)}
         build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True, **options)
     searcher = Searcher(embedder, collection, location.open(), args.encoder)
-    if args.querybank is not None and searcher.bank_beta != args.querybank:
+    if args.querybank is not None and not (searcher.bank_metadata and searcher.bank_metadata.fits(args.querybank)):
         found = searcher.bank or "no query bank"
         logger.warning("the index has %s: --querybank only applies to a new index (misc/search.py build)", found)
     kind = searcher.metadata.kind

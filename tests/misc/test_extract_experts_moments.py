@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from helpers import clips
+from helpers import pyav_videos
 from helpers.extraction import ARCHIVE, captions, contents, film, read
 
 from misc.extraction.moments_file import MomentsFile
@@ -19,9 +19,9 @@ def long_film(name, seconds=34):
     frames = np.full((2 * seconds, 32, 32, 3), 40, np.uint8)
     frames[40:] = 200
     frames[:, :16, :4] = (250, 10, 10)
-    sound = np.concatenate([clips.sine(seconds / 4, 16000, hertz) for hertz in (300, 600)])
+    sound = np.concatenate([pyav_videos.sine(seconds / 4, 16000, hertz) for hertz in (300, 600)])
     Path("clips").mkdir(exist_ok=True)
-    return clips.write(Path("clips", name), frames, 2, sound, 16000, form="matroska")
+    return pyav_videos.write(Path("clips", name), frames, 2, sound, 16000, form="matroska")
 
 
 def strip_moments(shards, video):

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers import clips
-from helpers.clips import sine, spoken
-from helpers.media import silent_media, smooth_noise, sound_media, spoken_at
+from helpers import pyav_videos
+from helpers.decoded_media import silent_media, smooth_noise, sound_media, spoken_at
+from helpers.pyav_videos import sine, spoken
 
 from misc.video_reading.media import SAMPLE_RATE
 from misc.video_reading.reader import read_video
@@ -75,8 +75,8 @@ def test_words_of_sound_that_starts_late_have_their_times_in_the_video(extractor
 def test_words_of_a_file_whose_sound_starts_late_have_the_times_at_which_they_are_heard(tmp_path, extractor):
     """A file, whose sound begins 3 s after its pictures; a player shows the pictures first."""
     sound, bounds = spoken_at({1.0: "library", 5.0: "government"}, 8)
-    path = clips.write(tmp_path / "a.mkv", clips.flat(110), 10, sound, SAMPLE_RATE, sound_offset=3.0)
-    media = read_video(path, clips.USUAL)
+    path = pyav_videos.write(tmp_path / "a.mkv", pyav_videos.flat(110), 10, sound, SAMPLE_RATE, sound_offset=3.0)
+    media = read_video(path, pyav_videos.USUAL)
     assert media.sound_start == pytest.approx(3, abs=0.01)
     found = extractor("speech")(media)
     times = dict(zip([word.lower() for word in found.words], found.times, strict=True))

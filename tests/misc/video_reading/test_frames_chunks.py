@@ -5,7 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from helpers.clips import USUAL, flat, frame_numbers, sine, write
+from helpers.pyav_videos import USUAL, flat, frame_numbers, sine, write
 from hypothesis import given
 from hypothesis import strategies as st
 

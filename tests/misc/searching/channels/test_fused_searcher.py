@@ -33,7 +33,7 @@ class StubTrained:
     """A `Searcher` of a model that ranks the videos a, b, c, d and one that the collection has no more."""
 
     experts, metadata, checkpoint = ["rgb"], "metadata", "x.pth"
-    bank, bank_beta, lacking, stale = None, None, ["e"], ["gone"]
+    bank, bank_metadata, lacking, stale = None, None, ["e"], ["gone"]
 
     def search(self, text, k, corrected):
         ids = ["a", "gone", "b", "c", "d"] if corrected else ["d", "c", "b", "a"]
