@@ -193,7 +193,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data_dir", type=Path, help="output folder (default: data/<Name>)")
     parser.add_argument("--workers", type=int, default=count_cores(), help="processes (default: one per core, %(default)s)")
     parser.add_argument("--device", type=int, help="GPU for networks, such as 0 (default: the CPU)")
-    about = "maximum seconds per video, more in proportion for one of more than half an hour (default: %(default)s)"
+    about = "maximum seconds per video, or per ten minutes of a longer one (default: %(default)s)"
     parser.add_argument("--timeout", type=float, default=1800, help=about)
     about = "what runs the processes (default: %(default)s)"
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help=about)

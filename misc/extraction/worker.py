@@ -16,7 +16,7 @@ from misc.video_reading.media import VideoError
 from misc.video_reading.reader import read_video
 from utils.errors import one_line
 
-LIMITED_SECONDS = 1800  # of a video, to which a time limit applies
+LIMITED_SECONDS = 600  # of a video, to which a time limit applies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ExtractionTask:
     with_moments: bool = True  # if it is long
 
     def time_limit(self, timeout: float) -> float:
-        """Return the limit in seconds for a video, given that for each half an hour of it."""
+        """Return the limit in seconds for a video, given that for a short one, or for each ten minutes of a long one."""
         return timeout * max(1.0, self.length / LIMITED_SECONDS)
 
 

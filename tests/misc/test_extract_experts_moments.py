@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from helpers import pyav_videos
-from helpers.extraction import ARCHIVE, captions, contents, film, read
+from helpers.extraction import ARCHIVE, Reader, captions, contents, failures, film, read
 
 from misc.extraction.moments_file import MomentsFile
 from misc.extraction.shards import Shards
@@ -86,3 +86,16 @@ def test_a_collection_without_long_videos_has_an_empty_file(extract):
     extract()
     assert MomentsFile(ARCHIVE).lengths == {}
     assert Collection("Mine", Path("data/Mine")).moments is not None
+
+
+def test_an_expert_that_fails_in_a_part_of_a_video_is_named(extract, monkeypatch):
+    def strange(self, media):
+        if media.seconds == 10 and len(media.frames) and media.times[0] >= 20:
+            raise ValueError("strange\npart")
+
+    film("short.mkv", 1)
+    long_film("long.mkv")
+    monkeypatch.setattr(Reader, "__call__", strange)
+    extract()
+    assert {video: x["reason"] for video, x in failures().items()} == {"long": "reader: ValueError: strange part"}
+    assert (ARCHIVE / "all_list.txt").read_text() == "short\n"

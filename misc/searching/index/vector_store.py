@@ -85,8 +85,8 @@ class VectorStore(abc.ABC):
 
         With `with_bank`, items are those of `search_with_bank`, where there is a query bank.
         """
-        has_windows = len(self.videos.by_video()) < len(self.videos)
-        limit = MAX_MOMENTS * k if has_windows else k
+        num_videos = len(self.videos.by_video())
+        limit = MAX_MOMENTS * k if num_videos < len(self.videos) else k
         while True:
             if with_bank and self.bank is not None:
                 found = self.search_with_bank(query, limit)
@@ -95,7 +95,7 @@ class VectorStore(abc.ABC):
             by_video: dict[str, list[tuple[str, float, float | None]]] = {}
             for hit in found:
                 by_video.setdefault(video_of(hit[0]), []).append(hit)
-            if len(by_video) >= k or limit >= len(self.videos):
+            if len(by_video) >= min(k, num_videos) or limit >= len(self.videos):
                 break
             limit *= 4  # windows of a few videos are ahead of all others
         return [
