@@ -60,7 +60,7 @@ class Moment:
 
 def item_id(video: str, span: Span | None) -> str:
     """Return the id of a window, or of a whole video."""
-    return video if span is None else f"{video}{SEPARATOR}{span[0]!r},{span[1]!r}"
+    return video if span is None else f"{video}{SEPARATOR}{float(span[0])!r},{float(span[1])!r}"
 
 
 def split_item(item: str) -> tuple[str, Span | None]:

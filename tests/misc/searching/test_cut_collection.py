@@ -45,7 +45,7 @@ def test_a_long_video_is_cut_and_others_are_not(opened):
     cut, _ = opened(Windows())
     assert cut.spans(LONG) == [(0, 10), (10, 20), (20, 30), (30, 36)] and cut.spans("video4") == []
     assert opened(None)[0].spans(LONG) == []
-    assert opened(Windows(window=36))[0].spans(LONG) == [(0, 36)]
+    assert opened(Windows(window=36, stride=36))[0].spans(LONG) == [(0, 36)]
 
 
 def test_windows_have_the_features_of_their_seconds(opened):
@@ -118,7 +118,7 @@ def test_words_are_encoded_as_at_extraction(collection, config):
 
 
 def test_frames_of_items(opened):
-    cut, plain = opened(Windows(window=20))
+    cut, plain = opened(Windows(window=20, stride=20))
     found = dict(cut.load_frames("rgb"))
     assert len(found) == len(plain.ids) + 1 and LONG not in found
     np.testing.assert_array_equal(found[item_id(LONG, (0.0, 20.0))], RGB[:5])

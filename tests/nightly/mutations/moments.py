@@ -48,8 +48,8 @@ MUTATIONS = [
     Mutation("misc/extractors/flow.py", "media.times[chosen + 1]", "media.times[chosen]", TEST_SPANS, "flow of one frame"),
     Mutation(
         "misc/extractors/pretrained/whisper_models.py",
-        "word.start + media.sound_start, ",
-        "word.start, ",
+        "time + media.sound_start for time",
+        "time for time",
         TEST_SPANS,
         "words of late sound are early",
     ),

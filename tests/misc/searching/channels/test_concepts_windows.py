@@ -80,7 +80,7 @@ def test_the_file_has_windows_and_is_updated(collection, tmp_path):
 
     first = [("film", [(20, 30)]), ("clear", [])]
     assert search(Windows()) == (first, 1) and search(Windows()) == (first, 0)
-    assert search(Windows(window=18)) == ([("film", [(18, 36)]), ("clear", [])], 1)
+    assert search(Windows(window=18, stride=18)) == ([("film", [(18, 36)]), ("clear", [])], 1)
     assert search(None) == ([("clear", [])], 1)
     search(Windows())
     frames = make_moments([13.0], frame(4)[None])

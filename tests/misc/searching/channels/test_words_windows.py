@@ -39,7 +39,7 @@ def test_words_are_found_with_their_times_in_windows(collection):
     times = [(27.0, 28.0)]
     assert first.evidence == [Evidence("speech", "birds", [1], times=times)]
     assert first.moments[0] == Moment(20, 30, first.score)
-    assert [hit.id for hit in channel.search("red", 10)] == ["short", "film"]
+    assert {hit.id for hit in channel.search("red", 10)} == {"short", "film"}
     assert moments(channel.search("sale", 10)[0]) == [(0, 10), (10, 20)]
     assert channel.search("sale", 10)[0].evidence[0].times == [(0, 14)]
     assert channel.describe() == "ocr of 1 video, speech of 3 videos, captions of 1 video, name of 3 videos"
@@ -76,7 +76,11 @@ def test_without_windows_a_long_video_is_a_document_as_before(collection):
 def test_the_file_is_made_again_for_other_windows(collection, tmp_path, caplog):
     caplog.set_level("INFO")
     path = tmp_path / "index" / "words.db"
-    for windows, expected in ((Windows(), (20, 30)), (Windows(window=6), (24, 30)), (Windows(window=6), (24, 30))):
+    for windows, expected in (
+        (Windows(), (20, 30)),
+        (Windows(window=6, stride=6), (24, 30)),
+        (Windows(window=6, stride=6), (24, 30)),
+    ):
         caplog.clear()
         channel = WordsChannel(collection, path, windows=windows)
         assert moments(channel.search("birds", 1)[0])[0] == expected
