@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import ipaddress
 import json
 import logging
@@ -13,10 +14,12 @@ from typing import Any, NamedTuple
 
 from base.schema import QuerybankSection
 from data_loader.datasets import is_known
+from misc.searching import filters
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts, format_fused_hits
-from misc.searching.channels.fused_searcher import CHANNELS
+from misc.searching.channels.fused_searcher import CHANNELS, FusedSearcher
 from misc.searching.collection import Collection
+from misc.searching.image_query import embed_image, read_image
 from misc.searching.index.metadata import INDEX_KINDS
 from misc.searching.index.vector_store import IndexLocation
 from misc.searching.opening import (
@@ -27,7 +30,8 @@ from misc.searching.opening import (
     open_collection,
     open_searcher,
 )
-from misc.searching.result import format_captions, format_hits, is_corrected, write_page
+from misc.searching.result import format_captions, format_hits, format_remarks, is_corrected, keep_hits, write_page
+from misc.searching.searcher import check_k
 from model.querybank import PUBLISHED_BETA
 from utils.errors import InputError, count_text
 from utils.names import match_name, normalize_name
@@ -50,19 +54,32 @@ class Command(NamedTuple):
 
 
 def _query(args: argparse.Namespace) -> None:
-    if bool(args.words) == (args.video is not None):
-        raise InputError("query: expected some words, or --video ID")
+    if bool(args.words or args.image) == (args.video is not None):
+        raise InputError("query: expected some words, --image FILE or both, or --video ID")
+    conditions = filters.parse_conditions(args.where)
     if args.html is not None and args.html.exists() and not args.html.is_dir():
         raise InputError(f"--html {args.html}: a file, expected a folder to write the page to")
     with contextlib.closing(open_searcher(args)) as searcher:
         video, captions = None, []
-        if args.video is None:
-            result = searcher.search(" ".join(args.words), args.k, not args.no_querybank)
+        allowed = None
+        if conditions:
+            allowed = filters.select_videos(searcher.collection, conditions, get_location(args).index_folder / filters.FILE)
+        if args.image is not None:
+            if not isinstance(searcher, FusedSearcher):
+                raise InputError("--image: found with --channels trained, expected another channel, too")
+            image = embed_image(searcher.collection, read_image(args.image), str(args.image))
+            result = searcher.search(" ".join(args.words), args.k, not args.no_querybank, allowed, image)
+            if not args.words:
+                result = dataclasses.replace(result, query=f"image {args.image.name}")
+        elif args.video is None:
+            result = searcher.search(" ".join(args.words), args.k, not args.no_querybank, allowed)
         else:
             video = match_name(args.video, searcher)
             if video not in searcher and Path(args.video).is_file():
                 video = Path(args.video)
-            result, captions = searcher.similar(video, args.k), searcher.v2t(video, args.k, not args.no_querybank)
+            check_k(args.k)
+            similar = searcher.similar(video, args.k if allowed is None else max(args.k, len(searcher.ids)))
+            result, captions = keep_hits(similar, allowed, args.k), searcher.v2t(video, args.k, not args.no_querybank)
         is_fused = isinstance(result, FusedResult)
         if args.json:
             content = as_dict(result)
@@ -77,6 +94,7 @@ def _query(args: argparse.Namespace) -> None:
             query_hit = searcher.get_hit(video) if isinstance(video, str) else None
             details["bank"] = searcher.bank if is_corrected(result.hits) else None
             details["no_match"] = result.no_match if is_fused and not result.hits else None
+            details["remarks"] = format_remarks(result)
             page = write_page(args.html, result, captions, searcher.metadata, query_hit, finding_texts, **details)
             if (clips := get_location(args).folder / "videos").is_dir():
                 link_videos(args.html, clips)
@@ -88,7 +106,7 @@ def _build(args: argparse.Namespace) -> None:
         build_index(*open_collection(args), args.index or INDEX_KINDS[0], beta=args.querybank)
         return
     if args.querybank is not None or args.index is not None:
-        raise InputError("build: --querybank and --index are of the index of a model, expected --resume CHECKPOINT")
+        raise InputError("build: --querybank and --index are of the index of a model, expected --checkpoint FILE")
     _update_channels(args)
 
 
@@ -242,7 +260,14 @@ LOCATION = [
     _argument("--uri", help="the index is in Milvus: a server (http://host:19530) or a local file (x.db)"),
 ]
 CHECKPOINT = [
-    _argument("--resume", metavar="CHECKPOINT", type=Path, help="the model, trained_model.pth (default: that of the index)"),
+    _argument(
+        "--checkpoint",
+        "--resume",
+        dest="resume",
+        metavar="FILE",
+        type=Path,
+        help="the model, trained_model.pth (default: that of the index)",
+    ),
     _argument("--config", metavar="FILE", type=Path, help="its config (default: the one in the checkpoint)"),
     _argument(
         "--encoder", metavar="SPEC", help="text encoder of queries (default: that in the collection's extraction.json)"
@@ -271,7 +296,15 @@ JSON = _argument("--json", action="store_true", help="print JSON")
 QUERY = [
     _argument("words", nargs="*", metavar="WORD", help="what is to be seen or heard, in one or several words"),
     _argument("--video", metavar="ID", help=VIDEO_HELP),
+    _argument("--image", metavar="FILE", type=Path, help="search by an image: videos with a similar frame; also with words"),
     _argument("-k", metavar="N", type=int, default=10, help="number of results (default: %(default)s)"),
+    _argument(
+        "--where",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help="only videos with folder=birds, name=*red*, length<30 (seconds), date>=2024-05 or has=speech; may be repeated",
+    ),
     JSON,
     _argument("--html", metavar="DIR", type=Path, help="also write the results as a page"),
     CHANNEL_LIST,

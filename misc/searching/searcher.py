@@ -6,16 +6,20 @@ from pathlib import Path
 import numpy as np
 
 from misc.extractors import text_encoders
+from misc.searching.calibration import Calibration, calibrate
+from misc.searching.channels.tokens import split_negatives
 from misc.searching.collection import Collection
 from misc.searching.embedding import EmbeddedCaptions, Embedder
 from misc.searching.index.patterns import as_query
 from misc.searching.index.vector_store import VectorStore
+from misc.searching.query_language import note_language
 from misc.searching.result import CaptionHit, Hit, SearchResult
 from model.similarity import TextEmbedding, VideoEmbedding
 from utils.errors import InputError
 
 MAX_K = 10_000
 MAX_CAPTIONS = 3  # per hit
+DEEPER = 8  # times as many videos are searched if too few of them are allowed
 
 
 class Searcher:
@@ -28,9 +32,19 @@ class Searcher:
         lacking: videos of the collection that the index lacks.
         stale: indexed videos that have changed or are no longer in the collection.
         bank, bank_beta: description and beta of the query bank of the index (None: it has none).
+
+    Args:
+        calibration_path: the file of the calibration (None: it is measured for each searcher).
     """
 
-    def __init__(self, embedder: Embedder, collection: Collection, store: VectorStore, encoder: str | None = None):
+    def __init__(
+        self,
+        embedder: Embedder,
+        collection: Collection,
+        store: VectorStore,
+        encoder: str | None = None,
+        calibration_path: Path | None = None,
+    ):
         store.metadata.check_checkpoint(embedder.sha256, embedder.checkpoint, store.source)
         self._embedder, self._store = embedder, store
         self.collection = collection
@@ -41,25 +55,29 @@ class Searcher:
         self.lacking, changed, gone = collection.compare(store.videos)
         self.stale = changed + gone
         self._encoder_spec = encoder  # None: that of the collection's captions
+        self._calibration_path = calibration_path
         self._file: tuple[Path | None, VideoEmbedding | None] = (None, None)  # the last query by file
 
     def __contains__(self, video: str) -> bool:
         return video in self.collection
 
-    def search(self, text: str, k: int = 10, corrected: bool = True) -> SearchResult:
-        """Return the k videos that words describe best; without `corrected`, as if the index had no query bank."""
-        check_k(k)
-        query = self._embed_query(text)
+    def search(self, text: str, k: int = 10, corrected: bool = True, allowed: frozenset[str] | None = None) -> SearchResult:
+        """Return the k videos that words describe best, of those that are `allowed` (None: all).
+
+        Without `corrected`, they are searched as if the index had no query bank.
+        """
+        check_k(k, len(self.ids))
+        words, negatives = split_negatives(text)
+        query, notes = self._embed_query(words)
+        if negatives:
+            notes.append(f"the model alone does not exclude '{negatives[0]}': it needs another channel")
         weights = None if self.metadata.is_concat else query.weights[0].numpy()
-        if corrected and self._store.bank is not None:
-            best = self._store.search_with_bank(query, k)
-        else:
-            best = [(*pair, None) for pair in self._store.search(query, k)[0]]
+        best = self._find_best(query, k, corrected, allowed)
         hits = [
-            self._make_hit(video, similarity, rank, weights, normalized)
+            self._make_hit(video, similarity, rank, weights, normalized, judged=True)
             for rank, (video, similarity, normalized) in enumerate(best, 1)
         ]
-        return SearchResult(text, self._by_expert(weights), hits)
+        return SearchResult(text, self._by_expert(weights), hits, doubt=self._find_doubt(query), notes=notes)
 
     def similar(self, video: str | Path, k: int = 10) -> SearchResult:
         """Return the k videos that are most similar to a video of the collection (an id) or to a video file (a path).
@@ -67,7 +85,7 @@ class Searcher:
         The similarity is the mean inner product of the embeddings over the experts that both videos have; with `l2renorm`,
         the cosine of their concatenated embeddings. Without common experts, it is 0.
         """
-        check_k(k)
+        check_k(k, len(self.ids))
         (best,) = self._store.search(as_query(self._embed_video(video)), k + 1)
         others = [pair for pair in best if pair[0] != video][:k]
         return SearchResult(str(video), None, [self._make_hit(*pair, rank) for rank, pair in enumerate(others, 1)])
@@ -103,6 +121,11 @@ class Searcher:
         self._store.close()
 
     @cached_property
+    def calibration(self) -> Calibration | None:
+        """The similarities of nonsense, by which those of a query are judged (None: unknown)."""
+        return calibrate(self._embedder, self._encoder, self.collection, self._store, self._calibration_path)
+
+    @cached_property
     def _captions(self) -> EmbeddedCaptions:
         return EmbeddedCaptions(self._embedder, self.collection, self._store.bank)
 
@@ -122,13 +145,45 @@ class Searcher:
             )
         return encoder
 
-    def _embed_query(self, text: str) -> TextEmbedding:
+    def _embed_query(self, text: str) -> tuple[TextEmbedding, list[str]]:
+        """Return the embedding of a query, and notes on its language and on words that were not read."""
         if not text.strip():
             raise InputError("query: empty, expected some words")
         (vectors,) = self._encoder([text])
         if not len(vectors):
             raise InputError(f"query: {text!r} has no word that the text encoder knows")
-        return self._embedder.embed_texts([vectors])
+        notes = [] if (note := note_language(text, self._encoder.spec)) is None else [note]
+        used, readable = self._embedder.max_tokens, getattr(self._encoder, "max_tokens", None)
+        if used is not None and len(vectors) > used:
+            notes.append(f"the model reads the first {used} of at least {len(vectors)} tokens of the query, not the rest")
+        elif len(vectors) == readable:
+            notes.append(
+                f"the text encoder {self._encoder.spec} reads the first {readable} tokens of the query, not the rest"
+            )
+        return self._embedder.embed_texts([vectors]), notes
+
+    def _find_best(
+        self, query: TextEmbedding, k: int, corrected: bool, allowed: frozenset[str] | None
+    ) -> list[tuple[str, float, float | None]]:
+        """Return ids, similarities and normalized scores of the best k allowed videos; search deeper until there are k."""
+        depth = k
+        while True:
+            if corrected and self._store.bank is not None:
+                best = self._store.search_with_bank(query, depth)
+            else:
+                best = [(*pair, None) for pair in self._store.search(query, depth)[0]]
+            kept = [found for found in best if allowed is None or found[0] in allowed]
+            if allowed is None or len(kept) >= k or depth >= len(self.ids):
+                return kept[:k]
+            depth = min(DEEPER * depth, len(self.ids))
+
+    def _find_doubt(self, query: TextEmbedding) -> str | None:
+        """Return why no video is believable for a query; None if one is, or nothing is known of similarities."""
+        best = self._store.search(query, 1)[0]  # without the query bank, as in the calibration
+        if self.calibration is None or not best or best[0][1] >= self.calibration.threshold:
+            return None
+        similarity, share = best[0][1], 100 - self.calibration.percentile(best[0][1])
+        return f"the best similarity, {similarity:.3f}, is reached by {share:.0f} % of nonsense queries"
 
     def _embed_video(self, video: str | Path) -> VideoEmbedding:
         if isinstance(video, str):
@@ -147,6 +202,7 @@ class Searcher:
         rank: int,
         weights: np.ndarray | None = None,
         normalized: float | None = None,
+        judged: bool = False,
     ) -> Hit:
         bits = self._store.videos.available.get(video, "0" * len(self.experts))
         available = np.array([bit == "1" for bit in bits])
@@ -161,6 +217,7 @@ class Searcher:
             self.collection.get_words(video),
             self.get_clip(video),
             normalized,
+            percentile=self.calibration.percentile(similarity) if judged and self.calibration is not None else None,
         )
 
     def _by_expert(self, weights: np.ndarray | None) -> dict[str, float] | None:
@@ -173,7 +230,7 @@ def _apply_weights(weights: np.ndarray, available: np.ndarray) -> np.ndarray:
     return applied / (applied.sum() or 1)
 
 
-def check_k(k: int) -> None:
-    """Raise an InputError if a number of results is out of bounds."""
-    if not 1 <= k <= MAX_K:
-        raise InputError(f"k: {k}, expected a number from 1 to {MAX_K}")
+def check_k(k: int, most: int = MAX_K) -> None:
+    """Raise an InputError if a number of results is out of bounds; at most `MAX_K`, or `most` if that is more."""
+    if not 1 <= k <= max(MAX_K, most):
+        raise InputError(f"k: {k}, expected a number from 1 to {max(MAX_K, most)}")

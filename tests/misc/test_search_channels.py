@@ -73,7 +73,7 @@ def test_channels_are_picked(folder, search, refuse):
     assert answer["channels"] == ["concepts"] and answer["hits"][0]["id"] == "video7"
     assert "--channels: 'word', expected some of words,concepts,trained" in refuse("x", *PLACE, "--channels", "word,x")
     assert "--channels: empty" in refuse("x", *PLACE, "--channels", ",")
-    expected = "--channels trained: no index of a trained model, expected --resume CHECKPOINT"
+    expected = "--channels trained: no index of a trained model, expected --checkpoint FILE"
     for names in ("trained", "words,trained"):
         assert expected in refuse("x", *PLACE, "--channels", names)
     (folder / "extraction.json").unlink()
@@ -100,7 +100,7 @@ def test_building_and_information_need_no_model(folder, search, refuse):
     (folder / "symlinked-feats/ocr-words.json").write_text(json.dumps({**words, "video9": ["encore"]}))
     assert "ocr of 3 videos" in search("add", *PLACE)[1]
     assert hits(search("encore", *PLACE, "--json")[0])[0]["id"] == "video9"
-    assert "expected --resume CHECKPOINT; the other channels have all videos" in refuse("add", "video3", *PLACE)
+    assert "expected --checkpoint FILE; the other channels have all videos" in refuse("add", "video3", *PLACE)
     assert "build: --querybank and --index" in refuse("build", *PLACE, "--index", "ivf")
     assert "MSVD: a published dataset" in refuse("bird", "--name", "MSVD", "--data_dir", "data/Toy")
     assert "data/None: no such folder" in refuse("bird", "--name", "None")
@@ -135,7 +135,7 @@ def test_the_index_knows_its_model(collection, search, refuse, config):
     assert "words: " in search("info", *PLACE)[0]
     Path("model.pth").rename("elsewhere.pth")
     out, err = search("SALE", *PLACE, "--json")
-    reason = "data/Toy/index: built with model.pth, which does not exist: expected --resume CHECKPOINT"
+    reason = "data/Toy/index: built with model.pth, which does not exist: expected --checkpoint FILE"
     assert err == f"trained: not searched: {reason}\n" and json.loads(out)["absent"]["trained"] == reason
     assert reason in refuse("SALE", *PLACE, "--channels", "trained")
     assert reason in refuse("add", *PLACE)

@@ -17,8 +17,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from misc.searching import filters
 from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts
-from misc.searching.result import CaptionHit, Hit, ResultView, SearchResult, highest_weight, is_corrected
+from misc.searching.result import CaptionHit, Hit, ResultView, SearchResult, format_remarks, highest_weight, is_corrected
 from misc.searching.searcher import Searcher
 from misc.searching.serving.files import MEDIA_TYPES, Clips, OpenFileResponse, encode_query, open_file
 from utils.errors import InputError, one_line
@@ -71,11 +72,12 @@ class RequestError(HTTPException):
 
 class _SearchPage:
     def __init__(self, searcher: Searcher, name: str, folder: Path):
-        self._searcher, self._name = searcher, name
+        self._searcher, self._name, self._facts_path = searcher, name, folder / "index" / filters.FILE
         self._clips = Clips(folder, searcher.ids, searcher.get_clip)
         self._ids = frozenset(searcher.ids)
         counts = {"videos": len(self._ids), "lacking": len(searcher.lacking), "bank": searcher.bank}
         self._context = {"name": name, "max_query_length": MAX_QUERY_LENGTH, "findings": finding_texts, **counts}
+        self._context["remarks"] = format_remarks
         self._context["has_model"] = bool(searcher.experts)
         self._lock, self._waiting = asyncio.Lock(), 0
         self._template = template(HERE / "search.html.j2")
@@ -106,7 +108,8 @@ class _SearchPage:
         """Return the page with the results for the parameters of the URL."""
         query, video = request.query_params.get("q", ""), request.query_params.get("video")
         if query.strip():
-            return self._render(**self._search_context(query, _parse_k(request), _parse_bank(request)))
+            where = request.query_params.get("where", "")
+            return self._render(**self._search_context(query, _parse_k(request), _parse_bank(request), where))
         if video is not None:
             return self._render(**self._video_context(video, _parse_k(request), _parse_bank(request)))
         ids = self._searcher.ids
@@ -115,7 +118,9 @@ class _SearchPage:
 
     def api_search(self, request: Request) -> Response:
         """Return the result of a query by words as JSON."""
-        result = self._search(request.query_params.get("q", ""), _parse_k(request), _parse_bank(request))
+        parameters = request.query_params
+        k, corrected = _parse_k(request), _parse_bank(request)
+        result = self._search(parameters.get("q", ""), k, corrected, parameters.get("where", ""))
         return _json({"experts": self._searcher.experts, **as_dict(result), "hits": self._with_urls(result.hits)})
 
     def api_video(self, request: Request) -> Response:
@@ -146,10 +151,15 @@ class _SearchPage:
         """Return the response to an unexpected error, whose traceback is in the terminal."""
         return await self.show_error(request, RequestError(500, "the search failed: the terminal that it runs in says why"))
 
-    def _search(self, query: str, k: int, corrected: bool) -> SearchResult:
+    def _search(self, query: str, k: int, corrected: bool, where: str = "") -> SearchResult:
         if len(query) > MAX_QUERY_LENGTH:
             raise RequestError(400, f"query: {len(query)} characters, expected at most {MAX_QUERY_LENGTH}")
-        return self._searcher.search(query, k, corrected)
+        if len(where) > MAX_QUERY_LENGTH:
+            raise RequestError(400, f"where: {len(where)} characters, expected at most {MAX_QUERY_LENGTH}")
+        allowed = None
+        if conditions := filters.parse_conditions([where]):
+            allowed = filters.select_videos(self._searcher.collection, conditions, self._facts_path)
+        return self._searcher.search(query, k, corrected, allowed)
 
     def _search_by_video(self, video: str, k: int, corrected: bool) -> tuple[Hit, list[Hit], list[CaptionHit]]:
         video = match_name(video, self._ids)
@@ -158,12 +168,19 @@ class _SearchPage:
         hit = self._searcher.get_hit(video)
         return hit, self._searcher.similar(video, k).hits, self._searcher.v2t(video, k, corrected)
 
-    def _search_context(self, query: str, k: int, corrected: bool) -> dict[str, Any]:
-        result = self._search(query, k, corrected)
+    def _search_context(self, query: str, k: int, corrected: bool, where: str = "") -> dict[str, Any]:
+        result = self._search(query, k, corrected, where)
         view = self._view(weights=result.weights, query=query, max_weight=highest_weight([result, *result.hits]))
-        other, kept = self._bank_urls(corrected, q=query)
+        other, kept = self._bank_urls(corrected, q=query, **({"where": where} if where.strip() else {}))
         more = _more_url(len(result.hits), k, **kept)
-        context = {"view": view, "result": result, "more": more, "corrected": is_corrected(result.hits), "other": other}
+        context = {
+            "where": where,
+            "view": view,
+            "result": result,
+            "more": more,
+            "corrected": is_corrected(result.hits),
+            "other": other,
+        }
         if isinstance(result, FusedResult):
             return context | {"channels": result.channels, "absent": result.absent, "no_match": result.no_match}
         return context | {"channels": [], "absent": {}, "no_match": "no video is in the index"}
@@ -200,7 +217,7 @@ class _SearchPage:
         return ResultView(self._searcher.experts, self._clips.url, _page_url, **details)
 
     def _render(self, status: int = 200, headers: Any = None, **content: Any) -> Response:
-        defaults = dict.fromkeys(("result", "hit", "samples", "is_empty", "error", "more", "other"))
+        defaults = dict.fromkeys(("result", "hit", "samples", "is_empty", "error", "more", "other", "where"))
         page = self._template.render(**{**self._context, **defaults, **content})
         return Response(page.encode("utf-8", "replace"), status, headers, "text/html; charset=utf-8")
 

@@ -94,7 +94,8 @@ def test_half_a_letter_in_a_caption_becomes_a_mark(write):
     ("name", "content", "message"),
     [
         ("c.csv", "", "line 1: found the columns none, expected a column 'video' and a column 'caption'"),
-        ("c.csv", "video;caption\na;b\n", "line 1: found the columns video;caption, expected"),
+        ("c.csv", "video caption\na b\n", "line 1: found the columns video caption, expected"),
+        ("c.csv", "video;caption\na;b;c\n", "line 2: 3 cells, expected 2"),
         ("c.csv", "video,words\na,b\n", "line 1: found the columns video, words, expected"),
         ("c.csv", "video,caption\na,b\na,b,c\n", "line 3: 3 cells, expected 2"),
         ("c.csv", "video,caption\na\n", "line 2: 1 cells, expected 2"),
