@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import dataclasses
 import ipaddress
 import json
 import logging
@@ -14,12 +13,11 @@ from typing import Any, NamedTuple
 
 from base.schema import QuerybankSection
 from data_loader.datasets import is_known
-from misc.searching import filters
+from misc.searching.answering import answer_query, check_query
 from misc.searching.building import add_videos, build_index, remove_videos
 from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts, format_fused_hits
-from misc.searching.channels.fused_searcher import CHANNELS, FusedSearcher
+from misc.searching.channels.fused_searcher import CHANNELS
 from misc.searching.collection import Collection
-from misc.searching.image_query import embed_image, read_image
 from misc.searching.index.metadata import INDEX_KINDS
 from misc.searching.index.vector_store import IndexLocation
 from misc.searching.opening import (
@@ -30,11 +28,10 @@ from misc.searching.opening import (
     open_collection,
     open_searcher,
 )
-from misc.searching.result import format_captions, format_hits, format_remarks, is_corrected, keep_hits, write_page
-from misc.searching.searcher import check_k
+from misc.searching.result import format_captions, format_hits, format_remarks, is_corrected, write_page
 from model.querybank import PUBLISHED_BETA
 from utils.errors import InputError, count_text
-from utils.names import match_name, normalize_name
+from utils.names import normalize_name
 from utils.optional_packages import require_package
 from utils.progress import size_text
 from utils.visualizer.videos import link_videos
@@ -54,32 +51,11 @@ class Command(NamedTuple):
 
 
 def _query(args: argparse.Namespace) -> None:
-    if bool(args.words or args.image) == (args.video is not None):
-        raise InputError("query: expected some words, --image FILE or both, or --video ID")
-    conditions = filters.parse_conditions(args.where)
+    conditions = check_query(args)
     if args.html is not None and args.html.exists() and not args.html.is_dir():
         raise InputError(f"--html {args.html}: a file, expected a folder to write the page to")
     with contextlib.closing(open_searcher(args)) as searcher:
-        video, captions = None, []
-        allowed = None
-        if conditions:
-            allowed = filters.select_videos(searcher.collection, conditions, get_location(args).index_folder / filters.FILE)
-        if args.image is not None:
-            if not isinstance(searcher, FusedSearcher):
-                raise InputError("--image: found with --channels trained, expected another channel, too")
-            image = embed_image(searcher.collection, read_image(args.image), str(args.image))
-            result = searcher.search(" ".join(args.words), args.k, not args.no_querybank, allowed, image)
-            if not args.words:
-                result = dataclasses.replace(result, query=f"image {args.image.name}")
-        elif args.video is None:
-            result = searcher.search(" ".join(args.words), args.k, not args.no_querybank, allowed)
-        else:
-            video = match_name(args.video, searcher)
-            if video not in searcher and Path(args.video).is_file():
-                video = Path(args.video)
-            check_k(args.k)
-            similar = searcher.similar(video, args.k if allowed is None else max(args.k, len(searcher.ids)))
-            result, captions = keep_hits(similar, allowed, args.k), searcher.v2t(video, args.k, not args.no_querybank)
+        result, captions, video = answer_query(searcher, args, conditions, get_location(args))
         is_fused = isinstance(result, FusedResult)
         if args.json:
             content = as_dict(result)
@@ -193,7 +169,7 @@ def _serve(args: argparse.Namespace) -> None:
         if not is_local:
             logger.warning("warning: listening at %s: whoever reaches this machine can search and see the videos", address)
         hosts = {*LOCAL_HOSTS, _url_host(args.host), _url_host(address)} if is_local else ["*"]
-        app = make_app(searcher, args.name, get_location(args).folder, sorted(hosts))
+        app = make_app(searcher, args.name, get_location(args).folder, sorted(hosts), not args.no_fold)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         hide_unfinished_responses()
         config = uvicorn.Config(
@@ -291,6 +267,7 @@ CHANNEL_LIST = _argument(
     help=f"what to search, some of {','.join(CHANNELS)} (default: all that the collection has)",
 )
 NO_BANK = _argument("--no_querybank", action="store_true", help="search as if the index had no query bank")
+NO_FOLD = _argument("--no_fold", action="store_true", help="list near-duplicates one by one, not under the best of them")
 VIDEO_HELP = "search by a video of the collection, or by the path of another one: similar videos, and captions"
 JSON = _argument("--json", action="store_true", help="print JSON")
 QUERY = [
@@ -305,6 +282,7 @@ QUERY = [
         default=[],
         help="only videos with folder=birds, name=*red*, length<30 (seconds), date>=2024-05 or has=speech; may be repeated",
     ),
+    NO_FOLD,
     JSON,
     _argument("--html", metavar="DIR", type=Path, help="also write the results as a page"),
     CHANNEL_LIST,
@@ -318,6 +296,7 @@ SERVER = [
     _argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s, only this machine)"),
     _argument("--port", metavar="N", type=int, default=8000, help="default: %(default)s; 0: any free one"),
     _argument("--open", action="store_true", help="open the page in a browser"),
+    NO_FOLD,
     CHANNEL_LIST,
     BANK,
     *CHECKPOINT,

@@ -42,6 +42,7 @@ class Hit:
     normalized: float | None = None  # the similarity after the correction by a query bank (None: not corrected)
     # The percentage of nonsense queries whose best video is less similar to them (None: no similarity, or not calibrated).
     percentile: float | None = dataclasses.field(default=None, kw_only=True)
+    folded: list[str] = dataclasses.field(default_factory=list, kw_only=True)  # its near-duplicates, with lower ranks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +91,13 @@ def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
             lines.append(f"{INDENT}{present or 'no expert'}{lacks}")
         lines += [f"{INDENT}{expert}: {one_line(' '.join(words))}" for expert, words in hit.words.items()]
         lines += [f'{INDENT}"{one_line(caption)}"' for caption in hit.captions]
+        lines += format_folded(hit)
     return lines
+
+
+def format_folded(hit: Hit) -> list[str]:
+    """Return a line about the near-duplicates of a video, if it has some."""
+    return [f"{INDENT}and {len(hit.folded)} more like it: {one_line(', '.join(hit.folded))}"] if hit.folded else []
 
 
 def format_remarks(result: SearchResult) -> list[str]:

@@ -77,6 +77,12 @@ class StubSearcher:
     def get_file(self, video_id):
         return None
 
+    def load_video(self, name, video_id):
+        return None
+
+    def __contains__(self, video_id):
+        return video_id in self.ids
+
     def get_clip(self, video_id):
         return self._clips.get(video_id)
 

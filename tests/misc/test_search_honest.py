@@ -4,7 +4,10 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from misc.searching.channels import concepts
 
 PLACE = ["--name", "Toy"]
 MODEL = ["--checkpoint", "model.pth", *PLACE]
@@ -81,3 +84,26 @@ def test_long_queries_and_other_languages_are_told(collection, search):
     out, _ = search(" ".join(f"word{i}" for i in range(40)), *MODEL, "--channels", "trained")
     assert "note: the model reads the first 30 of at least 40 tokens of the query, not the rest" in out
     assert "note" not in search(" ".join(f"word{i}" for i in range(30)), *MODEL, "--channels", "trained")[0]
+
+
+def test_an_image_is_a_query_of_its_own_or_with_words(folder, search, refuse, monkeypatch):
+    features = np.zeros(concepts.DIM, np.float32)
+    features[[0, 5]] = 1, 30
+    monkeypatch.setattr("misc.searching.answering.embed_image", lambda *_: features)
+    Path("x.png").touch()
+    answer = json.loads(search("--image", "x.png", *PLACE, "--json", "--no_fold")[0])
+    assert answer["channels"] == ["image"] and answer["query"] == "image x.png" and answer["doubt"] is None
+    (first, *_) = answer["hits"]
+    assert first["id"] == "video29" and list(first["channels"]) == ["image"]
+    out, _ = search("thanks", "--image", "x.png", *PLACE, "--no_fold")
+    assert "image, rank 1: a frame with similarity 1.000" in out and "words, rank 1: ocr “Thanks”" in out
+    assert "query: expected some words, --image FILE or both" in refuse(*PLACE)
+    assert "--image: found with --channels trained" in refuse("--image", "x.png", *PLACE, "--channels", "trained")
+
+
+def test_near_duplicates_are_folded(folder, search):
+    plain = ids(search("video", *PLACE, "--json", "-k", 44, "--no_fold")[0])
+    hits = json.loads(search("video", *PLACE, "--json", "-k", 44)[0])["hits"]
+    assert len(plain) == 44 and len(hits) < 44 and hits[0]["folded"]
+    assert sorted(x for hit in hits for x in [hit["id"], *hit["folded"]]) == sorted(plain)
+    assert "more like it: " in search("video", *PLACE)[0]

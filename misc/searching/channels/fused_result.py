@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from misc.searching.channels.channel import Evidence
-from misc.searching.result import INDENT, PERCENTILE_HELP, CaptionHit, Hit, SearchResult, format_remarks
+from misc.searching.result import INDENT, PERCENTILE_HELP, CaptionHit, Hit, SearchResult, format_folded, format_remarks
 from utils.errors import one_line
 
 NO_HIT = "no match: no video has these words, or similar ones"
@@ -92,4 +92,5 @@ def format_fused_hits(result: FusedResult) -> list[str]:
         lines += [f"{INDENT}{name}, rank {rank}: {reasons}" for name, rank, reasons in finding_texts(hit)]
         lines += [f"{INDENT}{expert}: {one_line(' '.join(words))}" for expert, words in hit.words.items()]
         lines += [f'{INDENT}"{one_line(caption)}"' for caption in hit.captions]
+        lines += format_folded(hit)
     return lines

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from misc.searching import filters
 from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts
+from misc.searching.folding import NearDuplicates
 from misc.searching.result import CaptionHit, Hit, ResultView, SearchResult, format_remarks, highest_weight, is_corrected
 from misc.searching.searcher import Searcher
 from misc.searching.serving.files import MEDIA_TYPES, Clips, OpenFileResponse, encode_query, open_file
@@ -49,9 +50,12 @@ HEADERS = {
 logger = logging.getLogger(__name__)
 
 
-def make_app(searcher: Searcher, name: str, folder: Path, hosts: Sequence[str]) -> ASGIApp:
-    """Return the search page of the collection `name`, for servers that are addressed by one of `hosts` ("*": any)."""
-    page = _SearchPage(searcher, name, folder)
+def make_app(searcher: Searcher, name: str, folder: Path, hosts: Sequence[str], fold: bool = True) -> ASGIApp:
+    """Return the search page of the collection `name`, for servers that are addressed by one of `hosts` ("*": any).
+
+    Near-duplicates are folded, except without `fold`.
+    """
+    page = _SearchPage(searcher, name, folder, fold)
     routes = {
         "/": page.exclusively(page.show),
         "/api/search": page.exclusively(page.api_search),
@@ -71,8 +75,9 @@ class RequestError(HTTPException):
 
 
 class _SearchPage:
-    def __init__(self, searcher: Searcher, name: str, folder: Path):
+    def __init__(self, searcher: Searcher, name: str, folder: Path, fold: bool):
         self._searcher, self._name, self._facts_path = searcher, name, folder / "index" / filters.FILE
+        self._duplicates = NearDuplicates(searcher.collection) if fold else None
         self._clips = Clips(folder, searcher.ids, searcher.get_clip)
         self._ids = frozenset(searcher.ids)
         counts = {"videos": len(self._ids), "lacking": len(searcher.lacking), "bank": searcher.bank}
@@ -159,14 +164,19 @@ class _SearchPage:
         allowed = None
         if conditions := filters.parse_conditions([where]):
             allowed = filters.select_videos(self._searcher.collection, conditions, self._facts_path)
-        return self._searcher.search(query, k, corrected, allowed)
+        return self._fold(lambda number: self._searcher.search(query, number, corrected, allowed), k)
 
     def _search_by_video(self, video: str, k: int, corrected: bool) -> tuple[Hit, list[Hit], list[CaptionHit]]:
         video = match_name(video, self._ids)
         if video not in self._ids:
             raise RequestError(404, f"no video '{video[:MAX_QUERY_LENGTH]}' in {self._name}")
         hit = self._searcher.get_hit(video)
-        return hit, self._searcher.similar(video, k).hits, self._searcher.v2t(video, k, corrected)
+        similar = self._fold(lambda number: self._searcher.similar(video, number), k).hits
+        return hit, similar, self._searcher.v2t(video, k, corrected)
+
+    def _fold(self, search: Callable[[int], SearchResult], k: int) -> SearchResult:
+        """Return the k best videos of a search, with near-duplicates folded."""
+        return search(k) if self._duplicates is None else self._duplicates.fold(search, k, len(self._ids))
 
     def _search_context(self, query: str, k: int, corrected: bool, where: str = "") -> dict[str, Any]:
         result = self._search(query, k, corrected, where)
