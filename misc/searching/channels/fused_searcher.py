@@ -75,6 +75,11 @@ class FusedSearcher:
     def __contains__(self, video: str) -> bool:
         return video in self.collection
 
+    @property
+    def takes_images(self) -> bool:
+        """Whether an image may be searched for."""
+        return RGB in self.collection.experts
+
     def search(
         self,
         text: str,
