@@ -72,12 +72,12 @@ class Searcher:
         if negatives:
             notes.append(f"the model alone does not exclude '{negatives[0]}': it needs another channel")
         weights = None if self.metadata.is_concat else query.weights[0].numpy()
-        best = self._find_best(query, k, corrected, allowed)
+        best, highest = self._find_best(query, k, corrected, allowed)
         hits = [
             self._make_hit(video, similarity, rank, weights, normalized, judged=True)
             for rank, (video, similarity, normalized) in enumerate(best, 1)
         ]
-        return SearchResult(text, self._by_expert(weights), hits, doubt=self._find_doubt(query), notes=notes)
+        return SearchResult(text, self._by_expert(weights), hits, doubt=self._find_doubt(highest), notes=notes)
 
     def similar(self, video: str | Path, k: int = 10) -> SearchResult:
         """Return the k videos that are most similar to a video of the collection (an id) or to a video file (a path).
@@ -164,8 +164,11 @@ class Searcher:
 
     def _find_best(
         self, query: TextEmbedding, k: int, corrected: bool, allowed: frozenset[str] | None
-    ) -> list[tuple[str, float, float | None]]:
-        """Return ids, similarities and normalized scores of the best k allowed videos; search deeper until there are k."""
+    ) -> tuple[list[tuple[str, float, float | None]], float | None]:
+        """Return ids, similarities and normalized scores of the best k allowed videos; search deeper until there are k.
+
+        Return also the highest similarity of all videos, without the query bank, as in the calibration (None: no video).
+        """
         depth = k
         while True:
             if corrected and self._store.bank is not None:
@@ -174,16 +177,17 @@ class Searcher:
                 best = [(*pair, None) for pair in self._store.search(query, depth)[0]]
             kept = [found for found in best if allowed is None or found[0] in allowed]
             if allowed is None or len(kept) >= k or depth >= len(self.ids):
-                return kept[:k]
+                is_corrected = bool(best) and best[0][2] is not None
+                first = self._store.search(query, 1)[0] if is_corrected else best
+                return kept[:k], first[0][1] if first else None
             depth = min(DEEPER * depth, len(self.ids))
 
-    def _find_doubt(self, query: TextEmbedding) -> str | None:
+    def _find_doubt(self, highest: float | None) -> str | None:
         """Return why no video is believable for a query; None if one is, or nothing is known of similarities."""
-        best = self._store.search(query, 1)[0]  # without the query bank, as in the calibration
-        if self.calibration is None or not best or best[0][1] >= self.calibration.threshold:
+        if self.calibration is None or highest is None or highest >= self.calibration.threshold:
             return None
-        similarity, share = best[0][1], 100 - self.calibration.percentile(best[0][1])
-        return f"the best similarity, {similarity:.3f}, is reached by {share:.0f} % of nonsense queries"
+        share = 100 - self.calibration.percentile(highest)
+        return f"the best similarity, {highest:.3f}, is reached by {share:.0f} % of nonsense queries"
 
     def _embed_video(self, video: str | Path) -> VideoEmbedding:
         if isinstance(video, str):

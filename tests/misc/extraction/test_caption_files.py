@@ -42,6 +42,13 @@ def write(tmp_path):
     return write
 
 
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_the_first_line_of_a_csv_tells_what_separates_cells(write, sign):
+    rows = ["filename{}text", "b.mp4{}A red, fast bird", 'a{}"one{} two"']
+    found, unknown = read_captions(write("c.csv", "\r\n".join(rows).replace("{}", sign)), IDS)
+    assert found == {"b": ["A red, fast bird"], "a": [" ".join(f"one{sign} two".split())]} and unknown == []
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

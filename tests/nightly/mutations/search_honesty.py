@@ -45,8 +45,8 @@ MUTATIONS = [
     ),
     Mutation(
         SEARCHER,
-        "best[0][1] >= self.calibration.threshold",
-        "best[0][1] > self.calibration.threshold",
+        "highest >= self.calibration.threshold",
+        "highest > self.calibration.threshold",
         f"{TESTS}/test_calibration.py -k doubtful",
         "a similarity at the threshold is doubtful",
     ),
