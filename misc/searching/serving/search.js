@@ -3,6 +3,7 @@
 /* Clips and keyboard navigation of the search page, which the server renders. */
 
 const box = document.getElementById("query");
+const where = document.querySelector(".filter input");
 const statusLine = document.getElementById("status");
 const tiles = [...document.querySelectorAll(".tile")];
 
@@ -28,6 +29,7 @@ document.getElementById("controls").addEventListener("submit", (event) => {
     event.preventDefault();
     box.focus();
   } else {
+    where.disabled = !where.value.trim(); // not sent
     document.body.setAttribute("aria-busy", "true");
   }
 });
@@ -77,7 +79,10 @@ if (imageButton) {
     }
   });
 }
-addEventListener("pageshow", () => document.body.removeAttribute("aria-busy")); // also when going back
+addEventListener("pageshow", () => { // also when going back
+  document.body.removeAttribute("aria-busy");
+  where.disabled = false;
+});
 
 /** Return the element of a tile that takes the focus. */
 const handle = (tile) => tile.querySelector(".clip button, .name a");

@@ -138,7 +138,7 @@ MUTATIONS = [
         f"{FOLDER}/serving/images.py",
         '.startswith("image/")',
         '.startswith("")',
-        f"{TESTS}/serving/test_app_filters.py",
+        f"{TESTS}/serving/test_images.py",
         "pages of other sites may send images",
     ),
     Mutation(
