@@ -18,7 +18,7 @@ from model.published import summary
 from model.querybank import PUBLISHED_BETA
 from model.similarity import SIMILARITIES
 from parse_config import PUBLISHED_OVERRIDES, ConfigParser, add_config_arguments, trained_values
-from trainer.build import build_beta_loaders, build_evaluation_loaders, build_model, build_visualizer
+from trainer.build import build_beta_loaders, build_evaluation_loaders, build_model, build_visualizer, with_querybank
 from trainer.checkpoint_evaluation import evaluate_checkpoint, report, save_sims, warn_if_leaky
 from trainer.distributed import broadcast_from_main, distributed_main, local_gpu_index, main_process_first
 from trainer.query_results import build_qrels, save_trec
@@ -52,8 +52,9 @@ def parse_arguments() -> argparse.Namespace:
         metavar="BETA",
         nargs="?",
         const="",
-        help="report metrics with a query bank of the training data too, at inverse temperature BETA (default: 20), or with "
-        "'val' the one that is best on the split that the training was validated on",
+        help="report metrics with a query bank of the training data too, at inverse temperature BETA (default: as the "
+        f"config says, else {PUBLISHED_BETA:g}), or with 'val' the one that is best on the split that the training was "
+        "validated on",
     )
     parser.add_argument(
         "--qrels",
@@ -88,12 +89,6 @@ def parse_arguments() -> argparse.Namespace:
         args.set.append(f"arch.args.similarity={args.similarity}")
         if args.similarity == "paired-2019" and args.querybank is None:  # which has no bank, even if the config has one
             args.set.append("querybank=null")
-    if args.querybank == "val":
-        args.set.append("querybank.choose_beta=true")
-    elif args.querybank:  # a number counts, whatever the config says
-        args.set += [f"querybank.beta={args.querybank}", "querybank.choose_beta=false"]
-    elif args.querybank is not None:
-        args.set.append(f"querybank.beta={PUBLISHED_BETA:g}")
     if args.qrels == "":
         raise InputError("--qrels: found an empty name, expected a file, or no value")
     if args.qrels:
@@ -110,6 +105,8 @@ def choose_test(args: argparse.Namespace, config: ConfigParser) -> tuple[ConfigP
     set_here = any(override.startswith("data_loader.args.split_name=") for override in args.set)
     if args.eval_from_training_config or not (args.config or set_here):
         config = config.with_eval_settings().with_overrides(args.set)
+    if args.querybank is not None:
+        config = with_querybank(config, args.querybank)
     if args.split:
         return config, args.split
     if args.config or set_here:
@@ -138,7 +135,7 @@ def main() -> None:
     loaders = main_process_first(build_evaluation_loaders, config, split, device)
     own_split = config["data_loader"]["args"]["split_name"]
     validation_split = str(trained_values(state).get("data_loader.args.split_name", own_split))
-    beta_loaders = main_process_first(build_beta_loaders, config, validation_split, loaders, device)
+    beta_loaders = main_process_first(build_beta_loaders, config, validation_split, loaders, device, args.querybank == "val")
     warn_if_small({split: len(loaders.evaluation.dataset)})
     qrels = main_process_first(build_qrels, config, loaders.evaluation.dataset, model.test_caption_mode == "avg")
     evaluation = evaluate_checkpoint(model, config, loaders, state, args.resume, device, beta_loaders, qrels)

@@ -208,7 +208,7 @@ class QuerybankSection(Section):
 
     method: Literal["dynamic", "inverted_softmax", "csls"] = "dynamic"  # normalization
     beta: Annotated[float, Field(ge=0.001, le=10_000)] = 20.0  # inverse temperature, as published; without effect in csls
-    choose_beta: bool = False  # choose beta for each direction on the split that selects the best epoch
+    choose_beta: bool = False  # choose beta for each direction on the split that selects the best epoch (not in csls)
 
 
 class Config(Section):

@@ -115,8 +115,6 @@ def _check_release(config: dict) -> None:
         raise InputError(
             "querybank: found with arch.args.similarity paired-2019, expected pairwise, or --set querybank=null"
         )
-    if config.get("querybank", {}).get("choose_beta") and config["querybank"]["method"] == "csls":
-        raise InputError("querybank.choose_beta: found with querybank.method csls, which has no beta")
     if args.get("word_dropout") and args.get("text_dropout"):
         raise InputError("data_loader.args.word_dropout: found beside text_dropout, expected one of them")
     if config.get("distil_loss") and "distil_params" not in config:

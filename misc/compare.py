@@ -59,8 +59,9 @@ def parse_arguments() -> argparse.Namespace:
         raise InputError(f"--metrics: found '{unknown[0]}', expected names of {', '.join(SCORES)}")
     if len(set(args.metrics)) < len(args.metrics):
         raise InputError(f"--metrics {','.join(args.metrics)}: a name is there twice, expected different names")
-    if args.calibrate is not None and (args.out or args.to_first):
-        raise InputError("--calibrate: found with --out or --to_first, expected it without them")
+    unused = [name for name in ("to_first", "hit", "queries", "out") if getattr(args, name) != parser.get_default(name)]
+    if args.calibrate is not None and unused:
+        raise InputError(f"--calibrate: found with --{unused[0]}, expected it without")
     if args.hit < 1 or args.queries < 0 or args.pairs < 1:
         raise InputError("--hit, --pairs: expected numbers from 1, --queries: from 0")
     if args.out and args.out.exists() and not args.out.is_dir():

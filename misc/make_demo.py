@@ -1,7 +1,8 @@
 """Make the Demo dataset: short video clips, features of seven experts, and captions.
 
 The clips are drawn, with sounds, and written as WebM files to `<data_dir>/videos`. Features are extracted from the decoded
-files, except those of ocr and speech, which are vectors of the known words. The code is in `misc/demo/`.
+files, except those of ocr and speech, which are vectors of the known words. `<data_dir>/families.txt` has the family of each
+clip, for `misc/cross_validate.py --groups`. The code is in `misc/demo/`.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from misc.demo import caption_grammar, experts, sounds
-from misc.demo.clips import Clip, plan_clips
+from misc.demo.clips import FAMILY, Clip, plan_clips
 from misc.demo.drawing import FRAMES, RATE, draw_frames
 from misc.demo.sounds import SAMPLE_RATE
 from misc.demo.video_files import read_clip, write_clip
@@ -32,7 +33,7 @@ from utils.errors import InputError, cli_command
 from utils.files import write_bytes, write_json
 from utils.progress import bar
 
-FILES = ("videos/*", "symlinked-feats/*", "captions.csv")
+FILES = ("videos/*", "symlinked-feats/*", "captions.csv", "families.txt")
 SPLITS = {"train": 600, "val": 100, "test": 300}
 WORD_DIM = 64
 
@@ -108,6 +109,8 @@ def make_dataset(folder: Path, splits: Mapping[str, int], seed: int, workers: in
     rows = [(name, " ".join(words)) for name, captions in raw.items() for words in captions]
     csv.writer(table).writerows([("video", "caption"), *rows])
     write_bytes(folder / "captions.csv", table.getvalue().encode())
+    families = "".join(f"{name} family{i // FAMILY:03d}\n" for i, name in enumerate(names))
+    write_bytes(folder / "families.txt", families.encode())
     for split, count in splits.items():
         listed, names = names[:count], names[count:]
         write_bytes(archive / f"{split}_list.txt", "".join(f"{name}\n" for name in listed).encode())

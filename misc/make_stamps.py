@@ -99,6 +99,9 @@ def print_warnings(warnings: Sequence[str]) -> None:
 def make_dataset(package: Package, args: argparse.Namespace) -> None:
     """Write clips and captions, and print what is left out and the next command."""
     stamps, warnings, translations = find_stamps(package.files)
+    if not stamps:
+        raise InputError(f"{args.package}: no picture with a caption in it, expected the stamps of Tux Paint")
+    print_source(package, args.data_dir)
     print_unused(package, translations)
     if args.new_splits:
         write_lists(stamps, package, args.new_splits)
@@ -151,7 +154,6 @@ def main() -> None:
     package = read_package(args.package)
     args.data_dir.mkdir(parents=True, exist_ok=True)
     with locked(args.data_dir, f"{args.data_dir}: another process writes there"):
-        print_source(package, args.data_dir)
         try:
             make_dataset(package, args)
         except KeyboardInterrupt:

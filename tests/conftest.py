@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 pytest.register_assert_rewrite("helpers")
 
@@ -19,13 +19,17 @@ from helpers.toy_archive import CONFIG, Archive  # noqa: E402 - after its assert
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 THREADS = torch.get_num_threads()
 
-# HYPOTHESIS_PROFILE=nightly draws other examples each time, and `helpers.properties.examples` three times as many.
+# HYPOTHESIS_PROFILE=nightly draws other examples each time, and `helpers.properties.examples` three times as many;
+# first_failure does not look for a simpler one.
 PROFILE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("default", **PROFILE, derandomize=True)
+settings.register_profile("first_failure", **PROFILE, derandomize=True, phases=[Phase.explicit, Phase.generate])
 settings.register_profile("nightly", **PROFILE, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-pytest_plugins = [f"helpers.{name}" for name in ("browser", "extraction", "films", "search_collection", "sync_server")]
+pytest_plugins = [
+    f"helpers.{name}" for name in ("browser", "extraction", "ffmpeg_videos", "search_collection", "sync_server")
+]
 
 
 @pytest.fixture

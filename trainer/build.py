@@ -154,25 +154,45 @@ def build_evaluation_loaders(config: ConfigParser, split: str, device: torch.dev
     return build_loaders(config, device, split_name=split, mini=False, training=False, bank="querybank" in config)
 
 
+def with_querybank(config: ConfigParser, beta: str) -> ConfigParser:
+    """Return a config with a query bank.
+
+    Args:
+        beta: its inverse temperature; "val": the one that is best on validation; "": what the config says.
+    """
+    if not beta:
+        return config if "querybank" in config else config.with_overrides(["querybank={}"])
+    if beta == "val":
+        return config.with_overrides(["querybank.choose_beta=true"])
+    return config.with_overrides([f"querybank.beta={beta}", "querybank.choose_beta=false"])
+
+
 def build_beta_loaders(
-    config: ConfigParser, split: str, evaluated: ExpertDataLoader, device: torch.device
+    config: ConfigParser, split: str, evaluated: ExpertDataLoader, device: torch.device, required: bool = False
 ) -> ExpertDataLoader | None:
     """Build the batches of the split that the beta of a query bank is chosen on (None: it is given).
+
+    If a video of the split is evaluated or in the bank, beta is not chosen, with a warning.
 
     Args:
         split: name of the split that the training was validated on.
         evaluated: batches of the split to evaluate and of the bank.
+        required: whether it is an error if beta cannot be chosen.
 
     Raises:
-        InputError: a video of the split is evaluated or in the bank.
+        InputError: `required`, and a video of the split is evaluated or in the bank.
     """
-    if not config.get("querybank", {}).get("choose_beta"):
+    section = config.get("querybank", {})
+    if not section.get("choose_beta") or section["method"] == "csls":  # which has no beta
         return None
     loaders = build_evaluation_loaders(config.with_overrides(["querybank=null"]), split, device)
     for others, name in ((evaluated.evaluation, "what is evaluated"), (evaluated.bank, "the query bank")):
         if both := sorted(set(loaders.evaluation.dataset.ids) & set(others.dataset.ids)):
             shared = f"split '{split}' shares {count_text(len(both), 'video')} with {name}, first '{both[0]}'"
-            raise InputError(f"querybank.choose_beta: {shared}, expected none (choose_beta false takes querybank.beta)")
+            if required:
+                raise InputError(f"querybank.choose_beta: {shared}, expected none (a number takes that beta)")
+            logger.warning("querybank: beta %g, which cannot be chosen: %s", section["beta"], shared)
+            return None
     return loaders
 
 

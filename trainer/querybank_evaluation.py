@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,16 +52,12 @@ def evaluate_with_querybank(
     Raises:
         InputError: as `evaluate`.
     """
-    section, settings = config["querybank"], evaluation_settings(config)
-    memory = settings["memory"] = max(1, settings["memory"] // 2)  # one half for the evaluation, one for the bank
+    section, settings = config["querybank"], _settings(config)
+    memory = settings["memory"]
     bank = embed_split(model, loaders.bank, device, memory)
     betas, betas_from = dict.fromkeys(QUERY_AXIS, section["beta"]), None
     if validation is not None:
-        chosen_on = evaluate(model, validation.evaluation, device=device, keep_embeddings=True, **settings)
-        if chosen_on is not None:
-            betas = {task: _choose_beta(model, chosen_on, bank, task, config, memory) for task in QUERY_AXIS}
-        betas_from = validation.split_name
-        del chosen_on
+        betas, betas_from = choose_betas(model, config, bank, validation, device), validation.split_name
     evaluation = evaluate(model, loaders.evaluation, device=device, keep_embeddings=True, **settings)
     if evaluation is None:
         return None
@@ -82,6 +79,28 @@ def evaluate_with_querybank(
         del normalized
     evaluation.embeddings, evaluation.normalized = None, results
     return evaluation
+
+
+def choose_betas(
+    model: CENet, config: ConfigParser, bank: SplitEmbeddings, validation: ExpertDataLoader, device: torch.device
+) -> dict[str, float]:
+    """Return the one of `BETAS` with the best validation metrics for each direction; in other processes, an empty dict.
+
+    Args:
+        config: one with `querybank`.
+        bank: the embedded training data.
+        validation: batches of the split to choose on.
+    """
+    settings = _settings(config)
+    evaluation = evaluate(model, validation.evaluation, device=device, keep_embeddings=True, **settings)
+    tasks = () if evaluation is None else QUERY_AXIS
+    return {task: _choose_beta(model, evaluation, bank, task, config, settings["memory"]) for task in tasks}
+
+
+def _settings(config: ConfigParser) -> dict[str, Any]:
+    """Return the settings of an evaluation with a bank: one half of the memory is for the evaluation, one for the bank."""
+    settings = evaluation_settings(config)
+    return settings | {"memory": max(1, settings["memory"] // 2)}
 
 
 def _choose_beta(

@@ -36,7 +36,7 @@ def make_training_config(
             },
         },
         "test_split": "test",
-        "querybank": {},
+        "querybank": {"choose_beta": True},
         "optimizer": {"type": "Adam", "args": {"lr": 0.001}},
         "lr_scheduler": {"type": "StepLR", "args": {"step_size": 1, "gamma": 0.95}},
         "loss": {"type": "ContrastiveLoss"},

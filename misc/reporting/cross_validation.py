@@ -123,6 +123,8 @@ class CrossValidation:
         """Return the overrides of a training: a query bank, those of the setting, which may change it, and of the fold."""
         own = fold_overrides(self.config, self.root, fold) | {"seed": str(seed)}
         bank = ["querybank={}"] if self.querybank and "querybank" not in self.config else []
+        if self.config.get("querybank", {}).get("choose_beta"):  # on the fold, which is evaluated
+            bank = ["querybank.choose_beta=false"]
         for override in setting.overrides:
             if (key := override.partition("=")[0]) in own:
                 raise InputError(f"{setting.name}: {override}: cross-validation sets {key}, expected other keys")

@@ -34,7 +34,7 @@ def build_index(
     location: IndexLocation,
     kind: IndexKind,
     missing_only: bool = False,
-    beta: float | None = None,
+    beta: str | None = None,
 ) -> None:
     """Embed all videos of a collection and write their index, which replaces an existing one.
 
@@ -152,16 +152,16 @@ def _recall(results: list[list[tuple[str, float]]], exact: list[list[tuple[str, 
     return float(np.mean(shares)) if shares else 1.0
 
 
-def _is_current(location: IndexLocation, metadata: IndexMetadata, collection: Collection, beta: float | None) -> bool:
+def _is_current(location: IndexLocation, metadata: IndexMetadata, collection: Collection, beta: str | None) -> bool:
     """Return whether an index has this checkpoint, kind and beta of a bank, and all videos with their present features."""
     try:
         store = location.open()
     except InputError:  # damaged
         return False
     with contextlib.closing(store):
-        found_beta = None if store.bank is None else store.bank.about.beta
-        found = (store.metadata.sha256, store.metadata.kind, found_beta)
-        return found == (metadata.sha256, metadata.kind, beta) and not any(collection.compare(store.videos))
+        has_bank = beta is None if store.bank is None else beta is not None and store.bank.about.fits(beta)
+        same = (store.metadata.sha256, store.metadata.kind) == (metadata.sha256, metadata.kind)
+        return has_bank and same and not any(collection.compare(store.videos))
 
 
 def _optimize_and_commit(store: VectorStore) -> None:

@@ -213,12 +213,14 @@ def bind_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _beta(text: str) -> float:
-    """Return the inverse temperature of a query bank."""
-    try:
-        return QuerybankSection(beta=float(text)).beta
-    except (ValueError, OverflowError):  # also raised by pydantic
-        raise argparse.ArgumentTypeError(f"'{text}', expected a number from 0.001 to 10000") from None
+def _beta(text: str) -> str:
+    """Check the inverse temperature of a query bank."""
+    if text not in ("", "val"):
+        try:
+            QuerybankSection(beta=float(text))
+        except (ValueError, OverflowError):  # also raised by pydantic
+            raise argparse.ArgumentTypeError(f"'{text}', expected a number from 0.001 to 10000, or val") from None
+    return text
 
 
 def _url_host(host: str) -> str:
@@ -257,9 +259,10 @@ BANK = _argument(
     metavar="BETA",
     nargs="?",
     type=_beta,
-    const=PUBLISHED_BETA,
+    const="",
     help="correct a new index for hubs, videos that fit most queries, by the training captions of the model, at inverse "
-    f"temperature BETA (default: {PUBLISHED_BETA:g}; test.py --querybank val finds the best)",
+    f"temperature BETA (default: as the config of the model says, else {PUBLISHED_BETA:g}), or with 'val' the one that is "
+    "best on its validation videos",
 )
 CHANNEL_LIST = _argument(
     "--channels",

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,9 +22,10 @@ from model.published import load_weights
 from model.querybank import fit_bank, normalize
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from parse_config import ConfigParser
-from trainer.build import build_evaluation_loaders, build_model
+from trainer.build import build_beta_loaders, build_evaluation_loaders, build_model, with_querybank
 from trainer.embedding import TextStore, embed_split
 from trainer.evaluation import compute_similarities
+from trainer.querybank_evaluation import choose_betas
 from utils.errors import InputError
 from utils.progress import bar
 
@@ -34,8 +34,6 @@ TEXT_BATCH = 256
 CAPTION_BYTES = 256 << 20  # of embedded captions in memory; further ones are kept in a temporary file
 CAPTION_BATCH = 4096  # captions scored at a time
 MAX_BANK = 10_000  # captions, and videos, of a query bank, spread over the training data
-
-logger = logging.getLogger(__name__)
 
 
 class Embedder:
@@ -112,31 +110,33 @@ class Embedder:
         self.model.raise_if_nan()
         return VideoEmbedding([x.float().cpu() for x in video.experts], video.available.float().cpu())
 
-    def embed_bank(self, beta: float) -> QueryBank:
+    def embed_bank(self, beta: str) -> QueryBank:
         """Embed the query bank that `test.py --querybank` has for this checkpoint, without videos of its test split.
 
         The method of normalization is that of the config's `querybank`. At most `MAX_BANK` captions and videos are kept.
 
+        Args:
+            beta: see `trainer.build.with_querybank`.
+
         Raises:
-            InputError: the training data is missing or invalid.
+            InputError: the training or validation data is missing or invalid.
         """
-        split = self.config.test_split()
-        if self.config.get("querybank", {}).get("choose_beta"):
-            logger.warning(
-                "the query bank has beta %g in both directions: an index does not choose it on validation videos", beta
-            )
-        overrides = [f"querybank.beta={beta}", "querybank.choose_beta=false"]
-        config = self.config.with_eval_settings().with_overrides(overrides)
-        loaders = build_evaluation_loaders(config, split, self.device)
+        config = with_querybank(self.config.with_eval_settings(), beta)
+        loaders = build_evaluation_loaders(config, self.config.test_split(), self.device)
+        validation_split = self.config["data_loader"]["args"]["split_name"]
+        validation = build_beta_loaders(config, validation_split, loaders, self.device, required=beta == "val")
         embedded = embed_split(self.model, loaders.bank, self.device, config["evaluation_memory"])
+        about = config["querybank"] | {"dataset": config["data_loader"]["args"]["dataset_name"]}
+        if validation is not None:
+            betas = choose_betas(self.model, config, embedded, validation, self.device)
+            about |= {"beta": betas["t2v"], "v2t_beta": betas["v2t"]}
         rows = _spread(np.flatnonzero(embedded.caption_mask.flatten().cpu()))
         texts = [embedded.texts.read(row, row + 1, CPU) for row in rows.tolist()]
         experts = [torch.cat(x).float().cpu() for x in zip(*(text.experts for text in texts), strict=True)]
         captions = TextEmbedding(experts, torch.cat([text.weights for text in texts]).float().cpu())
         rows = _spread(np.arange(len(embedded.ids)))
         *experts, available = (x[rows].float().cpu() for x in (*embedded.video.experts, embedded.video.available))
-        about = BankMetadata(**config["querybank"], dataset=config["data_loader"]["args"]["dataset_name"])
-        return QueryBank(about, captions, VideoEmbedding(experts, available))
+        return QueryBank(BankMetadata(**about), captions, VideoEmbedding(experts, available))
 
 
 def _spread(rows: np.ndarray) -> np.ndarray:
@@ -165,7 +165,7 @@ class EmbeddedCaptions:
         if bank is not None and self._captions:
             exists, memory = torch.ones(len(self._captions), 1, dtype=torch.bool), embedder.config["evaluation_memory"]
             sims = compute_similarities(embedder.model, self._texts, bank.videos, exists, memory)
-            self._correction = fit_bank(sims, "v2t", method=bank.about.method, beta=bank.about.beta)
+            self._correction = fit_bank(sims, "v2t", method=bank.about.method, beta=bank.about.v2t_beta or bank.about.beta)
 
     def search(
         self, video: VideoEmbedding, k: int, corrected: bool = True

@@ -137,7 +137,7 @@ def open_model(args: argparse.Namespace) -> Searcher:
         logger.info("no index of %s yet: building it", location.name)
         build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True, beta=args.querybank)
     searcher = Searcher(embedder, collection, location.open(), args.encoder, location.index_folder / calibration.FILE)
-    if args.querybank is not None and searcher.bank_beta != args.querybank:
+    if args.querybank is not None and not (searcher.bank_metadata and searcher.bank_metadata.fits(args.querybank)):
         found = searcher.bank or "no query bank"
         logger.warning("the index has %s: --querybank only applies to a new index (misc/search.py build)", found)
     kind = searcher.metadata.kind

@@ -31,7 +31,7 @@ class Searcher:
         ids: ids of the indexed videos.
         lacking: videos of the collection that the index lacks.
         stale: indexed videos that have changed or are no longer in the collection.
-        bank, bank_beta: description and beta of the query bank of the index (None: it has none).
+        bank, bank_metadata: description and metadata of the query bank of the index (None: it has none).
 
     Args:
         calibration_path: the file of the calibration (None: it is measured for each searcher).
@@ -51,7 +51,7 @@ class Searcher:
         self.checkpoint, self.metadata = embedder.checkpoint, store.metadata
         self.experts, self.ids = store.metadata.experts, store.videos.ids
         self.bank = None if store.bank is None else store.bank.description
-        self.bank_beta = None if store.bank is None else store.bank.about.beta
+        self.bank_metadata = None if store.bank is None else store.bank.about
         self.lacking, changed, gone = collection.compare(store.videos)
         self.stale = changed + gone
         self._encoder_spec = encoder  # None: that of the collection's captions

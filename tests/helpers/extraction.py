@@ -10,7 +10,7 @@ import msgpack_numpy
 import numpy as np
 import pytest
 import torch
-from helpers import clips
+from helpers import pyav_videos
 
 from misc import extract_experts
 from misc.extraction import worker as worker_module
@@ -52,9 +52,11 @@ def film(name, number=0, folder="clips", sound=True):
     path.parent.mkdir(parents=True, exist_ok=True)
     frames = np.full((4, 32, 32, 3), 200 if number % 2 else 40, np.uint8)
     frames[:, :16, : 2 + number % 28] = (250, 10, 10)
-    tone = clips.sine(0.5, 16000, 200 + 100 * number) if sound else None
+    tone = pyav_videos.sine(0.5, 16000, 200 + 100 * number) if sound else None
     form = None if path.suffix.lower() in (".avi", ".mov", ".mp4") else "matroska"
-    return clips.write(path, frames, 8, tone, 16000, form=form, sound_codec="aac" if path.suffix == ".mp4" else "pcm_s16le")
+    return pyav_videos.write(
+        path, frames, 8, tone, 16000, form=form, sound_codec="aac" if path.suffix == ".mp4" else "pcm_s16le"
+    )
 
 
 def captions(names, number=2, path="captions.json"):

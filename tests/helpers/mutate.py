@@ -3,7 +3,7 @@
     python tests/helpers/mutate.py                      # all mutations of tests/nightly/mutations/
     python tests/helpers/mutate.py --only checkpoint    # those whose file or description contains a text
     python tests/helpers/mutate.py --part 2/3           # the second of three parts
-    python tests/helpers/mutate.py --part today/14      # another of 14 parts each day
+    python tests/helpers/mutate.py --part today/10      # another of 10 parts each day
 
 A mutation is killed if a test fails, crashes or does not end in time. Each is made in a copy of the project, by processes
 that have imported the libraries once.
@@ -93,6 +93,7 @@ def run_tests(root: Path, tests: str, output: Path) -> None:
     kept = [x for x in sys.path if not x.startswith(str(ROOT)) or x.startswith(sys.prefix)]
     sys.path[:] = [str(root), *kept]
     sys.dont_write_bytecode = True
+    os.environ["HYPOTHESIS_PROFILE"] = "first_failure"
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

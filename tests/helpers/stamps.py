@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from helpers.clips import sine
+from helpers.pyav_videos import sine
 from PIL import Image
 
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="30pt" height="15pt">

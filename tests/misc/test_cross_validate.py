@@ -131,6 +131,16 @@ def test_what_is_complete_is_not_run_again_and_keeps_no_checkpoint(validate):
     assert not [*FOLDS.rglob("*.pth")]
 
 
+def test_beta_is_not_chosen_where_the_config_would_choose_it(validate):
+    """The split that it would be chosen on is the fold, which is evaluated."""
+    config = json.loads(Path(CONFIG).read_text())
+    Path(CONFIG).write_text(json.dumps(config | {"querybank": {"choose_beta": True, "beta": 7}}))
+    code, _, err, _ = validate("--querybank", "--set", "querybank.method=inverted_softmax")
+    assert code == 0, err
+    assert {json.dumps(metrics["querybank"]["beta"]) for metrics, *_ in runs()} == {'{"t2v": 7.0, "v2t": 7.0}'}
+    assert not any(config["querybank"]["choose_beta"] for _, config, _ in runs())
+
+
 def test_the_linear_map_is_a_row(validate, workplace):
     rng = np.random.default_rng(0)
     for video, x in workplace.features["rgb"].items():  # with less noise, it would find everything in any split

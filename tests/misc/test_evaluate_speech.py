@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import jiwer
 import numpy as np
 import pytest
-from helpers import clips
+from helpers import pyav_videos
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,7 +54,7 @@ def demo(tmp_path):
         sound = np.full(1600 * (i + 1), 0.5, np.float32)
         frames = np.zeros((4, 32, 32, 3), np.uint8)
         path = tmp_path / f"videos/clip{i:04d}.webm"
-        clips.write(path, frames, 8, sound, 16000, form="matroska")
+        pyav_videos.write(path, frames, 8, sound, 16000, form="matroska")
     return tmp_path
 
 

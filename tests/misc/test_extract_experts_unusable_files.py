@@ -6,9 +6,9 @@ import unicodedata
 from pathlib import Path
 
 import numpy as np
-from helpers import clips
+from helpers import pyav_videos
 from helpers.extraction import ARCHIVE, captions, failures, film, read
-from helpers.films import damage
+from helpers.ffmpeg_videos import damage
 
 from misc.extraction.shards import Shards
 from utils.visualizer.videos import find_videos
@@ -108,8 +108,8 @@ def test_hostile_and_broken_videos_are_listed_and_the_others_extracted(extracted
     rate = still.index(b"strh") + 32
     still[rate : rate + 4] = bytes(4)
     folder.joinpath("still.avi").write_bytes(still)
-    clips.write(folder / "strip.mkv", np.zeros((2, 1, 100000, 3), np.uint8), codec="ffv1")
-    clips.write(folder / "sound.mkv", sound=clips.sine(1, 16000, 440), sample_rate=16000)
+    pyav_videos.write(folder / "strip.mkv", np.zeros((2, 1, 100000, 3), np.uint8), codec="ffv1")
+    pyav_videos.write(folder / "sound.mkv", sound=pyav_videos.sine(1, 16000, 440), sample_rate=16000)
     out, _ = extract()
     assert (ARCHIVE / "all_list.txt").read_text().split() == ["good"]
     reasons = {name: failure["reason"] for name, failure in failures().items()}

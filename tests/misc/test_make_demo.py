@@ -1,5 +1,7 @@
 """Making the Demo data set: the same for a seed, made once, all there or made again, and a model that learns from it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from helpers.paths import ROOT
@@ -9,6 +11,7 @@ from misc import make_demo
 from misc.demo import caption_grammar
 from misc.demo.clips import FAMILY, plan_clips
 from misc.demo.video_files import read_clip
+from misc.reporting.folds import read_groups
 from parse_config import ConfigParser
 
 SMALL = {"train": 16, "val": 4, "test": 8}
@@ -29,11 +32,22 @@ def made(tmp_path_factory):
 
 def test_a_seed_gives_the_same_files_whatever_the_number_of_processes(made, tmp_path):
     make_demo.make_dataset(tmp_path / "again", SMALL, 0, 3)
-    make_demo.make_dataset(tmp_path / "other", {"train": 12, "val": 2, "test": 2}, 1, 1)
+    make_demo.make_dataset(tmp_path / "other", {"train": 6, "val": 1, "test": 1}, 1, 1)
     assert contents(made) == contents(tmp_path / "again")
     other = contents(tmp_path / "other")
-    assert len(other) == 16 + len(contents(made)) - 28
+    assert len(other) == 8 + len(contents(made)) - 28
     assert all(content != contents(made)[path] for path, content in other.items() if path.suffix != ".txt")
+
+
+def test_clips_of_a_family_differ_from_its_first_in_one_attribute_each(made):
+    names = [f"clip{i:04d}" for i in range(28)]
+    clips = dict(zip(names, map(dataclasses.asdict, plan_clips(28, 0)), strict=True))
+    groups = read_groups(made / "families.txt", names)
+    first = {family: name for name, family in reversed(groups.items())}
+    for name, family in groups.items():
+        changed = [key for key in clips[name].keys() - {"seed"} if clips[name][key] != clips[first[family]][key]]
+        assert len(changed) == (name != first[family])
+    assert len(first) == 7
 
 
 def test_the_archive_is_of_the_layout_and_the_dims_of_its_config(made):

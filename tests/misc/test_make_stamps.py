@@ -171,6 +171,7 @@ def test_without_its_copyright_file_the_license_is_still_named(make, tmp_path):
     [
         (["--package", "none.deb"], "none.deb: not found, expected the stamps of Tux Paint; to get them: apt-get download"),
         (["--package", "empty"], "empty: no stamps in it"),
+        (["--package", "texts"], "texts: no picture with a caption in it"),
         (["--package", "lists/val_list.txt"], "lists/val_list.txt: cannot be read (not a .deb)"),
         (["--splits", "none"], "none/train_list.txt: not found"),
         (["--workers", "0"], "--workers 0: expected a number from 1"),
@@ -178,8 +179,10 @@ def test_without_its_copyright_file_the_license_is_still_named(make, tmp_path):
 )
 def test_bad_input_is_refused_with_one_line(make, arguments, reason):
     Path("empty").mkdir()
-    code, _, err = make(*arguments)
-    assert code == 2 and err.startswith(f"error: {reason}") and err.count("\n") == 1
+    Path("texts").mkdir()
+    Path("texts/notes.txt").write_text("A note.")
+    code, out, err = make(*arguments)
+    assert code == 2 and out == "" and err.startswith(f"error: {reason}") and err.count("\n") == 1
 
 
 def test_lists_of_other_stamps_are_refused(make):

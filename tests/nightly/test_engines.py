@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import clips
+from helpers import pyav_videos
 
 from misc.extraction import engines
 from misc.extraction.engines import run_in_processes, run_on_ray
@@ -116,8 +116,8 @@ def test_engines_give_equal_arrays(ray, tmp_path):
     for i in range(3):
         path = tmp_path / f"v{i}.webm"
         frames = rng.integers(0, 256, (4, 64, 64, 3), np.uint8)
-        sound = clips.spoken(said[i], 48000)
-        clips.write(path, frames, 4, sound, codec="libvpx", sound_codec="libopus")
+        sound = pyav_videos.spoken(said[i], 48000)
+        pyav_videos.write(path, frames, 4, sound, codec="libvpx", sound_codec="libopus")
         todo.append(ExtractionTask(path.stem, path, experts))
     todo[2].path.write_bytes(b"none")
     alone, local, there = (

@@ -9,8 +9,8 @@ import sys
 import msgpack
 import msgpack_numpy
 import pytest
-from helpers.clips import flat, write
 from helpers.paths import ROOT
+from helpers.pyav_videos import flat, write
 from helpers.toy_archive import CONFIG, Archive
 
 PAGE = ROOT / "misc/docs/extending.md"

@@ -16,7 +16,8 @@ def test_the_demo_learns(call, tmp_path, monkeypatch):
     monkeypatch.setattr(make_demo, "SPLITS", {"train": 300, "val": 52, "test": 152})
     Path("configs").symlink_to(ROOT / "configs")
     assert call(make_demo)[0] == 0
-    command = [sys.executable, ROOT / "train.py", "--config", "configs/demo/train-full-ce.json"]
+    config = "configs/demo/train-full-ce.json"
+    command = [sys.executable, ROOT / "train.py", "--config", config, "--set", "trainer.epochs=12"]
     subprocess.run(command, check=True, capture_output=True)
     (path,) = Path("data/saved/models").glob("demo-train-full-ce/*/metrics.json")
     metrics = json.loads(path.read_text())

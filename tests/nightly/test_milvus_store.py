@@ -4,8 +4,12 @@ import subprocess
 import sys
 
 import pytest
+from helpers.exact_search import check_exact, embedded
 from helpers.paths import ROOT
+from helpers.properties import examples
 from helpers.search_collection import create_store, make_metadata, open_store, random_texts, random_videos, select_videos
+from hypothesis import given
+from hypothesis import strategies as st
 
 from misc.searching.index.milvus_store import MilvusStore
 from model.similarity import pairwise_similarity
@@ -163,3 +167,9 @@ def test_processes_that_did_not_build_the_index_can_use_it(collection):
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
         answers.append(done.stdout)
     assert answers[0] == answers[1] != "" and "flat index of Toy, 43 videos" in answers[3]
+
+
+@given(case=embedded(), l2renorm=st.booleans(), k=st.integers(1, 50))
+@examples(4)
+def test_any_index_returns_what_brute_force_does(tmp_path_factory, case, l2renorm, k):
+    check_exact(tmp_path_factory.mktemp("exact"), case, l2renorm, k, milvus=True)

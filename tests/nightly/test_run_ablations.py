@@ -29,7 +29,7 @@ def test_control_c_stops_the_trainings_and_they_go_on(workplace):
     write_suite()
     config = Path("configs/toy/train-ce.json")
     content = json.loads(config.read_text())
-    content["trainer"]["epochs"] = 25
+    content["trainer"]["epochs"] = 12
     config.write_text(json.dumps(content))
     Path("driver.py").write_text(DRIVER.format(root=str(ROOT), tests=str(ROOT / "tests")))
     command = [sys.executable, "-u", "driver.py", *SUITE, "--jobs", "2"]

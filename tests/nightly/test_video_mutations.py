@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import clips
-from helpers.clips import USUAL
+from helpers import pyav_videos
 from helpers.ffmpeg import SAMPLING
-from helpers.films import convert
+from helpers.ffmpeg_videos import convert
 from helpers.fuzzing import mutated
 from helpers.isolated_process import MIB, outcome
+from helpers.pyav_videos import USUAL
 
 from misc.video_reading.media import SAMPLE_RATE, VideoError
 from misc.video_reading.reader import read_video
@@ -51,8 +51,8 @@ def test_mutated_videos_are_decoded_or_refused(tmp_path):
         "a.avi": {},
         "a.ts": {"sound_codec": "mp2"},
     }
-    frames, tone = clips.flat(8, 32, 32), clips.sine(0.5, 48000, 440)
-    paths = [str(clips.write(tmp_path / name, frames, 10, tone, **options)) for name, options in kinds.items()]
+    frames, tone = pyav_videos.flat(8, 32, 32), pyav_videos.sine(0.5, 48000, 440)
+    paths = [str(pyav_videos.write(tmp_path / name, frames, 10, tone, **options)) for name, options in kinds.items()]
     found = outcome(_take_mutations, paths, 60, method="spawn")
     assert found.kind == "returned", found
     *with_length, (whole, _) = ast.literal_eval(found.text)

@@ -11,7 +11,6 @@ from helpers.commands import train, trained
 from helpers.toy_archive import CONFIG
 
 import test as test_command
-import train as train_command
 from model.metric import t2v_metrics, v2t_metrics
 from model.similarity import pairwise_similarity
 from parse_config import ConfigParser
@@ -183,10 +182,6 @@ def test_the_rule_for_ties_holds_for_normalized_similarities_too(run, workplace)
         (("--querybank", "true"), "querybank.beta: found True, input should be a valid number"),
         (("--set", "querybank.method=softmax"), "querybank.method: found 'softmax', input should be 'dynamic'"),
         (("--set", "querybank.size=5"), "querybank.size: unknown key"),
-        (
-            ("--querybank", "val", "--set", "querybank.method=csls"),
-            "querybank.choose_beta: found with querybank.method csls",
-        ),
         (("--querybank", "--similarity", "paired-2019"), "querybank: found with arch.args.similarity paired-2019"),
         (("--querybank", "val"), "querybank.choose_beta: split 'val' shares 10 videos with what is evaluated"),
     ],
@@ -208,11 +203,26 @@ def test_a_number_counts_where_the_config_would_choose_beta(run):
         assert found["beta_chosen_on"] == chosen_on and (beta is None or found["beta"] == {"t2v": beta, "v2t": beta})
 
 
-def test_a_training_does_not_choose_beta_on_its_test_split(refused):
-    arguments = ("--config", "configs/toy/train-ce.json", "--set", "querybank.choose_beta=true")
-    assert "querybank.choose_beta: split 'val' shares 10 videos with what is evaluated, first 'video24'" in refused(
-        train_command, *arguments
-    )
+def test_beta_is_not_chosen_on_what_is_evaluated(run):
+    folder, out = train(run, "--set", "querybank.choose_beta=true", "--set", "querybank.beta=7")
+    cannot = "querybank: beta 7, which cannot be chosen: split 'val' shares 10 videos with what is evaluated"
+    assert cannot in out
+    about = json.loads((folder / "metrics.json").read_text())["querybank"]
+    assert (about["beta"], about["beta_chosen_on"]) == ({"t2v": 7, "v2t": 7}, None)
+    assert cannot in evaluated(run, "--split", "val")[1]
+
+
+def test_csls_has_no_beta_to_choose(run):
+    trained(run)
+    arguments = ("--split", "test", "--set", "querybank.method=csls", "--querybank")
+    given, chosen = (evaluated(run, *arguments, beta)[0] for beta in ("20", "val"))
+    assert given == chosen and chosen["querybank"]["beta_chosen_on"] is None
+
+
+def test_without_a_number_beta_is_that_of_the_config(run):
+    trained(run)
+    found, _ = evaluated(run, "--split", "test", "--querybank", "--set", "querybank.beta=7")
+    assert found["querybank"]["beta"] == {"t2v": 7, "v2t": 7}
 
 
 def test_a_bank_needs_videos_that_are_not_evaluated_and_beta_those_that_are_not_in_the_bank(refused, run, workplace):

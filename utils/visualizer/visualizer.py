@@ -5,7 +5,7 @@ import json
 import logging
 import shlex
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -113,17 +113,22 @@ class Visualizer:
         return videos
 
 
-def template(path: Path) -> jinja2.Template:
-    """Load an HTML template, which may include the parts in this folder."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([path.parent, FOLDER]),
+@cache
+def _environment(folder: Path) -> jinja2.Environment:
+    """Return the environment of the templates in `folder`, which compiles each of them once per process."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader([folder, FOLDER]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(path.name)
+
+
+def template(path: Path) -> jinja2.Template:
+    """Load an HTML template, which may include the parts in this folder."""
+    return _environment(path.parent).get_template(path.name)
 
 
 def render(path: Path, **context: object) -> str:

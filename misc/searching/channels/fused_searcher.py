@@ -69,7 +69,7 @@ class FusedSearcher:
         self.metadata = NoModel() if trained is None else trained.metadata
         self.experts = [] if trained is None else trained.experts
         self.bank = None if trained is None else trained.bank
-        self.bank_beta = None if trained is None else trained.bank_beta
+        self.bank_metadata = None if trained is None else trained.bank_metadata
         self.lacking, self.stale = ([], []) if trained is None else (trained.lacking, trained.stale)
 
     def __contains__(self, video: str) -> bool:

@@ -35,6 +35,11 @@ class BankMetadata(QuerybankSection):
     """The method and the data set of a bank, as they are stored in the index."""
 
     dataset: str
+    v2t_beta: float | None = None  # that of a search for captions (None: beta)
+
+    def fits(self, beta: str) -> bool:
+        """Return whether a bank that is requested with `beta` (see `trainer.build.with_querybank`) may be this one."""
+        return self.choose_beta if beta == "val" else not beta or (not self.choose_beta and self.beta == float(beta))
 
 
 class QueryBank:
@@ -61,7 +66,8 @@ class QueryBank:
     @property
     def description(self) -> str:
         """The captions, the method and the data set in words."""
-        beta = "" if self.about.method == "csls" else f", beta {self.about.beta:g}"
+        chosen = f" (chosen on validation; v2t {self.about.v2t_beta:g})" if self.about.v2t_beta else ""
+        beta = "" if self.about.method == "csls" else f", beta {self.about.beta:g}{chosen}"
         return f"query bank of {count_text(len(self), 'caption')} of {self.about.dataset}, {self.about.method}{beta}"
 
     def add(self, numbers: Sequence[int], videos: VideoEmbedding, l2renorm: bool) -> np.ndarray:

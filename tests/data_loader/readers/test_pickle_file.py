@@ -41,7 +41,7 @@ def streamed(data):
 
 
 @given(contents, st.sampled_from(PROTOCOLS), st.booleans())
-@examples(100)
+@examples(40)
 def test_items_are_those_of_the_whole_dict(content, protocol, as_numpy):
     data = pickle.dumps(np.array(content, dtype=object) if as_numpy else content, protocol)
     assert same(streamed(data), content)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from helpers import clips
+from helpers import pyav_videos
 from helpers.extraction import ARCHIVE, failures, film
 
 from misc.extraction.shards import Shards
@@ -43,7 +43,7 @@ def test_files_that_are_not_videos_are_counted(extracted_tasks, extract):
 
 def test_animated_pictures_are_videos(extracted_tasks, extract):
     Path("clips").mkdir()
-    clips.write(
+    pyav_videos.write(
         Path("clips/moving.gif"),
         np.random.default_rng(0).integers(0, 255, (16, 64, 64, 3), np.uint8),
         8,

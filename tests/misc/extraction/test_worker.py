@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import clips
+from helpers import pyav_videos
 from helpers.extraction import ARCHIVE, Reader, captions, failures, film, read
 
 import train as train_command
@@ -31,7 +31,7 @@ def test_features_that_training_treats_as_missing_are_not_counted(extracted_task
     moving = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), np.uint8)
     for i in range(5):
         film(f"{i}.mkv", i)
-    clips.write(Path("clips/moving.mkv"), moving, 8, form="matroska")
+    pyav_videos.write(Path("clips/moving.mkv"), moving, 8, form="matroska")
     Path("config.json").write_text(json.dumps({"experts": {x: {"extractor": x} for x in ("flow", "scene")}}))
     captions(["moving", *"01234"])
     Path("splits").mkdir()

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers.clips import sine
-from helpers.media import sound_media
+from helpers.decoded_media import sound_media
+from helpers.pyav_videos import sine
 
 from misc.extractors.audio import BANDS, mel_bands
 from misc.extractors.extractor import build_extractor

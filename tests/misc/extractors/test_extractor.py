@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers.clips import sine
-from helpers.media import silent_media, sound_media
+from helpers.decoded_media import silent_media, sound_media
+from helpers.pyav_videos import sine
 
 from misc.extractors.extractor import EXTRACTORS, build_extractor, encode_words
 from misc.video_reading.media import SAMPLE_RATE

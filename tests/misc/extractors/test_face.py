@@ -1,7 +1,7 @@
 """Detection, cropping and description of faces."""
 
 import numpy as np
-from helpers.media import silent_media, smooth_noise, text_image
+from helpers.decoded_media import silent_media, smooth_noise, text_image
 
 
 def test_no_faces_in_noise_text_and_plain_images(extractor):

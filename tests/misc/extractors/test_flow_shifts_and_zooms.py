@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.media import silent_media, smooth_noise
+from helpers.decoded_media import silent_media, smooth_noise
 from PIL import Image
 
 

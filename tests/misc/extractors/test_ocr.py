@@ -1,7 +1,7 @@
 """Recognition of text in images."""
 
 import numpy as np
-from helpers.media import silent_media, smooth_noise, text_image
+from helpers.decoded_media import silent_media, smooth_noise, text_image
 
 
 def test_each_word_is_read_once_in_its_order(extractor, context):

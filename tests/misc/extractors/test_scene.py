@@ -1,7 +1,7 @@
 """Scene features of colored images."""
 
 import numpy as np
-from helpers.media import silent_media
+from helpers.decoded_media import silent_media
 
 
 def test_features_do_not_depend_on_the_size_of_the_image(extractor):

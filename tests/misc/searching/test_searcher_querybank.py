@@ -16,7 +16,9 @@ from misc.searching import embedding
 from misc.searching.building import build_index
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
+from misc.searching.index.query_bank import BankMetadata
 from misc.searching.index.vector_store import IndexLocation
+from trainer import querybank_evaluation
 from utils.errors import InputError
 
 
@@ -24,7 +26,7 @@ from utils.errors import InputError
 def archive(tmp_path, monkeypatch):
     """data/Toy, of which an index holds the videos of the test split, and queries `<video>#<k>` for its captions."""
     monkeypatch.chdir(tmp_path)
-    archive = Archive(tmp_path, num_train=40, num_val=2, num_test=60, seed=3)
+    archive = Archive(tmp_path, num_train=40, num_val=12, num_test=60, seed=3)
     archive.lists["all_list.txt"] = archive.lists["test_list.txt"]
     archive.write()
     Path("data/Toy/extraction.json").write_text(json.dumps({"text": {"encoder": "stub"}}))
@@ -38,7 +40,7 @@ def archive(tmp_path, monkeypatch):
     return archive
 
 
-def build(checkpoint, kind="flat", beta=20.0):
+def build(checkpoint, kind="flat", beta=""):
     embedder = Embedder(checkpoint)
     collection = Collection("Toy", LOCATION.folder, embedder.config, embedder.experts)
     build_index(embedder, collection, LOCATION, kind, beta=beta)
@@ -59,6 +61,15 @@ def summarize(ranks):
     return {**recalls, "MeanR": np.mean(ranks) + 1}
 
 
+def list_captions(archive):
+    return [f"{video}#{k}" for video in archive.lists["test_list.txt"] for k in range(2)]
+
+
+def find_own_caption(searcher, video):
+    """Return the 0-based rank of the first caption of a video among those that describe it best."""
+    return min(rank for rank, hit in enumerate(searcher.v2t(video, 120)) if hit.video == video)
+
+
 @pytest.mark.parametrize(
     ("kind", "method"), [("flat", "dynamic"), ("flat", "inverted_softmax"), ("flat", "csls"), ("ivf", "dynamic")]
 )
@@ -67,15 +78,15 @@ def test_ranks_are_those_of_an_evaluation_with_the_bank(archive, monkeypatch, co
     config["querybank"] = {"method": method}
     checkpoint = write_checkpoint("model.pth", config, l2renorm=True)
     metrics = evaluate(monkeypatch, "--querybank", "9")
-    searcher = build(checkpoint, kind, 9.0)
-    captions = [f"{video}#{k}" for video in archive.lists["test_list.txt"] for k in range(2)]
+    searcher = build(checkpoint, kind, "9")
+    captions = list_captions(archive)
     t2v, v2t, corrected = [], [], 0
     for caption in captions:
         hits = searcher.search(caption, 60).hits
         t2v.append([hit.id for hit in hits].index(caption.partition("#")[0]))
         corrected += hits[0].normalized is not None
     for video in searcher.ids:
-        v2t.append(min(rank for rank, hit in enumerate(searcher.v2t(video, 120)) if hit.video == video))
+        v2t.append(find_own_caption(searcher, video))
     assert corrected == 120 if method != "dynamic" else 20 < corrected < 120
     for name, ranks in (("t2v", t2v), ("v2t", v2t)):
         found, expected, plain = summarize(ranks), metrics[f"{name}_querybank_metrics"], metrics[f"{name}_metrics"]
@@ -85,12 +96,38 @@ def test_ranks_are_those_of_an_evaluation_with_the_bank(archive, monkeypatch, co
     assert summarize(plain) == pytest.approx({key: metrics["t2v_metrics"][key] for key in summarize(plain)})
 
 
+@pytest.mark.parametrize(("beta", "section"), [("val", {}), ("", {"choose_beta": True})])
+def test_beta_is_chosen_as_in_an_evaluation(archive, monkeypatch, config, beta, section):
+    monkeypatch.setattr(querybank_evaluation, "BETAS", (2.0, 5.0, 20.0, 50.0))
+    config |= {"querybank": section, "test_split": "test"}
+    checkpoint = write_checkpoint("model.pth", config, l2renorm=True)
+    metrics = evaluate(monkeypatch, "--querybank", beta) if beta else evaluate(monkeypatch)
+    betas = metrics["querybank"]["beta"]
+    assert betas["t2v"] != betas["v2t"]  # otherwise this test could not tell them apart
+    searcher = build(checkpoint, beta=beta)
+    assert f"beta {betas['t2v']:g} (chosen on validation; v2t {betas['v2t']:g})" in searcher.bank
+    t2v = [[hit.id for hit in searcher.search(x, 60).hits].index(x.partition("#")[0]) for x in list_captions(archive)]
+    v2t = [find_own_caption(searcher, video) for video in searcher.ids]
+    for name, ranks in (("t2v", t2v), ("v2t", v2t)):
+        found = summarize(ranks)
+        assert found == pytest.approx({key: metrics[f"{name}_querybank_metrics"][key] for key in found})
+
+
+@pytest.mark.parametrize(
+    ("bank", "fitting"),
+    [({"beta": 5.0}, ["", "5", "5.0"]), ({"beta": 5.0, "choose_beta": True, "v2t_beta": 10.0}, ["", "val"])],
+)
+def test_a_bank_fits_what_it_was_made_with(bank, fitting):
+    about = BankMetadata(dataset="Toy", **bank)
+    assert [beta for beta in ("", "val", "5", "5.0", "7") if about.fits(beta)] == fitting
+
+
 def test_the_bank_is_the_training_data_without_the_test_split(archive, config, monkeypatch):
     shared = archive.lists["test_list.txt"][0]
     (archive.folder / "train_list.txt").write_text("".join(f"{x}\n" for x in [*archive.lists["train_list.txt"], shared]))
     config["test_split"] = "test"
     checkpoint = write_checkpoint("model.pth", config)
-    bank = Embedder(checkpoint).embed_bank(5.0)
+    bank = Embedder(checkpoint).embed_bank("5")
     assert len(bank) == 80 and len(bank.videos.available) == 40
     assert bank.description == "query bank of 80 captions of Toy, dynamic, beta 5"
     embedder = Embedder(checkpoint)
@@ -99,7 +136,7 @@ def test_the_bank_is_the_training_data_without_the_test_split(archive, config, m
     for one, two in zip([bank.texts.weights, *bank.texts.experts], [expected.weights, *expected.experts], strict=True):
         np.testing.assert_allclose(one, two, atol=1e-5)
     monkeypatch.setattr(embedding, "MAX_BANK", 20)
-    few = Embedder(checkpoint).embed_bank(5.0)
+    few = Embedder(checkpoint).embed_bank("5")
     assert len(few) == 20 and len(few.videos.available) == 20
     np.testing.assert_allclose(few.texts.weights[[0, -1]], expected.weights[[0, -1]], atol=1e-5)
 
@@ -177,5 +214,5 @@ def test_a_bank_of_another_collection_is_warned_of(archive, config, caplog):
     embedder = Embedder(checkpoint)
     for name, folder in (("Link", "Link"), ("Toy", "Other"), ("Other", "Other")):
         collection = Collection(name, Path("data", folder), embedder.config, embedder.experts)
-        build_index(embedder, collection, IndexLocation(name), "flat", beta=20.0)
+        build_index(embedder, collection, IndexLocation(name), "flat", beta="")
         assert ("the query bank holds captions of Toy, not of" in caplog.text) == (name == "Other")

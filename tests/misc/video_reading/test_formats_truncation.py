@@ -5,8 +5,8 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from helpers import clips
-from helpers.clips import ALL, USUAL, video_refusal
+from helpers import pyav_videos
+from helpers.pyav_videos import ALL, USUAL, video_refusal
 
 from misc.video_reading.media import SAMPLE_RATE
 from misc.video_reading.reader import read_video
@@ -43,13 +43,13 @@ def test_suffixes_of_the_same_container_and_unknown_suffixes(write, made, names)
     ],
 )
 def test_a_wrong_suffix_is_refused(write, made, name, expected):
-    path = write(made, clips.flat(3), codec="libvpx" if made.endswith("webm") else "mpeg4")
+    path = write(made, pyav_videos.flat(3), codec="libvpx" if made.endswith("webm") else "mpeg4")
     wrong = path.rename(path.with_name(name))
     assert video_refusal(wrong) == f"its suffix {wrong.suffix.lower()} is wrong: by its content it is {expected}"
 
 
 def test_long_packets_of_sound_are_not_a_truncation(write):
-    path = write("a.mkv", clips.flat(3), sound=clips.sine(9, 8000, 440), sample_rate=8000, packet=9 * 8000)
+    path = write("a.mkv", pyav_videos.flat(3), sound=pyav_videos.sine(9, 8000, 440), sample_rate=8000, packet=9 * 8000)
     assert len(read_video(path, USUAL).sound) == 9 * SAMPLE_RATE
 
 
@@ -77,7 +77,7 @@ def test_a_longer_track_that_is_not_decoded_is_not_a_truncation(tmp_path):
         video = out.add_stream("mpeg4", rate=10)
         video.width, video.height = 64, 48
         sounds = [out.add_stream("pcm_s16le", rate=8000, layout="mono") for _ in range(2)]
-        for frame in clips.flat(10):
+        for frame in pyav_videos.flat(10):
             out.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         out.mux(video.encode(None))
         for track, seconds in zip(sounds, (1, 10), strict=True):

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 from helpers.ffmpeg import SAMPLING, ffmpeg
-from helpers.films import assert_like, convert
+from helpers.ffmpeg_videos import assert_like, convert
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from helpers.ffmpeg import SAMPLING, ffmpeg
-from helpers.films import assert_like, convert
+from helpers.ffmpeg_videos import assert_like, convert
 
 from misc.video_reading.reader import read_video
 

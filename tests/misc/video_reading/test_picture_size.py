@@ -4,8 +4,8 @@ import struct
 
 import numpy as np
 import pytest
-from helpers import clips
-from helpers.clips import USUAL, video_refusal
+from helpers import pyav_videos
+from helpers.pyav_videos import USUAL, video_refusal
 
 from misc.video_reading.media import Sampling
 from misc.video_reading.reader import read_video
@@ -13,7 +13,7 @@ from misc.video_reading.reader import read_video
 
 @pytest.mark.parametrize(("side", "size"), [(480, (48, 64)), (32, (24, 32)), (10, (8, 10))])
 def test_frames_are_downscaled_and_never_upscaled(write, side, size):
-    frames = clips.flat(2)
+    frames = pyav_videos.flat(2)
     frames[:, :, 32:] = 250
     media = read_video(write("a.mp4", frames), Sampling(100, 9, side, 1))
     assert media.frames.shape == (2, *size, 3)
@@ -24,7 +24,7 @@ def test_frames_are_downscaled_and_never_upscaled(write, side, size):
 @pytest.mark.parametrize(("degrees", "corner"), [(90, (0, -1)), (180, (-1, -1)), (270, (-1, 0))])
 def test_a_rotated_video_of_a_phone_is_upright(write, degrees, corner):
     """The white corner, stored at the top left, moves as the matrix of the track (ISO 14496-12, 8.3.2) rotates it."""
-    frames = clips.flat(2)
+    frames = pyav_videos.flat(2)
     frames[:, :24, :32] = 250
     path = write("a.mp4", frames)
     data = bytearray(path.read_bytes())

@@ -5,8 +5,8 @@ import struct
 import av
 import numpy as np
 import pytest
-from helpers import clips
-from helpers.clips import ALL, USUAL, video_refusal
+from helpers import pyav_videos
+from helpers.pyav_videos import ALL, USUAL, video_refusal
 
 from misc.video_reading.reader import read_video
 
@@ -33,26 +33,26 @@ def test_all_frames_with_their_times_and_colors(write, suffix):
 
 
 def test_one_frame_is_a_video(write):
-    media = read_video(write("a.mp4", clips.flat(1)), USUAL)
+    media = read_video(write("a.mp4", pyav_videos.flat(1)), USUAL)
     assert len(media.frames) == 1 and list(media.times) == [0]
 
 
 def test_a_cover_is_not_a_video(write):
     """A cover is not read as video, whether the file has sound or pictures."""
-    tone, picture = clips.sine(2, 48000, 440), np.full((32, 32, 3), 250, np.uint8)
+    tone, picture = pyav_videos.sine(2, 48000, 440), np.full((32, 32, 3), 250, np.uint8)
     song = write("a.m4a", sound=tone, form="mp4", sound_codec="aac", picture=picture)
     assert video_refusal(song) == "no video track"
-    film = write("b.mp4", clips.flat(3), sound=tone[:9600], sound_codec="aac", picture=picture)
+    film = write("b.mp4", pyav_videos.flat(3), sound=tone[:9600], sound_codec="aac", picture=picture)
     assert read_video(film, ALL).frames.shape == (3, 48, 64, 3)
 
 
 def test_a_file_with_only_sound_is_not_a_video(write):
-    assert video_refusal(write("a.mkv", sound=clips.sine(1, 48000, 440))) == "no video track"
+    assert video_refusal(write("a.mkv", sound=pyav_videos.sine(1, 48000, 440))) == "no video track"
 
 
 @pytest.mark.parametrize("field", ["rate", "scale"])
 def test_an_avi_file_of_zero_frames_per_second_is_refused(write, field):
-    path = write("a.avi", clips.flat(10))
+    path = write("a.avi", pyav_videos.flat(10))
     data = bytearray(path.read_bytes())
     at = data.index(b"strh") + 8 + {"scale": 20, "rate": 24}[field]
     assert struct.unpack_from("<I", data, at) == ({"scale": 1, "rate": 10}[field],)
@@ -63,7 +63,7 @@ def test_an_avi_file_of_zero_frames_per_second_is_refused(write, field):
 
 def test_an_avi_file_without_a_length(write):
     """The microseconds per frame and the number of frames are not needed."""
-    path = write("a.avi", clips.flat(10))
+    path = write("a.avi", pyav_videos.flat(10))
     data = bytearray(path.read_bytes())
     for at in (data.index(b"avih") + 8, data.index(b"avih") + 24, data.index(b"strh") + 40):
         data[at : at + 4] = bytes(4)
@@ -77,7 +77,7 @@ def test_pictures_that_all_have_the_same_time_are_refused(tmp_path, suffix):
     with av.open(str(path), "w") as out:
         track = out.add_stream("flv1" if suffix == "flv" else "mjpeg", rate=10)
         track.width, track.height, track.pix_fmt = 64, 48, "yuv420p" if suffix == "flv" else "yuvj420p"
-        for frame in clips.flat(5):
+        for frame in pyav_videos.flat(5):
             for packet in track.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
                 packet.pts = packet.dts = packet.duration = 0
                 out.mux(packet)
@@ -86,5 +86,5 @@ def test_pictures_that_all_have_the_same_time_are_refused(tmp_path, suffix):
 
 @pytest.mark.parametrize(("suffix", "codec"), [("h264", "libx264"), ("m2v", "mpeg2video")])
 def test_a_stream_without_a_container_has_the_rate_of_its_codec(tmp_path, suffix, codec):
-    path = clips.write(tmp_path / f"a.{suffix}", clips.flat(10), 25, codec=codec)
+    path = pyav_videos.write(tmp_path / f"a.{suffix}", pyav_videos.flat(10), 25, codec=codec)
     assert np.diff(read_video(path, ALL).times) == pytest.approx([0.04] * 9)

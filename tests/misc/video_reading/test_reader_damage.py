@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 from helpers.ffmpeg import SAMPLING
-from helpers.films import assert_like, convert, damage, seen_and_heard
+from helpers.ffmpeg_videos import assert_like, convert, damage, seen_and_heard
 
 from misc.video_reading.media import VideoError
 from misc.video_reading.reader import read_video

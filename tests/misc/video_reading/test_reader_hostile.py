@@ -8,9 +8,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from helpers import clips
-from helpers.clips import USUAL, video_refusal
+from helpers import pyav_videos
 from helpers.isolated_process import MIB, outcome
+from helpers.pyav_videos import USUAL, video_refusal
 from PIL import Image
 
 from misc.video_reading.media import VideoError
@@ -47,7 +47,7 @@ def playlists(good):
 
 @pytest.mark.parametrize("kind", ["hls", "ffconcat", "dash", "sdp"])
 def test_a_playlist_is_not_a_video(write, tmp_path, kind):
-    good = write("good.ts", clips.flat(20))
+    good = write("good.ts", pyav_videos.flat(20))
     path = tmp_path / "list.mp4"
     path.write_text(playlists(good)[kind])
     assert video_refusal(path).startswith("no video, or damaged (")
@@ -69,7 +69,7 @@ def _decoded(paths):
 
 def test_declared_sizes_and_lengths_take_no_memory(write, tmp_path):
     """A PNG of 10000 x 10000 pixels in a track of 64 x 48, and sound of 1 to 100 samples per second."""
-    small = write("small.nut", clips.flat(2), codec="png")
+    small = write("small.nut", pyav_videos.flat(2), codec="png")
     png = io.BytesIO()
     Image.new("RGB", (10000, 10000)).save(png, "PNG", compress_level=1)
     paths = [tmp_path / "large.nut"]
@@ -79,9 +79,9 @@ def test_declared_sizes_and_lengths_take_no_memory(write, tmp_path):
         for second, packet in enumerate((first, av.Packet(png.getvalue()))):
             packet.stream, packet.pts, packet.dts, packet.time_base = track, second, second, Fraction(1)
             out.mux(packet)
-    sound = np.tile(clips.sine(1, 1000, 100), 200)
+    sound = np.tile(pyav_videos.sine(1, 1000, 100), 200)
     for rate in (1, 10, 100):
-        paths.append(write(f"{rate}.mkv", clips.flat(3), sound=sound, sample_rate=rate, packet=len(sound)))
+        paths.append(write(f"{rate}.mkv", pyav_videos.flat(3), sound=sound, sample_rate=rate, packet=len(sound)))
     found = outcome(_decoded, [str(path) for path in paths], method="spawn")
     assert found.kind == "returned", found
     assert ast.literal_eval(found.text)[0].startswith("damaged: 1 of 2 pictures "), found

@@ -3,8 +3,8 @@
 import av
 import numpy as np
 import pytest
-from helpers.clips import sine
 from helpers.ffmpeg import SAME, SAMPLING, ffmpeg, similarity
+from helpers.pyav_videos import sine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly

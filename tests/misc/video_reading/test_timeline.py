@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from helpers.ffmpeg import SAMPLING, ffmpeg
-from helpers.films import CODECS, assert_like, convert
+from helpers.ffmpeg_videos import CODECS, assert_like, convert
 from hypothesis import given
 from hypothesis import strategies as st
 

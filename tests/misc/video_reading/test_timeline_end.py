@@ -3,7 +3,7 @@
 import av
 import numpy as np
 import pytest
-from helpers import clips
+from helpers import pyav_videos
 from helpers.ffmpeg import ffmpeg
 
 from misc.video_reading.media import Sampling
@@ -17,7 +17,7 @@ B_FRAMES = ("-c:v", "libx264", "-x264-params", "bframes=2:b-adapt=0:scenecut=0:k
 def test_all_pictures_are_kept_if_the_last_one_is_not_stored_last(tmp_path, suffix, number):
     levels = np.linspace(20, 230, number).astype(np.uint8)
     frames = np.broadcast_to(levels[:, None, None, None], (number, 32, 32, 3))
-    source, path = clips.write(tmp_path / "source.mkv", frames, 5, codec="ffv1"), tmp_path / f"a.{suffix}"
+    source, path = pyav_videos.write(tmp_path / "source.mkv", frames, 5, codec="ffv1"), tmp_path / f"a.{suffix}"
     ffmpeg("-i", source, *B_FRAMES, path)
     with av.open(str(path)) as file:
         shown = [packet.pts for packet in file.demux(video=0) if packet.size]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from helpers.ffmpeg import SAMPLING, ffmpeg
-from helpers.films import CODECS, convert
+from helpers.ffmpeg_videos import CODECS, convert
 
 from misc.video_reading import reader
 from misc.video_reading.media import SAMPLE_RATE

@@ -63,7 +63,7 @@ MUTATIONS = [
         "misc/extractors/pocketsphinx.py",
         "self._decoder.reinit_feat()",
         "pass",
-        "tests/misc/extractors/test_pocketsphinx.py",
+        "tests/nightly/test_pocketsphinx.py",
         "pocketsphinx: words depend on the video before",
     ),
     Mutation(

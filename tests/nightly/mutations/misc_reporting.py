@@ -116,7 +116,7 @@ MUTATIONS = [
         "a cross-validation may select its epochs on the test split",
     ),
     Mutation(
-        "test.py",
+        "trainer/build.py",
         ', "querybank.choose_beta=false"]',
         "]",
         "tests/trainer/test_querybank_evaluation.py -k a_number_counts",

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from helpers.clips import spoken
-from helpers.media import sound_media
+from helpers.decoded_media import sound_media
 from helpers.pretrained_models import CONTEXT, refused
+from helpers.pyav_videos import spoken
 
 from misc.extractors.extractor import ExtractorContext, build_extractor
 from misc.extractors.pretrained import whisper_models

@@ -42,7 +42,7 @@ class StubTrained:
     """A `Searcher` of a model that ranks the videos a, b, c, d and one that the collection has no more."""
 
     experts, metadata, checkpoint, ids = ["rgb"], "metadata", "x.pth", ["a", "gone", "b", "c", "d"]
-    bank, bank_beta, lacking, stale, doubt = None, None, ["e"], ["gone"], None
+    bank, bank_metadata, lacking, stale, doubt = None, None, ["e"], ["gone"], None
 
     def search(self, text, k, corrected):
         ids = ["a", "gone", "b", "c", "d"] if corrected else ["d", "c", "b", "a"]

@@ -10,9 +10,3 @@ from hypothesis import strategies as st
 @examples(60)
 def test_faiss_returns_what_brute_force_does(tmp_path_factory, case, l2renorm, k):
     check_exact(tmp_path_factory.mktemp("exact"), case, l2renorm, k)
-
-
-@given(case=embedded(), l2renorm=st.booleans(), k=st.integers(1, 50))
-@examples(1, factor=8)
-def test_milvus_returns_what_brute_force_does(tmp_path_factory, case, l2renorm, k):
-    check_exact(tmp_path_factory.mktemp("exact"), case, l2renorm, k, milvus=True)

@@ -1,7 +1,7 @@
 """Decoded videos, sounds and images that extractors are tested with."""
 
 import numpy as np
-from helpers.clips import spoken
+from helpers.pyav_videos import spoken
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
