@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import clips
+from helpers import pyav_videos
 
 from misc.searching import filters
 from misc.searching.filters import Condition, parse_conditions, read_facts, select_videos
@@ -45,7 +45,7 @@ def collection(tmp_path_factory):
     for video, (length, date) in FILES.items():
         path = folder / f"{video}.mkv"
         path.parent.mkdir(parents=True, exist_ok=True)
-        clips.write(path, np.zeros((8 * length, 32, 32, 3), np.uint8), 8)
+        pyav_videos.write(path, np.zeros((8 * length, 32, 32, 3), np.uint8), 8)
         changed = time.mktime(time.strptime(f"{date} 12", "%Y-%m-%d %H"))
         os.utime(path, (changed, changed))
     return Collection(folder)
@@ -141,7 +141,7 @@ def test_only_changed_files_are_read_again(collection, tmp_path, monkeypatch):
 
 
 def test_the_date_of_a_recording_precedes_that_of_its_file(tmp_path):
-    path = clips.write(tmp_path / "a.mp4", np.zeros((8, 32, 32, 3), np.uint8), 8, form=None)
+    path = pyav_videos.write(tmp_path / "a.mp4", np.zeros((8, 32, 32, 3), np.uint8), 8, form=None)
     import av
 
     with av.open(str(path)) as source, av.open(str(tmp_path / "b.mp4"), "w") as target:
