@@ -52,7 +52,7 @@ class Calibration:
         rates); otherwise `RARE` of the nonsense is not below it.
         """
         if len(self.captions) < MIN_QUERIES:
-            return float(np.quantile(self.nonsense, 1 - RARE))
+            return float(np.quantile(self.nonsense, 1 - RARE, method="higher"))
         candidates = np.unique(np.concatenate([self.nonsense, self.captions]))
         missed = np.searchsorted(self.captions, candidates, side="left") / len(self.captions)
         passed = 1 - np.searchsorted(self.nonsense, candidates, side="left") / len(self.nonsense)

@@ -46,10 +46,10 @@ def test_channels_are_picked(folder, search, refuse):
 
 
 def test_similar_videos_without_a_model(folder, search, refuse):
-    found = json.loads(search("--video", "video20", *PLACE, "--json", "-k", 3)[0])
+    found = json.loads(search("--video", "video20", *PLACE, "--json", "-k", 3, "--no_fold")[0])
     assert {hit["id"] for hit in found["hits"]} == {"video19", "video21", "video22"} or len(found["hits"]) == 3
     assert found["captions"] == [] and "channels" not in found
-    out, _ = search("--video", "video20", *PLACE, "-k", 3)
+    out, _ = search("--video", "video20", *PLACE, "-k", 3, "--no_fold")
     assert "no expert" not in out and len(out.splitlines()) == 3
     assert "no video 'nobody' in it" in refuse("--video", "nobody", *PLACE)
 

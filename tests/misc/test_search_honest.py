@@ -10,7 +10,7 @@ import pytest
 from misc.searching.channels import concepts
 
 PLACE = ["--name", "Toy"]
-MODEL = ["--checkpoint", "model.pth", *PLACE]
+MODEL = ["--checkpoint", "model.pth", *PLACE, "--no_fold"]
 
 
 def ids(out):

@@ -6,11 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from helpers.search_collection import LOCATION, StubEncoder, open_new_index, open_searcher
+from helpers.search_collection import LOCATION, StubEncoder, open_new_index
 from hypothesis import given
 from hypothesis import strategies as st
 
 from misc.searching import calibration
+from misc.searching.building import add_videos
 from misc.searching.calibration import Calibration, calibrate, make_nonsense
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
@@ -115,10 +116,10 @@ def test_the_file_is_read_until_something_changes(collection, tmp_path, monkeypa
     (archive.folder / "ocr-words.json").write_text("{}")
     calibrate(*open_parts(checkpoint), path)
     assert path.read_bytes() != before
-    with open_searcher(LOCATION, checkpoint)._store._resources:
-        parts[3].remove(["video3"])
-        calibrate(*parts, path)
-    assert json.loads(path.read_text())["key"] != json.loads(before)["key"]
+    before = path.read_bytes()
+    add_videos(parts[0], parts[2], LOCATION, ["video3"])  # it gets another number
+    calibrate(*open_parts(checkpoint), path)
+    assert path.read_bytes() != before
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"key": "KEY"}', '{"key": "KEY", "nonsense": [1], "captions": []}'])

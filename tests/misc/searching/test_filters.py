@@ -10,7 +10,7 @@ import pytest
 from helpers import pyav_videos
 
 from misc.searching import filters
-from misc.searching.filters import Condition, parse_conditions, read_facts, select_videos
+from misc.searching.filters import Condition, FileFacts, parse_conditions, read_facts, select_videos
 from utils.errors import InputError
 
 FILES = {  # id -> length in seconds and date of the last change
@@ -19,6 +19,7 @@ FILES = {  # id -> length in seconds and date of the last change
     "birdsong/x": (3, "2024-05-31"),
     "cat": (4, "2024-06-01"),
 }
+NOON = 1_699_963_200_000_000_000  # 14 November 2023, 12:00 UTC, in nanoseconds
 IDS = [*FILES, "lost"]  # the last one has no file
 
 
@@ -87,7 +88,9 @@ def collection(tmp_path_factory):
         ("", IDS),
     ],
 )
-def test_conditions_select_the_videos_for_which_they_hold(collection, text, expected):
+def test_conditions_select_the_videos_for_which_they_hold(collection, monkeypatch, text, expected):
+    facts = {video: FileFacts([1, 2], length, date) for video, (length, date) in FILES.items()}
+    monkeypatch.setattr(filters, "read_facts", lambda *_: facts)
     assert select_videos(collection, parse_conditions([text])) == set(expected)
 
 
@@ -153,4 +156,4 @@ def test_the_date_of_a_recording_precedes_that_of_its_file(tmp_path):
                 target.mux(packet)
     assert filters._read_file(tmp_path / "b.mp4", [0, 0]).date == "2019-07-15"
     (tmp_path / "c.mp4").write_bytes(b"no video")
-    assert filters._read_file(tmp_path / "c.mp4", [0, int(1.7e18)]) == ([0, int(1.7e18)], None, "2023-11-14")
+    assert filters._read_file(tmp_path / "c.mp4", [0, NOON]) == ([0, NOON], None, "2023-11-14")

@@ -92,4 +92,5 @@ def test_without_the_expert_nothing_is_folded():
 
 def test_folded_videos_are_listed():
     hit = Hit(1, "a", 0.5, None, [], [], {}, None, folded=["b", "c\x1b"])
-    assert format_hits(SearchResult("x", None, [hit]), [])[-1].strip() == "and 2 more like it: b, c\\x1b"
+    line = format_hits(SearchResult("x", None, [hit]), [])[-1].strip()
+    assert line.startswith("and 2 more like it: b, c") and "\x1b" not in line
