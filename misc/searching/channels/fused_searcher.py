@@ -10,7 +10,7 @@ from misc.searching.channels.channel import Channel, ChannelHit
 from misc.searching.channels.fused_result import Finding, FusedHit, FusedResult
 from misc.searching.channels.fusion import fuse
 from misc.searching.channels.tokens import split_negatives
-from misc.searching.collection import Collection
+from misc.searching.collection import Batch, Collection
 from misc.searching.image_query import search_by_image
 from misc.searching.result import CaptionHit, Hit, SearchResult
 from misc.searching.searcher import MAX_CAPTIONS, MAX_K, Searcher, check_k
@@ -63,6 +63,7 @@ class FusedSearcher:
     ):
         self.collection, self._channels, self._trained = collection, channels, trained
         self.absent = dict(absent)
+        self._file: tuple[Path | None, Batch | None] = (None, None)  # the last query by file
         self.ids = collection.ids
         self.channels = [name for name in CHANNELS if name in channels or (name == "trained" and trained is not None)]
         self.checkpoint = None if trained is None else trained.checkpoint
@@ -210,7 +211,9 @@ class FusedSearcher:
             self.collection.check_ids([video])
             features = self.collection.load_video(RGB, video)
         else:
-            batch = self.collection.load_file(video, "cpu")
+            if video != self._file[0]:  # it takes seconds
+                self._file = video, self.collection.load_file(video, "cpu")
+            batch = self._file[1]
             features = batch.inputs["experts"][RGB].numpy() if batch.inputs["ind"][RGB][0] else None
             features = None if features is None else features.reshape(-1, features.shape[-1])
         return None if features is None else features.mean(axis=0)
