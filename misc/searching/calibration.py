@@ -146,4 +146,4 @@ def _write(path: Path, key: str, calibration: Calibration) -> None:
         logger.warning("%s: %s: the calibration is kept in memory", path, error.strerror or error)
     else:
         captions = f" and {count_text(len(calibration.captions), 'validation caption')}" if len(calibration.captions) else ""
-        logger.info("%s: best similarities of %d nonsense queries%s", path, len(calibration.nonsense), captions)
+        logger.debug("%s: best similarities of %d nonsense queries%s", path, len(calibration.nonsense), captions)

@@ -101,7 +101,7 @@ def test_a_query_below_the_threshold_is_doubtful(collection, monkeypatch):
 
 
 def test_the_file_is_read_until_something_changes(collection, tmp_path, monkeypatch, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("DEBUG")
     archive, checkpoint = collection
     open_new_index(checkpoint).close()
     path = tmp_path / "index" / calibration.FILE
