@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from base.device import select_device
 from data_loader.datasets import is_known
+from data_loader.experts import describe_rare_experts
 from misc.extraction import archive_writer, caption_files
 from misc.extraction.collection_files import EXTRACTION_RECORD, FAILURES, WARNINGS
 from misc.extraction.engines import run_in_processes, run_on_ray
@@ -143,7 +144,10 @@ def write_archive(folder: VideoFolder, experts: dict[str, dict], encoder: TextEn
         raise InputError(f"{args.videos}: none of {count} can be used, first {first['file']}: {first['reason']}")
     captions, splits = select_captions(folder, args, done) if args.captions else ({}, {})
     folder.archive.mkdir(parents=True, exist_ok=True)
-    counts, warnings = archive_writer.write_experts(folder.archive, done, folder.shards, list(experts))
+    training = frozenset(splits.get("train", ()))
+    counts, training_counts, warnings = archive_writer.write_experts(
+        folder.archive, done, folder.shards, list(experts), training
+    )
     if captions:
         archive_writer.write_captions(folder.archive, captions, encoder)
     elif splits := archive_writer.read_existing_splits(folder.archive, set(done)):
@@ -170,6 +174,8 @@ def write_archive(folder: VideoFolder, experts: dict[str, dict], encoder: TextEn
         print(f"{folder.data_dir / FAILURES}: {count} cannot be used, with the reason for each: {names}")
     if captions:
         used = {name: experts[name] for name, count in counts.items() if count}
+        if rare := describe_rare_experts({name: training_counts[name] for name in used}):
+            print(rare)
         write_training_config(args.name, make_training_config(args.name, folder.data_dir, text, used, splits), splits)
     else:
         place = "" if args.data_dir == Path("data") / args.name else f" --data_dir {shlex.quote(str(args.data_dir))}"

@@ -26,15 +26,15 @@ CHUNK = 1024  # number of videos whose captions are encoded together
 
 
 def write_experts(
-    folder: Path, ids: Sequence[str], shards: Shards, names: Sequence[str]
-) -> tuple[dict[str, int], dict[str, list[str]]]:
+    folder: Path, ids: Sequence[str], shards: Shards, names: Sequence[str], training: Container[str] = ()
+) -> tuple[dict[str, int], dict[str, int], dict[str, list[str]]]:
     """Write `<expert>.mp` and, for experts that recognize words, those and their times; nothing for experts of no video.
 
     The moments of long videos are written to one file for all experts. Return the number of videos that have each expert,
-    and the warnings of each video that has some.
+    that of the `training` ones, and the warnings of videos with some.
     """
     warnings: dict[str, list[str]] = {}
-    counts = dict.fromkeys(names, 0)
+    counts, training_counts = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     words: dict[str, dict[str, list[str]]] = {}
     times: dict[str, dict[str, list[tuple[float, float]]]] = {}
     versions: dict[str, str] = {}
@@ -54,6 +54,7 @@ def write_experts(
             for name in names:
                 if (output := shard.outputs[name]) is not None:
                     counts[name] += 1
+                    training_counts[name] += video in training
                     _write_entry(files[name], video, output.features)
                     if output.words is not None:
                         words.setdefault(name, {})[video] = output.words
@@ -73,7 +74,7 @@ def write_experts(
                 (folder / f"{name}{suffix}").unlink(missing_ok=True)
         if not counts[name]:
             path.unlink()
-    return counts, warnings
+    return counts, training_counts, warnings
 
 
 def remove_experts(folder: Path, names: Sequence[str]) -> None:

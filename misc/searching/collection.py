@@ -5,6 +5,8 @@ import hashlib
 import itertools
 import json
 import logging
+import os
+import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -63,9 +65,7 @@ class Collection:
         has_model = config is not None
         if config is None:
             if layout_of(name).name:
-                raise InputError(
-                    f"{name}: a published dataset, which is searched with a model: expected --resume CHECKPOINT"
-                )
+                raise InputError(f"{name}: a published dataset, which is searched with a model: expected --checkpoint FILE")
             config, experts = config_of_extraction(folder)
         section, args = config["experts"], config["data_loader"]["args"]
         self._text = {"text_feat": section["text_feat"], "text_dim": resolve_text_dim(config)}
@@ -188,6 +188,15 @@ class Collection:
                 captions.append((captioned, self._archive.captions(subset=subset, ids=captioned, **self._text)))
         return captions
 
+    def validation_ids(self) -> set[str]:
+        """Return the videos of the validation split; none if it is not known."""
+        layout = self._archive.layout
+        listed = layout.subsets[layout.splits["val"].evaluation].ids if "val" in layout.splits else None
+        path = None if listed is None else self._archive.folder / listed
+        if path is None or not path.exists() or not path.stat().st_size:
+            return set()
+        return {video for video in read_video_list(path, self._archive.to_id) if video in self}
+
     def get_captions(self, video: str) -> list[str]:
         """Return the captions of a video as text; an empty list if they are unknown."""
         subset, row = self._positions.get(video, (None, 0))
@@ -216,6 +225,17 @@ class Collection:
     def get_clip(self, video: str) -> str | None:
         """Return the URL of a video's file, relative to the folder of the collection (None: no file)."""
         return self._clips.get(normalize_name(video))
+
+    def get_file(self, video: str) -> Path | None:
+        """Return the path of a video's file (None: no file)."""
+        url = self.get_clip(video)
+        return None if url is None else self.folder / os.fsdecode(urllib.parse.unquote_to_bytes(url))
+
+    def videos_with(self, name: str) -> set[str]:
+        """Return the videos that have an expert; raise an InputError if no video can have it."""
+        if name not in self.experts:
+            raise InputError(f"expert '{name}': not in {self.folder}, expected one of {', '.join(self.experts) or 'none'}")
+        return {video for video, _ in self.load_frames(name)}
 
     @property
     def word_experts(self) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from base.schema import QuerybankSection
 from data_loader.datasets import is_known
+from misc.searching.answering import answer_query, check_query
 from misc.searching.building import add_videos, build_index, describe_items, remove_videos
 from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts, format_fused_hits
 from misc.searching.channels.fused_searcher import CHANNELS
@@ -27,10 +28,10 @@ from misc.searching.opening import (
     open_collection,
     open_searcher,
 )
-from misc.searching.result import format_captions, format_hits, is_corrected, write_page
+from misc.searching.result import format_captions, format_hits, format_remarks, is_corrected, write_page
 from model.querybank import PUBLISHED_BETA
 from utils.errors import InputError, count_text
-from utils.names import match_name, normalize_name
+from utils.names import normalize_name
 from utils.optional_packages import require_package
 from utils.progress import size_text
 from utils.visualizer.videos import link_videos
@@ -50,19 +51,11 @@ class Command(NamedTuple):
 
 
 def _query(args: argparse.Namespace) -> None:
-    if bool(args.words) == (args.video is not None):
-        raise InputError("query: expected some words, or --video ID")
+    conditions = check_query(args)
     if args.html is not None and args.html.exists() and not args.html.is_dir():
         raise InputError(f"--html {args.html}: a file, expected a folder to write the page to")
     with contextlib.closing(open_searcher(args)) as searcher:
-        video, captions = None, []
-        if args.video is None:
-            result = searcher.search(" ".join(args.words), args.k, not args.no_querybank)
-        else:
-            video = match_name(args.video, searcher)
-            if video not in searcher and Path(args.video).is_file():
-                video = Path(args.video)
-            result, captions = searcher.similar(video, args.k), searcher.v2t(video, args.k, not args.no_querybank)
+        result, captions, video = answer_query(searcher, args, conditions, get_location(args))
         is_fused = isinstance(result, FusedResult)
         if args.json:
             content = as_dict(result)
@@ -77,6 +70,7 @@ def _query(args: argparse.Namespace) -> None:
             query_hit = searcher.get_hit(video) if isinstance(video, str) else None
             details["bank"] = searcher.bank if is_corrected(result.hits) else None
             details["no_match"] = result.no_match if is_fused and not result.hits else None
+            details["remarks"] = format_remarks(result)
             page = write_page(args.html, result, captions, searcher.metadata, query_hit, finding_texts, **details)
             if (clips := get_location(args).folder / "videos").is_dir():
                 link_videos(args.html, clips)
@@ -90,7 +84,7 @@ def _build(args: argparse.Namespace) -> None:
         build_index(embedder, collection, location, args.index or INDEX_KINDS[0], **options)
         return
     if args.querybank is not None or args.index is not None:
-        raise InputError("build: --querybank and --index are of the index of a model, expected --resume CHECKPOINT")
+        raise InputError("build: --querybank and --index are of the index of a model, expected --checkpoint FILE")
     _update_channels(args)
 
 
@@ -181,7 +175,7 @@ def _serve(args: argparse.Namespace) -> None:
         if not is_local:
             logger.warning("warning: listening at %s: whoever reaches this machine can search and see the videos", address)
         hosts = {*LOCAL_HOSTS, _url_host(args.host), _url_host(address)} if is_local else ["*"]
-        app = make_app(searcher, args.name, get_location(args).folder, sorted(hosts))
+        app = make_app(searcher, args.name, get_location(args).folder, sorted(hosts), not args.no_fold)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         hide_unfinished_responses()
         config = uvicorn.Config(
@@ -260,7 +254,14 @@ WINDOWS = [
     _argument("--stride", metavar="SECONDS", type=float, help="distance of windows (default: --window, without overlap)"),
 ]
 CHECKPOINT = [
-    _argument("--resume", metavar="CHECKPOINT", type=Path, help="the model, trained_model.pth (default: that of the index)"),
+    _argument(
+        "--checkpoint",
+        "--resume",
+        dest="resume",
+        metavar="FILE",
+        type=Path,
+        help="the model, trained_model.pth (default: that of the index)",
+    ),
     _argument("--config", metavar="FILE", type=Path, help="its config (default: the one in the checkpoint)"),
     _argument(
         "--encoder", metavar="SPEC", help="text encoder of queries (default: that in the collection's extraction.json)"
@@ -286,12 +287,22 @@ CHANNEL_LIST = _argument(
     help=f"what to search, some of {','.join(CHANNELS)} (default: all that the collection has)",
 )
 NO_BANK = _argument("--no_querybank", action="store_true", help="search as if the index had no query bank")
+NO_FOLD = _argument("--no_fold", action="store_true", help="list near-duplicates one by one, not under the best of them")
 VIDEO_HELP = "search by a video of the collection, or by the path of another one: similar videos, and captions"
 JSON = _argument("--json", action="store_true", help="print JSON")
 QUERY = [
     _argument("words", nargs="*", metavar="WORD", help="what is to be seen or heard, in one or several words"),
     _argument("--video", metavar="ID", help=VIDEO_HELP),
+    _argument("--image", metavar="FILE", type=Path, help="search by an image: videos with a similar frame; also with words"),
     _argument("-k", metavar="N", type=int, default=10, help="number of results (default: %(default)s)"),
+    _argument(
+        "--where",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help="only videos with folder=birds, name=*red*, length<30 (seconds), date>=2024-05 or has=speech; may be repeated",
+    ),
+    NO_FOLD,
     JSON,
     _argument("--html", metavar="DIR", type=Path, help="also write the results as a page"),
     CHANNEL_LIST,
@@ -305,6 +316,7 @@ SERVER = [
     _argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s, only this machine)"),
     _argument("--port", metavar="N", type=int, default=8000, help="default: %(default)s; 0: any free one"),
     _argument("--open", action="store_true", help="open the page in a browser"),
+    NO_FOLD,
     CHANNEL_LIST,
     BANK,
     *CHECKPOINT,

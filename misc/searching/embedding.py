@@ -84,6 +84,11 @@ class Embedder:
             kind=kind,
         )
 
+    @property
+    def max_tokens(self) -> int | None:
+        """The number of word vectors of a text that are used, from its beginning (None: all)."""
+        return None if self._averages_words else self._max_text_words
+
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[np.ndarray]) -> TextEmbedding:
         """Embed T texts, each (tokens, text_dim), truncated and padded like captions in training."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from base.device import select_device
+from misc.searching import calibration
 from misc.searching.building import build_index
 from misc.searching.channels import concepts, words
 from misc.searching.channels.channel import Channel
@@ -29,7 +30,7 @@ OPENERS: dict[str, tuple[Callable[..., Channel], str]] = {
     "concepts": (ConceptsChannel, concepts.FILE),
 }
 WINDOWS_FILE = "windows.json"  # the windows of --window, in the folder of the index
-NO_MODEL = "no index of a trained model, expected --resume CHECKPOINT"
+NO_MODEL = "no index of a trained model, expected --checkpoint FILE"
 
 logger = logging.getLogger(__name__)
 
@@ -83,14 +84,14 @@ def find_checkpoint(location: IndexLocation) -> Path:
     with contextlib.closing(location.open()) as store:
         checkpoint = Path(store.metadata.checkpoint)
         if not checkpoint.is_file():
-            raise InputError(f"{store.source}: built with {checkpoint}, which does not exist: expected --resume CHECKPOINT")
+            raise InputError(f"{store.source}: built with {checkpoint}, which does not exist: expected --checkpoint FILE")
     return checkpoint
 
 
 def open_searcher(args: argparse.Namespace) -> Searcher | FusedSearcher:
     """Return the search of a command line in its channels: of a model only, that model's `Searcher`.
 
-    Without `--resume`, the model is the one that the index was built with, if its file exists. Without `--channels`, all
+    Without `--checkpoint`, the model is the one that the index was built with, if its file exists. Without `--channels`, all
     channels that the collection has are searched.
 
     Raises:
@@ -164,7 +165,7 @@ def open_model(args: argparse.Namespace) -> Searcher:
         logger.info("no index of %s yet: building it", location.name)
         options = {"beta": args.querybank, "windows": choose_windows(args, collection)}
         build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True, **options)
-    searcher = Searcher(embedder, collection, location.open(), args.encoder)
+    searcher = Searcher(embedder, collection, location.open(), args.encoder, location.index_folder / calibration.FILE)
     if args.querybank is not None and not (searcher.bank_metadata and searcher.bank_metadata.fits(args.querybank)):
         found = searcher.bank or "no query bank"
         logger.warning("the index has %s: --querybank only applies to a new index (misc/search.py build)", found)

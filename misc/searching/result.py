@@ -4,7 +4,7 @@ import dataclasses
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,8 @@ me my no not of off on or our out she so some than that the their them then ther
 we were what when where which who whose will with you your
 """
 MAX_WORDS = 24  # recognized words per expert and hit
+NO_GOOD_MATCH = "no good match"
+PERCENTILE_HELP = "(the percentage: how many of 100 nonsense queries have no video as similar to them)"
 WORDS_BEFORE = 6  # words shown before the first one of the query
 
 
@@ -41,6 +43,9 @@ class Hit:
     clip: str | None  # URL of the video file, relative to the folder of the collection (None: no file)
     normalized: float | None = None  # the similarity after the correction by a query bank (None: not corrected)
     moments: list[Moment] = dataclasses.field(default_factory=list, kw_only=True)  # windows of a long video, best first
+    # The percentage of nonsense queries whose best video is less similar to them (None: no similarity, or not calibrated).
+    percentile: float | None = dataclasses.field(default=None, kw_only=True)
+    folded: list[str] = dataclasses.field(default_factory=list, kw_only=True)  # its near-duplicates, with lower ranks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +55,8 @@ class SearchResult:
     query: str  # the words, or the name of the video
     weights: dict[str, float] | None  # expert -> weight of the query, with sum 1
     hits: list[Hit]
+    doubt: str | None = dataclasses.field(default=None, kw_only=True)  # why none of them is believable (None: one is)
+    notes: list[str] = dataclasses.field(default_factory=list, kw_only=True)  # on the query, one line each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,13 +77,16 @@ def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
 
     If a query bank corrects the query, the normalized similarity, by which videos are ordered, precedes the similarity.
     """
-    lines = []
+    lines = format_remarks(result)
     if result.weights is not None:
         lines.append(f"weights of the query: {_percentages(result.weights, experts)}")
     if is_corrected(result.hits):
         lines.append("ordered by the similarity after correction by the query bank (first number; the second is without it)")
+    if any(hit.percentile is not None for hit in result.hits):
+        lines.append(PERCENTILE_HELP)
     for hit in result.hits:
-        lines.append(f"{hit.rank:4}  {_similarities(hit)}  {one_line(hit.id)}{moments_text(hit)}")
+        percentile = "" if hit.percentile is None else f"{hit.percentile:3.0f} %  "
+        lines.append(f"{hit.rank:4}  {_similarities(hit)}  {percentile}{one_line(hit.id)}{moments_text(hit)}")
         present = ", ".join(hit.experts) if hit.weights is None else _percentages(hit.weights, hit.experts)
         missing = ", ".join(name for name in experts if name not in hit.experts)
         lacks = f" (lacks {missing})" if missing and hit.experts else ""
@@ -84,6 +94,7 @@ def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
             lines.append(f"{INDENT}{present or 'no expert'}{lacks}")
         lines += [f"{INDENT}{expert}: {one_line(' '.join(words))}" for expert, words in hit.words.items()]
         lines += [f'{INDENT}"{one_line(caption)}"' for caption in hit.captions]
+        lines += format_folded(hit)
     return lines
 
 
@@ -112,6 +123,17 @@ def _number(seconds: float) -> str:
     return f"{seconds:.3f}".rstrip("0").rstrip(".")
 
 
+def format_folded(hit: Hit) -> list[str]:
+    """Return a line about the near-duplicates of a video, if it has some."""
+    return [f"{INDENT}and {len(hit.folded)} more like it: {one_line(', '.join(hit.folded))}"] if hit.folded else []
+
+
+def format_remarks(result: SearchResult) -> list[str]:
+    """Return lines that precede the hits: that none is believable, if so, and notes on the query."""
+    doubt = [f"{NO_GOOD_MATCH}: {result.doubt}; the nearest:"] if result.doubt and result.hits else []
+    return [*doubt, *(f"note: {note}" for note in result.notes)]
+
+
 def format_captions(captions: Sequence[CaptionHit]) -> list[str]:
     """Return lines with the captions that fit a video."""
     lines = []
@@ -121,6 +143,12 @@ def format_captions(captions: Sequence[CaptionHit]) -> list[str]:
         text = f'"{one_line(hit.caption)}"' if hit.caption else "(text not known)"
         lines.append(f"{hit.rank:4}  {_similarities(hit)}  {text} of {one_line(hit.video)}")
     return lines
+
+
+def keep_hits(result: SearchResult, allowed: Container[str] | None, k: int) -> SearchResult:
+    """Return a result with the first k hits that are allowed (None: all are), ranked anew."""
+    kept = [hit for hit in result.hits if allowed is None or hit.id in allowed][:k]
+    return dataclasses.replace(result, hits=[dataclasses.replace(hit, rank=rank) for rank, hit in enumerate(kept, 1)])
 
 
 def is_corrected(hits: Sequence[Hit | CaptionHit]) -> bool:
@@ -150,7 +178,8 @@ def write_page(
 
     `query_hit` is the queried video (None: the query was words, or a file), `reasons` returns the channels that found a
     video with rank and reasons (see `channels.fused_result.finding_texts`), and `details` are further variables of the
-    template: `name` of the collection, number of `videos`, `checkpoint`, `bank` that corrected the order (None: none).
+    template: `name` of the collection, number of `videos`, `checkpoint`, `bank` that corrected the order (None: none),
+    `remarks` above the videos.
     """
 
     def tile(hit: Hit) -> dict[str, object]:

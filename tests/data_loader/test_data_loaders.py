@@ -127,6 +127,17 @@ def test_switches_of_the_config_reach_the_batches(make, workplace):
         assert batch["experts"]["audio"].shape[1] == batch["frame_masks"]["audio"].shape[1] == 7
 
 
+def test_experts_of_few_training_videos_are_told(make, workplace, caplog):
+    chosen = workplace.lists["train_list.txt"]
+    for name, count in (("audio", 19), ("rgb", 20), ("scene", 20)):
+        kept = {video: features for video, features in workplace.features[name].items() if video not in chosen}
+        example = next(iter(workplace.features[name].values()))
+        workplace.dump(f"{name}.pickle", kept | dict.fromkeys(chosen[:count], example))
+    make()
+    (line,) = [record.getMessage() for record in caplog.records if "hardly trained" in record.getMessage()]
+    assert line.startswith("Toy: fewer than 20 training videos have audio (19), whose weights")
+
+
 def test_the_numbers_of_videos_captions_and_experts_are_logged(make, workplace, caplog):
     caplog.set_level(logging.INFO)
     make()

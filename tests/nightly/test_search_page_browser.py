@@ -40,6 +40,7 @@ def test_results_show_weights_missing_experts_and_words(look, page_searcher):
     page = look("/?q=the+bird+SINGS")
     order = sorted(EXPERTS, key=lambda name: -WEIGHTS[name])
     hits = page_searcher.search("the bird SINGS", 12).hits
+    page.locator(".why").evaluate_all("all => all.forEach((x) => { x.open = true; })")
     highest = max(weight for hit in hits for weight in hit.weights.values())
     for number, hit in enumerate(hits):
         tile = page.locator(".tile").nth(number)

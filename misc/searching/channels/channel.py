@@ -37,6 +37,15 @@ class Channel(Protocol):
     def search(self, text: str, k: int) -> list[ChannelHit]:
         """Return at most k videos, the best first; none if the channel knows nothing of the query."""
 
+    def find_doubt(self, hits: Sequence[ChannelHit]) -> str | None:
+        """Return why none of the hits of a query is believable; None if one is."""
+
+    def find_excluded(self, negatives: Sequence[str]) -> set[str]:
+        """Return the videos that negative words and phrases of a query exclude."""
+
+    def find_notes(self, text: str) -> list[str]:
+        """Return notes on a query that the channel does not read or understand fully, one line each."""
+
     def describe(self) -> str:
         """Return a line about the content of the channel."""
 

@@ -9,7 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from misc.searching.channels.channel import ChannelHit, Evidence
-from misc.searching.channels.tokens import STOP_WORDS, Term, fold, parse_query, split_name, split_words
+from misc.searching.channels.tokens import (
+    MAX_TERMS,
+    STOP_WORDS,
+    Term,
+    count_terms,
+    fold,
+    parse_query,
+    split_name,
+    split_words,
+)
 from misc.searching.collection import Collection
 from misc.searching.cut_collection import CutCollection
 from misc.searching.windows import MAX_MOMENTS, Windows, as_moments, item_id, video_of
@@ -79,6 +88,22 @@ class WordsChannel:
             self.close()
             self._connection = self._build()
             return self._search(text, k)
+
+    def find_doubt(self, hits: Sequence[ChannelHit]) -> str | None:
+        """Return why none of the hits of a query is believable: no video has one of its words, at most similar ones."""
+        is_exact = any(not evidence.similar for hit in hits for evidence in hit.evidence)
+        return None if is_exact else "no video has these words, only similar ones" if hits else "no video has these words"
+
+    def find_excluded(self, negatives: Sequence[str]) -> set[str]:
+        """Return all videos that have any of some words and phrases, not similar ones."""
+        terms = list(dict.fromkeys(term for text in negatives for term in parse_query(text)))
+        query = "SELECT id FROM words JOIN videos ON videos.number = words.rowid WHERE words MATCH ?"
+        expression = " OR ".join(term.expression for term in terms[:MAX_TERMS])
+        return {_decode(video) for (video,) in self._connection.execute(query, [expression])} if terms else set()
+
+    def find_notes(self, text: str) -> list[str]:
+        """Return a note on a query with more than `MAX_TERMS` words."""
+        return [f"words: the first {MAX_TERMS} words are searched, not the rest"] if count_terms(text) > MAX_TERMS else []
 
     def describe(self) -> str:
         """Return the number of videos with words of each kind."""

@@ -3,6 +3,7 @@
 /* Clips and keyboard navigation of the search page, which the server renders. */
 
 const box = document.getElementById("query");
+const where = document.querySelector(".filter input");
 const statusLine = document.getElementById("status");
 const tiles = [...document.querySelectorAll(".tile")];
 
@@ -45,14 +46,64 @@ if (statusLine) { // screen readers announce changes only, not the initial text
 }
 
 document.getElementById("controls").addEventListener("submit", (event) => {
-  if (!box.value.trim()) {
+  if (!box.value.trim() && !document.querySelector(".like input:checked")) {
     event.preventDefault();
     box.focus();
   } else {
+    where.disabled = !where.value.trim(); // not sent
     document.body.setAttribute("aria-busy", "true");
   }
 });
-addEventListener("pageshow", () => document.body.removeAttribute("aria-busy")); // also when going back
+/** Search for an image, with the words in the box if there are any. */
+async function searchImage(file) {
+  document.body.setAttribute("aria-busy", "true");
+  let message = "The image could not be sent.";
+  try {
+    const type = file.type.startsWith("image/") ? file.type : "image/unknown";
+    const response = await fetch("/api/image", { method: "POST", headers: { "Content-Type": type }, body: file });
+    const { image, error } = await response.json();
+    if (response.ok) {
+      const query = box.value.trim() ? { q: box.value } : {};
+      location.assign(`/?${new URLSearchParams({ ...query, image })}`);
+      return;
+    }
+    message = error;
+  } catch { // the server has ended
+  }
+  document.body.removeAttribute("aria-busy");
+  const notice = document.createElement("p");
+  notice.className = "notice";
+  notice.setAttribute("role", "alert");
+  notice.textContent = message;
+  document.getElementById("results").prepend(notice);
+}
+
+const imageButton = document.getElementById("image");
+if (imageButton) {
+  const input = document.getElementById("image-file");
+  imageButton.hidden = false;
+  imageButton.addEventListener("click", () => input.click());
+  input.addEventListener("change", () => { if (input.files.length) searchImage(input.files[0]); });
+  const hasFile = (event) => [...event.dataTransfer.types].includes("Files");
+  addEventListener("dragover", (event) => {
+    if (hasFile(event)) {
+      event.preventDefault();
+      document.body.classList.add("dropping");
+    }
+  });
+  addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dropping"); });
+  addEventListener("drop", (event) => {
+    if (hasFile(event)) {
+      event.preventDefault();
+      document.body.classList.remove("dropping");
+      searchImage(event.dataTransfer.files[0]);
+    }
+  });
+}
+addEventListener("pageshow", () => { // also when going back
+  document.body.removeAttribute("aria-busy");
+  where.disabled = false;
+});
 
 /** Return the element of a tile that takes the focus. */
 const handle = (tile) => tile.querySelector(".clip button, .name a");

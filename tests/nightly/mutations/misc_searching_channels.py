@@ -135,8 +135,8 @@ MUTATIONS = [
     ),
     Mutation(
         FUSED,
-        "depth, absent, weights = max(k, DEPTH)",
-        "depth, absent, weights = k",
+        "depth = max(k, DEPTH if allowed is None",
+        "depth = max(k, k if allowed is None",
         f"{TESTS}/test_fused_searcher.py -k fewer",
         "the first results depend on their number",
     ),

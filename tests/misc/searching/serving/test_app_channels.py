@@ -26,7 +26,7 @@ class FusedStub(StubSearcher):
         super().__init__(folder, ["plain", "other"], {"plain": ["a caption"]}, {"plain": {"speech": ["thanks", "all"]}})
         self.experts = self.experts if has_model else []
 
-    def search(self, text, k=10, corrected=True):
+    def search(self, text, k=10, corrected=True, allowed=None):
         if text == "nothing":
             return FusedResult(text, None, [], ["words", "concepts"], {})
         found = {"words": WORDS, "concepts": CONCEPTS}
