@@ -46,7 +46,7 @@ from utils.errors import InputError, cli_command, count_text
 from utils.files import write_json
 from utils.progress import bar
 
-THRESHOLDS = np.arange(0.5, 0.96, 0.05)  # of IoU, of which mAP is the mean
+THRESHOLDS = np.arange(50, 96, 5) / 100  # of IoU, of which mAP is the mean
 DEMO_CLIPS, DEMO_SEED, FIRST_CLIP = 1000, 0, 700  # test clips of the demo, one of each family
 CLIPS_PER_FILM = 12
 

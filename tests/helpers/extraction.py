@@ -43,7 +43,11 @@ class Reader:
 
     def __call__(self, media):
         words, times = ["BRIGHT", "ü"], [(0.0, 0.25), (0.25, 0.5)]
-        return ExpertOutput(self._text([" ".join(words)])[0], words, times) if media.frames.mean() > 128 else None
+        return (
+            ExpertOutput(self._text([" ".join(words)])[0], words, times)
+            if len(media.frames) and media.frames.mean() > 128
+            else None
+        )
 
 
 def film(name, number=0, folder="clips", sound=True):

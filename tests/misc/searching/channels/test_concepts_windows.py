@@ -35,7 +35,7 @@ class Collection:
         return list(self.versions)
 
     def version(self, video):
-        return self.versions[video]
+        return self.versions.get(video, "")
 
     def load_frames(self, name):
         self.loaded.append(name)
