@@ -135,7 +135,10 @@ def test_experts_of_few_training_videos_are_told(make, workplace, caplog):
         workplace.dump(f"{name}.pickle", kept | dict.fromkeys(chosen[:count], example))
     make()
     (line,) = [record.getMessage() for record in caplog.records if "hardly trained" in record.getMessage()]
-    assert line.startswith("Toy: fewer than 20 training videos have audio (19), whose weights")
+    rare, _, rest = line.partition(", whose weights ")
+    assert (
+        rare.startswith("Toy: fewer than 20 training videos have audio (19)") and '"rgb"' in rest and '"audio"' not in rest
+    )
 
 
 def test_the_numbers_of_videos_captions_and_experts_are_logged(make, workplace, caplog):

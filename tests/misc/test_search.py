@@ -15,7 +15,7 @@ from misc.searching.commands import COMMANDS
 
 PLACE = ["--name", "Toy"]
 RESUME = ["--resume", "model.pth", *PLACE]
-TRAINED = [*RESUME, "--channels", "trained"]  # the other channels: tests/misc/test_search_channels.py
+TRAINED = [*RESUME, "--channels", "trained", "--no_fold"]  # the other channels: tests/misc/test_search_channels.py
 QUERY = "a red bird sings"
 
 

@@ -78,8 +78,9 @@ def test_a_damaged_record_is_one_line(folder, refuse):
 
 
 def test_a_model_is_fused_with_the_words(collection, search):
-    trained = hits(search("SALE now", *RESUME, "--channels", "trained", "-k", 44, "--json")[0])
-    out, err = search("SALE now", *RESUME, "-k", 44, "--json")
+    everything = [*RESUME, "--no_fold", "-k", 44, "--json"]
+    trained = hits(search("SALE now", *everything, "--channels", "trained")[0])
+    out, err = search("SALE now", *everything)
     answer = json.loads(out)
     assert answer["channels"] == ["words", "trained"] and "concepts" in answer["absent"] and "words.db" in err
     rank = {hit["id"]: hit["rank"] for hit in trained}

@@ -14,7 +14,7 @@ UNSPACED = re.compile(
     "\U00020000-\U0003ffff]"
 )
 CHUNK = re.compile(r'"([^"]*)"?|([^\s"]+)')  # a phrase in quotes, or what is between spaces
-NEGATIVE = re.compile(r'(?<!\S)-("[^"]+"?|[^\W_][^\s"]*)')
+NEGATIVE = re.compile(r'(?<!\S)-("[^"]+"?|[^\W\d_][^\s"]*)')
 NAME_PARTS = re.compile(r"[^\W\d_]+|\d+")
 CAMEL = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])|(?<=[A-ZÀ-Þ])(?=[A-ZÀ-Þ][a-zà-ÿ])")
 STOP_WORDS = frozenset(result.STOP_WORDS.split())
@@ -86,7 +86,7 @@ def parse_query(text: str) -> list[Term]:
 def split_negatives(text: str) -> tuple[str, list[str]]:
     """Return a query without its negative words and phrases, `-word` and `-"a phrase"`, and these without their sign.
 
-    The sign is at the beginning of a word; it has no meaning within one.
+    The sign is at the beginning of a word of letters; it has no meaning within one, or before a number.
     """
     negatives = [match[1] for match in NEGATIVE.finditer(text)]
     return NEGATIVE.sub(" ", text), negatives

@@ -153,7 +153,7 @@ def test_missing_training_data_is_named(archive, config):
 def test_the_command_prints_both_similarities(archive, config, call):
     write_checkpoint("model.pth", config)
     place = ["--resume", "model.pth", "--name", "Toy"]
-    query = [f"{archive.lists['test_list.txt'][0]}#0", *place, "-k", 60, "--channels", "trained"]
+    query = [f"{archive.lists['test_list.txt'][0]}#0", *place, "-k", 60, "--channels", "trained", "--no_fold"]
 
     def run(*arguments):
         code, out, err = call(search_command, *arguments)

@@ -121,7 +121,7 @@ def test_words_are_folded():
         ("bird -red", "bird", ["red"]),
         ('-"red robin" bird -café', "bird", ['"red robin"', "café"]),
         ("t-shirt x--y a - b -- -, well-", "t-shirt x--y a - b -- -, well-", []),
-        ("-50% off", "off", ["50%"]),
+        ("-5 degrees -50% off", "-5 degrees -50% off", []),
         ("-red*", "", ["red*"]),
         ('bird -"open phrase', "bird", ['"open phrase']),
     ],
