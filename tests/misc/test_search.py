@@ -42,7 +42,8 @@ def test_json_is_all_that_is_printed(collection, search):
         line for line in text.splitlines() if line[:6].strip().isdecimal()
     ]
     for hit in answer["hits"]:
-        assert set(hit) == {"rank", "id", "similarity", "weights", "experts", "captions", "words", "clip", "normalized"}
+        keys = {"rank", "id", "similarity", "weights", "experts", "captions", "words", "clip", "normalized", "moments"}
+        assert set(hit) == keys and hit["moments"] == []
     assert "ocr: SALE 50%" in text
 
 
