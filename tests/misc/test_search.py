@@ -43,7 +43,7 @@ def test_json_is_all_that_is_printed(collection, search):
     ] == [line for line in text.splitlines() if line[:6].strip().isdecimal()]
     names = {"rank", "id", "similarity", "weights", "experts", "captions", "words", "clip", "normalized"}
     for hit in answer["hits"]:
-        assert set(hit) == names | {"percentile", "folded"}
+        assert set(hit) == names | {"percentile", "folded", "moments"} and hit["moments"] == []
     assert "ocr: SALE 50%" in text
 
 

@@ -97,9 +97,9 @@ class WordsChannel:
     def find_excluded(self, negatives: Sequence[str]) -> set[str]:
         """Return all videos that have any of some words and phrases, not similar ones."""
         terms = list(dict.fromkeys(term for text in negatives for term in parse_query(text)))
-        query = "SELECT id FROM words JOIN videos ON videos.number = words.rowid WHERE words MATCH ?"
+        query = "SELECT id FROM words JOIN items ON items.number = words.rowid WHERE words MATCH ?"
         expression = " OR ".join(term.expression for term in terms[:MAX_TERMS])
-        return {_decode(video) for (video,) in self._connection.execute(query, [expression])} if terms else set()
+        return {video_of(_decode(item)) for (item,) in self._connection.execute(query, [expression])} if terms else set()
 
     def find_notes(self, text: str) -> list[str]:
         """Return a note on a query with more than `MAX_TERMS` words."""

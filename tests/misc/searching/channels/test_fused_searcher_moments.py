@@ -43,6 +43,12 @@ class Channel:
     def search(self, text, k):
         return list(self._hits)
 
+    def find_doubt(self, hits):
+        return None
+
+    def find_notes(self, text):
+        return []
+
 
 @pytest.fixture
 def searcher(tmp_path):
