@@ -62,7 +62,7 @@ def test_a_video_is_found_by_its_best_window(collection):
     for video in archive.ids:
         if video not in ("video3", "video8"):
             assert hits[video].similarity == pytest.approx(others[video].similarity, abs=1e-6) and not hits[video].moments
-    embedder, query = Embedder(checkpoint, CPU), searcher._embed_query("a red bird")
+    embedder, (query, _) = Embedder(checkpoint, CPU), searcher._embed_query("a red bird")
     for video, count in (("video3", 4), ("video8", 5)):
         (batch,) = searcher.items.load_items([video], 64)
         assert len(batch.ids) == count
