@@ -15,6 +15,7 @@ list of objects with the keys video, start and end (seconds) and caption. Neithe
 
 import argparse
 import logging
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -146,8 +147,12 @@ def format_table(scores: Mapping[str, Scores]) -> list[str]:
     return lines + [f"| {name} | {' | '.join(f'{x:.1f}' for x in values)} |" for name, values in scores.items()]
 
 
-def read_truth(path: Path, cut: CutCollection, collection: Collection) -> list[Query]:
-    """Return the queries in a file; raise an InputError if one is invalid or of a video without windows."""
+def read_truth(path: Path, cut: CutCollection, collection: Collection, only: str | None = None) -> list[Query]:
+    """Return the queries in a file in which a regular expression is found (None: all).
+
+    Raises:
+        InputError: one is invalid or of a video without windows, or there is none.
+    """
     try:
         queries = pydantic.TypeAdapter(list[Query]).validate_python(read_json(path))
     except pydantic.ValidationError as error:
@@ -160,8 +165,12 @@ def read_truth(path: Path, cut: CutCollection, collection: Collection) -> list[Q
             raise InputError(f"{path}: {number}.video: no video '{query.video}' in {collection.folder}")
         if not cut.spans(query.video):
             raise InputError(f"{path}: {number}.video: '{query.video}' has no windows, expected a video of at least 30 s")
+    try:
+        queries = [query for query in queries if only is None or re.search(only, query.caption)]
+    except re.error as error:
+        raise InputError(f"--only {only!r}: {error}, expected a regular expression") from None
     if not queries:
-        raise InputError(f"{path}: no query, expected some")
+        raise InputError(f"{path}: no query{'' if only is None else ' matches --only'}, expected some")
     return queries
 
 
@@ -212,6 +221,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--name", help="the collection")
     parser.add_argument("--data_dir", metavar="DIR", type=Path, help="its folder (default: data/<name>)")
     parser.add_argument("--truth", metavar="FILE", type=Path, help="JSON: captions with the times of their moments")
+    parser.add_argument("--only", metavar="REGEX", help="only captions in which a regular expression is found")
     parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, help="also search by this model")
     parser.add_argument("--window", metavar="SECONDS", type=float, help="length of the windows (default: 10)")
     parser.add_argument("--stride", metavar="SECONDS", type=float, help="distance of the windows (default: --window)")
@@ -238,7 +248,7 @@ def main() -> None:
         args.index_dir = Path(folder)
         channels, collection = open_channels(args, windows)
         cut = CutCollection(collection, windows)
-        queries = read_truth(args.truth, cut, collection)
+        queries = read_truth(args.truth, cut, collection, args.only)
         number = "1 query" if len(queries) == 1 else f"{len(queries)} queries"
         cuts = sum(len(cut.spans(video)) for video in collection.ids)
         print(f"{number}, {count_text(len(collection.ids), 'video')}, {count_text(cuts, 'window')}")

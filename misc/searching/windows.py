@@ -1,7 +1,7 @@
 """Long videos in windows of some seconds, by the times of the features that an extraction has stored.
 
-An *item* is what is indexed: a video, or a window of a long video. Its id is that of the video, followed by a line break and
-start and end of the window: no id of a video has a line break.
+An *item* is what is indexed: a video, or a window of a long video. Its id is that of the video, followed by the control
+character "unit separator" and start and end of the window: no id of an extracted video has a control character.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from pydantic import Field
 from base.schema import Section
 from utils.errors import InputError
 
-SEPARATOR = "\n"
+SEPARATOR = "\x1f"
 MIN_WINDOW, MAX_WINDOW = 1.0, 3600.0  # seconds
 MIN_STRIDE = 0.5
 WINDOWS_FILE = "windows.json"  # in the folder of the index

@@ -95,7 +95,10 @@ def test_the_command_on_a_collection(collection, call):
     ):
         code, _, err = evaluated([truth[0] | change])
         assert code == 2 and message in err and err.count("\n") == 1
-    assert "no query" in evaluated([])[2] and "expected --name and --truth" in call(evaluate_moments)[2]
+    assert "1 query, 44 videos" in evaluated(truth, "--only", "th.nks")[1]
+    assert "no query matches --only" in evaluated(truth, "--only", "thanx")[2]
+    assert "--only '('" in evaluated(truth, "--only", "(")[2]
+    assert "no query, expected some" in evaluated([])[2] and "expected --name and --truth" in call(evaluate_moments)[2]
     assert "--window 0" in evaluated(truth, "--window", "0")[2]
     (archive.folder / "moments.h5").unlink()
     assert "earlier version" in evaluated(truth)[2]

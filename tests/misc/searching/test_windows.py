@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from misc.searching.windows import Moment, Windows, as_moments, item_id, make_windows, split_item, video_of
+from misc.searching.windows import SEPARATOR, Moment, Windows, as_moments, item_id, make_windows, split_item, video_of
 from utils.errors import InputError
 
 
@@ -56,7 +56,7 @@ def test_numbers_out_of_bounds_are_refused(window, stride, message):
         make_windows(window, stride)
 
 
-@given(st.text(st.characters(blacklist_characters="\n"), min_size=1), st.floats(0, 1e6), st.floats(0, 1e6))
+@given(st.text(st.characters(blacklist_characters=SEPARATOR), min_size=1), st.floats(0, 1e6), st.floats(0, 1e6))
 def test_an_item_has_its_video_and_its_span(video, start, end):
     assert split_item(item_id(video, (start, end))) == (video, (start, end))
     assert split_item(item_id(video, None)) == (video, None) and video_of(item_id(video, (start, end))) == video

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misc.searching.index.query_bank import BankMetadata, QueryBank
-from misc.searching.windows import MAX_MOMENTS, item_id
+from misc.searching.windows import MAX_MOMENTS, SEPARATOR, item_id
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 
 
@@ -48,7 +48,7 @@ def best_by_loop(scores, ids, k):
     """Return the best k videos, each as (video, items best first), by a plain loop."""
     by_video = {}
     for item in sorted(range(len(ids)), key=lambda i: (-scores[i], i)):
-        by_video.setdefault(ids[item].split("\n")[0], []).append(item)
+        by_video.setdefault(ids[item].split(SEPARATOR)[0], []).append(item)
     return list(by_video.items())[:k]
 
 
@@ -65,7 +65,7 @@ def test_a_video_has_the_score_of_its_best_window(tmp_path_factory, case, per_vi
         assert len(found) == len({hit.video for hit in found}) == len(expected)
         np.testing.assert_allclose([hit.score for hit in found], [row[items[0]] for _, items in expected], **EXACT)
         for hit in found:
-            items = [i for i, item in enumerate(ids) if item.split("\n")[0] == hit.video]
+            items = [i for i, item in enumerate(ids) if item.split(SEPARATOR)[0] == hit.video]
             assert hit.score == pytest.approx(max(row[i] for i in items), abs=2e-6) and hit.item in [ids[i] for i in items]
             assert len(hit.moments) <= MAX_MOMENTS
             for moment in hit.moments:
