@@ -7,3 +7,4 @@ WORD_TIMES = "-word-times.json"  # the same for [start, end] of each word in sec
 EXTRACTION_RECORD = "extraction.json"  # how the experts were extracted
 FAILURES = "failures.json"  # video -> its file, and the reason why it cannot be used
 WARNINGS = "warnings.json"  # video -> parts of its file that cannot be used
+POSTERS = "posters"  # folder of the pictures that pages show of videos, see `misc.extraction.posters`

@@ -12,6 +12,7 @@ from misc.extraction.settings import Settings
 from misc.extractors.extractor import ExpertOutput, Extractor, ExtractorContext, build_extractor
 from misc.extractors.text_encoders import build_text_encoder
 from misc.video_reading.media import VideoError
+from misc.video_reading.poster import make_poster
 from misc.video_reading.reader import read_video
 from utils.errors import one_line
 
@@ -23,6 +24,7 @@ class ExtractionTask:
     id: str
     path: Path
     experts: tuple[str, ...]
+    poster: bool = False  # whether to make its poster
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +35,7 @@ class ExtractionResult:
     outputs: dict[str, ExpertOutput | None] = dataclasses.field(default_factory=dict)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)  # for decoding ("decode") and for each expert
     failure: str | None = None
+    poster: bytes | None = None  # JPEG, if the task asks for it
     warnings: tuple[str, ...] = ()  # one line per part of the video that cannot be used
 
 
@@ -58,13 +61,16 @@ class Worker:
                 step, started = name, time.perf_counter()
                 outputs[name] = _to_stored(experts[name], experts[name](media))
             seconds[step] = time.perf_counter() - started
+            step, started = "poster", time.perf_counter()
+            poster = make_poster(media) if task.poster else None
+            seconds[step] = time.perf_counter() - started
         except VideoError as error:
             return ExtractionResult(task, failure=str(error))
         except OSError as error:
             return ExtractionResult(task, failure=f"cannot be read ({error.strerror or error})")
         except Exception as error:  # a library may raise anything for one video; the other videos continue
             return ExtractionResult(task, failure=f"{step}: {type(error).__name__}: {one_line(str(error))}")
-        return ExtractionResult(task, outputs, seconds, warnings=media.warnings)
+        return ExtractionResult(task, outputs, seconds, poster=poster, warnings=media.warnings)
 
     def describe_experts(self) -> dict[str, dict]:
         """Return the section of each expert in a training config."""
