@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from misc.extraction.shards import file_identity
+from misc.extraction.collection_files import file_identity
 from utils.files import write_bytes
 
 
@@ -26,12 +26,16 @@ class Posters:
         self.folder = folder
 
     def path(self, video: str, file: Path) -> Path:
-        """Return the path of the poster of a video, which may not exist; an OSError if its file does not."""
+        """Return the path at which the poster of a video is, or would be; an OSError if its file does not exist."""
         return self.folder / f"{versioned_name(video, file)}.jpg"
 
-    def has(self, video: str, file: Path) -> bool:
-        """Return whether there is a poster of the present file of a video."""
-        return self.path(video, file).is_file()
+    def find(self, video: str, file: Path) -> Path | None:
+        """Return the path of the poster of a video; None without one of its present file."""
+        try:
+            path = self.path(video, file)
+            return path if path.is_file() else None
+        except OSError:
+            return None
 
     def write(self, video: str, file: Path, content: bytes) -> None:
         """Write the poster of a video."""

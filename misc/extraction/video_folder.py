@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from misc.extraction.collection_files import FAILURES, POSTERS
+from misc.extraction.collection_files import FAILURES
 from misc.extraction.posters import Posters
 from misc.extraction.settings import Settings
 from misc.extraction.shards import Shards
@@ -14,7 +14,7 @@ from misc.video_reading.formats import kind_of_other_file
 from utils.errors import InputError, tally_text
 from utils.files import write_json
 from utils.names import normalize_name
-from utils.visualizer.videos import VIDEO_SUFFIXES
+from utils.visualizer.videos import POSTERS, VIDEO_SUFFIXES
 
 VANISHED = "it has vanished"
 
@@ -71,11 +71,8 @@ class VideoFolder:
             return None
 
     def lacks_poster(self, video: str) -> bool:
-        """Return whether the present file of a video has no poster; False if it has vanished."""
-        try:
-            return not self.posters.has(video, self.files[video])
-        except FileNotFoundError:
-            return False
+        """Return whether the present file of a video has no poster."""
+        return self.posters.find(video, self.files[video]) is None
 
     def remove_old_posters(self, videos: Iterable[str]) -> None:
         """Delete all posters but those of the present files of `videos`."""

@@ -57,7 +57,7 @@ def test_a_changed_video_has_another_poster_and_one_that_is_gone_has_none(eleven
     assert len(contents(POSTERS)) == 10
     assert brightness("a", eleven_videos["a"]) > 150
     os.utime(eleven_videos["a"], ns=(0, 0))
-    assert not Posters(POSTERS).has("a", eleven_videos["a"])
+    assert Posters(POSTERS).find("a", eleven_videos["a"]) is None
 
 
 def test_the_poster_of_a_video_that_is_used_no_more_is_deleted(eleven_videos, extract):
@@ -115,6 +115,6 @@ def test_posters_that_are_not_kept_are_removed(tmp_path):
     posters, file = Posters(tmp_path / "posters"), tmp_path / "a.mp4"
     file.write_bytes(b"film")
     posters.write("a", file, b"picture")
-    assert posters.has("a", file) and posters.path("a", file).read_bytes() == b"picture"
+    assert posters.find("a", file).read_bytes() == b"picture"
     posters.remove_others([])
-    assert not posters.has("a", file)
+    assert posters.find("a", file) is None and posters.find("a", tmp_path / "gone.mp4") is None
