@@ -31,7 +31,8 @@ VIDEO_OPTIONS = {"preset": "veryfast", "crf": "23", "g": "60"}  # a key frame in
 def transcode(source: BinaryIO, target: Path, report: Callable[[float], None]) -> None:
     """Write a copy of a video file that browsers play, upright, at most `MAX_SIDE` pixels and `MAX_RATE` frames per second.
 
-    `report` is called often, with the share that is done; what it raises ends the conversion.
+    `target` is a file that exists, and is replaced. `report` is called often, with the share that is done; what it raises
+    ends the conversion.
 
     Raises:
         VideoError: the file is not a video, too long or damaged, or the copy would be larger than `MAX_BYTES`.

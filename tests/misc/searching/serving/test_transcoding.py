@@ -17,6 +17,7 @@ ALL = Sampling(rate=1000, max_frames=1000, max_side=2000, max_seconds=100)
 def copy_of(path, report=lambda share: None):
     """Return the path of a copy of a file."""
     target = path.with_name("copy.mp4")
+    target.touch()
     with path.open("rb") as source:
         transcoding.transcode(source, target, report)
     return target
