@@ -43,17 +43,19 @@ FLUSH_SECONDS = 30
 
 def extract_videos(folder: VideoFolder, engine: Callable[[Iterable[ExtractionTask]], Iterator[ExtractionResult]]) -> None:
     """Extract from each new or changed video, write its shard, and print the time per video."""
-    tasks = [
-        ExtractionTask(video, path, missing, probe_length(path))
-        for video, path in bar(folder.files.items(), "checking videos")
-        if (missing := folder.missing_experts(video))
-    ]
+    tasks = []
+    for video, path in bar(folder.files.items(), "checking videos"):
+        missing, lacks_poster = folder.missing_experts(video), folder.lacks_poster(video)
+        if missing is not None and (missing or lacks_poster):
+            tasks.append(ExtractionTask(video, path, missing, probe_length(path), poster=lacks_poster))
     if folder.skipped:
         print(f"{count_text(folder.skipped.total(), 'file')} skipped, not videos: {tally_text(folder.skipped)}")
     some = Counter(name for task in tasks if len(task.experts) < len(folder.settings.experts) for name in task.experts)
     if some:
         print(f"videos without some experts, or with those of other settings or an older version: {tally_text(some)}")
-    done = len(folder.files) - len(tasks)
+    if only_posters := sum(not task.experts for task in tasks):
+        print(f"{count_text(only_posters, 'extracted video')} without a poster: only decoded for that")
+    done = len(folder.files) - len(tasks) + only_posters
     print(f"{count_text(len(folder.files), 'video')}, {done} of them already extracted", flush=True)
     seconds: Counter[str] = Counter()
     started = written = time.monotonic()
@@ -85,13 +87,17 @@ def extract_videos(folder: VideoFolder, engine: Callable[[Iterable[ExtractionTas
 
 
 def store_result(folder: VideoFolder, result: ExtractionResult) -> None:
-    """Write the shard of a video, or record its failure."""
+    """Write the shard and the poster of a video, or record its failure."""
     task = result.task
     if result.failure is not None:
-        folder.fail(task.id, task.path, result.failure)
+        if task.experts:  # a video that is extracted can do without a poster
+            folder.fail(task.id, task.path, result.failure)
         return
     try:
-        folder.shards.write(result, folder.settings)
+        if task.experts:
+            folder.shards.write(result, folder.settings)
+        if result.poster is not None:
+            folder.posters.write(task.id, task.path, result.poster)
     except FileNotFoundError:
         if task.path.exists():
             raise
@@ -144,6 +150,7 @@ def write_archive(folder: VideoFolder, experts: dict[str, dict], encoder: TextEn
         raise InputError(f"{args.videos}: none of {count} can be used, first {first['file']}: {first['reason']}")
     captions, splits = select_captions(folder, args, done) if args.captions else ({}, {})
     folder.archive.mkdir(parents=True, exist_ok=True)
+    folder.remove_old_posters(done)
     training = frozenset(splits.get("train", ()))
     counts, training_counts, warnings = archive_writer.write_experts(
         folder.archive, done, folder.shards, list(experts), training
@@ -240,7 +247,7 @@ def main() -> None:
         engine = partial(run_on_ray, worker, workers=args.workers, timeout=args.timeout, address=args.address)
     args.data_dir.mkdir(parents=True, exist_ok=True)
     with locked(args.data_dir, f"{args.data_dir}: another extraction writes there"):
-        for temporary in (folder.shards.folder, folder.archive):
+        for temporary in (folder.shards.folder, folder.posters.folder, folder.archive):
             remove_temporary(temporary)
         try:
             extract_videos(folder, engine)

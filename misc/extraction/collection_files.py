@@ -1,4 +1,7 @@
-"""Names of files in `data/<Name>` that an extraction writes in addition to those of a custom dataset."""
+"""Files in `data/<Name>` that an extraction writes in addition to those of a custom dataset, and what they depend on."""
+
+from pathlib import Path
+from typing import Any
 
 ALL = "all_list.txt"  # all videos, in symlinked-feats
 VERSIONS = "versions.json"  # video -> digest of its features, in symlinked-feats
@@ -8,3 +11,9 @@ MOMENTS = "moments.h5"  # features and words of long videos with their times, in
 EXTRACTION_RECORD = "extraction.json"  # how the experts were extracted
 FAILURES = "failures.json"  # video -> its file, and the reason why it cannot be used
 WARNINGS = "warnings.json"  # video -> parts of its file that cannot be used
+
+
+def file_identity(path: Path) -> list[Any]:
+    """Return name, size and modification time of a file, which change when the file does."""
+    status = path.stat()
+    return [path.name, status.st_size, status.st_mtime_ns]

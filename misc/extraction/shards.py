@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from misc.extraction.collection_files import file_identity
 from misc.extraction.moments import MIN_SECONDS, Moments
 from misc.extraction.settings import Settings
 from misc.extraction.worker import ExtractionResult
@@ -122,9 +123,3 @@ class Shards:
 
 def _to_output(features: np.ndarray, words: list[str] | None, times: list[list[float]] | None) -> ExpertOutput:
     return ExpertOutput(features, words, None if times is None else [(start, end) for start, end in times])
-
-
-def file_identity(path: Path) -> list[Any]:
-    """Return name, size and modification time of a file, which change when the file does."""
-    status = path.stat()
-    return [path.name, status.st_size, status.st_mtime_ns]

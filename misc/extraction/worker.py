@@ -13,6 +13,7 @@ from misc.extraction.settings import Settings
 from misc.extractors.extractor import ExpertOutput, Extractor, ExtractorContext, build_extractor
 from misc.extractors.text_encoders import build_text_encoder
 from misc.video_reading.media import VideoError
+from misc.video_reading.poster import make_poster
 from misc.video_reading.reader import read_video
 from utils.errors import one_line
 
@@ -28,6 +29,7 @@ class ExtractionTask:
     experts: tuple[str, ...]
     length: float = 0.0  # seconds, as far as its header says
     with_moments: bool = True  # if it is long
+    poster: bool = False  # whether to make its poster
 
     def time_limit(self, timeout: float) -> float:
         """Return the limit in seconds for a video, given that for a short one, or for each ten minutes of a long one."""
@@ -42,6 +44,7 @@ class ExtractionResult:
     outputs: dict[str, ExpertOutput | None] = dataclasses.field(default_factory=dict)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)  # for decoding ("decode") and for each expert
     failure: str | None = None
+    poster: bytes | None = None  # JPEG, if the task asks for it
     warnings: tuple[str, ...] = ()  # one line per part of the video that cannot be used
     length: float = 0.0  # of the pictures in seconds
     moments: dict[str, Moments] = dataclasses.field(default_factory=dict)  # of a long video
@@ -75,6 +78,9 @@ class Worker:
             moments = dense.finish(media, outputs) if task.with_moments else {}
             for name, more in dense.seconds.items():
                 seconds[name] += more
+            step, started = "poster", time.perf_counter()
+            poster = make_poster(media) if task.poster else None
+            seconds[step] = time.perf_counter() - started
         except VideoError as error:
             return ExtractionResult(task, failure=str(error))
         except ExtractorError as error:
@@ -83,7 +89,8 @@ class Worker:
             return ExtractionResult(task, failure=f"cannot be read ({error.strerror or error})")
         except Exception as error:  # a library may raise anything for one video; the other videos continue
             return ExtractionResult(task, failure=f"{step}: {type(error).__name__}: {one_line(str(error))}")
-        return ExtractionResult(task, outputs, seconds, None, media.warnings, media.seconds, moments)
+        found = {"poster": poster, "warnings": media.warnings, "length": media.seconds, "moments": moments}
+        return ExtractionResult(task, outputs, seconds, **found)
 
     def describe_experts(self) -> dict[str, dict]:
         """Return the section of each expert in a training config."""

@@ -25,11 +25,12 @@ from data_loader.store import Captions, Features, RawCaptions
 from data_loader.text_encoders import resolve_text_dim
 from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, MOMENTS, VERSIONS, WORD_TIMES, WORDS
 from misc.extraction.moments_file import MomentsFile
+from misc.extraction.posters import Posters
 from misc.searching.extraction_record import config_of_extraction, read_record
 from misc.searching.index.metadata import IndexedVideos, read_json, validate
 from utils.errors import InputError
 from utils.names import normalize_name
-from utils.visualizer.videos import find_videos
+from utils.visualizer.videos import POSTERS, find_file, find_videos
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class Collection:
         # Videos may lack any expert here, even one that training requires for every video.
         self.experts = {x: dataclasses.replace(expert, may_be_missing=True) for x, expert in present.items()}
         self._model_experts = dict(experts)
+        self._posters = Posters(folder / POSTERS)
         self._ids_by_subset = self._find_videos()
         self._positions = {  # id -> subset, and row in it
             video: (subset, row) for subset, ids in self._ids_by_subset.items() for row, video in enumerate(ids)
@@ -236,6 +238,12 @@ class Collection:
         if name not in self.experts:
             raise InputError(f"expert '{name}': not in {self.folder}, expected one of {', '.join(self.experts) or 'none'}")
         return {video for video, _ in self.load_frames(name)}
+
+    def get_poster(self, video: str) -> str | None:
+        """Return the URL of a video's poster, relative to the folder of the collection (None: no poster)."""
+        address = self.get_clip(video)
+        path = None if address is None else self._posters.find(video, find_file(self.folder, address))
+        return None if path is None else path.relative_to(self.folder).as_posix()
 
     @property
     def word_experts(self) -> list[str]:

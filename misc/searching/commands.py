@@ -34,9 +34,10 @@ from utils.errors import InputError, count_text
 from utils.names import normalize_name
 from utils.optional_packages import require_package
 from utils.progress import size_text
-from utils.visualizer.videos import link_videos
+from utils.visualizer.videos import LINK, POSTERS, link_videos
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+MIN_CACHE = 256  # MiB, the largest copy
 SHUTDOWN_SECONDS = 3  # for unfinished responses
 
 logger = logging.getLogger(__name__)
@@ -71,9 +72,11 @@ def _query(args: argparse.Namespace) -> None:
             details["bank"] = searcher.bank if is_corrected(result.hits) else None
             details["no_match"] = result.no_match if is_fused and not result.hits else None
             details["remarks"] = format_remarks(result)
-            page = write_page(args.html, result, captions, searcher.metadata, query_hit, finding_texts, **details)
-            if (clips := get_location(args).folder / "videos").is_dir():
-                link_videos(args.html, clips)
+            posters = searcher.get_poster
+            page = write_page(args.html, result, captions, searcher.metadata, query_hit, finding_texts, posters, **details)
+            for name in (LINK, POSTERS):
+                if (linked := get_location(args).folder / name).is_dir():
+                    link_videos(args.html, linked, name)
             logger.info("page: %s", page)
 
 
@@ -164,18 +167,22 @@ def _serve(args: argparse.Namespace) -> None:
     uvicorn = require_package("uvicorn")
     require_package("starlette")
     from misc.searching.serving.app import make_app
+    from misc.searching.serving.copies import FOLDER, open_copies
     from misc.searching.serving.files import hide_unfinished_responses
 
-    with (
-        contextlib.closing(bind_socket(args.host, args.port)) as listener,
-        contextlib.closing(open_searcher(args)) as searcher,
-    ):
+    folder = get_location(args).folder
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(bind_socket(args.host, args.port)))
+        searcher = stack.enter_context(contextlib.closing(open_searcher(args)))
+        copies = None
+        if args.transcode is not None:
+            copies = stack.enter_context(open_copies(folder / FOLDER, args.transcode << 20))
         address, port = listener.getsockname()[:2]
         is_local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
         if not is_local:
             logger.warning("warning: listening at %s: whoever reaches this machine can search and see the videos", address)
         hosts = {*LOCAL_HOSTS, _url_host(args.host), _url_host(address)} if is_local else ["*"]
-        app = make_app(searcher, args.name, get_location(args).folder, sorted(hosts), not args.no_fold)
+        app = make_app(searcher, args.name, folder, sorted(hosts), copies, not args.no_fold)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         hide_unfinished_responses()
         config = uvicorn.Config(
@@ -227,6 +234,13 @@ def _beta(text: str) -> str:
         except (ValueError, OverflowError):  # also raised by pydantic
             raise argparse.ArgumentTypeError(f"'{text}', expected a number from 0.001 to 10000, or val") from None
     return text
+
+
+def _cache_size(text: str) -> int:
+    """Return the size of a cache of copies in MiB."""
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) >= MIN_CACHE):
+        raise argparse.ArgumentTypeError(f"'{text}', expected a number of MiB from {MIN_CACHE}")
+    return int(text)
 
 
 def _url_host(host: str) -> str:
@@ -317,6 +331,15 @@ SERVER = [
     _argument("--port", metavar="N", type=int, default=8000, help="default: %(default)s; 0: any free one"),
     _argument("--open", action="store_true", help="open the page in a browser"),
     NO_FOLD,
+    _argument(
+        "--transcode",
+        metavar="MIB",
+        nargs="?",
+        type=_cache_size,
+        const=1024,
+        help="let the page make copies of videos that a browser cannot play, in data/<name>/playable, at most so many MiB "
+        "(default: 1024), of which the ones played longest ago are deleted",
+    ),
     CHANNEL_LIST,
     BANK,
     *CHECKPOINT,

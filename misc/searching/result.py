@@ -5,13 +5,15 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from misc.searching.index.metadata import IndexMetadata
 from misc.searching.windows import Moment
 from utils.errors import one_line
 from utils.files import write_bytes
+from utils.visualizer.videos import NOT_PLAYED
 from utils.visualizer.visualizer import FOLDER, render, script
 
 HERE = Path(__file__).parent
@@ -172,21 +174,26 @@ def write_page(
     metadata: IndexMetadata,
     query_hit: Hit | None = None,
     reasons: Callable[[Hit], Iterable[tuple[str, int, str]]] = lambda hit: (),
+    poster: Callable[[str], str | None] = lambda video: None,
     **details: object,
 ) -> Path:
     """Write `index.html` and its assets to a folder and return the path of the page.
 
     `query_hit` is the queried video (None: the query was words, or a file), `reasons` returns the channels that found a
-    video with rank and reasons (see `channels.fused_result.finding_texts`), and `details` are further variables of the
-    template: `name` of the collection, number of `videos`, `checkpoint`, `bank` that corrected the order (None: none),
-    `remarks` above the videos.
+    video with rank and reasons (see `channels.fused_result.finding_texts`), `poster` the URL of its poster, relative to
+    the folder of the collection (None: no poster), and `details` are further variables of the template: `name` of the
+    collection, number of `videos`, `checkpoint`, `bank` that corrected the order (None: none), `remarks` above the videos.
     """
 
     def tile(hit: Hit) -> dict[str, object]:
         has = [int(name in hit.experts) for name in metadata.experts]
         counts = [1] * len(has) if metadata.keep_missing else has
         words = [f"{expert}: {' '.join(words)}" for expert, words in hit.words.items()]
-        content = {"video": {"id": hit.id, "address": add_times(hit.clip, hit.moments), "has": has, "counts": counts}}
+        video = {"id": hit.id, "address": add_times(hit.clip, hit.moments), "has": has, "counts": counts}
+        if hit.clip is not None:
+            file = PurePosixPath(unquote(hit.clip, errors="replace"))
+            video |= {"poster": poster(hit.id), "file": file.name, "plays": file.suffix.lower() not in NOT_PLAYED}
+        content: dict[str, object] = {"video": video}
         found = [f"{channel} {rank}: {text}" for channel, rank, text in reasons(hit)]
         times = [f"at {', '.join(map(moment_text, hit.moments))}"] if hit.moments else []
         content["text"] = " / ".join([*times, *found, *words, *hit.captions[:1]])
@@ -231,6 +238,7 @@ class ResultView:
     experts: Sequence[str]  # of the model
     clip_url: Callable[[str], str | None]  # id of a video -> URL of its file (None: no file)
     page_url: Callable[..., str]  # parameters -> URL of the page
+    clip_details: Callable[[str], Any] | None = None  # id of a video with a file -> its poster, see `serving.files.Clips`
     weights: Mapping[str, float] | None = None  # expert -> weight of the query
     query: str = ""  # words
     queried_experts: Sequence[str] | None = None  # available experts of the queried video (None: the query was words)

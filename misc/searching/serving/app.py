@@ -1,6 +1,7 @@
 """The search page as an ASGI app."""
 
 import asyncio
+import dataclasses
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,6 +32,7 @@ from misc.searching.result import (
     is_corrected,
 )
 from misc.searching.searcher import Searcher
+from misc.searching.serving.copies import Copies
 from misc.searching.serving.files import MEDIA_TYPES, Clips, OpenFileResponse, encode_query, open_file
 from misc.searching.serving.images import Images, read_body
 from utils.errors import InputError, one_line
@@ -48,8 +50,8 @@ DEFAULT_K, MAX_PAGE_K = 12, 96
 MAX_QUERY_LENGTH = 500  # characters
 MAX_WAITING = 32  # requests
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self'; img-src data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -60,23 +62,34 @@ HEADERS = {
 logger = logging.getLogger(__name__)
 
 
-def make_app(searcher: Searcher, name: str, folder: Path, hosts: Sequence[str], fold: bool = True) -> ASGIApp:
+def make_app(
+    searcher: Searcher,
+    name: str,
+    folder: Path,
+    hosts: Sequence[str],
+    copies: Copies | None = None,
+    fold: bool = True,
+) -> ASGIApp:
     """Return the search page of the collection `name`, for servers that are addressed by one of `hosts` ("*": any).
 
-    Near-duplicates are folded, except without `fold`.
+    Near-duplicates are folded, except without `fold`. It makes copies of videos that a browser cannot play in `copies`, if
+    somebody asks for one (None: never).
     """
-    page = _SearchPage(searcher, name, folder, fold)
+    page = _SearchPage(searcher, name, folder, copies, fold)
     routes = {
         "/": page.exclusively(page.show),
         "/api/search": page.exclusively(page.api_search),
         "/api/video": page.exclusively(page.api_video),
         "/clip": page.clip,
+        "/copy": page.copy,
+        "/poster": page.poster,
         "/static/{name}": send_asset,
     }
     app = Starlette(
         routes=[
             *(Route(path, endpoint, methods=["GET"]) for path, endpoint in routes.items()),
             Route("/api/image", page.exclusively(page.api_image, read_body), methods=["POST"]),
+            Route("/api/copy", page.api_copy, methods=["POST"]),
         ],
         exception_handlers={HTTPException: page.show_error, Exception: page.show_failure},
     )
@@ -88,16 +101,16 @@ class RequestError(HTTPException):
 
 
 class _SearchPage:
-    def __init__(self, searcher: Searcher, name: str, folder: Path, fold: bool):
+    def __init__(self, searcher: Searcher, name: str, folder: Path, copies: Copies | None, fold: bool):
         self._searcher, self._name, self._facts_path = searcher, name, folder / "index" / filters.FILE
         self._duplicates = NearDuplicates(searcher.collection) if fold else None
         self._images = Images(searcher.collection) if getattr(searcher, "takes_images", False) else None
-        self._clips = Clips(folder, searcher.ids, searcher.get_clip)
+        self._clips = Clips(folder, searcher.ids, searcher.get_clip, copies)
         self._ids = frozenset(searcher.ids)
         counts = {"videos": len(self._ids), "lacking": len(searcher.lacking), "bank": searcher.bank}
         self._context = {"name": name, "max_query_length": MAX_QUERY_LENGTH, "findings": finding_texts, **counts}
         self._context |= {"remarks": format_remarks, "takes_images": self._images is not None}
-        self._context["has_model"] = bool(searcher.experts)
+        self._context |= {"has_model": bool(searcher.experts), "makes_copies": copies is not None}
         self._lock, self._waiting = asyncio.Lock(), 0
         self._template = template(HERE / "search.html.j2")
 
@@ -166,12 +179,38 @@ class _SearchPage:
         video = match_name(request.query_params.get("id", ""), self._ids)
         return await _send_file(lambda: self._clips.open(video), "no such clip")
 
+    async def poster(self, request: Request) -> Response:
+        """Return the poster of a video."""
+        video = match_name(request.query_params.get("id", ""), self._ids)
+        return await _send_file(lambda: self._clips.open_poster(video), "no such poster", "image/jpeg")
+
+    async def copy(self, request: Request) -> Response:
+        """Return the copy of a video that browsers play, or the requested range of it."""
+        video = match_name(request.query_params.get("id", ""), self._ids)
+        return await _send_file(lambda: self._clips.open_copy(video), "no such copy", "video/mp4")
+
+    async def api_copy(self, request: Request) -> Response:
+        """Return the state of a copy of a video as JSON, after starting to make it if it does not exist."""
+        if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":  # a page elsewhere could keep it busy
+            raise RequestError(403, "not from this page")
+        video = match_name(request.query_params.get("id", ""), self._ids)
+        try:
+            progress = await run_in_threadpool(self._clips.request_copy, video)
+        except BlockingIOError as error:
+            raise RequestError(503, str(error), {"Retry-After": "10"}) from None
+        except OSError:  # the file has vanished
+            progress = None
+        if progress is None:
+            raise RequestError(404, "no such clip, or the server makes no copies (serve --transcode)")
+        url = f"/copy?{encode_query(id=video)}" if progress.state == "ready" else None
+        return _json({**dataclasses.asdict(progress), "url": url})
+
     async def show_error(self, request: Request, error: HTTPException) -> Response:
         """Return an error as JSON, text or page, depending on the URL."""
         path = request.url.path
         if path.startswith("/api/"):
             return _json({"error": error.detail}, error.status_code, error.headers)
-        if path.startswith(("/clip", "/static/")):
+        if path.startswith(("/clip", "/copy", "/poster", "/static/")):
             return PlainTextResponse(error.detail, error.status_code, error.headers)
         detail = error.detail if isinstance(error, RequestError) else f"{error.status_code}: {error.detail}"
         query = request.query_params.get("q", "")[:MAX_QUERY_LENGTH]
@@ -256,7 +295,7 @@ class _SearchPage:
         return [{**as_dict(hit), "clip": add_times(self._clips.url(hit.id), hit.moments)} for hit in hits]
 
     def _view(self, **details: Any) -> ResultView:
-        return ResultView(self._searcher.experts, self._clips.url, _page_url, **details)
+        return ResultView(self._searcher.experts, self._clips.url, _page_url, self._clips.details, **details)
 
     def _render(self, status: int = 200, headers: Any = None, **content: Any) -> Response:
         defaults = dict.fromkeys(("result", "hit", "samples", "is_empty", "error", "more", "other", "where", "image"))

@@ -7,8 +7,11 @@ const where = document.querySelector(".filter input");
 const statusLine = document.getElementById("status");
 const tiles = [...document.querySelectorAll(".tile")];
 
-for (const media of document.querySelectorAll(".media[data-address]")) {
-  media.replaceChildren(makeClip({ id: media.dataset.id, address: media.dataset.address }));
+/** Return what the server says of the video of an element, for `makeClip`. */
+function describe({ dataset: { address, copy, unplayable, ...video } }) {
+  const plays = copy !== undefined || unplayable === undefined;
+  const offer = "copies" in document.body.dataset ? offerCopy : undefined;
+  return { ...video, address: copy ?? address, original: address, plays, offer };
 }
 
 for (const button of document.querySelectorAll(".moments button")) {
@@ -32,10 +35,61 @@ function playMoment(tile, { start, end }) {
   }
 }
 
-const subject = document.querySelector(".subject video");
-subject?.addEventListener("error", () => {
-  subject.replaceWith(makePlaceholder("", "the clip cannot be played"));
-});
+/** Offer a copy that plays, which the server makes, in the note of a clip that the browser cannot play. */
+function offerCopy(video, clip, note) {
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: "make a copy that plays" });
+  button.setAttribute("aria-label", `make a copy of ${video.id} that plays`);
+  button.addEventListener("click", () => makeCopy(video, clip, note));
+  note.append(" ", button);
+}
+
+/** Have the server make a copy of a video, tell its progress in the note of a clip, and play it in the place of the clip. */
+async function makeCopy(video, clip, note) {
+  const link = note.querySelector("a");
+  note.setAttribute("role", "status");
+  for (;;) {
+    const copy = await requestCopy(video.id);
+    if (copy.state === "ready") {
+      const player = makeClip({ ...video, address: copy.url, plays: true });
+      replaceClip(clip, player);
+      player.querySelector("button").click();
+      return;
+    }
+    if (copy.state !== "making" && copy.state !== "waiting") {
+      note.replaceChildren(`no copy: ${copy.reason} `, link);
+      return;
+    }
+    const progress = `making a copy: ${Math.round(100 * copy.share)}\u00a0% `;
+    note.replaceChildren(copy.state === "making" ? progress : "waiting for another copy to be made ", link);
+    await new Promise((resolve) => { setTimeout(resolve, 500); });
+  }
+}
+
+/** Return the state of a copy, which the server makes if it does not exist. */
+async function requestCopy(id) {
+  try {
+    const response = await fetch(`/api/copy?${new URLSearchParams({ id })}`, { method: "POST" });
+    const copy = await response.json();
+    return response.ok ? copy : { reason: copy.error };
+  } catch {
+    return { reason: "the server does not answer" };
+  }
+}
+
+for (const media of document.querySelectorAll(".media[data-address]")) {
+  media.replaceChildren(makeClip(describe(media)));
+}
+
+const subject = document.querySelector(".player");
+if (subject) {
+  const video = describe(subject);
+  const refuse = () => replaceClip(subject, makeRefusal(video));
+  if (video.plays) {
+    onRefusal(subject.firstElementChild, refuse);
+  } else {
+    refuse();
+  }
+}
 
 if (statusLine) { // screen readers announce changes only, not the initial text
   const text = statusLine.textContent;
@@ -106,7 +160,7 @@ addEventListener("pageshow", () => { // also when going back
 });
 
 /** Return the element of a tile that takes the focus. */
-const handle = (tile) => tile.querySelector(".clip button, .name a");
+const handle = (tile) => tile.querySelector(".clip :is(button, a), .name a");
 
 function focusTile(tile) {
   handle(tile).focus();

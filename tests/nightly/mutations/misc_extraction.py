@@ -18,7 +18,7 @@ MUTATIONS = [
         "the version of features ignores their type and shape",
     ),
     Mutation(
-        "misc/extraction/shards.py",
+        "misc/extraction/collection_files.py",
         "return [path.name, status.st_size, status.st_mtime_ns]",
         "return [path.name, status.st_size, int(status.st_mtime)]",
         "tests/misc/extraction/test_shards.py -k second",
