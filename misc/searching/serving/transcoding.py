@@ -42,8 +42,14 @@ def transcode(source: BinaryIO, target: Path, report: Callable[[float], None]) -
             shape = _first_picture(container).shape[:2]
         with _open(source) as container, av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as out:
             _Conversion(container, out, shape).run(target, report)
+        _check_size(target)  # the encoder holds pictures back
     except (av.FFmpegError, ValueError, IndexError, ArithmeticError) as error:
         raise VideoError(one_line(getattr(error, "strerror", None) or str(error))) from None
+
+
+def _check_size(target: Path) -> None:
+    if target.stat().st_size > MAX_BYTES:
+        raise VideoError(f"the copy would be larger than {size_text(MAX_BYTES)}")
 
 
 def _open(source: BinaryIO) -> "av.container.InputContainer":
@@ -116,8 +122,7 @@ class _Conversion:
                     self._add_sound(frame)
             seconds = clock.end - self._start
             self._check_length(seconds)
-            if target.stat().st_size > MAX_BYTES:
-                raise VideoError(f"the copy would be larger than {size_text(MAX_BYTES)}")
+            _check_size(target)
             report(min(1.0, seconds / self._length) if self._length > 0 else 0.0)
         for frame in pictures.flush():
             self._add_picture(frame)
