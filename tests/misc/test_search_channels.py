@@ -163,15 +163,13 @@ def test_a_page_says_why(folder, search):
     shutil.rmtree("page")
 
 
-@pytest.mark.parametrize("arguments", [[], ["--resume", "model.pth"]])
-def test_the_page_shows_posters(folder, search, config, arguments):
-    write_checkpoint("model.pth", config)
+def test_the_page_shows_posters(folder, search):
     clips = {"video3": folder / "videos" / "video3.webm", "video5": folder / "videos" / "video5.GIF"}
     for path in clips.values():
         write_clip(path.with_suffix(".webm"))
         path.with_suffix(".webm").rename(path)
     Posters(folder / "posters").write("video3", clips["video3"], b"picture")
-    search("sale or thanks", *PLACE, *arguments, "--html", "page", "-k", 44)
+    search("sale or thanks", *PLACE, "--html", "page", "-k", 44)
     content = json.loads(Path("page/data.js").read_text().removeprefix("registerResults(").removesuffix(");\n"))
     videos = {hit["video"]["id"]: hit["video"] for hit in content["hits"]}
     assert (videos["video3"]["file"], videos["video3"]["plays"]) == ("video3.webm", True)
@@ -179,5 +177,5 @@ def test_the_page_shows_posters(folder, search, config, arguments):
     assert (videos["video5"]["poster"], videos["video5"]["plays"]) == (None, False)
     assert Path("page", videos["video5"]["address"]).read_bytes() == clips["video5"].read_bytes()
     clips["video3"].write_bytes(b"another clip")
-    search("sale or thanks", *PLACE, *arguments, "--html", "page")
+    search("sale or thanks", *PLACE, "--html", "page")
     assert '"poster":"' not in Path("page/data.js").read_text()
