@@ -10,7 +10,7 @@ list of objects with the keys video, start and end (seconds) and caption. Neithe
 - video R@1: the first video is the right one;
 - R1@IoU: of the moments of the right video, the first has this intersection over union with the right one;
 - mAP: average precision of the moments that a result shows, at most three, mean over IoU 0.5 to 0.95;
-- all: the first video is the right one, and its first moment has this IoU.
+- both: the first video is the right one, and its first moment has this IoU.
 """
 
 import argparse
@@ -68,8 +68,8 @@ class Scores(NamedTuple):
     r1_5: float
     r1_7: float
     mean_ap: float
-    all_5: float
-    all_7: float
+    both_5: float
+    both_7: float
 
 
 def iou(one: Span, other: Span) -> float:
@@ -142,7 +142,7 @@ def evaluate(
 
 def format_table(scores: Mapping[str, Scores]) -> list[str]:
     """Return the lines of a Markdown table."""
-    columns = ["Channels", "video R@1", "R1@IoU 0.5", "R1@IoU 0.7", "mAP", "all, 0.5", "all, 0.7"]
+    columns = ["Channels", "video R@1", "R1@IoU 0.5", "R1@IoU 0.7", "mAP", "both, 0.5", "both, 0.7"]
     lines = [f"| {' | '.join(columns)} |", f"| --- | {' | '.join(['-:'] * (len(columns) - 1))} |"]
     return lines + [f"| {name} | {' | '.join(f'{x:.1f}' for x in values)} |" for name, values in scores.items()]
 
