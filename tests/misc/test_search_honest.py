@@ -103,6 +103,6 @@ def test_an_image_is_a_query_of_its_own_or_with_words(folder, search, refuse, mo
 def test_near_duplicates_are_folded(folder, search):
     plain = ids(search("video", *PLACE, "--json", "-k", 44, "--no_fold")[0])
     hits = json.loads(search("video", *PLACE, "--json", "-k", 44)[0])["hits"]
-    assert len(plain) == 44 and len(hits) < 44 and hits[0]["folded"]
+    assert len(plain) == 44 and len(hits) < 44
     assert sorted(x for hit in hits for x in [hit["id"], *hit["folded"]]) == sorted(plain)
     assert "more like it: " in search("video", *PLACE)[0]

@@ -134,7 +134,7 @@ def test_cosines_below_the_threshold_do_not_count(open_channel, monkeypatch):
 
 
 def test_only_probable_concepts_are_believable(open_channel):
-    channel = open_channel()
+    channel, _ = open_channel()
     hits = channel.search("zebra", 10)
     assert channel.find_doubt(hits) is None
     low = [hit._replace(score=MIN_SCORE - 1e-6) for hit in hits]
@@ -144,13 +144,13 @@ def test_only_probable_concepts_are_believable(open_channel):
 
 
 def test_negative_words_exclude_believable_concepts(open_channel):
-    channel = open_channel()
+    channel, _ = open_channel()
     expected = {hit.id for text in ("zebra", "hen") for hit in channel.search(text, 10) if hit.score >= MIN_SCORE}
     assert channel.find_excluded(["zebra", "hen", "nothing"]) == expected != set()
 
 
 def test_notes_tell_other_languages_and_long_queries(open_channel):
-    channel = open_channel()
+    channel, _ = open_channel()
     assert channel.find_notes("a zebra") == [] and "German" in channel.find_notes("Ein Zebra und ein Huhn")[0]
     assert channel.find_notes(" ".join(["zebra"] * 101)) == ["concepts: the first 100 words are read, not the rest"]
 

@@ -1,5 +1,6 @@
 """Images as queries of the search page."""
 
+import contextlib
 import dataclasses
 import http.client
 import json
@@ -41,10 +42,10 @@ def image_port(tmp_path, monkeypatch):
 
 
 def send(port, body, kind="image/png"):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    connection.request("POST", "/api/image", body, {"Content-Type": kind})
-    response = connection.getresponse()
-    return response.status, json.loads(response.read())
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request("POST", "/api/image", body, {"Content-Type": kind})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
 
 
 def test_an_image_is_a_query(image_port):
