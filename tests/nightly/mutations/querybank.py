@@ -74,7 +74,7 @@ MUTATIONS = [
         BUILD,
         '(evaluated.evaluation, "what is evaluated"), ',
         "",
-        TEST_EVALUATION + " -k its_test_split",
+        TEST_EVALUATION + " -k not_chosen",
         "beta is chosen on the split that is evaluated",
     ),
     Mutation(

@@ -52,7 +52,7 @@ MUTATIONS = [
     Mutation(
         BUILDING, "and Path(folder).resolve() != collection.folder.resolve()", "and False", TEST_SEARCHER, "no warning"
     ),
-    Mutation(EMBEDDING, "split = self.config.test_split()", 'split = "val"', TEST_SEARCHER, "test captions in the bank"),
+    Mutation(EMBEDDING, "(config, self.config.test_split(),", '(config, "val",', TEST_SEARCHER, "test captions in the bank"),
     Mutation(EMBEDDING, "len(rows) - 1, MAX_BANK)", "MAX_BANK - 1, MAX_BANK)", TEST_SEARCHER, "the first captions only"),
     Mutation(EMBEDDING, "normalized.equal(scores)", "False", TEST_SEARCHER, "uncorrected videos have normalized scores"),
     Mutation(EMBEDDING, "if corrected and self._correction is not None", "if False", TEST_SEARCHER, "no bank in v2t"),
