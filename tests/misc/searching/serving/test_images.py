@@ -42,8 +42,7 @@ def image_port(tmp_path, monkeypatch):
 
 
 def send(port, body, kind="image/png"):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    with contextlib.closing(connection):
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
         connection.request("POST", "/api/image", body, {"Content-Type": kind})
         response = connection.getresponse()
         return response.status, json.loads(response.read())
