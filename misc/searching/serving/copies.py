@@ -90,7 +90,7 @@ class Copies:
                 self._jobs = queued
             job = self._jobs[path] = Progress()
             self._pool.submit(self._make, video, path, job, open_it)
-            return dataclasses.replace(job)
+            return Progress()  # not that of the job, which may have failed by now
 
     def close(self) -> None:
         """End the work, also on the copy that is being made, of which nothing is left."""
