@@ -41,7 +41,7 @@ def searcher(indexed):
 def port(searcher):
     from misc.searching.serving.app import make_app
 
-    with serving(make_app(open_searcher(LOCATION, Path("model.pth")), "Toy", LOCATION.folder, ["*"])) as port:
+    with serving(make_app(open_searcher(LOCATION, Path("model.pth")), "Toy", LOCATION.folder, ["*"], fold=False)) as port:
         yield port
 
 
