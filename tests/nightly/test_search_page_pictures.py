@@ -229,8 +229,8 @@ def test_the_page_of_results_has_posters(visit, folder, tmp_path):
         return path and path.relative_to(folder).as_posix()
 
     searcher, page_folder = StubSearcher(folder, CODECS), tmp_path / "page"
-    write_page(page_folder, searcher.search("bird", 6), [], NoModel(), poster=poster, name="Odd", videos=6, **dict.fromkeys(
-        ("checkpoint", "bank", "no_match")))  # fmt: skip
+    details = {"name": "Odd", "videos": 6, "checkpoint": None, "bank": None, "no_match": None, "remarks": []}
+    write_page(page_folder, searcher.search("bird", 6), [], NoModel(), poster=poster, **details)
     for name in (LINK, POSTERS):
         link_videos(page_folder, folder / name, name)
     page = visit((page_folder / "index.html").as_uri(), ready=".tiles li")

@@ -160,7 +160,7 @@ addEventListener("pageshow", () => { // also when going back
 });
 
 /** Return the element of a tile that takes the focus. */
-const handle = (tile) => tile.querySelector(".clip :is(button, a), .name a");
+const handle = (tile) => tile.querySelector(".clip :is(button, a)") ?? tile.querySelector(".name a");
 
 function focusTile(tile) {
   handle(tile).focus();
