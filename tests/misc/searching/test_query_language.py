@@ -18,7 +18,7 @@ QUERIES = {
 }
 ENGLISH = """
 a red bird sings | thanks for watching | bird | two men on a boat | en route to the sea | tivo rakel domu | a | 50% SALE |
-123 | an et al citation | mit campus | met big cats | die hard | met a man in a big sur inn
+123 | an et al citation | mit campus | met big cats | who met the Kowalczyks | die hard | met a man in a big sur inn
 """
 NAMES = """
 Vincent van Gogh | robert de niro | La La Land | Der Spiegel | Das Boot | Le Mans | El Niño | Tour de France | Las Vegas |
