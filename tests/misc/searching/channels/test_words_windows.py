@@ -36,6 +36,7 @@ def test_words_are_found_with_their_times_in_windows(collection):
     channel = WordsChannel(collection, windows=Windows())
     first, *rest = channel.search("birds", 10)
     assert (first.id, moments(first), rest) == ("film", [(20, 30), (10, 20)], [])
+    assert channel.search("birds", 1) == [first]
     times = [(27.0, 28.0)]
     assert first.evidence == [Evidence("speech", "birds", [1], times=times)]
     assert first.moments[0] == Moment(20, 30, first.score)
