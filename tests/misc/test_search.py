@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.changed_collection import check_changes_are_updated
 from helpers.ranking_pages import write_clip
 from helpers.search_collection import write_checkpoint
 
@@ -82,31 +83,8 @@ def test_videos_are_added_and_removed(collection, search):
     assert f"videos with audio {len(has['audio'])}, rgb 44, scene {len(has['scene'])}" in out
 
 
-@pytest.mark.parametrize("uri", [[], ["--uri", "index.db"]])
-def test_changed_and_removed_videos_are_reported_and_updated_by_add(collection, search, uri):
-    """As after an extraction, versions.json says which videos have new features."""
-    archive, _ = collection
-    versions = Path("data/Toy/symlinked-feats/versions.json")
-    versions.write_text(json.dumps(dict.fromkeys(archive.ids, "one")))
-    search("build", *RESUME, *uri)
-    assert "since" not in search(QUERY, *TRAINED, *uri)[1]
-    changed, gone = archive.ids[5], archive.ids[7]
-    archive.features["rgb"][changed] = archive.features["rgb"][archive.ids[6]]
-    for list_name, listed in archive.lists.items():
-        archive.lists[list_name] = [video for video in listed if video != gone]
-    archive.write()
-    versions.write_text(json.dumps({video: "two" if video == changed else "one" for video in archive.ids if video != gone}))
-    warning = f"2 videos in the index changed or are gone since, first '{changed}': misc/search.py add\n"
-    assert warning in search(QUERY, *TRAINED, *uri)[1]
-    told = search("add", *RESUME, *uri)[1].splitlines()
-    assert told[-1] == "1 video added"
-    assert f"1 video changed: '{changed}'" in told and f"1 video gone: '{gone}'" in told
-    out, err = search(QUERY, *TRAINED, *uri, "-k", 44, "--json")
-    assert err == ""
-    search("build", *RESUME, *uri)
-    anew, _ = search(QUERY, *TRAINED, *uri, "-k", 44, "--json")
-    one, two = ({hit["id"]: hit["similarity"] for hit in json.loads(x)["hits"]} for x in (out, anew))
-    assert one.keys() == two.keys() and gone not in one and one == pytest.approx(two, abs=1e-6)
+def test_changed_and_removed_videos_are_reported_and_updated_by_add(collection, search):
+    check_changes_are_updated(collection, search)
 
 
 def test_ids_in_nfd_mean_those_in_nfc(collection, search):

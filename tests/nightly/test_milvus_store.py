@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.changed_collection import check_changes_are_updated
 from helpers.exact_search import check_exact, embedded
 from helpers.paths import ROOT
 from helpers.properties import examples
@@ -11,6 +12,7 @@ from helpers.search_collection import create_store, make_metadata, open_store, r
 from hypothesis import given
 from hypothesis import strategies as st
 
+import misc.search as search_command
 from misc.searching.index.milvus_store import MilvusStore
 from misc.searching.windows import Windows, item_id
 from model.similarity import TextEmbedding, pairwise_similarity
@@ -196,3 +198,12 @@ def test_processes_that_did_not_build_the_index_can_use_it(collection):
 @examples(4)
 def test_any_index_returns_what_brute_force_does(tmp_path_factory, case, l2renorm, k):
     check_exact(tmp_path_factory.mktemp("exact"), case, l2renorm, k, milvus=True)
+
+
+def test_changed_and_removed_videos_are_reported_and_updated_by_add(collection, call):
+    def search(*arguments):
+        code, out, err = call(search_command, *arguments)
+        assert code == 0, err
+        return out, err
+
+    check_changes_are_updated(collection, search, "--uri", "index.db")
