@@ -45,6 +45,8 @@ def parse_arguments() -> argparse.Namespace:
     for option, value, least in (("--folds", args.folds, 2), ("--jobs", args.jobs, 1)):
         if value < least:
             raise InputError(f"{option} {value}: expected {least} or more")
+    if args.out and (args.out.is_dir() or not args.out.parent.is_dir()):
+        raise InputError(f"--out {args.out}: expected a file in a folder that exists")
     own = [Setting(" ".join(args.set), tuple(args.set))] if args.set else []
     args.settings = [REFERENCE, *own, *map(Setting.parse, args.compare)]
     names = [setting.name for setting in args.settings]

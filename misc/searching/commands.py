@@ -58,6 +58,8 @@ def _query(args: argparse.Namespace) -> None:
     with contextlib.closing(open_searcher(args)) as searcher:
         result, captions, video = answer_query(searcher, args, conditions, get_location(args))
         is_fused = isinstance(result, FusedResult)
+        if args.resume is not None and is_fused and "trained" in result.absent:
+            logger.warning("trained: not searched: %s", result.absent["trained"])
         if args.json:
             content = as_dict(result)
             if video is not None:

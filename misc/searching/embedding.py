@@ -122,7 +122,10 @@ class Embedder:
             InputError: the training or validation data is missing or invalid.
         """
         config = with_querybank(self.config.with_eval_settings(), beta)
-        loaders = build_evaluation_loaders(config, self.config.test_split(), self.device)
+        try:
+            loaders = build_evaluation_loaders(config, self.config.test_split(), self.device)
+        except InputError as error:
+            raise InputError(f"--querybank: the data that the model was trained on: {error}") from None
         validation_split = self.config["data_loader"]["args"]["split_name"]
         validation = build_beta_loaders(config, validation_split, loaders, self.device, required=beta == "val")
         embedded = embed_split(self.model, loaders.bank, self.device, config["evaluation_memory"])

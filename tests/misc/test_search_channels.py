@@ -113,7 +113,9 @@ def test_the_index_knows_its_model(collection, search, refuse, config):
 def test_a_query_without_a_word_of_the_encoder_is_answered_by_words(collection, search):
     answer = json.loads(search("? 50%", *RESUME, "--json", "--encoder", "stub")[0])
     assert answer["hits"][0]["channels"]["words"]["rank"] == 1
-    answer = json.loads(search("SALE", *RESUME, "--json", "--encoder", "other")[0])
+    out, err = search("SALE", *RESUME, "--json", "--encoder", "other")
+    answer = json.loads(out)
+    assert f"trained: not searched: {answer['absent']['trained']}\n" in err
     assert answer["channels"] == ["words"] and "word vectors 'elsewhere'" in answer["absent"]["trained"]
 
 

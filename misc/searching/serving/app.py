@@ -263,6 +263,8 @@ class _SearchPage:
             "other": other,
         }
         if isinstance(result, FusedResult):
+            if "trained" not in result.channels:
+                context["other"] = None  # the bank is that of the model
             return context | {"channels": result.channels, "absent": result.absent, "no_match": result.no_match}
         return context | {"channels": [], "absent": {}, "no_match": "no video is in the index"}
 
