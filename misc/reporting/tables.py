@@ -76,6 +76,7 @@ def _additions(dataset: str) -> ResultsTable:
         "- averaged weights": "ce-ema",
         "CE, contrastive loss (default)": "ce",
         "- averaged weights, too": "ce-contrastive-ema",
+        "- averaged weights and both dropouts, too": "ce-all",
         "CE of 2020, margin loss": "ce-2020",
         "MoEE, margin loss": "moee",
         "MoEE, contrastive loss": "moee-contrastive",

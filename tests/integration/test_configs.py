@@ -228,7 +228,7 @@ def test_no_config_repeats_what_it_does_not_change(path, tmp_path):
 
 DEMO = sorted(path.stem.removeprefix("train-") for path in ROOT.glob("configs/demo/train-*.json"))
 ADDITIONS = [
-    f"full-ce-{x}" for x in ("contrastive-ema", "ema", "expert-dropout", "hardest", "no-duplicates", "word-dropout")
+    f"full-ce-{x}" for x in ("all", "contrastive-ema", "ema", "expert-dropout", "hardest", "no-duplicates", "word-dropout")
 ]
 DEMO = [
     name
