@@ -47,7 +47,7 @@ def extract_videos(folder: VideoFolder, engine: Callable[[Iterable[ExtractionTas
     for video, path in bar(folder.files.items(), "checking videos"):
         missing, lacks_poster = folder.missing_experts(video), folder.lacks_poster(video)
         if missing is not None and (missing or lacks_poster):
-            tasks.append(ExtractionTask(video, path, missing, probe_length(path), poster=lacks_poster))
+            tasks.append(ExtractionTask(video, path, missing, probe_length(path), bool(missing), lacks_poster))
     if folder.skipped:
         print(f"{count_text(folder.skipped.total(), 'file')} skipped, not videos: {tally_text(folder.skipped)}")
     some = Counter(name for task in tasks if len(task.experts) < len(folder.settings.experts) for name in task.experts)

@@ -9,8 +9,9 @@ import pytest
 from helpers.extraction import ARCHIVE, contents, failures, film
 from PIL import Image
 
+from misc import extract_experts
 from misc.extraction.posters import Posters, versioned_name
-from misc.extraction.worker import Worker
+from misc.extraction.worker import ExtractionTask, Worker
 
 POSTERS = Path("data/Mine/posters")
 
@@ -35,13 +36,18 @@ def test_posters_are_made_once(eleven_videos, extract):
     assert {path: path.stat().st_mtime_ns for path in POSTERS.rglob("*.jpg")} == before
 
 
-def test_collections_of_earlier_versions_get_posters_without_another_extraction(eleven_videos, extract):
+def test_collections_of_earlier_versions_get_posters_without_another_extraction(eleven_videos, extract, monkeypatch):
     extract()
     posters, archive, shards = contents(POSTERS), contents(), contents(Path("data/Mine/extracted"))
     shutil.rmtree(POSTERS)
     film("new.mkv")
     times = {path: path.stat().st_mtime_ns for path in Path("data/Mine/extracted").rglob("*.npz")}
+    tasks = []
+    monkeypatch.setattr(
+        extract_experts, "ExtractionTask", lambda *x, **y: tasks.append(ExtractionTask(*x, **y)) or tasks[-1]
+    )
     out, seen = extract()
+    assert [task.id for task in tasks if task.with_moments] == ["new"]  # the others need no chunks of long videos
     assert seen == dict.fromkeys(eleven_videos, ()) | {"new": ("scene", "audio", "reader")}
     assert "11 extracted videos without a poster: only decoded for that\n12 videos, 11 of them already extracted" in out
     assert contents(POSTERS).items() >= posters.items() and len(contents(POSTERS)) == 12
