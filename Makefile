@@ -13,8 +13,9 @@ help:
 	@echo "make coverage      make test, with the lines that no test runs"
 	@echo "make figures       draw figs/model.svg anew"
 
-# Two processes with one thread each: on two cores, faster than one process with two.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+# Two processes with one thread each: on two cores, faster than one process with two. The tests start hundreds of processes,
+# which should not compile the project anew, whatever the environment says.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test: lint
 	$(PYTEST)

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from data_loader.archive import Archive
 from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
-from data_loader.experts import Expert
+from data_loader.experts import Expert, describe_rare_experts
 from data_loader.readers import read_entries, read_video_list
 from data_loader.teachers import Teachers
 from data_loader.workers import initialize_worker, require_open_files, worker_context
@@ -170,6 +170,8 @@ class ExpertDataLoader:
                 counts = [1 + max(dataset.caption_positions(index)) for index in range(len(dataset))]
                 self.teachers = Teachers([archive.folder / name for name in teachers], train_ids, counts, archive.to_id)
             self._log("train", dataset)
+            if rare := describe_rare_experts(dataset.availability()):
+                logger.warning("%s: %s", dataset_name, rare)
         dataset = ExpertDataset(archive, split.evaluation, evaluation_ids, **common, max_captions=num_test_captions)
         self.evaluation = batches_in_order(dataset)
         self._log(split_name, dataset)

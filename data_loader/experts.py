@@ -5,7 +5,9 @@ published dataset (`data_loader/datasets/`) declares which experts it has for ev
 """
 
 import dataclasses
+import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -55,6 +57,7 @@ EXPERTS = {
 }
 # Names in published configs that are of no published model: detections of objects and poses.
 UNSUPPORTED = ("detection", "detection-sem", "openpose")
+RARE = 20  # an expert that fewer videos of a training have is rare
 NAME = r"[\w-]+(\.[\w-]+\.\d+)?"
 AGGREGATIONS = {"sequence": ("vlad", "avg", "max"), "vector": ("none",)}
 
@@ -67,6 +70,22 @@ def declared_experts(section: Mapping) -> dict[str, Mapping]:
 def published_expert(name: str) -> Expert | None:
     """Return the expert of a name in `EXPERTS`, whatever the number at its end (None: there is none)."""
     return EXPERTS.get(re.sub(r"\.\d+$", ".0", name))
+
+
+def describe_rare_experts(counts: Mapping[str, int]) -> str | None:
+    """Return a line about experts that fewer than `RARE` training videos have; None if there are none, or no others.
+
+    Args:
+        counts: expert -> number of training videos that have it.
+    """
+    rare = {name: count for name, count in counts.items() if count < RARE}
+    others = [name for name in counts if name not in rare]
+    if not rare or not others:
+        return None
+    names = ", ".join(f"{name} ({count})" for name, count in rare.items())
+    flag = shlex.quote(f"experts.modalities={json.dumps(others)}")
+    hint = f"to leave out: train.py --set {flag}"
+    return f"fewer than {RARE} training videos have {names}, whose weights are hardly trained; {hint}"
 
 
 def check_names(path: str, names: Iterable[str], section: Mapping) -> None:

@@ -16,7 +16,7 @@ from misc.reporting.cross_validation import REFERENCE, RIDGE, CrossValidation, S
 from parse_config import parse_seeds
 from utils.errors import InputError, cli_command, count_text
 from utils.files import write_bytes
-from utils.jobs import count_cores, run_jobs
+from utils.jobs import count_cores, exit_with_failures, run_jobs
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -45,6 +45,8 @@ def parse_arguments() -> argparse.Namespace:
     for option, value, least in (("--folds", args.folds, 2), ("--jobs", args.jobs, 1)):
         if value < least:
             raise InputError(f"{option} {value}: expected {least} or more")
+    if args.out and (args.out.is_dir() or not args.out.parent.is_dir()):
+        raise InputError(f"--out {args.out}: expected a file in a folder that exists")
     own = [Setting(" ".join(args.set), tuple(args.set))] if args.set else []
     args.settings = [REFERENCE, *own, *map(Setting.parse, args.compare)]
     names = [setting.name for setting in args.settings]
@@ -108,11 +110,7 @@ def main() -> None:
         print(f"\nmean (standard error over folds), difference to '{REFERENCE.name}' fold by fold:\n\n{table}")
         if args.out and not args.dry_run:
             write_bytes(args.out, f"{table}\n".encode())
-    for failure in failures:
-        print(f"error: {failure}", file=sys.stderr)
-    if failures:
-        print(f"{count_text(len(failures), 'training')} failed; after fixing that, resume with: {again}")
-        sys.exit(1)
+    exit_with_failures(failures, f"{count_text(len(failures), 'training')} failed; after fixing that, resume with: {again}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """Measure how well a collection is searched by words, concepts, an image-text and a trained model, alone and fused.
 
     python misc/evaluate_search.py --name MyVideos
-    python misc/evaluate_search.py --name MyVideos --resume trained_model.pth --only "sign|voice"
+    python misc/evaluate_search.py --name MyVideos --checkpoint trained_model.pth --only "sign|voice"
 
 Queries are the captions of the test split, which the channel of words does not see, and candidates the videos of this split.
 """
 
 import argparse
 import logging
+import random
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_loader.readers import read_video_list
+from misc.searching.calibration import NUM_NONSENSE, make_nonsense
 from misc.searching.channels.concepts import ConceptsChannel
 from misc.searching.channels.fused_searcher import CHANNELS, WEIGHTS
 from misc.searching.channels.fusion import fuse
@@ -27,6 +29,7 @@ from misc.searching.channels.words import WordsChannel
 from misc.searching.channels.zero_shot import ZeroShotChannel
 from misc.searching.collection import Collection
 from misc.searching.opening import get_location, open_model
+from misc.searching.query_language import english_words
 from misc.searching.searcher import MAX_K
 from utils.errors import InputError, cli_command, count_text
 from utils.names import normalize_name
@@ -98,27 +101,56 @@ def format_table(scores: Mapping[str, Scores]) -> list[str]:
     return lines
 
 
-def open_rankings(args: argparse.Namespace) -> tuple[dict[str, Callable[[str], list[str]]], Collection]:
-    """Return the channels of a collection as functions from a text to ids, and the collection."""
+def doubt_shares(doubts: Mapping[str, Callable[[str], str | None]], queries: Sequence[str]) -> dict[str, float]:
+    """Return the percentage of queries without a believable hit in each channel, and in all of them together."""
+    found = [[doubt(text) is not None for doubt in doubts.values()] for text in bar(queries, "doubts")]
+    shares = dict(zip(doubts, 100 * np.mean(found, axis=0), strict=True))
+    return shares | {"all": 100 * float(np.mean([all(row) for row in found]))}
+
+
+def format_doubts(doubts: Mapping[str, Callable[[str], str | None]], captions: Sequence[str]) -> list[str]:
+    """Return the lines of a Markdown table: the share of captions and of nonsense that gets "no good match"."""
+    english = sorted(word for word in english_words() if word.isascii() and word.isalpha() and len(word) > 3)
+    rng = random.Random(0)
+    kinds = {
+        "captions": captions,
+        "words that do not exist": make_nonsense(seed=1),  # other ones than those of the calibration
+        "random English words": [" ".join(rng.choices(english, k=1 + i % 6)) for i in range(NUM_NONSENSE)],
+    }
+    lines = [f"| No good match | {' | '.join([*doubts, 'all'])} |", "| --- |" + " -: |" * (len(doubts) + 1)]
+    for kind, queries in kinds.items():
+        lines.append(f"| {kind} | {' | '.join(f'{share:.1f} %' for share in doubt_shares(doubts, queries).values())} |")
+    return lines
+
+
+def open_rankings(
+    args: argparse.Namespace,
+) -> tuple[dict[str, Callable[[str], list[str]]], dict[str, Callable[[str], str | None]], Collection]:
+    """Return the channels of a collection as functions from a text to ids, and to why no hit is believable, and it."""
     location = get_location(args)
     trained = None if args.resume is None else open_model(args)
     collection = Collection(location.name, location.folder) if trained is None else trained.collection
     words = WordsChannel(collection, captions=False, names=not args.no_names)
     channels = {"words": lambda text: [hit.id for hit in words.search(text, DEPTH)]}
+    doubts = {"words": lambda text: words.find_doubt(words.search(text, 1))}
     try:
         concepts = ConceptsChannel(collection)
         channels["concepts"] = lambda text: [hit.id for hit in concepts.search(text, DEPTH)]
+        doubts["concepts"] = lambda text: concepts.find_doubt(concepts.search(text, 1))
     except InputError as error:
         print(f"concepts: not searched: {error}")
     try:
         zero_shot = ZeroShotChannel(collection)
         zero_shot.load_model(args.zero_shot)
         channels["zero_shot"] = lambda text: [hit.id for hit in zero_shot.search(text, DEPTH)]
+        doubts["zero_shot"] = lambda text: zero_shot.find_doubt(zero_shot.search(text, 1))
     except InputError as error:
         print(f"zero_shot: not searched: {error}")
     if trained is not None:
         channels["trained"] = lambda text: [hit.id for hit in trained.search(text, DEPTH).hits]
-    return {name: channels[name] for name in CHANNELS if name in channels}, collection
+        doubts["trained"] = lambda text: trained.search(text, 1).doubt
+    names = [name for name in CHANNELS if name in channels]
+    return {name: channels[name] for name in names}, {name: doubts[name] for name in names}, collection
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -126,13 +158,16 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", required=True, help="the collection")
     parser.add_argument("--data_dir", metavar="DIR", type=Path, help="its folder (default: data/<name>)")
-    parser.add_argument("--resume", metavar="CHECKPOINT", type=Path, help="also search by this model")
     about = "the image-text model, if it is elsewhere than at extraction"
     parser.add_argument("--zero_shot", metavar="MODEL", help=about)
+    about = "also search by this model"
+    parser.add_argument("--checkpoint", "--resume", dest="resume", metavar="FILE", type=Path, help=about)
     parser.add_argument("--split", choices=("val", "test"), default="test", help="queries and candidates (default: test)")
     parser.add_argument("--only", metavar="REGEX", help="only captions in which a regular expression is found")
     parser.add_argument("--no_names", action="store_true", help="do not search the names of files, which may say too much")
-    unused = ("config", "encoder", "index", "device", "uri", "querybank", "index_dir")
+    about = "also print how many captions, and how many nonsense queries, have no believable hit in the collection"
+    parser.add_argument("--doubts", action="store_true", help=about)
+    unused = ("config", "encoder", "index", "device", "uri", "querybank", "index_dir", "window", "stride")
     parser.set_defaults(**dict.fromkeys(unused))
     return parser.parse_args()
 
@@ -147,7 +182,7 @@ def main() -> None:
         only = None if args.only is None else re.compile(args.only)
     except re.error as error:
         raise InputError(f"--only {args.only!r}: {error}, expected a regular expression") from None
-    channels, collection = open_rankings(args)
+    channels, doubts, collection = open_rankings(args)
     path = collection.folder / "symlinked-feats" / f"{args.split}_list.txt"
     if not path.exists():
         raise InputError(f"{path}: not found, expected the videos of the split (extract with --captions)")
@@ -158,6 +193,8 @@ def main() -> None:
     number = "1 query" if len(queries) == 1 else f"{len(queries)} queries"
     print(f"{number}, {count_text(len(candidates), 'video')} of the {args.split} split")
     print("\n".join(format_table(evaluate(channels, queries, candidates))))
+    if args.doubts:
+        print("\n".join(["", *format_doubts(doubts, [text for text, _ in queries])]))
 
 
 if __name__ == "__main__":

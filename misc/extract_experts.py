@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from base.device import select_device
 from data_loader.datasets import is_known
+from data_loader.experts import describe_rare_experts
 from misc.extraction import archive_writer, caption_files
 from misc.extraction.collection_files import EXTRACTION_RECORD, FAILURES, WARNINGS, ZERO_SHOT_FILE
 from misc.extraction.engines import run_in_processes, run_on_ray
@@ -31,6 +32,7 @@ from misc.extraction.video_folder import VANISHED, VideoFolder
 from misc.extraction.worker import ExtractionResult, ExtractionTask, Worker, pin_weights
 from misc.extraction.zero_shot_file import open_writer
 from misc.extractors.text_encoders import TextEncoder, build_text_encoder
+from misc.video_reading.reader import probe_length
 from utils.errors import InputError, cli_command, count_text, first_names, tally_text
 from utils.files import locked, remove_temporary, write_json
 from utils.jobs import count_cores
@@ -42,17 +44,19 @@ FLUSH_SECONDS = 30
 
 def extract_videos(folder: VideoFolder, engine: Callable[[Iterable[ExtractionTask]], Iterator[ExtractionResult]]) -> None:
     """Extract from each new or changed video, write its shard, and print the time per video."""
-    tasks = [
-        ExtractionTask(video, path, missing)
-        for video, path in bar(folder.files.items(), "checking videos")
-        if (missing := folder.missing_experts(video))
-    ]
+    tasks = []
+    for video, path in bar(folder.files.items(), "checking videos"):
+        missing, lacks_poster = folder.missing_experts(video), folder.lacks_poster(video)
+        if missing is not None and (missing or lacks_poster):
+            tasks.append(ExtractionTask(video, path, missing, probe_length(path), bool(missing), lacks_poster))
     if folder.skipped:
         print(f"{count_text(folder.skipped.total(), 'file')} skipped, not videos: {tally_text(folder.skipped)}")
     some = Counter(name for task in tasks if len(task.experts) < len(folder.settings.outputs) for name in task.experts)
     if some:
         print(f"videos without some experts, or with those of other settings or an older version: {tally_text(some)}")
-    done = len(folder.files) - len(tasks)
+    if only_posters := sum(not task.experts for task in tasks):
+        print(f"{count_text(only_posters, 'extracted video')} without a poster: only decoded for that")
+    done = len(folder.files) - len(tasks) + only_posters
     print(f"{count_text(len(folder.files), 'video')}, {done} of them already extracted", flush=True)
     seconds: Counter[str] = Counter()
     started = written = time.monotonic()
@@ -84,13 +88,17 @@ def extract_videos(folder: VideoFolder, engine: Callable[[Iterable[ExtractionTas
 
 
 def store_result(folder: VideoFolder, result: ExtractionResult) -> None:
-    """Write the shard of a video, or record its failure."""
+    """Write the shard and the poster of a video, or record its failure."""
     task = result.task
     if result.failure is not None:
-        folder.fail(task.id, task.path, result.failure)
+        if task.experts:  # a video that is extracted can do without a poster
+            folder.fail(task.id, task.path, result.failure)
         return
     try:
-        folder.shards.write(result, folder.settings)
+        if task.experts:
+            folder.shards.write(result, folder.settings)
+        if result.poster is not None:
+            folder.posters.write(task.id, task.path, result.poster)
     except FileNotFoundError:
         if task.path.exists():
             raise
@@ -143,11 +151,15 @@ def write_archive(folder: VideoFolder, experts: dict[str, dict], encoder: TextEn
         raise InputError(f"{args.videos}: none of {count} can be used, first {first['file']}: {first['reason']}")
     captions, splits = select_captions(folder, args, done) if args.captions else ({}, {})
     folder.archive.mkdir(parents=True, exist_ok=True)
+    folder.remove_old_posters(done)
+    training = frozenset(splits.get("train", ()))
     zero_shot = folder.data_dir / ZERO_SHOT_FILE
     if zero_shot.exists() and folder.settings.zero_shot is None:
         print(f"{zero_shot}: deleted, no --zero_shot; with it, the frames are there again without embedding them")
     with open_writer(zero_shot, folder.settings.zero_shot) as writer:
-        counts, warnings = archive_writer.write_experts(folder.archive, done, folder.shards, list(experts), writer)
+        counts, training_counts, warnings = archive_writer.write_experts(
+            folder.archive, done, folder.shards, list(experts), training, writer
+        )
     if captions:
         archive_writer.write_captions(folder.archive, captions, encoder)
     elif splits := archive_writer.read_existing_splits(folder.archive, set(done)):
@@ -176,6 +188,8 @@ def write_archive(folder: VideoFolder, experts: dict[str, dict], encoder: TextEn
         print(f"{folder.data_dir / FAILURES}: {count} cannot be used, with the reason for each: {names}")
     if captions:
         used = {name: experts[name] for name, count in counts.items() if count}
+        if rare := describe_rare_experts({name: training_counts[name] for name in used}):
+            print(rare)
         write_training_config(args.name, make_training_config(args.name, folder.data_dir, text, used, splits), splits)
     else:
         place = "" if args.data_dir == Path("data") / args.name else f" --data_dir {shlex.quote(str(args.data_dir))}"
@@ -201,7 +215,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data_dir", type=Path, help="output folder (default: data/<Name>)")
     parser.add_argument("--workers", type=int, default=count_cores(), help="processes (default: one per core, %(default)s)")
     parser.add_argument("--device", type=int, help="GPU for networks, such as 0 (default: the CPU)")
-    parser.add_argument("--timeout", type=float, default=1800, help="maximum seconds per video (default: %(default)s)")
+    about = "maximum seconds per video, or per ten minutes of a longer one (default: %(default)s)"
+    parser.add_argument("--timeout", type=float, default=1800, help=about)
     about = "what runs the processes (default: %(default)s)"
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help=about)
     parser.add_argument("--address", help="address of a cluster, with --engine ray (default: this machine)")
@@ -245,7 +260,7 @@ def main() -> None:
         engine = partial(run_on_ray, worker, workers=args.workers, timeout=args.timeout, address=args.address)
     args.data_dir.mkdir(parents=True, exist_ok=True)
     with locked(args.data_dir, f"{args.data_dir}: another extraction writes there"):
-        for temporary in (folder.shards.folder, folder.archive):
+        for temporary in (folder.shards.folder, folder.posters.folder, folder.archive):
             remove_temporary(temporary)
         try:
             extract_videos(folder, engine)

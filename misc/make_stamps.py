@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from data_loader.readers import read_video_list
 from misc.extraction.caption_files import SPLITS
 from misc.stamps.clips import make_clips
-from misc.stamps.families import group_twins, split_stamps
+from misc.stamps.families import SIZES, group_twins, split_stamps
 from misc.stamps.items import Stamp, find_stamps
 from misc.stamps.package import INSTALLED, NAME, Package, read_package
 from misc.stamps.pictures import draw_picture
@@ -34,6 +34,7 @@ from utils.progress import bar
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = ROOT / "misc/datasets/stamps2"
 EXTRACTION_CONFIG = ROOT / "misc/extractors/stamps2.json"
+LIST_NAMES = [*(f"{split}_list.txt" for split in SPLITS), "twins.txt"]
 SHOWN = 20  # warnings
 
 
@@ -51,7 +52,13 @@ def select_listed(stamps: Mapping[str, Stamp], lists: Path) -> dict[str, Stamp]:
 
 
 def write_lists(stamps: Mapping[str, Stamp], package: Package, lists: Path) -> None:
-    """Write lists of splits by the rule of `split_stamps` and the groups of twins, without stamps that cannot be drawn."""
+    """Write lists of splits by the rule of `split_stamps` and the groups of twins, without stamps that cannot be drawn.
+
+    Raises:
+        InputError: there are lists in the folder, or too few stamps.
+    """
+    if found := [path for path in lists.glob("*.txt") if path.name in LIST_NAMES]:
+        raise InputError(f"--new_splits {lists}: {found[0].name} is there, expected a folder without lists")
     drawn = {}
     for name, stamp in bar(stamps.items(), "pictures"):
         try:
@@ -61,6 +68,11 @@ def write_lists(stamps: Mapping[str, Stamp], package: Package, lists: Path) -> N
     known = {name: stamps[name] for name in drawn}
     twins = group_twins(known, drawn)
     splits = split_stamps(known, twins)
+    if empty := [split for split in SPLITS if not splits[split]]:
+        single = count_text(len(known.keys() - twins.keys()), "stamp")
+        raise InputError(
+            f"--new_splits: {single} without a twin, too few for {empty[0]}, expected {sum(SIZES.values()) + 1}"
+        )
     lists.mkdir(parents=True, exist_ok=True)
     for split, names in splits.items():
         write_bytes(lists / f"{split}_list.txt", "".join(f"{name}\n" for name in names).encode())
@@ -73,7 +85,7 @@ def print_source(package: Package, data_dir: Path) -> None:
     print(f"source: {NAME}, {package.version or 'version not known'}")
     path = data_dir / "COPYRIGHT"
     if package.copyright is None:
-        print("license: GPL-2 or later, Copyright 2002-2022 by Bill Kendrick, by Debian's copyright file, which is not here")
+        print(f"license: that of {NAME} is GPL-2 or later (Copyright 2002-2022 by Bill Kendrick); its file is not here")
         return
     write_bytes(path, package.copyright)
     lines = package.copyright.decode(errors="replace").splitlines()

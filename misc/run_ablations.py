@@ -21,7 +21,7 @@ from misc.reporting.results import find_evaluation
 from model.similarity import SIMILARITIES
 from parse_config import ConfigParser, parse_seeds
 from utils.errors import InputError, cli_command
-from utils.jobs import Job, count_cores, run_jobs
+from utils.jobs import Job, count_cores, exit_with_failures, run_jobs
 
 
 def read_config(experiment: str) -> dict[str, Any]:
@@ -116,11 +116,8 @@ def main() -> None:
     except KeyboardInterrupt:
         print(f"stopped, what is complete is kept; resume with: {again}")
         raise
-    for failure in failures:
-        print(f"error: {failure}", file=sys.stderr)
-    if failures:
-        print(f"{len(failures)} failed, no table was filled in; after fixing that, resume with: {again}")
-        sys.exit(1)
+    summary = f"{len(failures)} failed, no table was filled in; after fixing that, resume with: {again}"
+    exit_with_failures(failures, summary)
 
 
 if __name__ == "__main__":

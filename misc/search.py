@@ -1,7 +1,7 @@
 """Search a collection of videos by words.
 
     python misc/search.py "a red bird sings" --name MyVideos
-    python misc/search.py "a red bird sings" --name MyVideos --resume trained_model.pth
+    python misc/search.py "a red bird sings" --name MyVideos --checkpoint trained_model.pth
 
 The first search writes an index to data/<name>/index. `misc/search.py COMMAND --help` has more.
 """

@@ -172,7 +172,7 @@ def build_beta_loaders(
 ) -> ExpertDataLoader | None:
     """Build the batches of the split that the beta of a query bank is chosen on (None: it is given).
 
-    If a video of the split is evaluated or in the bank, beta is not chosen, with a warning.
+    If a video of the split is evaluated or in the bank, or the split cannot be read, beta is not chosen, with a warning.
 
     Args:
         split: name of the split that the training was validated on.
@@ -180,12 +180,18 @@ def build_beta_loaders(
         required: whether it is an error if beta cannot be chosen.
 
     Raises:
-        InputError: `required`, and a video of the split is evaluated or in the bank.
+        InputError: `required`, and beta cannot be chosen.
     """
     section = config.get("querybank", {})
     if not section.get("choose_beta") or section["method"] == "csls":  # which has no beta
         return None
-    loaders = build_evaluation_loaders(config.with_overrides(["querybank=null"]), split, device)
+    try:
+        loaders = build_evaluation_loaders(config.with_overrides(["querybank=null"]), split, device)
+    except InputError as error:
+        if required:
+            raise
+        logger.warning("querybank: beta %g, which cannot be chosen: %s", section["beta"], error)
+        return None
     for others, name in ((evaluated.evaluation, "what is evaluated"), (evaluated.bank, "the query bank")):
         if both := sorted(set(loaders.evaluation.dataset.ids) & set(others.dataset.ids)):
             shared = f"split '{split}' shares {count_text(len(both), 'video')} with {name}, first '{both[0]}'"

@@ -107,7 +107,7 @@ def report(
         logger.info("%s: hubness %s", _describe_bank(results), _format_hubness(results.hubness))
         normalized["querybank"] = {
             "method": results.method,
-            "beta": results.betas,
+            "beta": None if results.method == "csls" else results.betas,
             "beta_chosen_on": results.betas_from,
             "captions": results.bank_size["t2v"],
             "videos": results.bank_size["v2t"],

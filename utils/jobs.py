@@ -60,6 +60,15 @@ def run_jobs(jobs: Sequence[Job], parallel: int) -> list[str]:
     return failures
 
 
+def exit_with_failures(failures: Sequence[str], consequence: str) -> None:
+    """Print a line for each failure and what follows from them, and exit with code 1; do nothing without failures."""
+    for failure in failures:
+        print(f"error: {failure}", file=sys.stderr)
+    if failures:
+        print(consequence)
+        sys.exit(1)
+
+
 def _start(job: Job, threads: int) -> subprocess.Popen:
     """Start a job in a new session, so that Ctrl-C in the terminal reaches it only through `_stop`."""
     job.output.parent.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,9 @@ import numpy as np
 
 from misc.extraction.caption_files import SPLITS
 from misc.extraction.collection_files import ALL, VERSIONS, WORD_TIMES, WORDS
+from misc.extraction.moments_file import open_writer
 from misc.extraction.settings import ZERO_SHOT
-from misc.extraction.shards import Shards
+from misc.extraction.shards import Shard, Shards
 from misc.extraction.zero_shot_file import ZeroShotWriter
 from misc.extractors.text_encoders import TextEncoder
 from utils.files import atomic_write, write_bytes, write_json
@@ -27,33 +28,43 @@ CHUNK = 1024  # number of videos whose captions are encoded together
 
 
 def write_experts(
-    folder: Path, ids: Sequence[str], shards: Shards, names: Sequence[str], zero_shot: ZeroShotWriter | None = None
-) -> tuple[dict[str, int], dict[str, list[str]]]:
+    folder: Path,
+    ids: Sequence[str],
+    shards: Shards,
+    names: Sequence[str],
+    training: Container[str] = (),
+    zero_shot: ZeroShotWriter | None = None,
+) -> tuple[dict[str, int], dict[str, int], dict[str, list[str]]]:
     """Write `<expert>.mp` and, for experts that recognize words, those and their times; nothing for experts of no video.
 
-    Frames of an image-text model are written by `zero_shot` (None: there is no model). Return the number of videos that have
-    each expert, and the warnings of each video that has some.
+    The moments of long videos are written to one file for all experts, and the frames of an image-text model by `zero_shot`
+    (None: there is no model). Return the number of videos that have each expert, that of the `training` ones, and the
+    warnings of videos with some.
     """
     warnings: dict[str, list[str]] = {}
-    counts = dict.fromkeys(names, 0)
+    counts, training_counts = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     words: dict[str, dict[str, list[str]]] = {}
     times: dict[str, dict[str, list[tuple[float, float]]]] = {}
     versions: dict[str, str] = {}
     paths = {name: folder / f"{name}.mp" for name in names}
     with contextlib.ExitStack() as stack:
+        moments = stack.enter_context(open_writer(folder))
         files = {name: stack.enter_context(atomic_write(path)) for name, path in paths.items()}
         for file in files.values():
             file.write(MAP + bytes(4))
         for video in bar(ids, "collecting features"):
             shard = shards.read(video)
             versions[video] = shard.version(names)
+            if shard.is_long:
+                moments.add(video, shard.length, {name: shard.moments[name] for name in names if name in shard.moments})
             if shard.warnings:
                 warnings[video] = shard.warnings
-            if zero_shot is not None and (output := shard.outputs[ZERO_SHOT]) is not None:
-                zero_shot.add(video, output)
+            if zero_shot is not None:
+                _add_frames(zero_shot, video, shard)
             for name in names:
                 if (output := shard.outputs[name]) is not None:
                     counts[name] += 1
+                    training_counts[name] += video in training
                     _write_entry(files[name], video, output.features)
                     if output.words is not None:
                         words.setdefault(name, {})[video] = output.words
@@ -73,7 +84,15 @@ def write_experts(
                 (folder / f"{name}{suffix}").unlink(missing_ok=True)
         if not counts[name]:
             path.unlink()
-    return counts, warnings
+    return counts, training_counts, warnings
+
+
+def _add_frames(zero_shot: ZeroShotWriter, video: str, shard: Shard) -> None:
+    """Add the frames of a video, if it has some: those of its moments if it is long, which are denser."""
+    if (moments := shard.moments.get(ZERO_SHOT)) is not None:
+        zero_shot.add(video, moments.features, moments.spans[:, 0])
+    elif (output := shard.outputs[ZERO_SHOT]) is not None:
+        zero_shot.add(video, output.features, [start for start, _ in output.times])
 
 
 def remove_experts(folder: Path, names: Sequence[str]) -> None:

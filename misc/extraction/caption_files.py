@@ -17,6 +17,7 @@ from utils.names import match_name
 MAX_BYTES = 4 << 30
 VIDEO_KEYS = ("video", "video_id", "id", "file", "filename", "name", "clip")
 CAPTION_KEYS = ("caption", "captions", "text", "sentence", "sentences", "description")
+DELIMITERS = ",;\t"  # of CSV, whose first line decides; spreadsheets write semicolons where the comma is a decimal sign
 SPLITS = ("train", "val", "test")
 
 
@@ -89,7 +90,9 @@ def _read_rows(path: Path) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _read_csv(path: Path, text: str) -> Iterator[tuple[str, Any, Any]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line = text.split("\n", 1)[0]
+    delimiter = max(DELIMITERS, key=line.count)  # of equally frequent ones, the first
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
         columns = [next((i for i, cell in enumerate(header) if cell in keys), None) for keys in (VIDEO_KEYS, CAPTION_KEYS)]

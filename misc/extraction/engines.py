@@ -29,7 +29,7 @@ QUEUED = 4  # videos per process that are scheduled ahead
 def run_in_processes(
     worker: Worker, tasks: Iterable[ExtractionTask], workers: int, timeout: float
 ) -> Iterator[ExtractionResult]:
-    """Extract from videos in `workers` processes of this machine, with at most `timeout` seconds per video."""
+    """Extract from videos in `workers` processes of this machine, within `timeout`, see `ExtractionTask.time_limit`."""
     pebble = require_package("pebble")
     tasks = iter(tasks)
     context = multiprocessing.get_context("spawn")
@@ -38,7 +38,7 @@ def run_in_processes(
         running: dict[concurrent.futures.Future, ExtractionTask] = {}
         while True:
             for task in itertools.islice(tasks, QUEUED * workers - len(running)):
-                running[pool.schedule(worker.extract, args=[task], timeout=timeout)] = task
+                running[pool.schedule(worker.extract, args=[task], timeout=task.time_limit(timeout))] = task
             if not running:
                 break
             done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
@@ -49,7 +49,7 @@ def run_in_processes(
                 except pebble.ProcessExpired:
                     yield ExtractionResult(task, failure=DIED)
                 except TimeoutError:
-                    yield ExtractionResult(task, failure=TOO_SLOW.format(timeout))
+                    yield ExtractionResult(task, failure=TOO_SLOW.format(task.time_limit(timeout)))
     finally:
         pool.stop()
         pool.join()
@@ -88,7 +88,7 @@ def run_on_ray(
             del waiting[result.task.id]
             yield result
         for task in waiting.values():
-            yield ExtractionResult(task, failure=f"{DIED}, or {TOO_SLOW.format(timeout)}")
+            yield ExtractionResult(task, failure=f"{DIED}, or {TOO_SLOW.format(task.time_limit(timeout))}")
     finally:
         ray.shutdown()
 
@@ -100,7 +100,7 @@ class _RayWorker:
         self._worker, self._timeout = worker, timeout
 
     def extract(self, task: ExtractionTask) -> ExtractionResult:
-        timer = threading.Timer(self._timeout, os._exit, [1])
+        timer = threading.Timer(task.time_limit(self._timeout), os._exit, [1])
         timer.daemon = True
         timer.start()
         try:

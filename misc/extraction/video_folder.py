@@ -1,18 +1,20 @@
 """The folder of videos that an extraction reads: ids, files and failures."""
 
+import contextlib
 import mimetypes
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from misc.extraction.collection_files import FAILURES
+from misc.extraction.posters import Posters
 from misc.extraction.settings import Settings
 from misc.extraction.shards import Shards
 from misc.video_reading.formats import kind_of_other_file
 from utils.errors import InputError, tally_text
 from utils.files import write_json
 from utils.names import normalize_name
-from utils.visualizer.videos import VIDEO_SUFFIXES
+from utils.visualizer.videos import POSTERS, VIDEO_SUFFIXES
 
 VANISHED = "it has vanished"
 
@@ -24,6 +26,7 @@ class VideoFolder:
         self.videos, self.data_dir, self.settings = videos, data_dir, settings
         self.archive = data_dir / "symlinked-feats"
         self.shards = Shards(data_dir / "extracted")
+        self.posters = Posters(data_dir / POSTERS)
         self.files: dict[str, Path] = {}  # id, in NFC -> file, for files with a valid name
         self.ids: dict[str, str] = {}  # path below the folder, in NFC -> id
         self.failures: dict[str, dict[str, str]] = {}  # id -> file name and reason of each file that cannot be used
@@ -66,6 +69,18 @@ class VideoFolder:
         except FileNotFoundError:
             self.fail(video, self.files[video], VANISHED)
             return None
+
+    def lacks_poster(self, video: str) -> bool:
+        """Return whether the present file of a video has no poster."""
+        return self.posters.find(video, self.files[video]) is None
+
+    def remove_old_posters(self, videos: Iterable[str]) -> None:
+        """Delete all posters but those of the present files of `videos`."""
+        kept = []
+        for video in videos:
+            with contextlib.suppress(FileNotFoundError):
+                kept.append(self.posters.path(video, self.files[video]))
+        self.posters.remove_others(kept)
 
     def write_failures(self) -> None:
         """Write failures.json."""

@@ -8,13 +8,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from misc.extraction.moments import ExtractorError, MomentExtractor, Moments, to_stored
 from misc.extraction.settings import ZERO_SHOT, Settings
 from misc.extractors.extractor import ExpertOutput, Extractor, ExtractorContext, build_extractor
 from misc.extractors.image_text import ZeroShotExtractor, build_image_text_model
 from misc.extractors.text_encoders import build_text_encoder
 from misc.video_reading.media import VideoError
+from misc.video_reading.poster import make_poster
 from misc.video_reading.reader import read_video
 from utils.errors import InputError, one_line
+
+LIMITED_SECONDS = 600  # of a video, to which a time limit applies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +28,13 @@ class ExtractionTask:
     id: str
     path: Path
     experts: tuple[str, ...]
+    length: float = 0.0  # seconds, as far as its header says
+    with_moments: bool = True  # if it is long
+    poster: bool = False  # whether to make its poster
+
+    def time_limit(self, timeout: float) -> float:
+        """Return the limit in seconds for a video, given that for a short one, or for each ten minutes of a long one."""
+        return timeout * max(1.0, self.length / LIMITED_SECONDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +45,10 @@ class ExtractionResult:
     outputs: dict[str, ExpertOutput | None] = dataclasses.field(default_factory=dict)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)  # for decoding ("decode") and for each expert
     failure: str | None = None
+    poster: bytes | None = None  # JPEG, if the task asks for it
     warnings: tuple[str, ...] = ()  # one line per part of the video that cannot be used
+    length: float = 0.0  # of the pictures in seconds
+    moments: dict[str, Moments] = dataclasses.field(default_factory=dict)  # of a long video
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,26 +60,38 @@ class Worker:
     threads: int  # per process
 
     def extract(self, task: ExtractionTask) -> ExtractionResult:
-        """Decode a video once and run all experts of the task."""
+        """Decode a video once and run all experts of the task, on the whole of it and on the chunks of a long one."""
         experts, settings = _load(self)
         seconds: dict[str, float] = {}
         outputs: dict[str, ExpertOutput | None] = {}
         step = "decode"
         try:
             started = time.perf_counter()
-            media = read_video(task.path, settings.sampling)
+            dense = MomentExtractor({name: experts[name] for name in task.experts})
+            media = read_video(task.path, settings.sampling, dense.chunks if task.with_moments else None)
+            started += dense.seconds.total()
             for name in task.experts:
                 seconds[step] = time.perf_counter() - started
                 step, started = name, time.perf_counter()
                 outputs[name] = _to_stored(experts[name], experts[name](media))
             seconds[step] = time.perf_counter() - started
+            step = "moments"
+            moments = dense.finish(media, outputs) if task.with_moments else {}
+            for name, more in dense.seconds.items():
+                seconds[name] += more
+            step, started = "poster", time.perf_counter()
+            poster = make_poster(media) if task.poster else None
+            seconds[step] = time.perf_counter() - started
         except VideoError as error:
             return ExtractionResult(task, failure=str(error))
+        except ExtractorError as error:
+            return ExtractionResult(task, failure=one_line(str(error)))
         except OSError as error:
             return ExtractionResult(task, failure=f"cannot be read ({error.strerror or error})")
         except Exception as error:  # a library may raise anything for one video; the other videos continue
             return ExtractionResult(task, failure=f"{step}: {type(error).__name__}: {one_line(str(error))}")
-        return ExtractionResult(task, outputs, seconds, warnings=media.warnings)
+        found = {"poster": poster, "warnings": media.warnings, "length": media.seconds, "moments": moments}
+        return ExtractionResult(task, outputs, seconds, **found)
 
     def describe_experts(self) -> dict[str, dict]:
         """Return the section of each expert in a training config."""
@@ -116,5 +142,5 @@ def _to_stored(expert: Extractor, output: ExpertOutput | None) -> ExpertOutput |
     kind, items = ("features", x) if output.words is None else ("words", output.words)
     if output.times is not None and len(output.times) != len(items):
         raise ValueError(f"{len(output.times)} times, expected one for each of {len(items)} {kind}")
-    stored = x.astype(np.float16) if np.abs(x).max() < np.finfo(np.float16).max else x
+    stored = to_stored(x)
     return dataclasses.replace(output, features=stored) if stored.any() else None

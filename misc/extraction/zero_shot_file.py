@@ -6,7 +6,7 @@ videos as JSON.
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import numpy as np
 import pydantic
 
 from misc.extraction.settings import ZeroShot
-from misc.extractors.extractor import ExpertOutput
 from utils.errors import InputError, one_line
 from utils.files import atomic_write
 
@@ -43,9 +42,9 @@ class ZeroShotWriter:
         self.counts: dict[str, int] = {}  # video -> number of its frames
         self.times: list[float] = []  # of all frames
 
-    def add(self, video: str, output: ExpertOutput) -> None:
-        """Add the frames of a video, at least one."""
-        rows = output.features.astype(np.float16)
+    def add(self, video: str, features: np.ndarray, times: Sequence[float]) -> None:
+        """Add the frames of a video, at least one: (T, dim), and their times in seconds."""
+        rows = features.astype(np.float16)
         if FRAMES not in self._file:
             dim = rows.shape[1]
             chunk = max(1, CHUNK_BYTES // rows[:1].nbytes)
@@ -54,7 +53,7 @@ class ZeroShotWriter:
         table.resize(len(table) + len(rows), axis=0)
         table[-len(rows) :] = rows
         self.counts[video] = len(rows)
-        self.times += [start for start, _ in output.times]
+        self.times.extend(map(float, times))
 
 
 @contextlib.contextmanager
@@ -102,17 +101,30 @@ class ZeroShotFile:
 
     def score(self, query: np.ndarray) -> np.ndarray:
         """Return the cosine of each frame and a query of length 1, (dim,): (N,) float32."""
-        scores = np.zeros(len(self.times), np.float32)
-        with self._explain_errors():
-            for start in range(0, len(scores), ROWS):
-                rows = self._file[FRAMES][start : start + ROWS].astype(np.float32)
-                lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))  # 1 up to the rounding of float16
-                scores[start : start + ROWS] = rows @ query / np.maximum(lengths, 1e-12)
-        return scores
+        parts = [rows @ query for rows in self._read_frames()]
+        return np.concatenate([np.zeros(0, np.float32), *parts])
+
+    def best_scores(self, queries: np.ndarray) -> np.ndarray:
+        """Return the highest cosine of each of some queries of length 1, (Q, dim), and any frame, at least one: (Q,)."""
+        return np.maximum.reduce([(rows @ queries.T).max(axis=0) for rows in self._read_frames()])
+
+    @property
+    def state(self) -> str:
+        """A text that changes with the content of the file."""
+        status = self._path.stat()
+        return f"{self.sha256} {status.st_size} {status.st_mtime_ns}"
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _read_frames(self) -> Iterator[np.ndarray]:
+        """Yield all frames, of length 1, in parts (n, dim) float32."""
+        for start in range(0, len(self.times), ROWS):
+            with self._explain_errors():
+                rows = self._file[FRAMES][start : start + ROWS].astype(np.float32)
+            lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))  # 1 up to the rounding of float16
+            yield rows / np.maximum(lengths, 1e-12)[:, None]
 
     @contextlib.contextmanager
     def _explain_errors(self) -> Iterator[None]:

@@ -35,7 +35,9 @@ class AudioExtractor:
         energies = (np.log(self._bands @ np.abs(spectrum) ** 2 + FLOOR) - LOG_MEAN).T / LOG_SCALE  # (frames, BANDS)
         count = min(self._max_windows, max(1, round(len(sound) / SAMPLE_RATE / self._seconds)), len(energies))
         windows = [np.concatenate([x.mean(axis=0), x.std(axis=0)]) for x in np.array_split(energies, count)]
-        return ExpertOutput(np.stack(windows).astype(np.float32))
+        parts = np.array_split(np.arange(len(energies)) * HOP, count)  # first sample of each frame
+        spans = np.array([(part[0], part[-1] + WINDOW) for part in parts]) / SAMPLE_RATE + media.sound_start
+        return ExpertOutput(np.stack(windows).astype(np.float32), spans=spans)
 
 
 def mel_bands() -> np.ndarray:

@@ -23,9 +23,9 @@ class ExpertOutput:
 
     features: np.ndarray  # (T, dim), finite
     words: list[str] | None = None  # recognized words in their order (None: the expert does not recognize words)
-    # Start and end of each word, or of each feature of an expert without words, in seconds from the first frame, and for
-    # speech from the first sample (None: unknown).
+    # Start and end of each word, or of each frame of the image-text model, in seconds from the first frame (None: unknown).
     times: list[tuple[float, float]] | None = None
+    spans: np.ndarray | None = None  # start and end of each feature in seconds from the first frame, (T, 2) (None: unknown)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Extractor(Protocol):
 
     dim: int  # size of a feature vector
     aggregation: str  # over time, in the training config: "avg", "max" or "vlad"
+    # An optional attribute, `needs_context = True`: it has to hear or see a whole video, never a part of some seconds, and
+    # returns words with times.
 
     def __call__(self, media: Media) -> ExpertOutput | None:
         """Return the features of a video, None if the video lacks this expert."""
@@ -69,6 +71,11 @@ def _check_number(where: str, value: object, default: object) -> None:
         raise InputError(f"{where} is {value!r}, expected a whole number above 0")
     if type(default) is float and not (type(value) in (int, float) and 0 <= value < math.inf):
         raise InputError(f"{where} is {value!r}, expected a number from 0")
+
+
+def at_times(times: np.ndarray) -> np.ndarray:
+    """Return the spans (T, 2) of features of single frames that are shown at `times` (T,)."""
+    return np.stack([times, times], axis=1)
 
 
 def encode_words(

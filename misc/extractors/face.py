@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from misc.extractors import rgb
-from misc.extractors.extractor import ExpertOutput, ExtractorContext
+from misc.extractors.extractor import ExpertOutput, ExtractorContext, at_times
 from misc.extractors.frame_extractor import encode_frames
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision, replace_missing_nms
 from misc.video_reading.media import Media
@@ -35,9 +35,12 @@ class FaceExtractor:
 
     def __call__(self, media: Media) -> ExpertOutput | None:
         """Return the features of the faces in a video."""
-        crops = [crop for frame in media.select_frames(self._frames) for crop in self._crop_faces(frame)]
-        features = [encode_frames(crop[None], rgb.prepare, self._network, self._device) for crop in crops[: self._max_faces]]
-        return ExpertOutput(np.concatenate(features)) if features else None
+        frames = zip(media.select_frames(self._frames), media.select_times(self._frames), strict=True)
+        crops = [(crop, time) for frame, time in frames for crop in self._crop_faces(frame)][: self._max_faces]
+        if not crops:
+            return None
+        features = [encode_frames(crop[None], rgb.prepare, self._network, self._device) for crop, _ in crops]
+        return ExpertOutput(np.concatenate(features), spans=at_times(np.array([time for _, time in crops])))
 
     def _crop_faces(self, frame: np.ndarray) -> list[np.ndarray]:
         """Return the faces of a frame with a margin."""

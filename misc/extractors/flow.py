@@ -34,7 +34,8 @@ class FlowExtractor:
         gray = {i: self._to_small_gray(frames[i]) for i in {*chosen, *(chosen + 1)}}
         flows = [self._flow(gray[i], gray[i + 1]) for i in chosen]
         statistics = [_flow_statistics(flow, dt) for flow, dt in zip(flows, seconds[chosen], strict=True)]
-        return ExpertOutput(np.stack(statistics).astype(np.float32))
+        spans = np.stack([media.times[chosen], media.times[chosen + 1]], axis=1)
+        return ExpertOutput(np.stack(statistics).astype(np.float32), spans=spans)
 
     def _flow(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the flow (H, W, 2) between two gray pictures, 0 if they are equal, for which OpenCV finds some."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from misc.extractors.extractor import ExpertOutput
+from misc.extractors.extractor import ExpertOutput, at_times
 from misc.video_reading.media import Media
 from utils.errors import InputError
 
@@ -75,7 +75,9 @@ class FrameExtractor:
     def __call__(self, media: Media) -> ExpertOutput | None:
         """Return the features of the frames; None for a video without frames."""
         frames = media.select_frames(self._frames)
-        return ExpertOutput(self._encode(frames)) if len(frames) else None
+        if not len(frames):
+            return None
+        return ExpertOutput(self._encode(frames), spans=at_times(media.select_times(self._frames)))
 
     def _encode(self, frames: np.ndarray) -> np.ndarray:
         return encode_frames(frames, self._prepare, self._network, self._device)

@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import hashlib
 import pkgutil
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -67,6 +68,16 @@ class ImageTextModel:
             batches = [self.encode_texts(valid[i : i + BATCH]).float() for i in range(0, len(valid), BATCH)]
             return F.normalize(torch.cat(batches), dim=-1).cpu().numpy()
 
+    def tokenize(self, text: str) -> torch.Tensor:
+        """Return the tokens of a text that the model reads."""
+        raise NotImplementedError
+
+    def reads_all(self, text: str) -> bool:
+        """Return whether the last word of a text is within the length that the model reads."""
+        if (last := re.search(r"\w+\W*$", text)) is None:
+            return True
+        return not torch.equal(self.tokenize(text), self.tokenize(text[: last.start()]))
+
     def probability(self, cosine: float) -> float | None:
         """Return the probability that a text and an image with this cosine belong together.
 
@@ -90,7 +101,7 @@ class ZeroShotExtractor(FrameExtractor):
         if (output := super().__call__(media)) is None:
             return None
         lengths = np.linalg.norm(output.features, axis=1, keepdims=True)
-        times = [(round(float(time), 3),) * 2 for time in media.select_times(self._frames)]
+        times = [(round(float(start), 3), round(float(end), 3)) for start, end in output.spans]
         return dataclasses.replace(output, features=output.features / np.maximum(lengths, 1e-12), times=times)
 
 

@@ -19,6 +19,7 @@ class PocketsphinxExtractor:
     """
 
     aggregation = "vlad"
+    needs_context = True
 
     def __init__(self, *, surety: float = 0.3, fewest: int = 3, context: ExtractorContext):
         self._decoder = require_package("pocketsphinx").Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
@@ -40,5 +41,6 @@ class PocketsphinxExtractor:
             if segment.word[0] not in "<[+" and segment.prob >= self._min_confidence  # no silence or noise
         ]
         words = [re.sub(r"\(\d+\)$", "", segment.word) for segment in segments]  # without the number of the pronunciation
-        times = [(x.start_frame / FRAMES - PAUSE, (x.end_frame + 1) / FRAMES - PAUSE) for x in segments]
+        start = media.sound_start - PAUSE
+        times = [(x.start_frame / FRAMES + start, (x.end_frame + 1) / FRAMES + start) for x in segments]
         return encode_words(words, self._context, times) if len(set(words)) >= self._min_words else None

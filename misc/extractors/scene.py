@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from misc.extractors import image_statistics
-from misc.extractors.extractor import ExpertOutput, ExtractorContext
+from misc.extractors.extractor import ExpertOutput, ExtractorContext, at_times
 from misc.video_reading.media import Media
 
 SIZE = 96  # pixels, the side of the square to which frames are squeezed
@@ -24,7 +24,9 @@ class SceneExtractor:
     def __call__(self, media: Media) -> ExpertOutput | None:
         """Return the statistics of the frames of a video."""
         features = [_frame_statistics(frame) for frame in media.select_frames(self._frames)]
-        return ExpertOutput(np.stack(features).astype(np.float32)) if features else None
+        if not features:
+            return None
+        return ExpertOutput(np.stack(features).astype(np.float32), spans=at_times(media.select_times(self._frames)))
 
 
 def _frame_statistics(frame: np.ndarray) -> np.ndarray:

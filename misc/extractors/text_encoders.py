@@ -48,6 +48,7 @@ class TextEncoder(Protocol):
     spec: str  # name of the encoder in the config of an extraction
     feat: str  # name of its vectors in training configs (`experts.text_feat`) and files (`text-<feat>`)
     dim: int  # of a vector
+    # Some have `max_tokens`, the greatest number of vectors of a text; further tokens are not read.
 
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return the vectors of each text, (tokens, dim) float32; (0, dim) for a text without words."""
@@ -88,6 +89,7 @@ class TokenEncoder:
             self._model, _ = load_pretrained(AutoModel, source)
             self._model.to(device)
             self.dim = self._model.config.hidden_size
+            self.max_tokens = self._tokenizer.model_max_length - self._tokenizer.num_special_tokens_to_add()
             self(["a word", "words"])  # not all models accept tokens, or texts of different lengths
 
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:

@@ -65,7 +65,7 @@ def _ablations(dataset: str, page: str, ce: str = "ce") -> dict[str, ResultsTabl
     }
 
 
-def _additions(dataset: str, ridge: str | None = None) -> ResultsTable:
+def _additions(dataset: str) -> ResultsTable:
     """Return the table of what was added to the model and the training of the paper."""
     rows = {
         "CE, margin loss": "ce-margin",
@@ -76,11 +76,13 @@ def _additions(dataset: str, ridge: str | None = None) -> ResultsTable:
         "- averaged weights": "ce-ema",
         "CE, contrastive loss (default)": "ce",
         "- averaged weights, too": "ce-contrastive-ema",
+        "- averaged weights and both dropouts, too": "ce-all",
         "CE of 2020, margin loss": "ce-2020",
         "MoEE, margin loss": "moee",
         "MoEE, contrastive loss": "moee-contrastive",
     }
     experiments = {label: f"{dataset}-train-full-{name}" for label, name in rows.items()}
+    ridge = f"configs/{dataset}/train-full-ce.json"
     return ResultsTable("misc/docs/results.md", experiments, ridge, columns=ADDITION_COLUMNS, compared=True)
 
 
@@ -115,7 +117,7 @@ TABLES = {
         },
         ridge="configs/stamps2/train-full-ce.json",
     ),
-    "stamps2-additions": _additions("stamps2", ridge="configs/stamps2/train-full-ce.json"),
+    "stamps2-additions": _additions("stamps2"),
     "demo-additions": _additions("demo"),
     **_ablations("demo", "misc/docs/ablations.md", ce="ce-margin"),
     "demo-leak": ResultsTable(

@@ -4,17 +4,19 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from misc.searching.collection import Collection
+from misc.searching.cut_collection import CutCollection
 from misc.searching.embedding import Embedder
 from misc.searching.index.faiss_index import MAX_EFFORT
 from misc.searching.index.metadata import IndexKind, IndexMetadata
 from misc.searching.index.patterns import as_query
 from misc.searching.index.vector_store import IndexLocation, VectorStore
+from misc.searching.windows import Windows, video_of
 from model.similarity import TextEmbedding
 from utils.errors import InputError, count_text, first_names
 from utils.names import match_name
@@ -35,15 +37,17 @@ def build_index(
     kind: IndexKind,
     missing_only: bool = False,
     beta: str | None = None,
+    windows: Windows | None = None,
 ) -> None:
     """Embed all videos of a collection and write their index, which replaces an existing one.
 
-    With `beta`, it has a query bank of the training data of the checkpoint, see `Embedder.embed_bank`. If this process
-    waited for another one that built the same index, or any index with `missing_only`, that index is kept.
+    Long videos are cut into `windows` (None: they are not). With `beta`, it has a query bank of the training data of the
+    checkpoint, see `Embedder.embed_bank`. If this process waited for another one that built the same index, or any index
+    with `missing_only`, that index is kept.
     """
     if beta is not None and location.uri is not None:
         raise InputError("--querybank: an index in Milvus has no query bank, expected one in files (no --uri)")
-    metadata = embedder.index_metadata(collection.name, kind)
+    metadata = embedder.index_metadata(collection.name, kind).model_copy(update={"windows": windows})
     with contextlib.closing(location.open(metadata)) as store:
         if store.waited and location.has_index() and (missing_only or _is_current(location, metadata, collection, beta)):
             logger.info("%s: another process has built it: using that index", store.source)
@@ -56,6 +60,7 @@ def build_index(
                 foreign = "measure whether it helps, or build without --querybank"
                 logger.warning("the query bank holds captions of %s, not of %s: %s", dataset, collection.name, foreign)
         _embed(embedder, collection, store, collection.ids)
+        CutCollection(collection, windows).warn_of_missing_moments()
         store.optimize()
         if kind != "flat":
             store.queries, queries_text = sample_queries(embedder, collection)
@@ -65,7 +70,7 @@ def build_index(
         size = "" if store.size() is None else f", {size_text(store.size())}"
         if store.bank is not None:
             logger.info("%s: %s", store.source, store.bank.description)
-        videos, patterns = count_text(len(store.videos), "video"), count_text(len(store.videos.by_pattern()), "pattern")
+        videos, patterns = describe_items(store), count_text(len(store.videos.by_pattern()), "pattern")
         logger.info("%s: %s in %s of experts, %s%s, in %.1f s", store.source, videos, patterns, kind, size, seconds)
         if kind != "flat":
             against = f"against exact search with {queries_text} as queries ({_effort_text(store)})"
@@ -85,13 +90,14 @@ def add_videos(
         if videos is None:
             lacking, changed, removed = collection.compare(store.videos)
             videos = lacking + changed
-            store.remove(removed)
+            _remove(store, removed)
             for names, change in ((changed, "changed"), (removed, "gone")):
                 if names:
                     logger.info("%s %s: %s", count_text(len(names), "video"), change, first_names(names))
         collection.check_ids(videos)
         videos = list(dict.fromkeys(videos))
         if videos or removed:
+            _remove(store, videos)
             _embed(embedder, collection, store, videos)
             if store.metadata.kind != "flat" and store.keeps_queries and store.queries is None:  # of an earlier version
                 store.queries, _ = sample_queries(embedder, collection)
@@ -102,10 +108,11 @@ def add_videos(
 def remove_videos(location: IndexLocation, videos: Sequence[str]) -> None:
     """Remove videos from an index."""
     with contextlib.closing(location.open(writing=True)) as store:
-        videos = [match_name(video, store.videos) for video in videos]
-        if unknown := [video for video in videos if video not in store.videos]:
-            raise InputError(f"{store.source}: no video '{unknown[0]}' in it, expected one of its {len(store.videos)}")
-        store.remove(dict.fromkeys(videos))
+        known = store.videos.by_video()
+        videos = [match_name(video, known) for video in videos]
+        if unknown := [video for video in videos if video not in known]:
+            raise InputError(f"{store.source}: no video '{unknown[0]}' in it, expected one of its {len(known)}")
+        _remove(store, dict.fromkeys(videos))
         _optimize_and_commit(store)
 
 
@@ -160,8 +167,8 @@ def _is_current(location: IndexLocation, metadata: IndexMetadata, collection: Co
         return False
     with contextlib.closing(store):
         has_bank = beta is None if store.bank is None else beta is not None and store.bank.about.fits(beta)
-        same = (store.metadata.sha256, store.metadata.kind) == (metadata.sha256, metadata.kind)
-        return has_bank and same and not any(collection.compare(store.videos))
+        found, expected = ((x.sha256, x.kind, x.windows) for x in (store.metadata, metadata))
+        return has_bank and found == expected and not any(collection.compare(store.videos))
 
 
 def _optimize_and_commit(store: VectorStore) -> None:
@@ -188,10 +195,25 @@ def _effort_text(store: VectorStore) -> str:
     return f"no effort up to {MAX_EFFORT} reaches {TARGET_RECALL}: everything is searched, as with --index flat"
 
 
+def describe_items(store: VectorStore) -> str:
+    """Return the number of videos of an index, and of windows if there are some, as text."""
+    by_video = store.videos.by_video()
+    windows = sum(len(items) for video, items in by_video.items() if items != [video])
+    return count_text(len(by_video), "video") + (f" ({count_text(windows, 'window')} of long ones)" if windows else "")
+
+
+def _remove(store: VectorStore, videos: Iterable[str]) -> None:
+    """Remove the items of videos from an index, if it has some."""
+    by_video = store.videos.by_video()
+    store.remove([item for video in videos for item in by_video.get(video, ())])
+
+
 def _embed(embedder: Embedder, collection: Collection, store: VectorStore, videos: Sequence[str]) -> None:
-    """Add videos to an index, with a progress bar on a terminal."""
+    """Add videos, long ones in windows, to an index that has none of them, with a progress bar on a terminal."""
+    cut, seen = CutCollection(collection, store.metadata.windows), set()
     with bar(description="embedding", file=sys.stderr, total=len(videos), unit="video") as progress:
-        for batch in collection.load_videos(videos, VIDEO_BATCH):
-            versions = [collection.version(video) for video in batch.ids]
-            store.add(batch.ids, batch.available, embedder.embed_videos(batch), versions)
-            progress.update(len(batch.ids))
+        for batch in cut.load_items(videos, VIDEO_BATCH):
+            owners = list(map(video_of, batch.ids))
+            store.add(batch.ids, batch.available, embedder.embed_videos(batch), list(map(collection.version, owners)))
+            progress.update(len(set(owners) - seen))
+            seen.update(owners)

@@ -5,6 +5,8 @@ import hashlib
 import itertools
 import json
 import logging
+import os
+import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,12 +23,14 @@ from data_loader.experts import Expert
 from data_loader.readers import read_video_list
 from data_loader.store import Captions, Features, RawCaptions
 from data_loader.text_encoders import resolve_text_dim
-from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, VERSIONS, WORD_TIMES, WORDS
+from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, MOMENTS, VERSIONS, WORD_TIMES, WORDS
+from misc.extraction.moments_file import MomentsFile
+from misc.extraction.posters import Posters
 from misc.searching.extraction_record import config_of_extraction, read_record
 from misc.searching.index.metadata import IndexedVideos, read_json, validate
 from utils.errors import InputError
 from utils.names import normalize_name
-from utils.visualizer.videos import find_videos
+from utils.visualizer.videos import POSTERS, find_file, find_videos
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +66,7 @@ class Collection:
         has_model = config is not None
         if config is None:
             if layout_of(name).name:
-                raise InputError(
-                    f"{name}: a published dataset, which is searched with a model: expected --resume CHECKPOINT"
-                )
+                raise InputError(f"{name}: a published dataset, which is searched with a model: expected --checkpoint FILE")
             config, experts = config_of_extraction(folder)
         section, args = config["experts"], config["data_loader"]["args"]
         self._text = {"text_feat": section["text_feat"], "text_dim": resolve_text_dim(config)}
@@ -85,6 +87,7 @@ class Collection:
         # Videos may lack any expert here, even one that training requires for every video.
         self.experts = {x: dataclasses.replace(expert, may_be_missing=True) for x, expert in present.items()}
         self._model_experts = dict(experts)
+        self._posters = Posters(folder / POSTERS)
         self._ids_by_subset = self._find_videos()
         self._positions = {  # id -> subset, and row in it
             video: (subset, row) for subset, ids in self._ids_by_subset.items() for row, video in enumerate(ids)
@@ -109,16 +112,17 @@ class Collection:
 
     def compare(self, indexed: IndexedVideos) -> tuple[list[str], list[str], list[str]]:
         """Return the videos that an index lacks, those with changed features, and the indexed ones that are gone."""
-        known = indexed.versions
-        lacking = [video for video in self._positions if video not in indexed]
-        changed = [x for x in self._positions if known.get(x) and self.version(x) and known[x] != self.version(x)]
-        return lacking, changed, [video for video in indexed.ids if video not in self]
+        items, known = indexed.by_video(), indexed.versions
+        lacking = [video for video in self._positions if video not in items]
+        versions = {video: known[items[video][0]] for video in self._positions if video in items}
+        changed = [x for x, version in versions.items() if version and self.version(x) and version != self.version(x)]
+        return lacking, changed, [video for video in items if video not in self]
 
     def load_videos(self, videos: Sequence[str], batch_size: int) -> Iterator[Batch]:
         """Yield batches of the features of videos."""
         for start in range(0, len(videos), batch_size):
             ids = list(videos[start : start + batch_size])
-            yield self._collate(ids, [self._read_experts(video) for video in ids])
+            yield self.collate(ids, [self.read_experts(video) for video in ids])
 
     def load_frames(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
         """Yield each video that has an expert, and the features of its frames, (T, dim)."""
@@ -136,7 +140,8 @@ class Collection:
 
     def text_digest(self) -> str:
         """Return a digest that changes with the videos, and with the files of recognized words and of captions."""
-        paths = [*sorted(self._archive.folder.glob(f"*{WORDS}")), self._archive.captions_path]
+        folder = self._archive.folder
+        paths = [*sorted(folder.glob(f"*{WORDS}")), self._archive.captions_path, folder / MOMENTS]
         states = [(path.name, x.st_size, x.st_mtime_ns, x.st_ino) for path in paths if path.exists() and (x := path.stat())]
         return hashlib.sha256(json.dumps([states, self.ids]).encode()).hexdigest()
 
@@ -160,19 +165,23 @@ class Collection:
             update={"experts": {name: settings.experts[name] for name in wanted}, "zero_shot": None}
         )
         worker = Worker(settings.model_dump_json(), device, count_cores())
-        result = worker.extract(ExtractionTask(path.name, path, wanted))
+        result = worker.extract(ExtractionTask(path.name, path, wanted, with_moments=False))
         if result.failure is not None:
             raise InputError(f"{path}: {result.failure}")
         for warning in result.warnings:
             logger.warning("%s: %s", path, warning)
+        features = {name: None if output is None else output.features for name, output in result.outputs.items()}
+        return self.collate([str(path)], [self.to_row(path, features)])
+
+    def to_row(self, source: Path | str, features: Mapping[str, np.ndarray | None]) -> dict[str, np.ndarray | None]:
+        """Return the features (T, dim) of some experts as the model gets them, None for experts that are missing."""
         row: dict[str, np.ndarray | None] = dict.fromkeys(self._model_experts)
-        for name, output in result.outputs.items():
-            if output is not None:
-                expert = self._model_experts[name]
-                for features in FeatureEncoder(expert).encode(path, name, output.features):
-                    features = features.astype(np.float32)[: self._max_tokens[name]]
-                    row[name] = features if expert.aggregation == "vlad" else features[0]
-        return self._collate([str(path)], [row])
+        for name, expert in self._model_experts.items():
+            if features.get(name) is not None:
+                for x in FeatureEncoder(expert).encode(Path(source), name, features[name]):
+                    x = x.astype(np.float32)[: self._max_tokens[name]]
+                    row[name] = x if expert.aggregation == "vlad" else x[0]
+        return row
 
     def load_captions(self) -> list[tuple[list[str], Captions]]:
         """Return ids and captions of the videos that have captions, for each subset with a file of word vectors."""
@@ -182,6 +191,15 @@ class Collection:
             if has_vectors and (captioned := self._archive.videos_with_captions(subset, ids, **self._text)):
                 captions.append((captioned, self._archive.captions(subset=subset, ids=captioned, **self._text)))
         return captions
+
+    def validation_ids(self) -> set[str]:
+        """Return the videos of the validation split; none if it is not known."""
+        layout = self._archive.layout
+        listed = layout.subsets[layout.splits["val"].evaluation].ids if "val" in layout.splits else None
+        path = None if listed is None else self._archive.folder / listed
+        if path is None or not path.exists() or not path.stat().st_size:
+            return set()
+        return {video for video in read_video_list(path, self._archive.to_id) if video in self}
 
     def get_captions(self, video: str) -> list[str]:
         """Return the captions of a video as text; an empty list if they are unknown."""
@@ -212,10 +230,32 @@ class Collection:
         """Return the URL of a video's file, relative to the folder of the collection (None: no file)."""
         return self._clips.get(normalize_name(video))
 
+    def get_file(self, video: str) -> Path | None:
+        """Return the path of a video's file (None: no file)."""
+        url = self.get_clip(video)
+        return None if url is None else self.folder / os.fsdecode(urllib.parse.unquote_to_bytes(url))
+
+    def videos_with(self, name: str) -> set[str]:
+        """Return the videos that have an expert; raise an InputError if no video can have it."""
+        if name not in self.experts:
+            raise InputError(f"expert '{name}': not in {self.folder}, expected one of {', '.join(self.experts) or 'none'}")
+        return {video for video, _ in self.load_frames(name)}
+
+    def get_poster(self, video: str) -> str | None:
+        """Return the URL of a video's poster, relative to the folder of the collection (None: no poster)."""
+        address = self.get_clip(video)
+        path = None if address is None else self._posters.find(video, find_file(self.folder, address))
+        return None if path is None else path.relative_to(self.folder).as_posix()
+
     @property
     def word_experts(self) -> list[str]:
-        """The experts with a file of recognized words."""
-        return list(self._words)
+        """The experts that recognized words in some video."""
+        return list(dict.fromkeys([*self._words, *(self.moments.word_experts if self.moments else ())]))
+
+    @cached_property
+    def moments(self) -> MomentsFile | None:
+        """The moments of long videos (None: an earlier version has extracted the collection, or something else)."""
+        return MomentsFile(self._archive.folder) if (self._archive.folder / MOMENTS).exists() else None
 
     def read_encoder_spec(self) -> str | None:
         """Return the spec of the text encoder of the captions (None: unknown)."""
@@ -281,7 +321,7 @@ class Collection:
             raise InputError(f"{folder}: no video, expected {ALL}, lists of splits or experts by video")
         return {subset: ids for subset, ids in ids_by_subset.items() if ids}
 
-    def _read_experts(self, video: str) -> dict[str, np.ndarray | None]:
+    def read_experts(self, video: str) -> dict[str, np.ndarray | None]:
         """Return the features of a video, None for missing experts."""
         subset, row = self._positions[video]
         features = self._features[subset]
@@ -290,7 +330,8 @@ class Collection:
             for name in self._model_experts
         }
 
-    def _collate(self, ids: list[str], rows: list[dict[str, np.ndarray | None]]) -> Batch:
+    def collate(self, ids: list[str], rows: list[dict[str, np.ndarray | None]]) -> Batch:
+        """Return the batch of some videos, or parts of videos, with the features of each."""
         available = ["".join("0" if x is None else "1" for x in row.values()) for row in rows]
         return Batch(ids, available, collate_experts(rows, self._model_experts, self._pad_to))
 

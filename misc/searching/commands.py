@@ -13,29 +13,31 @@ from typing import Any, NamedTuple
 
 from base.schema import QuerybankSection
 from data_loader.datasets import is_known
-from misc.searching.building import add_videos, build_index, remove_videos
+from misc.searching.answering import answer_query, check_query
+from misc.searching.building import add_videos, build_index, describe_items, remove_videos
 from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts, format_fused_hits
 from misc.searching.channels.fused_searcher import CHANNELS
 from misc.searching.collection import Collection
 from misc.searching.index.metadata import INDEX_KINDS
-from misc.searching.index.vector_store import IndexLocation
 from misc.searching.opening import (
     NO_MODEL,
+    choose_windows,
     find_checkpoint,
     get_location,
     open_channels,
     open_collection,
     open_searcher,
 )
-from misc.searching.result import format_captions, format_hits, is_corrected, write_page
+from misc.searching.result import format_captions, format_hits, format_remarks, is_corrected, write_page
 from model.querybank import PUBLISHED_BETA
 from utils.errors import InputError, count_text
-from utils.names import match_name, normalize_name
+from utils.names import normalize_name
 from utils.optional_packages import require_package
 from utils.progress import size_text
-from utils.visualizer.videos import link_videos
+from utils.visualizer.videos import LINK, POSTERS, link_videos
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+MIN_CACHE = 256  # MiB, the largest copy
 SHUTDOWN_SECONDS = 3  # for unfinished responses
 
 logger = logging.getLogger(__name__)
@@ -50,20 +52,14 @@ class Command(NamedTuple):
 
 
 def _query(args: argparse.Namespace) -> None:
-    if bool(args.words) == (args.video is not None):
-        raise InputError("query: expected some words, or --video ID")
+    conditions = check_query(args)
     if args.html is not None and args.html.exists() and not args.html.is_dir():
         raise InputError(f"--html {args.html}: a file, expected a folder to write the page to")
     with contextlib.closing(open_searcher(args)) as searcher:
-        video, captions = None, []
-        if args.video is None:
-            result = searcher.search(" ".join(args.words), args.k, not args.no_querybank)
-        else:
-            video = match_name(args.video, searcher)
-            if video not in searcher and Path(args.video).is_file():
-                video = Path(args.video)
-            result, captions = searcher.similar(video, args.k), searcher.v2t(video, args.k, not args.no_querybank)
+        result, captions, video = answer_query(searcher, args, conditions, get_location(args))
         is_fused = isinstance(result, FusedResult)
+        if args.resume is not None and is_fused and "trained" in result.absent:
+            logger.warning("trained: not searched: %s", result.absent["trained"])
         if args.json:
             content = as_dict(result)
             if video is not None:
@@ -77,18 +73,23 @@ def _query(args: argparse.Namespace) -> None:
             query_hit = searcher.get_hit(video) if isinstance(video, str) else None
             details["bank"] = searcher.bank if is_corrected(result.hits) else None
             details["no_match"] = result.no_match if is_fused and not result.hits else None
-            page = write_page(args.html, result, captions, searcher.metadata, query_hit, finding_texts, **details)
-            if (clips := get_location(args).folder / "videos").is_dir():
-                link_videos(args.html, clips)
+            details["remarks"] = format_remarks(result)
+            posters = searcher.get_poster
+            page = write_page(args.html, result, captions, searcher.metadata, query_hit, finding_texts, posters, **details)
+            for name in (LINK, POSTERS):
+                if (linked := get_location(args).folder / name).is_dir():
+                    link_videos(args.html, linked, name)
             logger.info("page: %s", page)
 
 
 def _build(args: argparse.Namespace) -> None:
     if args.resume is not None:
-        build_index(*open_collection(args), args.index or INDEX_KINDS[0], beta=args.querybank)
+        embedder, collection, location = open_collection(args)
+        options = {"beta": args.querybank, "windows": choose_windows(args, collection)}
+        build_index(embedder, collection, location, args.index or INDEX_KINDS[0], **options)
         return
     if args.querybank is not None or args.index is not None:
-        raise InputError("build: --querybank and --index are of the index of a model, expected --resume CHECKPOINT")
+        raise InputError("build: --querybank and --index are of the index of a model, expected --checkpoint FILE")
     _update_channels(args)
 
 
@@ -106,14 +107,16 @@ def _add(args: argparse.Namespace) -> None:
 
 def _update_channels(args: argparse.Namespace) -> None:
     """Update the files of the channels that need no model, and log what is in them."""
-    for name, line in _describe_channels(get_location(args)).items():
+    for name, line in _describe_channels(args).items():
         logger.info("%s: %s", name, line)
 
 
-def _describe_channels(location: IndexLocation) -> dict[str, str]:
+def _describe_channels(args: argparse.Namespace) -> dict[str, str]:
     """Return a line about each channel that needs no model, after updating its file, or why it cannot be searched."""
+    location = get_location(args)
     absent: dict[str, str] = {}
-    channels = open_channels(Collection(location.name, location.folder), location.index_folder, CHANNELS, absent)
+    collection = Collection(location.name, location.folder)
+    channels = open_channels(collection, location.index_folder, CHANNELS, absent, choose_windows(args, collection))
     with contextlib.ExitStack() as stack:
         for channel in channels.values():
             stack.callback(channel.close)
@@ -130,26 +133,28 @@ def _remove(args: argparse.Namespace) -> None:
 
 
 def _info(args: argparse.Namespace) -> None:
+    args.window = args.stride = None  # those of the collection
     location = get_location(args)
     is_free = location.folder.is_dir() and not is_known(location.name)  # it can be searched without a model
     if is_free and not location.has_index():
-        lines = _describe_channels(location) | {"trained": NO_MODEL}
+        lines = _describe_channels(args) | {"trained": NO_MODEL}
         print(json.dumps({"channels": lines}, indent=4) if args.json else "\n".join(f"{x}: {y}" for x, y in lines.items()))
         return
     with contextlib.closing(location.open()) as store:
-        lines = _describe_channels(location) if is_free else {}
+        lines = _describe_channels(args) if is_free else {}
         metadata, size = store.metadata, store.size()
         patterns = {pattern: len(numbers) for pattern, numbers in sorted(store.videos.by_pattern().items())}
         bits = store.videos.available.values()
         available = {name: sum(x[i] == "1" for x in bits) for i, name in enumerate(metadata.experts)}
         if args.json:
-            content = {"place": store.source, "videos": len(store.videos), "bytes": size}
+            content = {"place": store.source, "videos": len(store.videos.by_video()), "items": len(store.videos)}
+            content["bytes"] = size
             content["querybank"] = None if store.bank is None else store.bank.about.model_dump()
             content |= {"patterns": patterns, "available": available, "channels": lines}
             print(json.dumps(metadata.model_dump() | content, indent=4))
             return
         size_part = "" if size is None else f", {size_text(size)}"
-        videos = count_text(len(store.videos), "video")
+        videos = describe_items(store)
         print(f"{store.source}: {metadata.kind} index of {metadata.collection}, {videos}{size_part}")
         print(f"checkpoint: {metadata.checkpoint} (weights {metadata.sha256[:12]})")
         print(f"videos with {', '.join(f'{name} {number}' for name, number in available.items())}")
@@ -164,18 +169,22 @@ def _serve(args: argparse.Namespace) -> None:
     uvicorn = require_package("uvicorn")
     require_package("starlette")
     from misc.searching.serving.app import make_app
+    from misc.searching.serving.copies import FOLDER, open_copies
     from misc.searching.serving.files import hide_unfinished_responses
 
-    with (
-        contextlib.closing(bind_socket(args.host, args.port)) as listener,
-        contextlib.closing(open_searcher(args)) as searcher,
-    ):
+    folder = get_location(args).folder
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(bind_socket(args.host, args.port)))
+        searcher = stack.enter_context(contextlib.closing(open_searcher(args)))
+        copies = None
+        if args.transcode is not None:
+            copies = stack.enter_context(open_copies(folder / FOLDER, args.transcode << 20))
         address, port = listener.getsockname()[:2]
         is_local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
         if not is_local:
             logger.warning("warning: listening at %s: whoever reaches this machine can search and see the videos", address)
         hosts = {*LOCAL_HOSTS, _url_host(args.host), _url_host(address)} if is_local else ["*"]
-        app = make_app(searcher, args.name, get_location(args).folder, sorted(hosts))
+        app = make_app(searcher, args.name, folder, sorted(hosts), copies, not args.no_fold)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         hide_unfinished_responses()
         config = uvicorn.Config(
@@ -229,6 +238,13 @@ def _beta(text: str) -> str:
     return text
 
 
+def _cache_size(text: str) -> int:
+    """Return the size of a cache of copies in MiB."""
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) >= MIN_CACHE):
+        raise argparse.ArgumentTypeError(f"'{text}', expected a number of MiB from {MIN_CACHE}")
+    return int(text)
+
+
 def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
@@ -243,14 +259,32 @@ LOCATION = [
     _argument("--index_dir", metavar="DIR", type=Path, help="folder of the index (default: <data_dir>/index)"),
     _argument("--uri", help="the index is in Milvus: a server (http://host:19530) or a local file (x.db)"),
 ]
+WINDOWS = [
+    _argument(
+        "--window",
+        metavar="SECONDS",
+        type=float,
+        help="cut videos of at least 30 s into windows of this length, and find moments (default: the last given, or 10; "
+        "0: whole videos); the index of a model keeps the windows that it was built with",
+    ),
+    _argument("--stride", metavar="SECONDS", type=float, help="distance of windows (default: --window, without overlap)"),
+]
 CHECKPOINT = [
-    _argument("--resume", metavar="CHECKPOINT", type=Path, help="the model, trained_model.pth (default: that of the index)"),
+    _argument(
+        "--checkpoint",
+        "--resume",
+        dest="resume",
+        metavar="FILE",
+        type=Path,
+        help="the model, trained_model.pth (default: that of the index)",
+    ),
     _argument("--config", metavar="FILE", type=Path, help="its config (default: the one in the checkpoint)"),
     _argument(
         "--encoder", metavar="SPEC", help="text encoder of queries (default: that in the collection's extraction.json)"
     ),
     _argument("--index", choices=INDEX_KINDS, help="kind of a new index: flat (default) is exact, ivf and hnsw are not"),
     _argument("--device", metavar="N", type=int, help="the GPU that embeds (default: the CPU)"),
+    *WINDOWS,
     *LOCATION,
 ]
 BANK = _argument(
@@ -274,12 +308,22 @@ ZERO_SHOT = _argument(
     help="where the image-text model is, open_clip:<name> or transformers:<name> (default: where it was at extraction)",
 )
 NO_BANK = _argument("--no_querybank", action="store_true", help="search as if the index had no query bank")
+NO_FOLD = _argument("--no_fold", action="store_true", help="list near-duplicates one by one, not under the best of them")
 VIDEO_HELP = "search by a video of the collection, or by the path of another one: similar videos, and captions"
 JSON = _argument("--json", action="store_true", help="print JSON")
 QUERY = [
     _argument("words", nargs="*", metavar="WORD", help="what is to be seen or heard, in one or several words"),
     _argument("--video", metavar="ID", help=VIDEO_HELP),
+    _argument("--image", metavar="FILE", type=Path, help="search by an image: videos with a similar frame; also with words"),
     _argument("-k", metavar="N", type=int, default=10, help="number of results (default: %(default)s)"),
+    _argument(
+        "--where",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help="only videos with folder=birds, name=*red*, length<30 (seconds), date>=2024-05 or has=speech; may be repeated",
+    ),
+    NO_FOLD,
     JSON,
     _argument("--html", metavar="DIR", type=Path, help="also write the results as a page"),
     CHANNEL_LIST,
@@ -294,6 +338,16 @@ SERVER = [
     _argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s, only this machine)"),
     _argument("--port", metavar="N", type=int, default=8000, help="default: %(default)s; 0: any free one"),
     _argument("--open", action="store_true", help="open the page in a browser"),
+    NO_FOLD,
+    _argument(
+        "--transcode",
+        metavar="MIB",
+        nargs="?",
+        type=_cache_size,
+        const=1024,
+        help="let the page make copies of videos that a browser cannot play, in data/<name>/playable, at most so many MiB "
+        "(default: 1024), of which the ones played longest ago are deleted",
+    ),
     CHANNEL_LIST,
     ZERO_SHOT,
     BANK,

@@ -84,6 +84,11 @@ class Embedder:
             kind=kind,
         )
 
+    @property
+    def max_tokens(self) -> int | None:
+        """The number of word vectors of a text that are used, from its beginning (None: all)."""
+        return None if self._averages_words else self._max_text_words
+
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[np.ndarray]) -> TextEmbedding:
         """Embed T texts, each (tokens, text_dim), truncated and padded like captions in training."""
@@ -117,7 +122,10 @@ class Embedder:
             InputError: the training or validation data is missing or invalid.
         """
         config = with_querybank(self.config.with_eval_settings(), beta)
-        loaders = build_evaluation_loaders(config, self.config.test_split(), self.device)
+        try:
+            loaders = build_evaluation_loaders(config, self.config.test_split(), self.device)
+        except InputError as error:
+            raise InputError(f"--querybank: the data that the model was trained on: {error}") from None
         validation_split = self.config["data_loader"]["args"]["split_name"]
         validation = build_beta_loaders(config, validation_split, loaders, self.device, required=beta == "val")
         embedded = embed_split(self.model, loaders.bank, self.device, config["evaluation_memory"])

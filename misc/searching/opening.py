@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 
 from base.device import select_device
+from misc.searching import calibration
 from misc.searching.building import build_index
-from misc.searching.channels import concepts, words
+from misc.searching.channels import concepts, words, zero_shot
 from misc.searching.channels.channel import Channel
 from misc.searching.channels.concepts import ConceptsChannel
 from misc.searching.channels.fused_searcher import CHANNELS, FusedSearcher
@@ -18,16 +19,20 @@ from misc.searching.channels.words import WordsChannel
 from misc.searching.channels.zero_shot import NO_FRAMES, ZeroShotChannel
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.index.metadata import INDEX_KINDS
+from misc.searching.index.metadata import INDEX_KINDS, read_json, validate
 from misc.searching.index.vector_store import IndexLocation
 from misc.searching.searcher import Searcher
+from misc.searching.windows import Windows, make_windows
 from utils.errors import InputError, count_text
+from utils.files import write_json
 
 OPENERS: dict[str, tuple[Callable[..., Channel], str]] = {
     "words": (WordsChannel, words.FILE),
     "concepts": (ConceptsChannel, concepts.FILE),
+    "zero_shot": (ZeroShotChannel, zero_shot.CALIBRATION),
 }
-NO_MODEL = "no index of a trained model, expected --resume CHECKPOINT"
+WINDOWS_FILE = "windows.json"  # the windows of --window, in the folder of the index
+NO_MODEL = "no index of a trained model, expected --checkpoint FILE"
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +50,31 @@ def open_collection(args: argparse.Namespace) -> tuple[Embedder, Collection, Ind
     return embedder, Collection(location.name, location.folder, embedder.config, embedder.experts), location
 
 
+def choose_windows(args: argparse.Namespace, collection: Collection) -> Windows | None:
+    """Return the windows of a command line, which are kept for later ones, else those that are kept, else the default.
+
+    They are None if they are switched off, or the extraction has stored no times.
+    """
+    path = get_location(args).index_folder / WINDOWS_FILE
+    kept = _read_windows(path) if path.exists() else Windows()
+    if args.window is None and args.stride is None:
+        windows = kept
+    else:
+        windows = make_windows(args.window, args.stride, kept)
+        if windows != kept or not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, {"window": 0} if windows is None else windows.model_dump())
+    if collection.moments is None:
+        return None
+    return windows
+
+
+def _read_windows(path: Path) -> Windows | None:
+    """Return the windows in a file; raise an InputError if it is damaged."""
+    content = read_json(path)
+    return None if content == {"window": 0} else validate(Windows, content, str(path))
+
+
 def find_checkpoint(location: IndexLocation) -> Path:
     """Return the checkpoint that an index was built with.
 
@@ -56,14 +86,14 @@ def find_checkpoint(location: IndexLocation) -> Path:
     with contextlib.closing(location.open()) as store:
         checkpoint = Path(store.metadata.checkpoint)
         if not checkpoint.is_file():
-            raise InputError(f"{store.source}: built with {checkpoint}, which does not exist: expected --resume CHECKPOINT")
+            raise InputError(f"{store.source}: built with {checkpoint}, which does not exist: expected --checkpoint FILE")
     return checkpoint
 
 
 def open_searcher(args: argparse.Namespace) -> Searcher | FusedSearcher:
     """Return the search of a command line in its channels: of a model only, that model's `Searcher`.
 
-    Without `--resume`, the model is the one that the index was built with, if its file exists. Without `--channels`, all
+    Without `--checkpoint`, the model is the one that the index was built with, if its file exists. Without `--channels`, all
     channels that the collection has are searched.
 
     Raises:
@@ -83,7 +113,7 @@ def open_searcher(args: argparse.Namespace) -> Searcher | FusedSearcher:
         if trained is not None:
             stack.callback(trained.close)
         collection = Collection(location.name, location.folder) if trained is None else trained.collection
-        channels = open_channels(collection, location.index_folder, wanted, absent)
+        channels = open_channels(collection, location.index_folder, wanted, absent, choose_windows(args, collection))
         _load_zero_shot(args, channels, absent)
         if args.channels is not None and (missing := [name for name in wanted if name in absent]):
             raise InputError(f"--channels {missing[0]}: {absent[missing[0]]}")
@@ -94,21 +124,16 @@ def open_searcher(args: argparse.Namespace) -> Searcher | FusedSearcher:
 
 
 def open_channels(
-    collection: Collection, folder: Path, wanted: tuple[str, ...], absent: dict[str, str]
+    collection: Collection, folder: Path, wanted: tuple[str, ...], absent: dict[str, str], windows: Windows | None
 ) -> dict[str, Channel]:
     """Return the channels that a collection has, with their files in a folder; add the reasons of others to `absent`."""
     channels = {}
     for name, (channel, file) in OPENERS.items():
         if name in wanted:
             try:
-                channels[name] = channel(collection, folder / file)
+                channels[name] = channel(collection, folder / file, windows=windows)
             except InputError as error:
                 absent[name] = str(error)
-    if ZeroShotChannel.name in wanted:
-        try:
-            channels[ZeroShotChannel.name] = ZeroShotChannel(collection)
-        except InputError as error:
-            absent[ZeroShotChannel.name] = str(error)
     return channels
 
 
@@ -160,14 +185,16 @@ def open_model(args: argparse.Namespace) -> Searcher:
     embedder, collection, location = open_collection(args)
     if not location.has_index():
         logger.info("no index of %s yet: building it", location.name)
-        build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True, beta=args.querybank)
-    searcher = Searcher(embedder, collection, location.open(), args.encoder)
+        options = {"beta": args.querybank, "windows": choose_windows(args, collection)}
+        build_index(embedder, collection, location, args.index or INDEX_KINDS[0], missing_only=True, **options)
+    searcher = Searcher(embedder, collection, location.open(), args.encoder, location.index_folder / calibration.FILE)
     if args.querybank is not None and not (searcher.bank_metadata and searcher.bank_metadata.fits(args.querybank)):
         found = searcher.bank or "no query bank"
         logger.warning("the index has %s: --querybank only applies to a new index (misc/search.py build)", found)
     kind = searcher.metadata.kind
     if args.index not in (None, kind):
         logger.warning("the index is %s: --index %s only applies to a new index", kind, args.index)
+    warn_of_other_windows(args, searcher)
     if searcher.lacking:
         number, first = count_text(len(searcher.lacking), "video"), searcher.lacking[0]
         logger.warning("the index lacks %s of %s, first '%s': misc/search.py add", number, location.name, first)
@@ -175,3 +202,14 @@ def open_model(args: argparse.Namespace) -> Searcher:
         number, first = count_text(len(searcher.stale), "video"), searcher.stale[0]
         logger.warning("%s in the index changed or are gone since, first '%s': misc/search.py add", number, first)
     return searcher
+
+
+def warn_of_other_windows(args: argparse.Namespace, searcher: Searcher) -> None:
+    """Log a warning if the index of a model has other windows than the command line or the collection."""
+    found, rebuild = searcher.metadata.windows, "misc/search.py build --resume CHECKPOINT makes it again"
+    if args.window is None and args.stride is None:
+        if found is None and searcher.collection.moments is not None and searcher.collection.moments.lengths:
+            logger.warning("the index of the model has whole videos only: %s, with moments", rebuild)
+    elif found != (wanted := choose_windows(args, searcher.collection)):
+        texts = ["no windows" if x is None else f"windows of {x.window:g} s every {x.stride:g} s" for x in (found, wanted)]
+        logger.warning("the index of the model has %s, not %s: %s", *texts, rebuild)

@@ -1,15 +1,19 @@
 """Results of a search, and their presentation as text, as a page in a folder, and on the search page."""
 
 import dataclasses
+import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from misc.searching.index.metadata import IndexMetadata
+from misc.searching.windows import Moment
 from utils.errors import one_line
 from utils.files import write_bytes
+from utils.visualizer.videos import NOT_PLAYED
 from utils.visualizer.visualizer import FOLDER, render, script
 
 HERE = Path(__file__).parent
@@ -22,6 +26,8 @@ me my no not of off on or our out she so some than that the their them then ther
 we were what when where which who whose will with you your
 """
 MAX_WORDS = 24  # recognized words per expert and hit
+NO_GOOD_MATCH = "no good match"
+PERCENTILE_HELP = "(the percentage: how many of 100 nonsense queries have no video as similar to them)"
 WORDS_BEFORE = 6  # words shown before the first one of the query
 
 
@@ -35,9 +41,13 @@ class Hit:
     weights: dict[str, float] | None  # expert -> weight of the query for this video, w_i a_i / sum_j w_j a_j
     experts: list[str]  # available ones
     captions: list[str]  # some of them
-    words: dict[str, list[str]]  # expert -> recognized words
+    words: dict[str, list[str]]  # expert -> recognized words, of the best moment if there is one
     clip: str | None  # URL of the video file, relative to the folder of the collection (None: no file)
     normalized: float | None = None  # the similarity after the correction by a query bank (None: not corrected)
+    moments: list[Moment] = dataclasses.field(default_factory=list, kw_only=True)  # windows of a long video, best first
+    # The percentage of nonsense queries whose best video is less similar to them (None: no similarity, or not calibrated).
+    percentile: float | None = dataclasses.field(default=None, kw_only=True)
+    folded: list[str] = dataclasses.field(default_factory=list, kw_only=True)  # its near-duplicates, with lower ranks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +57,8 @@ class SearchResult:
     query: str  # the words, or the name of the video
     weights: dict[str, float] | None  # expert -> weight of the query, with sum 1
     hits: list[Hit]
+    doubt: str | None = dataclasses.field(default=None, kw_only=True)  # why none of them is believable (None: one is)
+    notes: list[str] = dataclasses.field(default_factory=list, kw_only=True)  # on the query, one line each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,13 +79,16 @@ def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
 
     If a query bank corrects the query, the normalized similarity, by which videos are ordered, precedes the similarity.
     """
-    lines = []
+    lines = format_remarks(result)
     if result.weights is not None:
         lines.append(f"weights of the query: {_percentages(result.weights, experts)}")
     if is_corrected(result.hits):
         lines.append("ordered by the similarity after correction by the query bank (first number; the second is without it)")
+    if any(hit.percentile is not None for hit in result.hits):
+        lines.append(PERCENTILE_HELP)
     for hit in result.hits:
-        lines.append(f"{hit.rank:4}  {_similarities(hit)}  {one_line(hit.id)}")
+        percentile = "" if hit.percentile is None else f"{hit.percentile:3.0f} %  "
+        lines.append(f"{hit.rank:4}  {_similarities(hit)}  {percentile}{one_line(hit.id)}{moments_text(hit)}")
         present = ", ".join(hit.experts) if hit.weights is None else _percentages(hit.weights, hit.experts)
         missing = ", ".join(name for name in experts if name not in hit.experts)
         lacks = f" (lacks {missing})" if missing and hit.experts else ""
@@ -81,7 +96,44 @@ def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
             lines.append(f"{INDENT}{present or 'no expert'}{lacks}")
         lines += [f"{INDENT}{expert}: {one_line(' '.join(words))}" for expert, words in hit.words.items()]
         lines += [f'{INDENT}"{one_line(caption)}"' for caption in hit.captions]
+        lines += format_folded(hit)
     return lines
+
+
+def time_text(seconds: float) -> str:
+    """Return a time such as 1:02:03 or 0:07."""
+    minutes, second = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{second:02}" if minutes >= 60 else f"{minutes}:{second:02}"
+
+
+def moment_text(moment: Moment) -> str:
+    """Return start and end of a moment, such as 1:10-1:20."""
+    return f"{time_text(moment.start)}-{time_text(math.ceil(moment.end))}"
+
+
+def moments_text(hit: Hit) -> str:
+    """Return the moments of a hit as the end of a line, empty if there are none."""
+    return "  at " + ", ".join(map(moment_text, hit.moments)) if hit.moments else ""
+
+
+def add_times(url: str | None, moments: Sequence[Moment]) -> str | None:
+    """Return the URL of a clip that plays its best moment, if there is one, as a media fragment."""
+    return url if url is None or not moments else f"{url}#t={_number(moments[0].start)},{_number(moments[0].end)}"
+
+
+def _number(seconds: float) -> str:
+    return f"{seconds:.3f}".rstrip("0").rstrip(".")
+
+
+def format_folded(hit: Hit) -> list[str]:
+    """Return a line about the near-duplicates of a video, if it has some."""
+    return [f"{INDENT}and {len(hit.folded)} more like it: {one_line(', '.join(hit.folded))}"] if hit.folded else []
+
+
+def format_remarks(result: SearchResult) -> list[str]:
+    """Return lines that precede the hits: that none is believable, if so, and notes on the query."""
+    doubt = [f"{NO_GOOD_MATCH}: {result.doubt}; the nearest:"] if result.doubt and result.hits else []
+    return [*doubt, *(f"note: {note}" for note in result.notes)]
 
 
 def format_captions(captions: Sequence[CaptionHit]) -> list[str]:
@@ -93,6 +145,12 @@ def format_captions(captions: Sequence[CaptionHit]) -> list[str]:
         text = f'"{one_line(hit.caption)}"' if hit.caption else "(text not known)"
         lines.append(f"{hit.rank:4}  {_similarities(hit)}  {text} of {one_line(hit.video)}")
     return lines
+
+
+def keep_hits(result: SearchResult, allowed: Container[str] | None, k: int) -> SearchResult:
+    """Return a result with the first k hits that are allowed (None: all are), ranked anew."""
+    kept = [hit for hit in result.hits if allowed is None or hit.id in allowed][:k]
+    return dataclasses.replace(result, hits=[dataclasses.replace(hit, rank=rank) for rank, hit in enumerate(kept, 1)])
 
 
 def is_corrected(hits: Sequence[Hit | CaptionHit]) -> bool:
@@ -116,22 +174,29 @@ def write_page(
     metadata: IndexMetadata,
     query_hit: Hit | None = None,
     reasons: Callable[[Hit], Iterable[tuple[str, int, str]]] = lambda hit: (),
+    poster: Callable[[str], str | None] = lambda video: None,
     **details: object,
 ) -> Path:
     """Write `index.html` and its assets to a folder and return the path of the page.
 
     `query_hit` is the queried video (None: the query was words, or a file), `reasons` returns the channels that found a
-    video with rank and reasons (see `channels.fused_result.finding_texts`), and `details` are further variables of the
-    template: `name` of the collection, number of `videos`, `checkpoint`, `bank` that corrected the order (None: none).
+    video with rank and reasons (see `channels.fused_result.finding_texts`), `poster` the URL of its poster, relative to
+    the folder of the collection (None: no poster), and `details` are further variables of the template: `name` of the
+    collection, number of `videos`, `checkpoint`, `bank` that corrected the order (None: none), `remarks` above the videos.
     """
 
     def tile(hit: Hit) -> dict[str, object]:
         has = [int(name in hit.experts) for name in metadata.experts]
         counts = [1] * len(has) if metadata.keep_missing else has
         words = [f"{expert}: {' '.join(words)}" for expert, words in hit.words.items()]
-        content = {"video": {"id": hit.id, "address": hit.clip, "has": has, "counts": counts}}
+        video = {"id": hit.id, "address": add_times(hit.clip, hit.moments), "has": has, "counts": counts}
+        if hit.clip is not None:
+            file = PurePosixPath(unquote(hit.clip, errors="replace"))
+            video |= {"poster": poster(hit.id), "file": file.name, "plays": file.suffix.lower() not in NOT_PLAYED}
+        content: dict[str, object] = {"video": video}
         found = [f"{channel} {rank}: {text}" for channel, rank, text in reasons(hit)]
-        content["text"] = " / ".join([*found, *words, *hit.captions[:1]])
+        times = [f"at {', '.join(map(moment_text, hit.moments))}"] if hit.moments else []
+        content["text"] = " / ".join([*times, *found, *words, *hit.captions[:1]])
         if hit.weights is not None:
             content["weights"] = list(hit.weights.values())
         return content if hit.similarity is None else {**content, "similarity": hit.similarity}
@@ -173,10 +238,20 @@ class ResultView:
     experts: Sequence[str]  # of the model
     clip_url: Callable[[str], str | None]  # id of a video -> URL of its file (None: no file)
     page_url: Callable[..., str]  # parameters -> URL of the page
+    clip_details: Callable[[str], Any] | None = None  # id of a video with a file -> its poster, see `serving.files.Clips`
     weights: Mapping[str, float] | None = None  # expert -> weight of the query
     query: str = ""  # words
     queried_experts: Sequence[str] | None = None  # available experts of the queried video (None: the query was words)
     max_weight: float = 1.0  # has the longest bar
+
+    def clip_at(self, hit: Hit) -> str | None:
+        """Return the URL of the file of a hit that plays its best moment (None: no file)."""
+        return add_times(self.clip_url(hit.id), hit.moments)
+
+    @staticmethod
+    def moment_text(moment: Moment) -> str:
+        """Return start and end of a moment as text."""
+        return moment_text(moment)
 
     @property
     def sorted_experts(self) -> list[str]:

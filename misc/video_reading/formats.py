@@ -40,11 +40,13 @@ CAN_JUMP_AHEAD = 0x0200  # AVFMT_TS_DISCONT of libavformat
 NOT_VIDEO = frozenset(
     " ".join(
         [
-            "apng avif bmp cr2 dng eps heic heif ico jpeg jpg jxl nef png psd raw svg tbn thm tif tiff webp",  # pictures
-            "aac ac3 aif aiff amr ape flac m4a m4b mid midi mka mp2 mp3 oga opus wav wma",  # sound
+            "apng arw avif bmp cr2 cr3 dng eps gpr heic heif ico insp jfif jpeg jpg jxl nef orf png psd raw rw2 svg tbn thm",
+            "tif tiff webp",  # pictures
+            "3ga caf aac ac3 aif aiff amr ape flac m4a m4b mid midi mka mp2 mp3 oga opus wav wma",  # sound
             "ass dfxp idx lrc sbv smi srt ssa sub sup ttml vtt",  # subtitles
             "csv doc docx htm html json jsonl log md odt pdf ppt pptx rst rtf tex toml tsv txt xls xlsx yaml yml",  # texts
-            "bat css ipynb js py sh",  # programs
+            "apk bat css dll exe ipa ipynb jar js py pyc sh so",  # programs
+            "epub eml fit geojson gpx ics key kml mobi numbers otf pages plist ttf vcf",  # of phones and cameras
             "aae bup cfg db ds_store exif ifo info ini lnk md5 nfo npy npz pkl sfv sha1 sha256 torrent url xml xmp ytdl",
             "7z bz2 dmg gz img iso rar tar tgz xz zip zst",  # archives
             "aria2 crdownload download opdownload part partial tmp",  # incomplete downloads

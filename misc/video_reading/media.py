@@ -29,6 +29,14 @@ class Media:
     times: np.ndarray  # evenly spaced seconds from the start, (T,)
     sound: np.ndarray | None  # mono samples from -1 to 1 at `SAMPLE_RATE`, (S,) float32 (None: no sound)
     warnings: tuple[str, ...] = ()  # one line per defect of the file
+    sound_start: float = 0.0  # seconds from the first frame to the first sample, which may precede it
+    seconds: float = 0.0  # length of the pictures
+    later_sound: np.ndarray | None = None  # of a long video: the samples after `sound`, (R,) float16 (None: none)
+
+    @property
+    def sound_end(self) -> float:
+        """Seconds from the first frame to the end of `sound`."""
+        return self.sound_start + (0 if self.sound is None else len(self.sound)) / SAMPLE_RATE
 
     def select_frames(self, limit: int) -> np.ndarray:
         """Return at most `limit` frames, evenly spaced: (n, H, W, 3)."""

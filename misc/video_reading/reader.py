@@ -1,12 +1,15 @@
 """Decoding of a video file to `Media` in two passes: the first measures times, the second decodes."""
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import av
+import numpy as np
 
 from misc.video_reading import formats, tracks
 from misc.video_reading.formats import LENGTH_FROM_ZERO, SLACK, TRUNCATED
-from misc.video_reading.frames import FrameSampler
+from misc.video_reading.frames import ChunkSampler, FrameSampler
 from misc.video_reading.media import Media, Sampling, VideoError
 from misc.video_reading.packets import Packets
 from misc.video_reading.picture import MAX_PIXELS, PictureConverter
@@ -21,7 +24,17 @@ MAX_PROBED_BYTES, MAX_PROBED_SECONDS = 1 << 27, 3600
 JOINABLE = {"flv", "matroska", "mpeg", "mpegts", "ogg"}
 
 
-def read_video(path: Path, sampling: Sampling) -> Media:
+@dataclasses.dataclass(frozen=True)
+class Chunks:
+    """The pictures of a long video, chunk by chunk while it is decoded, and more of its sound."""
+
+    seconds: float  # of a chunk
+    min_length: float  # seconds of the shortest video that has chunks
+    max_sound: float  # seconds after the sound of the sampling that are in `Media.later_sound`
+    use: Callable[[np.ndarray, np.ndarray], None]  # called with frames (n, H, W, 3) and their times (n,); must not raise
+
+
+def read_video(path: Path, sampling: Sampling, chunks: Chunks | None = None) -> Media:
     """Decode a video file.
 
     Raises:
@@ -33,10 +46,19 @@ def read_video(path: Path, sampling: Sampling) -> Media:
         raise VideoError("empty (0 bytes)")
     file = _VideoFile(path)
     try:
-        return file.decode(file.measure(), sampling)
+        return file.decode(file.measure(), sampling, chunks)
     except (av.FFmpegError, ValueError, IndexError, ArithmeticError) as error:
         reason = getattr(error, "strerror", None) or one_line(str(error))
         raise VideoError(f"no video, or damaged ({reason})") from None
+
+
+def probe_length(path: Path) -> float:
+    """Return the length of a video in seconds, as its header says; 0 if it is unknown or the file cannot be read."""
+    try:
+        with av.open(str(path.absolute()), options={"format_whitelist": ",".join(formats.FORMATS)}) as container:
+            return (container.duration or 0) / av.time_base
+    except (av.FFmpegError, OSError, ValueError):
+        return 0.0
 
 
 class _VideoFile:
@@ -70,7 +92,7 @@ class _VideoFile:
         self._warnings = self._check_holes(form, timeline, is_fragmented)
         return timeline
 
-    def decode(self, timeline: Timeline, sampling: Sampling) -> Media:
+    def decode(self, timeline: Timeline, sampling: Sampling, chunks: Chunks | None = None) -> Media:
         """Return the frames and the sound of the file."""
         with self._open() as container:
             track = tracks.choose_picture_track(container, self._single_picture_tracks)
@@ -81,8 +103,12 @@ class _VideoFile:
             length = timeline.end - timeline.first
             converter = PictureConverter(track, sampling.max_side)
             frames = FrameSampler(sampling, length, timeline.interval, converter.convert)
+            dense = None
+            if chunks is not None and length >= chunks.min_length:
+                dense = ChunkSampler(sampling, length, timeline.interval, converter.convert, chunks.seconds)
             pictures = TrackDecoder(track)
-            sound = SoundReader(tracks.choose_sound_tracks(container), sampling.max_seconds)
+            later_seconds = 0.0 if dense is None else chunks.max_sound
+            sound = SoundReader(tracks.choose_sound_tracks(container), sampling.max_seconds, later_seconds)
             clock = Clock(formats.can_jump_ahead(container.format))
             for packet in Packets(container):
                 if packet.stream.type in ("video", "audio"):
@@ -90,15 +116,25 @@ class _VideoFile:
                 if packet.stream_index == track.index:
                     for frame in pictures.decode(packet):
                         frames.add(frame)
+                        if dense is not None:
+                            dense.add(frame)
+                            for chunk in dense.take_chunks():
+                                chunks.use(*chunk)
                 else:
                     sound.read(packet)
             for frame in pictures.flush():
                 frames.add(frame)
+                if dense is not None:
+                    dense.add(frame)
             _check_loss(pictures, frames, timeline)
+            if dense is not None:
+                for chunk in dense.take_chunks(is_end=True):
+                    chunks.use(*chunk)
             kept, times = frames.finish()
             samples = sound.finish()
         lost = [f"{pictures.lost} of {pictures.packets} pictures cannot be decoded"] if pictures.lost else []
-        return Media(kept, times, samples, (*self._warnings, *lost, *sound.warnings))
+        start = 0.0 if sound.start is None else sound.start - frames.first
+        return Media(kept, times, samples, (*self._warnings, *lost, *sound.warnings), start, length, sound.later)
 
     def _open(self) -> "av.container.InputContainer":
         options = {"format_whitelist": ",".join(formats.FORMATS)}

@@ -21,12 +21,19 @@ MAX_LOST = 0.1  # maximum share of the energy of a file in canceled seconds
 
 
 class SoundReader:
-    """A decoder of the first of some sound tracks, the preferred one first, that can be heard."""
+    """A decoder of the first of some sound tracks, the preferred one first, that can be heard.
 
-    def __init__(self, tracks: Sequence["av.audio.stream.AudioStream"], max_seconds: float):
+    `finish` returns up to `max_seconds` of it; up to `later_seconds` after these are in the attribute `later`, in float16.
+    """
+
+    def __init__(self, tracks: Sequence["av.audio.stream.AudioStream"], max_seconds: float, later_seconds: float = 0.0):
         self.warnings: list[str] = []  # one line per defect of the sound
+        self.start: float | None = None  # time of the first sample that `finish` returns, in seconds (None: unknown)
+        self.later: np.ndarray | None = None
         self._samples = {track.index: TrackSamples(max_seconds) for track in tracks}
+        self._later = {track.index: TrackSamples(later_seconds, max_seconds, np.float16) for track in tracks}
         self._decoders: dict[int, TrackDecoder] = {}
+        self._starts: dict[int, float] = {}  # track -> time of its first samples in seconds
 
     def read(self, packet: av.Packet) -> None:
         """Decode a packet of any track, if it is needed."""
@@ -46,11 +53,15 @@ class SoundReader:
             elif decoder.lost:
                 self.warnings.append(f"sound: {loss}")
         try:
-            for samples in self._samples.values():
+            for samples in [*self._samples.values(), *(self._later[track] for track in self._samples)]:
                 samples.flush()
-            audible = [samples for samples in self._samples.values() if samples.peak >= AUDIBLE]
-            quiet = [samples for samples in self._samples.values() if samples.peak > 0]
-            return next((samples.mix() for samples in [*audible, *quiet]), None)
+            audible = [track for track, samples in self._samples.items() if samples.peak >= AUDIBLE]
+            quiet = [track for track, samples in self._samples.items() if samples.peak > 0]
+            for track in [*audible, *quiet]:
+                self.start = self._starts.get(track)
+                self.later = self._later[track].mix().astype(np.float16) if self._later[track].peak else None
+                return self._samples[track].mix()
+            return None
         except (av.FFmpegError, ValueError) as error:
             self.warnings.append(f"sound is left out: {_conversion_error(error)}")
             return None
@@ -58,7 +69,10 @@ class SoundReader:
     def _add(self, track: int, frames: list[av.AudioFrame]) -> None:
         try:
             for frame in frames:
+                if frame.time is not None:
+                    self._starts.setdefault(track, frame.time)
                 self._samples[track].add(frame)
+                self._later[track].add(frame)
                 if self._samples[track].peak >= AUDIBLE and len(self._samples) > 1:  # the tracks after it are not needed
                     preferred = list(self._samples)
                     for other in preferred[preferred.index(track) + 1 :]:
@@ -72,11 +86,11 @@ class SoundReader:
 
 
 class TrackSamples:
-    """The first `max_seconds` of one track; `peak` is the largest amplitude so far, at most 1."""
+    """The first `max_seconds` of one track after some to `skip`; `peak` is the largest amplitude so far, at most 1."""
 
-    def __init__(self, max_seconds: float):
-        self.peak = 0.0
-        self._left = round(max_seconds * SAMPLE_RATE)
+    def __init__(self, max_seconds: float, skip: float = 0.0, dtype: type = np.float32):
+        self.peak, self._dtype = 0.0, dtype  # in which samples are kept
+        self._skipped, self._left = round(skip * SAMPLE_RATE), round(max_seconds * SAMPLE_RATE)
         self._resampler: av.AudioResampler | None = None
         self._format: tuple | None = None  # of the resampler
         self._mixable = True  # FFmpeg can mix the channels of that format
@@ -103,18 +117,22 @@ class TrackSamples:
 
     def mix(self) -> np.ndarray:
         """Return the mono samples of all flushed frames, (S,) float32."""
-        energy = np.array([np.square(x).mean(axis=0).sum() for x in self._seconds])
-        mixed = np.array([np.square(x.mean(axis=0)).sum() for x in self._seconds])
+        seconds = [x.astype(np.float32, copy=False) for x in self._seconds]
+        energy = np.array([np.square(x).mean(axis=0).sum() for x in seconds])
+        mixed = np.array([np.square(x.mean(axis=0)).sum() for x in seconds])
         if energy[mixed < CANCELED * energy].sum() / energy.sum() <= MAX_LOST:
-            return np.concatenate([x.mean(axis=0) for x in self._seconds])
-        louder = np.sum([np.square(x).sum(axis=1) for x in self._seconds if len(x) == 2], axis=0).argmax()
-        return np.concatenate([x[louder if len(x) == 2 else 0] for x in self._seconds])
+            return np.concatenate([x.mean(axis=0) for x in seconds])
+        louder = np.sum([np.square(x).sum(axis=1) for x in seconds if len(x) == 2], axis=0).argmax()
+        return np.concatenate([x[louder if len(x) == 2 else 0] for x in seconds])
 
     def _resample(self, frame: av.AudioFrame | None) -> None:
         for resampled in self._resampler.resample(frame):
             if resampled is None:  # nothing is held back if nothing has to be resampled
                 continue
-            samples = resampled.to_ndarray()[:, : max(0, self._left)]
+            samples = resampled.to_ndarray()
+            skipped = min(self._skipped, samples.shape[1])
+            self._skipped -= skipped
+            samples = samples[:, skipped : skipped + max(0, self._left)]
             self._left -= samples.shape[1]
             self._pending.append(samples)
             if sum(x.shape[1] for x in self._pending) >= SAMPLE_RATE:
@@ -124,7 +142,8 @@ class TrackSamples:
         if self._pending:
             x = np.float32(np.concatenate(self._pending, axis=1) / (1 << 31))
             peak = float(np.abs(x).max(initial=0))
-            self._seconds.append(x if peak else np.broadcast_to(np.float32(0), x.shape))  # silence takes no memory
+            x = x.astype(self._dtype, copy=False) if peak else np.broadcast_to(np.float32(0), x.shape)
+            self._seconds.append(x)  # silence takes no memory
             self._pending, self.peak = [], max(self.peak, peak)
 
 

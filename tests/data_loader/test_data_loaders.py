@@ -127,6 +127,19 @@ def test_switches_of_the_config_reach_the_batches(make, workplace):
         assert batch["experts"]["audio"].shape[1] == batch["frame_masks"]["audio"].shape[1] == 7
 
 
+def test_experts_of_few_training_videos_are_told(make, workplace, caplog):
+    chosen = workplace.lists["train_list.txt"]
+    audio = workplace.features["audio"]
+    kept = {video: features for video, features in audio.items() if video not in chosen}
+    workplace.dump("audio.pickle", kept | dict.fromkeys(chosen[:19], next(iter(audio.values()))))
+    make()
+    (line,) = [record.getMessage() for record in caplog.records if "hardly trained" in record.getMessage()]
+    rare, _, rest = line.partition(", whose weights ")
+    assert (
+        rare.startswith("Toy: fewer than 20 training videos have audio (19)") and '"rgb"' in rest and '"audio"' not in rest
+    )
+
+
 def test_the_numbers_of_videos_captions_and_experts_are_logged(make, workplace, caplog):
     caplog.set_level(logging.INFO)
     make()

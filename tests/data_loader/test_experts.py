@@ -1,9 +1,18 @@
 """The table of experts, and how a config changes it."""
 
+import shlex
+
 import pytest
 
 from base.schema import Experts
-from data_loader.experts import EXPERTS, Expert, declared_experts, expert_dims, resolve_experts
+from data_loader.experts import (
+    EXPERTS,
+    Expert,
+    declared_experts,
+    describe_rare_experts,
+    expert_dims,
+    resolve_experts,
+)
 from utils.errors import InputError
 
 
@@ -90,3 +99,12 @@ def test_dims_after_aggregation_and_of_the_embedding():
     assert expert_dims(experts, {"audio": 2}, 64) == {"audio": (256, 64), "rgb": (2048, 64), "scene": (2208, 64)}
     with pytest.raises(InputError, match="arch.args.vlad_clusters.audio: missing"):
         expert_dims(experts, {"text": 8}, None)
+
+
+def test_rare_experts_are_told_with_the_flag_that_leaves_them_out():
+    line = describe_rare_experts({"rgb": 600, "face": 3, "ocr": 20, "audio.vggish.0": 19})
+    assert line.startswith("fewer than 20 training videos have face (3), audio.vggish.0 (19), whose weights ")
+    (flag,) = shlex.split(line.partition("--set ")[2])
+    assert flag == 'experts.modalities=["rgb", "ocr"]'
+    for counts in ({"rgb": 20}, {"rgb": 3, "face": 0}, {}):  # none is rare, or all are
+        assert describe_rare_experts(counts) is None

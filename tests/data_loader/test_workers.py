@@ -3,13 +3,11 @@
 import gc
 import os
 import resource
-import subprocess
-import sys
 
 import pytest
-from helpers.commands import CONFIG, MODELS
-from helpers.paths import ROOT
-from helpers.starvation import WORKERS, assert_ends_with_one_line
+from helpers.commands import CONFIG
+from helpers.isolated_process import run_program
+from helpers.starvation import WORKERS
 
 import train as train_command
 from data_loader import workers
@@ -107,21 +105,6 @@ loader = DataLoader(
 print(next(iter(loader)))
 """
 
-CHILD = """
-import multiprocessing
-import time
-
-import data_loader.data_loaders
-
-
-def work():
-    time.sleep(0.5)
-    print("done", flush=True)
-
-
-multiprocessing.get_context("fork").Process(target=work).start()
-"""
-
 IMPORTS = """
 import sys
 
@@ -137,30 +120,12 @@ print([name for name in set(sys.modules) - before if name.startswith("torch.")])
 """
 
 
-def run_program(text):
-    """Run a program, which has to end."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", text]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-
-
 def test_a_process_does_not_wait_for_a_worker_that_hangs():
     ended = run_program(HANGS)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "tensor([0])\n", "")
-
-
-def test_other_children_of_a_process_that_imports_the_loader_live_on():
-    ended = run_program(CHILD)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
 
 
 def test_torch_imports_nothing_while_workers_run():
     """The error of a failed worker may be raised during an import inside torch, which would swallow it."""
     ended = run_program(IMPORTS)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "[]\n", "")
-
-
-def test_the_main_process_does_not_wait_for_a_worker_that_fails(workplace):
-    """Other faults are in `tests/nightly/test_workers.py`."""
-    assert_ends_with_one_line("train", "files", "--config", CONFIG)
-    assert not list(MODELS.glob("*/checkpoint-epoch2.pth"))

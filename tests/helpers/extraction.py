@@ -43,7 +43,11 @@ class Reader:
 
     def __call__(self, media):
         words, times = ["BRIGHT", "ü"], [(0.0, 0.25), (0.25, 0.5)]
-        return ExpertOutput(self._text([" ".join(words)])[0], words, times) if media.frames.mean() > 128 else None
+        return (
+            ExpertOutput(self._text([" ".join(words)])[0], words, times)
+            if len(media.frames) and media.frames.mean() > 128
+            else None
+        )
 
 
 def film(name, number=0, folder="clips", sound=True):
@@ -57,6 +61,16 @@ def film(name, number=0, folder="clips", sound=True):
     return pyav_videos.write(
         path, frames, 8, tone, 16000, form=form, sound_codec="aac" if path.suffix == ".mp4" else "pcm_s16le"
     )
+
+
+def long_film(name, seconds=34):
+    """Write a film that is dark for 20 s, then bright, with a tone in its first half that becomes higher."""
+    frames = np.full((2 * seconds, 32, 32, 3), 40, np.uint8)
+    frames[40:] = 200
+    frames[:, :16, :4] = (250, 10, 10)
+    sound = np.concatenate([pyav_videos.sine(seconds / 4, 16000, hertz) for hertz in (300, 600)])
+    Path("clips").mkdir(exist_ok=True)
+    return pyav_videos.write(Path("clips", name), frames, 2, sound, 16000, form="matroska")
 
 
 def captions(names, number=2, path="captions.json"):

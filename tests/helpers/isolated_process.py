@@ -7,8 +7,12 @@ import os
 import re
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from helpers.paths import ROOT
 
 from utils.errors import InputError
 
@@ -88,3 +92,10 @@ def outcome(function: Callable, *args, seconds: float = 120, method: str = "fork
         process.close()
         ours.close()
     return found
+
+
+def run_program(text: str) -> subprocess.CompletedProcess:
+    """Run a program of its own, which has to end within a minute."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", text]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)

@@ -55,6 +55,7 @@ def write(
     codec="mpeg4",
     sound_codec="pcm_s16le",
     packet=1024,
+    sound_offset=0.0,
     picture: np.ndarray | None = None,
     options=None,
 ):
@@ -65,6 +66,7 @@ def write(
         sound: samples, (S,) mono or (S, 2) stereo (None: no sound track).
         form: format of the container (None: by the suffix of `path`).
         packet: samples per packet of sound.
+        sound_offset: seconds from the first picture to the first sample.
         picture: a cover, which players show beside the sound.
     """
     with av.open(str(path), "w", format=form, container_options=options or {}) as out:
@@ -91,7 +93,8 @@ def write(
             for start in range(0, len(samples), size):
                 part = samples[start : start + size]
                 track = av.AudioFrame.from_ndarray(part.reshape(1, -1), format="s16", layout=audio.codec_context.layout.name)
-                track.sample_rate, track.pts, track.time_base = sample_rate, start, Fraction(1, sample_rate)
+                track.sample_rate, track.time_base = sample_rate, Fraction(1, sample_rate)
+                track.pts = start + round(sound_offset * sample_rate)
                 out.mux(audio.encode(track))
             out.mux(audio.encode(None))
     return path

@@ -33,7 +33,7 @@ class StubSearcher:
         self.wait = threading.Event()
         self.wait.set()
 
-    def search(self, text, k=10, corrected=True):
+    def search(self, text, k=10, corrected=True, allowed=None):
         with self._call("search", text, k):
             if not text.strip():
                 raise InputError("query: empty, expected some words")
@@ -41,10 +41,17 @@ class StubSearcher:
                 raise InputError("query: '?' has no word that the text encoder knows")
             if text == "crash":
                 raise ZeroDivisionError
-            hits = [self._hit(video, rank, True) for rank, video in enumerate(self.ids[:k], 1)]
+            found = [video for video in self.ids if allowed is None or video in allowed]
+            hits = [self._hit(video, rank, True) for rank, video in enumerate(found[:k], 1)]
             if self.bank and corrected and text != "not corrected":
                 hits = [dataclasses.replace(hit, normalized=hit.similarity - 0.25) for hit in hits]
-            return SearchResult(text, WEIGHTS, hits)
+            doubt = "a <b>reason" if text == "nonsense" else None
+            return SearchResult(text, WEIGHTS, hits, doubt=doubt, notes=["a note"] if doubt else [])
+
+    @property
+    def collection(self):
+        """Itself: a filter asks it for its `ids`."""
+        return self
 
     def similar(self, video_id, k=10):
         with self._call("similar", video_id, k):
@@ -66,6 +73,15 @@ class StubSearcher:
 
     def get_words(self, video_id):
         return self._words.get(video_id, {})
+
+    def get_file(self, video_id):
+        return None
+
+    def load_video(self, name, video_id):
+        return None
+
+    def __contains__(self, video_id):
+        return video_id in self.ids
 
     def get_clip(self, video_id):
         return self._clips.get(video_id)

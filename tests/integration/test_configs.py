@@ -228,7 +228,7 @@ def test_no_config_repeats_what_it_does_not_change(path, tmp_path):
 
 DEMO = sorted(path.stem.removeprefix("train-") for path in ROOT.glob("configs/demo/train-*.json"))
 ADDITIONS = [
-    f"full-ce-{x}" for x in ("contrastive-ema", "ema", "expert-dropout", "hardest", "no-duplicates", "word-dropout")
+    f"full-ce-{x}" for x in ("all", "contrastive-ema", "ema", "expert-dropout", "hardest", "no-duplicates", "word-dropout")
 ]
 DEMO = [
     name
@@ -265,9 +265,9 @@ def test_an_addition_changes_one_thing_of_the_margin_loss_and_that_the_loss_alon
 
     margin = read_leaves("full-ce-margin")
     for name in ADDITIONS:
-        whole = read_leaves("full-ce") if "contrastive" in name else margin
+        whole = margin if name not in ("full-ce-all", "full-ce-contrastive-ema") else read_leaves("full-ce")
         changed = {key: x for key, x in read_leaves(name).items() if whole.get(key) != x}
-        assert len(changed) == 1, (name, changed)
+        assert len(changed) == (3 if name == "full-ce-all" else 1), (name, changed)
     default = read_leaves("full-ce")
     assert {key[0] for key in default.keys() | margin.keys() if default.get(key) != margin.get(key)} == {"loss"}
 

@@ -32,6 +32,7 @@ TESTED_ELSEWHERE = {
     "misc/demo/places.py": "misc/demo/test_experts.py",  # its pictures are backgrounds of clips
     "misc/extraction/collection_files.py": "misc/test_extract_experts_unusable_files.py",  # names of files
     "misc/reporting/markdown_blocks.py": "misc/test_gen_readme.py",  # used through the commands that fill in pages
+    "misc/searching/answering.py": "misc/test_search_honest.py",  # the answer to a command line
     "misc/searching/channels/channel.py": "misc/searching/channels/test_fused_result.py",  # the interface of channels
     "misc/searching/extraction_record.py": "misc/test_search_channels.py",  # read by the command
     "misc/searching/opening.py": "misc/test_search_channels.py",  # what the command opens

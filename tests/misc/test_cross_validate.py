@@ -195,6 +195,7 @@ def test_refusals(validate, refused):
     assert "--folds 1: expected 2 or more" in message("--folds", "1")
     assert "--folds 35: found 34 groups, expected as many or more" in message("--folds", "35")
     assert "--jobs 0: expected 1 or more" in message("--jobs", "0")
+    assert "--out none/table.md: expected a file in a folder that exists" in message("--out", "none/table.md")
     assert "--seeds 1,1: expected different" in message("--seeds", "1,1")
     assert "the name is there twice" in message("--compare", "a: seed=1", "--compare", "a: seed=2")
     assert "a: seed=1: cross-validation sets seed" in message("--compare", "a: seed=1")

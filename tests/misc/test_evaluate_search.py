@@ -59,6 +59,12 @@ def test_captions_are_queries_and_are_not_searched(collection, call):
     # Of three queries, two are found first, and one is not.
     assert table(out)["words"] == [f"{100 * x:.1f}" for x in (2.1 / 3, 2.5 / 3, 1, (2 + 0.29290) / 3)] + ["67 %"]
     assert table(out)["chance"][:3] == ["10.0", "50.0", "100.0"]
+    assert "No good match" not in out
+    code, out, err = call(evaluate_search, "--name", "Toy", "--only", "sale|here|encore", "--doubts")
+    header, _, captions, nonsense, english = out.splitlines()[-5:]
+    assert code == 0 and header == "| No good match | words | all |" and english.startswith("| random English words | "), err
+    assert captions == "| captions | 33.3 % | 33.3 % |"  # only "only here" has no word that a video has
+    assert nonsense == "| words that do not exist | 100.0 % | 100.0 % |"
     code, out, err = call(evaluate_search, "--name", "Toy", "--resume", "model.pth", "--split", "val")
     assert code == 0 and list(table(out)) == ["chance", "words", "trained", "words + trained"], err
 

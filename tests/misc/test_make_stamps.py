@@ -141,6 +141,14 @@ def noise(seed):
     return file.getvalue()
 
 
+def test_new_lists_replace_none_and_are_not_empty(make):
+    code, _, err = make("--new_splits", "lists")
+    assert code == 2 and "_list.txt is there, expected a folder without lists" in err
+    code, _, err = make("--new_splits", "few")
+    assert code == 2 and err.splitlines()[-1].startswith("error: --new_splits: ") and "too few for" in err, err
+    assert not Path("few").exists()
+
+
 def test_new_lists_have_every_stamp_that_can_be_drawn(make, package, monkeypatch):
     monkeypatch.setattr(families, "SIZES", {"test": 1, "val": 1})
     pictures = {name: noise(i) for i, name in enumerate(stamp_files()) if name.endswith(".png") and "bad/" not in name}
@@ -162,7 +170,7 @@ def test_many_warnings_are_counted(make, package):
 
 def test_without_its_copyright_file_the_license_is_still_named(make, tmp_path):
     code, out, _ = make(source=write_folder(tmp_path / "root", stamp_files(), documents=False))
-    assert code == 0 and "version not known" in out and "license: GPL-2 or later" in out
+    assert code == 0 and "version not known" in out and "is GPL-2 or later" in out
     assert not Path("data/stamps2/COPYRIGHT").exists()
 
 

@@ -4,52 +4,18 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from helpers.ranking_pages import write_clip
 from helpers.search_collection import write_checkpoint
 
-from misc.searching.channels import concepts
+from misc.extraction.posters import Posters
 
 PLACE = ["--name", "Toy"]
 RESUME = ["--resume", "model.pth", *PLACE]
-CLASSES = ["tench", "zebra", "sports car"]
 
 
 def hits(out):
     return json.loads(out)["hits"]
-
-
-@pytest.fixture
-def folder(workplace, monkeypatch):
-    """A collection as it is extracted without captions: lists, recognized words, and features rgb of a stubbed network."""
-    feats = workplace.folder
-    for name in (*workplace.lists, "text-toy.pickle", "raw-captions.pkl"):
-        (feats / name).unlink()
-    (feats / "all_list.txt").write_text("".join(f"{video}\n" for video in workplace.ids))
-    (feats / "versions.json").write_text(json.dumps(dict.fromkeys(workplace.ids, "1")))
-    (feats / "ocr-words.json").write_text(json.dumps({"video3": ["Thanks", "for", "watching"], "video5": ["SALE"]}))
-    rgb = {video: np.zeros((2, concepts.DIM), np.float32) for video in workplace.ids}
-    for i, video in enumerate(workplace.ids):
-        rgb[video][:, 0] = 1
-        rgb[video][1, 1] = 9 if video == "video7" else 0
-        rgb[video][1, 5] = i + 1
-    workplace.features["rgb"] = rgb
-    workplace.dump("rgb.pickle", rgb)
-    experts = {"rgb": {"dim": concepts.DIM, "aggregation": "avg", "kind": "sequence"}}
-    settings = {"experts": {"rgb": {"extractor": "rgb", "options": {}}}}
-    record = {"text": {"encoder": "stub", "feat": "toy", "dim": 10}, "settings": settings, "experts": experts}
-    Path("data/Toy/extraction.json").write_text(json.dumps(record))
-    classifier = np.eye(len(CLASSES), concepts.DIM, dtype=np.float32), np.zeros(len(CLASSES), np.float32)
-    monkeypatch.setattr(concepts, "load_class_names", lambda: CLASSES)
-    monkeypatch.setattr(concepts, "load_classifier", lambda: classifier)
-
-    class Encoder:
-        def embed_sentences(self, texts):
-            return np.array([[float(text == name) for name in CLASSES] + [float(text not in CLASSES)] for text in texts])
-
-    monkeypatch.setattr("misc.extractors.text_encoders.build_text_encoder", lambda spec, device="cpu": Encoder())
-    return Path("data/Toy")
 
 
 def test_a_folder_without_captions_and_model_is_searched(folder, search):
@@ -75,7 +41,7 @@ def test_channels_are_picked(folder, search, refuse):
         "x", *PLACE, "--channels", "word,x"
     )
     assert "--channels: empty" in refuse("x", *PLACE, "--channels", ",")
-    expected = "--channels trained: no index of a trained model, expected --resume CHECKPOINT"
+    expected = "--channels trained: no index of a trained model, expected --checkpoint FILE"
     for names in ("trained", "words,trained"):
         assert expected in refuse("x", *PLACE, "--channels", names)
     (folder / "extraction.json").unlink()
@@ -84,10 +50,10 @@ def test_channels_are_picked(folder, search, refuse):
 
 
 def test_similar_videos_without_a_model(folder, search, refuse):
-    found = json.loads(search("--video", "video20", *PLACE, "--json", "-k", 3)[0])
+    found = json.loads(search("--video", "video20", *PLACE, "--json", "-k", 3, "--no_fold")[0])
     assert {hit["id"] for hit in found["hits"]} == {"video19", "video21", "video22"} or len(found["hits"]) == 3
     assert found["captions"] == [] and "channels" not in found
-    out, _ = search("--video", "video20", *PLACE, "-k", 3)
+    out, _ = search("--video", "video20", *PLACE, "-k", 3, "--no_fold")
     assert "no expert" not in out and len(out.splitlines()) == 3
     assert "no video 'nobody' in it" in refuse("--video", "nobody", *PLACE)
 
@@ -107,7 +73,7 @@ def test_building_and_information_need_no_model(folder, search, refuse):
     (folder / "symlinked-feats/ocr-words.json").write_text(json.dumps({**words, "video9": ["encore"]}))
     assert "ocr of 3 videos" in search("add", *PLACE)[1]
     assert hits(search("encore", *PLACE, "--json")[0])[0]["id"] == "video9"
-    assert "expected --resume CHECKPOINT; the other channels have all videos" in refuse("add", "video3", *PLACE)
+    assert "expected --checkpoint FILE; the other channels have all videos" in refuse("add", "video3", *PLACE)
     assert "build: --querybank and --index" in refuse("build", *PLACE, "--index", "ivf")
     assert "MSVD: a published dataset" in refuse("bird", "--name", "MSVD", "--data_dir", "data/Toy")
     assert "data/None: no such folder" in refuse("bird", "--name", "None")
@@ -121,8 +87,9 @@ def test_a_damaged_record_is_one_line(folder, refuse):
 
 
 def test_a_model_is_fused_with_the_words(collection, search):
-    trained = hits(search("SALE now", *RESUME, "--channels", "trained", "-k", 44, "--json")[0])
-    out, err = search("SALE now", *RESUME, "-k", 44, "--json")
+    everything = [*RESUME, "--no_fold", "-k", 44, "--json"]
+    trained = hits(search("SALE now", *everything, "--channels", "trained")[0])
+    out, err = search("SALE now", *everything)
     answer = json.loads(out)
     assert answer["channels"] == ["words", "trained"] and "concepts" in answer["absent"] and "words.db" in err
     rank = {hit["id"]: hit["rank"] for hit in trained}
@@ -142,7 +109,7 @@ def test_the_index_knows_its_model(collection, search, refuse, config):
     assert "words: " in search("info", *PLACE)[0]
     Path("model.pth").rename("elsewhere.pth")
     out, err = search("SALE", *PLACE, "--json")
-    reason = "data/Toy/index: built with model.pth, which does not exist: expected --resume CHECKPOINT"
+    reason = "data/Toy/index: built with model.pth, which does not exist: expected --checkpoint FILE"
     assert err == f"trained: not searched: {reason}\n" and json.loads(out)["absent"]["trained"] == reason
     assert reason in refuse("SALE", *PLACE, "--channels", "trained")
     assert reason in refuse("add", *PLACE)
@@ -153,7 +120,9 @@ def test_the_index_knows_its_model(collection, search, refuse, config):
 def test_a_query_without_a_word_of_the_encoder_is_answered_by_words(collection, search):
     answer = json.loads(search("? 50%", *RESUME, "--json", "--encoder", "stub")[0])
     assert answer["hits"][0]["channels"]["words"]["rank"] == 1
-    answer = json.loads(search("SALE", *RESUME, "--json", "--encoder", "other")[0])
+    out, err = search("SALE", *RESUME, "--json", "--encoder", "other")
+    answer = json.loads(out)
+    assert f"trained: not searched: {answer['absent']['trained']}\n" in err
     assert answer["channels"] == ["words"] and "word vectors 'elsewhere'" in answer["absent"]["trained"]
 
 
@@ -167,3 +136,21 @@ def test_a_page_says_why(folder, search):
     search("asdf", *PLACE, "--html", "empty")
     assert "no match: no video has these words" in Path("empty/index.html").read_text()
     shutil.rmtree("page")
+
+
+def test_the_page_shows_posters(folder, search):
+    clips = {"video3": folder / "videos" / "video3.webm", "video5": folder / "videos" / "video5.GIF"}
+    for path in clips.values():
+        write_clip(path.with_suffix(".webm"))
+        path.with_suffix(".webm").rename(path)
+    Posters(folder / "posters").write("video3", clips["video3"], b"picture")
+    search("sale or thanks", *PLACE, "--html", "page", "--no_fold", "-k", 44)
+    content = json.loads(Path("page/data.js").read_text().removeprefix("registerResults(").removesuffix(");\n"))
+    videos = {hit["video"]["id"]: hit["video"] for hit in content["hits"]}
+    assert (videos["video3"]["file"], videos["video3"]["plays"]) == ("video3.webm", True)
+    assert Path("page", videos["video3"]["poster"]).read_bytes() == b"picture"
+    assert (videos["video5"]["poster"], videos["video5"]["plays"]) == (None, False)
+    assert Path("page", videos["video5"]["address"]).read_bytes() == clips["video5"].read_bytes()
+    clips["video3"].write_bytes(b"another clip")
+    search("sale or thanks", *PLACE, "--html", "page")
+    assert '"poster":"' not in Path("page/data.js").read_text()

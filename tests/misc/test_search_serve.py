@@ -18,6 +18,7 @@ from misc.searching.index.vector_store import IndexLocation
 
 pytest.importorskip("starlette")
 uvicorn = pytest.importorskip("uvicorn")
+from misc.searching.serving.copies import open_copies  # noqa: E402
 
 LOCATION = IndexLocation("Toy")
 
@@ -41,7 +42,7 @@ def searcher(indexed):
 def port(searcher):
     from misc.searching.serving.app import make_app
 
-    with serving(make_app(open_searcher(LOCATION, Path("model.pth")), "Toy", LOCATION.folder, ["*"])) as port:
+    with serving(make_app(open_searcher(LOCATION, Path("model.pth")), "Toy", LOCATION.folder, ["*"], fold=False)) as port:
         yield port
 
 
@@ -112,6 +113,26 @@ def test_a_local_server_answers_to_its_own_names_only(indexed, call, monkeypatch
     with serving(servers[0].config.app) as port:
         statuses = {name: fetch(port, "/static/search.js", Host=name)[0].status for name in (*names, "a.example")}
     assert statuses == dict.fromkeys(names, 200) | {"a.example": 400 if host == "127.0.0.1" else 200}
+
+
+def test_it_makes_copies_on_request_only(indexed, call, unserved):
+    for arguments, makes in (([], False), (["--transcode"], True), (["--transcode", "300"], True)):
+        code, _, err = call(search_command, "serve", *RESUME, "--port", 0, *arguments)
+        assert code == 0, err
+        assert Path("data/Toy/playable").is_dir() == makes
+
+
+@pytest.mark.parametrize("size", ["0", "255", "-1", "1e3", "many", "9" * 20])
+def test_invalid_sizes_of_copies_are_refused(collection, call, size):
+    code, _, err = call(search_command, "serve", *RESUME, f"--transcode={size}")
+    assert code == 2 and f"argument --transcode: '{size}', expected a number of MiB from 256" in err
+
+
+def test_a_second_server_that_makes_copies_is_refused(indexed, call, unserved):
+    with open_copies(Path("data/Toy/playable"), 1):
+        code, _, err = call(search_command, "serve", *RESUME, "--port", 0, "--transcode")
+    reason = "another server makes copies there, expected serve without --transcode"
+    assert (code, unserved, err.splitlines()[-1]) == (2, [], f"error: data/Toy/playable: {reason}")
 
 
 def test_it_opens_a_browser_on_request(indexed, call, unserved, monkeypatch):

@@ -1,5 +1,6 @@
 """Search by an image-text model as a user runs it: extraction with `--zero_shot`, then `misc/search.py`."""
 
+import contextlib
 import json
 import logging
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.extraction import ARCHIVE, CONFIG, captions, contents
+from helpers.extraction import ARCHIVE, CONFIG, captions, contents, film, long_film
 from helpers.image_text_models import write_open_clip, write_transformers
 from PIL import Image
 
 from misc import evaluate_search
+from misc.extraction.zero_shot_file import ZeroShotFile
 from misc.extractors.image_text import build_image_text_model
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
 from misc.video_reading.media import Sampling
@@ -75,10 +77,32 @@ def test_a_folder_of_videos_is_searched_by_the_scores_of_the_library(model, elev
     scores = [hit["channels"]["zero_shot"]["score"] for hit in hits]
     assert scores == sorted(scores, reverse=True)
     out, err = search(QUERY, *PLACE, "-k", 3)
-    assert out.startswith("channels: words, zero_shot (")
+    # Nonsense is as similar to random weights as any query.
+    assert out.startswith("no good match: words: no video has these words; zero_shot: the best similarity, ")
+    assert "\nchannels: words, zero_shot (" in out
     assert "zero_shot, rank 1: similarity " in out and " of the frame at " in out
     assert "zero_shot" not in err
     assert "frames of 11 videos by open_clip:local-dir:small (" in search("info", *PLACE)[0]
+
+
+def test_a_long_video_is_found_by_its_moments(model, extract, search):
+    film("short.mkv", 1)
+    long_film("long.mkv")
+    extract()
+    _, seen = extract("--zero_shot", model[0])
+    assert seen.keys() > {"short", "long"} and set(seen.values()) == {("zero_shot",)}
+    with contextlib.closing(ZeroShotFile(FILE)) as file:
+        counts = dict(zip(file.videos, np.diff(file.starts).tolist(), strict=True))
+        row = file.videos.index("long")
+        times = file.times[file.starts[row] : file.starts[row + 1]]
+    assert counts["long"] == 4 * 16 and (np.diff(times) > 0).all() and times.max() > 30
+    hits = json.loads(search(QUERY, *PLACE, "--json", "--channels", "zero_shot", "-k", 20)[0])["hits"]
+    found = {hit["id"]: hit for hit in hits}
+    moments = [(x["start"], x["end"]) for x in found["long"]["moments"]]
+    assert sorted(moments) == [(0, 10), (10, 20), (20, 34)] and found["short"]["moments"] == []
+    (evidence,) = found["long"]["channels"]["zero_shot"]["evidence"]
+    (start, _) = evidence["times"][0]
+    assert moments[0][0] <= start < moments[0][1]
 
 
 def test_only_frames_are_embedded_in_a_collection_that_exists(model, eleven_videos, extract):

@@ -1,4 +1,4 @@
-"""A model learns from the Demo data set."""
+"""A model learns from the Demo data set, which is the same for a seed."""
 
 import json
 import subprocess
@@ -22,3 +22,16 @@ def test_the_demo_learns(call, tmp_path, monkeypatch):
     (path,) = Path("data/saved/models").glob("demo-train-full-ce/*/metrics.json")
     metrics = json.loads(path.read_text())
     assert metrics["split"] == "test" and 20 < metrics["t2v_metrics"]["R1"] < 60
+
+
+def contents(folder):
+    """Path -> bytes of every file below `folder`."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_seed_gives_the_same_files_whatever_the_number_of_processes(tmp_path):
+    for name, seed, workers in (("made", 0, 1), ("again", 0, 3), ("other", 1, 1)):
+        make_demo.make_dataset(tmp_path / name, {"train": 16, "val": 4, "test": 8}, seed, workers)
+    made, again, other = (contents(tmp_path / name) for name in ("made", "again", "other"))
+    assert made == again and made.keys() == other.keys()
+    assert all(other[path] != content for path, content in made.items() if path.suffix != ".txt")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.changed_collection import check_changes_are_updated
 from helpers.exact_search import check_exact, embedded
 from helpers.paths import ROOT
 from helpers.properties import examples
@@ -11,8 +12,10 @@ from helpers.search_collection import create_store, make_metadata, open_store, r
 from hypothesis import given
 from hypothesis import strategies as st
 
+import misc.search as search_command
 from misc.searching.index.milvus_store import MilvusStore
-from model.similarity import pairwise_similarity
+from misc.searching.windows import Windows, item_id
+from model.similarity import TextEmbedding, pairwise_similarity
 from utils.errors import InputError
 
 DIMS = [6, 1]
@@ -63,6 +66,28 @@ def test_a_build_that_is_killed_leaves_the_old_index(tmp_path):
     store = open_store(tmp_path, milvus=True)
     assert {generation for generation, _ in store._list_tables()} == {2}  # no other generation remains
     store.close()
+
+
+def test_windows_of_long_videos_are_found_as_in_files(tmp_path):
+    """Windows are kept when the index is opened, and are added and removed with their video."""
+    _, has, video = VIDEOS
+    ids = [item_id(f"v{i // 8}", (float(i % 8), i % 8 + 1.0)) if i < 48 else f"v{i}" for i in range(60)]
+    metadata = METADATA.model_copy(update={"windows": Windows(window=1, stride=1)})
+    found = []
+    for milvus in (True, False):
+        store = create_store(tmp_path, metadata, milvus)
+        store.add(ids, has, video)
+        store.remove(store.videos.by_video()["v1"])
+        store.commit()
+        store.close()
+        store = open_store(tmp_path, milvus)
+        assert store.metadata.windows == metadata.windows and len(store.videos.by_video()) == 17
+        query = TextEmbedding([x[:1] for x in TEXTS.experts], TEXTS.weights[:1])
+        found.append(store.search_videos(query, 12))
+        store.close()
+    for one, other in zip(*found, strict=True):
+        assert (one.video, one.item) == (other.video, other.item) and one.score == pytest.approx(other.score, abs=1e-6)
+        assert [(x.start, x.end) for x in one.moments] == [(x.start, x.end) for x in other.moments]
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
@@ -173,3 +198,12 @@ def test_processes_that_did_not_build_the_index_can_use_it(collection):
 @examples(4)
 def test_any_index_returns_what_brute_force_does(tmp_path_factory, case, l2renorm, k):
     check_exact(tmp_path_factory.mktemp("exact"), case, l2renorm, k, milvus=True)
+
+
+def test_changed_and_removed_videos_are_reported_and_updated_by_add(collection, call):
+    def search(*arguments):
+        code, out, err = call(search_command, *arguments)
+        assert code == 0, err
+        return out, err
+
+    check_changes_are_updated(collection, search, "--uri", "index.db")

@@ -79,6 +79,6 @@ def test_without_scripts_it_searches_and_plays(look):
     assert page.locator(".tile video[controls][src]").count() == 11
     page.get_by_label("Search for").fill("song")
     page.get_by_role("button", name="Search").click()
-    page.wait_for_url("**/?q=song")
+    page.wait_for_url("**/?q=song&where=")
     page.get_by_role("link", name="videos like plain", exact=True).click()
     page.wait_for_url("**/?video=plain#similar")

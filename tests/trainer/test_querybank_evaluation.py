@@ -216,7 +216,16 @@ def test_csls_has_no_beta_to_choose(run):
     trained(run)
     arguments = ("--split", "test", "--set", "querybank.method=csls", "--querybank")
     given, chosen = (evaluated(run, *arguments, beta)[0] for beta in ("20", "val"))
-    assert given == chosen and chosen["querybank"]["beta_chosen_on"] is None
+    assert given == chosen and chosen["querybank"]["beta_chosen_on"] is chosen["querybank"]["beta"] is None
+
+
+def test_without_a_validation_split_beta_is_not_chosen(run, refused, workplace):
+    folder, _ = train(run, "--set", "querybank.choose_beta=true", "--set", "test_split=test")
+    (workplace.folder / "val_list.txt").unlink()
+    found, out = evaluated(run)
+    assert "querybank: beta 20, which cannot be chosen: " in out and "val_list.txt" in out
+    assert found["querybank"]["beta"] == {"t2v": 20, "v2t": 20}
+    assert "val_list.txt" in refused(test_command, "--resume", folder / "trained_model.pth", "--querybank", "val")
 
 
 def test_without_a_number_beta_is_that_of_the_config(run):

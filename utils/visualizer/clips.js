@@ -1,6 +1,6 @@
 "use strict";
 
-/* Clips that load when they come near the window, play muted while the pointer or the focus is on them, and with sound and
+/* Clips that load when they come near the window (with a poster, when somebody plays them), play muted while the pointer or the focus is on them, and with sound and
    controls when they are clicked. */
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -9,7 +9,9 @@ const nearby = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     const player = target.querySelector("video");
     if (isIntersecting && !player.hasAttribute("src")) {
-      player.src = player.dataset.address;
+      if (!player.poster || player.controls) {
+        player.src = player.dataset.address;
+      }
     } else if (!isIntersecting) {
       unload(player); // browsers limit the number of players to a few dozen
     }
@@ -21,10 +23,20 @@ function fromTemplate(name) {
   return document.getElementById(`${name}-template`).content.firstElementChild.cloneNode(true);
 }
 
-/** Make the clip of a video, or a placeholder. */
-function makeClip({ id, address }) {
+/**
+ * Make the clip of a video, or what stands in its place.
+ *
+ * A clip with a `poster` is not loaded before it is played. `file` is the name of its file, which is offered if the browser
+ * cannot play it, as is known of a file that no browser `plays`; `original` is its address if it is another one, and
+ * `offer(video, clip, note)` may add to the note that says so.
+ */
+function makeClip(video) {
+  const { id, address, poster, plays = true } = video;
   if (address === null) {
     return makePlaceholder(id, "no clip");
+  }
+  if (!plays) {
+    return makeRefusal(video);
   }
   const clip = fromTemplate("clip");
   const player = clip.querySelector("video");
@@ -33,6 +45,10 @@ function makeClip({ id, address }) {
   player.setAttribute("aria-label", `Clip ${id}`);
   button.setAttribute("aria-label", `Play ${id} with controls`);
   player.muted = true;
+  if (poster) {
+    player.poster = poster;
+    player.preload = "none";
+  }
   const preview = () => still.matches || player.controls || play(player);
   const stop = () => player.controls || player.pause();
   clip.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && preview());
@@ -47,13 +63,48 @@ function makeClip({ id, address }) {
     button.remove();
     play(player);
   });
-  player.addEventListener("error", () => {
-    if (player.hasAttribute("src")) {
-      nearby.unobserve(clip);
-      clip.replaceWith(makePlaceholder(id, "the clip cannot be played"));
-    }
+  onRefusal(player, () => {
+    nearby.unobserve(clip);
+    replaceClip(clip, makeRefusal(video));
   });
   nearby.observe(clip);
+  return clip;
+}
+
+/** Call `refuse` when the browser cannot play a clip; of some, such as H.265, it plays the sound without an error. */
+function onRefusal(player, refuse) {
+  const check = () => player.hasAttribute("src") && (player.error || (player.readyState && !player.videoWidth)) && refuse();
+  player.addEventListener("error", check);
+  player.addEventListener("loadedmetadata", check);
+  check();
+}
+
+/** Replace a clip, and keep the focus in its place. */
+function replaceClip(clip, other) {
+  const focused = clip.contains(document.activeElement);
+  clip.querySelectorAll("video").forEach(unload);
+  clip.replaceWith(other);
+  if (focused) {
+    other.querySelector("a, button, video")?.focus();
+  }
+}
+
+/** Make what stands in place of a clip that the browser cannot play: its poster, a note, and its file. */
+function makeRefusal(video) {
+  const { id, address, original = address, poster, file, offer } = video;
+  if (!file) {
+    return makePlaceholder(id, "the clip cannot be played");
+  }
+  const clip = Object.assign(document.createElement("div"), { className: "clip refused" });
+  const note = Object.assign(document.createElement("p"), { className: "note", textContent: "this browser cannot play it " });
+  const link = Object.assign(document.createElement("a"), { href: original, download: file, textContent: "get the file" });
+  link.setAttribute("aria-label", `get the file of ${id}`);
+  note.append(link);
+  if (poster) {
+    clip.append(Object.assign(document.createElement("img"), { src: poster, alt: "", loading: "lazy" }));
+  }
+  clip.append(note);
+  offer?.(video, clip, note);
   return clip;
 }
 

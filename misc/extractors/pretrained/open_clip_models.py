@@ -53,6 +53,10 @@ class OpenClipImageTextModel(ImageTextModel):
         """Return the projected embeddings of texts: (n, dim)."""
         return self._model.encode_text(self._tokenizer(texts).to(self.device))
 
+    def tokenize(self, text: str) -> torch.Tensor:
+        """Return the tokens of a text that the model reads: (1, L)."""
+        return self._tokenizer([text])
+
 
 class ClipTextEncoder:
     """A `TextEncoder` that returns the normalized last hidden states of the text encoder of a model.

@@ -3,6 +3,8 @@
 The name is one of the hub, or a folder.
 """
 
+from typing import Any
+
 import torch
 from PIL import Image
 
@@ -77,10 +79,16 @@ class TransformersImageTextModel(ImageTextModel):
 
     def encode_texts(self, texts: list[str]) -> torch.Tensor:
         """Return the projected embeddings of texts: (n, dim)."""
+        return self._model.get_text_features(**self._prepare_texts(texts).to(self.device)).pooler_output
+
+    def tokenize(self, text: str) -> torch.Tensor:
+        """Return the tokens of a text that the model reads: (1, L)."""
+        return self._prepare_texts([text])["input_ids"]
+
+    def _prepare_texts(self, texts: list[str]) -> Any:
         if self._is_sigmoid:  # SigLIP is trained with lower case, to which not all of its tokenizers convert
             texts = [text.lower() for text in texts]
-        batch = self._tokenizer(texts, truncation=True, return_tensors="pt", **self._options)
-        return self._model.get_text_features(**batch.to(self.device)).pooler_output
+        return self._tokenizer(texts, truncation=True, return_tensors="pt", **self._options)
 
 
 def _padding(model: torch.nn.Module, tokenizer_length: int, is_sigmoid: bool) -> dict[str, object]:

@@ -31,6 +31,7 @@ class WhisperExtractor:
     """
 
     aggregation = "vlad"
+    needs_context = True
 
     def __init__(
         self,
@@ -60,10 +61,11 @@ class WhisperExtractor:
         if media.sound is None or not len(media.sound):
             return None
         sound = media.sound / max(np.abs(media.sound).max(), QUIET)
-        if not self._find_speech(sound):  # asked first, so that no language is detected in silence
+        parts = self._find_speech(sound)  # asked first, so that no language is detected in silence
+        if not parts:
             return None
         words = [
-            (text, (word.start, word.end))
+            (text, tuple(time + media.sound_start for time in _clip_to_speech(word.start, word.end, parts)))
             for segment in _transcribe(self._model, sound, **self._options)
             if segment.compression_ratio <= MAX_COMPRESSION
             for word in segment.words
@@ -72,6 +74,19 @@ class WhisperExtractor:
         if len({text.casefold() for text, _ in words}) < self._min_words:
             return None
         return encode_words([text for text, _ in words], self._context, [time for _, time in words])
+
+
+def _clip_to_speech(start: float, end: float, parts: list[dict[str, int]]) -> tuple[float, float]:
+    """Return start and end of a word within the part of speech in which it has its middle.
+
+    The recognizer gets these parts without the silence between them. Times of words that begin in the part before theirs are
+    too early by up to a second.
+    """
+    for part in parts:
+        first, last = part["start"] / SAMPLE_RATE, part["end"] / SAMPLE_RATE
+        if first <= (start + end) / 2 <= last:
+            return max(start, first), min(end, last)
+    return start, end
 
 
 def _load(library: ModuleType, name: str, device: str) -> Any:

@@ -1,7 +1,10 @@
 """The interface of a channel of search, and of the reasons that it gives."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
+
+from misc.searching.windows import Moment, Span
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,10 +13,11 @@ class Evidence:
 
     source: str  # "captions", "name", "frame", or the expert whose words or features match
     text: str  # the words that match, the name of a concept, or the number of a frame, from 0, among those embedded
-    positions: list[int] = dataclasses.field(default_factory=list)  # of the words in `Collection.get_words(video)[source]`
+    # Of the words in `CutCollection.get_words`, in the best moment of a long video.
+    positions: list[int] = dataclasses.field(default_factory=list)
     probability: float | None = None  # of a concept, or that a frame matches (None: unknown)
     similar: bool = False  # the words are similar to those of the query, not equal
-    times: list[tuple[float, float]] = dataclasses.field(default_factory=list)  # start and end in seconds, if known
+    times: list[Span] = dataclasses.field(default_factory=list)  # of the words at `positions` or the frame, empty if unknown
 
 
 class ChannelHit(NamedTuple):
@@ -22,6 +26,7 @@ class ChannelHit(NamedTuple):
     id: str
     score: float  # higher is better; comparable within a query and a channel only
     evidence: list[Evidence]
+    moments: Sequence[Moment] = ()  # the best windows of a long video, with scores of the channel
 
 
 class Channel(Protocol):
@@ -31,6 +36,15 @@ class Channel(Protocol):
 
     def search(self, text: str, k: int) -> list[ChannelHit]:
         """Return at most k videos, the best first; none if the channel knows nothing of the query."""
+
+    def find_doubt(self, hits: Sequence[ChannelHit]) -> str | None:
+        """Return why none of the hits of a query is believable; None if one is."""
+
+    def find_excluded(self, negatives: Sequence[str]) -> set[str]:
+        """Return the videos that negative words and phrases of a query exclude."""
+
+    def find_notes(self, text: str) -> list[str]:
+        """Return notes on a query that the channel does not read or understand fully, one line each."""
 
     def describe(self) -> str:
         """Return a line about the content of the channel."""

@@ -5,11 +5,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from misc.searching.channels.channel import Evidence
-from misc.searching.result import INDENT, CaptionHit, Hit, SearchResult
+from misc.searching.result import (
+    INDENT,
+    PERCENTILE_HELP,
+    CaptionHit,
+    Hit,
+    SearchResult,
+    format_folded,
+    format_remarks,
+    moments_text,
+    time_text,
+)
 from utils.errors import one_line
 
+MAX_TIMES = 3  # of words that match, in texts
 NO_HIT = "no match: no video has these words, or similar ones"
 FRAME = "frame"  # source of evidence
+ALL_EXCLUDED = "no match: all videos that were found are excluded, by the filter or by -words"
 NO_CONCEPT = ", and no concept is close to them"
 
 
@@ -37,9 +49,13 @@ class FusedResult(SearchResult):
     channels: list[str] = dataclasses.field(default_factory=list)  # those that were searched
     absent: dict[str, str] = dataclasses.field(default_factory=dict)  # the others, with the reason
 
+    all_excluded: bool = dataclasses.field(default=False, kw_only=True)  # a filter excluded all videos that were found
+
     @property
     def no_match(self) -> str:
         """The text in place of hits if there are none."""
+        if self.all_excluded:
+            return ALL_EXCLUDED
         return NO_HIT + (NO_CONCEPT if "concepts" in self.channels else "")
 
 
@@ -48,6 +64,8 @@ def as_dict(result: SearchResult | Hit | CaptionHit) -> dict[str, Any]:
 
     def clean(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         is_evidence = {"source", "text", "positions"} <= {key for key, _ in pairs}
+        if {key for key, _ in pairs} == {"start", "end", "score"}:  # of a moment
+            return {key: value for key, value in pairs if value is not None}
         return {key: value for key, value in pairs if not is_evidence or value not in (None, [], False)}
 
     return dataclasses.asdict(result, dict_factory=clean)
@@ -60,7 +78,9 @@ def evidence_text(evidence: Evidence) -> str:
         return f"frame at {evidence.times[0][0]:.1f} s{probability}".replace("%", "\u00a0%")
     if evidence.probability is not None:
         return f"{evidence.text} {evidence.probability:.0%}".replace("%", "\u00a0%")
-    return f"{evidence.source} {'similar to ' if evidence.similar else ''}“{one_line(evidence.text)}”"
+    at = ", ".join(dict.fromkeys(time_text(start) for start, _ in evidence.times[:MAX_TIMES]))
+    text = f"{evidence.source} {'similar to ' if evidence.similar else ''}“{one_line(evidence.text)}”"
+    return f"{text} at {at}" if at else text
 
 
 def finding_texts(hit: Hit) -> Iterator[tuple[str, int, str]]:
@@ -69,20 +89,29 @@ def finding_texts(hit: Hit) -> Iterator[tuple[str, int, str]]:
     for name, finding in findings.items():
         reasons = ", ".join(map(evidence_text, finding.evidence))
         if name == "trained":
-            reasons = f"similarity {finding.score:.3f}"
+            percentile = "" if hit.percentile is None else f" ({hit.percentile:.0f}\u00a0%)"
+            reasons = f"similarity {finding.score:.3f}{percentile}"
         if name == "zero_shot":
             reasons = f"similarity {finding.score:.3f} of the {reasons}"
+        if name == "image":
+            reasons = f"a frame with similarity {finding.score:.3f}"
         yield name, finding.rank, reasons
 
 
 def format_fused_hits(result: FusedResult) -> list[str]:
     """Return lines with rank, fused score and id of each video, and the rank and the reasons of each channel."""
     if not result.hits:
-        return [result.no_match]
-    lines = [f"channels: {', '.join(result.channels)} (the number is the fused score: sum of weight / (60 + rank))"]
+        return [result.no_match, *format_remarks(result)]
+    lines = [
+        *format_remarks(result),
+        f"channels: {', '.join(result.channels)} (the number is the fused score: sum of weight / (60 + rank))",
+    ]
+    if any(hit.percentile is not None for hit in result.hits):
+        lines.append(PERCENTILE_HELP)
     for hit in result.hits:
-        lines.append(f"{hit.rank:4}  {hit.score:6.4f}  {one_line(hit.id)}")
+        lines.append(f"{hit.rank:4}  {hit.score:6.4f}  {one_line(hit.id)}{moments_text(hit)}")
         lines += [f"{INDENT}{name}, rank {rank}: {reasons}" for name, rank, reasons in finding_texts(hit)]
         lines += [f"{INDENT}{expert}: {one_line(' '.join(words))}" for expert, words in hit.words.items()]
         lines += [f'{INDENT}"{one_line(caption)}"' for caption in hit.captions]
+        lines += format_folded(hit)
     return lines

@@ -1,23 +1,28 @@
 """Search in several channels, with and without a trained model."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from misc.searching.channels.channel import Channel, ChannelHit
 from misc.searching.channels.fused_result import Finding, FusedHit, FusedResult
-from misc.searching.channels.fusion import fuse
-from misc.searching.collection import Collection
+from misc.searching.channels.fusion import fuse, reciprocal
+from misc.searching.channels.tokens import split_negatives
+from misc.searching.collection import Batch, Collection
+from misc.searching.cut_collection import CutCollection
+from misc.searching.image_query import search_by_image
 from misc.searching.result import CaptionHit, Hit, SearchResult
-from misc.searching.searcher import MAX_CAPTIONS, Searcher, check_k
+from misc.searching.searcher import MAX_CAPTIONS, MAX_K, Searcher, check_k
+from misc.searching.windows import MAX_MOMENTS, Moment, item_id
 from utils.errors import InputError
 
 CHANNELS = ("words", "concepts", "zero_shot", "trained")
 # Of channels in the fusion. Concepts know 1,000 classes only, so that they should not outweigh words or a trained model; the
 # weights were not tuned.
-WEIGHTS = {"words": 1.0, "concepts": 0.5, "zero_shot": 1.0, "trained": 1.0}
+IMAGE = "image"
+WEIGHTS = {"words": 1.0, "concepts": 0.5, "zero_shot": 1.0, "trained": 1.0, IMAGE: 1.0}
 DEPTH = 1000  # videos of each channel that are fused, more if more are requested
 RGB = "rgb"  # the expert of similar videos without a model
 
@@ -28,6 +33,18 @@ class NoModel:
 
     experts: tuple[str, ...] = ()
     keep_missing: bool = False
+
+
+@dataclasses.dataclass
+class _Found:
+    """What all channels find for a query: videos, notes, and why none of a channel's videos is believable (None: one is)."""
+
+    absent: dict[str, str]
+    hits: dict[str, list[ChannelHit]] = dataclasses.field(default_factory=dict)
+    doubts: dict[str, str | None] = dataclasses.field(default_factory=dict)
+    notes: list[str] = dataclasses.field(default_factory=list)
+    weights: dict[str, float] | None = None
+    by_model: dict[str, Hit] = dataclasses.field(default_factory=dict)
 
 
 class FusedSearcher:
@@ -46,8 +63,10 @@ class FusedSearcher:
         absent: Mapping[str, str],
         trained: Searcher | None = None,
     ):
-        self._collection, self._channels, self._trained = collection, channels, trained
+        self.collection, self._channels, self._trained = collection, channels, trained
+        self._items = CutCollection(collection, None)  # only for the words of windows that channels have found
         self.absent = dict(absent)
+        self._file: tuple[Path | None, Batch | None] = (None, None)  # the last query by file
         self.ids = collection.ids
         self.channels = [name for name in CHANNELS if name in channels or (name == "trained" and trained is not None)]
         self.checkpoint = None if trained is None else trained.checkpoint
@@ -58,53 +77,106 @@ class FusedSearcher:
         self.lacking, self.stale = ([], []) if trained is None else (trained.lacking, trained.stale)
 
     def __contains__(self, video: str) -> bool:
-        return video in self._collection
+        return video in self.collection
 
-    def search(self, text: str, k: int = 10, corrected: bool = True) -> FusedResult:
+    @property
+    def takes_images(self) -> bool:
+        """Whether an image may be searched for."""
+        return RGB in self.collection.experts
+
+    def search(
+        self,
+        text: str,
+        k: int = 10,
+        corrected: bool = True,
+        allowed: frozenset[str] | None = None,
+        image: np.ndarray | None = None,
+    ) -> FusedResult:
         """Return the k videos with the highest fused scores, each with the channels that found it.
 
+        Of an `image`, its features rgb (dim,), the text may be empty (None: there is no image).
+
+        Videos that are not `allowed` (None: all are), or that a `-word` of the query excludes in any channel, are removed
+        from the ranking of all videos.
         A query that a channel cannot answer, for example without a word of the model's text encoder, is answered by the
         others. `corrected` is that of `Searcher.search`.
         """
         check_k(k)
-        if not text.strip():
+        if not text.strip() and image is None:
             raise InputError("query: empty, expected some words")
-        depth, absent, weights = max(k, DEPTH), dict(self.absent), None
-        found: dict[str, list[ChannelHit]] = {}
-        by_model: dict[str, Hit] = {}
-        for name in self.channels:
-            try:
-                if name == "trained":
-                    result = self._trained.search(text, depth, corrected)
-                    weights, by_model = result.weights, {hit.id: hit for hit in result.hits}
-                    found[name] = [ChannelHit(hit.id, hit.similarity, []) for hit in result.hits if hit.id in self]
-                else:
-                    found[name] = self._channels[name].search(text, depth)
-            except InputError as error:
-                absent[name] = str(error)
-        if not found:
-            raise InputError("; ".join(f"{name}: {reason}" for name, reason in absent.items()))
+        words, negatives = split_negatives(text)
+        if negatives:
+            if not words.strip() and image is None:
+                raise InputError(f"query: {text!r}, expected words that are to be found, too, not only excluded ones")
+            excluded = set().union(*(channel.find_excluded(negatives) for channel in self._channels.values()))
+            allowed = frozenset(self.ids if allowed is None else allowed) - excluded
+        depth = max(k, DEPTH if allowed is None else len(self.ids))
+        found = self._search_channels(words, depth, corrected, image)
         findings: dict[str, dict[str, Finding]] = {}
-        for name, hits in found.items():
+        for name, hits in found.hits.items():
             for rank, hit in enumerate(hits, 1):
                 findings.setdefault(hit.id, {})[name] = Finding(rank, hit.score, hit.evidence)
-        fused = fuse({name: [hit.id for hit in hits] for name, hits in found.items()}, WEIGHTS)[:k]
-        hits = [
-            self._make_hit(by_model.get(video) or self.get_hit(video), rank, score, findings[video])
-            for rank, (video, score) in enumerate(fused, 1)
-        ]
-        return FusedResult(text, weights, hits, list(found), absent)
+        fused = fuse({name: [hit.id for hit in hits] for name, hits in found.hits.items()}, WEIGHTS)
+        kept = [pair for pair in fused if allowed is None or pair[0] in allowed][:k]
+        moments = {(name, hit.id): hit.moments for name, ranking in found.hits.items() for hit in ranking if hit.moments}
+        hits = []
+        for rank, (video, score) in enumerate(kept, 1):
+            hit = self._make_hit(found.by_model.get(video) or self.get_hit(video), rank, score, findings[video])
+            hits.append(self._add_moments(hit, {name: moments.get((name, video), ()) for name in hit.channels}))
+        reasons = None if None in found.doubts.values() else [f"{name}: {reason}" for name, reason in found.doubts.items()]
+        return FusedResult(
+            text,
+            found.weights,
+            hits,
+            list(found.hits),
+            found.absent,
+            doubt=None if reasons is None else "; ".join(reasons),
+            notes=list(dict.fromkeys(found.notes)),
+            all_excluded=bool(fused) and not kept,
+        )
+
+    def _add_moments(self, hit: FusedHit, by_channel: Mapping[str, Sequence[Moment]]) -> FusedHit:
+        """Return a hit with the best moments that channels found in its video, if any, and the words in the first one."""
+        best = fuse_moments(by_channel, {name: finding.rank for name, finding in hit.channels.items()})
+        words = self._items.get_words(item_id(hit.id, (best[0].start, best[0].end))) if best else hit.words
+        return dataclasses.replace(hit, moments=best, words=words)
+
+    def _search_channels(self, text: str, depth: int, corrected: bool, image: np.ndarray | None) -> _Found:
+        """Return at most `depth` videos that each channel finds, and what it says of them."""
+        found = _Found(absent=dict(self.absent))
+        if image is not None:
+            found.hits[IMAGE], found.doubts[IMAGE] = search_by_image(self.collection, image, depth), None
+        for name in self.channels if text.strip() else ():
+            try:
+                if name == "trained":
+                    most = max(MAX_K, len(self._trained.ids))
+                    result = self._trained.search(text, min(depth, most), corrected)
+                    found.weights, found.by_model = result.weights, {hit.id: hit for hit in result.hits}
+                    found.doubts[name] = result.doubt
+                    found.notes += result.notes
+                    hits = [hit for hit in result.hits if hit.id in self]
+                    found.hits[name] = [ChannelHit(hit.id, hit.similarity, [], hit.moments) for hit in hits]
+                else:
+                    channel = self._channels[name]
+                    found.hits[name] = channel.search(text, depth)
+                    found.doubts[name] = channel.find_doubt(found.hits[name])
+                    found.notes += channel.find_notes(text)
+            except InputError as error:
+                found.absent[name] = str(error)
+        if not found.hits:
+            raise InputError("; ".join(f"{name}: {reason}" for name, reason in found.absent.items()))
+        return found
 
     def similar(self, video: str | Path, k: int = 10) -> SearchResult:
         """Return the k videos that are most similar: by the model, else by the cosine of their mean features rgb."""
         if self._trained is not None:
             return self._trained.similar(video, k)
-        check_k(k)
+        check_k(k, len(self.ids))
         query = self._read_rgb(video)
         if query is None:
             return SearchResult(str(video), None, [])
         ids, scores = [], []
-        for other, features in self._collection.load_frames(RGB):
+        for other, features in self.collection.load_frames(RGB):
             if other != video:
                 ids.append(other)
                 scores.append(_cosine(query, features.mean(axis=0)))
@@ -121,15 +193,19 @@ class FusedSearcher:
         if self._trained is not None:
             return self._trained.get_hit(video)
         captions = [caption for caption in self.get_captions(video) if caption][:MAX_CAPTIONS]
-        return Hit(0, video, None, None, [], captions, self._collection.get_words(video), self.get_clip(video))
+        return Hit(0, video, None, None, [], captions, self.collection.get_words(video), self.get_clip(video))
 
     def get_captions(self, video: str) -> list[str]:
         """Return the captions of a video as text; an empty list if they are unknown."""
-        return self._collection.get_captions(video)
+        return self.collection.get_captions(video)
 
     def get_clip(self, video: str) -> str | None:
         """Return the URL of a video's file, relative to the folder of the collection (None: no file)."""
-        return self._collection.get_clip(video)
+        return self.collection.get_clip(video)
+
+    def get_poster(self, video: str) -> str | None:
+        """Return the URL of a video's poster, relative to the folder of the collection (None: no poster)."""
+        return self.collection.get_poster(video)
 
     def close(self) -> None:
         """Release files and connections."""
@@ -144,16 +220,33 @@ class FusedSearcher:
 
     def _read_rgb(self, video: str | Path) -> np.ndarray | None:
         """Return the mean features rgb of a video of the collection, or of a file; None if it has none."""
-        if RGB not in self._collection.experts:
-            raise InputError(f"similar videos: expected a model (--resume), or features '{RGB}', which no video has")
+        if RGB not in self.collection.experts:
+            raise InputError(f"similar videos: expected a model (--checkpoint), or features '{RGB}', which no video has")
         if isinstance(video, str):
-            self._collection.check_ids([video])
-            features = self._collection.load_video(RGB, video)
+            self.collection.check_ids([video])
+            features = self.collection.load_video(RGB, video)
         else:
-            batch = self._collection.load_file(video, "cpu")
+            if video != self._file[0]:  # it takes seconds
+                self._file = video, self.collection.load_file(video, "cpu")
+            batch = self._file[1]
             features = batch.inputs["experts"][RGB].numpy() if batch.inputs["ind"][RGB][0] else None
             features = None if features is None else features.reshape(-1, features.shape[-1])
         return None if features is None else features.mean(axis=0)
+
+
+def fuse_moments(by_channel: Mapping[str, Sequence[Moment]], ranks: Mapping[str, int]) -> list[Moment]:
+    """Return the best moments of a video that channels found: by the sum over channels of weight / (60 + rank).
+
+    The rank of a moment is that of the video in the channel for the channel's best moment of it, and one more for each
+    further one.
+    """
+    scores: dict[tuple[float, float], float] = {}
+    for name, moments in by_channel.items():
+        for number, moment in enumerate(moments):
+            span = (moment.start, moment.end)
+            scores[span] = scores.get(span, 0.0) + reciprocal(ranks[name] + number, WEIGHTS[name])
+    best = sorted(scores, key=lambda span: (-scores[span], span))[:MAX_MOMENTS]
+    return [Moment(*span, scores[span]) for span in best]
 
 
 def _cosine(x: np.ndarray, y: np.ndarray) -> float:

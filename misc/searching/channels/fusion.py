@@ -9,6 +9,11 @@ from collections.abc import Mapping, Sequence
 RANK_CONSTANT = 60
 
 
+def reciprocal(rank: int, weight: float) -> float:
+    """Return the part of a score that follows from a rank, from 1, in one ranking."""
+    return weight / (RANK_CONSTANT + rank)
+
+
 def fuse(rankings: Mapping[str, Sequence[str]], weights: Mapping[str, float]) -> list[tuple[str, float]]:
     """Return the ids of all rankings, the best first, and their scores: sum over channels of weight / (60 + rank).
 
@@ -19,7 +24,7 @@ def fuse(rankings: Mapping[str, Sequence[str]], weights: Mapping[str, float]) ->
     best: dict[str, int] = {}
     for name, ids in rankings.items():
         for rank, video in enumerate(ids, 1):
-            scores[video] = scores.get(video, 0.0) + weights[name] / (RANK_CONSTANT + rank)
+            scores[video] = scores.get(video, 0.0) + reciprocal(rank, weights[name])
             best[video] = min(best.get(video, rank), rank)
     order = {video: number for number, video in enumerate(scores)}
     ranked = sorted(scores, key=lambda video: (-scores[video], best[video], order[video]))

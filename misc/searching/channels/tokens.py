@@ -14,6 +14,7 @@ UNSPACED = re.compile(
     "\U00020000-\U0003ffff]"
 )
 CHUNK = re.compile(r'"([^"]*)"?|([^\s"]+)')  # a phrase in quotes, or what is between spaces
+NEGATIVE = re.compile(r'(?<!\S)-("[^"]+"?|[^\W\d_][^\s"]*)')
 NAME_PARTS = re.compile(r"[^\W\d_]+|\d+")
 CAMEL = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])|(?<=[A-ZÀ-Þ])(?=[A-ZÀ-Þ][a-zà-ÿ])")
 STOP_WORDS = frozenset(result.STOP_WORDS.split())
@@ -80,6 +81,20 @@ def parse_query(text: str) -> list[Term]:
     """
     terms = list(dict.fromkeys(_iter_terms(text)))[:MAX_TERMS]
     return [term for term in terms if not (term.is_plain and fold(term.words[0]) in STOP_WORDS)] or terms
+
+
+def split_negatives(text: str) -> tuple[str, list[str]]:
+    """Return a query without its negative words and phrases, `-word` and `-"a phrase"`, and these without their sign.
+
+    The sign is at the beginning of a word of letters; it has no meaning within one, or before a number.
+    """
+    negatives = [match[1] for match in NEGATIVE.finditer(text)]
+    return NEGATIVE.sub(" ", text), negatives
+
+
+def count_terms(text: str) -> int:
+    """Return the number of different terms of a query, of which `parse_query` returns at most `MAX_TERMS`."""
+    return len(set(_iter_terms(text)))
 
 
 def _iter_terms(text: str) -> Iterator[Term]:

@@ -5,18 +5,29 @@ import json
 import logging
 import sqlite3
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from misc.searching.channels.channel import ChannelHit, Evidence
-from misc.searching.channels.tokens import STOP_WORDS, Term, fold, parse_query, split_name, split_words
+from misc.searching.channels.tokens import (
+    MAX_TERMS,
+    STOP_WORDS,
+    Term,
+    count_terms,
+    fold,
+    parse_query,
+    split_name,
+    split_words,
+)
 from misc.searching.collection import Collection
+from misc.searching.cut_collection import CutCollection
+from misc.searching.windows import MAX_MOMENTS, Windows, as_moments, item_id, video_of
 from utils.errors import InputError, count_text, one_line
 from utils.files import atomic_write
 from utils.optional_packages import require_package
 
 FILE = "words.db"
-VERSION = 1
+VERSION = 2
 # BM25 counts a word in a field this many times. Names are often numbers or those of a camera.
 FIELD_WEIGHTS = {"captions": 1.0, "name": 0.5}
 RECOGNIZED_WEIGHT = 1.0  # of the words of each expert
@@ -35,9 +46,11 @@ class WordsChannel:
     """BM25 over the words of a collection, with an index in the file `path`, which is updated if the collection has changed.
 
     Words that are equal but for case and diacritics match. If fewer than `FEW` videos have some, those with similar words
-    follow. Without `path`, or if it cannot be written, the index is in memory. It is not thread-safe.
+    follow. A long video has a document for each window, with the words recognized in it, and one with its captions and name:
+    its score is that of the best. Without `path`, or if it cannot be written, the index is in memory. It is not thread-safe.
 
     Args:
+        windows: of long videos (None: all videos are documents as a whole).
         captions, names: whether captions and the names of files are searched, too.
 
     Raises:
@@ -46,12 +59,21 @@ class WordsChannel:
 
     name = "words"
 
-    def __init__(self, collection: Collection, path: Path | None = None, captions: bool = True, names: bool = True):
+    def __init__(
+        self,
+        collection: Collection,
+        path: Path | None = None,
+        captions: bool = True,
+        names: bool = True,
+        windows: Windows | None = None,
+    ):
         self._collection, self._path, self._captions = collection, path, captions
+        self._items = CutCollection(collection, windows)
         self._fields = [*collection.word_experts, *([CAPTIONS] if captions else []), *([NAME] if names else [])]
         if not self._fields:
             raise InputError("words: no expert has recognized words, and neither captions nor names are searched")
-        self._key = json.dumps([VERSION, self._fields, collection.text_digest()])
+        cut = None if windows is None else windows.model_dump()
+        self._key = json.dumps([VERSION, self._fields, cut, collection.text_digest()])
         self._vocabulary: dict[str, int] | None = None
         self._connection = self._open() or self._build()
 
@@ -67,10 +89,27 @@ class WordsChannel:
             self._connection = self._build()
             return self._search(text, k)
 
+    def find_doubt(self, hits: Sequence[ChannelHit]) -> str | None:
+        """Return why none of the hits of a query is believable: no video has one of its words, at most similar ones."""
+        is_exact = any(not evidence.similar for hit in hits for evidence in hit.evidence)
+        return None if is_exact else "no video has these words, only similar ones" if hits else "no video has these words"
+
+    def find_excluded(self, negatives: Sequence[str]) -> set[str]:
+        """Return all videos that have any of some words and phrases, not similar ones."""
+        terms = list(dict.fromkeys(term for text in negatives for term in parse_query(text)))
+        query = "SELECT id FROM words JOIN items ON items.number = words.rowid WHERE words MATCH ?"
+        expression = " OR ".join(term.expression for term in terms[:MAX_TERMS])
+        return {video_of(_decode(item)) for (item,) in self._connection.execute(query, [expression])} if terms else set()
+
+    def find_notes(self, text: str) -> list[str]:
+        """Return a note on a query with more than `MAX_TERMS` words."""
+        return [f"words: the first {MAX_TERMS} words are searched, not the rest"] if count_terms(text) > MAX_TERMS else []
+
     def describe(self) -> str:
         """Return the number of videos with words of each kind."""
+        rows = "words JOIN items ON items.number = words.rowid"
         counts = [
-            (field, self._connection.execute(f"SELECT count(*) FROM words WHERE f{i} != ''").fetchone()[0])
+            (field, self._connection.execute(f"SELECT count(DISTINCT video) FROM {rows} WHERE f{i} != ''").fetchone()[0])
             for i, field in enumerate(self._fields)
         ]
         return ", ".join(f"{field} of {count_text(count, 'video')}" for field, count in counts if count)
@@ -92,21 +131,39 @@ class WordsChannel:
         """Return the k best videos with any of some terms; equal scores are in the order of the collection."""
         if not terms:
             return []
+        query = " OR ".join(term.expression for term in terms)
         weights = ", ".join(str(FIELD_WEIGHTS.get(field, RECOGNIZED_WEIGHT)) for field in self._fields)
         marked = ", ".join(f"highlight(words, {i}, '{BEGIN}', '{END}')" for i in range(len(self._fields)))
         rows = self._connection.execute(
-            f"SELECT id, best.score, {marked} FROM words JOIN videos ON videos.number = words.rowid JOIN "
-            f"(SELECT rowid AS number, bm25(words, {weights}) AS score FROM words WHERE words MATCH :query "
-            "ORDER BY score, rowid LIMIT :k) AS best ON best.number = words.rowid "
-            "WHERE words MATCH :query ORDER BY best.score, best.number",
-            {"query": " OR ".join(term.expression for term in terms), "k": k},
+            "SELECT number, video, score FROM items JOIN "
+            f"(SELECT rowid, bm25(words, {weights}) AS score FROM words WHERE words MATCH ?) AS found "
+            "ON found.rowid = number ORDER BY score, number",
+            (query,),
         )
-        return [
-            ChannelHit(_decode(video), -score, list(self._collect_evidence(texts, similar))) for video, score, *texts in rows
-        ]
+        by_video: dict[int, list[tuple[int, float]]] = {}  # number of the video -> its items and their scores
+        for number, video, score in rows:
+            if video in by_video or len(by_video) < k:
+                by_video.setdefault(video, []).append((number, score))
+        chosen = json.dumps([items[0][0] for items in by_video.values()])
+        texts = self._connection.execute(
+            f"SELECT rowid, {marked} FROM words WHERE words MATCH ? AND rowid IN (SELECT value FROM json_each(?))",
+            (query, chosen),
+        )
+        texts_of = {number: fields for number, *fields in texts}
+        hits = []
+        for items in by_video.values():
+            ids = [(self._read_id(number), -score) for number, score in items[: MAX_MOMENTS + 1]]
+            item, score = ids[0]
+            evidence = list(self._collect_evidence(item, texts_of[items[0][0]], similar))
+            hits.append(ChannelHit(video_of(item), score, evidence, as_moments(ids)))
+        return hits
 
-    def _collect_evidence(self, texts: Sequence[str], similar: bool) -> Iterator[Evidence]:
-        """Yield the words that match in each field, whose text has one line per recognized word or caption."""
+    def _read_id(self, number: int) -> str:
+        return _decode(self._connection.execute("SELECT id FROM items WHERE number = ?", (number,)).fetchone()[0])
+
+    def _collect_evidence(self, item: str, texts: Sequence[str], similar: bool) -> Iterator[Evidence]:
+        """Yield the words of an item that match in each field, whose text has one line per recognized word or caption."""
+        all_times = self._items.get_word_times(item)
         for field, text in zip(self._fields, texts, strict=True):
             if BEGIN not in text:
                 continue
@@ -120,7 +177,8 @@ class WordsChannel:
                     elif is_marked and part not in words:
                         words.append(part)
             positions = [] if field in (CAPTIONS, NAME) else positions
-            yield Evidence(field, " ".join(words[:MAX_EVIDENCE_WORDS]), positions, similar=similar)
+            times = [all_times[field][i] for i in positions] if field in all_times else []
+            yield Evidence(field, " ".join(words[:MAX_EVIDENCE_WORDS]), positions, similar=similar, times=times)
 
     def _similar_terms(self, terms: Sequence[Term]) -> list[Term]:
         """Return words of the vocabulary that differ from words of a query in one or two letters, but not in the first.
@@ -177,6 +235,7 @@ class WordsChannel:
                 self._path = None
             else:
                 logger.info("%s: words of %s", self._path, count_text(len(self._collection.ids), "video"))
+                self._items.warn_of_missing_moments()
                 if (opened := self._open()) is not None:
                     return opened
                 raise InputError(f"{self._path}: another process has changed it, repeat the command")
@@ -195,21 +254,30 @@ class WordsChannel:
         except sqlite3.OperationalError as error:
             raise InputError(f"SQLite {sqlite3.sqlite_version}: {error}, expected one with FTS5") from None
         connection.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row)")
-        connection.execute("CREATE TABLE videos (number INTEGER PRIMARY KEY, id BLOB)")
+        connection.execute("CREATE TABLE items (number INTEGER PRIMARY KEY, video INTEGER, id BLOB)")
         connection.execute("CREATE TABLE state (key TEXT)")
-        ids = self._collection.ids
-        connection.executemany("INSERT INTO videos VALUES (?, ?)", ((i, _encode(video)) for i, video in enumerate(ids)))
-        rows = ((i, *self._texts(video)) for i, video in enumerate(ids))
-        connection.executemany(f"INSERT INTO words (rowid, {columns}) VALUES ({places})", rows)
+        number = 0
+        for video_number, video in enumerate(self._collection.ids):
+            for item, texts in self._read_items(video):
+                connection.execute("INSERT INTO items VALUES (?, ?, ?)", (number, video_number, _encode(item)))
+                connection.execute(f"INSERT INTO words (rowid, {columns}) VALUES ({places})", (number, *texts))
+                number += 1
         connection.execute("INSERT INTO words (words) VALUES ('optimize')")
         connection.execute("INSERT INTO state VALUES (?)", (self._key,))
         connection.commit()
 
-    def _texts(self, video: str) -> list[str]:
-        """Return the fields of a video, one line per recognized word or caption."""
-        lines = {**self._collection.get_words(video), NAME: [" ".join(split_name(video))]}
+    def _read_items(self, video: str) -> Iterator[tuple[str, list[str]]]:
+        """Yield each item of a video with its fields, whose text has one line per recognized word or caption."""
+        lines = {NAME: [" ".join(split_name(video))]}
         if self._captions:
             lines[CAPTIONS] = self._collection.get_captions(video)
+        spans = self._items.spans(video)
+        yield video, self._to_fields(lines if spans else {**self._collection.get_words(video), **lines})
+        for item in (item_id(video, span) for span in spans):
+            if any(fields := self._to_fields(self._items.get_words(item))):
+                yield item, fields
+
+    def _to_fields(self, lines: Mapping[str, Sequence[str]]) -> list[str]:
         return ["\n".join(" ".join(split_words(line)) for line in lines.get(field, [])) for field in self._fields]
 
 

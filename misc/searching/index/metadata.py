@@ -12,6 +12,7 @@ from pydantic import Field
 
 from base.schema import PositiveInt, Section
 from misc.searching.index.patterns import to_pattern
+from misc.searching.windows import Windows, video_of
 from utils.errors import InputError, one_line
 from utils.files import read_limited
 
@@ -33,6 +34,7 @@ class IndexMetadata(Section):
     keep_missing: bool  # missing experts count as present
     l2renorm: bool  # scores are divided by the lengths of both embeddings
     kind: IndexKind
+    windows: Windows | None = None  # of long videos (None: all videos are indexed as a whole)
 
     @pydantic.model_validator(mode="after")
     def _check_dims(self) -> "IndexMetadata":
@@ -71,7 +73,9 @@ class VideoColumns(Section):
 
 
 class IndexedVideos:
-    """The videos of an index, in the order in which they were added. Numbers of removed videos are not used again.
+    """The items of an index, in the order in which they were added. Numbers of removed items are not used again.
+
+    An item is a video, or a window of a long video; its id is described in `misc.searching.windows`.
 
     Attributes:
         available: id -> availability, a 0 or 1 for each expert.
@@ -100,6 +104,7 @@ class IndexedVideos:
         self.available = {video: sys.intern(x) for video, x in zip(columns.ids, columns.available, strict=True)}
         self.versions = dict(zip(columns.ids, versions, strict=True))
         self._by_number: dict[int, str] | None = None
+        self._by_video: dict[str, list[str]] | None = None
         self._by_pattern: dict[str, np.ndarray] | None = None
 
     def __len__(self) -> int:
@@ -118,6 +123,14 @@ class IndexedVideos:
         """The videos in the stored format."""
         columns = {name: list(getattr(self, name).values()) for name in ("numbers", "available", "versions")}
         return VideoColumns(next=self.next, ids=self.ids, **columns)
+
+    def by_video(self) -> dict[str, list[str]]:
+        """Return the items of each video, in order."""
+        if self._by_video is None:
+            self._by_video = {}
+            for item in self.numbers:
+                self._by_video.setdefault(video_of(item), []).append(item)
+        return self._by_video
 
     def id_of(self, number: int) -> str:
         """Return the id of the video with a number."""
@@ -142,14 +155,14 @@ class IndexedVideos:
         self.numbers.update(zip(videos, numbers, strict=True))
         self.available.update(zip(videos, map(sys.intern, available), strict=True))
         self.versions.update(zip(videos, versions or [""] * len(videos), strict=True))
-        self._by_number = self._by_pattern = None
+        self._by_number = self._by_pattern = self._by_video = None
         return numbers
 
     def remove(self, videos: Iterable[str]) -> None:
         """Remove videos."""
         for video in videos:
             del self.numbers[video], self.available[video], self.versions[video]
-        self._by_number = self._by_pattern = None
+        self._by_number = self._by_pattern = self._by_video = None
 
 
 def validate(model: type[Model], content: Any, source: str) -> Model:

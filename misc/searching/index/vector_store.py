@@ -5,12 +5,14 @@ import contextlib
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from misc.searching.index.metadata import IndexedVideos, IndexMetadata
 from misc.searching.index.patterns import append_column, is_empty, merge_candidates, query_vectors, video_vectors
 from misc.searching.index.query_bank import SCALE, QueryBank
+from misc.searching.windows import MAX_MOMENTS, Moment, as_moments, video_of
 from model.similarity import TextEmbedding, VideoEmbedding
 from utils.errors import InputError
 from utils.files import wait_for_lock
@@ -18,8 +20,20 @@ from utils.files import wait_for_lock
 LOCK = ".lock"
 
 
+class FoundVideo(NamedTuple):
+    """A video that was found: its best item, the scores of that, and the best windows of a long video."""
+
+    video: str
+    item: str
+    score: float
+    normalized: float | None  # the score after the correction by a query bank (None: not corrected)
+    moments: list[Moment]
+
+
 class VectorStore(abc.ABC):
-    """The vectors of videos by pattern. Changes take effect with `commit`.
+    """The vectors of videos, and of windows of long videos, by pattern. Changes take effect with `commit`.
+
+    What is added, searched and removed by its id is an item: a video, or a window of one, see `misc.searching.windows`.
 
     Attributes:
         metadata: the model that embedded the videos.
@@ -65,6 +79,29 @@ class VectorStore(abc.ABC):
         (best,) = self.search(query, k, corrected=True)
         offsets = [self.bank.offsets[self.videos.numbers[video]] for video, _ in best]
         return [(video, score + offset, score) for (video, score), offset in zip(best, offsets, strict=True)]
+
+    def search_videos(self, query: TextEmbedding, k: int, with_bank: bool = False) -> list[FoundVideo]:
+        """Return the best k videos for one query: the score of a video is that of its best item.
+
+        With `with_bank`, items are those of `search_with_bank`, where there is a query bank.
+        """
+        num_videos = len(self.videos.by_video())
+        limit = MAX_MOMENTS * k if num_videos < len(self.videos) else k
+        while True:
+            if with_bank and self.bank is not None:
+                found = self.search_with_bank(query, limit)
+            else:
+                found = [(item, score, None) for item, score in self.search(query, limit)[0]]
+            by_video: dict[str, list[tuple[str, float, float | None]]] = {}
+            for hit in found:
+                by_video.setdefault(video_of(hit[0]), []).append(hit)
+            if len(by_video) >= min(k, num_videos) or limit >= len(self.videos):
+                break
+            limit *= 4  # windows of a few videos are ahead of all others
+        return [
+            FoundVideo(video, *hits[0], as_moments((item, score) for item, score, _ in hits))
+            for video, hits in list(by_video.items())[:k]
+        ]
 
     def find_best(self, queries: TextEmbedding) -> list[tuple[float, np.ndarray]]:
         """Return the highest score of each query and the numbers of all videos that have it.

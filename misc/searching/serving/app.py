@@ -1,6 +1,7 @@
 """The search page as an ASGI app."""
 
 import asyncio
+import dataclasses
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,10 +18,23 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from misc.searching import filters
 from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts
-from misc.searching.result import CaptionHit, Hit, ResultView, SearchResult, highest_weight, is_corrected
+from misc.searching.folding import NearDuplicates
+from misc.searching.result import (
+    CaptionHit,
+    Hit,
+    ResultView,
+    SearchResult,
+    add_times,
+    format_remarks,
+    highest_weight,
+    is_corrected,
+)
 from misc.searching.searcher import Searcher
+from misc.searching.serving.copies import Copies
 from misc.searching.serving.files import MEDIA_TYPES, Clips, OpenFileResponse, encode_query, open_file
+from misc.searching.serving.images import Images, read_body
 from utils.errors import InputError, one_line
 from utils.names import match_name
 from utils.visualizer.visualizer import FOLDER, template
@@ -36,8 +50,8 @@ DEFAULT_K, MAX_PAGE_K = 12, 96
 MAX_QUERY_LENGTH = 500  # characters
 MAX_WAITING = 32  # requests
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self'; img-src data:; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -48,18 +62,35 @@ HEADERS = {
 logger = logging.getLogger(__name__)
 
 
-def make_app(searcher: Searcher, name: str, folder: Path, hosts: Sequence[str]) -> ASGIApp:
-    """Return the search page of the collection `name`, for servers that are addressed by one of `hosts` ("*": any)."""
-    page = _SearchPage(searcher, name, folder)
+def make_app(
+    searcher: Searcher,
+    name: str,
+    folder: Path,
+    hosts: Sequence[str],
+    copies: Copies | None = None,
+    fold: bool = True,
+) -> ASGIApp:
+    """Return the search page of the collection `name`, for servers that are addressed by one of `hosts` ("*": any).
+
+    Near-duplicates are folded, except without `fold`. It makes copies of videos that a browser cannot play in `copies`, if
+    somebody asks for one (None: never).
+    """
+    page = _SearchPage(searcher, name, folder, copies, fold)
     routes = {
         "/": page.exclusively(page.show),
         "/api/search": page.exclusively(page.api_search),
         "/api/video": page.exclusively(page.api_video),
         "/clip": page.clip,
+        "/copy": page.copy,
+        "/poster": page.poster,
         "/static/{name}": send_asset,
     }
     app = Starlette(
-        routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in routes.items()],
+        routes=[
+            *(Route(path, endpoint, methods=["GET"]) for path, endpoint in routes.items()),
+            Route("/api/image", page.exclusively(page.api_image, read_body), methods=["POST"]),
+            Route("/api/copy", page.api_copy, methods=["POST"]),
+        ],
         exception_handlers={HTTPException: page.show_error, Exception: page.show_failure},
     )
     return _with_headers(TrustedHostMiddleware(app, allowed_hosts=list(hosts), www_redirect=False))
@@ -70,18 +101,23 @@ class RequestError(HTTPException):
 
 
 class _SearchPage:
-    def __init__(self, searcher: Searcher, name: str, folder: Path):
-        self._searcher, self._name = searcher, name
-        self._clips = Clips(folder, searcher.ids, searcher.get_clip)
+    def __init__(self, searcher: Searcher, name: str, folder: Path, copies: Copies | None, fold: bool):
+        self._searcher, self._name, self._facts_path = searcher, name, folder / "index" / filters.FILE
+        self._duplicates = NearDuplicates(searcher.collection) if fold else None
+        self._images = Images(searcher.collection) if getattr(searcher, "takes_images", False) else None
+        self._clips = Clips(folder, searcher.ids, searcher.get_clip, copies)
         self._ids = frozenset(searcher.ids)
         counts = {"videos": len(self._ids), "lacking": len(searcher.lacking), "bank": searcher.bank}
         self._context = {"name": name, "max_query_length": MAX_QUERY_LENGTH, "findings": finding_texts, **counts}
-        self._context["has_model"] = bool(searcher.experts)
+        self._context |= {"remarks": format_remarks, "takes_images": self._images is not None}
+        self._context |= {"has_model": bool(searcher.experts), "makes_copies": copies is not None}
         self._lock, self._waiting = asyncio.Lock(), 0
         self._template = template(HERE / "search.html.j2")
 
-    def exclusively(self, answer: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
-        """Return an endpoint that calls `answer` in a thread, one request at a time.
+    def exclusively(
+        self, answer: Callable[..., Response], read: Callable[[Request], Awaitable[bytes]] | None = None
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return an endpoint that calls `answer` in a thread, one request at a time, also with the body that `read` returns.
 
         It raises a `RequestError` if the input is invalid, the file system has an error, or too many requests are waiting.
         """
@@ -91,8 +127,9 @@ class _SearchPage:
                 raise RequestError(503, f"busy: {self._waiting} searches wait, try again later", {"Retry-After": "2"})
             self._waiting += 1
             try:
+                body = () if read is None else (await read(request),)
                 async with self._lock:
-                    return await run_in_threadpool(answer, request)
+                    return await run_in_threadpool(answer, request, *body)
             except InputError as error:
                 raise RequestError(400, one_line(str(error))) from None
             except OSError as error:
@@ -105,8 +142,10 @@ class _SearchPage:
     def show(self, request: Request) -> Response:
         """Return the page with the results for the parameters of the URL."""
         query, video = request.query_params.get("q", ""), request.query_params.get("video")
-        if query.strip():
-            return self._render(**self._search_context(query, _parse_k(request), _parse_bank(request)))
+        image = request.query_params.get("image", "")
+        if query.strip() or image:
+            where = request.query_params.get("where", "")
+            return self._render(**self._search_context(query, _parse_k(request), _parse_bank(request), where, image))
         if video is not None:
             return self._render(**self._video_context(video, _parse_k(request), _parse_bank(request)))
         ids = self._searcher.ids
@@ -115,7 +154,10 @@ class _SearchPage:
 
     def api_search(self, request: Request) -> Response:
         """Return the result of a query by words as JSON."""
-        result = self._search(request.query_params.get("q", ""), _parse_k(request), _parse_bank(request))
+        parameters = request.query_params
+        k, corrected = _parse_k(request), _parse_bank(request)
+        narrowed = parameters.get("where", ""), parameters.get("image", "")
+        result = self._search(parameters.get("q", ""), k, corrected, *narrowed)
         return _json({"experts": self._searcher.experts, **as_dict(result), "hits": self._with_urls(result.hits)})
 
     def api_video(self, request: Request) -> Response:
@@ -126,17 +168,49 @@ class _SearchPage:
         content = {"experts": self._searcher.experts, "video": video, "similar": similar}
         return _json({**content, "captions": [as_dict(caption) for caption in captions]})
 
+    def api_image(self, request: Request, content: bytes) -> Response:
+        """Return the token of an image, for the parameter `image` of searches, as JSON."""
+        if self._images is None:
+            raise RequestError(400, "image: the search in this collection takes none")
+        return _json({"image": self._images.add(content)})
+
     async def clip(self, request: Request) -> Response:
         """Return the file of a video, or the requested range of it."""
         video = match_name(request.query_params.get("id", ""), self._ids)
         return await _send_file(lambda: self._clips.open(video), "no such clip")
+
+    async def poster(self, request: Request) -> Response:
+        """Return the poster of a video."""
+        video = match_name(request.query_params.get("id", ""), self._ids)
+        return await _send_file(lambda: self._clips.open_poster(video), "no such poster", "image/jpeg")
+
+    async def copy(self, request: Request) -> Response:
+        """Return the copy of a video that browsers play, or the requested range of it."""
+        video = match_name(request.query_params.get("id", ""), self._ids)
+        return await _send_file(lambda: self._clips.open_copy(video), "no such copy", "video/mp4")
+
+    async def api_copy(self, request: Request) -> Response:
+        """Return the state of a copy of a video as JSON, after starting to make it if it does not exist."""
+        if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":  # a page elsewhere could keep it busy
+            raise RequestError(403, "not from this page")
+        video = match_name(request.query_params.get("id", ""), self._ids)
+        try:
+            progress = await run_in_threadpool(self._clips.request_copy, video)
+        except BlockingIOError as error:
+            raise RequestError(503, str(error), {"Retry-After": "10"}) from None
+        except OSError:  # the file has vanished
+            progress = None
+        if progress is None:
+            raise RequestError(404, "no such clip, or the server makes no copies (serve --transcode)")
+        url = f"/copy?{encode_query(id=video)}" if progress.state == "ready" else None
+        return _json({**dataclasses.asdict(progress), "url": url})
 
     async def show_error(self, request: Request, error: HTTPException) -> Response:
         """Return an error as JSON, text or page, depending on the URL."""
         path = request.url.path
         if path.startswith("/api/"):
             return _json({"error": error.detail}, error.status_code, error.headers)
-        if path.startswith(("/clip", "/static/")):
+        if path.startswith(("/clip", "/copy", "/poster", "/static/")):
             return PlainTextResponse(error.detail, error.status_code, error.headers)
         detail = error.detail if isinstance(error, RequestError) else f"{error.status_code}: {error.detail}"
         query = request.query_params.get("q", "")[:MAX_QUERY_LENGTH]
@@ -146,25 +220,51 @@ class _SearchPage:
         """Return the response to an unexpected error, whose traceback is in the terminal."""
         return await self.show_error(request, RequestError(500, "the search failed: the terminal that it runs in says why"))
 
-    def _search(self, query: str, k: int, corrected: bool) -> SearchResult:
+    def _search(self, query: str, k: int, corrected: bool, where: str = "", image: str = "") -> SearchResult:
         if len(query) > MAX_QUERY_LENGTH:
             raise RequestError(400, f"query: {len(query)} characters, expected at most {MAX_QUERY_LENGTH}")
-        return self._searcher.search(query, k, corrected)
+        if len(where) > MAX_QUERY_LENGTH:
+            raise RequestError(400, f"where: {len(where)} characters, expected at most {MAX_QUERY_LENGTH}")
+        allowed = None
+        if conditions := filters.parse_conditions([where]):
+            allowed = filters.select_videos(self._searcher.collection, conditions, self._facts_path)
+        if not image:
+            return self._fold(lambda number: self._searcher.search(query, number, corrected, allowed), k)
+        if self._images is None:
+            raise RequestError(400, "image: the search in this collection takes none")
+        features = self._images.get(image)
+        return self._fold(lambda number: self._searcher.search(query, number, corrected, allowed, features), k)
 
     def _search_by_video(self, video: str, k: int, corrected: bool) -> tuple[Hit, list[Hit], list[CaptionHit]]:
         video = match_name(video, self._ids)
         if video not in self._ids:
             raise RequestError(404, f"no video '{video[:MAX_QUERY_LENGTH]}' in {self._name}")
         hit = self._searcher.get_hit(video)
-        return hit, self._searcher.similar(video, k).hits, self._searcher.v2t(video, k, corrected)
+        similar = self._fold(lambda number: self._searcher.similar(video, number), k).hits
+        return hit, similar, self._searcher.v2t(video, k, corrected)
 
-    def _search_context(self, query: str, k: int, corrected: bool) -> dict[str, Any]:
-        result = self._search(query, k, corrected)
+    def _fold(self, search: Callable[[int], SearchResult], k: int) -> SearchResult:
+        """Return the k best videos of a search, with near-duplicates folded."""
+        return search(k) if self._duplicates is None else self._duplicates.fold(search, k, len(self._ids))
+
+    def _search_context(self, query: str, k: int, corrected: bool, where: str = "", image: str = "") -> dict[str, Any]:
+        result = self._search(query, k, corrected, where, image)
         view = self._view(weights=result.weights, query=query, max_weight=highest_weight([result, *result.hits]))
-        other, kept = self._bank_urls(corrected, q=query)
+        narrowed = {name: text for name, text in (("where", where), ("image", image)) if text.strip()}
+        other, kept = self._bank_urls(corrected, q=query, **narrowed)
         more = _more_url(len(result.hits), k, **kept)
-        context = {"view": view, "result": result, "more": more, "corrected": is_corrected(result.hits), "other": other}
+        context = {
+            "where": where,
+            "image": image,
+            "view": view,
+            "result": result,
+            "more": more,
+            "corrected": is_corrected(result.hits),
+            "other": other,
+        }
         if isinstance(result, FusedResult):
+            if "trained" not in result.channels:
+                context["other"] = None  # the bank is that of the model
             return context | {"channels": result.channels, "absent": result.absent, "no_match": result.no_match}
         return context | {"channels": [], "absent": {}, "no_match": "no video is in the index"}
 
@@ -194,13 +294,13 @@ class _SearchPage:
 
     def _with_urls(self, hits: Sequence[Hit]) -> list[dict[str, Any]]:
         """Return hits as JSON, with the URLs at which this server has their clips."""
-        return [{**as_dict(hit), "clip": self._clips.url(hit.id)} for hit in hits]
+        return [{**as_dict(hit), "clip": add_times(self._clips.url(hit.id), hit.moments)} for hit in hits]
 
     def _view(self, **details: Any) -> ResultView:
-        return ResultView(self._searcher.experts, self._clips.url, _page_url, **details)
+        return ResultView(self._searcher.experts, self._clips.url, _page_url, self._clips.details, **details)
 
     def _render(self, status: int = 200, headers: Any = None, **content: Any) -> Response:
-        defaults = dict.fromkeys(("result", "hit", "samples", "is_empty", "error", "more", "other"))
+        defaults = dict.fromkeys(("result", "hit", "samples", "is_empty", "error", "more", "other", "where", "image"))
         page = self._template.render(**{**self._context, **defaults, **content})
         return Response(page.encode("utf-8", "replace"), status, headers, "text/html; charset=utf-8")
 

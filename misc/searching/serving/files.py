@@ -8,15 +8,17 @@ import stat
 import urllib.parse
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import anyio
 from starlette.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
-from utils.visualizer.videos import LINK
+from misc.extraction.posters import Posters
+from misc.searching.serving.copies import Copies, Progress
+from utils.visualizer.videos import ALL_SUFFIXES, LINK, NOT_PLAYED, POSTERS, find_file
 
-MEDIA_TYPES = {
+MEDIA_TYPES = dict.fromkeys(ALL_SUFFIXES, "application/octet-stream") | {
     ".webm": "video/webm",
     ".mp4": "video/mp4",
     ".m4v": "video/mp4",
@@ -24,6 +26,13 @@ MEDIA_TYPES = {
     ".mov": "video/quicktime",
     ".mkv": "video/x-matroska",
     ".avi": "video/x-msvideo",
+    ".3gp": "video/3gpp",
+    ".gif": "image/gif",
+    ".mpeg": "video/mpeg",
+    ".mpg": "video/mpeg",
+    ".ogg": "video/ogg",
+    ".ts": "video/mp2t",
+    ".wmv": "video/x-ms-wmv",
 }
 UNFINISHED = "ASGI callable returned without completing response."  # a message of uvicorn
 # Errors of `open` that mean "there is no such file to serve".
@@ -33,17 +42,30 @@ NOT_FOUND = {getattr(errno, name) for name in ERRORS}
 logger = logging.getLogger(__name__)
 
 
+class ClipDetails(NamedTuple):
+    """What a page says of a clip beside its URL."""
+
+    poster: str | None  # URL of its poster (None: no poster)
+    file: str  # name of its file
+    plays: bool  # False if no browser plays such a file
+    copy: str | None  # URL of a copy that browsers play (None: no copy)
+
+
 class Clips:
-    """The files of some videos. They are only looked up by id, so that no request can name another file.
+    """The files and posters of some videos. They are only looked up by id, so that no request can name another file.
 
     `get_clip` returns the URL of a video's file, relative to the `folder` of the collection (None: no file). The folder of
     the videos may itself be a link. Links in it that lead out of it are refused.
     """
 
-    def __init__(self, folder: Path, ids: Iterable[str], get_clip: Callable[[str], str | None]):
-        self._root = (folder / LINK).resolve()
+    def __init__(
+        self, folder: Path, ids: Iterable[str], get_clip: Callable[[str], str | None], copies: Copies | None = None
+    ):
+        self._copies = copies  # are made on demand (None: never)
+        self._root, self._poster_root = ((folder / name).resolve() for name in (LINK, POSTERS))
         urls = {video: url for video in ids if (url := get_clip(video))}
-        self._paths = {video: folder / os.fsdecode(urllib.parse.unquote_to_bytes(url)) for video, url in urls.items()}
+        self._paths = {video: find_file(folder, url) for video, url in urls.items()}
+        self._posters = Posters(folder / POSTERS)
         self._refused: set[str] = set()
 
     def find(self, video: str) -> Path | None:
@@ -69,6 +91,39 @@ class Clips:
         """Open the file of a video (None: no file that may be served); other errors than `NOT_FOUND` are raised."""
         path = self.find(video)
         return None if path is None else open_file(path)
+
+    def find_poster(self, video: str) -> Path | None:
+        """Return the path of a video's poster, without links (None: no poster, or no file that may be served)."""
+        if self.find(video) is None or (path := self._posters.find(video, self._paths[video])) is None:
+            return None
+        path = path.resolve()
+        return path if path.is_relative_to(self._poster_root) else None
+
+    def open_poster(self, video: str) -> BinaryIO | None:
+        """Open the poster of a video (None: no poster that may be served); see `open`."""
+        path = self.find_poster(video)
+        return None if path is None else open_file(path)
+
+    def details(self, video: str) -> ClipDetails:
+        """Return what the page says of a video with a URL."""
+        poster = None if self.find_poster(video) is None else f"/poster?{encode_query(id=video)}"
+        file = self._paths[video]
+        has_copy = self._copies is not None and self._copies.find(video, file) is not None
+        copy = f"/copy?{encode_query(id=video)}" if has_copy else None
+        return ClipDetails(poster, file.name, file.suffix.lower() not in NOT_PLAYED, copy)
+
+    def open_copy(self, video: str) -> BinaryIO | None:
+        """Open the copy of a video that browsers play (None: no copy that may be served); see `open`."""
+        if self._copies is None or self.find(video) is None:
+            return None
+        path = self._copies.use(video, self._paths[video])
+        return None if path is None else open_file(path)
+
+    def request_copy(self, video: str) -> Progress | None:
+        """Return the state of a copy that browsers play, which is made if it does not exist; None if it may not be."""
+        if self._copies is None or self.find(video) is None:
+            return None
+        return self._copies.request(video, self._paths[video], lambda: self.open(video))
 
     def url(self, video: str) -> str | None:
         """Return the URL at which the page serves the file of a video."""

@@ -3,17 +3,93 @@
 /* Clips and keyboard navigation of the search page, which the server renders. */
 
 const box = document.getElementById("query");
+const where = document.querySelector(".filter input");
 const statusLine = document.getElementById("status");
 const tiles = [...document.querySelectorAll(".tile")];
 
-for (const media of document.querySelectorAll(".media[data-address]")) {
-  media.replaceChildren(makeClip({ id: media.dataset.id, address: media.dataset.address }));
+/** Return what the server says of the video of an element, for `makeClip`. */
+function describe({ dataset: { address, copy, unplayable, ...video } }) {
+  const plays = copy !== undefined || unplayable === undefined;
+  const offer = "copies" in document.body.dataset ? offerCopy : undefined;
+  return { ...video, address: copy ?? address, original: address, plays, offer };
 }
 
-const subject = document.querySelector(".subject video");
-subject?.addEventListener("error", () => {
-  subject.replaceWith(makePlaceholder("", "the clip cannot be played"));
-});
+for (const button of document.querySelectorAll(".moments button")) {
+  button.addEventListener("click", () => playMoment(button.closest(".tile"), button.dataset));
+}
+
+/** Play a moment of the clip of a tile with controls and sound. */
+function playMoment(tile, { start, end }) {
+  const player = tile.querySelector(".clip video");
+  if (!player) { // it cannot be played
+    return;
+  }
+  const file = player.dataset.address.split("#")[0];
+  player.dataset.address = `${file}#t=${start},${end}`;
+  player.src = player.dataset.address;
+  const choose = tile.querySelector(".clip button");
+  if (choose) {
+    choose.click();
+  } else {
+    play(player);
+  }
+}
+
+/** Offer a copy that plays, which the server makes, in the note of a clip that the browser cannot play. */
+function offerCopy(video, clip, note) {
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: "make a copy that plays" });
+  button.setAttribute("aria-label", `make a copy of ${video.id} that plays`);
+  button.addEventListener("click", () => makeCopy(video, clip, note));
+  note.append(" ", button);
+}
+
+/** Have the server make a copy of a video, tell its progress in the note of a clip, and play it in the place of the clip. */
+async function makeCopy(video, clip, note) {
+  const link = note.querySelector("a");
+  note.setAttribute("role", "status");
+  for (;;) {
+    const copy = await requestCopy(video.id);
+    if (copy.state === "ready") {
+      const player = makeClip({ ...video, address: copy.url, plays: true });
+      replaceClip(clip, player);
+      player.querySelector("button").click();
+      return;
+    }
+    if (copy.state !== "making" && copy.state !== "waiting") {
+      note.replaceChildren(`no copy: ${copy.reason} `, link);
+      return;
+    }
+    const progress = `making a copy: ${Math.round(100 * copy.share)}\u00a0% `;
+    note.replaceChildren(copy.state === "making" ? progress : "waiting for another copy to be made ", link);
+    await new Promise((resolve) => { setTimeout(resolve, 500); });
+  }
+}
+
+/** Return the state of a copy, which the server makes if it does not exist. */
+async function requestCopy(id) {
+  try {
+    const response = await fetch(`/api/copy?${new URLSearchParams({ id })}`, { method: "POST" });
+    const copy = await response.json();
+    return response.ok ? copy : { reason: copy.error };
+  } catch {
+    return { reason: "the server does not answer" };
+  }
+}
+
+for (const media of document.querySelectorAll(".media[data-address]")) {
+  media.replaceChildren(makeClip(describe(media)));
+}
+
+const subject = document.querySelector(".player");
+if (subject) {
+  const video = describe(subject);
+  const refuse = () => replaceClip(subject, makeRefusal(video));
+  if (video.plays) {
+    onRefusal(subject.firstElementChild, refuse);
+  } else {
+    refuse();
+  }
+}
 
 if (statusLine) { // screen readers announce changes only, not the initial text
   const text = statusLine.textContent;
@@ -24,17 +100,67 @@ if (statusLine) { // screen readers announce changes only, not the initial text
 }
 
 document.getElementById("controls").addEventListener("submit", (event) => {
-  if (!box.value.trim()) {
+  if (!box.value.trim() && !document.querySelector(".like input:checked")) {
     event.preventDefault();
     box.focus();
   } else {
+    where.disabled = !where.value.trim(); // not sent
     document.body.setAttribute("aria-busy", "true");
   }
 });
-addEventListener("pageshow", () => document.body.removeAttribute("aria-busy")); // also when going back
+/** Search for an image, with the words in the box if there are any. */
+async function searchImage(file) {
+  document.body.setAttribute("aria-busy", "true");
+  let message = "The image could not be sent.";
+  try {
+    const type = file.type.startsWith("image/") ? file.type : "image/unknown";
+    const response = await fetch("/api/image", { method: "POST", headers: { "Content-Type": type }, body: file });
+    const { image, error } = await response.json();
+    if (response.ok) {
+      const query = box.value.trim() ? { q: box.value } : {};
+      location.assign(`/?${new URLSearchParams({ ...query, image })}`);
+      return;
+    }
+    message = error;
+  } catch { // the server has ended
+  }
+  document.body.removeAttribute("aria-busy");
+  const notice = document.createElement("p");
+  notice.className = "notice";
+  notice.setAttribute("role", "alert");
+  notice.textContent = message;
+  document.getElementById("results").prepend(notice);
+}
+
+const imageButton = document.getElementById("image");
+if (imageButton) {
+  const input = document.getElementById("image-file");
+  imageButton.hidden = false;
+  imageButton.addEventListener("click", () => input.click());
+  input.addEventListener("change", () => { if (input.files.length) searchImage(input.files[0]); });
+  const hasFile = (event) => [...event.dataTransfer.types].includes("Files");
+  addEventListener("dragover", (event) => {
+    if (hasFile(event)) {
+      event.preventDefault();
+      document.body.classList.add("dropping");
+    }
+  });
+  addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dropping"); });
+  addEventListener("drop", (event) => {
+    if (hasFile(event)) {
+      event.preventDefault();
+      document.body.classList.remove("dropping");
+      searchImage(event.dataTransfer.files[0]);
+    }
+  });
+}
+addEventListener("pageshow", () => { // also when going back
+  document.body.removeAttribute("aria-busy");
+  where.disabled = false;
+});
 
 /** Return the element of a tile that takes the focus. */
-const handle = (tile) => tile.querySelector(".clip button, .name a");
+const handle = (tile) => tile.querySelector(".clip :is(button, a)") ?? tile.querySelector(".name a");
 
 function focusTile(tile) {
   handle(tile).focus();

@@ -6,6 +6,9 @@ writes `tmp_path/data/MSVD/symlinked-feats/` with the file names, types and oddi
 is in it. The file names are typed here once more, so that `data_loader.datasets` is compared with another reading of it.
 """
 
+import copy
+import functools
+import tempfile
 from pathlib import Path
 
 from helpers.published_layouts.activity_net import write_activity_net
@@ -33,9 +36,20 @@ def write_benchmark(
         num_train, num_val, num_test: how many videos are in the lists (of MSR-VTT: in those of the full split).
         seed: of all the random content.
     """
-    data_name, write = WRITERS[name]
-    folder = root / "data" / data_name / "symlinked-feats"
-    folder.mkdir(parents=True)
-    benchmark = Benchmark(name, folder)
-    write(benchmark, num_train, num_val, num_test, seed)
+    written, files = _write_once(name, num_train, num_val, num_test, seed)
+    benchmark = copy.deepcopy(written)
+    benchmark.folder = root / "data" / WRITERS[name][0] / "symlinked-feats"
+    for path, content in files.items():
+        (benchmark.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (benchmark.folder / path).write_bytes(content)
     return benchmark
+
+
+@functools.cache
+def _write_once(name: str, *sizes_and_seed: int) -> tuple[Benchmark, dict[Path, bytes]]:
+    """Return an archive and its files: the old formats are slow to write."""
+    with tempfile.TemporaryDirectory() as folder:
+        benchmark = Benchmark(name, Path(folder))
+        WRITERS[name][1](benchmark, *sizes_and_seed)
+        paths = [path for path in Path(folder).rglob("*") if path.is_file()]
+        return benchmark, {path.relative_to(folder): path.read_bytes() for path in paths}

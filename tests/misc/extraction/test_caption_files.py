@@ -42,6 +42,13 @@ def write(tmp_path):
     return write
 
 
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_the_first_line_of_a_csv_tells_what_separates_cells(write, sign):
+    rows = ["filename{}text", "b.mp4{}A red, fast bird", 'a{}"one{} two"']
+    found, unknown = read_captions(write("c.csv", "\r\n".join(rows).replace("{}", sign)), IDS)
+    assert found == {"b": ["A red, fast bird"], "a": [" ".join(f"one{sign} two".split())]} and unknown == []
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -94,7 +101,8 @@ def test_half_a_letter_in_a_caption_becomes_a_mark(write):
     ("name", "content", "message"),
     [
         ("c.csv", "", "line 1: found the columns none, expected a column 'video' and a column 'caption'"),
-        ("c.csv", "video;caption\na;b\n", "line 1: found the columns video;caption, expected"),
+        ("c.csv", "video caption\na b\n", "line 1: found the columns video caption, expected"),
+        ("c.csv", "video;caption\na;b;c\n", "line 2: 3 cells, expected 2"),
         ("c.csv", "video,words\na,b\n", "line 1: found the columns video, words, expected"),
         ("c.csv", "video,caption\na,b\na,b,c\n", "line 3: 3 cells, expected 2"),
         ("c.csv", "video,caption\na\n", "line 2: 1 cells, expected 2"),

@@ -9,6 +9,7 @@ from helpers import pyav_videos
 from helpers.extraction import ARCHIVE, Reader, captions, failures, film, read
 
 import train as train_command
+from misc.extraction.worker import ExtractionTask
 from misc.extractors.extractor import ExpertOutput
 
 
@@ -86,3 +87,8 @@ def test_large_features_are_stored_in_float32(extracted_tasks, extract, monkeypa
     extract()
     x = read(ARCHIVE / "reader.mp")["a"]
     assert x.dtype == np.float32 and (x == 1e6).all()
+
+
+def test_the_time_limit_grows_with_the_length_of_a_video():
+    for length, limit in ((0, 100), (30, 100), (600, 100), (900, 150), (3600, 600)):
+        assert ExtractionTask("a", Path("a.mp4"), (), length).time_limit(100) == pytest.approx(limit)

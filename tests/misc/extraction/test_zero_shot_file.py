@@ -9,7 +9,6 @@ import pytest
 from misc.extraction import zero_shot_file
 from misc.extraction.settings import ZeroShot
 from misc.extraction.zero_shot_file import ZeroShotFile, open_writer
-from misc.extractors.extractor import ExpertOutput
 from utils.errors import InputError
 
 MODEL = ZeroShot(model="open_clip:x", sha256="abc")
@@ -21,8 +20,7 @@ def make_videos(number=7, dim=5):
     videos = {}
     for i in range(number):
         frames = rng.normal(size=(1 + i % 3, dim))
-        times = [(t / 4, t / 4) for t in range(len(frames))]
-        videos[f"v{i} é猫"] = ExpertOutput((frames / np.linalg.norm(frames, axis=1, keepdims=True)), times=times)
+        videos[f"v{i} é猫"] = frames / np.linalg.norm(frames, axis=1, keepdims=True), [t / 4 for t in range(len(frames))]
     return videos
 
 
@@ -30,8 +28,8 @@ def make_videos(number=7, dim=5):
 def path(tmp_path):
     path = tmp_path / "zero_shot.h5"
     with open_writer(path, MODEL) as writer:
-        for video, output in make_videos().items():
-            writer.add(video, output)
+        for video, (frames, times) in make_videos().items():
+            writer.add(video, frames, times)
     return path
 
 
@@ -42,11 +40,14 @@ def test_frames_are_read_as_written(path, monkeypatch, rows):
     assert (file.model, file.sha256, file.videos) == ("open_clip:x", "abc", list(videos))
     query = np.float32([0.6, 0, 0.8, 0, 0])
     scores = file.score(query)
-    assert scores.shape == file.times.shape == (sum(len(x.features) for x in videos.values()),)
-    for i, output in enumerate(videos.values()):
+    assert scores.shape == file.times.shape == (sum(len(times) for _, times in videos.values()),)
+    for i, (frames, times) in enumerate(videos.values()):
         part = slice(file.starts[i], file.starts[i + 1])
-        np.testing.assert_allclose(scores[part], [frame @ query for frame in output.features], atol=1e-3)
-        assert file.times[part].tolist() == [start for start, _ in output.times]
+        np.testing.assert_allclose(scores[part], [frame @ query for frame in frames], atol=1e-3)
+        assert file.times[part].tolist() == times
+    queries = np.stack([query, np.float32([0, 1, 0, 0, 0])])
+    expected = [max(float(frame @ x) for frames, _ in videos.values() for frame in frames) for x in queries]
+    np.testing.assert_allclose(file.best_scores(queries), expected, atol=1e-3)
     file.close()
 
 
@@ -54,7 +55,7 @@ def test_scores_are_cosines_of_what_is_stored(tmp_path):
     """Rounding to float16 changes lengths."""
     frames = np.full((1, 2000), 2000**-0.5)
     with open_writer(tmp_path / "x.h5", MODEL) as writer:
-        writer.add("a", ExpertOutput(frames, times=[(0, 0)]))
+        writer.add("a", frames, [0])
     (score,) = ZeroShotFile(tmp_path / "x.h5").score(frames[0].astype(np.float32))
     assert score == pytest.approx(1, abs=2e-5)
 

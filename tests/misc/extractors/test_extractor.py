@@ -1,5 +1,7 @@
 """Inputs of any size, options and names, for all extractors whose weights are part of Python packages."""
 
+import itertools
+
 import numpy as np
 import pytest
 from helpers.decoded_media import silent_media, sound_media
@@ -10,8 +12,15 @@ from misc.video_reading.media import SAMPLE_RATE
 from utils.errors import InputError
 
 
-@pytest.mark.parametrize("name", EXTRACTORS)
-@pytest.mark.parametrize("size", [(16, 16), (480, 2), (2, 480), (1, 480), (40, 480)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        *itertools.product(
+            [name for name in EXTRACTORS if name != "ocr"], [(16, 16), (480, 2), (2, 480), (1, 480), (40, 480)]
+        ),
+        *itertools.product(["ocr"], [(480, 2), (1, 480)]),  # it takes a second for each
+    ],
+)
 def test_frames_of_any_shape(extractor, name, size):
     """Very long or very small frames have valid features or none, and take little time and memory."""
     frames = np.random.default_rng(0).integers(0, 256, (3, *size, 3), dtype=np.uint8)

@@ -1,5 +1,7 @@
 """Image-text models: embeddings and scores of frames and texts, compared with those of the libraries; refusals."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -77,6 +79,17 @@ def test_scores_are_those_of_the_library(library):
     np.testing.assert_allclose(found.features @ texts.T, expected, atol=1e-5)
     for i, text in enumerate(TEXTS):  # which do not depend on each other
         np.testing.assert_allclose(model.embed_texts([text])[0], texts[i], atol=1e-5)
+
+
+def test_a_text_that_is_cut_is_known(library):
+    spec, _, _ = library
+    model = build_image_text_model(spec, "cpu")
+    assert [model.reads_all(text) for text in TEXTS] == [True, True, True, False]
+    assert model.reads_all("a bird?!") and model.reads_all("?")
+    texts = [" ".join(["red"] * number) for number in range(1, 16)]
+    vectors = model.embed_texts(texts)
+    differ = [not np.allclose(x, y, atol=1e-6) for x, y in itertools.pairwise(vectors)]
+    assert [model.reads_all(text) for text in texts[1:]] == differ and {True, False} == set(differ)
 
 
 def test_texts_are_projected_while_word_vectors_are_not(tmp_path):

@@ -102,6 +102,7 @@ def test_a_file_has_the_features_that_it_would_have_in_the_archive(collection, o
     Path("data/Toy/extraction.json").write_text(json.dumps({"settings": settings}))
 
     def extract(self, task):
+        assert not task.with_moments  # they are not used
         outputs = {name: None if features[name] is None else ExpertOutput(features[name]) for name in task.experts}
         return ExtractionResult(task, outputs)
 

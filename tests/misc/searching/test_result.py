@@ -1,10 +1,22 @@
 """The display of weights and recognized words on the search page."""
 
 import dataclasses
+import json
+import types
 
 import pytest
 
-from misc.searching.result import MAX_WORDS, WORDS_BEFORE, ExpertRow, Hit, ResultView, highest_weight, tokenize
+from misc.searching.result import (
+    MAX_WORDS,
+    WORDS_BEFORE,
+    ExpertRow,
+    Hit,
+    ResultView,
+    SearchResult,
+    highest_weight,
+    tokenize,
+    write_page,
+)
 
 HIT = Hit(1, "video", 0.5, {"a": 0.25, "b": 0.75, "c": 0.0}, ["a", "b"], [], {}, None)
 
@@ -26,6 +38,16 @@ def test_a_missing_expert_that_counts_has_a_bar_all_the_same():
     """Missing experts count in the ablations that fill them with zeros."""
     rows = view(max_weight=0.5).expert_rows({"a": 0.5, "b": 0.25, "c": 0.25}, ["a", "b"])
     assert rows[2] == ExpertRow("c", "missing", "25\u00a0%", 50.0)
+
+
+@pytest.mark.parametrize("keep_missing", [False, True])
+def test_the_data_of_a_page_say_which_experts_count(tmp_path, keep_missing):
+    metadata = types.SimpleNamespace(experts=["a", "b", "c"], keep_missing=keep_missing)
+    details = {"name": "Toy", "videos": 1, "checkpoint": None, "bank": None, "no_match": None, "remarks": []}
+    write_page(tmp_path / "page", SearchResult("a bird", HIT.weights, [HIT]), [], metadata, **details)
+    data = (tmp_path / "page/data.js").read_text().removeprefix("registerResults(").removesuffix(");\n")
+    video = json.loads(data)["hits"][0]["video"]
+    assert video["has"] == [1, 1, 0] and video["counts"] == ([1, 1, 1] if keep_missing else [1, 1, 0])
 
 
 def test_without_weights_there_are_no_bars_and_a_partner_says_what_is_shared():

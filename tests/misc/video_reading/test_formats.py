@@ -11,7 +11,7 @@ from utils.visualizer.videos import VIDEO_SUFFIXES
 
 SOME = (
     "jpg JPEG heic cr2 svg mp3 M4A flac srt vtt txt csv md json py db ini lnk xmp thm nfo zip tar gz pdf "
-    "part crdownload tmp bak m3u8 edl tbn iso apng"
+    "part crdownload tmp bak m3u8 edl tbn iso apng vcf gpx arw jfif"
 )
 
 

@@ -38,7 +38,7 @@ def lose(path, part, is_zeroed):
 
 
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("suffix", ["mkv", "webm", "ogv", "ts", "mp4", "mpg"])
+@pytest.mark.parametrize("suffix", ["mkv", "ogv", "ts", "mp4", "mpg"])
 def test_a_part_that_is_zeroed_is_refused(copy_of, tmp_path, suffix, part):
     path = lose(copy_of(tmp_path / f"a.{suffix}"), part, True)
     with pytest.raises(VideoError, match=REFUSED):
@@ -46,7 +46,7 @@ def test_a_part_that_is_zeroed_is_refused(copy_of, tmp_path, suffix, part):
 
 
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("suffix", ["mkv", "webm", "mp4"])
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
 @pytest.mark.parametrize("options", [(), ("-an",)])
 def test_a_part_that_is_cut_out_is_refused(copy_of, tmp_path, suffix, part, options):
     path = lose(copy_of(tmp_path / f"a.{suffix}", *options), part, False)

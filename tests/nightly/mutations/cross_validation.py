@@ -78,7 +78,7 @@ MUTATIONS = [
     ),
     Mutation(COMMAND, "if x.run is None]", "]", f"{TEST_COMMAND} -k complete", "everything is trained again"),
     Mutation(COMMAND, "checkpoint.unlink()", "pass", f"{TEST_COMMAND} -k complete", "checkpoints fill the disk"),
-    Mutation(COMMAND, "        sys.exit(1)", "        pass", f"{TEST_COMMAND} -k failure", "a failure is a success"),
+    Mutation("utils/jobs.py", "        sys.exit(1)", "        pass", f"{TEST_COMMAND} -k failure", "a failure is a success"),
     Mutation(
         COMMAND, "if REFERENCE.name not in results:", "if not results:", f"{TEST_COMMAND} -k failure", "another reference"
     ),

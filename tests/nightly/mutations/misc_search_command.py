@@ -46,8 +46,8 @@ MUTATIONS = [
         "search server: no warning of an address that others reach",
     ),
     Mutation(
-        "misc/searching/commands.py",
-        "if bool(args.words) == (args.video is not None):",
+        "misc/searching/answering.py",
+        "if bool(args.words or args.image) == (args.video is not None):",
         "if not args.words and args.video is None:",
         "tests/misc/test_search.py",
         "search: words beside --video are ignored",

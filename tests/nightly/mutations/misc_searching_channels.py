@@ -9,8 +9,8 @@ TOKENS, FUSED = f"{FOLDER}/tokens.py", f"{FOLDER}/fused_searcher.py"
 MUTATIONS = [
     Mutation(
         f"{FOLDER}/fusion.py",
-        "weights[name] / (RANK_CONSTANT + rank)",
-        "1 / (RANK_CONSTANT + rank)",
+        "reciprocal(rank, weights[name])",
+        "reciprocal(rank, 1.0)",
         f"{TESTS}/test_fusion.py",
         "all channels have the same weight",
     ),
@@ -51,15 +51,15 @@ MUTATIONS = [
     ),
     Mutation(
         WORDS,
-        '"ORDER BY score, rowid LIMIT :k) AS best',
-        '"ORDER BY score, rowid DESC LIMIT :k) AS best',
+        '"ON found.rowid = number ORDER BY score, number"',
+        '"ON found.rowid = number ORDER BY score, number DESC"',
         f"{TESTS}/test_words.py -k equal_scores",
         "of videos with equal scores, the last ones are found",
     ),
     Mutation(
         WORDS,
-        "self._fields, collection.text_digest()]",
-        "self._fields]",
+        "self._fields, cut, collection.text_digest()]",
+        "self._fields, cut]",
         f"{TESTS}/test_words.py -k until_the_collection_changes",
         "an index of words is kept although the words have changed",
     ),
@@ -121,8 +121,8 @@ MUTATIONS = [
     ),
     Mutation(
         CONCEPTS,
-        "if video in known and known[video][0] == versions(video)}",
-        "if video in known}",
+        "if version == versions(video := video_of(item)):",
+        "if video := video_of(item):",
         f"{TESTS}/test_concepts.py -k changed",
         "concepts of changed videos are not computed again",
     ),
@@ -135,8 +135,8 @@ MUTATIONS = [
     ),
     Mutation(
         FUSED,
-        "depth, absent, weights = max(k, DEPTH)",
-        "depth, absent, weights = k",
+        "depth = max(k, DEPTH if allowed is None",
+        "depth = max(k, k if allowed is None",
         f"{TESTS}/test_fused_searcher.py -k fewer",
         "the first results depend on their number",
     ),

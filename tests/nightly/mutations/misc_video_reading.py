@@ -54,8 +54,8 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/video_reading/sound.py",
-        "louder = np.sum([np.square(x).sum(axis=1) for x in self._seconds if len(x) == 2], axis=0).argmax()",
-        "louder = np.sum([np.square(x).sum(axis=1) for x in self._seconds if len(x) == 2], axis=0).argmin()",
+        "louder = np.sum([np.square(x).sum(axis=1) for x in seconds if len(x) == 2], axis=0).argmax()",
+        "louder = np.sum([np.square(x).sum(axis=1) for x in seconds if len(x) == 2], axis=0).argmin()",
         "tests/misc/video_reading/test_sound.py -k channels",
         "of channels in opposite phase, the quieter one is used",
     ),

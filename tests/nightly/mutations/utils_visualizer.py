@@ -61,7 +61,7 @@ MUTATIONS = [
     ),
     Mutation(
         "utils/visualizer/videos.py",
-        "files.sort(key=lambda path: (VIDEO_SUFFIXES.index(path.suffix.lower()), path))",
+        "files.sort(key=lambda path: (ALL_SUFFIXES.index(path.suffix.lower()), path))",
         "files.sort()",
         "tests/utils/visualizer/test_videos.py tests/utils/visualizer/test_visualizer.py",
         "of several files of a name, not the one that browsers play best",

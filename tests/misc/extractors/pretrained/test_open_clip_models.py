@@ -12,8 +12,6 @@ from misc.extractors.extractor import build_extractor
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
 from misc.extractors.text_encoders import build_text_encoder
 
-ensure_torchvision()
-open_clip = pytest.importorskip("open_clip")
 CONFIG = {
     "embed_dim": 12,
     "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
@@ -21,8 +19,15 @@ CONFIG = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def open_clip():
+    """Import the library only in the processes that test it: that takes seconds."""
+    ensure_torchvision()
+    return pytest.importorskip("open_clip")
+
+
 @pytest.fixture(scope="module", params=["CLIP", "custom"])
-def folder(request, tmp_path_factory):
+def folder(request, tmp_path_factory, open_clip):
     """The folder of a model, and the model."""
     folder = tmp_path_factory.mktemp("open_clip")
     config = CONFIG | {"custom_text": request.param == "custom"}
@@ -60,7 +65,7 @@ def test_features_are_those_of_the_library(folder, named):
     check_features(build_extractor(f"open_clip:{named[0]}", named[1], CONTEXT), 12, expected)
 
 
-def test_text_vectors_are_those_from_which_the_library_makes_its_own(folder, named):
+def test_text_vectors_are_those_from_which_the_library_makes_its_own(folder, named, open_clip):
     if named[1]:
         return  # options are for extractors
     _, model, _ = folder
@@ -102,14 +107,14 @@ def test_unknown_names_are_refused_without_a_hub(make, tmp_path):
     refused(tried(f"local-dir:{tmp_path}/absent"), "absent", "not found")
 
 
-def test_a_tokenizer_that_is_not_clips(folder, monkeypatch):
+def test_a_tokenizer_that_is_not_clips(folder, monkeypatch, open_clip):
     name = f"open_clip:local-dir:{folder[0]}"
     monkeypatch.setattr(open_clip, "get_tokenizer", lambda name: lambda texts: None)
     refused(lambda: build_text_encoder(name, "cpu"), f"text encoder '{name}'.*tokenizer.*expected")
     assert build_extractor(name, {}, CONTEXT).dim == 12  # frames need none
 
 
-def test_weights_that_want_another_activation_get_it(folder, monkeypatch):
+def test_weights_that_want_another_activation_get_it(folder, monkeypatch, open_clip):
     path = folder[0]
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tiny", {"quick": {"quick_gelu": True, "hf_hub": "no/such"}})
     weights = str(path / "open_clip_pytorch_model.bin")

@@ -10,13 +10,18 @@ from safetensors.torch import save_file
 from misc.extractors.extractor import build_extractor
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
 
-ensure_torchvision()
-timm = pytest.importorskip("timm")
 NAME = "test_resnet"  # the smallest of timm
 
 
+@pytest.fixture(scope="module", autouse=True)
+def timm():
+    """Import the library only in the processes that test it: that takes seconds."""
+    ensure_torchvision()
+    return pytest.importorskip("timm")
+
+
 @pytest.fixture(scope="module")
-def model():
+def model(timm):
     torch.manual_seed(0)
     return timm.create_model(NAME, pretrained=False).eval()
 
@@ -29,7 +34,7 @@ def weights(request, model, tmp_path):
     return str(path)
 
 
-def test_features_are_those_of_the_library(model, weights):
+def test_features_are_those_of_the_library(model, weights, timm):
     extractor = build_extractor(f"timm:{NAME}", {"weights": weights}, CONTEXT)
 
     def expected(frame):

@@ -12,7 +12,14 @@ from PIL import Image
 from data_loader.experts import Expert
 from misc.extractors import rgb
 from misc.searching.channels import concepts
-from misc.searching.channels.concepts import MAX_CONCEPTS, MIN_COSINE, ConceptsChannel, split_parts, top_concepts
+from misc.searching.channels.concepts import (
+    MAX_CONCEPTS,
+    MIN_COSINE,
+    MIN_SCORE,
+    ConceptsChannel,
+    split_parts,
+    top_concepts,
+)
 from utils.errors import InputError
 
 CLASSES = ["tench", "zebra", "sports car", "hen"]
@@ -124,6 +131,30 @@ def test_cosines_below_the_threshold_do_not_count(open_channel, monkeypatch):
     assert channel.search("horse", 10)
     monkeypatch.setattr(concepts, "MIN_COSINE", 0.81)
     assert not channel.search("horse", 10)
+
+
+def test_only_probable_concepts_are_believable(open_channel):
+    channel, _ = open_channel()
+    hits = channel.search("zebra", 10)
+    assert channel.find_doubt(hits) is None
+    low = [hit._replace(score=MIN_SCORE - 1e-6) for hit in hits]
+    assert channel.find_doubt(low) == "no concept is close to it and seen well"
+    assert channel.find_doubt([hits[0]._replace(score=MIN_SCORE)]) is None
+    assert channel.find_doubt([]) == "no concept is close to it"
+
+
+def test_negative_words_exclude_believable_concepts(open_channel, monkeypatch):
+    monkeypatch.setattr(concepts, "MIN_SCORE", 0.5)
+    channel, _ = open_channel()
+    hits = [hit for text in ("zebra", "hen") for hit in channel.search(text, 10)]
+    expected = {hit.id for hit in hits if hit.score >= 0.5}
+    assert channel.find_excluded(["zebra", "hen", "nothing"]) == expected != {hit.id for hit in hits}
+
+
+def test_notes_tell_other_languages_and_long_queries(open_channel):
+    channel, _ = open_channel()
+    assert channel.find_notes("a zebra") == [] and "German" in channel.find_notes("Ein Zebra und ein Huhn")[0]
+    assert channel.find_notes(" ".join(["zebra"] * 101)) == ["concepts: the first 100 words are read, not the rest"]
 
 
 def test_parts_of_a_query():

@@ -54,5 +54,5 @@ def test_json_has_the_evidence_without_absent_details():
 def test_results_of_a_model_only_have_no_channels():
     hit = Hit(1, "a", 0.5, {"rgb": 1.0}, ["rgb"], [], {}, None)
     content = as_dict(SearchResult("x", {"rgb": 1.0}, [hit]))
-    assert content.keys() == {"query", "weights", "hits"} and content["hits"][0]["clip"] is None
+    assert content.keys() == {"query", "weights", "hits", "doubt", "notes"} and content["hits"][0]["clip"] is None
     assert "channels" not in content["hits"][0] and list(finding_texts(hit)) == []

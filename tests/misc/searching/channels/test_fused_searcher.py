@@ -17,13 +17,22 @@ EVIDENCE = [Evidence("ocr", "sale", [0])]
 
 
 class StubChannel:
-    def __init__(self, *ids, error=None):
-        self._ids, self._error = ids, error
+    def __init__(self, *ids, error=None, doubt=None, notes=()):
+        self._ids, self._error, self._doubt, self._notes = ids, error, doubt, notes
 
     def search(self, text, k):
         if self._error:
             raise InputError(self._error)
         return [ChannelHit(video, 10.0 - i, EVIDENCE) for i, video in enumerate(self._ids)][:k]
+
+    def find_doubt(self, hits):
+        return None if hits and hits[0].id != "e" else self._doubt
+
+    def find_excluded(self, negatives):
+        return {video for video in self._ids if video in negatives}
+
+    def find_notes(self, text):
+        return list(self._notes)
 
     def close(self):
         self._ids = ()
@@ -32,12 +41,13 @@ class StubChannel:
 class StubTrained:
     """A `Searcher` of a model that ranks the videos a, b, c, d and one that the collection has no more."""
 
-    experts, metadata, checkpoint = ["rgb"], "metadata", "x.pth"
-    bank, bank_metadata, lacking, stale = None, None, ["e"], ["gone"]
+    experts, metadata, checkpoint, ids = ["rgb"], "metadata", "x.pth", ["a", "gone", "b", "c", "d"]
+    bank, bank_metadata, lacking, stale, doubt = None, None, ["e"], ["gone"], None
 
     def search(self, text, k, corrected):
         ids = ["a", "gone", "b", "c", "d"] if corrected else ["d", "c", "b", "a"]
-        return SearchResult(text, {"rgb": 1.0}, [self.get_hit(video, rank) for rank, video in enumerate(ids[:k], 1)])
+        hits = [self.get_hit(video, rank) for rank, video in enumerate(ids[:k], 1)]
+        return SearchResult(text, {"rgb": 1.0}, hits, doubt=self.doubt)
 
     def similar(self, video, k):
         return SearchResult(str(video), None, [])
@@ -118,6 +128,51 @@ def test_a_model_adds_its_ranking_and_similarities():
     assert [hit.id for hit in other.hits] == ["d", "c"]
 
 
+def test_a_result_is_doubtful_if_no_channel_has_a_believable_hit():
+    channels = {"words": StubChannel("e", doubt="only similar"), "concepts": StubChannel(doubt="none")}
+    result = open_fused(channels).search("sale")
+    assert [hit.id for hit in result.hits] == ["e"] and result.doubt == "words: only similar; concepts: none"
+    assert open_fused({**channels, "concepts": StubChannel("b")}).search("sale").doubt is None
+    trained = StubTrained()
+    assert open_fused(channels, trained).search("sale").doubt is None
+    trained.doubt = "too low"
+    assert open_fused(channels, trained).search("sale").doubt == "words: only similar; concepts: none; trained: too low"
+
+
+def test_a_filter_is_applied_to_the_ranking_of_all_videos():
+    searcher = open_fused(CHANNELS, StubTrained())
+    everything = searcher.search("sale", len(IDS)).hits
+    for allowed in ("", "f", "eb", "abcdef"):
+        expected = [(hit.id, hit.score, hit.channels) for hit in everything if hit.id in allowed]
+        for k in (1, 3, 6):
+            hits = searcher.search("sale", k, allowed=frozenset(allowed)).hits
+            assert [(hit.id, hit.score, hit.channels) for hit in hits] == expected[:k]
+            assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+
+
+def test_a_filter_searches_as_deep_as_needed(monkeypatch):
+    monkeypatch.setattr("misc.searching.channels.fused_searcher.DEPTH", 2)
+    hits = open_fused({"words": StubChannel(*IDS)}).search("sale", 2, allowed=frozenset("ef")).hits
+    assert [hit.id for hit in hits] == ["e", "f"]
+
+
+def test_negative_words_exclude_what_any_channel_finds_for_them():
+    searcher = open_fused(CHANNELS, StubTrained())
+    everything = searcher.search("sale", len(IDS)).hits
+    found = searcher.search("sale -b -f -nothing", 10)  # the stub knows videos by their ids
+    assert found.query == "sale -b -f -nothing"
+    assert [(hit.id, hit.score) for hit in found.hits] == [(x.id, x.score) for x in everything if x.id not in "bf"]
+    none = searcher.search("sale -b", 10, allowed=frozenset("b"))
+    assert none.hits == [] and none.no_match.startswith("no match: all videos that were found are excluded")
+    with pytest.raises(InputError, match="not only excluded ones"):
+        searcher.search("-b")
+
+
+def test_notes_of_all_channels_are_collected_once():
+    channels = {"words": StubChannel("a", notes=["x", "y"]), "concepts": StubChannel("a", notes=["y", "z"])}
+    assert open_fused(channels).search("sale").notes == ["x", "y", "z"]
+
+
 def test_fewer_results_are_the_first_ones():
     searcher = open_fused(CHANNELS, StubTrained())
     assert searcher.search("sale", 3).hits == searcher.search("sale", 10).hits[:3]
@@ -155,7 +210,7 @@ def test_similar_videos_without_a_model_have_similar_features():
     assert searcher.similar("f").hits == [] and searcher.v2t("a") == []
     with pytest.raises(InputError, match="no video"):
         searcher.similar("nobody")
-    searcher._collection.experts = {}
+    searcher.collection.experts = {}
     with pytest.raises(InputError, match="expected a model"):
         searcher.similar("a")
 

@@ -7,7 +7,15 @@ import pytest
 from helpers.properties import examples
 from hypothesis import given
 
-from misc.searching.channels.tokens import MAX_TERMS, Term, fold, parse_query, split_name, split_words
+from misc.searching.channels.tokens import (
+    MAX_TERMS,
+    Term,
+    fold,
+    parse_query,
+    split_name,
+    split_negatives,
+    split_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -105,3 +113,19 @@ def test_words_are_folded():
         "हिन्दी",
     ]
     assert Term(("x",)).is_plain and not Term(("x",), True).is_plain and not Term(("駅",)).is_plain
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "negatives"),
+    [
+        ("bird -red", "bird", ["red"]),
+        ('-"red robin" bird -café', "bird", ['"red robin"', "café"]),
+        ("t-shirt x--y a - b -- -, well-", "t-shirt x--y a - b -- -, well-", []),
+        ("-5 degrees -50% off", "-5 degrees -50% off", []),
+        ("-red*", "", ["red*"]),
+        ('bird -"open phrase', "bird", ['"open phrase']),
+    ],
+)
+def test_negative_words_are_split_off(text, words, negatives):
+    found, excluded = split_negatives(text)
+    assert (found.split(), excluded) == (words.split(), negatives)

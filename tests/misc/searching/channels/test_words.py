@@ -10,6 +10,7 @@ from hypothesis import given
 
 from misc.searching.channels import words
 from misc.searching.channels.channel import Evidence
+from misc.searching.channels.tokens import count_terms
 from misc.searching.channels.words import WordsChannel
 from utils.errors import InputError
 
@@ -81,6 +82,29 @@ def test_hits_say_which_words_match_and_where():
     assert hit.evidence[0].positions == [0, 1]
     (hit,) = channel.search("red", 10)
     assert hit.evidence == [Evidence("name", "Red")]
+
+
+def test_only_equal_words_are_believable():
+    channel = WordsChannel(StubCollection(WORDS, {"v/2": ["A bird is seen."]}))
+    assert channel.find_doubt(channel.search("bird", 10)) is None
+    similar = channel.search("thankz", 10)
+    assert similar and channel.find_doubt(similar) == "no video has these words, only similar ones"
+    assert channel.find_doubt([]) == "no video has these words"
+
+
+def test_long_queries_get_a_note():
+    channel = WordsChannel(StubCollection(WORDS))
+    text = " ".join(f"word{i}" for i in range(201))
+    assert channel.find_notes(text) == ["words: the first 200 words are searched, not the rest"]
+    assert channel.find_notes(text.removesuffix(" word200") + " word0") == [] and count_terms(text) == 201
+
+
+def test_negative_words_exclude_all_videos_that_have_them():
+    channel = WordsChannel(StubCollection(WORDS))
+    for negatives in (["thanks"], ["watching", "50"], ['"thanks for"'], ["wat*"], ["thankz"], ["?"]):
+        expected = {hit.id for x in negatives for hit in channel.search(x, 10) if not hit.evidence[0].similar}
+        assert channel.find_excluded(negatives) == expected
+    assert channel.find_excluded(["watching", "50"]) and not channel.find_excluded(["thankz"])
 
 
 def test_phrases_and_beginnings():

@@ -1,4 +1,6 @@
-"""The channel of an image-text model, against a plain loop, and its evidence."""
+"""The channel of an image-text model, against plain loops, and its evidence."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,10 +8,11 @@ import pytest
 from misc.extraction.settings import ZeroShot
 from misc.extraction.zero_shot_file import open_writer
 from misc.extractors import image_text
-from misc.extractors.extractor import ExpertOutput
+from misc.searching.calibration import make_nonsense
 from misc.searching.channels.fused_result import Finding, evidence_text, finding_texts
 from misc.searching.channels.fused_searcher import FusedSearcher
 from misc.searching.channels.zero_shot import ZeroShotChannel
+from misc.searching.windows import Windows
 from utils.errors import InputError
 
 DIM = 6
@@ -21,7 +24,16 @@ class StubModel:
     spec, sha256 = "open_clip:stub", "1" * 64
 
     def embed_texts(self, texts):
-        return np.stack([np.eye(DIM, dtype=np.float32)[int(text)] for text in texts])
+        return np.stack([self.embed(text) for text in texts])
+
+    def embed(self, text):
+        if text.isdigit():
+            return np.eye(DIM, dtype=np.float32)[int(text)]
+        x = np.random.default_rng(sum(map(ord, text))).normal(size=DIM).astype(np.float32)
+        return x / np.linalg.norm(x)
+
+    def reads_all(self, text):
+        return text != "3"
 
     def probability(self, cosine):
         return None
@@ -29,7 +41,7 @@ class StubModel:
 
 class StubCollection:
     def __init__(self, folder, ids):
-        self.folder, self.ids = folder, ids
+        self.folder, self.ids, self.moments = folder, ids, None
 
     def __contains__(self, video):
         return video in self.ids
@@ -56,7 +68,7 @@ def frames():
 def channel(tmp_path, frames, monkeypatch):
     with open_writer(tmp_path / "zero_shot.h5", ZeroShot(model="open_clip:stub", sha256=StubModel.sha256)) as writer:
         for video, x in frames.items():
-            writer.add(video, ExpertOutput(x, times=[(t / 2, t / 2) for t in range(len(x))]))
+            writer.add(video, x, [t / 2 for t in range(len(x))])
     monkeypatch.setattr(image_text, "build_image_text_model", lambda spec, device: StubModel())
     return ZeroShotChannel(StubCollection(tmp_path, list(frames)))
 
@@ -107,6 +119,63 @@ def test_a_collection_without_frames(tmp_path):
     channel = ZeroShotChannel(StubCollection(tmp_path, ["a"]))
     channel._model = StubModel()
     assert channel.search("1", 3) == []
+
+
+def test_a_query_that_nonsense_equals_is_doubted(channel, frames, monkeypatch):
+    rows = np.concatenate(list(frames.values()))
+    nonsense = sorted(max(float(row @ StubModel().embed(text)) for row in rows) for text in make_nonsense(100))
+    (hit,) = channel.search("1", 1)
+    assert channel.find_doubt([]) == "no video has embedded frames"
+    for score in (nonsense[94] - 0.01, nonsense[95] + 0.01, nonsense[99] + 0.01):
+        doubt = channel.find_doubt([hit._replace(score=score)])
+        assert (doubt is None) == (score > nonsense[95])
+    share = sum(x >= nonsense[50] for x in nonsense)
+    (expected,) = {f"the best similarity, {nonsense[50]:.3f}, is reached by {share} % of nonsense queries"}
+    assert channel.find_doubt([hit._replace(score=nonsense[50] - 1e-4)]).endswith(expected[-32:])
+
+
+def test_the_calibration_is_kept_until_the_frames_change(tmp_path, channel, monkeypatch):
+    measured, measure = [], ZeroShotChannel._measure_nonsense
+    monkeypatch.setattr(ZeroShotChannel, "_measure_nonsense", lambda self: measured.append(1) or measure(self))
+
+    def doubt(number=1):
+        opened = ZeroShotChannel(channel._collection, tmp_path / "index" / "zero_shot.json")
+        found = opened.find_doubt(opened.search(str(number), 1))
+        opened.close()
+        return found
+
+    first = doubt()
+    assert doubt() == first and len(measured) == 1 and (tmp_path / "index" / "zero_shot.json").exists()
+    channel.close()
+    with open_writer(tmp_path / "zero_shot.h5", ZeroShot(model="open_clip:stub", sha256=StubModel.sha256)) as writer:
+        writer.add("v0", np.eye(DIM)[:1], [0.0])
+    assert doubt(0) is None and doubt(1).endswith(" % of nonsense queries") and len(measured) == 2
+
+
+def test_nothing_is_excluded_and_a_cut_query_is_noted(channel):
+    channel.load_model()
+    assert channel.find_excluded(["1"]) == set() and channel.find_notes("2") == []
+    assert channel.find_notes("3") == ["zero_shot: the model does not read the end of the query"]
+
+
+def test_moments_are_the_windows_with_the_best_frames(channel, frames):
+    channel._collection.moments = SimpleNamespace(lengths={"v3": 2.0, "v7": 2.0})
+    windows = Windows(window=1.0, stride=0.5)
+    channel = ZeroShotChannel(channel._collection, windows=windows)
+    assert len(frames["v3"]) == 4  # at 0, 0.5, 1 and 1.5 seconds
+    for axis in range(DIM):
+        for hit in channel.search(str(axis), 100):
+            if hit.id not in ("v3", "v7"):
+                assert hit.moments == []
+                continue
+            best = []
+            for start, end in windows.cut(2.0):
+                inside = [float(x[axis]) for t, x in enumerate(frames[hit.id]) if start <= t / 2 < end]
+                best.append((max(inside), start, end))
+            best.sort(key=lambda x: -x[0])
+            assert [(x.start, x.end) for x in hit.moments] == [x[1:] for x in best]
+            assert [x.score for x in hit.moments] == pytest.approx([x[0] for x in best], abs=1e-3)
+            assert hit.moments[0].score == hit.score
 
 
 def test_evidence_as_text(channel, monkeypatch):

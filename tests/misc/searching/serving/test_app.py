@@ -262,7 +262,7 @@ def test_every_response_forbids_other_origins(port):
     ):
         headers = fetch(port, path)[0].headers
         policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
-        assert policy.pop("default-src") == "'none'" and policy.pop("img-src") == "data:"
+        assert policy.pop("default-src") == "'none'" and policy.pop("img-src") == "'self' data:"
         assert set(policy.values()) == {"'self'", "'none'"} and policy["frame-ancestors"] == "'none'"
         assert headers["X-Content-Type-Options"] == "nosniff" and headers["Referrer-Policy"] == "no-referrer"
         assert "Access-Control-Allow-Origin" not in headers

@@ -26,7 +26,7 @@ class FusedStub(StubSearcher):
         super().__init__(folder, ["plain", "other"], {"plain": ["a caption"]}, {"plain": {"speech": ["thanks", "all"]}})
         self.experts = self.experts if has_model else []
 
-    def search(self, text, k=10, corrected=True):
+    def search(self, text, k=10, corrected=True, allowed=None):
         if text == "nothing":
             return FusedResult(text, None, [], ["words", "concepts"], {})
         found = {"words": WORDS, "concepts": CONCEPTS}
@@ -84,3 +84,11 @@ def test_a_video_has_a_page(port):
     assert ("By the mean features of the expert rgb" in text) == (not has_model)
     assert 'id="captions"' in markup if has_model else 'id="captions"' not in markup
     assert fetch_json(port, "/api/video", id="plain")[0] == 200
+
+
+@pytest.mark.parametrize("has_model", [False, True])
+def test_the_bank_of_a_model_is_mentioned_only_if_the_model_is_searched(tmp_path, has_model):
+    searcher = FusedStub(tmp_path, has_model)
+    searcher.bank = "query bank of 80 captions of Mine"
+    with serving(make_app(searcher, "Mine", tmp_path, LOCAL_HOSTS)) as port:
+        assert ("query bank of 80 captions" in fetch(port, "/?q=bird")[1].decode()) == has_model

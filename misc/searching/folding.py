@@ -1,0 +1,69 @@
+"""Near-duplicates in a result, such as copies of a video in other formats, are folded under the best of them."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from misc.searching.collection import Collection
+from misc.searching.result import Hit, SearchResult
+
+EXPERT = "rgb"
+# The least cosine of each frame of either video and the most similar frame of the other one. Copies of demo clips in another
+# format reach 0.978; of the 1,770 pairs of 60 different clips, none reaches 0.95, and 3 reach 0.9.
+MIN_COSINE = 0.95
+
+
+class NearDuplicates:
+    """The near-duplicates in a collection, by features of frames; none without the expert rgb."""
+
+    def __init__(self, collection: Collection):
+        self._collection = collection
+        self._frames: dict[str, np.ndarray | None] = {}  # of length 1, (T, dim)
+
+    def fold(self, search: Callable[[int], SearchResult], k: int, most: int) -> SearchResult:
+        """Return the k best videos of a search that are no near-duplicates of better ones, which have them in `folded`.
+
+        Args:
+            search: returns a number of best videos.
+            most: the greatest number of them.
+        """
+        depth = k
+        while True:
+            result = search(depth)
+            if EXPERT not in self._collection.experts:
+                return result
+            folded = self._fold_hits(result)
+            if len(folded.hits) >= k or len(result.hits) < depth or depth >= most:
+                return dataclasses.replace(folded, hits=folded.hits[:k])
+            depth = min(2 * depth, most)
+
+    def _fold_hits(self, result: SearchResult) -> SearchResult:
+        heads: list[Hit] = []
+        folded: dict[str, list[str]] = {}
+        for hit in result.hits:
+            head = next((head.id for head in heads if self.are_near_duplicates(head.id, hit.id)), None)
+            if head is None:
+                heads.append(hit)
+            else:
+                folded.setdefault(head, []).append(hit.id)
+        hits = [dataclasses.replace(x, rank=rank, folded=folded.get(x.id, [])) for rank, x in enumerate(heads, 1)]
+        return dataclasses.replace(result, hits=hits)
+
+    def are_near_duplicates(self, video: str, other: str) -> bool:
+        """Return whether each frame of either video has a similar one in the other video."""
+        frames, others = self._load(video), self._load(other)
+        if frames is None or others is None:
+            return False
+        cosines = frames @ others.T
+        return bool(min(cosines.max(axis=0).min(), cosines.max(axis=1).min()) >= MIN_COSINE)
+
+    def _load(self, video: str) -> np.ndarray | None:
+        """Return the features of the frames of a video, of length 1; None if it has none, or is not in the collection."""
+        if video not in self._frames:
+            features = self._collection.load_video(EXPERT, video) if video in self._collection else None
+            if features is not None:
+                features = np.atleast_2d(features).astype(np.float32)
+                features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+            self._frames[video] = features
+        return self._frames[video]

@@ -1,0 +1,86 @@
+"""An image as a query: its features by the network of the expert rgb, compared with those of each frame of the videos."""
+
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from misc.searching.channels.channel import ChannelHit
+from misc.searching.collection import Collection
+from misc.searching.extraction_record import read_record
+from misc.searching.index.metadata import validate
+from utils.errors import InputError, one_line
+from utils.files import read_limited
+
+EXPERT = "rgb"
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+MAX_BYTES = 64 << 20
+MAX_PIXELS = 1 << 27
+
+
+def read_image(path: Path) -> bytes:
+    """Return the content of an image file; raise an InputError if it cannot be read."""
+    try:
+        return read_limited(path, MAX_BYTES)
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found, expected an image") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}, expected an image") from None
+
+
+def embed_image(collection: Collection, content: bytes, name: str, device: str = "cpu") -> np.ndarray:
+    """Return the features (dim,) of an image by the network that extracted the expert rgb of a collection.
+
+    Raises:
+        InputError: not an image, or nothing is known of that network.
+    """
+    # Imported here since the extractors take a while to import.
+    from misc.extraction.settings import Settings
+    from misc.extractors.extractor import ExtractorContext, build_extractor
+    from misc.video_reading.media import Media
+
+    record = read_record(collection.folder) or {}
+    if EXPERT not in collection.experts or "settings" not in record:
+        raise InputError(f"{name}: expected a collection whose videos have the expert {EXPERT} of misc/extract_experts.py")
+    settings = validate(Settings, record["settings"], f"{collection.folder}/extraction.json")
+    if EXPERT not in settings.experts:
+        raise InputError(f"{name}: the expert {EXPERT} was not extracted by misc/extract_experts.py, expected its network")
+    about = settings.experts[EXPERT]
+    extractor = build_extractor(about.extractor, about.options, ExtractorContext(device, None))
+    frame = _decode(io.BytesIO(content), name, settings.frames.side)
+    features = extractor(Media(frame[None], np.zeros(1), None)).features
+    if features.shape[1] != collection.experts[EXPERT].dim:
+        expected = f"expected {collection.experts[EXPERT].dim} as in the collection"
+        raise InputError(f"{name}: features of dimension {features.shape[1]}, {expected}")
+    return features[0]
+
+
+def _decode(file: BinaryIO, name: str, side: int) -> np.ndarray:
+    """Return the pixels of an image, (H, W, 3) uint8, upright, at most `side` wide and high, as frames of videos are."""
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(f"{name}: {image.width} x {image.height} pixels, expected at most {MAX_PIXELS}")
+            image.draft("RGB", (side, side))
+            image = ImageOps.exif_transpose(image).convert("RGB")
+            image.thumbnail((side, side))
+            return np.asarray(image)
+    except UnidentifiedImageError:
+        raise InputError(f"{name}: not an image, expected {', '.join(FORMATS)}") from None
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise InputError(f"{name}: damaged, expected an image ({one_line(str(error))})") from None
+
+
+def search_by_image(collection: Collection, query: np.ndarray, k: int) -> list[ChannelHit]:
+    """Return the k videos with the frame that is most similar to an image, by the cosine of features (dim,)."""
+    ids, scores = [], []
+    query = query / max(float(np.linalg.norm(query)), 1e-12)
+    for video, features in collection.load_frames(EXPERT):
+        frames = features.astype(np.float32)
+        lengths = np.maximum(np.linalg.norm(frames, axis=1), 1e-12)
+        ids.append(video)
+        scores.append(float((frames @ query / lengths).max()))
+    best = np.argsort(-np.array(scores), kind="stable")[:k]
+    return [ChannelHit(ids[i], scores[i], []) for i in best]

@@ -1,0 +1,49 @@
+"""Moments on the search page."""
+
+import dataclasses
+
+import pytest
+from helpers.ranking_pages import write_clip
+from helpers.search_pages import StubSearcher, fetch, fetch_json, serving
+
+pytest.importorskip("starlette")
+from misc.searching.commands import LOCAL_HOSTS  # noqa: E402
+from misc.searching.serving.app import make_app  # noqa: E402
+from misc.searching.windows import Moment  # noqa: E402
+
+
+class MomentSearcher(StubSearcher):
+    """The first video is a long one, with two moments; the second is, too, and has no file."""
+
+    def _hit(self, video, rank, weighted=False):
+        hit = super()._hit(video, rank, weighted)
+        return dataclasses.replace(hit, moments=[Moment(70, 80, 0.5), Moment(0, 2.5, 0.25)] if video != "c" and rank else [])
+
+
+@pytest.fixture
+def port(tmp_path):
+    for name in ("a", "c"):
+        write_clip(tmp_path / "videos" / f"{name}.webm")
+    with serving(make_app(MomentSearcher(tmp_path, ["a", "b", "c"]), "Mine", tmp_path, LOCAL_HOSTS)) as port:
+        yield port
+
+
+def test_a_tile_plays_the_best_moment_and_lists_all(port):
+    _, body = fetch(port, "/?q=bird")
+    page = body.decode()
+    assert page.count('data-address="/clip?id=a#t=70,80"') == 1 and 'src="/clip?id=a#t=70,80"' in page
+    button = '<button type="button" data-start="{}" data-end="{}" aria-label="play a at {}">{}</button>'
+    for start, end, text in ((70, 80, "1:10-1:20"), (0, 2.5, "0:00-0:03")):
+        assert button.format(start, end, text, text) in page
+    assert 'data-end="80" disabled aria-label="play b' in page
+    assert 'data-address="/clip?id=c"' in page and page.count('class="moments"') == 2
+    _, body = fetch(port, "/")
+    assert "#t=" not in body.decode() and 'class="moments"' not in body.decode()
+
+
+def test_json_has_the_moments_and_an_address_that_plays_the_best(port):
+    _, content = fetch_json(port, "/api/search", q="bird")
+    first, second, third = content["hits"]
+    assert first["moments"] == [{"start": 70, "end": 80, "score": 0.5}, {"start": 0, "end": 2.5, "score": 0.25}]
+    assert (first["clip"], second["clip"], third["clip"]) == ("/clip?id=a#t=70,80", None, "/clip?id=c")
+    assert third["moments"] == []

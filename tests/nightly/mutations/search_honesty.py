@@ -1,0 +1,186 @@
+"""Mutations of what says how believable results are, and of filters."""
+
+from helpers.mutate import Mutation
+
+FOLDER, TESTS = "misc/searching", "tests/misc/searching"
+CALIBRATION, FILTERS = f"{FOLDER}/calibration.py", f"{FOLDER}/filters.py"
+LANGUAGE, SEARCHER = f"{FOLDER}/query_language.py", f"{FOLDER}/searcher.py"
+FUSED, CHANNEL_TESTS = f"{FOLDER}/channels/fused_searcher.py", f"{TESTS}/channels"
+
+MUTATIONS = [
+    Mutation(
+        CALIBRATION,
+        'similarity, side="left")',
+        'similarity, side="right")',
+        f"{TESTS}/test_calibration.py -k percentile",
+        "nonsense that is as similar counts as less similar",
+    ),
+    Mutation(
+        CALIBRATION,
+        "np.abs(missed - passed).argmin()",
+        "np.abs(missed).argmin()",
+        f"{TESTS}/test_calibration.py -k equal",
+        "the threshold misses no caption, whatever nonsense passes",
+    ),
+    Mutation(
+        CALIBRATION,
+        "if len(self.captions) < MIN_QUERIES:",
+        "if not len(self.captions):",
+        f"{TESTS}/test_calibration.py -k few",
+        "one caption decides about the threshold",
+    ),
+    Mutation(
+        CALIBRATION,
+        "if video in valid and captions.count(row)",
+        "if captions.count(row)",
+        f"{TESTS}/test_calibration.py -k best",
+        "captions that the model was trained on calibrate it",
+    ),
+    Mutation(
+        CALIBRATION,
+        'if content["key"] != key:',
+        "if False:",
+        f"{TESTS}/test_calibration.py -k changes",
+        "the calibration of other videos is used",
+    ),
+    Mutation(
+        SEARCHER,
+        "highest >= self.calibration.threshold",
+        "highest > self.calibration.threshold",
+        f"{TESTS}/test_calibration.py -k doubtful",
+        "a similarity at the threshold is doubtful",
+    ),
+    Mutation(
+        SEARCHER,
+        "if allowed is None or len(kept) >= k or depth >= len(self.ids):",
+        "if True:",
+        "tests/misc/test_search_honest.py -k filtered",
+        "a filter leaves fewer videos than fit",
+    ),
+    Mutation(
+        FUSED,
+        "DEPTH if allowed is None else len(self.ids))",
+        "DEPTH)",
+        f"{CHANNEL_TESTS}/test_fused_searcher.py -k deep",
+        "a filter is applied to the first thousand videos only",
+    ),
+    Mutation(
+        FUSED,
+        "None if None in found.doubts.values() else",
+        "None if all(x is None for x in found.doubts.values()) else",
+        f"{CHANNEL_TESTS}/test_fused_searcher.py -k believable",
+        "a result is doubtful if one channel doubts",
+    ),
+    Mutation(
+        LANGUAGE,
+        "if not counts[best] or counts[best] < sum(",
+        "if not counts[best] or 0 > sum(",
+        f"{TESTS}/test_query_language.py",
+        "an English sentence with one foreign word is foreign",
+    ),
+    Mutation(
+        LANGUAGE,
+        "return best if counts[best] > 1 or is_unknown else None",
+        "return best",
+        f"{TESTS}/test_query_language.py",
+        "English words are not looked up",
+    ),
+    Mutation(
+        FILTERS,
+        "facts[video].date[:length]",
+        "facts[video].date",
+        f"{TESTS}/test_filters.py -k conditions",
+        "a month is not equal to the days in it",
+    ),
+    Mutation(
+        FILTERS,
+        '.strip("/") + "/"',
+        '.strip("/")',
+        f"{TESTS}/test_filters.py -k conditions",
+        "a folder has the videos of folders with longer names",
+    ),
+    Mutation(
+        FILTERS,
+        "found.state == state",
+        "True",
+        f"{TESTS}/test_filters.py -k changed",
+        "a changed file keeps its length",
+    ),
+    Mutation(
+        f"{FOLDER}/folding.py",
+        "min(cosines.max(axis=0).min(), cosines.max(axis=1).min())",
+        "cosines.max(axis=0).min()",
+        f"{TESTS}/test_folding.py",
+        "a part of a video is a near-duplicate of it",
+    ),
+    Mutation(
+        f"{FOLDER}/folding.py",
+        "if len(folded.hits) >= k or len(result.hits) < depth or depth >= most:",
+        "if True:",
+        f"{TESTS}/test_folding.py",
+        "near-duplicates leave fewer results",
+    ),
+    Mutation(
+        f"{FOLDER}/image_query.py",
+        "(frames @ query / lengths).max()",
+        "(frames @ query / lengths).mean()",
+        f"{TESTS}/test_image_query.py",
+        "an image is compared with the mean of the frames",
+    ),
+    Mutation(
+        f"{FOLDER}/image_query.py",
+        "ImageOps.exif_transpose(image)",
+        "image",
+        f"{TESTS}/test_image_query.py",
+        "pictures of phones are searched lying on their side",
+    ),
+    Mutation(
+        f"{FOLDER}/serving/images.py",
+        '.startswith("image/")',
+        '.startswith("")',
+        f"{TESTS}/serving/test_images.py",
+        "pages of other sites may send images",
+    ),
+    Mutation(
+        f"{FOLDER}/channels/tokens.py",
+        "NEGATIVE = re.compile(r'(?<!\\S)-(",
+        "NEGATIVE = re.compile(r'-(",
+        f"{CHANNEL_TESTS}/test_tokens.py -k negative",
+        "a hyphen in a word excludes its second part",
+    ),
+    Mutation(
+        f"{FOLDER}/channels/concepts.py",
+        "if hit.score >= MIN_SCORE}",
+        "}",
+        f"{CHANNEL_TESTS}/test_concepts.py -k negative",
+        "improbable concepts exclude videos",
+    ),
+    Mutation(
+        f"{FOLDER}/channels/words.py",
+        "any(not evidence.similar for",
+        "any(True for",
+        f"{CHANNEL_TESTS}/test_words.py -k believable",
+        "similar words are believable",
+    ),
+    Mutation(
+        "data_loader/experts.py",
+        "if not rare or not others:",
+        "if not rare:",
+        "tests/data_loader/test_experts.py -k rare",
+        "all experts of a small collection are to be left out",
+    ),
+    Mutation(
+        "misc/extraction/archive_writer.py",
+        "training_counts[name] += video in training",
+        "training_counts[name] += 1",
+        "tests/misc/test_extract_experts_next.py",
+        "experts of validation videos count as trained",
+    ),
+    Mutation(
+        "misc/extraction/caption_files.py",
+        "delimiter = max(DELIMITERS, key=line.count)",
+        'delimiter = ","',
+        "tests/misc/extraction/test_caption_files.py",
+        "captions of a spreadsheet with semicolons are refused",
+    ),
+]
