@@ -7,13 +7,13 @@ damaged part in data/<Name>/warnings.json.
 """
 
 import argparse
+import contextlib
 import re
 import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 import humanize
@@ -25,13 +25,13 @@ from data_loader.datasets import is_known
 from data_loader.experts import describe_rare_experts
 from misc.extraction import archive_writer, caption_files
 from misc.extraction.collection_files import EXTRACTION_RECORD, FAILURES, WARNINGS, ZERO_SHOT_FILE
-from misc.extraction.engines import run_in_processes, run_on_ray
+from misc.extraction.engines import ProcessEngine, RayEngine
 from misc.extraction.settings import DEFAULT, ZeroShot, read_settings
 from misc.extraction.training_config import make_training_config, write_training_config
 from misc.extraction.video_folder import VANISHED, VideoFolder
-from misc.extraction.worker import ExtractionResult, ExtractionTask, Worker, pin_weights
+from misc.extraction.worker import Description, ExtractionResult, ExtractionTask, Worker, pin_weights
 from misc.extraction.zero_shot_file import open_writer
-from misc.extractors.text_encoders import TextEncoder, build_text_encoder
+from misc.extractors.text_encoders import build_text_encoder
 from misc.video_reading.reader import probe_length
 from utils.errors import InputError, cli_command, count_text, first_names, tally_text
 from utils.files import locked, remove_temporary, write_json
@@ -42,7 +42,7 @@ MAX_SECONDS = 1e6
 FLUSH_SECONDS = 30
 
 
-def extract_videos(folder: VideoFolder, engine: Callable[[Iterable[ExtractionTask]], Iterator[ExtractionResult]]) -> None:
+def extract_videos(folder: VideoFolder, engine: ProcessEngine | RayEngine) -> None:
     """Extract from each new or changed video, write its shard, and print the time per video."""
     tasks = []
     for video, path in bar(folder.files.items(), "checking videos"):
@@ -61,7 +61,7 @@ def extract_videos(folder: VideoFolder, engine: Callable[[Iterable[ExtractionTas
     seconds: Counter[str] = Counter()
     started = written = time.monotonic()
     progress = bar(None, "videos", total=len(tasks), unit="video", smoothing=0.05)
-    results = engine(tasks)
+    results = engine.extract(tasks)
     try:
         for number, result in enumerate(results, 1):
             store_result(folder, result)
@@ -142,8 +142,9 @@ def check_captions(folder: VideoFolder, args: argparse.Namespace) -> None:
         caption_files.read_splits(args.splits, known, folder.ids)
 
 
-def write_archive(folder: VideoFolder, experts: dict[str, dict], encoder: TextEncoder, args: argparse.Namespace) -> None:
+def write_archive(folder: VideoFolder, description: Description, args: argparse.Namespace, device: str) -> None:
     """Write the files that training and search read, and a config for training."""
+    experts, text = description.experts, description.text
     done = [video for video in folder.files if folder.missing_experts(video) == ()]
     folder.write_failures()
     if not done:
@@ -161,7 +162,7 @@ def write_archive(folder: VideoFolder, experts: dict[str, dict], encoder: TextEn
             folder.archive, done, folder.shards, list(experts), training, writer
         )
     if captions:
-        archive_writer.write_captions(folder.archive, captions, encoder)
+        archive_writer.write_captions(folder.archive, captions, build_text_encoder(text["encoder"], device))
     elif splits := archive_writer.read_existing_splits(folder.archive, set(done)):
         print(f"{folder.archive}: existing captions and lists are kept; --captions replaces them")
     archive_writer.write_lists(folder.archive, done, splits)
@@ -172,7 +173,6 @@ def write_archive(folder: VideoFolder, experts: dict[str, dict], encoder: TextEn
     if link.is_symlink() or not link.exists():
         link.unlink(missing_ok=True)
         link.symlink_to(target, target_is_directory=True)
-    text = {"encoder": encoder.spec, "feat": encoder.feat, "dim": encoder.dim}
     content = {"name": args.name, "videos": len(done), "text": text, "settings": folder.settings.model_dump()}
     write_json(folder.data_dir / EXTRACTION_RECORD, content | {"experts": experts})
     available = ", ".join(f"{name} {count}" for name, count in counts.items())
@@ -252,22 +252,24 @@ def main() -> None:
     folder = VideoFolder(args.videos, args.data_dir, settings, exclude)
     if args.captions:
         check_captions(folder, args)
-    encoder = build_text_encoder(settings.text, device)
     worker = Worker(settings.model_dump_json(), device, max(1, count_cores() // args.workers))
-    experts = worker.describe_experts()
-    engine = partial(run_in_processes, worker, workers=args.workers, timeout=args.timeout)
     if args.engine == "ray":
-        engine = partial(run_on_ray, worker, workers=args.workers, timeout=args.timeout, address=args.address)
-    args.data_dir.mkdir(parents=True, exist_ok=True)
-    with locked(args.data_dir, f"{args.data_dir}: another extraction writes there"):
-        for temporary in (folder.shards.folder, folder.posters.folder, folder.archive):
-            remove_temporary(temporary)
-        try:
-            extract_videos(folder, engine)
-        except KeyboardInterrupt:
-            print("interrupted: the same command continues with the remaining videos")
-            raise
-        write_archive(folder, experts, encoder, args)
+        engine = RayEngine(worker, args.workers, args.timeout, args.address)
+    else:
+        engine = ProcessEngine(worker, args.workers, args.timeout)
+    with contextlib.ExitStack() as stack:
+        with engine:
+            description = engine.describe()  # before any folder is made: it fails if a model is missing
+            args.data_dir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(args.data_dir, f"{args.data_dir}: another extraction writes there"))
+            for temporary in (folder.shards.folder, folder.posters.folder, folder.archive):
+                remove_temporary(temporary)
+            try:
+                extract_videos(folder, engine)
+            except KeyboardInterrupt:
+                print("interrupted: the same command continues with the remaining videos")
+                raise
+        write_archive(folder, description, args, device)
 
 
 if __name__ == "__main__":

@@ -13,32 +13,63 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Self
 
-from misc.extraction.worker import ExtractionResult, ExtractionTask, Worker
+from misc.extraction.worker import Description, ExtractionResult, ExtractionTask, Worker
 from utils.errors import InputError, one_line
 from utils.interrupts import ignore_termination_signals
 from utils.optional_packages import require_package
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+OUT_OF_MEMORY = "perhaps for lack of memory"
 DIED = "the process that extracted it died (out of memory, or a crash of a decoder)"
 TOO_SLOW = "it took longer than {:g} s (--timeout)"
 CONNECT_SECONDS = 10
 QUEUED = 4  # videos per process that are scheduled ahead
 
 
-def run_in_processes(
-    worker: Worker, tasks: Iterable[ExtractionTask], workers: int, timeout: float
-) -> Iterator[ExtractionResult]:
-    """Extract from videos in `workers` processes of this machine, within `timeout`, see `ExtractionTask.time_limit`."""
-    pebble = require_package("pebble")
-    tasks = iter(tasks)
-    context = multiprocessing.get_context("spawn")
-    pool = pebble.ProcessPool(workers, initializer=ignore_termination_signals, context=context)
-    try:
+class ProcessEngine:
+    """Extraction in `workers` processes of this machine, which end with the context.
+
+    A video fails after `timeout` seconds, see `ExtractionTask.time_limit`.
+    """
+
+    def __init__(self, worker: Worker, workers: int, timeout: float):
+        self._worker, self._workers, self._timeout = worker, workers, timeout
+        context = multiprocessing.get_context("spawn")
+        pool = require_package("pebble").ProcessPool
+        self._pool = pool(workers, initializer=ignore_termination_signals, context=context)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._pool.close()
+        else:
+            self._pool.stop()
+        self._pool.join()
+
+    def describe(self) -> Description:
+        """Return the description of the experts, which one of the processes loads.
+
+        Raises:
+            InputError: an expert or the text encoder cannot be loaded.
+        """
+        try:
+            return self._pool.schedule(self._worker.describe).result()
+        except require_package("pebble").ProcessExpired:
+            raise InputError(f"experts: the process that loads them died ({OUT_OF_MEMORY})") from None
+
+    def extract(self, tasks: Iterable[ExtractionTask]) -> Iterator[ExtractionResult]:
+        """Extract from videos."""
+        pebble = require_package("pebble")
+        tasks = iter(tasks)
         running: dict[concurrent.futures.Future, ExtractionTask] = {}
         while True:
-            for task in itertools.islice(tasks, QUEUED * workers - len(running)):
-                running[pool.schedule(worker.extract, args=[task], timeout=task.time_limit(timeout))] = task
+            for task in itertools.islice(tasks, QUEUED * self._workers - len(running)):
+                future = self._pool.schedule(self._worker.extract, args=[task], timeout=task.time_limit(self._timeout))
+                running[future] = task
             if not running:
                 break
             done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
@@ -49,48 +80,60 @@ def run_in_processes(
                 except pebble.ProcessExpired:
                     yield ExtractionResult(task, failure=DIED)
                 except TimeoutError:
-                    yield ExtractionResult(task, failure=TOO_SLOW.format(task.time_limit(timeout)))
-    finally:
-        pool.stop()
-        pool.join()
+                    yield ExtractionResult(task, failure=TOO_SLOW.format(task.time_limit(self._timeout)))
 
 
-def run_on_ray(
-    worker: Worker, tasks: Iterable[ExtractionTask], workers: int, timeout: float, address: str | None = None
-) -> Iterator[ExtractionResult]:
-    """Extract from videos with `workers` actors of Ray, on the cluster at `address` (None: on this machine).
+class RayEngine:
+    """Extraction with `workers` actors of Ray, on the cluster at `address` (None: on this machine).
 
     All machines of a cluster need the project, its packages and the videos at the same paths. A video whose actor dies or
     exceeds the time limit is tried again, and so is one that Ray gave to an actor that was about to be restarted.
     """
-    ray = require_package("ray", "ray")
-    from ray.util import ActorPool
 
-    address = address or os.environ.get("RAY_ADDRESS")
-    local_cluster = {} if address else {"num_cpus": workers, "include_dashboard": False}
-    _check_reachable(address)
-    try:
-        environment = {"env_vars": {"PYTHONPATH": str(ROOT)}}
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=environment, **local_cluster)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(f"--address {address}: {one_line(str(error))[:200]}") from None
-    try:
-        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=1)(_RayWorker)
-        pool = ActorPool([actor.remote(worker, timeout) for _ in range(workers)])
-        waiting = {task.id: task for task in tasks}
-        for task in waiting.values():
-            pool.submit(lambda actor, task: actor.extract.remote(task), task)
-        while pool.has_next():
-            try:
-                result = pool.get_next_unordered()
-            except ray.exceptions.RayActorError:
-                continue  # its video is still in `waiting`
-            del waiting[result.task.id]
-            yield result
-        for task in waiting.values():
-            yield ExtractionResult(task, failure=f"{DIED}, or {TOO_SLOW.format(task.time_limit(timeout))}")
-    finally:
-        ray.shutdown()
+    def __init__(self, worker: Worker, workers: int, timeout: float, address: str | None = None):
+        self._worker, self._workers, self._timeout = worker, workers, timeout
+        self._address = address or os.environ.get("RAY_ADDRESS")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: `extract` ends the actors."""
+
+    def describe(self) -> Description:
+        """Return the description of the experts, which this process loads; see `ProcessEngine.describe`."""
+        return self._worker.describe()
+
+    def extract(self, tasks: Iterable[ExtractionTask]) -> Iterator[ExtractionResult]:
+        """Extract from videos."""
+        ray = require_package("ray", "ray")
+        from ray.util import ActorPool
+
+        local_cluster = {} if self._address else {"num_cpus": self._workers, "include_dashboard": False}
+        _check_reachable(self._address)
+        try:
+            options = {"runtime_env": {"env_vars": {"PYTHONPATH": str(ROOT)}}, **local_cluster}
+            ray.init(address=self._address, log_to_driver=False, logging_level="ERROR", **options)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise InputError(f"--address {self._address}: {one_line(str(error))[:200]}") from None
+        try:
+            actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=1)(_RayWorker)
+            pool = ActorPool([actor.remote(self._worker, self._timeout) for _ in range(self._workers)])
+            waiting = {task.id: task for task in tasks}
+            for task in waiting.values():
+                pool.submit(lambda actor, task: actor.extract.remote(task), task)
+            while pool.has_next():
+                try:
+                    result = pool.get_next_unordered()
+                except ray.exceptions.RayActorError:
+                    continue  # its video is still in `waiting`
+                del waiting[result.task.id]
+                yield result
+            for task in waiting.values():
+                limit = TOO_SLOW.format(task.time_limit(self._timeout))
+                yield ExtractionResult(task, failure=f"{DIED}, or {limit}")
+        finally:
+            ray.shutdown()
 
 
 class _RayWorker:

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from misc.extraction.moments import ExtractorError, MomentExtractor, Moments, to
 from misc.extraction.settings import ZERO_SHOT, Settings
 from misc.extractors.extractor import ExpertOutput, Extractor, ExtractorContext, build_extractor
 from misc.extractors.image_text import ZeroShotExtractor, build_image_text_model
-from misc.extractors.text_encoders import build_text_encoder
+from misc.extractors.text_encoders import TextEncoder, build_text_encoder
 from misc.video_reading.media import VideoError
 from misc.video_reading.poster import make_poster
 from misc.video_reading.reader import read_video
@@ -52,6 +53,14 @@ class ExtractionResult:
 
 
 @dataclasses.dataclass(frozen=True)
+class Description:
+    """The experts and the text encoder of an extraction, as a training config has them."""
+
+    experts: dict[str, dict[str, Any]]  # the section of each expert
+    text: dict[str, Any]  # "encoder", "feat" and "dim"
+
+
+@dataclasses.dataclass(frozen=True)
 class Worker:
     """A description of a worker that is sent to processes; each of them loads what it needs once."""
 
@@ -61,7 +70,7 @@ class Worker:
 
     def extract(self, task: ExtractionTask) -> ExtractionResult:
         """Decode a video once and run all experts of the task, on the whole of it and on the chunks of a long one."""
-        experts, settings = _load(self)
+        experts, settings, _ = _load(self)
         seconds: dict[str, float] = {}
         outputs: dict[str, ExpertOutput | None] = {}
         step = "decode"
@@ -93,26 +102,26 @@ class Worker:
         found = {"poster": poster, "warnings": media.warnings, "length": media.seconds, "moments": moments}
         return ExtractionResult(task, outputs, seconds, **found)
 
-    def describe_experts(self) -> dict[str, dict]:
-        """Return the section of each expert in a training config."""
-        threads = torch.get_num_threads()
-        experts, settings = _load(self)
-        torch.set_num_threads(threads)  # this process continues with other work
+    def describe(self) -> Description:
+        """Load everything, and return what the archive says of it."""
+        experts, settings, encoder = _load(self)
         used = {name: experts[name] for name in settings.experts}
-        return {name: {"dim": x.dim, "aggregation": x.aggregation, "kind": "sequence"} for name, x in used.items()}
+        sections = {name: {"dim": x.dim, "aggregation": x.aggregation, "kind": "sequence"} for name, x in used.items()}
+        return Description(sections, {"encoder": encoder.spec, "feat": encoder.feat, "dim": encoder.dim})
 
 
 @functools.lru_cache(maxsize=1)
-def _load(worker: Worker) -> tuple[dict[str, Extractor], Settings]:
+def _load(worker: Worker) -> tuple[dict[str, Extractor], Settings, TextEncoder]:
     torch.set_num_threads(worker.threads)
     settings = Settings.model_validate_json(worker.settings)
-    context = ExtractorContext(worker.device, build_text_encoder(settings.text, worker.device))
+    encoder = build_text_encoder(settings.text, worker.device)
+    context = ExtractorContext(worker.device, encoder)
     experts = {name: build_extractor(x.extractor, x.options, context) for name, x in settings.experts.items()}
     if settings.zero_shot is not None:
         pin_weights(settings, worker.device)
         model = build_image_text_model(settings.zero_shot.model, worker.device)
         experts[ZERO_SHOT] = ZeroShotExtractor(model, settings.zero_shot.frames)
-    return experts, settings
+    return experts, settings, encoder
 
 
 def pin_weights(settings: Settings, device: str) -> Settings:

@@ -1,5 +1,6 @@
 """Extractions in this process: a toy text encoder and expert, small videos, and readers of what is written."""
 
+import contextlib
 import json
 import sys
 import types
@@ -104,12 +105,17 @@ def extracted_tasks(tmp_path, monkeypatch):
     monkeypatch.setitem(EXTRACTORS, "reader", "misc.extractors.toy_reader:Reader")
     extracted_tasks = []
 
-    def run_in_this_process(worker, tasks, workers, timeout):
-        for task in tasks:
-            extracted_tasks.append((task.id, task.experts))
-            yield worker.extract(task)
+    class EngineInThisProcess(contextlib.nullcontext):
+        def __init__(self, worker, workers, timeout):
+            super().__init__()
+            self.describe, self._worker = worker.describe, worker
 
-    monkeypatch.setattr(extract_experts, "run_in_processes", run_in_this_process)
+        def extract(self, tasks):
+            for task in tasks:
+                extracted_tasks.append((task.id, task.experts))
+                yield self._worker.extract(task)
+
+    monkeypatch.setattr(extract_experts, "ProcessEngine", EngineInThisProcess)
     Path("config.json").write_text(json.dumps(CONFIG))
     worker_module._load.cache_clear()
     threads = torch.get_num_threads()

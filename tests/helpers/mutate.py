@@ -87,7 +87,7 @@ def copy_project(target: Path) -> None:
 
 
 def run_tests(root: Path, tests: str, output: Path) -> None:
-    """Run pytest in the copy `root`, in this process, and exit with its code."""
+    """Run pytest in the copy `root`, in this process, and end it with its code."""
     os.chdir(root)
     # The modules of the project come from the copy, but its ./venv has no copy.
     kept = [x for x in sys.path if not x.startswith(str(ROOT)) or x.startswith(sys.prefix)]
@@ -99,7 +99,9 @@ def run_tests(root: Path, tests: str, output: Path) -> None:
     os.dup2(descriptor, 2)
     import pytest
 
-    sys.exit(BEGUN + int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests.split()])))
+    code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests.split()])
+    sys.stdout.flush()
+    os._exit(BEGUN + int(code))  # libraries may crash when an interpreter ends
 
 
 def check(mutation: Mutation, roots: list[Path], context: multiprocessing.context.BaseContext) -> tuple[str, str]:
@@ -118,7 +120,8 @@ def check(mutation: Mutation, roots: list[Path], context: multiprocessing.contex
         if process.exitcode == -signal.SIGSEGV:
             return "killed", "crash"
         verdict = {SURVIVED: "survived", KILLED: "killed"}.get(process.exitcode, "error")
-        return verdict, output.read_text(errors="replace")[-2000:] if output.exists() else ""
+        text = output.read_text(errors="replace")[-2000:] if output.exists() else ""
+        return verdict, f"{text}\nexit code {process.exitcode}"
     finally:
         (root / mutation.path).write_text(original)
         roots.append(root)

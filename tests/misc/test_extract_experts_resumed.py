@@ -81,17 +81,18 @@ def test_an_interrupted_extraction_resumes_with_the_same_result(eleven_videos, e
     extract("--captions", "captions.json")
     whole = contents()
     shutil.rmtree("data")
-    usual = extract_experts.run_in_processes
+    usual = extract_experts.ProcessEngine
 
-    def interrupted(*args, **options):
-        for i, outcome in enumerate(usual(*args, **options)):
-            if i == 4:
-                raise KeyboardInterrupt
-            yield outcome
+    class InterruptedEngine(usual):
+        def extract(self, tasks):
+            for i, outcome in enumerate(super().extract(tasks)):
+                if i == 4:
+                    raise KeyboardInterrupt
+                yield outcome
 
     extracted_tasks.clear()
     with monkeypatch.context() as patched:
-        patched.setattr(extract_experts, "run_in_processes", interrupted)
+        patched.setattr(extract_experts, "ProcessEngine", InterruptedEngine)
         arguments = ("--videos", "clips", "--name", "Mine", "--config", "config.json", "--captions", "captions.json")
         code, out, err = call(extract_experts, *arguments)
     assert (code, err) == (130, "interrupted\n") and "the same command continues with the remaining videos" in out

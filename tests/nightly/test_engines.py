@@ -11,14 +11,23 @@ import pytest
 from helpers import pyav_videos
 
 from misc.extraction import engines
-from misc.extraction.engines import run_in_processes, run_on_ray
+from misc.extraction.engines import ProcessEngine, RayEngine
 from misc.extraction.settings import Settings
 from misc.extraction.worker import ExtractionResult, ExtractionTask, Worker
 from misc.extractors.extractor import EXTRACTORS
+from utils.errors import InputError
 
 
 class FailingWorker:
-    """A worker that fails as the name of a video says."""
+    """A worker that fails as the name of a video says, or its own."""
+
+    def __init__(self, name=""):
+        self._name = name
+
+    def describe(self):
+        if self._name == "dies":
+            os._exit(3)
+        raise InputError("no such model")
 
     def extract(self, task):
         match task.id.rstrip("0123456789"):
@@ -36,6 +45,12 @@ class FailingWorker:
 
 def tasks(*names):
     return [ExtractionTask(name, Path(name), ()) for name in names]
+
+
+def run(engine, worker, todo):
+    """Yield what an engine with one process extracts."""
+    with engine(worker, 1, 300) as opened:
+        yield from opened.extract(todo)
 
 
 def children():
@@ -66,12 +81,13 @@ NAMES = ["a1", "exits1", "a2", "a3", "killed1", *(f"b{i}" for i in range(8)), "s
 
 def test_a_video_that_kills_its_process_or_times_out_fails_alone():
     before = children()
-    found = list(run_in_processes(FailingWorker(), tasks(*NAMES), 2, 4))
+    with ProcessEngine(FailingWorker(), 2, 4) as engine:
+        found = list(engine.extract(tasks(*NAMES)))
     assert_failures_are_reported(found, NAMES, "it took longer than 4 s (--timeout)")
     assert children() == before
 
 
-def test_videos_are_scheduled_on_demand_and_closing_ends_all_processes():
+def test_videos_are_scheduled_on_demand_and_an_error_ends_all_processes():
     before, given = children(), []
 
     def endless():
@@ -79,14 +95,32 @@ def test_videos_are_scheduled_on_demand_and_closing_ends_all_processes():
             given.append(i)
             yield from tasks(f"{'slow' if i > 5 else 'a'}{i}")
 
-    outcomes = run_in_processes(FailingWorker(), endless(), 2, 60)
-    assert next(outcomes).failure is None and len(children()) > len(before)
-    outcomes.close()
+    with pytest.raises(KeyboardInterrupt), ProcessEngine(FailingWorker(), 2, 60) as engine:
+        assert next(engine.extract(endless())).failure is None and len(children()) > len(before)
+        raise KeyboardInterrupt
     assert len(given) <= 2 * engines.QUEUED + 1 and children() == before
 
 
 def test_nothing_to_do():
-    assert list(run_in_processes(FailingWorker(), [], 2, 4)) == []
+    before = children()
+    with ProcessEngine(FailingWorker(), 2, 4) as engine:
+        assert list(engine.extract([])) == []
+    assert children() == before
+
+
+def test_experts_are_described_by_a_process():
+    """A description that fails is told like any invalid input, and so is a process that dies."""
+    with ProcessEngine(
+        Worker(Settings(experts={"scene": {"extractor": "scene"}}).model_dump_json(), "cpu", 1), 1, 60
+    ) as engine:
+        found = engine.describe()
+    assert found.experts == {"scene": {"dim": 424, "aggregation": "avg", "kind": "sequence"}}
+    assert found.text == {"encoder": "minilm", "feat": "minilm", "dim": 384}
+    for name, message in (("describes_badly", "no such model"), ("dies", "experts: the process that loads them died")):
+        before = children()
+        with pytest.raises(InputError, match=message), ProcessEngine(FailingWorker(name), 1, 60) as engine:
+            engine.describe()
+        assert children() == before
 
 
 @pytest.fixture
@@ -101,7 +135,8 @@ def ray(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_failures_with_ray(ray):
-    found = list(run_on_ray(FailingWorker(), tasks(*NAMES), 2, 4))
+    with RayEngine(FailingWorker(), 2, 4) as engine:
+        found = list(engine.extract(tasks(*NAMES)))
     assert_failures_are_reported(found, NAMES, "it took longer than 4 s (--timeout)")
     assert not ray.is_initialized()
 
@@ -122,7 +157,7 @@ def test_engines_give_equal_arrays(ray, tmp_path):
     todo[2].path.write_bytes(b"none")
     alone, local, there = (
         {outcome.task.id: outcome for outcome in outcomes}
-        for outcomes in (map(work.extract, todo), run_in_processes(work, todo, 1, 300), run_on_ray(work, todo, 1, 300))
+        for outcomes in (map(work.extract, todo), *(run(engine, work, todo) for engine in (ProcessEngine, RayEngine)))
     )
     assert list(alone) == sorted(local) == sorted(there)
     for name, expected in alone.items():
