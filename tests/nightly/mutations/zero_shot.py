@@ -179,8 +179,8 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/extraction/worker.py",
-        "for name in settings.experts}\n        return",
-        "for name in settings.outputs}\n        return",
+        "for name in settings.experts}\n        sections",
+        "for name in settings.outputs}\n        sections",
         f"{SEARCH_TESTS} -k exists",
         "zero-shot: a model is trained with the frames as an expert",
     ),
