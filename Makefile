@@ -27,7 +27,7 @@ test-nightly: $(BIN)/.dev-installed
 	failed=0; \
 	$(PYTEST) tests/nightly || failed=1; \
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) $$(grep -rlE '^@given' tests --include='test_*.py' --exclude-dir=nightly) || failed=1; \
-	$(BIN)/python tests/helpers/mutate.py $(if $(NIGHTLY_ALL),,--part today/10) || failed=1; \
+	$(BIN)/python tests/helpers/mutate.py $(if $(NIGHTLY_ALL),,--part today/12) || failed=1; \
 	exit $$failed
 
 coverage: $(BIN)/.dev-installed

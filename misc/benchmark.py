@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from misc.speed import batches, evaluation, metrics, scaling, search, startup, step, store
+from misc.speed import batches, channels, evaluation, metrics, scaling, search, startup, step, store
 from utils.errors import InputError, cli_command
 from utils.files import write_json
 
@@ -19,6 +19,7 @@ PARTS = {
     "evaluation": (evaluation, lambda args: evaluation.run(args.folder, args.videos)),
     "scaling": (scaling, lambda args: scaling.run()),
     "search": (search, lambda args: search.run(args.folder, args.sizes or search.SIZES, args.dim or search.DIM)),
+    "channels": (channels, lambda args: channels.run(args.folder, args.sizes or channels.SIZES)),
 }
 DEFAULT = "store"
 
@@ -38,7 +39,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--release", choices=step.CONFIGS, default="2019", help=about)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures to this file, too")
     parser.add_argument("--device", metavar="N", type=int, help="with --step, the GPU to use (default: the CPU)")
-    about = f"with --search, numbers of videos (default: {' '.join(map(str, search.SIZES))})"
+    defaults = " and ".join(" ".join(map(str, part.SIZES)) for part in (search, channels))
+    about = f"with --search, numbers of videos, with --channels of windows (default: {defaults})"
     parser.add_argument("--sizes", metavar="N", type=int, nargs="+", help=about)
     parser.add_argument("--dim", metavar="D", type=int, help=f"with --search, dims of an embedding (default: {search.DIM})")
     args = parser.parse_args()
@@ -46,8 +48,10 @@ def parse_arguments() -> argparse.Namespace:
         raise InputError(f"--videos {args.videos}: expected at least 1000, or the splits have no batch")
     if args.device is not None and args.part != "step":
         raise InputError(f"--device: --{args.part} is measured on the CPU")
-    if args.part != "search" and (args.sizes or args.dim) is not None:
-        raise InputError(f"--sizes, --dim: not for --{args.part}, expected --search")
+    if args.dim is not None and args.part != "search":
+        raise InputError(f"--dim: not for --{args.part}, expected --search")
+    if args.sizes is not None and args.part not in ("search", "channels"):
+        raise InputError(f"--sizes: not for --{args.part}, expected --search or --channels")
     if args.dim is not None and args.dim < 1:
         raise InputError(f"--dim {args.dim}: expected a positive number")
     if min(args.sizes or (search.K,)) < search.K:

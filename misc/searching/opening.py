@@ -206,7 +206,7 @@ def open_model(args: argparse.Namespace) -> Searcher:
 
 def warn_of_other_windows(args: argparse.Namespace, searcher: Searcher) -> None:
     """Log a warning if the index of a model has other windows than the command line or the collection."""
-    found, rebuild = searcher.metadata.windows, "misc/search.py build --resume CHECKPOINT makes it again"
+    found, rebuild = searcher.metadata.windows, "misc/search.py build --checkpoint FILE makes it again"
     if args.window is None and args.stride is None:
         if found is None and searcher.collection.moments is not None and searcher.collection.moments.lengths:
             logger.warning("the index of the model has whole videos only: %s, with moments", rebuild)

@@ -3,7 +3,7 @@
     python tests/helpers/mutate.py                      # all mutations of tests/nightly/mutations/
     python tests/helpers/mutate.py --only checkpoint    # those whose file or description contains a text
     python tests/helpers/mutate.py --part 2/3           # the second of three parts
-    python tests/helpers/mutate.py --part today/10      # another of 10 parts each day
+    python tests/helpers/mutate.py --part today/12      # another of 12 parts each day
 
 A mutation is killed if a test fails, crashes or does not end in time. Each is made in a copy of the project, by processes
 that have imported the libraries once.

@@ -103,7 +103,7 @@ def test_an_index_of_whole_videos_says_how_to_get_moments(folder, search):
     search("build", *RESUME, "--window", "0")
     (folder / "index/windows.json").unlink()
     _, err = search("a red bird", *RESUME, "--channels", "trained")
-    assert "the index of the model has whole videos only: misc/search.py build --resume CHECKPOINT makes it again" in err
+    assert "the index of the model has whole videos only: misc/search.py build --checkpoint FILE makes it again" in err
 
 
 def test_a_damaged_file_of_moments_is_one_line(folder, refuse):

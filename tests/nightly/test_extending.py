@@ -9,6 +9,7 @@ import sys
 import msgpack
 import msgpack_numpy
 import pytest
+from helpers.daily import on_days
 from helpers.paths import ROOT
 from helpers.pyav_videos import flat, write
 from helpers.toy_archive import CONFIG, Archive
@@ -63,6 +64,7 @@ def train(project, config, *arguments):
     return log, json.loads((folder / "metrics.json").read_text()), folder
 
 
+@on_days(2, 0)
 def test_a_loss(project):
     config = extend(project, "A loss")
     _, _, folder = train(project, config)
@@ -75,6 +77,7 @@ def test_a_loss(project):
     assert error == f"error: {config}: loss.args.temprature: unknown key of NceLoss, did you mean 'temperature'?\n"
 
 
+@on_days(2, 1)
 def test_a_model(project):
     config = extend(project, "A model")
     log, metrics, folder = train(project, config)
@@ -93,6 +96,7 @@ def test_a_metric(project):
     assert "reciprocal" in log and "MRR" in log
 
 
+@on_days(2, 0)
 def test_a_dataset(project):
     config = extend(project, "A dataset")
     features = project / "data/cooking/symlinked-feats"
@@ -124,6 +128,7 @@ def extract(project, clips, config):
     return json.loads((project / "data/Own/extraction.json").read_text()), features
 
 
+@on_days(2, 1)
 def test_an_expert(project, clips):
     extraction, features = extract(project, clips, extend(project, "An expert"))
     assert extraction["experts"]["brightness"] == {"dim": 6, "aggregation": "avg", "kind": "sequence"}
@@ -132,6 +137,7 @@ def test_an_expert(project, clips):
     assert metrics["split"] == "test"
 
 
+@on_days(2, 0)
 def test_a_text_encoder(project, clips):
     extraction, features = extract(project, clips, extend(project, "A text encoder"))
     assert extraction["text"] == {"encoder": "hashing:64", "feat": "hashing-64", "dim": 64}

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from helpers.daily import on_days
 from helpers.video_commands import run
 
 from data_loader.readers import read_file
@@ -13,6 +14,7 @@ from misc.demo.clips import plan_clips
 
 SPLITS = {"train": 40, "val": 6, "test": 18}
 EXPERTS = "audio,flow,ocr,scene,speech"  # rgb and face take a third of the time, and are tested on real footage
+pytestmark = on_days(2, 0)  # its extraction takes a minute, as does that of real footage
 FILLER = {"with", "that", "then", "have", "into"}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from helpers.daily import on_days
 from helpers.paths import ROOT
 from helpers.video_commands import run
 
@@ -20,6 +21,7 @@ from misc.demo.video_files import read_clip, write_clip
 CLIPS = ("bigbuckbunny", "bikes", "carphone_pristine")
 CAPTIONS = ROOT / "tests" / "fixtures" / "footage.csv"
 SAMPLE_RATE = 16_000
+pytestmark = on_days(2, 1)
 
 
 def films():
