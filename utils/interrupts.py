@@ -70,6 +70,19 @@ def ignore_termination_signals() -> None:
 
 
 @contextlib.contextmanager
+def block_signals() -> Iterator[None]:
+    """Block Ctrl-C and SIGHUP, which reach all processes of a terminal, in this thread and all that start within the block.
+
+    Threads and processes that start within keep them blocked; SIGTERM ends them. This thread receives signals after the block.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
 def defer_signals() -> Iterator[None]:
     """Defer signals that have handlers in Python to the end of the block.
 

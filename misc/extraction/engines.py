@@ -12,12 +12,13 @@ import re
 import socket
 import threading
 from collections.abc import Iterable, Iterator
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Self
 
 from misc.extraction.worker import Description, ExtractionResult, ExtractionTask, Worker
 from utils.errors import InputError, one_line
-from utils.interrupts import ignore_termination_signals
+from utils.interrupts import block_signals
 from utils.optional_packages import require_package
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -36,18 +37,17 @@ class ProcessEngine:
 
     def __init__(self, worker: Worker, workers: int, timeout: float):
         self._worker, self._workers, self._timeout = worker, workers, timeout
-        context = multiprocessing.get_context("spawn")
-        pool = require_package("pebble").ProcessPool
-        self._pool = pool(workers, initializer=ignore_termination_signals, context=context)
+        self._pool = require_package("pebble").ProcessPool(workers, context=multiprocessing.get_context("spawn"))
 
     def __enter__(self) -> Self:
+        # Ctrl-C reaches the processes, too: only this one ends them, or the pool would wait for one that is just starting.
+        resource_tracker.ensure_running()  # its start unblocks signals
+        with block_signals():
+            self._pool.schedule(str)  # which starts its threads
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._pool.close()
-        else:
-            self._pool.stop()
+    def __exit__(self, *_: object) -> None:
+        self._pool.stop()
         self._pool.join()
 
     def describe(self) -> Description:

@@ -110,6 +110,23 @@ def test_a_signal_leaves_no_process_and_no_partial_file(real, undisturbed, numbe
     assert contents() == undisturbed
 
 
+@pytest.mark.parametrize("seconds", [0.1, 1.0])
+@pytest.mark.usefixtures("real")
+def test_control_c_ends_processes_that_are_starting(seconds):
+    process = start(*REAL, start_new_session=True)
+    while len(in_session(process.pid)) < 4:  # it, two processes, and one of multiprocessing
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "interrupted\n")
+    deadline = time.monotonic() + 60
+    while in_session(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert in_session(process.pid) == []
+
+
 @pytest.mark.usefixtures("real")
 def test_a_full_or_read_only_disk_is_one_line():
     Path("data/Mine").mkdir(parents=True)

@@ -1,11 +1,22 @@
 """Signals are deferred to the end of a block, and not lost."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from utils.interrupts import InterruptHandler, Terminated, defer_signals, ignore_termination_signals, sigterm_raised
+from utils.interrupts import (
+    InterruptHandler,
+    Terminated,
+    block_signals,
+    defer_signals,
+    ignore_termination_signals,
+    sigterm_raised,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -96,3 +107,20 @@ def test_a_process_that_its_parent_ends_ignores_all_signals_of_its_group():
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def test_processes_and_threads_of_a_block_keep_signals_blocked():
+    command = [sys.executable, "-c", "import signal; print(sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, []))))"]
+    masks = []
+    with block_signals():
+        inside = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        threads = ThreadPoolExecutor(1)
+        threads.submit(int).result()
+    masks = [threads.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result(), set(map(int, json.loads(inside)))]
+    assert all(mask >= {signal.SIGINT, signal.SIGHUP} and signal.SIGTERM not in mask for mask in masks)
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    threads.shutdown()
+    with pytest.raises(KeyboardInterrupt), block_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+        masks.clear()  # it is not raised before the end of the block
+    assert masks == []
