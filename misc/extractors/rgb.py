@@ -45,7 +45,7 @@ def load_network(device: str) -> Callable[[torch.Tensor], torch.Tensor]:
 def _fold_batch_norms(net: torch.nn.Module) -> torch.nn.Module:
     """Return a network in which each convolution does the work of its batch norm, too, and activations are in place.
 
-    It is twice as fast, and its outputs are the same up to rounding.
+    It takes 0.6 of the time, and its outputs are the same up to rounding.
     """
     for module in list(net.modules()):
         for conv, norm in BATCH_NORMS:
