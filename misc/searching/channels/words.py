@@ -35,6 +35,7 @@ CAPTIONS, NAME = "captions", "name"
 TOKENIZER = "unicode61 remove_diacritics 2 categories 'L* N* Co M*'"
 FEW = 10  # hits: with fewer, similar words are searched, too
 MIN_TYPO_LENGTH, LONG = 4, 8  # letters of words that may have one and two typos
+MIN_PART_LENGTH = 5  # letters of words that are found in longer ones
 MAX_SIMILAR = 5  # words of the vocabulary per word of the query
 MAX_EVIDENCE_WORDS = 8
 BEGIN, END = "\x02", "\x03"  # around words that match; no word contains them
@@ -183,7 +184,8 @@ class WordsChannel:
     def _similar_terms(self, terms: Sequence[Term]) -> list[Term]:
         """Return words of the vocabulary that differ from words of a query in one or two letters, but not in the first.
 
-        For a word that is in the vocabulary, only longer and shorter ones are returned, such as its plural.
+        For a word that is in the vocabulary, only longer and shorter ones are returned, such as its plural. Words that
+        contain one of the query follow, such as "bigbuckbunny" for "bunny".
         """
         plain = [fold(term.words[0]) for term in terms if term.is_plain]
         plain = [word for word in plain if len(word) >= MIN_TYPO_LENGTH and word.isalpha()]
@@ -202,8 +204,10 @@ class WordsChannel:
             found = [(distance, -self._vocabulary[x], x) for x, distance, _ in found if distance and x[0] == word[0]]
             if word in self._vocabulary:  # it is hardly a typo, but may be a singular or plural
                 found = [entry for entry in found if entry[2].startswith(word) or word.startswith(entry[2])]
-            chosen = sorted(entry for entry in found if entry[2] not in STOP_WORDS)[:MAX_SIMILAR]
-            similar.update((Term((x,)), None) for _, _, x in chosen)
+            chosen = [x for _, _, x in sorted(entry for entry in found if entry[2] not in STOP_WORDS)]
+            if len(word) >= MIN_PART_LENGTH:
+                chosen += sorted((x for x in self._vocabulary if word in x and x != word), key=lambda x: (len(x), x))
+            similar.update((Term((x,)), None) for x in list(dict.fromkeys(chosen))[:MAX_SIMILAR])
         return list(similar)
 
     def _open(self) -> sqlite3.Connection | None:

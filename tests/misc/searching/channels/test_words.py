@@ -154,6 +154,14 @@ def test_only_plurals_are_similar_to_known_words():
     assert set(found(channel, "hoose")) == {"a", "b"}
 
 
+def test_words_are_found_in_longer_ones_after_exact_and_misspelled_ones():
+    names = {"bigbuckbunny": {}, "bunny": {}, "bunnies": {}, "bunnx": {}, "buckwheat": {}, "xbunnyx": {}}
+    channel = WordsChannel(StubCollection(names))
+    assert found(channel, "bunny") == ["bunny", "bigbuckbunny", "xbunnyx"]
+    assert found(channel, "bunnz")[0] in ("bunny", "bunnx") and found(channel, "buck") == []
+    assert channel.find_doubt(channel.search("xbunny", 5)) == "no video has these words, only similar ones"
+
+
 @pytest.mark.parametrize(
     ("query", "has"), [("bord", True), ("brd", False), ("cird", False), ("elefant", False), ("elephamts", True)]
 )
