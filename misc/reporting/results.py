@@ -17,7 +17,7 @@ from misc.reporting.run_groups import IGNORED_KEYS, read_groups
 from misc.reporting.significance import LEVEL, holm
 from misc.reporting.tables import BANK, COLUMNS, TASKS, ResultsTable
 from misc.ridge_baseline import ridge_results
-from model.similarity import SIMILARITIES
+from model.variants import SIMILARITIES
 from parse_config import ConfigParser, leaves
 from utils.errors import InputError
 
