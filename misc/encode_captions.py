@@ -9,9 +9,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
 
 # isort: split
-import sys
-from pathlib import Path
-
 from utils.errors import cli_command
 
 

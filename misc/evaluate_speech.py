@@ -17,11 +17,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
 
 # isort: split
-import sys
-from pathlib import Path
-
-import torch
-
 from utils.errors import InputError, cli_command
 
 EXTRACTORS = ("speech", "pocketsphinx")
@@ -38,7 +33,6 @@ def parse_arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.clips < 1:
         raise InputError(f"--clips {args.clips}: expected a number from 1")
-    torch.set_num_threads(1)
     return args
 
 

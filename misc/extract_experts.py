@@ -7,6 +7,7 @@ damaged part in data/<Name>/warnings.json.
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -15,10 +16,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
 
 # isort: split
-import re
-import sys
-from pathlib import Path
-
 from data_loader.datasets import is_known
 from misc.extraction import caption_files
 from misc.extraction.settings import DEFAULT

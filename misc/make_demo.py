@@ -6,6 +6,7 @@ clip, for `misc/cross_validate.py --groups`. The code is in `misc/demo/`.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -14,10 +15,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
 
 # isort: split
-import os
-import sys
-from pathlib import Path
-
 from utils.errors import InputError, cli_command
 
 

@@ -9,12 +9,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
 
 # isort: split
-import sys
-from pathlib import Path
-
+from data_loader.datasets.layout import TEACHERS
 from utils.errors import cli_command
-
-BASE_PATH = "teachers/"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -24,7 +20,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", metavar="N", type=int, help="index of the GPU to use (default: the CPU)")
     parser.add_argument("--force", action="store_true", help="replace files of teachers that exist")
     parser.epilog = (
-        f"The files are {BASE_PATH}<experiment>.pkl in the folder of the features, {BASE_PATH}<experiment>-seed-<n>.pkl of "
+        f"The files are {TEACHERS}<experiment>.pkl in the folder of the features, {TEACHERS}<experiment>-seed-<n>.pkl of "
         "one of several seeds. In the end, the keys of a config that train with them are printed."
     )
     return parser.parse_args()

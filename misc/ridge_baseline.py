@@ -13,9 +13,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
 
 # isort: split
-import sys
-from pathlib import Path
-
 from utils.errors import cli_command
 
 
@@ -24,8 +21,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", required=True, metavar="FILE", help="config that names the data")
     parser.add_argument("--expert", default="rgb", help="expert to predict, one that no video lacks (default: %(default)s)")
-    args = parser.parse_args()
-    return args
+    return parser.parse_args()
 
 
 @cli_command

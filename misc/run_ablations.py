@@ -12,10 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
 
 # isort: split
-import sys
-from pathlib import Path
-
 from misc.reporting import tables
+from parse_config import parse_seeds
 from utils.errors import InputError, cli_command
 from utils.jobs import count_cores
 
@@ -34,6 +32,10 @@ def parse_arguments() -> argparse.Namespace:
         args.jobs = count_cores() if args.device is None else 1
     if args.jobs < 1:
         raise InputError(f"--jobs {args.jobs}: expected 1 or more")
+    seeds = parse_seeds(args.seeds)
+    if len(seeds) < 2:
+        raise InputError(f"--seeds {args.seeds}: expected two or more, tables give a standard deviation")
+    args.seeds = seeds
     return args
 
 

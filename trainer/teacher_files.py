@@ -13,6 +13,7 @@ from base.checkpoint import load_checkpoint
 from base.device import select_device, to_device
 from base.experiment import Run
 from data_loader.dataset import Collate
+from data_loader.datasets.layout import TEACHERS
 from model.model import CENet
 from model.published import load_weights
 from parse_config import ConfigParser
@@ -85,7 +86,7 @@ def write_teacher(path: Path, name: str, device: torch.device, force: bool) -> P
     load_weights(model, state, path)
     model.eval().to(device)
     loaders = build_loaders(config, device, restrict_train_captions=None, training_file=None, caption_masks=None, mini=False)
-    target = loaders.folder / BASE_PATH / f"{name}.pkl"
+    target = loaders.folder / TEACHERS / f"{name}.pkl"
     if target.exists() and not force:
         raise InputError(f"{target}: exists, expected a new file (or --force)")
     dataset = loaders.train.dataset
@@ -108,4 +109,4 @@ def run(args: argparse.Namespace) -> None:
     written = [write_teacher(path, name, device, args.force) for path, name in zip(args.checkpoints, names, strict=True)]
     files = ", ".join(f'"{path.name}"' for path in written)
     print('to train with them, add to a config of the same data_dir and root_feat_folder: "distil_loss": true,')
-    print(f'"distil_params": {{"base_path": "{BASE_PATH}", "teachers": [{files}]}}')
+    print(f'"distil_params": {{"base_path": "{TEACHERS}", "teachers": [{files}]}}')

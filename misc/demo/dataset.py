@@ -109,8 +109,8 @@ def make_dataset(folder: Path, splits: Mapping[str, int], seed: int, workers: in
 
 def hash_sources() -> str:
     """Return a digest of the files that the dataset is made by."""
-    demo = Path(experts.__file__).parent
-    paths = sorted([Path(__file__), Path(image_statistics.__file__), *demo.glob("*.py"), *demo.glob("*.toml")])
+    demo = Path(__file__).parent
+    paths = sorted([Path(image_statistics.__file__), *demo.glob("*.py"), *demo.glob("*.toml")])
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 

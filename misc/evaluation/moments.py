@@ -19,9 +19,10 @@ from misc.demo.films import write_film
 from misc.evaluate_search import iter_combinations
 from misc.searching.channels.channel import ChannelHit
 from misc.searching.channels.concepts import ConceptsChannel
-from misc.searching.channels.fused_searcher import CHANNELS, WEIGHTS, fuse_moments
+from misc.searching.channels.fused_searcher import WEIGHTS, fuse_moments
 from misc.searching.channels.fusion import fuse
 from misc.searching.channels.words import WordsChannel
+from misc.searching.choices import CHANNELS
 from misc.searching.collection import Collection
 from misc.searching.cut_collection import NO_MOMENTS, CutCollection
 from misc.searching.index.metadata import read_json
@@ -47,7 +48,7 @@ class Query(Section):
 
 
 class Scores(NamedTuple):
-    """Shares of queries and mean average precision, in percent, see the top of this file."""
+    """Shares of queries and mean average precision, in percent, see `misc/evaluate_moments.py`."""
 
     video: float
     r1_5: float

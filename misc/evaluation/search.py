@@ -14,10 +14,11 @@ import numpy as np
 from data_loader.readers import read_video_list
 from misc.searching.calibration import NUM_NONSENSE, make_nonsense
 from misc.searching.channels.concepts import ConceptsChannel
-from misc.searching.channels.fused_searcher import CHANNELS, WEIGHTS
+from misc.searching.channels.fused_searcher import WEIGHTS
 from misc.searching.channels.fusion import fuse
 from misc.searching.channels.words import WordsChannel
 from misc.searching.channels.zero_shot import ZeroShotChannel
+from misc.searching.choices import CHANNELS
 from misc.searching.collection import Collection
 from misc.searching.opening import get_location, open_model
 from misc.searching.query_language import english_words

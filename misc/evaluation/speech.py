@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from misc.demo import sounds
 from misc.demo.clips import plan_clips
@@ -111,6 +112,7 @@ def evaluate(extractor: Extractor, narrations: Mapping[str, list[str]], media: M
 
 def run(args: argparse.Namespace) -> None:
     """Print a table with a line per extractor."""
+    torch.set_num_threads(1)
     narrations = read_narrations(args.data_dir, args.clips)
     context = ExtractorContext("cpu", build_text_encoder("minilm", "cpu"))
     extractors = {name: build_extractor(name, {}, context) for name in dict.fromkeys(args.extractors)}

@@ -10,12 +10,11 @@ from typing import Any
 
 from base.checkpoint import BEST
 from base.runs import find_complete_run, find_unfinished_run
-from misc import gen_readme
 from misc.reporting import markdown_blocks, tables
+from misc.reporting.pages import render_results_blocks
 from misc.reporting.results import find_evaluation
 from model.similarity import SIMILARITIES
-from parse_config import ConfigParser, parse_seeds
-from utils.errors import InputError
+from parse_config import ConfigParser
 from utils.jobs import Job, exit_with_failures, run_jobs
 
 
@@ -77,18 +76,15 @@ def run_suite(args: argparse.Namespace, seeds: Sequence[int]) -> list[str]:
     failures += run_jobs(plan_scorings(args.suite, seeds, device), args.jobs)
     if not failures:
         names = ",".join(tables.suites()[args.suite])
-        markdown_blocks.write_blocks(gen_readme.render_results_blocks(names, gen_readme.MODELS))
+        markdown_blocks.write_blocks(render_results_blocks(names, tables.MODELS))
     return failures
 
 
 def run(args: argparse.Namespace) -> None:
     """Run a suite; print a line per failure and end with exit code 1 if there are any."""
-    seeds = parse_seeds(args.seeds)
-    if len(seeds) < 2:
-        raise InputError(f"--seeds {args.seeds}: expected two or more, tables give a standard deviation")
     again = shlex.join(["python", "misc/run_ablations.py", *sys.argv[1:]])
     try:
-        failures = run_suite(args, seeds)
+        failures = run_suite(args, args.seeds)
     except KeyboardInterrupt:
         print(f"stopped, what is complete is kept; resume with: {again}")
         raise

@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 
 import train
 from misc.speed.process import call_in_process
-from misc.speed.store import CONFIG, make_archive
-from trainer import trainer
+from misc.speed.settings import CONFIG
+from misc.speed.store import make_archive
+from trainer import trainer, training
 
 REPETITIONS = 5
 
@@ -39,9 +40,9 @@ def run_first_step(start: float, arguments: list[str]) -> dict[str, float]:
         sys.exit()
 
     note("imports")
-    train.seed_everything = noted(train.seed_everything, "config")
-    train.build_lr_scheduler = noted(train.build_lr_scheduler, "model")
-    train.build_evaluation_loaders = noted(train.build_evaluation_loaders, "data")
+    training.seed_everything = noted(training.seed_everything, "config")
+    training.build_lr_scheduler = noted(training.build_lr_scheduler, "model")
+    training.build_evaluation_loaders = noted(training.build_evaluation_loaders, "data")
     trainer.to_device = noted(trainer.to_device, "first batch")
     trainer.LossSum.add = end
     sys.argv = ["train.py", *arguments]

@@ -19,7 +19,7 @@ from utils.files import locked, write_bytes
 from utils.optional_packages import require_package
 from utils.progress import bar
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EXTRACTION_CONFIG = ROOT / "misc/extractors/stamps2.json"
 LIST_NAMES = [*(f"{split}_list.txt" for split in SPLITS), "twins.txt"]
 SHOWN = 20  # warnings
