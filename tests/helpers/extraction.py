@@ -14,6 +14,7 @@ import torch
 from helpers import pyav_videos
 
 from misc import extract_experts
+from misc.extraction import extraction
 from misc.extraction import worker as worker_module
 from misc.extractors.extractor import EXTRACTORS, ExpertOutput
 
@@ -115,7 +116,7 @@ def extracted_tasks(tmp_path, monkeypatch):
                 extracted_tasks.append((task.id, task.experts))
                 yield self._worker.extract(task)
 
-    monkeypatch.setattr(extract_experts, "ProcessEngine", EngineInThisProcess)
+    monkeypatch.setattr(extraction, "ProcessEngine", EngineInThisProcess)
     Path("config.json").write_text(json.dumps(CONFIG))
     worker_module._load.cache_clear()
     threads = torch.get_num_threads()

@@ -6,9 +6,8 @@ import time
 import pytest
 from helpers.commands import CONFIG
 
-import train
 from misc.speed import startup
-from trainer import trainer
+from trainer import trainer, training
 
 PHASES = ["imports", "config", "model", "data", "first batch", "first step"]
 
@@ -17,9 +16,9 @@ PHASES = ["imports", "config", "model", "data", "first batch", "first step"]
 def unpatched(monkeypatch):
     """Restore what a start replaces in its process."""
     for owner, name in (
-        (train, "seed_everything"),
-        (train, "build_lr_scheduler"),
-        (train, "build_evaluation_loaders"),
+        (training, "seed_everything"),
+        (training, "build_lr_scheduler"),
+        (training, "build_evaluation_loaders"),
         (trainer, "to_device"),
         (trainer.LossSum, "add"),
         (sys, "argv"),

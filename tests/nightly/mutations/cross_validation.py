@@ -74,12 +74,32 @@ MUTATIONS = [
         "a failure is a result",
     ),
     Mutation(
-        COMMAND, "validation.check(setting)", "pass", f"{TEST_COMMAND} -k refusals", "each training of a setting fails"
+        "misc/reporting/fold_trainings.py",
+        "validation.check(setting)",
+        "pass",
+        f"{TEST_COMMAND} -k refusals",
+        "each training of a setting fails",
     ),
-    Mutation(COMMAND, "if x.run is None]", "]", f"{TEST_COMMAND} -k complete", "everything is trained again"),
-    Mutation(COMMAND, "checkpoint.unlink()", "pass", f"{TEST_COMMAND} -k complete", "checkpoints fill the disk"),
+    Mutation(
+        "misc/reporting/fold_trainings.py",
+        "if x.run is None]",
+        "]",
+        f"{TEST_COMMAND} -k complete",
+        "everything is trained again",
+    ),
+    Mutation(
+        "misc/reporting/fold_trainings.py",
+        "checkpoint.unlink()",
+        "pass",
+        f"{TEST_COMMAND} -k complete",
+        "checkpoints fill the disk",
+    ),
     Mutation("utils/jobs.py", "        sys.exit(1)", "        pass", f"{TEST_COMMAND} -k failure", "a failure is a success"),
     Mutation(
-        COMMAND, "if REFERENCE.name not in results:", "if not results:", f"{TEST_COMMAND} -k failure", "another reference"
+        "misc/reporting/fold_trainings.py",
+        "if REFERENCE.name not in results:",
+        "if not results:",
+        f"{TEST_COMMAND} -k failure",
+        "another reference",
     ),
 ]

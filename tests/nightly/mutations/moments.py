@@ -201,5 +201,7 @@ MUTATIONS = [
         "tests/misc/searching/test_collection.py -k a_file_has",
         "a query by a file waits for its moments",
     ),
-    Mutation(EVALUATE, "none_before *= wrong", "pass", TEST_EVALUATE, "chance finds a moment at several ranks"),
+    Mutation(
+        "misc/evaluation/moments.py", "none_before *= wrong", "pass", TEST_EVALUATE, "chance finds a moment at several ranks"
+    ),
 ]
