@@ -5,7 +5,7 @@ from helpers.mutate import Mutation
 RELEVANCE, CONFIDENCE, TREC = "model/relevance.py", "model/confidence.py", "utils/trec.py"
 RESULTS, RANKS, REPORT = "trainer/query_results.py", "base/query_ranks.py", "trainer/checkpoint_evaluation.py"
 SIGNIFICANCE, GROUPS = "misc/reporting/significance.py", "misc/reporting/run_groups.py"
-COMPARISON, COMPARE = "misc/reporting/comparison.py", "misc/compare.py"
+COMPARISON, COMPARE = "misc/reporting/comparison.py", "misc/reporting/compared_runs.py"
 TEST_RELEVANCE = "tests/model/test_relevance.py tests/model/test_relevance_properties.py"
 TEST_CONFIDENCE, TEST_TREC = "tests/model/test_confidence.py", "tests/utils/test_trec.py"
 TEST_RESULTS, TEST_RANKS = "tests/trainer/test_query_results.py", "tests/base/test_query_ranks.py"
@@ -141,7 +141,7 @@ MUTATIONS = [
     Mutation(COMPARISON, "itertools.combinations(groups, 2)", "itertools.permutations(groups, 2)", TEST_COMPARISON, "twice"),
     Mutation(COMPARISON, 'test["p_holm"] <= LEVEL', "True", TEST_COMPARISON, "all marked"),
     Mutation(
-        "misc/reporting/compared_runs.py",
+        COMPARE,
         "2 * runs > len(group.runs)",
         "runs > len(group.runs)",
         TEST_COMPARE,

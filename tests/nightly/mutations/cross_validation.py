@@ -2,7 +2,7 @@
 
 from helpers.mutate import Mutation
 
-FOLDS, TABLE, COMMAND = "misc/reporting/folds.py", "misc/reporting/cross_validation.py", "misc/cross_validate.py"
+FOLDS, TABLE, COMMAND = "misc/reporting/folds.py", "misc/reporting/cross_validation.py", "misc/reporting/fold_trainings.py"
 TEST_FOLDS, TEST_TABLE = "tests/misc/reporting/test_folds.py", "tests/misc/reporting/test_cross_validation.py"
 TEST_COMMAND = "tests/misc/test_cross_validate.py"
 
@@ -74,21 +74,21 @@ MUTATIONS = [
         "a failure is a result",
     ),
     Mutation(
-        "misc/reporting/fold_trainings.py",
+        COMMAND,
         "validation.check(setting)",
         "pass",
         f"{TEST_COMMAND} -k refusals",
         "each training of a setting fails",
     ),
     Mutation(
-        "misc/reporting/fold_trainings.py",
+        COMMAND,
         "if x.run is None]",
         "]",
         f"{TEST_COMMAND} -k complete",
         "everything is trained again",
     ),
     Mutation(
-        "misc/reporting/fold_trainings.py",
+        COMMAND,
         "checkpoint.unlink()",
         "pass",
         f"{TEST_COMMAND} -k complete",
@@ -96,7 +96,7 @@ MUTATIONS = [
     ),
     Mutation("utils/jobs.py", "        sys.exit(1)", "        pass", f"{TEST_COMMAND} -k failure", "a failure is a success"),
     Mutation(
-        "misc/reporting/fold_trainings.py",
+        COMMAND,
         "if REFERENCE.name not in results:",
         "if not results:",
         f"{TEST_COMMAND} -k failure",
