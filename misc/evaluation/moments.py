@@ -16,7 +16,7 @@ from pydantic import Field
 from base.schema import Section
 from misc.demo.clips import FAMILY, plan_clips
 from misc.demo.films import write_film
-from misc.evaluate_search import iter_combinations
+from misc.evaluation.search import iter_combinations
 from misc.searching.channels.channel import ChannelHit
 from misc.searching.channels.concepts import ConceptsChannel
 from misc.searching.channels.fused_searcher import WEIGHTS, fuse_moments

@@ -13,7 +13,7 @@ from base.runs import find_complete_run, find_unfinished_run
 from misc.reporting import markdown_blocks, tables
 from misc.reporting.pages import render_results_blocks
 from misc.reporting.results import find_evaluation
-from model.similarity import SIMILARITIES
+from model.variants import SIMILARITIES
 from parse_config import ConfigParser
 from utils.jobs import Job, exit_with_failures, run_jobs
 

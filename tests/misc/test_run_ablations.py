@@ -14,6 +14,7 @@ from helpers.toy_suite import BLOCKS, PAGE, SUITE, TABLES, write_suite
 
 import test as test_command
 import train as train_command
+from base.checkpoint import load_checkpoint
 from base.runs import list_runs
 from misc import gen_readme, run_ablations
 from misc.reporting import ablations, tables
@@ -103,7 +104,7 @@ def test_a_suite_is_trained_scored_and_its_tables_filled_in(suite):
         for name, column in ABLATION_COLUMNS.items():
             values = [seed[f"{task}_metrics"][name] for seed in seeds]
             assert figure(row[column]) == [float(f"{np.mean(values):.1f}"), float(f"{np.std(values, ddof=1):.1f}")]
-        weights = train_command.load_checkpoint(run / "seed-0" / "trained_model.pth")["state_dict"]
+        weights = load_checkpoint(run / "seed-0" / "trained_model.pth")["state_dict"]
         buffers = ("running_mean", "running_var", "num_batches_tracked")
         number = sum(x.numel() for key, x in weights.items() if not key.endswith(buffers))
         assert row["Params"] == f"{number / 1000:.2f}k"
