@@ -98,7 +98,7 @@ def failures():
 def extracted_tasks(tmp_path, monkeypatch):
     """Enter a working directory with a config, extract in this process, and yield the tasks as (id, experts)."""
     monkeypatch.chdir(tmp_path)
-    for module in (extract_experts, worker_module):
+    for module in (extraction, worker_module):
         monkeypatch.setattr(module, "build_text_encoder", lambda spec, device: ToyEncoder())
     module = types.ModuleType("misc.extractors.toy_reader")
     module.Reader = Reader
