@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from base.experiment import require_checkpoint
 from base.legacy_checkpoint import CONFIG_CLASS, is_legacy, read_legacy, read_zip
 from utils.errors import InputError
 from utils.files import atomic_write
@@ -81,8 +82,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         InputError: the file is missing, damaged or not a checkpoint.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint")
+    require_checkpoint(path)
     state = read_legacy(path) if is_legacy(path) else _read(path)
     for key, kind in KEYS.items():
         if not isinstance(state.get(key), kind):

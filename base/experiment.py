@@ -19,6 +19,10 @@ FOLDERS = ("models", "log", "web")
 # Files beside the checkpoints: the config, the ranks of all queries, the metrics, which are written last, and the summary of
 # several seeds.
 CONFIG, RANKS, METRICS, SUMMARY = "config.json", "ranks.json", "metrics.json", "summary.json"
+# The value of --resume that asks for the newest unfinished run.
+AUTO = Path("auto")
+# The public releases, by the year of the paper or of the correction.
+RELEASES = {"2019": "the 2019 release", "2020": "the corrected release"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,3 +155,9 @@ def _in_use(run: Path) -> bool:
     except InputError:
         return True
     return False
+
+
+def require_checkpoint(path: Path) -> None:
+    """Raise an `InputError` if there is no such file; `base.checkpoint` reads it, which needs torch."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint")

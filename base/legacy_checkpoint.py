@@ -27,7 +27,6 @@ VERSION = 1001
 PREFIX = "module."
 CONFIG_CLASS = ("parse_config", "ConfigParser")
 # `release` of a checkpoint -> what messages call it.
-RELEASES = {"2019": "the 2019 release", "2020": "the corrected release"}
 # Weights that only the corrected release has: g and h with any number of layers.
 CORRECTED_NAMES = ("ce.g_reason_shared.", "ce.h_reason.")
 DTYPES = {

@@ -4,8 +4,8 @@ Names are looked up in the modules of the package `model` and in `trainer.ranger
 stranger's checkpoint can neither import a module nor call anything that is not a model, a loss, a metric or an optimizer of
 this project.
 
-The modules are imported by name when a config is validated: a new file in `model/` needs no registration. This is the only
-place where a layer uses one above it.
+The modules are imported by name when a config is validated, and torch, which takes a second, with them: a new file in
+`model/` needs no registration. This is the only place where a layer uses one above it.
 """
 
 import dataclasses
@@ -19,10 +19,10 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_origin
 
 import pydantic
-import torch
 
 from base.schema import OBJECT, VALUE
 from utils.errors import InputError
+from utils.late_imports import late_imports
 
 PACKAGE = "model"
 OPTIMIZERS = "trainer.ranger"
@@ -49,7 +49,9 @@ def _is_model(_: str, value: Any) -> bool:
 
 
 def _is_loss(name: str, value: Any) -> bool:
-    return inspect.isclass(value) and issubclass(value, torch.nn.Module) and name.endswith("Loss")
+    from torch import nn
+
+    return inspect.isclass(value) and issubclass(value, nn.Module) and name.endswith("Loss")
 
 
 def _is_metric(name: str, value: Any) -> bool:
@@ -86,12 +88,13 @@ def find(section: str, name: str, path: str | None = None) -> Any:
 
 def _candidates(name: str, component: Component) -> dict[str, Any]:
     """Return the public objects of one kind that a module of the package defines itself, by name."""
-    module = importlib.import_module(f"{PACKAGE}.{name}")
+    with late_imports():
+        module = importlib.import_module(f"{PACKAGE}.{name}")
     own = {key: value for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__}
     return {key: value for key, value in own.items() if not key.startswith("_") and component.accepts(key, value)}
 
 
-def optimizers() -> dict[str, type[torch.optim.Optimizer]]:
+def optimizers() -> dict[str, type]:
     """Return the optimizers of this project by name."""
     module = importlib.import_module(OPTIMIZERS)
     return {name: getattr(module, name) for name in module.__all__}

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from base.checkpoint import BEST, INTERRUPTED, load_checkpoint, periodic_checkpoints
-from base.experiment import CONFIG, METRICS, SUMMARY, Run
+from base.experiment import AUTO, CONFIG, METRICS, SUMMARY, Run
 from base.monitor import Monitor
 from utils.errors import InputError
 from utils.files import locked
-
-AUTO = Path("auto")
 
 logger = logging.getLogger(__name__)
 

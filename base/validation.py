@@ -5,15 +5,14 @@ import json
 from collections.abc import Iterator
 from typing import Any, get_args
 
-import numpy as np
 import pydantic
-import torch
 
 from base.registry import OPTIMIZERS, complete_arguments, explain, find, key_path, optimizers, suggest, unknown_key
 from base.schema import Config, ExpertEntry, Experts, Section
 from utils.errors import InputError
 
-MODULES = {"optimizer": torch.optim, "lr_scheduler": torch.optim.lr_scheduler}
+# Sections that name classes of torch, by the modules that have them.
+MODULES = {"optimizer": "torch.optim", "lr_scheduler": "torch.optim.lr_scheduler"}
 SUPPLIED_BY_TRAINER = {"params", "optimizer", "self"}
 _FUNCTION = "its lr_lambda is a function, which JSON cannot hold"
 _SCHEDULES = "its schedulers are objects, which JSON cannot hold"
@@ -153,7 +152,9 @@ def complete_optimizer(config: dict) -> None:
 
 def classes_of(section: str) -> dict[str, type]:
     """Return the public classes of torch, and of this project, for the section `optimizer` or `lr_scheduler`, by name."""
-    module = MODULES[section]
+    import torch  # takes a second: not before the schema is checked
+
+    module = torch.optim if section == "optimizer" else torch.optim.lr_scheduler
     found = {
         name: kind
         for name, kind in vars(module).items()
@@ -169,7 +170,7 @@ def _check_torch_arguments(section: str, entry: dict) -> None:
     if name in unusable:
         raise InputError(f"{section}.type: {name} cannot be used, {unusable[name]}; expected one of {', '.join(classes)}")
     if name not in classes:
-        where = MODULES[section].__name__ + (f" or {OPTIMIZERS}" if section == "optimizer" else "")
+        where = MODULES[section] + (f" or {OPTIMIZERS}" if section == "optimizer" else "")
         raise InputError(f"{section}.type: no '{name}' in {where}, {suggest(name, list(classes))}")
     parameters = inspect.signature(classes[name]).parameters
     known = [key for key in parameters if key not in SUPPLIED_BY_TRAINER]
@@ -226,5 +227,7 @@ def _check_trainer(config: dict) -> None:
 
 def _metric_values(metrics: list[str]) -> list[str]:
     """Return the names of all values that metrics measure, by asking each for two captions and two videos."""
+    import numpy as np
+
     sims, query_masks = np.eye(2, dtype=np.float32), np.ones((2, 1), dtype=bool)
     return [f"val_{metric}_{name}" for metric in metrics for name in find("metrics", metric)(sims, query_masks)]

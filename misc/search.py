@@ -14,6 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
+
+# isort: split
 from misc.searching.commands import COMMANDS
 from utils.errors import cli_command
 
@@ -41,7 +44,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         if "words" not in args:
             parser.error("nothing is expected after --")
         args.words.extend(rest[end + 1 :])
-    args.run = COMMANDS[name].run
+    args.command = name
     return args
 
 
@@ -49,11 +52,13 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 def main() -> None:
     """Run the command."""
     args = parse_arguments(sys.argv[1:])
+    with late_imports():  # torch and others take long to import: not before the arguments are valid
+        from misc.searching.running import run_command
     # Standard output is for results.
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it logs which of its builds it loads
     logging.captureWarnings(True)
-    args.run(args)
+    run_command(args)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from utils import late_imports  # noqa: F401 - first: Ctrl-C is one line from here on
+
+# isort: split
 from data_loader.datasets import LAYOUTS
 from data_loader.datasets.layout import Layout
 from misc.syncing.remote_archive import DATA, DEFAULT_RELEASE, RELEASES, SERVER, RemoteArchive, select_release

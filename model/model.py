@@ -47,8 +47,8 @@ from model.inputs import ExpertInputs
 from model.net_vlad import MeanPooling, NetVLAD
 from model.per_expert import PerExpert
 from model.reasoning import Reasoning
-from model.similarity import SIMILARITIES, TextEmbedding, VideoEmbedding, paired_similarity_2019, pairwise_similarity
-from model.variants import VARIANTS, check_choice, check_variant, concat_order
+from model.similarity import TextEmbedding, VideoEmbedding, paired_similarity_2019, pairwise_similarity
+from model.variants import SIMILARITIES, VARIANTS, check_choice, check_variant, concat_order
 
 # The entries of a batch that `CENet.forward` takes.
 MODEL_INPUTS = ("text", "experts", "ind", "word_mask", "frame_masks")

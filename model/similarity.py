@@ -10,8 +10,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-SIMILARITIES = ("pairwise", "paired-2019")
-
 
 class TextEmbedding(NamedTuple):
     """T queries: an embedding per expert, [(T, d_i)] * M', and weights of the experts, (T, M'), which are at least 0.

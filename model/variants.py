@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from utils.errors import InputError
 
+# The scores that `arch.args.similarity` may name, see `model.similarity`.
+SIMILARITIES = ("pairwise", "paired-2019")
 # At most one of these switches is true.
 VARIANTS = ("use_ce", "mimic_ce_dims", "concat_experts", "concat_mix_experts")
 # The order in which the Concat variants join the experts: published checkpoints depend on it. Others follow by name.

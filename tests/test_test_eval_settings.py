@@ -8,7 +8,7 @@ import torch
 from helpers.commands import CONFIG, train, trained
 
 import test as test_command
-import train as train_command
+from trainer import training
 
 SETTINGS = {"data_loader": {"args": {"split_name": "test", "num_test_captions": 1}}, "tester": {"save_dir": "data/tests"}}
 
@@ -22,7 +22,7 @@ def settings(workplace, config):
 @pytest.mark.parametrize("disable_gpu", [False, True])
 def test_the_best_model_is_tested_with_the_settings(settings, run, monkeypatch, disable_gpu):
     gpu, devices = torch.device("cpu", 0), []  # stands for a GPU
-    monkeypatch.setattr(train_command, "select_device", lambda *_: gpu)
+    monkeypatch.setattr(training, "select_device", lambda *_: gpu)
     original = torch.nn.Module.to
     monkeypatch.setattr(torch.nn.Module, "to", lambda self, *a, **k: devices.append(a) or original(self, *a, **k))
     folder, out = train(run, "--set", f"eval_settings.disable_gpu={json.dumps(disable_gpu)}")

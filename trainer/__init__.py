@@ -1,5 +1,1 @@
 """Training and evaluation."""
-
-from trainer.trainer import Trainer
-
-__all__ = ["Trainer"]

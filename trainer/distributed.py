@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
+from trainer.launch import is_distributed
 from utils.errors import InputError
 
 T = TypeVar("T")
@@ -79,17 +80,17 @@ class ProcessLostError(InputError):
         super().__init__(f"process {rank} of {count} {reason}; --resume auto continues from the last checkpoint")
 
 
-def distributed_main(main: Callable[[], None]) -> Callable[[], None]:
-    """Decorate the `main` of a command so that torchrun can start it in several processes.
+def distributed_main(main: Callable[..., None]) -> Callable[..., None]:
+    """Decorate the work of a command so that torchrun can start it in several processes.
 
     Only the main process prints to standard output. When one process fails, all end. Only the first error is raised to be
     reported; the other processes exit silently with code 2, or 130 if they were interrupted.
     """
 
     @functools.wraps(main)
-    def wrapper() -> None:
-        if not dist.is_torchelastic_launched() or os.environ["WORLD_SIZE"] == "1":
-            main()
+    def wrapper(*args: Any) -> None:
+        if not is_distributed():
+            main(*args)
             return
         store, rank, count = next(dist.rendezvous("env://"))
         signal.signal(signal.SIGTERM, functools.partial(_exit_on_sigterm, store))
@@ -102,7 +103,7 @@ def distributed_main(main: Callable[[], None]) -> Callable[[], None]:
                     Path(os.devnull).open("w") as devnull,
                     contextlib.redirect_stdout(sys.stdout if is_main_process() else devnull),
                 ):
-                    main()
+                    main(*args)
             dist.destroy_process_group()
         except BaseException as error:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # see `_exit_on_sigterm`

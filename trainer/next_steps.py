@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from base.runs import AUTO
+from base.experiment import AUTO
 from parse_config import ConfigParser
 from trainer.distributed import launch_command
 

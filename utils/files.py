@@ -12,12 +12,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from utils.errors import InputError
 from utils.progress import size_text
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TEMPORARY = ".{name}.{writer}.tmp"
 ABANDONED_SECONDS = 24 * 3600
@@ -131,11 +132,13 @@ def explain_full_disk(size: int) -> Iterator[None]:
         ) from None
 
 
-def temporary_array(shape: tuple[int, ...]) -> np.memmap:
+def temporary_array(shape: tuple[int, ...]) -> "np.memmap":
     """Return float32 zeros mapped to a temporary file, which is deleted with the array or when the process ends.
 
     The system can write its pages to the file at any time, unlike those of an array in memory. A full disk is an InputError.
     """
+    import numpy as np  # commands without arrays start faster without it
+
     size = max(1, math.prod(shape) * np.dtype(np.float32).itemsize)
     with explain_full_disk(size), tempfile.TemporaryFile() as file:
         if hasattr(os, "posix_fallocate"):  # without it, a disk that fills up later kills the process (SIGBUS)

@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import humanize
-from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def size_text(size: float) -> str:
@@ -13,13 +15,15 @@ def size_text(size: float) -> str:
     return humanize.naturalsize(size, binary=True)
 
 
-def bar(items: Iterable | None = None, description: str | None = None, file: TextIO | None = None, **options: Any) -> tqdm:
+def bar(items: Iterable | None = None, description: str | None = None, file: TextIO | None = None, **options: Any) -> "tqdm":
     """Return a progress bar on `file` (None: standard output), which is shown only on a terminal."""
+    from tqdm import tqdm  # takes a tenth of a second to import
+
     file = file or sys.stdout
     return tqdm(items, desc=description, file=file, leave=False, dynamic_ncols=True, disable=not file.isatty(), **options)
 
 
-def byte_bar(description: str, total: int | None, initial: int = 0) -> tqdm:
+def byte_bar(description: str, total: int | None, initial: int = 0) -> "tqdm":
     """Return a progress bar that counts bytes up to `total` (None: unknown), with sizes, speed and remaining time.
 
     The `initial` bytes were there at the start and do not count towards the speed.

@@ -13,6 +13,7 @@ FileName: TypeAlias = str | Mapping[str, str]
 
 # The features of captions in the corrected release.
 TEXT_FOLDER = "aggregated_text_feats"
+TEACHERS = "teachers/"  # in the folder of the features, with the files of `misc/make_teacher.py`
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,6 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_loader.readers import read_video_list
 from utils.errors import InputError
 from utils.names import match_name
 
@@ -152,6 +151,8 @@ def read_splits(
 
     Names are looked up as those of captions are.
     """
+    from data_loader.readers import read_video_list  # with libraries for all formats
+
     files = files or {}
     known = {*captions, *files.values()}
     splits, left_out = {}, []

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from logger.results import METRIC_LABELS
-from misc.reporting.run_groups import SCORES, TASKS, RunGroup
-from misc.reporting.significance import LEVEL, RANDOMIZATIONS, compare, holm
+from misc.reporting.run_groups import RunGroup
+from misc.reporting.significance import RANDOMIZATIONS, compare, holm
+from misc.reporting.tables import LEVEL, SCORES, TASKS
 from model.metric import summarize
 from utils.errors import count_text
 from utils.files import write_bytes, write_json
@@ -31,7 +32,7 @@ def compare_groups(
     """Return the metrics of each group, a test per pair, direction and metric, and the queries that pairs differ in.
 
     Args:
-        metrics: names in `run_groups.SCORES`.
+        metrics: names in `tables.SCORES`.
         hit: number of the first items that the right one has to be among.
         only_first: whether pairs are only those with the first group.
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from base.runs import list_runs, read_final_metrics, read_run_config
 from misc.reporting.folds import assign_folds, digest, fold_overrides, read_groups, read_pool, write_fold
+from misc.reporting.ridge import ridge_results
+from misc.reporting.settings import REFERENCE, Setting
 from misc.reporting.tables import TASKS
-from misc.ridge_baseline import ridge_results
 from parse_config import ConfigParser
 from trainer.build import build_loss, build_lr_scheduler, build_model, build_optimizer
 from utils.errors import InputError
@@ -25,26 +26,6 @@ BOTH = "both"  # the mean of both directions
 
 # Task -> metric -> value.
 Values = dict[str, dict[str, float]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """A name and the overrides of the config that it stands for."""
-
-    name: str
-    overrides: tuple[str, ...] = ()
-
-    @classmethod
-    def parse(cls, text: str) -> "Setting":
-        """Read `NAME: KEY=VALUE KEY=VALUE ...`, where values are without spaces; raise an InputError for another form."""
-        name, _, overrides = text.partition(": ")
-        if not name.strip() or not overrides.split():
-            example = "'slower: optimizer.args.lr=0.0005'"
-            raise InputError(f"--compare '{text}': expected 'NAME: KEY=VALUE ...', for example {example}")
-        return cls(name.strip(), tuple(overrides.split()))
-
-
-REFERENCE = Setting("config")  # the config as it is
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,6 @@ from misc.reporting.tables import config_path
 from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = Path("misc/docs/published-results.md")
 LABELS = {
     "2019": "published, 2019 (leaky)",
     "2020": "published, 2020 (corrected)",

@@ -13,11 +13,11 @@ from data_loader.datasets import layout_of, release_of
 from misc.reporting import tables
 from misc.reporting.comparison import compare_metric
 from misc.reporting.markdown_blocks import Cell, format_cell, render
+from misc.reporting.ridge import ridge_results
 from misc.reporting.run_groups import IGNORED_KEYS, read_groups
-from misc.reporting.significance import LEVEL, holm
-from misc.reporting.tables import BANK, COLUMNS, TASKS, ResultsTable
-from misc.ridge_baseline import ridge_results
-from model.similarity import SIMILARITIES
+from misc.reporting.significance import holm
+from misc.reporting.tables import BANK, COLUMNS, LEVEL, TASKS, ResultsTable
+from model.variants import SIMILARITIES
 from parse_config import ConfigParser, leaves
 from utils.errors import InputError
 

@@ -10,10 +10,10 @@ import numpy as np
 from base.experiment import METRICS, RANKS
 from base.query_ranks import QueryRanks
 from base.runs import list_runs, read_run_config, seed_folders
+from misc.reporting.tables import SCORES, TASKS
 from parse_config import leaves
 from utils.errors import InputError, count_text
 
-TASKS = ("t2v", "v2t")
 # Keys in which the config of a run may differ from that of its experiment.
 IGNORED_KEYS = re.compile(
     r"seed|name|test_split|n_gpu|log_name|disable_gpu|visualizer.*|tester.*"
@@ -22,15 +22,6 @@ IGNORED_KEYS = re.compile(
 # Keys of an evaluation that change none of the ranks which are compared.
 EVALUATION_KEYS = re.compile(r"qrels|confidence|evaluation_memory")
 BANK_KEYS = re.compile(r"querybank(\..*)?")
-# Metrics that are means over queries -> the value of a query by its 0-based rank.
-SCORES = {
-    "R1": lambda rank: 100.0 * (rank <= 0),
-    "R5": lambda rank: 100.0 * (rank < 5),
-    "R10": lambda rank: 100.0 * (rank < 10),
-    "R50": lambda rank: 100.0 * (rank < 50),
-    "MRR": lambda rank: 100 / (rank + 1),
-    "MeanR": lambda rank: rank + 1,
-}
 
 
 @dataclasses.dataclass

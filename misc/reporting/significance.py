@@ -25,9 +25,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import scipy.stats
 
+from misc.reporting.tables import LEVEL
+
 RANDOMIZATIONS = 10_000
 CHUNK = 1 << 22  # signs that are drawn at a time
-LEVEL = 0.05
 
 
 @dataclasses.dataclass(frozen=True)

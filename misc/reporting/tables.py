@@ -15,6 +15,18 @@ ADDITION_COLUMNS = {
     for name in ("R1", "R5", "R10")
 }
 TASKS = ("t2v", "v2t")
+# Metrics that are means over queries -> the value of a query by its 0-based rank.
+SCORES = {
+    "R1": lambda rank: 100.0 * (rank <= 0),
+    "R5": lambda rank: 100.0 * (rank < 5),
+    "R10": lambda rank: 100.0 * (rank < 10),
+    "R50": lambda rank: 100.0 * (rank < 50),
+    "MRR": lambda rank: 100 / (rank + 1),
+    "MeanR": lambda rank: rank + 1,
+}
+LEVEL = 0.05  # of p-values
+MODELS = Path("data/saved/models")  # the folder of the runs, if no other is named
+PUBLISHED_PAGE = Path("misc/docs/published-results.md")
 
 
 @dataclasses.dataclass(frozen=True)

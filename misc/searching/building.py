@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from misc.searching.choices import IndexKind
 from misc.searching.collection import Collection
 from misc.searching.cut_collection import CutCollection
 from misc.searching.embedding import Embedder
 from misc.searching.index.faiss_index import MAX_EFFORT
-from misc.searching.index.metadata import IndexKind, IndexMetadata
+from misc.searching.index.metadata import IndexMetadata
 from misc.searching.index.patterns import as_query
 from misc.searching.index.vector_store import IndexLocation, VectorStore
 from misc.searching.windows import Windows, video_of

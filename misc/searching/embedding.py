@@ -14,8 +14,9 @@ from base.device import to_device
 from data_loader.dataset import pad
 from data_loader.experts import resolve_experts
 from data_loader.text_encoders import resolve_text_dim
+from misc.searching.choices import IndexKind
 from misc.searching.collection import Batch, Collection
-from misc.searching.index.metadata import IndexKind, IndexMetadata
+from misc.searching.index.metadata import IndexMetadata
 from misc.searching.index.query_bank import BankMetadata, QueryBank
 from model.model import CENet
 from model.published import load_weights

@@ -14,12 +14,13 @@ from misc.searching.building import build_index
 from misc.searching.channels import concepts, words, zero_shot
 from misc.searching.channels.channel import Channel
 from misc.searching.channels.concepts import ConceptsChannel
-from misc.searching.channels.fused_searcher import CHANNELS, FusedSearcher
+from misc.searching.channels.fused_searcher import FusedSearcher
 from misc.searching.channels.words import WordsChannel
 from misc.searching.channels.zero_shot import NO_FRAMES, ZeroShotChannel
+from misc.searching.choices import CHANNELS, INDEX_KINDS
 from misc.searching.collection import Collection
 from misc.searching.embedding import Embedder
-from misc.searching.index.metadata import INDEX_KINDS, read_json, validate
+from misc.searching.index.metadata import read_json, validate
 from misc.searching.index.vector_store import IndexLocation
 from misc.searching.searcher import Searcher
 from misc.searching.windows import Windows, make_windows

@@ -15,7 +15,8 @@ from torch.utils._pytree import tree_leaves
 
 from data_loader.experts import Expert
 from misc.speed.process import ROOT
-from misc.speed.store import CONFIG, make_archive
+from misc.speed.settings import CONFIG
+from misc.speed.store import make_archive
 from misc.speed.timing import CPU, compare, print_comparison
 from parse_config import ConfigParser
 from trainer.build import build_loaders

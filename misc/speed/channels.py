@@ -8,7 +8,7 @@ channel are random: seven experts of 64 dimensions. Its time is without that of 
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,13 @@ from misc.searching.collection import Collection
 from misc.searching.index.faiss_store import FaissStore
 from misc.searching.index.metadata import IndexMetadata
 from misc.searching.windows import Windows, item_id
-from misc.speed.search import DIM, SHARES, make_queries, make_videos
+from misc.speed.search import SHARES, make_queries, make_videos
+from misc.speed.settings import DIM, WINDOW_SIZES, K
 from misc.speed.store import FRAMES
 from model.similarity import TextEmbedding
 from utils.files import write_json
 from utils.progress import bar, size_text
 
-SIZES, K = (100_000,), 10
 PER_FILM, SECONDS, FRAMES_PER_WINDOW, WORDS_PER_WINDOW = 360, 10.0, 2, 10
 VOCABULARY = 20_000
 NAME = "Many"
@@ -166,7 +166,7 @@ def _iter_sides(folder: Path, ids: list[str], size: int) -> Iterator[dict[str, A
     store.close()
 
 
-def run(folder: Path, sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
+def run(folder: Path, sizes: Sequence[int] = WINDOW_SIZES) -> dict[str, Any]:
     """Measure and print all channels, and return the figures."""
     folder.mkdir(parents=True, exist_ok=True)
     print(f"windows of {SECONDS:g} s, {torch.get_num_threads()} threads; seconds per query: the median and the slowest of 5")

@@ -24,11 +24,11 @@ from misc.searching.index.metadata import IndexMetadata
 from misc.searching.index.patterns import to_pattern
 from misc.searching.index.query_bank import BankMetadata, QueryBank
 from misc.speed.process import call_in_process
+from misc.speed.settings import DIM, SIZES, K
 from misc.speed.store import FRAMES
 from model.similarity import TextEmbedding, VideoEmbedding, pairwise_similarity
 from utils.progress import bar, size_text
 
-SIZES, DIM, K = (10_000, 100_000), 64, 10
 SHARES = [share for *_, share in FRAMES.values()]  # of the videos that have each expert
 BANK_SIZE = 10_000  # captions
 WITH_BANK = "+bank"

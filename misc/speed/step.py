@@ -14,7 +14,8 @@ from torch import Tensor
 
 from base.device import environment, select_device, to_device
 from misc.speed.plain_model import PlainCE, plain_loss
-from misc.speed.store import CONFIG, FRAMES
+from misc.speed.settings import CONFIGS
+from misc.speed.store import FRAMES
 from misc.speed.timing import Clock, measure, median, median_ratio
 from model.loss import MaxMarginRankingLoss
 from model.model import CENet
@@ -28,7 +29,6 @@ from utils.allocator import keep_freed_memory
 
 VIDEOS, TOKENS, REPETITIONS = 64, 30, 9  # TOKENS: words of a caption, frames of a sequence
 LR = 1e-6
-CONFIGS = {"2019": CONFIG, "2020": "configs/msrvtt/train-full-ce-2020.json"}  # release -> config of CE for MSR-VTT
 PRECISIONS = ("fp32", "tf32", "bf16")  # of `train_batches`; a CPU is measured only with the first
 
 

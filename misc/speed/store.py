@@ -14,9 +14,9 @@ import numpy as np
 
 from data_loader.datasets.msrvtt import LAYOUT
 from misc.speed.process import call_in_process, peak_memory
+from misc.speed.settings import CONFIG
 from utils.progress import bar, size_text
 
-CONFIG = "configs/msrvtt/train-full-ce.json"
 CAPTIONS, WORDS = 20, (5, 16, 768)
 # Expert -> minimum and maximum number of frames, dimension, and share of videos that have the expert.
 FRAMES = {

@@ -10,6 +10,7 @@ from helpers.commands import CONFIG, MODELS, assert_equal_weights, train, traine
 
 import train as train_command
 from base.runs import ResumePoint, find_complete_run, find_unfinished_run, list_runs, run_lock, seed_folders
+from trainer.trainer import Trainer
 from utils.errors import InputError
 
 SEEDS = ("--config", CONFIG, "--seeds", "0,1")
@@ -25,12 +26,12 @@ def interrupted(run, monkeypatch):
                 raise KeyboardInterrupt
             return original(self, number, *args)
 
-        original = train_command.Trainer._train_epoch
-        monkeypatch.setattr(train_command.Trainer, "_train_epoch", interrupt)
+        original = Trainer._train_epoch
+        monkeypatch.setattr(Trainer, "_train_epoch", interrupt)
         before = set(MODELS.glob("*"))
         code, out, _ = run(train_command, *arguments)
         assert code == 130
-        monkeypatch.setattr(train_command.Trainer, "_train_epoch", original)
+        monkeypatch.setattr(Trainer, "_train_epoch", original)
         return next(iter(set(MODELS.glob("*")) - before), None), out
 
     return interrupted

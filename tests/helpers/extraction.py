@@ -14,6 +14,7 @@ import torch
 from helpers import pyav_videos
 
 from misc import extract_experts
+from misc.extraction import extraction
 from misc.extraction import worker as worker_module
 from misc.extractors.extractor import EXTRACTORS, ExpertOutput
 
@@ -97,7 +98,7 @@ def failures():
 def extracted_tasks(tmp_path, monkeypatch):
     """Enter a working directory with a config, extract in this process, and yield the tasks as (id, experts)."""
     monkeypatch.chdir(tmp_path)
-    for module in (extract_experts, worker_module):
+    for module in (extraction, worker_module):
         monkeypatch.setattr(module, "build_text_encoder", lambda spec, device: ToyEncoder())
     module = types.ModuleType("misc.extractors.toy_reader")
     module.Reader = Reader
@@ -115,7 +116,7 @@ def extracted_tasks(tmp_path, monkeypatch):
                 extracted_tasks.append((task.id, task.experts))
                 yield self._worker.extract(task)
 
-    monkeypatch.setattr(extract_experts, "ProcessEngine", EngineInThisProcess)
+    monkeypatch.setattr(extraction, "ProcessEngine", EngineInThisProcess)
     Path("config.json").write_text(json.dumps(CONFIG))
     worker_module._load.cache_clear()
     threads = torch.get_num_threads()

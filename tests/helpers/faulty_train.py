@@ -12,9 +12,10 @@ from datetime import timedelta
 
 import train
 from trainer import distributed
+from trainer.trainer import Trainer
 from utils.errors import InputError
 
-original = train.Trainer._train_epoch
+original = Trainer._train_epoch
 
 
 def train_epoch(self, epoch):
@@ -37,6 +38,6 @@ def train_epoch(self, epoch):
 
 
 if __name__ == "__main__":
-    train.Trainer._train_epoch = train_epoch
+    Trainer._train_epoch = train_epoch
     distributed.COLLECTIVE_TIMEOUT = timedelta(seconds=int(os.environ.get("TIMEOUT", 1800)))
     train.main()

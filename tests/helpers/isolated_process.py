@@ -21,7 +21,7 @@ MIB = 1 << 20
 MAX_ADDRESSES = 6 << 30
 # Imported once, by the server that forks the processes. It has no threads: a fork of the tests' own process would lose those
 # that it has, with the locks that they hold.
-PRELOADED = ["torch", "h5py", "train", "helpers.readers"]
+PRELOADED = ["torch", "h5py", "trainer.training", "helpers.readers"]
 
 
 @dataclasses.dataclass(frozen=True)

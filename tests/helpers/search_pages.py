@@ -121,7 +121,7 @@ def serving(app):
     """
     import uvicorn
 
-    from misc.searching.commands import bind_socket
+    from misc.searching.running import bind_socket
     from misc.searching.serving.files import hide_unfinished_responses
 
     hide_unfinished_responses()

@@ -22,6 +22,7 @@ from base.checkpoint import load_checkpoint
 from misc.searching.embedding import Embedder
 from parse_config import ConfigParser
 from trainer.build import loader_arguments
+from trainer.trainer import Trainer
 
 
 def corrupt(path):
@@ -220,14 +221,14 @@ def test_a_run_outside_the_working_folder_resumes_there(run, tmp_path, monkeypat
         shutil.copytree("data/Toy", path)
     places = ("--set", f"trainer.save_dir={elsewhere}", "--set", f"data_loader.args.{key}={path}")
     with monkeypatch.context() as patched:
-        original = train_command.Trainer._train_epoch
+        original = Trainer._train_epoch
 
         def interrupt(self, epoch):
             if epoch == 2:
                 raise KeyboardInterrupt
             return original(self, epoch)
 
-        patched.setattr(train_command.Trainer, "_train_epoch", interrupt)
+        patched.setattr(Trainer, "_train_epoch", interrupt)
         code, out, _ = run(train_command, "--config", CONFIG, *places)
     assert code == 130
     words = shlex.split(out.rpartition("resume with: python train.py ")[2].splitlines()[0])

@@ -7,6 +7,7 @@ import pytest
 from helpers.commands import CONFIG, assert_equal_weights, train, trained
 
 import train as train_command
+from trainer.trainer import Trainer
 from utils.visualizer import Visualizer
 
 
@@ -28,7 +29,7 @@ def test_a_file_that_vanished_is_named(run, refused, name):
 
 def test_a_file_that_vanishes_in_a_training_is_not_missed(run, monkeypatch):
     """Files that were opened at the start stay readable to the end."""
-    original = train_command.Trainer._train_epoch
+    original = Trainer._train_epoch
 
     def vanish(self, epoch):
         if epoch == 2:
@@ -36,20 +37,20 @@ def test_a_file_that_vanishes_in_a_training_is_not_missed(run, monkeypatch):
         return original(self, epoch)
 
     whole, _ = trained(run)
-    monkeypatch.setattr(train_command.Trainer, "_train_epoch", vanish)
+    monkeypatch.setattr(Trainer, "_train_epoch", vanish)
     part, _ = train(run)
     assert_equal_weights(whole / "checkpoint-epoch3.pth", part / "checkpoint-epoch3.pth")
 
 
 def test_a_log_folder_that_vanishes_ends_no_training(run, monkeypatch):
-    original = train_command.Trainer._train_epoch
+    original = Trainer._train_epoch
 
     def vanish(self, epoch):
         if epoch == 2:
             shutil.rmtree(self.run.log)
         return original(self, epoch)
 
-    monkeypatch.setattr(train_command.Trainer, "_train_epoch", vanish)
+    monkeypatch.setattr(Trainer, "_train_epoch", vanish)
     folder, out = train(run)
     assert (folder / "checkpoint-epoch3.pth").exists() and (folder / "metrics.json").exists()
     assert out.count("cannot be written") == out.count("TensorBoard: data/saved/log/toy-train-ce/") == 1

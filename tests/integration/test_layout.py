@@ -29,19 +29,40 @@ TESTED_ELSEWHERE = {
         (f"data_loader/datasets/{path.name}" for path in (ROOT / "data_loader/datasets").glob("[!_]*.py")),
         "data_loader/datasets/test_datasets_layouts.py",  # each declares the files of a dataset, as all do
     ),
+    "misc/demo/dataset.py": "misc/test_make_demo.py",  # the work of a command, as those below that are tested by commands
     "misc/demo/places.py": "misc/demo/test_experts.py",  # its pictures are backgrounds of clips
+    "misc/evaluation/moments.py": "misc/test_evaluate_moments.py",
+    "misc/evaluation/search.py": "misc/test_evaluate_search.py",
+    "misc/evaluation/speech.py": "misc/test_evaluate_speech.py",
+    "misc/extraction/caption_encoding.py": "misc/test_encode_captions.py",
     "misc/extraction/collection_files.py": "misc/test_extract_experts_unusable_files.py",  # names of files
+    "misc/extraction/extraction.py": "misc/test_extract_experts_next.py",
+    "misc/reporting/ablations.py": "misc/test_run_ablations.py",
+    "misc/reporting/compared_runs.py": "misc/test_compare.py",
+    "misc/reporting/fold_trainings.py": "misc/test_cross_validate.py",
     "misc/reporting/markdown_blocks.py": "misc/test_gen_readme.py",  # used through the commands that fill in pages
+    "misc/reporting/pages.py": "misc/test_gen_readme.py",
+    "misc/reporting/ridge.py": "misc/test_ridge_baseline.py",
+    "misc/reporting/settings.py": "misc/test_cross_validate.py",  # the values of --compare
     "misc/searching/answering.py": "misc/test_search_honest.py",  # the answer to a command line
     "misc/searching/channels/channel.py": "misc/searching/channels/test_fused_result.py",  # the interface of channels
+    "misc/searching/choices.py": "misc/test_search.py",  # choices of the command line
     "misc/searching/extraction_record.py": "misc/test_search_channels.py",  # read by the command
     "misc/searching/opening.py": "misc/test_search_channels.py",  # what the command opens
-    "misc/searching/commands.py": "misc/test_search.py",  # the command `misc/search.py`, whose file only starts it
+    "misc/searching/commands.py": "misc/test_search.py",  # the command line of `misc/search.py`
+    "misc/searching/running.py": "misc/test_search.py",
     "misc/searching/index/milvus_store.py": "nightly/test_milvus_store.py",  # slow
     "misc/searching/index/vector_store.py": "misc/searching/index/test_faiss_store.py",  # the base class of the stores
     "misc/speed/evaluation.py": "nightly/test_speed_evaluation.py",  # slow
+    "misc/speed/settings.py": "misc/test_benchmark.py",  # the defaults of the command line
+    "misc/stamps/dataset.py": "misc/test_make_stamps.py",
     "misc/syncing/remote_archive.py": "misc/test_sync_experts.py",  # the archives of the command
     "trainer/data_parallel.py": "nightly/test_data_parallel.py",  # slow
+    "trainer/launch.py": "integration/test_start.py",  # what a command does before torch is imported
+    "trainer/teacher_files.py": "misc/test_make_teacher.py",
+    "trainer/testing.py": "test_test.py",
+    "trainer/training.py": "test_train.py",
+    "utils/late_imports.py": "integration/test_start.py",
 }
 
 

@@ -22,6 +22,7 @@ from logger.tensorboard import rank_bins
 from parse_config import ConfigParser
 from trainer.build import build_loaders, build_model
 from trainer.evaluation import evaluate
+from trainer.trainer import Trainer
 
 EVERYTHING = {"histograms": 0, "scalars": 0, "tensors": 0}
 
@@ -153,15 +154,15 @@ def test_a_resumed_run_has_every_epoch_once(run, monkeypatch):
             raise KeyboardInterrupt
         return original(self, epoch, *args)
 
-    original = train_command.Trainer._train_epoch
-    monkeypatch.setattr(train_command.Trainer, "_train_epoch", interrupt)
+    original = Trainer._train_epoch
+    monkeypatch.setattr(Trainer, "_train_epoch", interrupt)
     code, _, _ = run(train_command, "--config", CONFIG)
     assert code == 130
     (folder,) = Path("data/saved/models/toy-train-ce").iterdir()
     events = events_of(folder)
     assert [e.step for e in events.Scalars("loss")] == [1, 2]
     assert metadata.SESSION_END_INFO_TAG not in events.Tags()["tensors"]
-    monkeypatch.setattr(train_command.Trainer, "_train_epoch", original)
+    monkeypatch.setattr(Trainer, "_train_epoch", original)
     code, _, err = run(train_command, "--resume", folder / "checkpoint-epoch1.pth")  # epoch 2 is trained again
     assert code == 0, err
     events = events_of(folder)

@@ -10,7 +10,8 @@ from helpers.commands import CONFIG
 import train as train_command
 from base.runs import list_runs
 from misc import cross_validate
-from misc.ridge_baseline import ridge_results
+from misc.reporting import fold_trainings
+from misc.reporting.ridge import ridge_results
 
 FOLDS = Path("data/saved/folds/toy-train-ce")
 LR = "optimizer.args.lr=0.002"
@@ -34,7 +35,7 @@ def validate(run, monkeypatch):
             failures += [f"{job.name}: exit code {code}, {err.strip()}"] if code else []
         return failures
 
-    monkeypatch.setattr(cross_validate, "run_jobs", run_jobs)
+    monkeypatch.setattr(fold_trainings, "run_jobs", run_jobs)
 
     def validate(*arguments):
         commands.clear()
@@ -180,7 +181,7 @@ def test_control_c_prints_the_command_that_resumes(validate, run, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(cross_validate, "run_jobs", interrupted)
+        patched.setattr(fold_trainings, "run_jobs", interrupted)
         code, out, err, _ = validate("--set", LR)
     assert (code, err) == (130, "interrupted\n")
     assert f"resume with: python misc/cross_validate.py --config {CONFIG} --folds 2 --set {LR}" in out

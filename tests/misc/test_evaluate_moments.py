@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misc import evaluate_moments
-from misc.evaluate_moments import Query, average_precision, chance, evaluate, expected_precision, iou, score
+from misc.evaluation import moments
+from misc.evaluation.moments import Query, average_precision, chance, evaluate, expected_precision, iou, score
 from misc.searching.channels.channel import ChannelHit
 from misc.searching.windows import Moment
 
@@ -105,7 +106,7 @@ def test_the_command_on_a_collection(collection, call):
 
 
 def test_films_are_made_with_their_times(tmp_path, call, monkeypatch):
-    monkeypatch.setattr(evaluate_moments, "CLIPS_PER_FILM", 2)
+    monkeypatch.setattr(moments, "CLIPS_PER_FILM", 2)
     code, out, err = call(evaluate_moments, "--make_films", tmp_path / "films", "--clips", "3")
     assert code == 0 and "3 clips in films" in out, err
     truth = json.loads((tmp_path / "films/moments.json").read_text())

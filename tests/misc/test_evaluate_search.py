@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from misc import evaluate_search
-from misc.evaluate_search import Scores, evaluate, expected_scores, rank_in
+from misc.evaluation.search import Scores, evaluate, expected_scores, rank_in
 from misc.searching.channels.fused_searcher import WEIGHTS
 
 

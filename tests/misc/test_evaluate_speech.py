@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from misc import evaluate_speech
 from misc.demo.clips import plan_clips
 from misc.demo.sounds import narration_text
-from misc.evaluate_speech import Score, count_word_errors, normalize
+from misc.evaluation import speech
+from misc.evaluation.speech import Score, count_word_errors, normalize
 from misc.extractors.extractor import ExpertOutput
 
 WORDS = st.lists(st.sampled_from(["a", "red", "bird", "sings"]), max_size=8)
@@ -71,8 +72,8 @@ def extractors(monkeypatch):
 
         return extract
 
-    monkeypatch.setattr(evaluate_speech, "build_extractor", build)
-    monkeypatch.setattr(evaluate_speech, "build_text_encoder", lambda spec, device: SimpleNamespace())
+    monkeypatch.setattr(speech, "build_extractor", build)
+    monkeypatch.setattr(speech, "build_text_encoder", lambda spec, device: SimpleNamespace())
     return narrations
 
 

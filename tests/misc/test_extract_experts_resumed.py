@@ -7,6 +7,7 @@ from pathlib import Path
 from helpers.extraction import ARCHIVE, CONFIG, captions, contents, failures, film, read
 
 from misc import extract_experts
+from misc.extraction import extraction
 from misc.extraction import worker as worker_module
 from utils.files import TEMPORARY, locked
 
@@ -92,7 +93,7 @@ def test_an_interrupted_extraction_resumes_with_the_same_result(eleven_videos, e
 
     extracted_tasks.clear()
     with monkeypatch.context() as patched:
-        patched.setattr(extract_experts, "ProcessEngine", InterruptedEngine)
+        patched.setattr(extraction, "ProcessEngine", InterruptedEngine)
         arguments = ("--videos", "clips", "--name", "Mine", "--config", "config.json", "--captions", "captions.json")
         code, out, err = call(extract_experts, *arguments)
     assert (code, err) == (130, "interrupted\n") and "the same command continues with the remaining videos" in out

@@ -13,7 +13,7 @@ from helpers.paths import ROOT
 
 from misc import gen_readme
 from misc.reporting import results, tables
-from misc.ridge_baseline import ridge_results
+from misc.reporting.ridge import ridge_results
 from parse_config import ConfigParser
 
 OLDER, NEWER = "2026-01-01_00-00-00", "2026-01-02_00-00-00"

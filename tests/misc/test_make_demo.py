@@ -8,7 +8,7 @@ from helpers.paths import ROOT
 
 from data_loader.readers import read_file
 from misc import make_demo
-from misc.demo import caption_grammar
+from misc.demo import caption_grammar, dataset
 from misc.demo.clips import FAMILY, plan_clips
 from misc.demo.video_files import read_clip
 from misc.reporting.folds import read_groups
@@ -26,7 +26,7 @@ def contents(folder):
 def made(tmp_path_factory):
     """A small data set of seed 0, made by one process."""
     folder = tmp_path_factory.mktemp("Demo")
-    make_demo.make_dataset(folder, SMALL, 0, 1)
+    dataset.make_dataset(folder, SMALL, 0, 1)
     return folder
 
 
@@ -97,7 +97,7 @@ def test_words_of_the_other_clips_alone_have_no_vector(made):
 
 
 def test_families_stay_in_one_split():
-    assert all(number % FAMILY == 0 for number in make_demo.SPLITS.values())
+    assert all(number % FAMILY == 0 for number in dataset.SPLITS.values())
 
 
 def test_clips_play(made):
@@ -114,8 +114,8 @@ def write_attributes(clips, folder, workers, narrate):
 
 
 def test_it_is_made_once_and_again_after_a_change(tmp_path, monkeypatch, call):
-    monkeypatch.setattr(make_demo, "SPLITS", SMALL)
-    monkeypatch.setattr(make_demo, "make_clips", write_attributes)  # those of real clips are compared above
+    monkeypatch.setattr(dataset, "SPLITS", SMALL)
+    monkeypatch.setattr(dataset, "make_clips", write_attributes)  # those of real clips are compared above
     folder = tmp_path / "Demo"
     arguments = ("--data_dir", folder, "--workers", 1)
     assert call(make_demo, *arguments)[0] == 0
@@ -140,7 +140,7 @@ def test_it_is_made_once_and_again_after_a_change(tmp_path, monkeypatch, call):
 
 def test_one_that_is_interrupted_is_not_taken_for_whole(tmp_path, monkeypatch, call):
     """Neither the first one nor one that replaces another, whose files may be of the same size."""
-    monkeypatch.setattr(make_demo, "SPLITS", SMALL)
+    monkeypatch.setattr(dataset, "SPLITS", SMALL)
     file = tmp_path / "symlinked-feats" / "rgb.pickle"
 
     def stop(*_):
@@ -149,11 +149,11 @@ def test_one_that_is_interrupted_is_not_taken_for_whole(tmp_path, monkeypatch, c
         raise KeyboardInterrupt
 
     with monkeypatch.context() as interrupted:
-        interrupted.setattr(make_demo, "make_clips", stop)
+        interrupted.setattr(dataset, "make_clips", stop)
         assert call(make_demo, "--data_dir", tmp_path)[0] == 130
-    monkeypatch.setattr(make_demo, "make_clips", write_attributes)
+    monkeypatch.setattr(dataset, "make_clips", write_attributes)
     assert "up to date" not in call(make_demo, "--data_dir", tmp_path)[1]
-    monkeypatch.setattr(make_demo, "make_clips", stop)
+    monkeypatch.setattr(dataset, "make_clips", stop)
     assert call(make_demo, "--data_dir", tmp_path, "--seed", 1)[0] == 130
     assert call(make_demo, "--data_dir", tmp_path)[0] == 130  # made again
 

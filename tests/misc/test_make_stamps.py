@@ -17,7 +17,7 @@ from PIL import Image
 from misc import extract_experts, make_stamps
 from misc.extraction.caption_files import read_captions, read_splits
 from misc.extraction.settings import read_settings
-from misc.stamps import families
+from misc.stamps import dataset, families
 from misc.stamps.clips import ClipRecord
 from utils import optional_packages
 from utils.files import locked
@@ -236,4 +236,4 @@ def test_the_configs_name_what_is_made():
     assert config["data_loader"]["args"]["dataset_name"] == "stamps2"
     assert config["data_loader"]["args"]["data_dir"] == "data/stamps2"
     declared = config["experts"].keys() - {"text_feat", "text_dim", "ce_shared_dim"}
-    assert declared == read_settings(make_stamps.EXTRACTION_CONFIG).experts.keys()
+    assert declared == read_settings(dataset.EXTRACTION_CONFIG).experts.keys()

@@ -9,7 +9,8 @@ from helpers.commands import CONFIG
 from helpers.toy_archive import Archive
 
 from misc import ridge_baseline
-from misc.ridge_baseline import STRENGTHS, fit, ridge_results, similarities
+from misc.reporting import ridge
+from misc.reporting.ridge import STRENGTHS, fit, ridge_results, similarities
 
 
 def test_ridge_is_least_squares_on_augmented_data():
@@ -51,9 +52,9 @@ def scores_by_strength(folder, monkeypatch, config, tested):
     monkeypatch.chdir(folder)
     scores = []
     for strength in STRENGTHS:
-        monkeypatch.setattr(ridge_baseline, "STRENGTHS", [strength])
+        monkeypatch.setattr(ridge, "STRENGTHS", [strength])
         scores.append(ridge_results(config, "rgb")["t2v_metrics"]["geometric_mean_R1-R5-R10"])
-    monkeypatch.setattr(ridge_baseline, "STRENGTHS", STRENGTHS)
+    monkeypatch.setattr(ridge, "STRENGTHS", STRENGTHS)
     return np.array(scores)
 
 

@@ -14,11 +14,13 @@ from helpers.toy_suite import BLOCKS, PAGE, SUITE, TABLES, write_suite
 
 import test as test_command
 import train as train_command
+from base.checkpoint import load_checkpoint
 from base.runs import list_runs
 from misc import gen_readme, run_ablations
-from misc.reporting import tables
+from misc.reporting import ablations, tables
 from misc.reporting.results import find_evaluation
 from misc.reporting.tables import ABLATION_COLUMNS, ResultsTable
+from trainer.trainer import Trainer
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def suite(run, monkeypatch):
             failures += [f"{job.name}: exit code {code}, {err.strip()}"] if code else []
         return failures
 
-    monkeypatch.setattr(run_ablations, "run_jobs", run_jobs)
+    monkeypatch.setattr(ablations, "run_jobs", run_jobs)
 
     def suite(*arguments):
         commands.clear()
@@ -102,7 +104,7 @@ def test_a_suite_is_trained_scored_and_its_tables_filled_in(suite):
         for name, column in ABLATION_COLUMNS.items():
             values = [seed[f"{task}_metrics"][name] for seed in seeds]
             assert figure(row[column]) == [float(f"{np.mean(values):.1f}"), float(f"{np.std(values, ddof=1):.1f}")]
-        weights = train_command.load_checkpoint(run / "seed-0" / "trained_model.pth")["state_dict"]
+        weights = load_checkpoint(run / "seed-0" / "trained_model.pth")["state_dict"]
         buffers = ("running_mean", "running_var", "num_batches_tracked")
         number = sum(x.numel() for key, x in weights.items() if not key.endswith(buffers))
         assert row["Params"] == f"{number / 1000:.2f}k"
@@ -215,13 +217,13 @@ def test_control_c_stops_the_trainings_and_they_go_on(suite, run, monkeypatch):
 
     def run_jobs_until_control_c(jobs, parallel):
         assert run(train_command, *jobs[0].arguments[1:])[0] == 0
-        patched.setattr(train_command.Trainer, "_train_epoch", interrupt)
+        patched.setattr(Trainer, "_train_epoch", interrupt)
         assert run(train_command, *jobs[1].arguments[1:])[0] == 130
         raise KeyboardInterrupt
 
-    train_epoch = train_command.Trainer._train_epoch
+    train_epoch = Trainer._train_epoch
     with monkeypatch.context() as patched:
-        patched.setattr(run_ablations, "run_jobs", run_jobs_until_control_c)
+        patched.setattr(ablations, "run_jobs", run_jobs_until_control_c)
         code, out, err, _ = suite("--jobs", "2")
     assert (code, err) == (130, "interrupted\n")
     assert "resume with: python misc/run_ablations.py --suite toy --seeds 0,1 --jobs 2" in out

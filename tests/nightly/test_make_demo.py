@@ -8,12 +8,13 @@ from pathlib import Path
 from helpers.paths import ROOT
 
 from misc import make_demo
+from misc.demo import dataset
 
 
 def test_the_demo_learns(call, tmp_path, monkeypatch):
     """What `make demo` runs, with half of the clips: R@1 far above chance (0.7 %) and below 100."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(make_demo, "SPLITS", {"train": 300, "val": 52, "test": 152})
+    monkeypatch.setattr(dataset, "SPLITS", {"train": 300, "val": 52, "test": 152})
     Path("configs").symlink_to(ROOT / "configs")
     assert call(make_demo)[0] == 0
     config = "configs/demo/train-full-ce.json"
@@ -31,7 +32,7 @@ def contents(folder):
 
 def test_a_seed_gives_the_same_files_whatever_the_number_of_processes(tmp_path):
     for name, seed, workers in (("made", 0, 1), ("again", 0, 3), ("other", 1, 1)):
-        make_demo.make_dataset(tmp_path / name, {"train": 16, "val": 4, "test": 8}, seed, workers)
+        dataset.make_dataset(tmp_path / name, {"train": 16, "val": 4, "test": 8}, seed, workers)
     made, again, other = (contents(tmp_path / name) for name in ("made", "again", "other"))
     assert made == again and made.keys() == other.keys()
     assert all(other[path] != content for path, content in made.items() if path.suffix != ".txt")

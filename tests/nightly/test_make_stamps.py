@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from helpers.paths import ROOT
 
-from misc import make_stamps
 from misc.demo.video_files import read_clip
+from misc.stamps import dataset
 from misc.stamps.clips import make_clip
 from misc.stamps.items import find_stamps
 from misc.stamps.package import INSTALLED, NAME, read_package
@@ -32,7 +32,7 @@ def package(tmp_path_factory):
 def test_the_committed_lists_are_those_of_the_rule(package, tmp_path):
     stamps, warnings, _ = find_stamps(package.files)
     assert warnings == [f"seasonal/christmas/gift{x}.txt: left out, it has no picture" for x in ("", "2")]
-    make_stamps.write_lists(stamps, package, tmp_path)
+    dataset.write_lists(stamps, package, tmp_path)
     lists = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert lists == {path.name: path.read_bytes() for path in (ROOT / "misc/datasets/stamps2").glob("*.txt")}
 

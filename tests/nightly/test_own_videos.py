@@ -8,8 +8,7 @@ from helpers.daily import on_days
 from helpers.video_commands import run
 
 from data_loader.readers import read_file
-from misc import make_demo
-from misc.demo import sounds
+from misc.demo import dataset, sounds
 from misc.demo.clips import plan_clips
 
 SPLITS = {"train": 40, "val": 6, "test": 18}
@@ -40,7 +39,7 @@ def extracted(clips, tmp_path_factory):
     """A folder in which the experts of narrated clips were extracted as `data/Films`."""
     folder = tmp_path_factory.mktemp("own")
     made = folder / "made"
-    make_demo.make_dataset(made, SPLITS, 0, 2, narrate=True)
+    dataset.make_dataset(made, SPLITS, 0, 2, narrate=True)
     captions = ("--captions", made / "captions.csv", "--splits", made / "symlinked-feats")
     run(folder, "misc/extract_experts.py", "--videos", made / "videos", *captions, "--name", "Films", "--experts", EXPERTS)
     return folder

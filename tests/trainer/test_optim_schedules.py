@@ -12,9 +12,9 @@ from base.runs import ResumePoint
 from base.validation import UNUSABLE, classes_of, validate
 from model.loss import MaxMarginRankingLoss
 from parse_config import ConfigParser
-from trainer import Trainer
 from trainer.build import build_loaders, build_lr_scheduler, build_model, build_optimizer
 from trainer.optim import step_schedule
+from trainer.trainer import Trainer
 from utils.errors import InputError
 
 EPOCHS, CPU = 4, torch.device("cpu")

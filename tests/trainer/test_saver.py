@@ -7,16 +7,17 @@ from helpers.commands import CONFIG, assert_equal_weights, train, trained
 
 import base.checkpoint
 import train as train_command
+from trainer.trainer import Trainer
 
 
 def test_a_checkpoint_that_cannot_be_read_costs_one_epoch(run, monkeypatch):
-    original, epochs = train_command.Trainer._state, []
+    original, epochs = Trainer._state, []
 
     def spoil(self, epoch):
         epochs.append(epoch)
         return original(self, epoch) | {"lr_scheduler": {"path": Path("x")}}
 
-    monkeypatch.setattr(train_command.Trainer, "_state", spoil)
+    monkeypatch.setattr(Trainer, "_state", spoil)
     code, _, err = run(train_command, "--config", CONFIG)
     assert code == 2 and err.startswith("error: ") and err.count("\n") == 1
     assert "not saved, because it could not be loaded again" in err and "class pathlib." in err

@@ -18,10 +18,10 @@ from base.device import seed_everything
 from base.experiment import Run
 from base.runs import ResumePoint
 from parse_config import ConfigParser
-from trainer import Trainer
 from trainer import trainer as trainer_module
 from trainer.build import build_loaders, build_loss, build_lr_scheduler, build_model, build_optimizer
 from trainer.loop_helpers import LossSum
+from trainer.trainer import Trainer
 
 EPOCHS, VIDEOS = 3, 24
 MONITORS = ["min epoch", CONFIG["trainer"]["monitor"]]  # only the first epoch is the best, or any of them

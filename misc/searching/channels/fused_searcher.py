@@ -10,6 +10,7 @@ from misc.searching.channels.channel import Channel, ChannelHit
 from misc.searching.channels.fused_result import Finding, FusedHit, FusedResult
 from misc.searching.channels.fusion import fuse, reciprocal
 from misc.searching.channels.tokens import split_negatives
+from misc.searching.choices import CHANNELS
 from misc.searching.collection import Batch, Collection
 from misc.searching.cut_collection import CutCollection
 from misc.searching.image_query import search_by_image
@@ -18,7 +19,6 @@ from misc.searching.searcher import MAX_CAPTIONS, MAX_K, Searcher, check_k
 from misc.searching.windows import MAX_MOMENTS, Moment, item_id
 from utils.errors import InputError
 
-CHANNELS = ("words", "concepts", "zero_shot", "trained")
 # Of channels in the fusion. Concepts know 1,000 classes only, so that they should not outweigh words or a trained model; the
 # weights were not tuned.
 IMAGE = "image"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from misc.searching.index.metadata import IndexKind
+from misc.searching.choices import IndexKind
 from misc.searching.index.patterns import search_with_ties
 from utils.optional_packages import require_package
 

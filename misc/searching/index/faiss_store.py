@@ -16,8 +16,9 @@ import numpy as np
 from pydantic import Field
 
 from base.schema import Section
+from misc.searching.choices import IndexKind
 from misc.searching.index.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, FaissIndex
-from misc.searching.index.metadata import REBUILD, IndexedVideos, IndexKind, IndexMetadata, VideoColumns, read_json, validate
+from misc.searching.index.metadata import REBUILD, IndexedVideos, IndexMetadata, VideoColumns, read_json, validate
 from misc.searching.index.patterns import from_rows, is_empty, to_rows, vector_dim
 from misc.searching.index.query_bank import BankMetadata, QueryBank
 from misc.searching.index.vector_store import VectorStore, lock_index

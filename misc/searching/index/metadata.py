@@ -4,13 +4,14 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import pydantic
 from pydantic import Field
 
 from base.schema import PositiveInt, Section
+from misc.searching.choices import IndexKind
 from misc.searching.index.patterns import to_pattern
 from misc.searching.windows import Windows, video_of
 from utils.errors import InputError, one_line
@@ -18,8 +19,6 @@ from utils.files import read_limited
 
 MAX_JSON_BYTES = 1 << 30  # enough for the list of ten million videos
 REBUILD = "rebuild the index: misc/search.py build"
-IndexKind = Literal["flat", "ivf", "hnsw"]
-INDEX_KINDS = get_args(IndexKind)
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 

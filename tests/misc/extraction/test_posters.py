@@ -9,7 +9,7 @@ import pytest
 from helpers.extraction import ARCHIVE, contents, failures, film
 from PIL import Image
 
-from misc import extract_experts
+from misc.extraction import extraction
 from misc.extraction.posters import Posters, versioned_name
 from misc.extraction.worker import ExtractionTask, Worker
 
@@ -43,9 +43,7 @@ def test_collections_of_earlier_versions_get_posters_without_another_extraction(
     film("new.mkv")
     times = {path: path.stat().st_mtime_ns for path in Path("data/Mine/extracted").rglob("*.npz")}
     tasks = []
-    monkeypatch.setattr(
-        extract_experts, "ExtractionTask", lambda *x, **y: tasks.append(ExtractionTask(*x, **y)) or tasks[-1]
-    )
+    monkeypatch.setattr(extraction, "ExtractionTask", lambda *x, **y: tasks.append(ExtractionTask(*x, **y)) or tasks[-1])
     out, seen = extract()
     assert [task.id for task in tasks if task.with_moments] == ["new"]  # the others need no chunks of long videos
     assert seen == dict.fromkeys(eleven_videos, ()) | {"new": ("scene", "audio", "reader")}

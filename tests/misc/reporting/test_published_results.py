@@ -10,7 +10,7 @@ from helpers.markdown_tables import figure, tables
 from helpers.paths import ROOT, shared
 
 from misc import gen_readme
-from misc.reporting import published_results
+from misc.reporting.tables import PUBLISHED_PAGE
 
 CE = {"section": "Benchmark", "Model": "CE", "Task": "t2v", "experiment": "msrvtt-train-full-ce"}
 ROW_2019 = CE | {"R@1": [2.5, 0.1]}
@@ -148,7 +148,7 @@ def test_refuses_published_results_that_it_does_not_understand(publish, refused)
 
 @pytest.fixture
 def published_page():
-    return (ROOT / published_results.PAGE).read_text()
+    return (ROOT / PUBLISHED_PAGE).read_text()
 
 
 def published_rows():

@@ -6,9 +6,8 @@ import time
 import pytest
 from helpers.commands import CONFIG
 
-import train
 from misc.speed import startup
-from trainer import trainer
+from trainer import trainer, training
 
 PHASES = ["imports", "config", "model", "data", "first batch", "first step"]
 
@@ -17,9 +16,9 @@ PHASES = ["imports", "config", "model", "data", "first batch", "first step"]
 def unpatched(monkeypatch):
     """Restore what a start replaces in its process."""
     for owner, name in (
-        (train, "seed_everything"),
-        (train, "build_lr_scheduler"),
-        (train, "build_evaluation_loaders"),
+        (training, "seed_everything"),
+        (training, "build_lr_scheduler"),
+        (training, "build_evaluation_loaders"),
         (trainer, "to_device"),
         (trainer.LossSum, "add"),
         (sys, "argv"),
@@ -50,6 +49,7 @@ def test_medians_leave_out_the_first_start(tmp_path, monkeypatch, capsys):
         return {phase: imported + i for i, phase in enumerate(PHASES)}
 
     monkeypatch.setattr(startup, "measure", measure)
+    monkeypatch.setattr(startup, "SHORT", {"python": ["-c", "pass"], "sleep": ["-c", "import time; time.sleep(0.2)"]})
     found = startup.run(tmp_path, 1000, repetitions=3)
     arguments = ["--config", startup.CONFIG, "--set", f"data_loader.args.data_dir={tmp_path / 'MSRVTT-1000'}"]
     assert asked == [arguments] * 4
@@ -57,4 +57,6 @@ def test_medians_leave_out_the_first_start(tmp_path, monkeypatch, capsys):
     assert lines[0] == f"train.py {' '.join(arguments)}; median of 3 starts:"
     assert lines[1].split() == ["imports", "2.00", "s,", "over", "after", "2.00", "s"]
     assert lines[6].split() == ["first", "step", "1.00", "s,", "over", "after", "7.00", "s"]
+    assert found["short"]["sleep"] >= 0.2 > 0 < found["short"]["python"]
+    assert lines[7].split()[0] == "python" and lines[8].split() == ["sleep", f"{found['short']['sleep']:.2f}", "s"]
     assert found["median"] == {phase: 2 + i for i, phase in enumerate(PHASES)} and len(found["starts"]) == 3

@@ -5,7 +5,7 @@ from helpers.mutate import Mutation
 RELEVANCE, CONFIDENCE, TREC = "model/relevance.py", "model/confidence.py", "utils/trec.py"
 RESULTS, RANKS, REPORT = "trainer/query_results.py", "base/query_ranks.py", "trainer/checkpoint_evaluation.py"
 SIGNIFICANCE, GROUPS = "misc/reporting/significance.py", "misc/reporting/run_groups.py"
-COMPARISON, COMPARE = "misc/reporting/comparison.py", "misc/compare.py"
+COMPARISON, COMPARE = "misc/reporting/comparison.py", "misc/reporting/compared_runs.py"
 TEST_RELEVANCE = "tests/model/test_relevance.py tests/model/test_relevance_properties.py"
 TEST_CONFIDENCE, TEST_TREC = "tests/model/test_confidence.py", "tests/utils/test_trec.py"
 TEST_RESULTS, TEST_RANKS = "tests/trainer/test_query_results.py", "tests/base/test_query_ranks.py"
@@ -99,7 +99,7 @@ MUTATIONS = [
         "ranks with the bank are those without",
     ),  # fmt: skip
     Mutation(
-        "train.py",
+        "trainer/training.py",
         "main_process_first(build_qrels, test_config",
         "main_process_first(lambda *_: None, test_config",
         f"{TEST_RESULTS} -k config_asks_for",
@@ -127,7 +127,13 @@ MUTATIONS = [
     Mutation(GROUPS, "if run.seed in seeds:", "if False:", TEST_GROUPS, "a seed counts twice"),
     Mutation(GROUPS, '("split", "v2t_ties")', '("v2t_ties",)', TEST_GROUPS, "splits are compared with each other"),
     Mutation(GROUPS, "np.bincount(owners, weights=x", "np.bincount(owners, weights=x > 0", TEST_GROUPS, "sums of a video"),
-    Mutation(GROUPS, '"R1": lambda rank: 100.0 * (rank <= 0)', '"R1": lambda rank: 100.0 * (rank < 1)', TEST_GROUPS, "ties"),
+    Mutation(
+        "misc/reporting/tables.py",
+        '"R1": lambda rank: 100.0 * (rank <= 0)',
+        '"R1": lambda rank: 100.0 * (rank < 1)',
+        TEST_GROUPS,
+        "ties",
+    ),
     Mutation(GROUPS, "_check_config(path, paths[0], querybank)", "None", TEST_GROUPS, "other configs in a group"),
     Mutation(COMPARISON, "samples = [samples[1] - samples[0]]", "pass", TEST_COMPARISON, "the same runs are not paired"),
     Mutation(COMPARISON, "(x <= 0) if hit == 1 else (x < hit)", "x < hit", TEST_COMPARISON, "a tie for first is a hit"),
@@ -135,6 +141,10 @@ MUTATIONS = [
     Mutation(COMPARISON, "itertools.combinations(groups, 2)", "itertools.permutations(groups, 2)", TEST_COMPARISON, "twice"),
     Mutation(COMPARISON, 'test["p_holm"] <= LEVEL', "True", TEST_COMPARISON, "all marked"),
     Mutation(
-        COMPARE, "2 * runs > len(group.runs)", "runs > len(group.runs)", TEST_COMPARE, "groups of more runs than there are"
+        COMPARE,
+        "2 * runs > len(group.runs)",
+        "runs > len(group.runs)",
+        TEST_COMPARE,
+        "groups of more runs than there are",
     ),
 ]

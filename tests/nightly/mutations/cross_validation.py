@@ -2,7 +2,7 @@
 
 from helpers.mutate import Mutation
 
-FOLDS, TABLE, COMMAND = "misc/reporting/folds.py", "misc/reporting/cross_validation.py", "misc/cross_validate.py"
+FOLDS, TABLE, COMMAND = "misc/reporting/folds.py", "misc/reporting/cross_validation.py", "misc/reporting/fold_trainings.py"
 TEST_FOLDS, TEST_TABLE = "tests/misc/reporting/test_folds.py", "tests/misc/reporting/test_cross_validation.py"
 TEST_COMMAND = "tests/misc/test_cross_validate.py"
 
@@ -74,12 +74,32 @@ MUTATIONS = [
         "a failure is a result",
     ),
     Mutation(
-        COMMAND, "validation.check(setting)", "pass", f"{TEST_COMMAND} -k refusals", "each training of a setting fails"
+        COMMAND,
+        "validation.check(setting)",
+        "pass",
+        f"{TEST_COMMAND} -k refusals",
+        "each training of a setting fails",
     ),
-    Mutation(COMMAND, "if x.run is None]", "]", f"{TEST_COMMAND} -k complete", "everything is trained again"),
-    Mutation(COMMAND, "checkpoint.unlink()", "pass", f"{TEST_COMMAND} -k complete", "checkpoints fill the disk"),
+    Mutation(
+        COMMAND,
+        "if x.run is None]",
+        "]",
+        f"{TEST_COMMAND} -k complete",
+        "everything is trained again",
+    ),
+    Mutation(
+        COMMAND,
+        "checkpoint.unlink()",
+        "pass",
+        f"{TEST_COMMAND} -k complete",
+        "checkpoints fill the disk",
+    ),
     Mutation("utils/jobs.py", "        sys.exit(1)", "        pass", f"{TEST_COMMAND} -k failure", "a failure is a success"),
     Mutation(
-        COMMAND, "if REFERENCE.name not in results:", "if not results:", f"{TEST_COMMAND} -k failure", "another reference"
+        COMMAND,
+        "if REFERENCE.name not in results:",
+        "if not results:",
+        f"{TEST_COMMAND} -k failure",
+        "another reference",
     ),
 ]

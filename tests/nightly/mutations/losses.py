@@ -50,7 +50,11 @@ MUTATIONS = [
     Mutation(TRAINER, "self.loss_function.load_state_dict(loss_state)", "pass", TEST_TRAINER, "the loss is not resumed"),
     Mutation(TRAINER, '*(("loss",) if learns_loss else ())', "", TEST_TRAINER, "another loss takes the old optimizer"),
     Mutation(
-        "train.py", "model.parameters(), loss_function.parameters())", "model.parameters())", TEST_TRAINER, "untrained"
+        "trainer/training.py",
+        "model.parameters(), loss_function.parameters())",
+        "model.parameters())",
+        TEST_TRAINER,
+        "untrained",
     ),
     Mutation(PARALLEL, "return labels if get_world_size() == 1 else", "return labels if 1 else", TEST_PARALLEL, "a share"),
     Mutation(
@@ -65,7 +69,13 @@ MUTATIONS = [
     Mutation(TRANSFER, "elif name.startswith(MIXTURE):", "elif False:", TEST_TRANSFER, "mixture weights by rank"),
     Mutation(INIT_FROM, "with torch.random.fork_rng(devices=[]):", "if True:", TEST_INIT, "other random numbers"),
     Mutation(INIT_FROM, "if not found.num_matrices:", "if not found.taken:", TEST_INIT, "biases are a start"),
-    Mutation("train.py", 'if start is None and "init_from" in config:', 'if "init_from" in config:', TEST_INIT, "reread"),
+    Mutation(
+        "trainer/training.py",
+        'if start is None and "init_from" in config:',
+        'if "init_from" in config:',
+        TEST_INIT,
+        "reread",
+    ),
     Mutation("train.py", "if args.resume not in (None, AUTO):", "if False:", TEST_INIT, "--resume and --init_from"),
     Mutation(
         "train.py",

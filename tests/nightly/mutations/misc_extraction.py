@@ -25,7 +25,7 @@ MUTATIONS = [
         "a video that is replaced within a second by one of the same size is not extracted again",
     ),
     Mutation(
-        "misc/extract_experts.py",
+        "misc/extraction/extraction.py",
         "if link.is_symlink() or not link.exists():",
         "if not link.exists():",
         "tests/misc/test_extract_experts_resumed.py -k link",
@@ -193,7 +193,7 @@ MUTATIONS = [
         "times without a word are stored",
     ),
     Mutation(
-        "misc/extract_experts.py",
+        "misc/extraction/extraction.py",
         "if len(task.experts) < len(folder.settings.outputs) ",
         "",
         "tests/misc/test_extract_experts_resumed.py",

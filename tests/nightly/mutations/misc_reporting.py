@@ -95,7 +95,7 @@ MUTATIONS = [
         "corrected figures link to the configs of 2019",
     ),
     Mutation(
-        "misc/run_ablations.py",
+        "misc/reporting/ablations.py",
         "if not failures:\n        names",
         "if True:\n        names",
         "tests/misc/test_run_ablations.py -k failures",

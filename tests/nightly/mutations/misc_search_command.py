@@ -32,14 +32,14 @@ MUTATIONS = [
         "served files: a file of any kind is a clip",
     ),
     Mutation(
-        "misc/searching/commands.py",
+        "misc/searching/running.py",
         'hosts = {*LOCAL_HOSTS, _url_host(args.host), _url_host(address)} if is_local else ["*"]',
         'hosts = ["*"]',
         "tests/misc/test_search_serve.py",
         "search server: a local page answers to any host name",
     ),
     Mutation(
-        "misc/searching/commands.py",
+        "misc/searching/running.py",
         "        if not is_local:\n            logger",
         "        if is_local:\n            logger",
         "tests/misc/test_search_serve.py",
@@ -53,7 +53,7 @@ MUTATIONS = [
         "search: words beside --video are ignored",
     ),
     Mutation(
-        "misc/searching/commands.py",
+        "misc/searching/running.py",
         'available = {name: sum(x[i] == "1" for x in bits)',
         'available = {name: sum(x[0] == "1" for x in bits)',
         "tests/misc/test_search.py",

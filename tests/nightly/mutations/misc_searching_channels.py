@@ -148,14 +148,14 @@ MUTATIONS = [
         "videos that are no longer in the collection are found",
     ),
     Mutation(
-        "misc/evaluate_search.py",
+        "misc/evaluation/search.py",
         "(len(ids) + 1, candidates - len(ids))",
         "(len(ids) + 1, 1)",
         "tests/misc/test_evaluate_search.py -k tied_at_the_end",
         "a video that is not found counts as the first of those",
     ),
     Mutation(
-        "misc/evaluate_search.py",
+        "misc/evaluation/search.py",
         "captions=False, names",
         "names",
         "tests/misc/test_evaluate_search.py -k captions_are_queries",

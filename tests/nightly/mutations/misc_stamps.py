@@ -3,12 +3,12 @@
 from helpers.mutate import Mutation
 
 PACKAGE, ITEMS, PICTURES = "misc/stamps/package.py", "misc/stamps/items.py", "misc/stamps/pictures.py"
-CLIPS, FAMILIES, COMMAND = "misc/stamps/clips.py", "misc/stamps/families.py", "misc/make_stamps.py"
+CLIPS, FAMILIES, COMMAND = "misc/stamps/clips.py", "misc/stamps/families.py", "misc/stamps/dataset.py"
 
 
 def _mutations(path: str, *changes: tuple[str, str, str, str]) -> list[Mutation]:
     """Return mutations of a file from (old, new, word that selects its tests, effect)."""
-    name = path.removeprefix("misc/").removesuffix(".py").replace("stamps/", "stamps/test_").replace("make_", "test_make_")
+    name = "test_make_stamps" if path == COMMAND else f"stamps/test_{path.removeprefix('misc/stamps/').removesuffix('.py')}"
     return [
         Mutation(path, old, new, f"tests/misc/{name}.py -k {word}", f"stamps: {does}") for old, new, word, does in changes
     ]

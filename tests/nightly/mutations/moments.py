@@ -10,7 +10,7 @@ CUT, WINDOWS, BUILDING, STORE = (
     f"misc/searching/{name}.py" for name in ("cut_collection", "windows", "building", "index/vector_store")
 )
 WORDS, CONCEPTS, FUSED = (f"misc/searching/channels/{name}.py" for name in ("words", "concepts", "fused_searcher"))
-OPENING, RESULT, EVALUATE = "misc/searching/opening.py", "misc/searching/result.py", "misc/evaluate_moments.py"
+OPENING, RESULT, EVALUATE = "misc/searching/opening.py", "misc/searching/result.py", "misc/evaluation/moments.py"
 TEST_CHUNKS = "tests/misc/video_reading/test_frames_chunks.py"
 TEST_SPANS = "tests/misc/extractors/test_extractor_spans.py"
 TEST_MOMENTS = "tests/misc/extraction/test_moments.py"

@@ -15,7 +15,7 @@ from helpers.ranking_pages import write_clip
 from helpers.search_pages import EXPERTS, StubSearcher, fetch, fetch_json, serving, wait_until
 
 pytest.importorskip("starlette")
-from misc.searching.commands import LOCAL_HOSTS  # noqa: E402
+from misc.searching.running import LOCAL_HOSTS  # noqa: E402
 from misc.searching.serving.app import MAX_PAGE_K, MAX_QUERY_LENGTH, MAX_WAITING, make_app  # noqa: E402
 
 WITHOUT_CLIP = ["../outside", "leads out", "a folder", "a pipe", "a circle", "not a video"]

@@ -10,8 +10,8 @@ from helpers.search_pages import StubSearcher, fetch, fetch_json, serving
 pytest.importorskip("starlette")
 from misc.searching.channels.channel import Evidence  # noqa: E402
 from misc.searching.channels.fused_result import Finding, FusedHit, FusedResult, as_dict  # noqa: E402
-from misc.searching.commands import LOCAL_HOSTS  # noqa: E402
 from misc.searching.result import Hit  # noqa: E402
+from misc.searching.running import LOCAL_HOSTS  # noqa: E402
 from misc.searching.serving.app import make_app  # noqa: E402
 
 WORDS = Finding(1, 3.5, [Evidence("speech", f"thanks {ATTACK}", [0, 1])])

@@ -8,7 +8,7 @@ from helpers.ranking_pages import write_clip
 from helpers.search_pages import StubSearcher, fetch, fetch_json, serving
 
 pytest.importorskip("starlette")
-from misc.searching.commands import LOCAL_HOSTS  # noqa: E402
+from misc.searching.running import LOCAL_HOSTS  # noqa: E402
 from misc.searching.serving.app import MAX_QUERY_LENGTH, make_app  # noqa: E402
 
 IDS = ["birds/red", "birds/blue", "cat"]

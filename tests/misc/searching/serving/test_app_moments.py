@@ -7,7 +7,7 @@ from helpers.ranking_pages import write_clip
 from helpers.search_pages import StubSearcher, fetch, fetch_json, serving
 
 pytest.importorskip("starlette")
-from misc.searching.commands import LOCAL_HOSTS  # noqa: E402
+from misc.searching.running import LOCAL_HOSTS  # noqa: E402
 from misc.searching.serving.app import make_app  # noqa: E402
 from misc.searching.windows import Moment  # noqa: E402
 

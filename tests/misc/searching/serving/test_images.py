@@ -10,7 +10,7 @@ import pytest
 from helpers.search_pages import StubSearcher, fetch, fetch_json, serving
 
 pytest.importorskip("starlette")
-from misc.searching.commands import LOCAL_HOSTS  # noqa: E402
+from misc.searching.running import LOCAL_HOSTS  # noqa: E402
 from misc.searching.serving import images  # noqa: E402
 from misc.searching.serving.app import make_app  # noqa: E402
 

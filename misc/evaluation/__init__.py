@@ -1,0 +1,1 @@
+"""Evaluations of search, of moments and of the recognition of speech."""
