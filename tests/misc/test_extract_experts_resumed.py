@@ -82,7 +82,7 @@ def test_an_interrupted_extraction_resumes_with_the_same_result(eleven_videos, e
     extract("--captions", "captions.json")
     whole = contents()
     shutil.rmtree("data")
-    usual = extract_experts.ProcessEngine
+    usual = extraction.ProcessEngine
 
     class InterruptedEngine(usual):
         def extract(self, tasks):
