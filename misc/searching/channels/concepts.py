@@ -41,6 +41,7 @@ TEMPERATURE = 0.1  # of cosines: a class with a cosine of 0.8 counts exp(-2) of 
 MIN_SCORE = 0.02
 MAX_PART_WORDS = 3  # of a part of a query
 MAX_QUERY_WORDS = 100
+MAX_CACHED_PARTS = 10_000
 MAX_EVIDENCE = 3
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class ConceptsChannel:
         self._items = CutCollection(collection, windows)
         self._classes = load_class_names()
         self._class_vectors: np.ndarray | None = None  # (C, dim)
+        self._part_vectors: dict[str, np.ndarray] = {}  # part of a query -> (dim,): queries have many in common
         self._ids, self._concepts, self._probabilities = self._load()
 
     def search(self, text: str, k: int) -> list[ChannelHit]:
@@ -135,7 +137,12 @@ class ConceptsChannel:
             self._embed = build_text_encoder(ENGLISH_ENCODER, "cpu").embed_sentences
         if self._class_vectors is None:
             self._class_vectors = self._embed(self._classes)
-        cosines = (self._embed(parts) @ self._class_vectors.T).max(axis=0).astype(np.float64)
+        if len(self._part_vectors) > MAX_CACHED_PARTS:
+            self._part_vectors.clear()
+        if new := [part for part in dict.fromkeys(parts) if part not in self._part_vectors]:
+            self._part_vectors.update(zip(new, self._embed(new), strict=True))
+        vectors = np.stack([self._part_vectors[part] for part in parts])
+        cosines = (vectors @ self._class_vectors.T).max(axis=0).astype(np.float64)
         return np.where(cosines >= MIN_COSINE, np.exp((cosines - 1) / TEMPERATURE), 0)
 
     def _collect_evidence(self, row: int, products: np.ndarray) -> list[Evidence]:
