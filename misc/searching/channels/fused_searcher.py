@@ -111,7 +111,7 @@ class FusedSearcher:
             excluded = set().union(*(channel.find_excluded(negatives) for channel in self._channels.values()))
             allowed = frozenset(self.ids if allowed is None else allowed) - excluded
         depth = max(k, DEPTH if allowed is None else len(self.ids))
-        found = self._search_channels(words, depth, corrected, image)
+        found = self._search_channels(words, depth, corrected, image, allowed)
         findings: dict[str, dict[str, Finding]] = {}
         for name, hits in found.hits.items():
             for rank, hit in enumerate(hits, 1):
@@ -141,8 +141,10 @@ class FusedSearcher:
         words = self._items.get_words(item_id(hit.id, (best[0].start, best[0].end))) if best else hit.words
         return dataclasses.replace(hit, moments=best, words=words)
 
-    def _search_channels(self, text: str, depth: int, corrected: bool, image: np.ndarray | None) -> _Found:
-        """Return at most `depth` videos that each channel finds, and what it says of them."""
+    def _search_channels(
+        self, text: str, depth: int, corrected: bool, image: np.ndarray | None, allowed: frozenset[str] | None
+    ) -> _Found:
+        """Return at most `depth` videos that each channel finds, and what it says of those that are allowed."""
         found = _Found(absent=dict(self.absent))
         if image is not None:
             found.hits[IMAGE], found.doubts[IMAGE] = search_by_image(self.collection, image, depth), None
@@ -159,7 +161,8 @@ class FusedSearcher:
                 else:
                     channel = self._channels[name]
                     found.hits[name] = channel.search(text, depth)
-                    found.doubts[name] = channel.find_doubt(found.hits[name])
+                    kept = [hit for hit in found.hits[name] if allowed is None or hit.id in allowed]
+                    found.doubts[name] = channel.find_doubt(kept)
                     found.notes += channel.find_notes(text)
             except InputError as error:
                 found.absent[name] = str(error)

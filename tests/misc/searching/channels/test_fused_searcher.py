@@ -133,6 +133,10 @@ def test_a_result_is_doubtful_if_no_channel_has_a_believable_hit():
     result = open_fused(channels).search("sale")
     assert [hit.id for hit in result.hits] == ["e"] and result.doubt == "words: only similar; concepts: none"
     assert open_fused({**channels, "concepts": StubChannel("b")}).search("sale").doubt is None
+    fused = open_fused({**channels, "concepts": StubChannel("b", "e", doubt="none")})
+    assert fused.search("sale").doubt is None
+    filtered = fused.search("sale", allowed=frozenset("e"))  # without the hit that is believable
+    assert [hit.id for hit in filtered.hits] == ["e"] and filtered.doubt == "words: only similar; concepts: none"
     trained = StubTrained()
     assert open_fused(channels, trained).search("sale").doubt is None
     trained.doubt = "too low"
