@@ -19,7 +19,7 @@ from misc.demo.films import write_film
 from misc.evaluation.search import iter_combinations
 from misc.searching.channels.channel import ChannelHit
 from misc.searching.channels.concepts import ConceptsChannel
-from misc.searching.channels.fused_searcher import WEIGHTS, fuse_moments
+from misc.searching.channels.fused_searcher import WEIGHTS, fuse_moments, keep_believable
 from misc.searching.channels.fusion import fuse
 from misc.searching.channels.words import WordsChannel
 from misc.searching.choices import CHANNELS
@@ -113,11 +113,12 @@ def evaluate(
         scores["chance"].append(chance(query, spans(query.video), videos))
         found = {name: search(query.caption) for name, search in channels.items()}
         for names in combinations:
-            ranked = fuse({name: [hit.id for hit in found[name]] for name in names}, WEIGHTS)
+            chosen = keep_believable({name: found[name] for name in names})
+            ranked = fuse({name: [hit.id for hit in hits] for name, hits in chosen.items()}, WEIGHTS)
             places = {
                 name: (rank, hit.moments)
                 for name in names
-                for rank, hit in enumerate(found[name], 1)
+                for rank, hit in enumerate(chosen[name], 1)
                 if hit.id == query.video
             }
             moments = fuse_moments({x: y for x, (_, y) in places.items()}, {x: rank for x, (rank, _) in places.items()})

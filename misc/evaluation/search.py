@@ -13,8 +13,9 @@ import numpy as np
 
 from data_loader.readers import read_video_list
 from misc.searching.calibration import NUM_NONSENSE, make_nonsense
+from misc.searching.channels.channel import ChannelHit
 from misc.searching.channels.concepts import ConceptsChannel
-from misc.searching.channels.fused_searcher import WEIGHTS
+from misc.searching.channels.fused_searcher import WEIGHTS, keep_believable
 from misc.searching.channels.fusion import fuse
 from misc.searching.channels.words import WordsChannel
 from misc.searching.channels.zero_shot import ZeroShotChannel
@@ -68,16 +69,18 @@ def iter_combinations(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def evaluate(
-    channels: Mapping[str, Callable[[str], list[str]]], queries: Sequence[tuple[str, str]], candidates: Sequence[str]
+    channels: Mapping[str, Callable[[str], list[ChannelHit]]], queries: Sequence[tuple[str, str]], candidates: Sequence[str]
 ) -> dict[str, Scores]:
-    """Return the scores of each combination of channels, which return the ids of all videos that they find for a text."""
+    """Return the scores of each combination of channels, which return all videos that they find for a text."""
     allowed = set(candidates)
     ranks: dict[str, list[tuple[int, int]]] = {" + ".join(names): [] for names in iter_combinations(list(channels))}
     found: dict[str, list[bool]] = {name: [] for name in ranks}
     for text, video in bar(queries, "queries"):
-        rankings = {name: [x for x in search(text) if x in allowed] for name, search in channels.items()}
+        rankings = {name: [hit for hit in search(text) if hit.id in allowed] for name, search in channels.items()}
         for names in iter_combinations(list(channels)):
-            ids = [x for x, _ in fuse({name: rankings[name] for name in names}, WEIGHTS)]
+            chosen = keep_believable({name: rankings[name] for name in names})
+            fused = fuse({name: [hit.id for hit in hits] for name, hits in chosen.items()}, WEIGHTS)
+            ids = [x for x, _ in fused]
             ranks[" + ".join(names)].append(rank_in(ids, video, len(candidates)))
             found[" + ".join(names)].append(bool(ids))
     chance = expected_scores([True], [(1, len(candidates))])
@@ -117,29 +120,29 @@ def format_doubts(doubts: Mapping[str, Callable[[str], str | None]], captions: S
 
 def open_rankings(
     args: argparse.Namespace,
-) -> tuple[dict[str, Callable[[str], list[str]]], dict[str, Callable[[str], str | None]], Collection]:
-    """Return the channels of a collection as functions from a text to ids, and to why no hit is believable, and it."""
+) -> tuple[dict[str, Callable[[str], list[ChannelHit]]], dict[str, Callable[[str], str | None]], Collection]:
+    """Return the channels of a collection as functions from a text to hits, and to why no hit is believable, and it."""
     location = get_location(args)
     trained = None if args.resume is None else open_model(args)
     collection = Collection(location.name, location.folder) if trained is None else trained.collection
     words = WordsChannel(collection, captions=False, names=not args.no_names)
-    channels = {"words": lambda text: [hit.id for hit in words.search(text, DEPTH)]}
+    channels = {"words": lambda text: words.search(text, DEPTH)}
     doubts = {"words": lambda text: words.find_doubt(words.search(text, 1))}
     try:
         concepts = ConceptsChannel(collection)
-        channels["concepts"] = lambda text: [hit.id for hit in concepts.search(text, DEPTH)]
+        channels["concepts"] = lambda text: concepts.search(text, DEPTH)
         doubts["concepts"] = lambda text: concepts.find_doubt(concepts.search(text, 1))
     except InputError as error:
         print(f"concepts: not searched: {error}")
     try:
         zero_shot = ZeroShotChannel(collection)
         zero_shot.load_model(args.zero_shot)
-        channels["zero_shot"] = lambda text: [hit.id for hit in zero_shot.search(text, DEPTH)]
+        channels["zero_shot"] = lambda text: zero_shot.search(text, DEPTH)
         doubts["zero_shot"] = lambda text: zero_shot.find_doubt(zero_shot.search(text, 1))
     except InputError as error:
         print(f"zero_shot: not searched: {error}")
     if trained is not None:
-        channels["trained"] = lambda text: [hit.id for hit in trained.search(text, DEPTH).hits]
+        channels["trained"] = lambda text: [ChannelHit(x.id, x.similarity, []) for x in trained.search(text, DEPTH).hits]
         doubts["trained"] = lambda text: trained.search(text, 1).doubt
     names = [name for name in CHANNELS if name in channels]
     return {name: channels[name] for name in names}, {name: doubts[name] for name in names}, collection

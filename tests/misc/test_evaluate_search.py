@@ -9,6 +9,7 @@ import pytest
 
 from misc import evaluate_search
 from misc.evaluation.search import Scores, evaluate, expected_scores, rank_in
+from misc.searching.channels.channel import ChannelHit
 from misc.searching.channels.fused_searcher import WEIGHTS
 
 
@@ -29,7 +30,10 @@ def test_videos_that_are_not_found_are_tied_at_the_end():
 
 def test_each_combination_of_channels_is_fused():
     rankings = {"words": {"x": ["a", "gone", "b"], "y": []}, "concepts": {"x": ["b", "c"], "y": ["c"]}}
-    channels = {name: by_text.__getitem__ for name, by_text in rankings.items()}
+    channels = {
+        name: lambda text, by_text=by_text: [ChannelHit(video, 1.0, []) for video in by_text[text]]
+        for name, by_text in rankings.items()
+    }
     scores = evaluate(channels, [("x", "b"), ("y", "a")], ["a", "b", "c", "d"])
     assert list(scores) == ["chance", "words", "concepts", "words + concepts"]
     assert scores["chance"] == expected_scores([True], [(1, 4)])

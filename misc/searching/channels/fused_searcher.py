@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from misc.searching.channels.channel import Channel, ChannelHit
+from misc.searching.channels.concepts import MIN_SCORE
 from misc.searching.channels.fused_result import Finding, FusedHit, FusedResult
 from misc.searching.channels.fusion import fuse, reciprocal
 from misc.searching.channels.tokens import split_negatives
@@ -19,9 +20,9 @@ from misc.searching.searcher import MAX_CAPTIONS, MAX_K, Searcher, check_k
 from misc.searching.windows import MAX_MOMENTS, Moment, item_id
 from utils.errors import InputError
 
+IMAGE = "image"
 # Of channels in the fusion. Concepts know 1,000 classes only, so that they should not outweigh words or a trained model; the
 # weights were not tuned.
-IMAGE = "image"
 WEIGHTS = {"words": 1.0, "concepts": 0.5, "zero_shot": 1.0, "trained": 1.0, IMAGE: 1.0}
 DEPTH = 1000  # videos of each channel that are fused, more if more are requested
 RGB = "rgb"  # the expert of similar videos without a model
@@ -112,13 +113,14 @@ class FusedSearcher:
             allowed = frozenset(self.ids if allowed is None else allowed) - excluded
         depth = max(k, DEPTH if allowed is None else len(self.ids))
         found = self._search_channels(words, depth, corrected, image, allowed)
+        rankings = keep_believable(found.hits)
         findings: dict[str, dict[str, Finding]] = {}
-        for name, hits in found.hits.items():
+        for name, hits in rankings.items():
             for rank, hit in enumerate(hits, 1):
                 findings.setdefault(hit.id, {})[name] = Finding(rank, hit.score, hit.evidence)
-        fused = fuse({name: [hit.id for hit in hits] for name, hits in found.hits.items()}, WEIGHTS)
+        fused = fuse({name: [hit.id for hit in hits] for name, hits in rankings.items()}, WEIGHTS)
         kept = [pair for pair in fused if allowed is None or pair[0] in allowed][:k]
-        moments = {(name, hit.id): hit.moments for name, ranking in found.hits.items() for hit in ranking if hit.moments}
+        moments = {(name, hit.id): hit.moments for name, ranking in rankings.items() for hit in ranking if hit.moments}
         hits = []
         for rank, (video, score) in enumerate(kept, 1):
             hit = self._make_hit(found.by_model.get(video) or self.get_hit(video), rank, score, findings[video])
@@ -235,6 +237,13 @@ class FusedSearcher:
             features = batch.inputs["experts"][RGB].numpy() if batch.inputs["ind"][RGB][0] else None
             features = None if features is None else features.reshape(-1, features.shape[-1])
         return None if features is None else features.mean(axis=0)
+
+
+def keep_believable(rankings: Mapping[str, list[ChannelHit]]) -> dict[str, list[ChannelHit]]:
+    """Return the hits of each channel; beside a trained model only the believable ones of concepts."""
+    if not {"trained", "concepts"} <= rankings.keys():
+        return dict(rankings)
+    return {**rankings, "concepts": [hit for hit in rankings["concepts"] if hit.score >= MIN_SCORE]}
 
 
 def fuse_moments(by_channel: Mapping[str, Sequence[Moment]], ranks: Mapping[str, int]) -> list[Moment]:

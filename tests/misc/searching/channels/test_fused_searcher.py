@@ -7,7 +7,7 @@ from helpers.channel_collection import StubCollection
 from data_loader.experts import Expert
 from misc.searching.channels.channel import ChannelHit, Evidence
 from misc.searching.channels.fused_result import Finding
-from misc.searching.channels.fused_searcher import WEIGHTS, FusedSearcher, NoModel
+from misc.searching.channels.fused_searcher import FusedSearcher, NoModel
 from misc.searching.result import Hit, SearchResult
 from misc.searching.searcher import MAX_K
 from utils.errors import InputError
@@ -99,9 +99,10 @@ CHANNELS = {"words": StubChannel("c", "b", "e"), "concepts": StubChannel("b", "f
 
 def expected_order(rankings):
     scores = dict.fromkeys(IDS, 0.0)
+    weights = {"words": 1.0, "concepts": 0.5, "trained": 1.0}
     for name, ids in rankings.items():
         for rank, video in enumerate(ids, 1):
-            scores[video] += WEIGHTS[name] / (60 + rank)
+            scores[video] += weights[name] / (60 + rank)
     return [video for video in sorted(IDS, key=lambda video: -scores[video]) if scores[video]], scores
 
 
@@ -126,6 +127,18 @@ def test_a_model_adds_its_ranking_and_similarities():
     assert result.hits[0].channels["trained"].rank == 2  # the video that is gone does not count
     other = open_fused({"words": StubChannel()}, StubTrained()).search("sale", 2, corrected=False)
     assert [hit.id for hit in other.hits] == ["d", "c"]
+
+
+def test_beside_a_model_only_believable_concepts_count():
+    class Concepts(StubChannel):
+        def search(self, text, k):
+            return [ChannelHit("f", 0.02, EVIDENCE), ChannelHit("d", 0.0199, EVIDENCE)]
+
+    channels = {"words": StubChannel("c"), "concepts": Concepts()}
+    beside = {hit.id: hit for hit in open_fused(channels, StubTrained()).search("sale", 10).hits}
+    assert "concepts" in beside["f"].channels and "concepts" not in beside["d"].channels
+    alone = {hit.id: hit for hit in open_fused(channels).search("sale", 10).hits}
+    assert alone["d"].score == pytest.approx(0.5 / 62)
 
 
 def test_a_result_is_doubtful_if_no_channel_has_a_believable_hit():
