@@ -26,7 +26,6 @@ MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001
 PREFIX = "module."
 CONFIG_CLASS = ("parse_config", "ConfigParser")
-# `release` of a checkpoint -> what messages call it.
 # Weights that only the corrected release has: g and h with any number of layers.
 CORRECTED_NAMES = ("ce.g_reason_shared.", "ce.h_reason.")
 DTYPES = {

@@ -16,13 +16,14 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Self
 
+import torch
+
 from misc.extraction.worker import Description, ExtractionResult, ExtractionTask, Worker
 from utils.errors import InputError, one_line
 from utils.interrupts import block_signals
 from utils.optional_packages import require_package
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-OUT_OF_MEMORY = "perhaps for lack of memory"
 DIED = "the process that extracted it died (out of memory, or a crash of a decoder)"
 TOO_SLOW = "it took longer than {:g} s (--timeout)"
 CONNECT_SECONDS = 10
@@ -59,7 +60,7 @@ class ProcessEngine:
         try:
             return self._pool.schedule(self._worker.describe).result()
         except require_package("pebble").ProcessExpired:
-            raise InputError(f"experts: the process that loads them died ({OUT_OF_MEMORY})") from None
+            raise InputError("experts: the process that loads them died, perhaps for lack of memory") from None
 
     def extract(self, tasks: Iterable[ExtractionTask]) -> Iterator[ExtractionResult]:
         """Extract from videos."""
@@ -102,7 +103,10 @@ class RayEngine:
 
     def describe(self) -> Description:
         """Return the description of the experts, which this process loads; see `ProcessEngine.describe`."""
-        return self._worker.describe()
+        threads = torch.get_num_threads()
+        description = self._worker.describe()
+        torch.set_num_threads(threads)  # this process continues with other work
+        return description
 
     def extract(self, tasks: Iterable[ExtractionTask]) -> Iterator[ExtractionResult]:
         """Extract from videos."""

@@ -14,14 +14,13 @@ import h5py
 import numpy as np
 
 from misc.extraction.collection_files import MOMENTS
+from misc.extraction.hdf5_tables import append_rows, explain_damage
 from misc.extraction.moments import Moments
-from utils.errors import InputError, one_line
 from utils.files import atomic_write
 
 VERSION = 1
 INDEX = "index"
 WORDS = "@words"  # end of the name of a table of words; other tables end in the type of their numbers
-CHUNK_BYTES = 1 << 18
 
 
 class MomentsWriter:
@@ -40,24 +39,12 @@ class MomentsWriter:
             if found.features is None:
                 content = np.frombuffer("\n".join(found.words).encode("utf-8", "surrogatepass"), np.uint8)
                 table = f"{name}{WORDS}"
-                place = [self._append(f"{table}/content", content), len(content)]
+                place = [append_rows(self._file, f"{table}/content", content), len(content)]
             else:
                 table, place = f"{name}@{found.features.dtype.str[1:]}", []
-                self._append(f"{table}/content", found.features)
-            tables[name] = [table, self._append(f"{table}/spans", found.spans), len(found.spans), *place]
+                append_rows(self._file, f"{table}/content", found.features)
+            tables[name] = [table, append_rows(self._file, f"{table}/spans", found.spans), len(found.spans), *place]
         self.index[video] = {"length": length, "experts": tables}
-
-    def _append(self, name: str, rows: np.ndarray) -> int:
-        """Append rows to a table, and return the number of the first."""
-        if name not in self._file:
-            chunk = max(1, CHUNK_BYTES // rows[:1].nbytes) if len(rows) else 1
-            shape = {"shape": (0, *rows.shape[1:]), "maxshape": (None, *rows.shape[1:]), "chunks": (chunk, *rows.shape[1:])}
-            self._file.create_dataset(name, dtype=rows.dtype, **shape)
-        table = self._file[name]
-        first = len(table)
-        table.resize(first + len(rows), axis=0)
-        table[first:] = rows
-        return first
 
 
 @contextlib.contextmanager
@@ -82,7 +69,7 @@ class MomentsFile:
 
     def __init__(self, folder: Path):
         self._path = folder / MOMENTS
-        with self._explain_errors():
+        with explain_damage(self._path):
             self._file = h5py.File(self._path, "r")
             about = json.loads(self._file[INDEX][()].tobytes())
             if about["version"] != VERSION:
@@ -94,7 +81,7 @@ class MomentsFile:
         """Return the moments of an expert in a video; None if there are none."""
         if (place := self._index.get(video, {}).get(name)) is None:
             return None
-        with self._explain_errors():
+        with explain_damage(self._path):
             table, first, count, *words = place
             spans = self._file[f"{table}/spans"][first : first + count]
             content = self._file[f"{table}/content"]
@@ -117,11 +104,3 @@ class MomentsFile:
         """Return the experts with moments in a video: those that recognize words, or the others (None: all)."""
         places = self._index.get(video, {})
         return [name for name, (table, *_) in places.items() if words is None or table.endswith(WORDS) == words]
-
-    @contextlib.contextmanager
-    def _explain_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-            reason = one_line(str(error))[:100]
-            raise InputError(f"{self._path}: damaged ({reason}), expected the file of misc/extract_experts.py") from None

@@ -8,20 +8,18 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import pydantic
 
+from misc.extraction.hdf5_tables import append_rows, explain_damage
 from misc.extraction.settings import ZeroShot
-from utils.errors import InputError, one_line
 from utils.files import atomic_write
 
 VERSION = 1
 FRAMES, TIMES, INDEX = "frames", "times", "index"
 ROWS = 1 << 11  # rows that are read at a time: larger arrays of numbers would be new pages each time
-CHUNK_BYTES = 1 << 18
 
 
 class _Index(pydantic.BaseModel):
@@ -44,15 +42,8 @@ class ZeroShotWriter:
 
     def add(self, video: str, features: np.ndarray, times: Sequence[float]) -> None:
         """Add the frames of a video, at least one: (T, dim), and their times in seconds."""
-        rows = features.astype(np.float16)
-        if FRAMES not in self._file:
-            dim = rows.shape[1]
-            chunk = max(1, CHUNK_BYTES // rows[:1].nbytes)
-            self._file.create_dataset(FRAMES, (0, dim), rows.dtype, maxshape=(None, dim), chunks=(chunk, dim))
-        table = self._file[FRAMES]
-        table.resize(len(table) + len(rows), axis=0)
-        table[-len(rows) :] = rows
-        self.counts[video] = len(rows)
+        append_rows(self._file, FRAMES, features.astype(np.float16))
+        self.counts[video] = len(features)
         self.times.extend(map(float, times))
 
 
@@ -87,7 +78,7 @@ class ZeroShotFile:
 
     def __init__(self, path: Path):
         self._path = path
-        with self._explain_errors():
+        with explain_damage(self._path):
             self._file = h5py.File(path, "r")
             index = _Index.model_validate_json(self._file[INDEX][()].tobytes())
             if index.version != VERSION:
@@ -121,19 +112,7 @@ class ZeroShotFile:
     def _read_frames(self) -> Iterator[np.ndarray]:
         """Yield all frames, of length 1, in parts (n, dim) float32."""
         for start in range(0, len(self.times), ROWS):
-            with self._explain_errors():
+            with explain_damage(self._path):
                 rows = self._file[FRAMES][start : start + ROWS].astype(np.float32)
             lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))  # 1 up to the rounding of float16
             yield rows / np.maximum(lengths, 1e-12)[:, None]
-
-    @contextlib.contextmanager
-    def _explain_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-            reason = one_line(_reason(error))[:100]
-            raise InputError(f"{self._path}: damaged ({reason}), expected the file of misc/extract_experts.py") from None
-
-
-def _reason(error: Exception) -> Any:
-    return error.errors()[0]["msg"] if isinstance(error, pydantic.ValidationError) else str(error)

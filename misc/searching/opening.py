@@ -23,7 +23,7 @@ from misc.searching.embedding import Embedder
 from misc.searching.index.metadata import read_json, validate
 from misc.searching.index.vector_store import IndexLocation
 from misc.searching.searcher import Searcher
-from misc.searching.windows import Windows, make_windows
+from misc.searching.windows import WINDOWS_FILE, Windows, make_windows
 from utils.errors import InputError, count_text
 from utils.files import write_json
 
@@ -32,7 +32,6 @@ OPENERS: dict[str, tuple[Callable[..., Channel], str]] = {
     "concepts": (ConceptsChannel, concepts.FILE),
     "zero_shot": (ZeroShotChannel, zero_shot.CALIBRATION),
 }
-WINDOWS_FILE = "windows.json"  # the windows of --window, in the folder of the index
 NO_MODEL = "no index of a trained model, expected --checkpoint FILE"
 
 logger = logging.getLogger(__name__)

@@ -217,9 +217,9 @@ def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-COMMANDS = {"query": _query, "build": _build, "add": _add, "remove": _remove, "info": _info, "serve": _serve}
+FUNCTIONS = {"query": _query, "build": _build, "add": _add, "remove": _remove, "info": _info, "serve": _serve}
 
 
 def run_command(args: argparse.Namespace) -> None:
     """Run the command that `args.command` names."""
-    COMMANDS[args.command](args)
+    FUNCTIONS[args.command](args)

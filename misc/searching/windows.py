@@ -18,7 +18,7 @@ from utils.errors import InputError
 SEPARATOR = "\x1f"
 MIN_WINDOW, MAX_WINDOW = 1.0, 3600.0  # seconds
 MIN_STRIDE = 0.5
-WINDOWS_FILE = "windows.json"  # in the folder of the index
+WINDOWS_FILE = "windows.json"  # those of --window, in the folder of the index
 MAX_MOMENTS = 3  # per result
 
 Span: TypeAlias = tuple[float, float]  # start and end in seconds from the first frame

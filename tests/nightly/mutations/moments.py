@@ -77,9 +77,9 @@ MUTATIONS = [
         "no film is that long to the last bit",
     ),
     Mutation(
-        FILE,
-        "table.resize(first + len(rows), axis=0)\n        table[first:] = rows",
-        "table.resize(first + len(rows), axis=0)\n        table[:len(rows)] = rows",
+        "misc/extraction/hdf5_tables.py",
+        "table.resize(first + len(rows), axis=0)\n    table[first:] = rows",
+        "table.resize(first + len(rows), axis=0)\n    table[:len(rows)] = rows",
         TEST_FILE,
         "videos overwrite each other",
     ),
