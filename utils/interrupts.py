@@ -73,7 +73,8 @@ def ignore_termination_signals() -> None:
 def block_signals() -> Iterator[None]:
     """Block Ctrl-C and SIGHUP, which reach all processes of a terminal, in this thread and all that start within the block.
 
-    These keep them blocked, so that only SIGTERM ends them; this thread receives signals after the block.
+    These keep them blocked, so that only SIGTERM ends them; this thread receives signals after the block. A signal for the
+    process is received immediately if another thread does not block it.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
     try:
