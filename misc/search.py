@@ -9,6 +9,7 @@ The first search writes an index to data/<name>/index. `misc/search.py COMMAND -
 import argparse
 import difflib
 import logging
+import re
 import sys
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from utils.late_imports import late_imports  # first: Ctrl-C is one line from he
 # isort: split
 from misc.searching.commands import COMMANDS
 from utils.errors import cli_command
+
+NEGATIVE_WORD = re.compile(r'-(?!k\d)["“]?[^\W\d_].')  # not -k5
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -38,12 +41,17 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"search.py {name}", description=COMMANDS[name].help)
     for flags, options in COMMANDS[name].arguments:
         parser.add_argument(*flags, **options)
+    if name == "query":  # with a space before it, -word is not an option
+        known = {flag for flags, _ in COMMANDS[name].arguments for flag in flags}
+        rest = [f" {x}" if NEGATIVE_WORD.match(x) and f"-{x.partition('=')[0]}" not in known else x for x in rest]
     end = rest.index("--") if "--" in rest else len(rest)
     args = parser.parse_intermixed_args(rest[:end])  # options may precede the words
     if rest[end + 1 :]:  # parse_intermixed_args would take these for options
         if "words" not in args:
             parser.error("nothing is expected after --")
         args.words.extend(rest[end + 1 :])
+    if name == "query":
+        args.words = [word.strip() for word in args.words]
     args.command = name
     return args
 

@@ -13,6 +13,8 @@ ZERO_SHOT_FILE = "zero_shot.h5"  # frames embedded by an image-text model
 FAILURES = "failures.json"  # video -> its file, and the reason why it cannot be used
 WARNINGS = "warnings.json"  # video -> parts of its file that cannot be used
 
+CHUNK_SECONDS = 10.0  # length of the parts of a long video of which each is described, and has a poster
+
 
 def file_identity(path: Path) -> list[Any]:
     """Return name, size and modification time of a file, which change when the file does."""

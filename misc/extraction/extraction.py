@@ -37,7 +37,7 @@ def extract_videos(folder: VideoFolder, engine: ProcessEngine | RayEngine) -> No
     for video, path in bar(folder.files.items(), "checking videos"):
         missing, lacks_poster = folder.missing_experts(video), folder.lacks_poster(video)
         if missing is not None and (missing or lacks_poster):
-            tasks.append(ExtractionTask(video, path, missing, probe_length(path), bool(missing), lacks_poster))
+            tasks.append(ExtractionTask(video, path, missing, probe_length(path), poster=lacks_poster))
     if folder.skipped:
         print(f"{count_text(folder.skipped.total(), 'file')} skipped, not videos: {tally_text(folder.skipped)}")
     some = Counter(name for task in tasks if len(task.experts) < len(folder.settings.outputs) for name in task.experts)
@@ -77,7 +77,7 @@ def extract_videos(folder: VideoFolder, engine: ProcessEngine | RayEngine) -> No
 
 
 def store_result(folder: VideoFolder, result: ExtractionResult) -> None:
-    """Write the shard and the poster of a video, or record its failure."""
+    """Write the shard and the posters of a video, or record its failure."""
     task = result.task
     if result.failure is not None:
         if task.experts:  # a video that is extracted can do without a poster
@@ -87,7 +87,9 @@ def store_result(folder: VideoFolder, result: ExtractionResult) -> None:
         if task.experts:
             folder.shards.write(result, folder.settings)
         if result.poster is not None:
-            folder.posters.write(task.id, task.path, result.poster)
+            for start, poster in result.part_posters.items():
+                folder.posters.write(task.id, task.path, poster, start)
+            folder.posters.write(task.id, task.path, result.poster)  # last: without it, all are made again
     except FileNotFoundError:
         if task.path.exists():
             raise

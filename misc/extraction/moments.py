@@ -5,18 +5,20 @@ the experts also run on chunks of `CHUNK_SECONDS`, as if each were a video of it
 cuts the video into windows of any length and selects the features of each.
 """
 
+import contextlib
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from misc.extraction.collection_files import CHUNK_SECONDS
 from misc.extractors.extractor import ExpertOutput, Extractor
 from misc.video_reading.media import SAMPLE_RATE, Media
+from misc.video_reading.poster import make_poster
 from misc.video_reading.reader import Chunks
 
-CHUNK_SECONDS = 10.0
 MIN_SECONDS = 30.0
 MAX_SOUND = 4 * 3600.0  # seconds in addition to those that describe the whole video
 PIECE_SECONDS = 600  # of that sound in which words are recognized at a time
@@ -37,12 +39,16 @@ class MomentExtractor:
     Experts with the attribute `needs_context` do not: their words of the whole video are used, and, of the sound that does
     not describe the whole video, those in pieces of some minutes.
 
+    Args:
+        posters: whether to make a poster of each chunk.
+
     Attributes:
         chunks: the argument of `read_video` that calls the experts.
-        seconds: expert -> time that it took.
+        posters: start of a chunk in seconds -> its poster.
+        seconds: expert, or "poster" -> time that it took.
     """
 
-    def __init__(self, experts: Mapping[str, Extractor]):
+    def __init__(self, experts: Mapping[str, Extractor], posters: bool = False):
         in_context = {name for name, x in experts.items() if getattr(x, "needs_context", False)}
         self._experts = {name: x for name, x in experts.items() if name not in in_context}
         self._in_context = {name: experts[name] for name in experts if name in in_context}
@@ -50,12 +56,14 @@ class MomentExtractor:
         self._error: tuple[str, Exception] | None = None
         self.chunks = Chunks(CHUNK_SECONDS, MIN_SECONDS, MAX_SOUND, self._use_frames)
         self.seconds: Counter[str] = Counter()
+        self.posters: dict[float, bytes] = {}
+        self._makes_posters = posters
 
     def finish(self, media: Media, outputs: Mapping[str, ExpertOutput | None]) -> dict[str, Moments]:
         """Return the moments of each expert that has some, given its outputs for the whole video; none for a short video.
 
         Raises:
-            ExtractorError: an expert has raised an error.
+            ExtractorError: a step has raised an error.
         """
         if media.seconds < MIN_SECONDS:
             return {}
@@ -81,17 +89,19 @@ class MomentExtractor:
 
     def _use_frames(self, frames: np.ndarray, times: np.ndarray) -> None:
         """Run the experts on the frames of a chunk; errors are raised later, since a decoder calls this."""
-        start = times[0] // CHUNK_SECONDS * CHUNK_SECONDS
-        self._use(Media(frames, times, None, seconds=CHUNK_SECONDS), (start, start + CHUNK_SECONDS), self._experts)
+        start = float(times[0] // CHUNK_SECONDS * CHUNK_SECONDS)
+        part = Media(frames, times, None, seconds=CHUNK_SECONDS)
+        self._use(part, (start, start + CHUNK_SECONDS), self._experts)
+        if self._makes_posters:
+            with self._recorded("poster"):
+                if (poster := make_poster(part)) is not None:
+                    self.posters[start] = poster
 
     def _use(self, part: Media, span: tuple[float, float], experts: Mapping[str, Extractor]) -> None:
         for name, expert in experts.items():
-            started = time.perf_counter()
-            try:
+            output = None
+            with self._recorded(name):
                 output = None if self._error else expert(part)
-            except Exception as error:  # see `Worker.extract`
-                self._error, output = (name, error), None
-            self.seconds[name] += time.perf_counter() - started
             if output is not None and len(output.features):
                 if output.spans is None:
                     output = dataclasses.replace(output, spans=np.tile(span, (len(output.features), 1)))
@@ -99,9 +109,19 @@ class MomentExtractor:
                     output = dataclasses.replace(output, times=[span] * len(output.words))
                 self._outputs.setdefault(name, []).append(output)
 
+    @contextlib.contextmanager
+    def _recorded(self, step: str) -> Iterator[None]:
+        """Measure the time of a step and record its error."""
+        started = time.perf_counter()
+        try:
+            yield
+        except Exception as error:  # see `Worker.extract`
+            self._error = step, error
+        self.seconds[step] += time.perf_counter() - started
+
 
 class ExtractorError(Exception):
-    """An error of an expert, of which it has the name."""
+    """An error of an expert, or of a poster, with the name of the step."""
 
     def __init__(self, name: str, error: Exception):
         super().__init__(f"{name}: {type(error).__name__}: {error}")

@@ -1,12 +1,14 @@
-"""The posters of a collection in a folder, one file per video."""
+"""The posters of a collection in a folder: one file per video, and of a long one, one per part of `CHUNK_SECONDS`."""
 
 import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from misc.extraction.collection_files import file_identity
+from misc.extraction.collection_files import CHUNK_SECONDS, file_identity
 from utils.files import write_bytes
+
+PART = "-"  # precedes the number of the part in the name of a poster
 
 
 def versioned_name(video: str, file: Path) -> str:
@@ -20,30 +22,36 @@ def versioned_name(video: str, file: Path) -> str:
 
 
 class Posters:
-    """The posters of a collection: of each video the one of its present file, or none."""
+    """The posters of a collection: of each video those of its present file, or none.
+
+    A time in seconds from the first frame stands for the part of a long video that it is in (None: the whole video).
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def path(self, video: str, file: Path) -> Path:
-        """Return the path at which the poster of a video is, or would be; an OSError if its file does not exist."""
-        return self.folder / f"{versioned_name(video, file)}.jpg"
+    def path(self, video: str, file: Path, time: float | None = None) -> Path:
+        """Return the path at which a poster is, or would be; an OSError if the file of the video does not exist."""
+        part = "" if time is None else f"{PART}{int(time // CHUNK_SECONDS)}"
+        return self.folder / f"{versioned_name(video, file)}{part}.jpg"
 
-    def find(self, video: str, file: Path) -> Path | None:
-        """Return the path of the poster of a video; None without one of its present file."""
+    def find(self, video: str, file: Path, time: float | None = None) -> Path | None:
+        """Return the path of a poster, of the whole video if the part has none; None without one of the present file."""
         try:
-            path = self.path(video, file)
-            return path if path.is_file() else None
+            paths = [self.path(video, file, time), self.path(video, file)]
+            return next((path for path in paths if path.is_file()), None)
         except OSError:
             return None
 
-    def write(self, video: str, file: Path, content: bytes) -> None:
-        """Write the poster of a video."""
-        path = self.path(video, file)
+    def write(self, video: str, file: Path, content: bytes, time: float | None = None) -> None:
+        """Write a poster."""
+        path = self.path(video, file, time)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, content)
 
     def remove_others(self, paths: Iterable[Path]) -> None:
-        """Delete all posters but those in `paths`, for example those of videos that have changed or are gone."""
-        for other in set(self.folder.rglob("*.jpg")).difference(paths):
-            other.unlink()
+        """Delete all posters but those of whole videos in `paths` and of their parts."""
+        kept = {path.stem for path in paths}
+        for other in self.folder.rglob("*.jpg"):
+            if other.stem.partition(PART)[0] not in kept:
+                other.unlink()

@@ -31,7 +31,7 @@ class ExtractionTask:
     experts: tuple[str, ...]
     length: float = 0.0  # seconds, as far as its header says
     with_moments: bool = True  # if it is long
-    poster: bool = False  # whether to make its poster
+    poster: bool = False  # whether to make its poster, and with moments, those of its parts
 
     def time_limit(self, timeout: float) -> float:
         """Return the limit in seconds for a video, given that for a short one, or for each ten minutes of a long one."""
@@ -50,6 +50,7 @@ class ExtractionResult:
     warnings: tuple[str, ...] = ()  # one line per part of the video that cannot be used
     length: float = 0.0  # of the pictures in seconds
     moments: dict[str, Moments] = dataclasses.field(default_factory=dict)  # of a long video
+    part_posters: dict[float, bytes] = dataclasses.field(default_factory=dict)  # start of a part of a long video -> JPEG
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Worker:
         step = "decode"
         try:
             started = time.perf_counter()
-            dense = MomentExtractor({name: experts[name] for name in task.experts})
+            dense = MomentExtractor({name: experts[name] for name in task.experts}, task.poster)
             media = read_video(task.path, settings.sampling, dense.chunks if task.with_moments else None)
             started += dense.seconds.total()
             for name in task.experts:
@@ -86,11 +87,11 @@ class Worker:
             seconds[step] = time.perf_counter() - started
             step = "moments"
             moments = dense.finish(media, outputs) if task.with_moments else {}
-            for name, more in dense.seconds.items():
-                seconds[name] += more
+            for name in task.experts:
+                seconds[name] += dense.seconds[name]
             step, started = "poster", time.perf_counter()
             poster = make_poster(media) if task.poster else None
-            seconds[step] = time.perf_counter() - started
+            seconds[step] = time.perf_counter() - started + dense.seconds[step]
         except VideoError as error:
             return ExtractionResult(task, failure=str(error))
         except ExtractorError as error:
@@ -100,7 +101,7 @@ class Worker:
         except Exception as error:  # a library may raise anything for one video; the other videos continue
             return ExtractionResult(task, failure=f"{step}: {type(error).__name__}: {one_line(str(error))}")
         found = {"poster": poster, "warnings": media.warnings, "length": media.seconds, "moments": moments}
-        return ExtractionResult(task, outputs, seconds, **found)
+        return ExtractionResult(task, outputs, seconds, part_posters=dense.posters, **found)
 
     def describe(self) -> Description:
         """Load everything, and return what the archive says of it."""

@@ -241,10 +241,10 @@ class Collection:
             raise InputError(f"expert '{name}': not in {self.folder}, expected one of {', '.join(self.experts) or 'none'}")
         return {video for video, _ in self.load_frames(name)}
 
-    def get_poster(self, video: str) -> str | None:
-        """Return the URL of a video's poster, relative to the folder of the collection (None: no poster)."""
+    def get_poster(self, video: str, time: float | None = None) -> str | None:
+        """Return the URL of a video's poster at a time, relative to the folder of the collection (None: no poster)."""
         address = self.get_clip(video)
-        path = None if address is None else self._posters.find(video, find_file(self.folder, address))
+        path = None if address is None else self._posters.find(video, find_file(self.folder, address), time)
         return None if path is None else path.relative_to(self.folder).as_posix()
 
     @property

@@ -49,7 +49,8 @@ def guess_language(text: str) -> str | None:
     letters = [char for char in unicodedata.normalize("NFC", text) if char.isalpha()]
     others = [char for char in letters if not unicodedata.name(char, "").startswith("LATIN")]
     if 2 * len(others) > len(letters):
-        return f"in {unicodedata.name(others[0], 'another').split()[0].title()} script"
+        script = unicodedata.name(others[0], "another").split()[0]
+        return f"in {'Chinese' if script == 'CJK' else script.title()} script"
     words = [word for word in tokenize(text) if word.isalpha()]
     if len(words) < MIN_WORDS:
         return None

@@ -49,6 +49,11 @@ class Hit:
     percentile: float | None = dataclasses.field(default=None, kw_only=True)
     folded: list[str] = dataclasses.field(default_factory=list, kw_only=True)  # its near-duplicates, with lower ranks
 
+    @property
+    def poster_time(self) -> float | None:
+        """The middle of the best moment in seconds; None for the poster of the whole video."""
+        return (self.moments[0].start + self.moments[0].end) / 2 if self.moments else None
+
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
@@ -174,13 +179,13 @@ def write_page(
     metadata: IndexMetadata,
     query_hit: Hit | None = None,
     reasons: Callable[[Hit], Iterable[tuple[str, int, str]]] = lambda hit: (),
-    poster: Callable[[str], str | None] = lambda video: None,
+    poster: Callable[[Hit], str | None] = lambda hit: None,
     **details: object,
 ) -> Path:
     """Write `index.html` and its assets to a folder and return the path of the page.
 
     `query_hit` is the queried video (None: the query was words, or a file), `reasons` returns the channels that found a
-    video with rank and reasons (see `channels.fused_result.finding_texts`), `poster` the URL of its poster, relative to
+    video with rank and reasons (see `channels.fused_result.finding_texts`), `poster` the URL of a hit's poster, relative to
     the folder of the collection (None: no poster), and `details` are further variables of the template: `name` of the
     collection, number of `videos`, `checkpoint`, `bank` that corrected the order (None: none), `remarks` above the videos.
     """
@@ -192,7 +197,7 @@ def write_page(
         video = {"id": hit.id, "address": add_times(hit.clip, hit.moments), "has": has, "counts": counts}
         if hit.clip is not None:
             file = PurePosixPath(unquote(hit.clip, errors="replace"))
-            video |= {"poster": poster(hit.id), "file": file.name, "plays": file.suffix.lower() not in NOT_PLAYED}
+            video |= {"poster": poster(hit), "file": file.name, "plays": file.suffix.lower() not in NOT_PLAYED}
         content: dict[str, object] = {"video": video}
         found = [f"{channel} {rank}: {text}" for channel, rank, text in reasons(hit)]
         times = [f"at {', '.join(map(moment_text, hit.moments))}"] if hit.moments else []
@@ -238,7 +243,7 @@ class ResultView:
     experts: Sequence[str]  # of the model
     clip_url: Callable[[str], str | None]  # id of a video -> URL of its file (None: no file)
     page_url: Callable[..., str]  # parameters -> URL of the page
-    clip_details: Callable[[str], Any] | None = None  # id of a video with a file -> its poster, see `serving.files.Clips`
+    clip_details: Callable[..., Any] | None = None  # id of a video with a file, time -> poster, see `serving.files.Clips`
     weights: Mapping[str, float] | None = None  # expert -> weight of the query
     query: str = ""  # words
     queried_experts: Sequence[str] | None = None  # available experts of the queried video (None: the query was words)

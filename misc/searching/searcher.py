@@ -120,9 +120,9 @@ class Searcher:
         """Return the URL of a video's file, relative to the folder of the collection (None: no file)."""
         return self.collection.get_clip(video)
 
-    def get_poster(self, video: str) -> str | None:
-        """Return the URL of a video's poster, relative to the folder of the collection (None: no poster)."""
-        return self.collection.get_poster(video)
+    def get_poster(self, hit: Hit) -> str | None:
+        """Return the URL of the poster of a hit, relative to the folder of the collection (None: no poster)."""
+        return self.collection.get_poster(hit.id, hit.poster_time)
 
     def close(self) -> None:
         """Release files and connections."""

@@ -96,9 +96,10 @@ def make_windows(window: float | None, stride: float | None, before: Windows | N
             raise InputError("--stride: expected no stride with --window 0, which switches windows off")
         return None
     window = (before or Windows()).window if window is None else window
-    stride = window if stride is None else stride
+    if not MIN_WINDOW <= window <= MAX_WINDOW:
+        raise InputError(f"--window {window:g}: expected {MIN_WINDOW:g} to {MAX_WINDOW:g} seconds")
     try:
-        return Windows(window=window, stride=stride)
+        return Windows(window=window, stride=window if stride is None else stride)
     except pydantic.ValidationError:
-        expected = f"a window of {MIN_WINDOW:g} to {MAX_WINDOW:g} seconds, and a stride of {MIN_STRIDE:g} to the window"
-        raise InputError(f"--window {window:g} --stride {stride:g}: expected {expected}") from None
+        expected = f"{MIN_STRIDE:g} to {window:g} seconds, the window"
+        raise InputError(f"--stride {stride:g}: expected {expected}") from None

@@ -18,6 +18,7 @@ from utils.progress import byte_bar
 
 NAME = "tuxpaint-stamps-default"
 INSTALLED = Path("/usr/share/tuxpaint/stamps")
+FILE_LIST = Path(f"/var/lib/dpkg/info/{NAME}.list")  # paths of the installed files
 STAMPS, DOCUMENTS = "tuxpaint/stamps/", f"doc/{NAME}/"  # below /usr/share
 PICTURES, TEXT, SOUNDS = (".png", ".svg"), ".txt", (".ogg", ".wav")
 MAX_FILE = 32 << 20  # bytes of a file; the largest of the package has 2.5 MB
@@ -105,15 +106,19 @@ def _read_version(changelog: bytes) -> str | None:
 
 
 def _folder_files(folder: Path) -> Iterator[tuple[str, BinaryIO]]:
-    """Yield the files of an installed package; links are not followed."""
+    """Yield the files of an installed package, without those of other packages in its folder; links are not followed."""
+    is_listed = folder.resolve() == INSTALLED.resolve() and FILE_LIST.is_file()
+    own = set(FILE_LIST.read_text(errors="surrogateescape").splitlines()) if is_listed else None
     for name in ("copyright", "changelog.Debian.gz"):
         path = folder.resolve().parent.parent / DOCUMENTS / name
         if path.is_file():
             yield DOCUMENTS + name, io.BytesIO(read_limited(path, MAX_FILE))
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
+        relative = path.relative_to(folder)
+        is_own = own is None or str(INSTALLED / relative) in own
+        if is_own and path.is_file() and not path.is_symlink():
             with path.open("rb") as file:
-                yield STAMPS + path.relative_to(folder).as_posix(), file
+                yield STAMPS + relative.as_posix(), file
 
 
 def _deb_files(path: Path) -> Iterator[tuple[str, BinaryIO]]:

@@ -110,6 +110,11 @@ def test_ids_and_words_may_begin_with_a_dash(collection, search, refuse):
     assert "no video '-dash' in it" in refuse("remove", *PLACE, "--", "-dash")
     assert json.loads(search(*TRAINED, "--json", "--", "-5", "degrees")[0])["query"] == "-5 degrees"
     assert "expected the ids of videos" in refuse("remove", *PLACE)
+    for words in (("bird", "-red"), ("-kitchen", "bird"), ('-"red', 'bird"', "song")):
+        result = json.loads(search(*words, *TRAINED, "--json", "-k3")[0])
+        assert result["query"] == " ".join(words) and len(result["hits"]) <= 3
+    with pytest.raises(SystemExit):  # more likely an option than a word
+        search_command.parse_arguments(["bird", *TRAINED, "-json"])
 
 
 def test_the_index_can_be_elsewhere_and_of_another_kind(collection, search):

@@ -230,7 +230,7 @@ def test_the_page_of_results_has_posters(visit, folder, tmp_path):
 
     searcher, page_folder = StubSearcher(folder, CODECS), tmp_path / "page"
     details = {"name": "Odd", "videos": 6, "checkpoint": None, "bank": None, "no_match": None, "remarks": []}
-    write_page(page_folder, searcher.search("bird", 6), [], NoModel(), poster=poster, **details)
+    write_page(page_folder, searcher.search("bird", 6), [], NoModel(), poster=lambda hit: poster(hit.id), **details)
     for name in (LINK, POSTERS):
         link_videos(page_folder, folder / name, name)
     page = visit((page_folder / "index.html").as_uri(), ready=".tiles li")

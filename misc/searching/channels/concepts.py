@@ -105,7 +105,8 @@ class ConceptsChannel:
         """Return why none of the hits of a query is believable: the best one has a score below `MIN_SCORE`."""
         if hits and hits[0].score >= MIN_SCORE:
             return None
-        return "no concept is close to it and seen well" if hits else "no concept is close to it"
+        seen = f" and seen well (score {hits[0].score:.2g}, expected {MIN_SCORE:g})" if hits else ""
+        return f"no concept is close to it{seen}"
 
     def find_excluded(self, negatives: Sequence[str]) -> set[str]:
         """Return all videos with a believable concept of any of some words and phrases."""

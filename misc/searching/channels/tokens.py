@@ -13,6 +13,7 @@ UNSPACED = re.compile(
     "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U00020000-\U0003ffff]"
 )
+UNKNOWN_CASE = re.compile("[ß\u0500-\U0010ffff]")  # the tables of SQLite are of Unicode 6.1
 CHUNK = re.compile(r'"([^"]*)"?|([^\s"]+)')  # a phrase in quotes, or what is between spaces
 NEGATIVE = re.compile(r'(?<!\S)-("[^"]+"?|[^\W\d_][^\s"]*)')
 NAME_PARTS = re.compile(r"[^\W\d_]+|\d+")
@@ -41,9 +42,12 @@ class Term(NamedTuple):
 
 
 def split_words(text: str) -> list[str]:
-    """Return the words of a text: letters, digits and marks, in NFKC; each character of an unspaced script is a word."""
+    """Return the words of a text: letters, digits and marks, in NFKC; each character of an unspaced script is a word.
+
+    Letters of which the index does not know that they are equal but for case, such as ß and SS, are casefolded.
+    """
     words, letters = [], ""
-    for char in unicodedata.normalize("NFKC", text):
+    for char in UNKNOWN_CASE.sub(lambda match: match[0].casefold(), unicodedata.normalize("NFKC", text)):
         category = unicodedata.category(char)
         is_unspaced = UNSPACED.match(char) is not None
         if category[0] == "M" and is_unspaced and not letters:  # a vowel of the character before it

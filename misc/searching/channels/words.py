@@ -27,7 +27,7 @@ from utils.files import atomic_write
 from utils.optional_packages import require_package
 
 FILE = "words.db"
-VERSION = 2
+VERSION = 3
 # BM25 counts a word in a field this many times. Names are often numbers or those of a camera.
 FIELD_WEIGHTS = {"captions": 1.0, "name": 0.5}
 RECOGNIZED_WEIGHT = 1.0  # of the words of each expert

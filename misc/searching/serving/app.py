@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -49,6 +50,7 @@ ASSETS = {
 DEFAULT_K, MAX_PAGE_K = 12, 96
 MAX_QUERY_LENGTH = 500  # characters
 MAX_WAITING = 32  # requests
+TIME = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)  # seconds
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -180,9 +182,11 @@ class _SearchPage:
         return await _send_file(lambda: self._clips.open(video), "no such clip")
 
     async def poster(self, request: Request) -> Response:
-        """Return the poster of a video."""
+        """Return the poster of a video, or of the part of a long one at the time `t` in seconds."""
         video = match_name(request.query_params.get("id", ""), self._ids)
-        return await _send_file(lambda: self._clips.open_poster(video), "no such poster", "image/jpeg")
+        text = request.query_params.get("t", "")
+        time = float(text) if TIME.fullmatch(text) else None
+        return await _send_file(lambda: self._clips.open_poster(video, time), "no such poster", "image/jpeg")
 
     async def copy(self, request: Request) -> Response:
         """Return the copy of a video that browsers play, or the requested range of it."""

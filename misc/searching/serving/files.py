@@ -92,21 +92,22 @@ class Clips:
         path = self.find(video)
         return None if path is None else open_file(path)
 
-    def find_poster(self, video: str) -> Path | None:
-        """Return the path of a video's poster, without links (None: no poster, or no file that may be served)."""
-        if self.find(video) is None or (path := self._posters.find(video, self._paths[video])) is None:
+    def find_poster(self, video: str, time: float | None = None) -> Path | None:
+        """Return the path of a video's poster at a time, see `Posters`, without links; None if none may be served."""
+        if self.find(video) is None or (path := self._posters.find(video, self._paths[video], time)) is None:
             return None
         path = path.resolve()
         return path if path.is_relative_to(self._poster_root) else None
 
-    def open_poster(self, video: str) -> BinaryIO | None:
-        """Open the poster of a video (None: no poster that may be served); see `open`."""
-        path = self.find_poster(video)
+    def open_poster(self, video: str, time: float | None = None) -> BinaryIO | None:
+        """Open the poster of a video at a time (None: no poster that may be served); see `open`."""
+        path = self.find_poster(video, time)
         return None if path is None else open_file(path)
 
-    def details(self, video: str) -> ClipDetails:
-        """Return what the page says of a video with a URL."""
-        poster = None if self.find_poster(video) is None else f"/poster?{encode_query(id=video)}"
+    def details(self, video: str, time: float | None = None) -> ClipDetails:
+        """Return what the page says of a video with a URL, whose poster is that at a time."""
+        at = {} if time is None else {"t": f"{time:.3f}"}
+        poster = None if self.find_poster(video, time) is None else f"/poster?{encode_query(id=video, **at)}"
         file = self._paths[video]
         has_copy = self._copies is not None and self._copies.find(video, file) is not None
         copy = f"/copy?{encode_query(id=video)}" if has_copy else None

@@ -1,9 +1,11 @@
 """Moments of long videos by experts that run on chunks of them."""
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from misc.extraction.moments import CHUNK_SECONDS, MIN_SECONDS, ExtractorError, MomentExtractor
 from misc.extractors.extractor import ExpertOutput, at_times
@@ -66,9 +68,9 @@ class Ear:
         return ExpertOutput(np.ones((1, 1)), [word], [(media.sound_start, media.sound_start + 1)])
 
 
-def extract(experts, length=35.0, sound=None, later=None, value=50):
+def extract(experts, length=35.0, sound=None, later=None, value=50, posters=False):
     """Return the moments of a film whose frame i has the value i."""
-    dense = MomentExtractor(experts)
+    dense = MomentExtractor(experts, posters)
     count = int(length * RATE)
     frames = np.tile(np.arange(count, dtype=np.uint8)[:, None, None, None], (1, 2, 2, 3)).clip(0, value)
     times = np.arange(count) / RATE
@@ -89,6 +91,19 @@ def test_experts_describe_each_chunk():
     assert moments["timeless"].spans.tolist() == [[start, start + 10] for start in starts]
     assert [(at, count) for at, count, _ in means.seen[:4]] == [(0, 20), (10, 20), (20, 20), (30, 10)]
     assert dense.seconds.keys() == {"means", "timeless"} and dense.chunks.min_length == MIN_SECONDS == 30
+
+
+def test_each_chunk_has_a_poster_if_they_are_wanted():
+    _, dense = extract({"means": Means()}, posters=True)
+    grays = {start: np.asarray(Image.open(io.BytesIO(poster))).mean() for start, poster in dense.posters.items()}
+    assert grays == pytest.approx({0: 9.5, 10: 29.5, 20: 49.5, 30: 50}, abs=1.5)
+    assert dense.seconds.keys() == {"means", "poster"} and not extract({"means": Means()})[1].posters
+
+
+def test_an_error_of_a_poster_is_raised_at_the_end(monkeypatch):
+    monkeypatch.setattr("misc.extraction.moments.make_poster", lambda part: 1 // 0)
+    with pytest.raises(ExtractorError, match="poster: ZeroDivisionError"):
+        extract({}, posters=True)
 
 
 def test_sound_is_cut_from_its_start_also_that_after_the_described_part():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.extraction import ARCHIVE, contents, failures, film
+from helpers.extraction import ARCHIVE, contents, failures, film, long_film
 from PIL import Image
 
 from misc.extraction import extraction
@@ -16,9 +16,9 @@ from misc.extraction.worker import ExtractionTask, Worker
 POSTERS = Path("data/Mine/posters")
 
 
-def brightness(video, file):
+def brightness(video, file, time=None):
     """Return the mean of the lower half of a poster, which is a gray of `helpers.extraction.film`."""
-    return np.asarray(Image.open(Posters(POSTERS).path(video, file))).astype(int)[20:].mean()
+    return np.asarray(Image.open(Posters(POSTERS).find(video, file, time))).astype(int)[20:].mean()
 
 
 def test_every_video_has_a_poster_whatever_its_name(eleven_videos, extract):
@@ -45,7 +45,7 @@ def test_collections_of_earlier_versions_get_posters_without_another_extraction(
     tasks = []
     monkeypatch.setattr(extraction, "ExtractionTask", lambda *x, **y: tasks.append(ExtractionTask(*x, **y)) or tasks[-1])
     out, seen = extract()
-    assert [task.id for task in tasks if task.with_moments] == ["new"]  # the others need no chunks of long videos
+    assert len(tasks) == 12 and all(task.with_moments and task.poster for task in tasks)
     assert seen == dict.fromkeys(eleven_videos, ()) | {"new": ("scene", "audio", "reader")}
     assert "11 extracted videos without a poster: only decoded for that\n12 videos, 11 of them already extracted" in out
     assert contents(POSTERS).items() >= posters.items() and len(contents(POSTERS)) == 12
@@ -62,6 +62,23 @@ def test_a_changed_video_has_another_poster_and_one_that_is_gone_has_none(eleven
     assert brightness("a", eleven_videos["a"]) > 150
     os.utime(eleven_videos["a"], ns=(0, 0))
     assert Posters(POSTERS).find("a", eleven_videos["a"]) is None
+
+
+def test_a_long_video_has_a_poster_of_each_part(extracted_tasks, extract):
+    film("short.mkv")
+    path = long_film("long.mkv")  # dark for 20 of its 34 s
+    extract()
+    assert len(contents(POSTERS)) == 1 + 1 + 4
+    for time, gray in ((0, 40), (12.5, 40), (19.9, 40), (20, 200), (33, 200)):
+        assert abs(brightness("long", path, time) - gray) < 8
+    assert Posters(POSTERS).find("long", path, 40) == Posters(POSTERS).path("long", path)  # there is no such part
+    before = contents(POSTERS)
+    shutil.rmtree(POSTERS)
+    out, seen = extract()  # without another extraction
+    assert contents(POSTERS) == before and "2 extracted videos without a poster" in out
+    path.unlink()
+    extract()
+    assert len(contents(POSTERS)) == 1
 
 
 def test_the_poster_of_a_video_that_is_used_no_more_is_deleted(eleven_videos, extract):
@@ -118,7 +135,13 @@ def test_names_depend_on_the_video_and_its_file(tmp_path):
 def test_posters_that_are_not_kept_are_removed(tmp_path):
     posters, file = Posters(tmp_path / "posters"), tmp_path / "a.mp4"
     file.write_bytes(b"film")
+    posters.write("a", file, b"part", 25.0)
+    assert posters.find("a", file) is None
     posters.write("a", file, b"picture")
-    assert posters.find("a", file).read_bytes() == b"picture"
+    assert posters.find("a", file).read_bytes() == b"picture" == posters.find("a", file, 31).read_bytes()
+    assert posters.find("a", file, 29).read_bytes() == b"part"
+    posters.remove_others([posters.path("a", file)])
+    assert len(list(posters.folder.rglob("*.jpg"))) == 2
     posters.remove_others([])
     assert posters.find("a", file) is None and posters.find("a", tmp_path / "gone.mp4") is None
+    assert not list(posters.folder.rglob("*.jpg"))

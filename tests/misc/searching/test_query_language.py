@@ -12,7 +12,7 @@ QUERIES = {
     "Dutch": ["een rode vogel zingt"],
     "in Cyrillic script": ["красная птица поёт", "птица"],
     "in Greek script": ["ένα κόκκινο πουλί"],
-    "in Cjk script": ["红鸟在唱歌"],
+    "in Chinese script": ["红鸟在唱歌"],
     "in Hiragana script": ["とり"],
     "in Arabic script": ["طائر أحمر"],
 }

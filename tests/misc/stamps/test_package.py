@@ -72,6 +72,18 @@ def test_pictures_texts_and_english_sounds_are_read(tmp_path, name, is_read):
     assert (name in read_package(folder).files) == is_read
 
 
+def test_files_of_another_package_in_the_installed_folder_are_not_read(tmp_path, monkeypatch):
+    folder = write_folder(tmp_path, {"a.txt": b"A.", "tux/drat.txt": b"Of tuxpaint-data."})
+    listed = tmp_path / "package.list"
+    monkeypatch.setattr(package, "FILE_LIST", listed)
+    monkeypatch.setattr(package, "INSTALLED", folder)
+    assert list(read_package(folder).files) == ["a.txt", "tux/drat.txt"]  # no list, for example not Debian
+    listed.write_text(f"/.\n{folder}\n{folder}/a.txt\n{folder}/tux\n")
+    assert list(read_package(folder).files) == ["a.txt"]
+    elsewhere = folder.rename(tmp_path / "copied")
+    assert list(read_package(elsewhere).files) == ["a.txt", "tux/drat.txt"]
+
+
 def test_without_documents_the_version_is_not_known(tmp_path):
     found = read_package(write_folder(tmp_path, stamp_files(), documents=False))
     assert found.version is None and found.copyright is None and set(found.files) == NEEDED

@@ -17,7 +17,8 @@ def _mutations(path: str, *changes: tuple[str, str, str, str]) -> list[Mutation]
 MUTATIONS = [
     *_mutations(
         PACKAGE,
-        ("if path.is_file() and not path.is_symlink():", "if path.is_file():", "links", "links in a folder are followed"),
+        ("is_file() and not path.is_symlink():", "is_file():", "links", "links in a folder are followed"),
+        ("if is_own and path", "if path", "another_package", "stamps of other packages are read"),
         ("if member.isfile() and not member.issparse()", "if member.isfile()", "sparse", "sparse members are read"),
         ("if self._content_left < 0:", "if False:", "unpacks", "a bomb is unpacked"),
         ("memlimit=MAX_DICTIONARY", "memlimit=1 << 40", "memory", "decompression takes any memory"),

@@ -65,6 +65,15 @@ def found(channel, query, k=10):
     return [hit.id for hit in channel.search(query, k)]
 
 
+@pytest.mark.parametrize("word", ["straße", "გზა", "Ὀδυσσεύς", "ЁЛКА", "ԹԻՖԼԻՍ և", "ᏣᎳᎩ", "Ấn", "ǅep"])
+def test_words_match_whatever_their_case(word):
+    for spoken in (word, word.lower(), word.upper(), word.title()):
+        channel = WordsChannel(StubCollection({"a": {"speech": [spoken]}, "b": {"speech": ["other"]}}))
+        for query in (word, word.lower(), word.upper(), word.casefold()):
+            (hit,) = channel.search(query, 10)
+            assert hit.id == "a" and not hit.evidence[0].similar
+
+
 def test_hits_say_which_words_match_and_where():
     channel = WordsChannel(StubCollection(WORDS, {"v/2": ["A bird is seen.", "Birds: thanks"]}))
     first, second, third = channel.search("thanks", 10)

@@ -1,10 +1,14 @@
 """Moments on the search page."""
 
 import dataclasses
+import html
+import re
 
 import pytest
 from helpers.ranking_pages import write_clip
 from helpers.search_pages import StubSearcher, fetch, fetch_json, serving
+
+from misc.extraction.posters import Posters
 
 pytest.importorskip("starlette")
 from misc.searching.running import LOCAL_HOSTS  # noqa: E402
@@ -39,6 +43,15 @@ def test_a_tile_plays_the_best_moment_and_lists_all(port):
     assert 'data-address="/clip?id=c"' in page and page.count('class="moments"') == 2
     _, body = fetch(port, "/")
     assert "#t=" not in body.decode() and 'class="moments"' not in body.decode()
+
+
+def test_a_tile_shows_the_poster_of_the_best_moment(port, tmp_path):
+    posters, file = Posters(tmp_path / "posters"), tmp_path / "videos" / "a.webm"
+    for content, time in ((b"whole", None), (b"70 to 80", 75), (b"0 to 10", 0)):
+        posters.write("a", file, content, time)
+    for path, expected in (("/?q=bird", b"70 to 80"), ("/", b"whole"), ("/?video=a", b"whole")):
+        (address,) = {html.unescape(x) for x in re.findall(r'poster="([^"]*)"', fetch(port, path)[1].decode())}
+        assert fetch(port, address)[1] == expected
 
 
 def test_json_has_the_moments_and_an_address_that_plays_the_best(port):

@@ -65,6 +65,15 @@ def clip_data(port, path="/?q=bird"):
     return found
 
 
+def test_a_part_of_a_long_video_has_a_poster_of_its_own(port, folder):
+    Posters(folder / "posters").write("plain", folder / "videos" / FILES["plain"], b"picture of a part", 70)
+    whole, path = picture("plain"), poster_path("plain")
+    for time, content in (("70", b"picture of a part"), ("79.999", b"picture of a part"), ("80", whole), ("", whole)):
+        assert fetch(port, f"{path}&t={time}")[1] == content
+    for odd in ("-1", "nan", "1e3", "%D9%A7", "7" * 40, "7/../x"):
+        assert fetch(port, f"{path}&t={odd}")[1] == whole
+
+
 def test_posters_of_all_ids_are_served(port):
     for video in IDS:
         response, body = fetch(port, poster_path(video))
