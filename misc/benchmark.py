@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
 
 # isort: split
-from misc.speed.settings import CONFIGS, DIM, SIZES, WINDOW_SIZES, K
+from misc.speed.settings import CONFIGS, DIM, SEARCH_METHODS, SIZES, WINDOW_SIZES, K
 from utils.errors import InputError, cli_command
 from utils.files import write_json
 
@@ -24,7 +24,7 @@ PARTS = {
     "metrics": lambda args: (),
     "evaluation": lambda args: (args.folder, args.videos),
     "scaling": lambda args: (),
-    "search": lambda args: (args.folder, args.sizes or SIZES, args.dim or DIM),
+    "search": lambda args: (args.folder, args.sizes or SIZES, args.dim or DIM, args.methods or SEARCH_METHODS),
     "channels": lambda args: (args.folder, args.sizes or WINDOW_SIZES),
 }
 DEFAULT = "store"
@@ -54,6 +54,8 @@ def parse_arguments() -> argparse.Namespace:
     about = f"with --search, numbers of videos, with --channels of windows (default: {defaults})"
     parser.add_argument("--sizes", metavar="N", type=int, nargs="+", help=about)
     parser.add_argument("--dim", metavar="D", type=int, help=f"with --search, dims of an embedding (default: {DIM})")
+    about = f"with --search, some of {', '.join(SEARCH_METHODS)} (default: all)"
+    parser.add_argument("--methods", metavar="NAME", nargs="+", choices=SEARCH_METHODS, help=about)
     args = parser.parse_args()
     if args.videos < 1000:
         raise InputError(f"--videos {args.videos}: expected at least 1000, or the splits have no batch")
@@ -61,6 +63,8 @@ def parse_arguments() -> argparse.Namespace:
         raise InputError(f"--device: --{args.part} is measured on the CPU")
     if args.dim is not None and args.part != "search":
         raise InputError(f"--dim: not for --{args.part}, expected --search")
+    if args.methods is not None and args.part != "search":
+        raise InputError(f"--methods: not for --{args.part}, expected --search")
     if args.sizes is not None and args.part not in ("search", "channels"):
         raise InputError(f"--sizes: not for --{args.part}, expected --search or --channels")
     if args.dim is not None and args.dim < 1:

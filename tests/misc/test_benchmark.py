@@ -45,7 +45,7 @@ def test_the_command_line_chooses_a_part_and_writes_its_figures(call, tmp_path, 
 
 
 def test_sizes_apply_to_searches_only(call):
-    invalid = (["--metrics", "--sizes", 5], ["--dim", 5], ["--channels", "--dim", 5])
+    invalid = (["--metrics", "--sizes", 5], ["--dim", 5], ["--channels", "--dim", 5], ["--methods", "flat"])
     for arguments in (*invalid, ["--search", "--sizes", 20, 5], ["--search", "--dim", -1]):
         code, _, err = call(benchmark, *arguments)
-        assert code == 2 and err.startswith(("error: --sizes", "error: --dim"))
+        assert code == 2 and err.startswith(("error: --sizes", "error: --dim", "error: --methods"))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from misc.searching.choices import IndexKind
+from misc.searching.index.exact_search import find_best
 from misc.searching.index.patterns import search_with_ties
 from utils.optional_packages import require_package
 
@@ -68,14 +69,19 @@ class FaissIndex:
         if self.kind != "hnsw":
             self.index.remove_ids(np.array(numbers, np.int64))
 
-    def search(self, queries: np.ndarray, k: int, effort: int) -> tuple[np.ndarray, np.ndarray]:
+    def search(
+        self, queries: np.ndarray, k: int, effort: int, lowest: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return scores and numbers (T, n) of the best k vectors, of all vectors with the k-th score if the search is exact.
 
         The search is exact if the effort is above `MAX_EFFORT`, and for queries for which an approximate search finds fewer
-        than k vectors. Number -1 fills up rows.
+        than k vectors. Number -1 fills up rows. A flat index leaves out scores below `lowest` (T,) (None: it does not).
         """
         queries, k = np.ascontiguousarray(queries, np.float32), min(k, len(self))
-        if self.kind == "flat" or effort > MAX_EFFORT:
+        if self.kind == "flat":
+            scores, positions = find_best(self._flat_vectors(), queries, k, lowest)
+            return scores, np.where(positions < 0, -1, self._flat_numbers()[positions])
+        if effort > MAX_EFFORT:
             return search_with_ties(lambda limit: self._scan(queries, limit), k, len(self))
         scores, numbers = self.index.search(queries, k, params=self._search_parameters(effort, k))
         short = np.flatnonzero((numbers < 0).any(axis=1))
@@ -125,14 +131,21 @@ class FaissIndex:
         return np.concatenate(numbers), np.concatenate(codes)
 
     def _scan(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the best k of all vectors."""
-        if self.kind == "flat":
-            return self.index.search(queries, k)
+        """Return the best k of all vectors of an approximate index."""
         if self.kind == "ivf":
             return self.index.search(queries, k, params=self.faiss.SearchParametersIVF(nprobe=self.index.nlist))
         parameters = self.faiss.SearchParameters(sel=self._valid_selectors()[1]) if len(self) < self.index.ntotal else None
         scores, positions = self._flat_index().search(queries, k, params=parameters)
         return scores, np.where(positions < 0, -1, self.stored_numbers[positions])
+
+    def _flat_vectors(self) -> np.ndarray:
+        """Return a view of the vectors (N, dim) of a flat index."""
+        vectors = self._flat_index().get_xb()
+        return self.faiss.rev_swig_ptr(vectors, self.index.ntotal * self.index.d).reshape(-1, self.index.d)
+
+    def _flat_numbers(self) -> np.ndarray:
+        """Return a view of the numbers (N,) of the vectors of a flat index."""
+        return self.faiss.rev_swig_ptr(self.index.id_map.data(), self.index.ntotal)
 
     def _flat_index(self) -> object:
         """Return the FAISS index that holds the vectors of a flat index or of a graph."""

@@ -93,8 +93,10 @@ class FaissStore(VectorStore):
         """Return whether there is an index."""
         return (folder / MANIFEST).exists()
 
-    def _search_pattern(self, pattern: str, queries: np.ndarray, k: int, exact: bool) -> tuple[np.ndarray, np.ndarray]:
-        return self._indexes[pattern].search(queries, k, MAX_EFFORT + 1 if exact else self.effort)
+    def _search_pattern(
+        self, pattern: str, queries: np.ndarray, k: int, exact: bool, lowest: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return self._indexes[pattern].search(queries, k, MAX_EFFORT + 1 if exact else self.effort, lowest)
 
     def _insert(self, pattern: str, videos: Sequence[str], numbers: Sequence[int], vectors: np.ndarray | None) -> None:
         if vectors is not None:

@@ -90,7 +90,9 @@ class MilvusStore(VectorStore):
             self._client.load_collection(self._table(pattern))  # another process may have released it
         self.videos = IndexedVideos(self.metadata, self._read_columns(), self.source)
 
-    def _search_pattern(self, pattern: str, queries: np.ndarray, k: int, exact: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _search_pattern(
+        self, pattern: str, queries: np.ndarray, k: int, exact: bool, lowest: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         queries = _pad_vectors(np.ascontiguousarray(queries, np.float32))
         num_videos = min(len(self.videos.by_pattern()[pattern]), MAX_RESULTS)
         exact = exact or self.effort > MAX_EFFORT

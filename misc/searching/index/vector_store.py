@@ -116,7 +116,8 @@ class VectorStore(abc.ABC):
         """Return scores and numbers (T, n) of the best videos of each pattern; normalized scores if they are `corrected`."""
         num_queries = len(queries.weights)
         candidates = [(np.zeros((num_queries, 0), np.float32), np.zeros((num_queries, 0), np.int64))]
-        for pattern, numbers in self.videos.by_pattern().items():
+        lowest = np.full(num_queries, -np.inf, np.float32)
+        for pattern, numbers in sorted(self.videos.by_pattern().items(), key=lambda x: -len(x[1])):  # for a high `lowest`
             if is_empty(pattern):
                 first = np.tile(numbers[:k], (num_queries, 1))
                 candidates.append((np.zeros(first.shape, np.float32), first))
@@ -124,7 +125,9 @@ class VectorStore(abc.ABC):
                 vectors = query_vectors(queries, pattern, self.metadata.l2renorm)
                 if self.bank is not None:
                     vectors = append_column(vectors, -SCALE if corrected else 0.0)
-                scores, found = self._search_pattern(pattern, vectors, min(k, len(numbers)), exact)
+                scores, found = self._search_pattern(pattern, vectors, min(k, len(numbers)), exact, lowest)
+                if scores.shape[1] >= k:
+                    lowest = np.maximum(lowest, scores[:, k - 1])
                 candidates.append((scores - self.bank.center if corrected else scores, found))
         return candidates
 
@@ -178,11 +181,14 @@ class VectorStore(abc.ABC):
         """Return its bytes on disk (None: unknown)."""
 
     @abc.abstractmethod
-    def _search_pattern(self, pattern: str, queries: np.ndarray, k: int, exact: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _search_pattern(
+        self, pattern: str, queries: np.ndarray, k: int, exact: bool, lowest: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return scores (T, n) and numbers (T, n) of the best videos of a non-empty pattern for query vectors (T, dim).
 
-        There are at least k for each query if the pattern has as many (number -1 fills up rows): if an approximate index
-        finds fewer, all vectors are searched. An exact search includes all videos with the score of the k-th.
+        Scores descend. There are at least k for each query if the pattern has as many (number -1 fills up rows): if an
+        approximate index finds fewer, all vectors are searched. An exact search includes all videos with the score of the
+        k-th. Only scores below `lowest` (T,) may be missing.
         """
 
     @abc.abstractmethod

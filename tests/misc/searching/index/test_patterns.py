@@ -7,8 +7,7 @@ from helpers.exact_search import assert_best
 from helpers.model_variants import SWITCHES, make_batch, make_model
 from helpers.search_collection import create_store, make_metadata
 
-from misc.searching.index.faiss_index import FaissIndex
-from misc.searching.index.patterns import merge_candidates
+from misc.searching.index.patterns import merge_candidates, search_with_ties
 from model.similarity import TextEmbedding, VideoEmbedding
 
 
@@ -49,18 +48,12 @@ def test_many_equal_videos_are_in_their_order(tmp_path):
     store.close()
 
 
-class Contrary:
-    """An index that returns vectors with equal scores in descending order of their numbers."""
-
-    def __init__(self, scores):
-        self._scores = scores
-
-    def search(self, queries, n):
-        order = np.lexsort((-np.arange(len(self._scores)), -self._scores))[:n]
-        return np.tile(self._scores[order], (len(queries), 1)), np.tile(order, (len(queries), 1))
-
-
 def test_all_ties_with_the_last_are_considered():
-    index = FaissIndex("flat", Contrary(np.array([1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 0, 0], np.float32)), range(12))
-    scores, numbers = index.search(np.zeros((2, 3), np.float32), 2, effort=1)
+    all_scores = np.array([1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 0, 0], np.float32)
+    order = np.lexsort((-np.arange(12), -all_scores))  # equal scores in descending order of their numbers
+
+    def search(limit):
+        return np.tile(all_scores[order[:limit]], (2, 1)), np.tile(order[:limit], (2, 1))
+
+    scores, numbers = search_with_ties(search, 2, 12)
     assert [number for number, _ in merge_candidates([(scores, numbers)], 2)[1]] == [9, 0]
