@@ -21,6 +21,7 @@ PARTS = {
     "startup": lambda args: (args.folder, args.videos),
     "batches": lambda args: (args.folder, args.videos),
     "step": lambda args: (args.device, args.release),
+    "busy": lambda args: (),
     "metrics": lambda args: (),
     "evaluation": lambda args: (args.folder, args.videos),
     "scaling": lambda args: (),

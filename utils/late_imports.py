@@ -2,6 +2,9 @@
 
 A command imports this module first. It parses its arguments with light modules only; torch and others that take long to
 import follow within `late_imports`, when the arguments are valid.
+
+It also chooses how long the threads of OpenMP, with which torch computes, wait in a loop before they sleep. By itself the
+library waits so long that a training beside other processes hardly gets on.
 """
 
 import contextlib
@@ -14,6 +17,8 @@ from types import FrameType, TracebackType
 
 INTERRUPTED = "interrupted"
 EXIT_CODE = 130
+WAIT_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # of the environment: one of them replaces the default
+SPIN_COUNT = "10000"  # rounds of the loop, by `misc/benchmark.py --busy`; 300000 in the library
 
 
 def _report_interrupt(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
@@ -48,3 +53,5 @@ def late_imports() -> Iterator[None]:
 
 
 sys.excepthook = _report_interrupt
+if not any(name in os.environ for name in WAIT_VARIABLES):  # read when torch is imported
+    os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT

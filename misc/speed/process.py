@@ -4,10 +4,11 @@ import contextlib
 import importlib
 import io
 import json
+import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,15 @@ ROOT = Path(__file__).resolve().parents[2]
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes of `ru_maxrss`
 
 
-def call_in_process(function: Callable, *arguments: Any) -> Any:
-    """Call a function of a module, with arguments and a result in JSON, in a new process without its standard output."""
+def call_in_process(function: Callable, *arguments: Any, variables: Mapping[str, str] | None = None) -> Any:
+    """Call a function of a module, with arguments and a result in JSON, in a new process without its standard output.
+
+    `variables` are added to its environment.
+    """
     call = json.dumps([function.__module__, function.__name__, arguments])
     command = [sys.executable, "-c", "from misc.speed import process; process.run_call()", call]
-    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    environment = {**os.environ, **(variables or {})}
+    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, env=environment, check=False)
     if result.returncode:
         raise InputError(f"{function.__name__} {arguments}: ended with exit code {result.returncode}")
     return json.loads(result.stdout)

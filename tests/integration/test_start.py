@@ -1,5 +1,6 @@
 """The start of commands: nothing that takes long is imported before the arguments are valid, and Ctrl-C is one line."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from helpers.paths import ROOT
 
 from misc.searching.commands import COMMANDS
 from trainer.launch import prepare_early
-from utils.late_imports import late_imports
+from utils.late_imports import WAIT_VARIABLES, late_imports
 
 FILES = ["train.py", "test.py", *sorted(f"misc/{path.name}" for path in (ROOT / "misc").glob("*.py")), "figs/draw_model.py"]
 HELP = [[name, "--help"] for name in FILES] + [["misc/search.py", name, "--help"] for name in COMMANDS]
@@ -154,3 +155,19 @@ def test_arguments_are_checked_before_torch_is_imported_unless_there_are_several
     prepared = prepare_early(lambda: calls.append(1) or 7)
     assert len(calls) == early
     assert prepared() == 7 and len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "10000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "30000000000")],
+)
+def test_threads_wait_in_a_loop_for_a_short_time_unless_the_environment_says_how_long(given, expected):
+    libraries = list(Path(importlib.util.find_spec("torch").origin).parent.rglob("libgomp*.so*"))
+    if not libraries:
+        pytest.skip("torch brings no libgomp")
+    program = f"import utils.late_imports, ctypes; ctypes.CDLL({str(libraries[0])!r})"
+    variables = {name: value for name, value in os.environ.items() if name not in WAIT_VARIABLES}
+    variables |= {"OMP_DISPLAY_ENV": "verbose", **given}
+    command = [sys.executable, "-c", program]
+    shown = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True).stderr
+    assert f"GOMP_SPINCOUNT = '{expected}'" in shown

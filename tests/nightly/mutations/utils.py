@@ -210,6 +210,13 @@ MUTATIONS = [
     ),
     Mutation(
         "utils/late_imports.py",
+        "if not any(name in os.environ for name in WAIT_VARIABLES):",
+        "if True:",
+        "tests/integration/test_start.py -k threads_wait",
+        "nobody can choose how long threads wait in a loop",
+    ),
+    Mutation(
+        "utils/late_imports.py",
         "sys.excepthook = _report_interrupt",
         "",
         "tests/integration/test_start.py -k control_c",
