@@ -19,8 +19,7 @@ from misc.demo.films import write_film
 from misc.evaluation.search import iter_combinations
 from misc.searching.channels.channel import ChannelHit
 from misc.searching.channels.concepts import ConceptsChannel
-from misc.searching.channels.fused_searcher import WEIGHTS, fuse_moments, keep_believable
-from misc.searching.channels.fusion import fuse
+from misc.searching.channels.fusion import TRAINED, fuse, fuse_moments
 from misc.searching.channels.words import WordsChannel
 from misc.searching.choices import CHANNELS
 from misc.searching.collection import Collection
@@ -113,15 +112,11 @@ def evaluate(
         scores["chance"].append(chance(query, spans(query.video), videos))
         found = {name: search(query.caption) for name, search in channels.items()}
         for names in combinations:
-            chosen = keep_believable({name: found[name] for name in names})
-            ranked = fuse({name: [hit.id for hit in hits] for name, hits in chosen.items()}, WEIGHTS)
+            ranked = fuse({name: found[name] for name in names})
             places = {
-                name: (rank, hit.moments)
-                for name in names
-                for rank, hit in enumerate(chosen[name], 1)
-                if hit.id == query.video
+                name: (rank, hit) for name in names for rank, hit in enumerate(found[name], 1) if hit.id == query.video
             }
-            moments = fuse_moments({x: y for x, (_, y) in places.items()}, {x: rank for x, (rank, _) in places.items()})
+            moments = fuse_moments(places, TRAINED in names)
             first = ranked[0][0] if ranked else None
             scores[" + ".join(names)].append(score(query, first, [(x.start, x.end) for x in moments]))
     return {name: Scores(*np.mean(values, axis=0).tolist()) for name, values in scores.items()}

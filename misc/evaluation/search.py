@@ -15,7 +15,6 @@ from data_loader.readers import read_video_list
 from misc.searching.calibration import NUM_NONSENSE, make_nonsense
 from misc.searching.channels.channel import ChannelHit
 from misc.searching.channels.concepts import ConceptsChannel
-from misc.searching.channels.fused_searcher import WEIGHTS, keep_believable
 from misc.searching.channels.fusion import fuse
 from misc.searching.channels.words import WordsChannel
 from misc.searching.channels.zero_shot import ZeroShotChannel
@@ -78,9 +77,7 @@ def evaluate(
     for text, video in bar(queries, "queries"):
         rankings = {name: [hit for hit in search(text) if hit.id in allowed] for name, search in channels.items()}
         for names in iter_combinations(list(channels)):
-            chosen = keep_believable({name: rankings[name] for name in names})
-            fused = fuse({name: [hit.id for hit in hits] for name, hits in chosen.items()}, WEIGHTS)
-            ids = [x for x, _ in fused]
+            ids = [x for x, _ in fuse({name: rankings[name] for name in names})]
             ranks[" + ".join(names)].append(rank_in(ids, video, len(candidates)))
             found[" + ".join(names)].append(bool(ids))
     chance = expected_scores([True], [(1, len(candidates))])

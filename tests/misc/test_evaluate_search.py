@@ -10,7 +10,7 @@ import pytest
 from misc import evaluate_search
 from misc.evaluation.search import Scores, evaluate, expected_scores, rank_in
 from misc.searching.channels.channel import ChannelHit
-from misc.searching.channels.fused_searcher import WEIGHTS
+from misc.searching.channels.fusion import WEIGHTS
 
 
 def test_scores_of_ties_are_those_of_random_orders():

@@ -1,15 +1,14 @@
 """Search in several channels, with and without a trained model."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from misc.searching.channels.channel import Channel, ChannelHit
-from misc.searching.channels.concepts import MIN_SCORE
 from misc.searching.channels.fused_result import Finding, FusedHit, FusedResult
-from misc.searching.channels.fusion import fuse, reciprocal
+from misc.searching.channels.fusion import IMAGE, TRAINED, fuse, fuse_moments
 from misc.searching.channels.tokens import split_negatives
 from misc.searching.choices import CHANNELS
 from misc.searching.collection import Batch, Collection
@@ -17,13 +16,9 @@ from misc.searching.cut_collection import CutCollection
 from misc.searching.image_query import search_by_image
 from misc.searching.result import CaptionHit, Hit, SearchResult
 from misc.searching.searcher import MAX_CAPTIONS, MAX_K, Searcher, check_k
-from misc.searching.windows import MAX_MOMENTS, Moment, item_id
+from misc.searching.windows import Moment, item_id
 from utils.errors import InputError
 
-IMAGE = "image"
-# Of channels in the fusion. Concepts know 1,000 classes only, so that they should not outweigh words or a trained model; the
-# weights were not tuned.
-WEIGHTS = {"words": 1.0, "concepts": 0.5, "zero_shot": 1.0, "trained": 1.0, IMAGE: 1.0}
 DEPTH = 1000  # videos of each channel that are fused, more if more are requested
 RGB = "rgb"  # the expert of similar videos without a model
 
@@ -113,18 +108,17 @@ class FusedSearcher:
             allowed = frozenset(self.ids if allowed is None else allowed) - excluded
         depth = max(k, DEPTH if allowed is None else len(self.ids))
         found = self._search_channels(words, depth, corrected, image, allowed)
-        rankings = keep_believable(found.hits)
-        findings: dict[str, dict[str, Finding]] = {}
-        for name, hits in rankings.items():
-            for rank, hit in enumerate(hits, 1):
-                findings.setdefault(hit.id, {})[name] = Finding(rank, hit.score, hit.evidence)
-        fused = fuse({name: [hit.id for hit in hits] for name, hits in rankings.items()}, WEIGHTS)
+        by_video: dict[str, dict[str, tuple[int, ChannelHit]]] = {}
+        for name, ranking in found.hits.items():
+            for rank, hit in enumerate(ranking, 1):
+                by_video.setdefault(hit.id, {})[name] = rank, hit
+        fused = fuse(found.hits)
         kept = [pair for pair in fused if allowed is None or pair[0] in allowed][:k]
-        moments = {(name, hit.id): hit.moments for name, ranking in rankings.items() for hit in ranking if hit.moments}
         hits = []
         for rank, (video, score) in enumerate(kept, 1):
-            hit = self._make_hit(found.by_model.get(video) or self.get_hit(video), rank, score, findings[video])
-            hits.append(self._add_moments(hit, {name: moments.get((name, video), ()) for name in hit.channels}))
+            findings = {name: Finding(place, hit.score, hit.evidence) for name, (place, hit) in by_video[video].items()}
+            hit = self._make_hit(found.by_model.get(video) or self.get_hit(video), rank, score, findings)
+            hits.append(self._add_moments(hit, fuse_moments(by_video[video], TRAINED in found.hits)))
         reasons = None if None in found.doubts.values() else [f"{name}: {reason}" for name, reason in found.doubts.items()]
         return FusedResult(
             text,
@@ -137,9 +131,8 @@ class FusedSearcher:
             all_excluded=bool(fused) and not kept,
         )
 
-    def _add_moments(self, hit: FusedHit, by_channel: Mapping[str, Sequence[Moment]]) -> FusedHit:
-        """Return a hit with the best moments that channels found in its video, if any, and the words in the first one."""
-        best = fuse_moments(by_channel, {name: finding.rank for name, finding in hit.channels.items()})
+    def _add_moments(self, hit: FusedHit, best: list[Moment]) -> FusedHit:
+        """Return a hit with the best moments of its video, if any, and the words in the first one."""
         words = self._items.get_words(item_id(hit.id, (best[0].start, best[0].end))) if best else hit.words
         return dataclasses.replace(hit, moments=best, words=words)
 
@@ -237,28 +230,6 @@ class FusedSearcher:
             features = batch.inputs["experts"][RGB].numpy() if batch.inputs["ind"][RGB][0] else None
             features = None if features is None else features.reshape(-1, features.shape[-1])
         return None if features is None else features.mean(axis=0)
-
-
-def keep_believable(rankings: Mapping[str, list[ChannelHit]]) -> dict[str, list[ChannelHit]]:
-    """Return the hits of each channel; beside a trained model only the believable ones of concepts."""
-    if not {"trained", "concepts"} <= rankings.keys():
-        return dict(rankings)
-    return {**rankings, "concepts": [hit for hit in rankings["concepts"] if hit.score >= MIN_SCORE]}
-
-
-def fuse_moments(by_channel: Mapping[str, Sequence[Moment]], ranks: Mapping[str, int]) -> list[Moment]:
-    """Return the best moments of a video that channels found: by the sum over channels of weight / (60 + rank).
-
-    The rank of a moment is that of the video in the channel for the channel's best moment of it, and one more for each
-    further one.
-    """
-    scores: dict[tuple[float, float], float] = {}
-    for name, moments in by_channel.items():
-        for number, moment in enumerate(moments):
-            span = (moment.start, moment.end)
-            scores[span] = scores.get(span, 0.0) + reciprocal(ranks[name] + number, WEIGHTS[name])
-    best = sorted(scores, key=lambda span: (-scores[span], span))[:MAX_MOMENTS]
-    return [Moment(*span, scores[span]) for span in best]
 
 
 def _cosine(x: np.ndarray, y: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from misc.searching import result
@@ -33,6 +33,12 @@ class Term(NamedTuple):
     def expression(self) -> str:
         """The term in the syntax of FTS5. Words have neither quotes nor other signs."""
         return f'"{" ".join(self.words)}"{"*" if self.is_prefix else ""}'
+
+    def is_in(self, words: Collection[str]) -> bool:
+        """Return whether all words of the term are among some folded words."""
+        *first, last = map(fold, self.words)
+        has_last = any(word.startswith(last) for word in words) if self.is_prefix else last in words
+        return has_last and all(word in words for word in first)
 
     @property
     def is_plain(self) -> bool:

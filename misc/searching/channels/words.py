@@ -3,6 +3,8 @@
 import contextlib
 import json
 import logging
+import math
+import re
 import sqlite3
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,8 +39,10 @@ FEW = 10  # hits: with fewer, similar words are searched, too
 MIN_TYPO_LENGTH, LONG = 4, 8  # letters of words that may have one and two typos
 MIN_PART_LENGTH = 5  # letters of words that are found in longer ones
 MAX_SIMILAR = 5  # words of the vocabulary per word of the query
+SIMILAR_CONFIDENCE = 0.1  # of hits with similar words, beside those with the words of the query
 MAX_EVIDENCE_WORDS = 8
 BEGIN, END = "\x02", "\x03"  # around words that match; no word contains them
+MARKED = re.compile(f"{BEGIN}([^{END}]*){END}")
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +51,10 @@ class WordsChannel:
     """BM25 over the words of a collection, with an index in the file `path`, which is updated if the collection has changed.
 
     Words that are equal but for case and diacritics match. If fewer than `FEW` videos have some, those with similar words
-    follow. A long video has a document for each window, with the words recognized in it, and one with its captions and name:
-    its score is that of the best. Without `path`, or if it cannot be written, the index is in memory. It is not thread-safe.
+    follow. The confidence of a hit is the share of the query's words that it has, weighted by their rarity; a tenth of it
+    for similar words. A long video has a document for each window, with the words recognized in it, and one of captions and
+    name: its score is that of the best. Without `path`, or if it cannot be written, the index is in memory. It is not
+    thread-safe.
 
     Args:
         windows: of long videos (None: all videos are documents as a whole).
@@ -121,15 +127,35 @@ class WordsChannel:
 
     def _search(self, text: str, k: int) -> list[ChannelHit]:
         terms = parse_query(text)
-        hits = self._match(terms, k)
-        if len(hits) < min(k, FEW) and (similar := self._similar_terms(terms)):
+        rarity = self._measure_rarity(terms)
+        hits = self._match({term: term for term in terms}, rarity, k)
+        if len(hits) < min(k, FEW) and (similar := self._find_similar_terms(terms)):
             found = {hit.id for hit in hits}
-            further = [hit for hit in self._match(similar, k, similar=True) if hit.id not in found]
+            further = [hit for hit in self._match(similar, rarity, k, similar=True) if hit.id not in found]
             hits += further[: k - len(hits)]
         return hits
 
-    def _match(self, terms: Sequence[Term], k: int, similar: bool = False) -> list[ChannelHit]:
-        """Return the k best videos with any of some terms; equal scores are in the order of the collection."""
+    def _measure_rarity(self, terms: Sequence[Term]) -> dict[Term, float]:
+        """Return the inverse document frequency of the rarest word of each term, log(1 + (N - n + 0.5) / (n + 0.5))."""
+        (total,) = self._connection.execute("SELECT count(*) FROM items").fetchone()
+        words = list({fold(word) for term in terms for word in term.words})
+        rows = self._connection.execute(
+            "SELECT value, doc FROM json_each(?) JOIN vocabulary ON term = value", (json.dumps(words),)
+        )
+        counts = dict(rows)
+        rarity = {word: math.log(1 + (total - (n := counts.get(word, 0)) + 0.5) / (n + 0.5)) for word in words}
+        return {term: max(rarity[fold(word)] for word in term.words) for term in terms}
+
+    def _match(
+        self, terms: Mapping[Term, Term], rarity: Mapping[Term, float], k: int, similar: bool = False
+    ) -> list[ChannelHit]:
+        """Return the k best videos with any of some terms; equal scores are in the order of the collection.
+
+        The confidence of a hit is the share of the `rarity` of all terms of the query that its terms have.
+
+        Args:
+            terms: term to search -> term of the query that it stands for.
+        """
         if not terms:
             return []
         query = " OR ".join(term.expression for term in terms)
@@ -156,7 +182,11 @@ class WordsChannel:
             ids = [(self._read_id(number), -score) for number, score in items[: MAX_MOMENTS + 1]]
             item, score = ids[0]
             evidence = list(self._collect_evidence(item, texts_of[items[0][0]], similar))
-            hits.append(ChannelHit(video_of(item), score, evidence, as_moments(ids)))
+            marked = {fold(x) for text in texts_of[items[0][0]] for part in MARKED.findall(text) for x in part.split()}
+            matched = {original for term, original in terms.items() if term.is_in(marked)}
+            share = sum(rarity[term] for term in matched) / sum(rarity.values())
+            confidence = share * SIMILAR_CONFIDENCE if similar else share
+            hits.append(ChannelHit(video_of(item), score, evidence, as_moments(ids), confidence))
         return hits
 
     def _read_id(self, number: int) -> str:
@@ -181,24 +211,25 @@ class WordsChannel:
             times = [all_times[field][i] for i in positions] if field in all_times else []
             yield Evidence(field, " ".join(words[:MAX_EVIDENCE_WORDS]), positions, similar=similar, times=times)
 
-    def _similar_terms(self, terms: Sequence[Term]) -> list[Term]:
-        """Return words of the vocabulary that differ from words of a query in one or two letters, but not in the first.
+    def _find_similar_terms(self, terms: Sequence[Term]) -> dict[Term, Term]:
+        """Return words of the vocabulary that differ from a word of a query in one or two letters, but not in the first.
 
+        Each has the term of the query that it stands for.
         For a word that is in the vocabulary, only longer and shorter ones are returned, such as its plural. Words that
         contain one of the query follow, such as "bigbuckbunny" for "bunny".
         """
-        plain = [fold(term.words[0]) for term in terms if term.is_plain]
-        plain = [word for word in plain if len(word) >= MIN_TYPO_LENGTH and word.isalpha()]
+        plain = {fold(term.words[0]): term for term in terms if term.is_plain}
+        plain = {word: term for word, term in plain.items() if len(word) >= MIN_TYPO_LENGTH and word.isalpha()}
         if not plain:
-            return []
+            return {}
         if self._vocabulary is None:
             self._vocabulary = dict(self._connection.execute("SELECT term, doc FROM vocabulary"))
         require_package("rapidfuzz")
         from rapidfuzz import process
         from rapidfuzz.distance import OSA
 
-        similar: dict[Term, None] = {}
-        for word in plain:
+        similar: dict[Term, Term] = {}
+        for word, term in plain.items():
             cutoff = 1 if len(word) < LONG else 2
             found = process.extract(word, self._vocabulary.keys(), scorer=OSA.distance, score_cutoff=cutoff, limit=None)
             found = [(distance, -self._vocabulary[x], x) for x, distance, _ in found if distance and x[0] == word[0]]
@@ -207,8 +238,9 @@ class WordsChannel:
             chosen = [x for _, _, x in sorted(entry for entry in found if entry[2] not in STOP_WORDS)]
             if len(word) >= MIN_PART_LENGTH:
                 chosen += sorted((x for x in self._vocabulary if word in x and x != word), key=lambda x: (len(x), x))
-            similar.update((Term((x,)), None) for x in list(dict.fromkeys(chosen))[:MAX_SIMILAR])
-        return list(similar)
+            for x in list(dict.fromkeys(chosen))[:MAX_SIMILAR]:
+                similar.setdefault(Term((x,)), term)
+        return similar
 
     def _open(self) -> sqlite3.Connection | None:
         """Open the file; None if there is none, or it is damaged or outdated."""

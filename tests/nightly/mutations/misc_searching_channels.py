@@ -9,10 +9,38 @@ TOKENS, FUSED = f"{FOLDER}/tokens.py", f"{FOLDER}/fused_searcher.py"
 MUTATIONS = [
     Mutation(
         f"{FOLDER}/fusion.py",
-        "reciprocal(rank, weights[name])",
-        "reciprocal(rank, 1.0)",
+        "else WEIGHTS[channel]",
+        "else 1.0",
         f"{TESTS}/test_fusion.py",
         "all channels have the same weight",
+    ),
+    Mutation(
+        f"{FOLDER}/fusion.py",
+        "WEIGHTS_BESIDE_MODEL[channel] * hit.confidence if",
+        "WEIGHTS_BESIDE_MODEL[channel] if",
+        f"{TESTS}/test_fusion.py",
+        "hits that hardly fit count beside a model",
+    ),
+    Mutation(
+        WORDS,
+        "confidence = share * SIMILAR_CONFIDENCE if similar else share",
+        "confidence = share",
+        f"{TESTS}/test_words.py -k confidence",
+        "similar words are as sure as equal ones",
+    ),
+    Mutation(
+        WORDS,
+        "counts.get(word, 0)) + 0.5) / (n + 0.5))",
+        "counts.get(word, 0)) + 0.5) / 0.5)",
+        f"{TESTS}/test_words.py -k confidence",
+        "common words are as sure as rare ones",
+    ),
+    Mutation(
+        CONCEPTS,
+        "min(1.0, float(scores[rows[0]])) ** 2,",
+        "1.0,",
+        f"{TESTS}/test_concepts.py -k score",
+        "concepts are sure whatever their probability",
     ),
     Mutation(
         f"{FOLDER}/fusion.py",

@@ -170,10 +170,10 @@ MUTATIONS = [
     Mutation(WORDS, "cut, collection.text_digest()]", "collection.text_digest()]", TEST_WORDS, "the file has other windows"),
     Mutation(CONCEPTS, ' or about.get("windows") != self._cut', "", TEST_CONCEPTS, "the file has other windows"),
     Mutation(
-        FUSED,
-        "reciprocal(ranks[name] + number, WEIGHTS[name])",
-        "reciprocal(ranks[name], WEIGHTS[name])",
-        TEST_FUSED,
+        "misc/searching/channels/fusion.py",
+        "(RANK_CONSTANT + rank + number)",
+        "(RANK_CONSTANT + rank)",
+        "tests/misc/searching/channels/test_fusion.py",
         "all moments of a channel count the same",
     ),
     Mutation(

@@ -99,7 +99,7 @@ CHANNELS = {"words": StubChannel("c", "b", "e"), "concepts": StubChannel("b", "f
 
 def expected_order(rankings):
     scores = dict.fromkeys(IDS, 0.0)
-    weights = {"words": 1.0, "concepts": 0.5, "trained": 1.0}
+    weights = {"words": 1.0, "concepts": 2.0 if "trained" in rankings else 0.5, "trained": 1.0}
     for name, ids in rankings.items():
         for rank, video in enumerate(ids, 1):
             scores[video] += weights[name] / (60 + rank)
@@ -129,14 +129,15 @@ def test_a_model_adds_its_ranking_and_similarities():
     assert [hit.id for hit in other.hits] == ["d", "c"]
 
 
-def test_beside_a_model_only_believable_concepts_count():
+def test_beside_a_model_hits_count_by_their_confidence():
     class Concepts(StubChannel):
         def search(self, text, k):
-            return [ChannelHit("f", 0.02, EVIDENCE), ChannelHit("d", 0.0199, EVIDENCE)]
+            return [ChannelHit("f", 0.5, EVIDENCE, confidence=0.25), ChannelHit("d", 0.1, EVIDENCE, confidence=0.01)]
 
     channels = {"words": StubChannel("c"), "concepts": Concepts()}
     beside = {hit.id: hit for hit in open_fused(channels, StubTrained()).search("sale", 10).hits}
-    assert "concepts" in beside["f"].channels and "concepts" not in beside["d"].channels
+    assert beside["f"].score == pytest.approx(2 * 0.25 / 61)
+    assert beside["d"].score == pytest.approx(2 * 0.01 / 62 + 1 / 64)  # and fourth of the model
     alone = {hit.id: hit for hit in open_fused(channels).search("sale", 10).hits}
     assert alone["d"].score == pytest.approx(0.5 / 62)
 

@@ -1,39 +1,21 @@
 """Moments of fused results, and their presentation."""
 
-import numpy as np
 import pytest
 from helpers.channel_collection import StubCollection
 from helpers.moments import make_moments, write_moments
-from hypothesis import given
-from hypothesis import strategies as st
 
 from misc.extraction.moments_file import MomentsFile
 from misc.searching.channels.channel import ChannelHit, Evidence
 from misc.searching.channels.fused_result import as_dict, evidence_text, finding_texts, format_fused_hits
-from misc.searching.channels.fused_searcher import WEIGHTS, FusedSearcher, fuse_moments
+from misc.searching.channels.fused_searcher import FusedSearcher
 from misc.searching.result import Hit, add_times, moment_text, moments_text
-from misc.searching.windows import MAX_MOMENTS, Moment
+from misc.searching.windows import Moment
 
 A, B, C, D = ((float(10 * i), float(10 * i + 10)) for i in range(4))
 
 
 def moments(*spans):
     return [Moment(*span, 1.0) for span in spans]
-
-
-@given(
-    st.dictionaries(st.sampled_from(list(WEIGHTS)), st.lists(st.sampled_from([A, B, C, D]), unique=True)), st.integers(1, 50)
-)
-def test_fused_moments_are_those_of_a_plain_loop(by_channel, rank):
-    ranks = {name: rank + i for i, name in enumerate(by_channel)}
-    scores = dict.fromkeys((A, B, C, D), 0.0)
-    for name, spans in by_channel.items():
-        for place, span in enumerate(spans):
-            scores[span] += WEIGHTS[name] / (60 + ranks[name] + place)
-    found = fuse_moments({name: moments(*spans) for name, spans in by_channel.items()}, ranks)
-    expected = sorted((span for span in scores if scores[span]), key=lambda span: (-scores[span], span))[:MAX_MOMENTS]
-    assert [(x.start, x.end) for x in found] == expected
-    np.testing.assert_allclose([x.score for x in found], [scores[span] for span in expected])
 
 
 class Channel:

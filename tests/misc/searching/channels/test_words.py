@@ -74,6 +74,22 @@ def test_words_match_whatever_their_case(word):
             assert hit.id == "a" and not hit.evidence[0].similar
 
 
+def test_the_confidence_is_the_share_of_the_words_by_their_rarity():
+    content = {"a": ["red", "bird"], "b": ["red", "dog"], "c": ["Red"], "d": ["blue"]}
+    channel = WordsChannel(StubCollection({video: {"speech": words} for video, words in content.items()}), names=False)
+    rarity = {n: math.log(1 + (4 - n + 0.5) / (n + 0.5)) for n in range(4)}  # of a word in n of the four videos
+
+    def confidences(query):
+        return {hit.id: hit.confidence for hit in channel.search(query, 10)}
+
+    total = rarity[3] + rarity[1] + rarity[0]
+    expected = {"a": (rarity[3] + rarity[1]) / total, "b": rarity[3] / total, "c": rarity[3] / total}
+    assert confidences("the RED bird sings") == pytest.approx(expected)
+    assert confidences("bird") == {"a": 1} and confidences('"red dog"') == {"b": 1} and confidences("bi*") == {"a": 1}
+    similar = rarity[0] / (rarity[0] + rarity[1])
+    assert confidences("blue birds") == pytest.approx({"d": 1 - similar, "a": 0.1 * similar})
+
+
 def test_hits_say_which_words_match_and_where():
     channel = WordsChannel(StubCollection(WORDS, {"v/2": ["A bird is seen.", "Birds: thanks"]}))
     first, second, third = channel.search("thanks", 10)
