@@ -11,7 +11,7 @@ import torch
 from base.device import select_device
 from misc.searching import calibration
 from misc.searching.building import build_index
-from misc.searching.channels import concepts, words, zero_shot
+from misc.searching.channels import concepts, words_index, zero_shot
 from misc.searching.channels.channel import Channel
 from misc.searching.channels.concepts import ConceptsChannel
 from misc.searching.channels.fused_searcher import FusedSearcher
@@ -28,7 +28,7 @@ from utils.errors import InputError, count_text
 from utils.files import write_json
 
 OPENERS: dict[str, tuple[Callable[..., Channel], str]] = {
-    "words": (WordsChannel, words.FILE),
+    "words": (WordsChannel, words_index.FILE),
     "concepts": (ConceptsChannel, concepts.FILE),
     "zero_shot": (ZeroShotChannel, zero_shot.CALIBRATION),
 }

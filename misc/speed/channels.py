@@ -23,7 +23,7 @@ from misc.extraction.shards import Shards
 from misc.extraction.worker import ExtractionResult, ExtractionTask
 from misc.extractors.extractor import ExpertOutput
 from misc.extractors.rgb import load_classifier
-from misc.searching.channels import concepts, words
+from misc.searching.channels import concepts, words_index
 from misc.searching.channels.concepts import ConceptsChannel, load_class_names
 from misc.searching.channels.fused_searcher import FusedSearcher
 from misc.searching.channels.words import WordsChannel
@@ -147,7 +147,7 @@ def _iter_sides(folder: Path, ids: list[str], size: int) -> Iterator[dict[str, A
     texts, index = make_texts(), folder / "index"
     collection = Collection(NAME, folder)
     channels = {}
-    for cls, file in ((WordsChannel, words.FILE), (ConceptsChannel, concepts.FILE)):
+    for cls, file in ((WordsChannel, words_index.FILE), (ConceptsChannel, concepts.FILE)):
         started = time.perf_counter()
         channel = channels[cls.name] = cls(collection, index / file, windows=Windows())
         built = time.perf_counter() - started

@@ -1,12 +1,9 @@
 """The channel of words: recognized speech and signs, captions, and the names of files, ranked by BM25 in SQLite's FTS5."""
 
-import contextlib
 import json
-import logging
 import math
 import re
 import sqlite3
-import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,23 +15,17 @@ from misc.searching.channels.tokens import (
     count_terms,
     fold,
     parse_query,
-    split_name,
-    split_words,
 )
+from misc.searching.channels.words_index import CAPTIONS, NAME, WordsIndex, decode_id
 from misc.searching.collection import Collection
 from misc.searching.cut_collection import CutCollection
-from misc.searching.windows import MAX_MOMENTS, Windows, as_moments, item_id, video_of
-from utils.errors import InputError, count_text, one_line
-from utils.files import atomic_write
+from misc.searching.windows import MAX_MOMENTS, Windows, as_moments, video_of
+from utils.errors import InputError, count_text
 from utils.optional_packages import require_package
 
-FILE = "words.db"
-VERSION = 3
 # BM25 counts a word in a field this many times. Names are often numbers or those of a camera.
 FIELD_WEIGHTS = {"captions": 1.0, "name": 0.5}
 RECOGNIZED_WEIGHT = 1.0  # of the words of each expert
-CAPTIONS, NAME = "captions", "name"
-TOKENIZER = "unicode61 remove_diacritics 2 categories 'L* N* Co M*'"
 FEW = 10  # hits: with fewer, similar words are searched, too
 MIN_TYPO_LENGTH, LONG = 4, 8  # letters of words that may have one and two typos
 MIN_PART_LENGTH = 5  # letters of words that are found in longer ones
@@ -43,8 +34,6 @@ SIMILAR_CONFIDENCE = 0.1  # of hits with similar words, beside those with the wo
 MAX_EVIDENCE_WORDS = 8
 BEGIN, END = "\x02", "\x03"  # around words that match; no word contains them
 MARKED = re.compile(f"{BEGIN}([^{END}]*){END}")
-
-logger = logging.getLogger(__name__)
 
 
 class WordsChannel:
@@ -74,26 +63,20 @@ class WordsChannel:
         names: bool = True,
         windows: Windows | None = None,
     ):
-        self._collection, self._path, self._captions = collection, path, captions
         self._items = CutCollection(collection, windows)
         self._fields = [*collection.word_experts, *([CAPTIONS] if captions else []), *([NAME] if names else [])]
         if not self._fields:
             raise InputError("words: no expert has recognized words, and neither captions nor names are searched")
-        cut = None if windows is None else windows.model_dump()
-        self._key = json.dumps([VERSION, self._fields, cut, collection.text_digest()])
         self._vocabulary: dict[str, int] | None = None
-        self._connection = self._open() or self._build()
+        self._index = WordsIndex(collection, self._items, self._fields, path)
 
     def search(self, text: str, k: int) -> list[ChannelHit]:
         """Return at most k videos with words of the query, the best first; see `tokens.parse_query`."""
         try:
             return self._search(text, k)
         except sqlite3.DatabaseError as error:
-            if self._path is None:
-                raise
-            logger.warning("%s: damaged (%s): it is made again", self._path, one_line(str(error)))
-            self.close()
-            self._connection = self._build()
+            self._index.rebuild(error)
+            self._vocabulary = None
             return self._search(text, k)
 
     def find_doubt(self, hits: Sequence[ChannelHit]) -> str | None:
@@ -106,7 +89,7 @@ class WordsChannel:
         terms = list(dict.fromkeys(term for text in negatives for term in parse_query(text)))
         query = "SELECT id FROM words JOIN items ON items.number = words.rowid WHERE words MATCH ?"
         expression = " OR ".join(term.expression for term in terms[:MAX_TERMS])
-        return {video_of(_decode(item)) for (item,) in self._connection.execute(query, [expression])} if terms else set()
+        return {video_of(decode_id(item)) for (item,) in self._index.execute(query, [expression])} if terms else set()
 
     def find_notes(self, text: str) -> list[str]:
         """Return a note on a query with more than `MAX_TERMS` words."""
@@ -116,14 +99,17 @@ class WordsChannel:
         """Return the number of videos with words of each kind."""
         rows = "words JOIN items ON items.number = words.rowid"
         counts = [
-            (field, self._connection.execute(f"SELECT count(DISTINCT video) FROM {rows} WHERE f{i} != ''").fetchone()[0])
+            (
+                field,
+                self._index.execute(f"SELECT count(DISTINCT video) FROM {rows} WHERE f{i} != ''").fetchone()[0],
+            )
             for i, field in enumerate(self._fields)
         ]
         return ", ".join(f"{field} of {count_text(count, 'video')}" for field, count in counts if count)
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._index.close()
 
     def _search(self, text: str, k: int) -> list[ChannelHit]:
         terms = parse_query(text)
@@ -137,9 +123,9 @@ class WordsChannel:
 
     def _measure_rarity(self, terms: Sequence[Term]) -> dict[Term, float]:
         """Return the inverse document frequency of the rarest word of each term, log(1 + (N - n + 0.5) / (n + 0.5))."""
-        (total,) = self._connection.execute("SELECT count(*) FROM items").fetchone()
+        (total,) = self._index.execute("SELECT count(*) FROM items").fetchone()
         words = list({fold(word) for term in terms for word in term.words})
-        rows = self._connection.execute(
+        rows = self._index.execute(
             "SELECT value, doc FROM json_each(?) JOIN vocabulary ON term = value", (json.dumps(words),)
         )
         counts = dict(rows)
@@ -161,7 +147,7 @@ class WordsChannel:
         query = " OR ".join(term.expression for term in terms)
         weights = ", ".join(str(FIELD_WEIGHTS.get(field, RECOGNIZED_WEIGHT)) for field in self._fields)
         marked = ", ".join(f"highlight(words, {i}, '{BEGIN}', '{END}')" for i in range(len(self._fields)))
-        rows = self._connection.execute(
+        rows = self._index.execute(
             "SELECT number, video, score FROM items JOIN "
             f"(SELECT rowid, bm25(words, {weights}) AS score FROM words WHERE words MATCH ?) AS found "
             "ON found.rowid = number ORDER BY score, number",
@@ -172,7 +158,7 @@ class WordsChannel:
             if video in by_video or len(by_video) < k:
                 by_video.setdefault(video, []).append((number, score))
         chosen = json.dumps([items[0][0] for items in by_video.values()])
-        texts = self._connection.execute(
+        texts = self._index.execute(
             f"SELECT rowid, {marked} FROM words WHERE words MATCH ? AND rowid IN (SELECT value FROM json_each(?))",
             (query, chosen),
         )
@@ -190,7 +176,7 @@ class WordsChannel:
         return hits
 
     def _read_id(self, number: int) -> str:
-        return _decode(self._connection.execute("SELECT id FROM items WHERE number = ?", (number,)).fetchone()[0])
+        return decode_id(self._index.execute("SELECT id FROM items WHERE number = ?", (number,)).fetchone()[0])
 
     def _collect_evidence(self, item: str, texts: Sequence[str], similar: bool) -> Iterator[Evidence]:
         """Yield the words of an item that match in each field, whose text has one line per recognized word or caption."""
@@ -223,7 +209,7 @@ class WordsChannel:
         if not plain:
             return {}
         if self._vocabulary is None:
-            self._vocabulary = dict(self._connection.execute("SELECT term, doc FROM vocabulary"))
+            self._vocabulary = dict(self._index.execute("SELECT term, doc FROM vocabulary"))
         require_package("rapidfuzz")
         from rapidfuzz import process
         from rapidfuzz.distance import OSA
@@ -241,90 +227,3 @@ class WordsChannel:
             for x in list(dict.fromkeys(chosen))[:MAX_SIMILAR]:
                 similar.setdefault(Term((x,)), term)
         return similar
-
-    def _open(self) -> sqlite3.Connection | None:
-        """Open the file; None if there is none, or it is damaged or outdated."""
-        if self._path is None or not self._path.is_file():
-            return None
-        connection = _connect(f"file:{urllib.parse.quote(str(self._path))}?mode=ro&immutable=1")
-        try:
-            if connection.execute("SELECT key FROM state").fetchall() == [(self._key,)]:
-                return connection
-        except sqlite3.DatabaseError as error:
-            logger.warning("%s: damaged (%s): it is made again", self._path, one_line(str(error)))
-        connection.close()
-        return None
-
-    def _build(self) -> sqlite3.Connection:
-        """Write the file and open it, or an index in memory if there is no file or it cannot be written."""
-        self._vocabulary = None
-        if self._path is not None:
-            try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                with (
-                    atomic_write(self._path) as file,
-                    contextlib.closing(_connect(f"file:{urllib.parse.quote(file.name)}")) as x,
-                ):
-                    self._fill(x)
-            except OSError as error:
-                logger.warning("%s: %s: the words are indexed in memory", self._path, error.strerror or error)
-                self._path = None
-            else:
-                logger.info("%s: words of %s", self._path, count_text(len(self._collection.ids), "video"))
-                self._items.warn_of_missing_moments()
-                if (opened := self._open()) is not None:
-                    return opened
-                raise InputError(f"{self._path}: another process has changed it, repeat the command")
-        connection = _connect("file::memory:")
-        self._fill(connection)
-        return connection
-
-    def _fill(self, connection: sqlite3.Connection) -> None:
-        """Write all words and, at last, the state of the collection."""
-        columns = ", ".join(f"f{i}" for i in range(len(self._fields)))
-        places = ", ".join("?" * (len(self._fields) + 1))
-        try:
-            connection.execute("PRAGMA journal_mode = OFF")
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.execute(f'CREATE VIRTUAL TABLE words USING fts5({columns}, tokenize="{TOKENIZER}")')
-        except sqlite3.OperationalError as error:
-            raise InputError(f"SQLite {sqlite3.sqlite_version}: {error}, expected one with FTS5") from None
-        connection.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row)")
-        connection.execute("CREATE TABLE items (number INTEGER PRIMARY KEY, video INTEGER, id BLOB)")
-        connection.execute("CREATE TABLE state (key TEXT)")
-        number = 0
-        for video_number, video in enumerate(self._collection.ids):
-            for item, texts in self._read_items(video):
-                connection.execute("INSERT INTO items VALUES (?, ?, ?)", (number, video_number, _encode(item)))
-                connection.execute(f"INSERT INTO words (rowid, {columns}) VALUES ({places})", (number, *texts))
-                number += 1
-        connection.execute("INSERT INTO words (words) VALUES ('optimize')")
-        connection.execute("INSERT INTO state VALUES (?)", (self._key,))
-        connection.commit()
-
-    def _read_items(self, video: str) -> Iterator[tuple[str, list[str]]]:
-        """Yield each item of a video with its fields, whose text has one line per recognized word or caption."""
-        lines = {NAME: [" ".join(split_name(video))]}
-        if self._captions:
-            lines[CAPTIONS] = self._collection.get_captions(video)
-        spans = self._items.spans(video)
-        yield video, self._to_fields(lines if spans else {**self._collection.get_words(video), **lines})
-        for item in (item_id(video, span) for span in spans):
-            if any(fields := self._to_fields(self._items.get_words(item))):
-                yield item, fields
-
-    def _to_fields(self, lines: Mapping[str, Sequence[str]]) -> list[str]:
-        return ["\n".join(" ".join(split_words(line)) for line in lines.get(field, [])) for field in self._fields]
-
-
-def _connect(address: str) -> sqlite3.Connection:
-    return sqlite3.connect(address, uri=True, check_same_thread=False)  # a server uses it in one thread at a time
-
-
-def _encode(video: str) -> bytes:
-    """Return an id as bytes: the names of files may have unpaired surrogates, which SQLite refuses in texts."""
-    return video.encode("utf-8", "surrogatepass")
-
-
-def _decode(content: bytes) -> str:
-    return content.decode("utf-8", "surrogatepass")

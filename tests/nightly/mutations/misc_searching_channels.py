@@ -85,10 +85,10 @@ MUTATIONS = [
         "of videos with equal scores, the last ones are found",
     ),
     Mutation(
-        WORDS,
-        "self._fields, cut, collection.text_digest()]",
-        "self._fields, cut]",
-        f"{TESTS}/test_words.py -k until_the_collection_changes",
+        f"{FOLDER}/words_index.py",
+        "fields, cut, collection.text_digest()]",
+        "fields, cut]",
+        f"{TESTS}/test_words_index.py -k until_the_collection_changes",
         "an index of words is kept although the words have changed",
     ),
     Mutation(

@@ -158,7 +158,7 @@ MUTATIONS = [
         "changed long videos are not found",
     ),
     Mutation(
-        WORDS,
+        "misc/searching/channels/words_index.py",
         "lines if spans else {**self._collection.get_words(video), **lines}",
         "{**self._collection.get_words(video), **lines}",
         TEST_WORDS,
@@ -167,7 +167,13 @@ MUTATIONS = [
     Mutation(
         WORDS, "if video in by_video or len(by_video) < k:", "if len(by_video) < k:", TEST_WORDS, "further windows are lost"
     ),
-    Mutation(WORDS, "cut, collection.text_digest()]", "collection.text_digest()]", TEST_WORDS, "the file has other windows"),
+    Mutation(
+        "misc/searching/channels/words_index.py",
+        "cut, collection.text_digest()]",
+        "collection.text_digest()]",
+        TEST_WORDS,
+        "the file has other windows",
+    ),
     Mutation(CONCEPTS, ' or about.get("windows") != self._cut', "", TEST_CONCEPTS, "the file has other windows"),
     Mutation(
         "misc/searching/channels/fusion.py",

@@ -216,44 +216,6 @@ def test_long_queries_are_answered():
     assert found(channel, '"' + "thanks " * 5000 + '"') == []
 
 
-class TestFile:
-    @pytest.fixture
-    def path(self, tmp_path):
-        return tmp_path / "index #1?" / "words.db"
-
-    def test_it_is_kept_until_the_collection_changes(self, path, monkeypatch):
-        collection = StubCollection(WORDS)
-        expected = WordsChannel(collection, path).search("thanks", 5)
-        before = path.stat().st_ino
-        with monkeypatch.context() as frozen:
-            frozen.setattr(WordsChannel, "_fill", None)
-            assert WordsChannel(collection, path).search("thanks", 5) == expected
-        changed = StubCollection({**WORDS, "new": {"ocr": ["thanks"]}})
-        changed.digest = "1"
-        assert "new" in found(WordsChannel(changed, path), "thanks") and path.stat().st_ino != before
-        assert [x.name for x in path.parent.iterdir()] == ["words.db"]
-
-    @pytest.mark.parametrize("size", [0, 10, 1000, 8000])
-    def test_a_truncated_file_is_made_again(self, path, size, caplog):
-        many = StubCollection({f"v{i}": {"ocr": [f"word{i}", "thanks"]} for i in range(300)})
-        expected = WordsChannel(many, path).search("thanks", 500)
-        path.write_bytes(path.read_bytes()[:size])
-        assert WordsChannel(many, path).search("thanks", 500) == expected
-        assert WordsChannel(many, path).search("thanks", 500) == expected
-        assert "it is made again" in caplog.text
-
-    def test_another_file_is_replaced(self, path, caplog):
-        path.parent.mkdir()
-        path.write_bytes(b"no database at all\n" * 1000)
-        assert found(WordsChannel(StubCollection(WORDS), path), "sale") == ["v/1"]
-        assert caplog.text.count("it is made again") == 1
-
-    def test_a_folder_that_cannot_be_written_gets_no_file(self, path, caplog):
-        path.parent.write_bytes(b"")
-        assert found(WordsChannel(StubCollection(WORDS), path), "sale") == ["v/1"]
-        assert "indexed in memory" in caplog.text
-
-
 def test_what_is_indexed_is_described():
     channel = WordsChannel(StubCollection(WORDS, {"v/1": ["x"]}, experts=("ocr", "other", "speech")))
     assert channel.describe() == "ocr of 3 videos, speech of 2 videos, captions of 1 video, name of 4 videos"
