@@ -174,7 +174,7 @@ def open_channels(
         print(f"concepts: not searched: {error}")
     if trained is not None:
         channels["trained"] = lambda text: [
-            ChannelHit(hit.id, hit.similarity, [], hit.moments) for hit in trained.search(text, MAX_K).hits
+            ChannelHit(x.video, x.score, [], x.moments) for x in trained.rank(text, MAX_K).found
         ]
     return {name: channels[name] for name in CHANNELS if name in channels}, collection
 

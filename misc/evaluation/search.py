@@ -139,8 +139,8 @@ def open_rankings(
     except InputError as error:
         print(f"zero_shot: not searched: {error}")
     if trained is not None:
-        channels["trained"] = lambda text: [ChannelHit(x.id, x.similarity, []) for x in trained.search(text, DEPTH).hits]
-        doubts["trained"] = lambda text: trained.search(text, 1).doubt
+        channels["trained"] = lambda text: [ChannelHit(x.video, x.score, []) for x in trained.rank(text, DEPTH).found]
+        doubts["trained"] = lambda text: trained.rank(text, 1).doubt
     names = [name for name in CHANNELS if name in channels]
     return {name: channels[name] for name in names}, {name: doubts[name] for name in names}, collection
 

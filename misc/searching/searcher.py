@@ -3,6 +3,7 @@
 import dataclasses
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,15 @@ from utils.errors import InputError
 MAX_K = 10_000
 MAX_CAPTIONS = 3  # per hit
 DEEPER = 8  # times as many videos are searched if too few of them are allowed
+
+
+class Ranking(NamedTuple):
+    """The videos that the model finds for a query, best first, the weights of the query, a doubt and notes."""
+
+    found: list[FoundVideo]
+    weights: np.ndarray | None  # of the experts (M,); None in the Concat variants
+    doubt: str | None  # why none of the videos is believable (None: one is)
+    notes: list[str]
 
 
 class Searcher:
@@ -69,6 +79,12 @@ class Searcher:
 
         Without `corrected`, they are searched as if the index had no query bank.
         """
+        ranking = self.rank(text, k, corrected, allowed)
+        hits = [self.make_hit(ranking, rank) for rank in range(1, len(ranking.found) + 1)]
+        return SearchResult(text, self.weights_of(ranking), hits, doubt=ranking.doubt, notes=ranking.notes)
+
+    def rank(self, text: str, k: int = 10, corrected: bool = True, allowed: frozenset[str] | None = None) -> Ranking:
+        """Return the ranking of `search`, without what results say of each video."""
         check_k(k, len(self.ids))
         words, negatives = split_negatives(text)
         query, notes = self._embed_query(words)
@@ -76,8 +92,15 @@ class Searcher:
             notes.append(f"the model alone does not exclude '{negatives[0]}': it needs another channel")
         weights = None if self.metadata.is_concat else query.weights[0].numpy()
         best, highest = self._find_best(query, k, corrected, allowed)
-        hits = [self._make_hit(found, rank, weights, judged=True) for rank, found in enumerate(best, 1)]
-        return SearchResult(text, self._by_expert(weights), hits, doubt=self._find_doubt(highest), notes=notes)
+        return Ranking(best, weights, self._find_doubt(highest), notes)
+
+    def make_hit(self, ranking: Ranking, rank: int) -> Hit:
+        """Return the video with a rank, from 1, in a ranking."""
+        return self._make_hit(ranking.found[rank - 1], rank, ranking.weights, judged=True)
+
+    def weights_of(self, ranking: Ranking) -> dict[str, float] | None:
+        """Return the weights of the query of a ranking by expert; None in the Concat variants."""
+        return self._by_expert(ranking.weights)
 
     def similar(self, video: str | Path, k: int = 10) -> SearchResult:
         """Return the k videos that are most similar to a video of the collection (an id) or to a video file (a path).

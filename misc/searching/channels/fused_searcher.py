@@ -15,7 +15,7 @@ from misc.searching.collection import Batch, Collection
 from misc.searching.cut_collection import CutCollection
 from misc.searching.image_query import search_by_image
 from misc.searching.result import CaptionHit, Hit, SearchResult
-from misc.searching.searcher import MAX_CAPTIONS, MAX_K, Searcher, check_k
+from misc.searching.searcher import MAX_CAPTIONS, MAX_K, Ranking, Searcher, check_k
 from misc.searching.windows import Moment, item_id
 from utils.errors import InputError
 
@@ -40,7 +40,8 @@ class _Found:
     doubts: dict[str, str | None] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
     weights: dict[str, float] | None = None
-    by_model: dict[str, Hit] = dataclasses.field(default_factory=dict)
+    ranking: Ranking | None = None  # of the trained model
+    ranks: dict[str, int] = dataclasses.field(default_factory=dict)  # video -> rank, from 1, in this ranking
 
 
 class FusedSearcher:
@@ -117,7 +118,9 @@ class FusedSearcher:
         hits = []
         for rank, (video, score) in enumerate(kept, 1):
             findings = {name: Finding(place, hit.score, hit.evidence) for name, (place, hit) in by_video[video].items()}
-            hit = self._make_hit(found.by_model.get(video) or self.get_hit(video), rank, score, findings)
+            known = found.ranks.get(video)
+            content = self.get_hit(video) if known is None else self._trained.make_hit(found.ranking, known)
+            hit = self._make_hit(content, rank, score, findings)
             hits.append(self._add_moments(hit, fuse_moments(by_video[video], TRAINED in found.hits)))
         reasons = None if None in found.doubts.values() else [f"{name}: {reason}" for name, reason in found.doubts.items()]
         return FusedResult(
@@ -147,12 +150,14 @@ class FusedSearcher:
             try:
                 if name == "trained":
                     most = max(MAX_K, len(self._trained.ids))
-                    result = self._trained.search(text, min(depth, most), corrected)
-                    found.weights, found.by_model = result.weights, {hit.id: hit for hit in result.hits}
-                    found.doubts[name] = result.doubt
-                    found.notes += result.notes
-                    hits = [hit for hit in result.hits if hit.id in self]
-                    found.hits[name] = [ChannelHit(hit.id, hit.similarity, [], hit.moments) for hit in hits]
+                    found.ranking = ranking = self._trained.rank(text, min(depth, most), corrected)
+                    found.weights = self._trained.weights_of(ranking)
+                    found.ranks = {x.video: rank for rank, x in enumerate(ranking.found, 1)}
+                    found.doubts[name] = ranking.doubt
+                    found.notes += ranking.notes
+                    found.hits[name] = [
+                        ChannelHit(x.video, x.score, [], x.moments) for x in ranking.found if x.video in self
+                    ]
                 else:
                     channel = self._channels[name]
                     found.hits[name] = channel.search(text, depth)

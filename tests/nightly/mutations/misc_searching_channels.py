@@ -170,8 +170,8 @@ MUTATIONS = [
     ),
     Mutation(
         FUSED,
-        " for hit in result.hits if hit.id in self]",
-        " for hit in result.hits]",
+        " for x in ranking.found if x.video in self",
+        " for x in ranking.found",
         f"{TESTS}/test_fused_searcher.py -k adds_its_ranking",
         "videos that are no longer in the collection are found",
     ),

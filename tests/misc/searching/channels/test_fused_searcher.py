@@ -8,8 +8,9 @@ from data_loader.experts import Expert
 from misc.searching.channels.channel import ChannelHit, Evidence
 from misc.searching.channels.fused_result import Finding
 from misc.searching.channels.fused_searcher import FusedSearcher, NoModel
+from misc.searching.index.vector_store import FoundVideo
 from misc.searching.result import Hit, SearchResult
-from misc.searching.searcher import MAX_K
+from misc.searching.searcher import MAX_K, Ranking
 from utils.errors import InputError
 
 IDS = list("abcdef")
@@ -44,10 +45,16 @@ class StubTrained:
     experts, metadata, checkpoint, ids = ["rgb"], "metadata", "x.pth", ["a", "gone", "b", "c", "d"]
     bank, bank_metadata, lacking, stale, doubt = None, None, ["e"], ["gone"], None
 
-    def search(self, text, k, corrected):
+    def rank(self, text, k, corrected):
         ids = ["a", "gone", "b", "c", "d"] if corrected else ["d", "c", "b", "a"]
-        hits = [self.get_hit(video, rank) for rank, video in enumerate(ids[:k], 1)]
-        return SearchResult(text, {"rgb": 1.0}, hits, doubt=self.doubt)
+        found = [FoundVideo(video, video, 1 / rank, None, []) for rank, video in enumerate(ids[:k], 1)]
+        return Ranking(found, np.ones(1), self.doubt, [])
+
+    def weights_of(self, ranking):
+        return {"rgb": float(ranking.weights[0])}
+
+    def make_hit(self, ranking, rank):
+        return self.get_hit(ranking.found[rank - 1].video, rank)
 
     def similar(self, video, k):
         return SearchResult(str(video), None, [])
