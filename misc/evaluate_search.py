@@ -27,12 +27,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--zero_shot", metavar="MODEL", help=about)
     about = "also search by this model"
     parser.add_argument("--checkpoint", "--resume", dest="resume", metavar="FILE", type=Path, help=about)
+    about = "folder of the model's index, another one for each model (default: <data_dir>/index)"
+    parser.add_argument("--index_dir", metavar="DIR", type=Path, help=about)
     parser.add_argument("--split", choices=("val", "test"), default="test", help="queries and candidates (default: test)")
     parser.add_argument("--only", metavar="REGEX", help="only captions in which a regular expression is found")
     parser.add_argument("--no_names", action="store_true", help="do not search the names of files, which may say too much")
     about = "also print how many captions, and how many nonsense queries, have no believable hit in the collection"
     parser.add_argument("--doubts", action="store_true", help=about)
-    unused = ("config", "encoder", "index", "device", "uri", "querybank", "index_dir", "window", "stride")
+    unused = ("config", "encoder", "index", "device", "uri", "querybank", "window", "stride")
     parser.set_defaults(**dict.fromkeys(unused))
     return parser.parse_args()
 

@@ -69,8 +69,9 @@ def test_captions_are_queries_and_are_not_searched(collection, call):
     assert code == 0 and header == "| No good match | words | all |" and english.startswith("| random English words | "), err
     assert captions == "| captions | 33.3 % | 33.3 % |"  # only "only here" has no word that a video has
     assert nonsense == "| words that do not exist | 100.0 % | 100.0 % |"
-    code, out, err = call(evaluate_search, "--name", "Toy", "--resume", "model.pth", "--split", "val")
+    code, out, err = call(evaluate_search, "--name", "Toy", "--resume", "model.pth", "--split", "val", "--index_dir", "mine")
     assert code == 0 and list(table(out)) == ["chance", "words", "trained", "words + trained"], err
+    assert Path("mine/index.json").exists() and not Path("data/Toy/index").exists()
 
 
 @pytest.mark.parametrize(
