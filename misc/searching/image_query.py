@@ -9,8 +9,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from misc.searching.channels.channel import ChannelHit
 from misc.searching.collection import Collection
+from misc.searching.cut_collection import CutCollection
 from misc.searching.extraction_record import read_record
 from misc.searching.index.metadata import validate
+from misc.searching.windows import as_moments, video_of
 from utils.errors import InputError, one_line
 from utils.files import read_limited
 
@@ -73,14 +75,15 @@ def _decode(file: BinaryIO, name: str, side: int) -> np.ndarray:
         raise InputError(f"{name}: damaged, expected an image ({one_line(str(error))})") from None
 
 
-def search_by_image(collection: Collection, query: np.ndarray, k: int) -> list[ChannelHit]:
+def search_by_image(items: CutCollection, query: np.ndarray, k: int) -> list[ChannelHit]:
     """Return the k videos with the frame that is most similar to an image, by the cosine of features (dim,)."""
-    ids, scores = [], []
+    scores: dict[str, float] = {}
     query = query / max(float(np.linalg.norm(query)), 1e-12)
-    for video, features in collection.load_frames(EXPERT):
+    for item, features in items.load_frames(EXPERT):
         frames = features.astype(np.float32)
         lengths = np.maximum(np.linalg.norm(frames, axis=1), 1e-12)
-        ids.append(video)
-        scores.append(float((frames @ query / lengths).max()))
-    best = np.argsort(-np.array(scores), kind="stable")[:k]
-    return [ChannelHit(ids[i], scores[i], []) for i in best]
+        scores[item] = float((frames @ query / lengths).max())
+    by_video: dict[str, list[tuple[str, float]]] = {}
+    for item in sorted(scores, key=lambda item: -scores[item]):
+        by_video.setdefault(video_of(item), []).append((item, scores[item]))
+    return [ChannelHit(video, found[0][1], [], as_moments(found)) for video, found in list(by_video.items())[:k]]

@@ -113,14 +113,15 @@ def open_searcher(args: argparse.Namespace) -> Searcher | FusedSearcher:
         if trained is not None:
             stack.callback(trained.close)
         collection = Collection(location.name, location.folder) if trained is None else trained.collection
-        channels = open_channels(collection, location.index_folder, wanted, absent, choose_windows(args, collection))
+        windows = choose_windows(args, collection)
+        channels = open_channels(collection, location.index_folder, wanted, absent, windows)
         _load_zero_shot(args, channels, absent)
         if args.channels is not None and (missing := [name for name in wanted if name in absent]):
             raise InputError(f"--channels {missing[0]}: {absent[missing[0]]}")
         if absent.get("trained", NO_MODEL) != NO_MODEL and "trained" in wanted:
             logger.warning("trained: not searched: %s", absent["trained"])
         stack.pop_all()
-    return FusedSearcher(collection, channels, absent, trained)
+    return FusedSearcher(collection, channels, absent, trained, windows)
 
 
 def open_channels(

@@ -6,7 +6,6 @@ character "unit separator" and start and end of the window: no id of an extracte
 
 import dataclasses
 from collections.abc import Iterable
-from itertools import islice
 from typing import Annotated, TypeAlias
 
 import pydantic
@@ -80,7 +79,18 @@ def video_of(item: str) -> str:
 def as_moments(items: Iterable[tuple[str, float | None]]) -> list[Moment]:
     """Return the first windows of some items of a video with their scores; none for a whole video."""
     spans = ((split_item(item)[1], score) for item, score in items)
-    return [Moment(*span, score) for span, score in islice((x for x in spans if x[0] is not None), MAX_MOMENTS)]
+    return choose_moments(Moment(*span, score) for span, score in spans if span is not None)
+
+
+def choose_moments(moments: Iterable[Moment]) -> list[Moment]:
+    """Return the first moments of a video that do not overlap, at most `MAX_MOMENTS`."""
+    chosen: list[Moment] = []
+    for moment in moments:
+        if all(moment.end <= x.start or x.end <= moment.start for x in chosen):
+            chosen.append(moment)
+        if len(chosen) == MAX_MOMENTS:
+            break
+    return chosen
 
 
 def make_windows(window: float | None, stride: float | None, before: Windows | None = None) -> Windows | None:

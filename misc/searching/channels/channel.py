@@ -17,6 +17,7 @@ class Evidence:
     positions: list[int] = dataclasses.field(default_factory=list)
     probability: float | None = None  # of a concept, or that a frame matches (None: unknown)
     similar: bool = False  # the words are similar to those of the query, not equal
+    misspelled: bool = False  # none of these is a shorter or longer form of one of the query
     times: list[Span] = dataclasses.field(default_factory=list)  # of the words at `positions` or the frame, empty if unknown
 
 

@@ -16,7 +16,7 @@ from misc.searching.cut_collection import CutCollection
 from misc.searching.image_query import search_by_image
 from misc.searching.result import CaptionHit, Hit, SearchResult
 from misc.searching.searcher import MAX_CAPTIONS, MAX_K, Ranking, Searcher, check_k
-from misc.searching.windows import Moment, item_id
+from misc.searching.windows import Moment, Windows, item_id
 from utils.errors import InputError
 
 DEPTH = 1000  # videos of each channel that are fused, more if more are requested
@@ -51,6 +51,7 @@ class FusedSearcher:
         channels: the channels to search, without the trained model.
         absent: channels that cannot be searched, with the reason.
         trained: the search by a trained model (None: there is none, or it is not searched).
+        windows: of long videos, for queries by an image (None: they are not cut).
     """
 
     def __init__(
@@ -59,9 +60,10 @@ class FusedSearcher:
         channels: Mapping[str, Channel],
         absent: Mapping[str, str],
         trained: Searcher | None = None,
+        windows: Windows | None = None,
     ):
         self.collection, self._channels, self._trained = collection, channels, trained
-        self._items = CutCollection(collection, None)  # only for the words of windows that channels have found
+        self._items = CutCollection(collection, windows)
         self.absent = dict(absent)
         self._file: tuple[Path | None, Batch | None] = (None, None)  # the last query by file
         self.ids = collection.ids
@@ -145,7 +147,7 @@ class FusedSearcher:
         """Return at most `depth` videos that each channel finds, and what it says of those that are allowed."""
         found = _Found(absent=dict(self.absent))
         if image is not None:
-            found.hits[IMAGE], found.doubts[IMAGE] = search_by_image(self.collection, image, depth), None
+            found.hits[IMAGE], found.doubts[IMAGE] = search_by_image(self._items, image, depth), None
         for name in self.channels if text.strip() else ():
             try:
                 if name == "trained":

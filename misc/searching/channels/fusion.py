@@ -7,7 +7,7 @@ methods. SIGIR 2009.
 from collections.abc import Mapping, Sequence
 
 from misc.searching.channels.channel import ChannelHit
-from misc.searching.windows import MAX_MOMENTS, Moment
+from misc.searching.windows import Moment, choose_moments
 
 RANK_CONSTANT = 60
 TRAINED, IMAGE = "trained", "image"
@@ -42,7 +42,7 @@ def fuse(rankings: Mapping[str, Sequence[ChannelHit]]) -> list[tuple[str, float]
 
 
 def fuse_moments(found: Mapping[str, tuple[int, ChannelHit]], beside_model: bool) -> list[Moment]:
-    """Return the best moments of a video, by the sum over channels of weight / (60 + rank).
+    """Return the best moments of a video that do not overlap, by the sum over channels of weight / (60 + rank).
 
     The rank of a moment is that of the video in the channel for the channel's best moment of it, and one more for each
     further one.
@@ -56,5 +56,5 @@ def fuse_moments(found: Mapping[str, tuple[int, ChannelHit]], beside_model: bool
         for number, moment in enumerate(hit.moments):
             span, weight = (moment.start, moment.end), get_weight(name, hit, beside_model)
             scores[span] = scores.get(span, 0.0) + weight / (RANK_CONSTANT + rank + number)
-    best = sorted(scores, key=lambda span: (-scores[span], span))[:MAX_MOMENTS]
-    return [Moment(*span, scores[span]) for span in best]
+    best = sorted(scores, key=lambda span: (-scores[span], span))
+    return choose_moments(Moment(*span, scores[span]) for span in best)

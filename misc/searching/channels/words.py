@@ -19,7 +19,7 @@ from misc.searching.channels.tokens import (
 from misc.searching.channels.words_index import CAPTIONS, NAME, WordsIndex, decode_id
 from misc.searching.collection import Collection
 from misc.searching.cut_collection import CutCollection
-from misc.searching.windows import MAX_MOMENTS, Windows, as_moments, video_of
+from misc.searching.windows import Windows, as_moments, video_of
 from utils.errors import InputError, count_text
 from utils.optional_packages import require_package
 
@@ -80,9 +80,9 @@ class WordsChannel:
             return self._search(text, k)
 
     def find_doubt(self, hits: Sequence[ChannelHit]) -> str | None:
-        """Return why none of the hits of a query is believable: no video has one of its words, at most similar ones."""
-        is_exact = any(not evidence.similar for hit in hits for evidence in hit.evidence)
-        return None if is_exact else "no video has these words, only similar ones" if hits else "no video has these words"
+        """Return why none of the hits of a query is believable: no video has a form of one of its words."""
+        is_sure = any(not evidence.misspelled for hit in hits for evidence in hit.evidence)
+        return None if is_sure else "no video has these words, only similar ones" if hits else "no video has these words"
 
     def find_excluded(self, negatives: Sequence[str]) -> set[str]:
         """Return all videos that have any of some words and phrases, not similar ones."""
@@ -165,20 +165,22 @@ class WordsChannel:
         texts_of = {number: fields for number, *fields in texts}
         hits = []
         for items in by_video.values():
-            ids = [(self._read_id(number), -score) for number, score in items[: MAX_MOMENTS + 1]]
-            item, score = ids[0]
-            evidence = list(self._collect_evidence(item, texts_of[items[0][0]], similar))
-            marked = {fold(x) for text in texts_of[items[0][0]] for part in MARKED.findall(text) for x in part.split()}
-            matched = {original for term, original in terms.items() if term.is_in(marked)}
-            share = sum(rarity[term] for term in matched) / sum(rarity.values())
+            best, score = items[0]
+            item = self._read_id(best)
+            marked = {fold(x) for text in texts_of[best] for part in MARKED.findall(text) for x in part.split()}
+            matched = {term: original for term, original in terms.items() if term.is_in(marked)}
+            misspelled = similar and not any(_is_form(*pair) for pair in matched.items())
+            evidence = list(self._collect_evidence(item, texts_of[best], similar, misspelled))
+            share = sum(rarity[term] for term in set(matched.values())) / sum(rarity.values())
             confidence = share * SIMILAR_CONFIDENCE if similar else share
-            hits.append(ChannelHit(video_of(item), score, evidence, as_moments(ids), confidence))
+            moments = as_moments((self._read_id(number), -score) for number, score in items)
+            hits.append(ChannelHit(video_of(item), -score, evidence, moments, confidence))
         return hits
 
     def _read_id(self, number: int) -> str:
         return decode_id(self._index.execute("SELECT id FROM items WHERE number = ?", (number,)).fetchone()[0])
 
-    def _collect_evidence(self, item: str, texts: Sequence[str], similar: bool) -> Iterator[Evidence]:
+    def _collect_evidence(self, item: str, texts: Sequence[str], similar: bool, misspelled: bool) -> Iterator[Evidence]:
         """Yield the words of an item that match in each field, whose text has one line per recognized word or caption."""
         all_times = self._items.get_word_times(item)
         for field, text in zip(self._fields, texts, strict=True):
@@ -195,7 +197,8 @@ class WordsChannel:
                         words.append(part)
             positions = [] if field in (CAPTIONS, NAME) else positions
             times = [all_times[field][i] for i in positions] if field in all_times else []
-            yield Evidence(field, " ".join(words[:MAX_EVIDENCE_WORDS]), positions, similar=similar, times=times)
+            text = " ".join(words[:MAX_EVIDENCE_WORDS])
+            yield Evidence(field, text, positions, similar=similar, misspelled=misspelled, times=times)
 
     def _find_similar_terms(self, terms: Sequence[Term]) -> dict[Term, Term]:
         """Return words of the vocabulary that differ from a word of a query in one or two letters, but not in the first.
@@ -227,3 +230,9 @@ class WordsChannel:
             for x in list(dict.fromkeys(chosen))[:MAX_SIMILAR]:
                 similar.setdefault(Term((x,)), term)
         return similar
+
+
+def _is_form(term: Term, original: Term) -> bool:
+    """Return whether one of two terms of one word contains the other, such as a plural."""
+    words = fold(term.words[0]), fold(original.words[0])
+    return words[0] in words[1] or words[1] in words[0]

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.moments import make_moments, write_moments
 from PIL import Image
 
 from data_loader.experts import Expert
+from misc.extraction.moments_file import MomentsFile
+from misc.searching.cut_collection import CutCollection
 from misc.searching.image_query import embed_image, read_image, search_by_image
+from misc.searching.windows import Windows
 from utils.errors import InputError
 
 rng = np.random.default_rng(0)
@@ -21,6 +25,7 @@ class Collection:
 
     def __init__(self, folder, features=None, dim=1280):
         self.folder, self.experts, self._features = folder, {"rgb": Expert(dim)}, features or {}
+        self.ids, self.moments = list(self._features), None
 
     def load_frames(self, name):
         assert name == "rgb"
@@ -65,10 +70,24 @@ def test_videos_are_ranked_by_their_most_similar_frame():
         return max(float(x @ query / np.linalg.norm(x) / np.linalg.norm(query)) for x in frames.astype(np.float64))
 
     expected = sorted(features, key=lambda video: -score(features[video]))
-    hits = search_by_image(Collection(Path(), features), query, 7)
+    hits = search_by_image(CutCollection(Collection(Path(), features), None), query, 7)
     assert [hit.id for hit in hits] == expected[:7]
     assert [hit.score for hit in hits] == pytest.approx([score(features[hit.id]) for hit in hits], abs=1e-5)
-    assert search_by_image(Collection(Path()), query, 7) == []
+    assert search_by_image(CutCollection(Collection(Path()), None), query, 7) == []
+
+
+def test_a_long_video_has_the_moments_with_the_most_similar_frames(tmp_path):
+    frames = {"film": rng.normal(size=(1, 5)), "short": rng.normal(size=(2, 5))}
+    times = [2, 14, 17, 25, 38]
+    dense = rng.normal(size=(5, 5)).astype(np.float16)
+    write_moments(tmp_path, {"film": (40.0, {"rgb": make_moments(times, dense)})})
+    collection = Collection(tmp_path, frames)
+    collection.moments = MomentsFile(tmp_path)
+    query = dense[2].astype(np.float32)
+    film, short = search_by_image(CutCollection(collection, Windows()), query, 5)
+    assert (film.id, short.id, short.moments) == ("film", "short", [])
+    assert film.score == pytest.approx(1, abs=1e-3) and (film.moments[0].start, film.moments[0].end) == (10, 20)
+    assert len(film.moments) == 3 and film.moments[1].score >= film.moments[2].score
 
 
 @pytest.mark.parametrize(

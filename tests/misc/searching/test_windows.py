@@ -66,3 +66,9 @@ def test_moments_are_the_first_windows():
     items = [("v", 9.0), *((item_id("v", (float(i), i + 1.0)), 8.0 - i) for i in range(5))]
     assert as_moments(items) == [Moment(0, 1, 8), Moment(1, 2, 7), Moment(2, 3, 6)]
     assert as_moments([("v", 1.0)]) == []
+
+
+def test_moments_do_not_overlap():
+    spans = [(58, 63), (56, 61), (60, 65), (63, 68), (50.5, 58), (70, 75), (20, 25)]
+    chosen = as_moments((item_id("v", span), 1.0) for span in spans)
+    assert [(x.start, x.end) for x in chosen] == [(58, 63), (63, 68), (50.5, 58)]

@@ -113,7 +113,21 @@ MUTATIONS = [
     Mutation(
         WINDOWS, "if self.stride > self.window:", "if False:", TEST_WINDOWS, "seconds between windows are not searched"
     ),
-    Mutation(WINDOWS, "if x[0] is not None), MAX_MOMENTS)", "if x[0] is not None), 1)", TEST_WINDOWS, "one moment only"),
+    Mutation(WINDOWS, "if len(chosen) == MAX_MOMENTS:", "if len(chosen) == 1:", TEST_WINDOWS, "one moment only"),
+    Mutation(
+        WINDOWS,
+        "if all(moment.end <= x.start or x.end <= moment.start for x in chosen):",
+        "if True:",
+        TEST_WINDOWS,
+        "moments overlap",
+    ),
+    Mutation(
+        "misc/searching/image_query.py",
+        "as_moments(found))",
+        "[])",
+        "tests/misc/searching/test_image_query.py -k long_video",
+        "a query by an image finds no moments",
+    ),
     Mutation(
         CUT,
         "(middle >= span[0]) & (middle < span[1])",

@@ -117,6 +117,15 @@ def test_only_equal_words_are_believable():
     assert channel.find_doubt([]) == "no video has these words"
 
 
+@pytest.mark.parametrize("query", ["watchin", "birds", "atching"])
+def test_other_forms_of_words_are_believable(query):
+    channel = WordsChannel(StubCollection({"RedBird": {"speech": ["watching", "watch", "Tomato"]}}))
+    assert channel.find_doubt(channel.search(query, 10)) is None
+    assert channel.find_doubt(channel.search("tomatoes", 10)) is None
+    (hit,) = channel.search("tomatp", 10)
+    assert hit.evidence[0].misspelled and channel.find_doubt([hit]) is not None
+
+
 def test_long_queries_get_a_note():
     channel = WordsChannel(StubCollection(WORDS))
     text = " ".join(f"word{i}" for i in range(201))
@@ -162,7 +171,7 @@ def test_similar_words_follow_if_few_videos_have_the_words():
     hits = channel.search("zebra watchign", 50)
     assert [hit.id for hit in hits] == ["both", *speech]
     assert hits[0].evidence == [Evidence("speech", "zebra", [0])]
-    assert all(hit.evidence == [Evidence("speech", "watching", [0], similar=True)] for hit in hits[1:])
+    assert all(hit.evidence == [Evidence("speech", "watching", [0], similar=True, misspelled=True)] for hit in hits[1:])
     assert [hit.id for hit in channel.search("zebra watchign", 3)] == ["both", "v0", "v1"]
     assert found(channel, '"watchimg"*') == [] and found(channel, "watchimg*") == []
 
@@ -184,7 +193,8 @@ def test_words_are_found_in_longer_ones_after_exact_and_misspelled_ones():
     channel = WordsChannel(StubCollection(names))
     assert found(channel, "bunny") == ["bunny", "bigbuckbunny", "xbunnyx"]
     assert found(channel, "bunnz")[0] in ("bunny", "bunnx") and found(channel, "buck") == []
-    assert channel.find_doubt(channel.search("xbunny", 5)) == "no video has these words, only similar ones"
+    assert channel.find_doubt(channel.search("bunnyy", 5)) is None
+    assert channel.find_doubt(channel.search("bunng", 5)) == "no video has these words, only similar ones"
 
 
 @pytest.mark.parametrize(
