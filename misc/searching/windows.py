@@ -83,14 +83,19 @@ def as_moments(items: Iterable[tuple[str, float | None]]) -> list[Moment]:
 
 
 def choose_moments(moments: Iterable[Moment]) -> list[Moment]:
-    """Return the first moments of a video that do not overlap, at most `MAX_MOMENTS`."""
+    """Return the first moments of a video, at most `MAX_MOMENTS`, without any that shares more than half with an earlier one."""
     chosen: list[Moment] = []
     for moment in moments:
-        if all(moment.end <= x.start or x.end <= moment.start for x in chosen):
+        if not any(_share(moment, x) > 0.5 for x in chosen):
             chosen.append(moment)
         if len(chosen) == MAX_MOMENTS:
             break
     return chosen
+
+
+def _share(a: Moment, b: Moment) -> float:
+    """Return the share of the shorter one of two moments that is in the other one, at most 0 if they do not overlap."""
+    return (min(a.end, b.end) - max(a.start, b.start)) / min(a.end - a.start, b.end - b.start)
 
 
 def make_windows(window: float | None, stride: float | None, before: Windows | None = None) -> Windows | None:

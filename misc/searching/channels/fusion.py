@@ -42,7 +42,7 @@ def fuse(rankings: Mapping[str, Sequence[ChannelHit]]) -> list[tuple[str, float]
 
 
 def fuse_moments(found: Mapping[str, tuple[int, ChannelHit]], beside_model: bool) -> list[Moment]:
-    """Return the best moments of a video that do not overlap, by the sum over channels of weight / (60 + rank).
+    """Return the best moments of a video, see `choose_moments`, by the sum over channels of weight / (60 + rank).
 
     The rank of a moment is that of the video in the channel for the channel's best moment of it, and one more for each
     further one.

@@ -68,7 +68,7 @@ def test_moments_are_the_first_windows():
     assert as_moments([("v", 1.0)]) == []
 
 
-def test_moments_do_not_overlap():
-    spans = [(58, 63), (56, 61), (60, 65), (63, 68), (50.5, 58), (70, 75), (20, 25)]
+def test_moments_that_are_mostly_one_are_shown_once():
+    spans = [(58, 63), (56, 61), (60, 65), (60.5, 65.5), (50.5, 58), (70, 75), (20, 25)]
     chosen = as_moments((item_id("v", span), 1.0) for span in spans)
-    assert [(x.start, x.end) for x in chosen] == [(58, 63), (63, 68), (50.5, 58)]
+    assert [(x.start, x.end) for x in chosen] == [(58, 63), (60.5, 65.5), (50.5, 58)]

@@ -116,7 +116,7 @@ MUTATIONS = [
     Mutation(WINDOWS, "if len(chosen) == MAX_MOMENTS:", "if len(chosen) == 1:", TEST_WINDOWS, "one moment only"),
     Mutation(
         WINDOWS,
-        "if all(moment.end <= x.start or x.end <= moment.start for x in chosen):",
+        "if not any(_share(moment, x) > 0.5 for x in chosen):",
         "if True:",
         TEST_WINDOWS,
         "moments overlap",
