@@ -83,7 +83,7 @@ def as_moments(items: Iterable[tuple[str, float | None]]) -> list[Moment]:
 
 
 def choose_moments(moments: Iterable[Moment]) -> list[Moment]:
-    """Return the first moments of a video, at most `MAX_MOMENTS`, without any that shares more than half with an earlier one."""
+    """Return the first moments of a video, at most `MAX_MOMENTS`, without one that is mostly in another."""
     chosen: list[Moment] = []
     for moment in moments:
         if not any(_share(moment, x) > 0.5 for x in chosen):
