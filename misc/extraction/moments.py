@@ -92,7 +92,7 @@ class MomentExtractor:
         start = float(times[0] // CHUNK_SECONDS * CHUNK_SECONDS)
         part = Media(frames, times, None, seconds=CHUNK_SECONDS)
         self._use(part, (start, start + CHUNK_SECONDS), self._experts)
-        if self._makes_posters:
+        if self._makes_posters and self._error is None:
             with self._recorded("poster"):
                 if (poster := make_poster(part)) is not None:
                     self.posters[start] = poster
@@ -101,7 +101,8 @@ class MomentExtractor:
         for name, expert in experts.items():
             output = None
             with self._recorded(name):
-                output = None if self._error else expert(part)
+                if self._error is None:
+                    output = expert(part)
             if output is not None and len(output.features):
                 if output.spans is None:
                     output = dataclasses.replace(output, spans=np.tile(span, (len(output.features), 1)))

@@ -38,7 +38,7 @@ class Posters:
     def find(self, video: str, file: Path, time: float | None = None) -> Path | None:
         """Return the path of a poster, of the whole video if the part has none; None without one of the present file."""
         try:
-            paths = [self.path(video, file, time), self.path(video, file)]
+            paths = (self.path(video, file, at) for at in dict.fromkeys((time, None)))
             return next((path for path in paths if path.is_file()), None)
         except OSError:
             return None

@@ -16,9 +16,8 @@ import torch
 
 from misc.speed.process import call_in_process
 from misc.speed.settings import CONFIGS
-from misc.speed.step import our_step, random_batch
+from misc.speed.step import batch_for, our_step
 from misc.speed.timing import CPU, Clock
-from model.net_vlad import NetVLAD
 from parse_config import ConfigParser
 from trainer.build import build_model, model_arguments
 from utils.allocator import keep_freed_memory
@@ -34,15 +33,10 @@ ROW = "{:10}  {:14}  {:>8}  {:>8}  {:>8}"
 def count_steps(config_path: str, num_videos: int, seconds: float) -> float:
     """Return the steps per second of a training with random features."""
     config = ConfigParser.from_file(config_path, training=True)
-    arguments = model_arguments(config)
     torch.manual_seed(0)
     keep_freed_memory()
     model = build_model(config).train()
-    clusters = arguments["vlad_clusters"]
-    dims = {name: arguments["expert_dims"][name][0] // clusters.get(name, 1) for name in model.modalities}
-    sequences = {name for name, pool in zip(model.modalities, model.pooling, strict=True) if isinstance(pool, NetVLAD)}
-    batch = random_batch(dims, arguments["text_dim"], sequences, num_videos)
-    step = our_step(model, batch, Clock(CPU), "fp32")
+    step = our_step(model, batch_for(model, model_arguments(config), num_videos), Clock(CPU), "fp32")
     step()
     count, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:

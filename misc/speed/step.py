@@ -63,6 +63,13 @@ def random_batch(
     return batch
 
 
+def batch_for(model: CENet, arguments: dict, num_videos: int = VIDEOS) -> dict:
+    """Return `random_batch` for a model with the given `model_arguments`."""
+    clusters = arguments["vlad_clusters"]
+    dims = {name: arguments["expert_dims"][name][0] // clusters.get(name, 1) for name in model.modalities}  # before pooling
+    return random_batch(dims, arguments["text_dim"], clusters.keys() - {"text"}, num_videos)
+
+
 def bf16(batch: dict, precision: str) -> torch.autocast:
     """Return a context that multiplies in bfloat16 if that is the precision."""
     return torch.autocast(batch["text"].device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
@@ -198,9 +205,7 @@ def measure_precision(precision: str, device: torch.device, path: str) -> dict:
     dims, clusters = arguments["expert_dims"], arguments["vlad_clusters"]
     plain = PlainCE(dims, arguments["text_dim"], clusters, args["use_ce"], num_ghosts).to(device).train()
     plain.load_state_dict(ours.state_dict())
-    sequences = clusters.keys() - {"text"}
-    dims = {name: dims[name][0] // clusters.get(name, 1) for name in ours.modalities}  # before they are pooled
-    batch = to_device(random_batch(dims, arguments["text_dim"], sequences), device)
+    batch = to_device(batch_for(ours, arguments), device)
     clock = Clock(device)
     default = {"plain": plain_step(plain, batch, precision)}
     sides = {

@@ -163,7 +163,7 @@ class WordsChannel:
             (query, chosen),
         )
         texts_of = {number: fields for number, *fields in texts}
-        hits = []
+        hits, total_rarity = [], sum(rarity.values())
         for items in by_video.values():
             best, score = items[0]
             item = self._read_id(best)
@@ -171,7 +171,9 @@ class WordsChannel:
             matched = {term: original for term, original in terms.items() if term.is_in(marked)}
             misspelled = similar and not any(_is_form(*pair) for pair in matched.items())
             evidence = list(self._collect_evidence(item, texts_of[best], similar, misspelled))
-            share = sum(rarity[term] for term in set(matched.values())) / sum(rarity.values())
+            share = (
+                sum(rarity[term] for term in dict.fromkeys(matched.values())) / total_rarity
+            )  # in an order: it is a float
             confidence = share * SIMILAR_CONFIDENCE if similar else share
             moments = as_moments((self._read_id(number), -score) for number, score in items)
             hits.append(ChannelHit(video_of(item), -score, evidence, moments, confidence))

@@ -67,7 +67,13 @@ MUTATIONS = [
         TEST_MOMENTS,
         "no words after the described sound",
     ),
-    Mutation(MOMENTS, "None if self._error else expert(part)", "expert(part)", TEST_MOMENTS, "experts go on after an error"),
+    Mutation(
+        MOMENTS,
+        "                if self._error is None:\n",
+        "                if True:\n",
+        TEST_MOMENTS,
+        "experts go on after an error",
+    ),
     Mutation(
         MOMENTS,
         "if media.seconds < MIN_SECONDS:",
