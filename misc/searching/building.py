@@ -48,6 +48,8 @@ def build_index(
     """
     if beta is not None and location.uri is not None:
         raise InputError("--querybank: an index in Milvus has no query bank, expected one in files (no --uri)")
+    if kind == "sq8" and location.uri is not None:
+        raise InputError("--index sq8: found --uri, expected an index in files, or flat, ivf or hnsw in Milvus")
     metadata = embedder.index_metadata(collection.name, kind).model_copy(update={"windows": windows})
     with contextlib.closing(location.open(metadata)) as store:
         if store.waited and location.has_index() and (missing_only or _is_current(location, metadata, collection, beta)):

@@ -3,5 +3,5 @@
 from typing import Literal, get_args
 
 CHANNELS = ("words", "concepts", "zero_shot", "trained")
-IndexKind = Literal["flat", "ivf", "hnsw"]
+IndexKind = Literal["flat", "sq8", "ivf", "hnsw"]
 INDEX_KINDS = get_args(IndexKind)

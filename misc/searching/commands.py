@@ -68,7 +68,12 @@ CHECKPOINT = [
     _argument(
         "--encoder", metavar="SPEC", help="text encoder of queries (default: that in the collection's extraction.json)"
     ),
-    _argument("--index", choices=INDEX_KINDS, help="kind of a new index: flat (default) is exact, ivf and hnsw are not"),
+    _argument(
+        "--index",
+        choices=INDEX_KINDS,
+        help="kind of a new index: flat (default) is exact, sq8 is compressed and scores the best exactly, ivf and hnsw are "
+        "approximate",
+    ),
     _argument("--device", metavar="N", type=int, help="the GPU that embeds (default: the CPU)"),
     *WINDOWS,
     *LOCATION,

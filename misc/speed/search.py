@@ -1,4 +1,4 @@
-"""Search among many videos with missing experts: the model's score of all of them against flat, ivf and hnsw indexes.
+"""Search among many videos with missing experts: the model's score of all of them against flat, sq8, ivf and hnsw indexes.
 
 The floor is what an exact search has to do at least: for one query, read all vectors; for a batch, multiply by them.
 Indexes are measured without and with a query bank of 10,000 captions. A recall is that against the exact search of the same.
@@ -196,7 +196,7 @@ def run(folder: Path, sizes: Sequence[int] = SIZES, dim: int = DIM, methods: Seq
             built = {} if method in SCORES else call_in_process(build, method, size, dim, temporary)
             asked = call_in_process(ask, method, size, dim, temporary)
         best, kind = asked.pop("best"), (size, method.endswith(WITH_BANK))
-        if not method.startswith(("ivf", "hnsw")):
+        if not method.startswith(("sq8", "ivf", "hnsw")):
             exact.setdefault(kind, best)
         recalls = [len(set(a) & set(b)) / len(a) for a, b in zip(exact.get(kind, []), best, strict=kind in exact)]
         recall = {f"recall@{K}": statistics.mean(recalls)} if recalls else {}  # unknown without an exact method

@@ -8,7 +8,7 @@ MAX_CANDIDATES = 1 << 16  # scores that are kept before all but the best are dro
 
 
 def find_best(
-    vectors: np.ndarray, queries: np.ndarray, k: int, lowest: np.ndarray | None = None
+    vectors: np.ndarray, queries: np.ndarray, k: int, lowest: np.ndarray | None = None, margin: np.ndarray | float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return scores (T, n) and positions (T, n) of the best k of N vectors, and of all others with the score of the k-th.
 
@@ -16,16 +16,20 @@ def find_best(
     a score of NaN are left out.
 
     Args:
-        vectors: (N, dim) float32.
-        queries: (T, dim) float32.
+        vectors: (N, dim) float32, or int8.
+        queries: (T, dim) of the same type.
         k: at least 1.
         lowest: the lowest scores of interest (T,) float32; vectors with lower ones are left out (None: none are).
+        margin: (T,); vectors whose score is lower than the k-th by no more than this are included.
     """
-    best = _Best(len(queries), k, lowest)
+    best = _Best(len(queries), k, lowest, margin)
     rows = BLOCK_BYTES // (4 * max(1, len(queries))) + 1
     for start in range(0, len(vectors), rows):
         block = vectors[start : start + rows]
-        if len(queries) == 1:  # torch multiplies by a vector in one thread
+        if vectors.dtype == np.int8:
+            scores = torch._int_mm(torch.from_numpy(block), torch.from_numpy(queries).T)  # the only product of int8 in torch
+            best.add(scores.to(torch.float32).numpy(), start)
+        elif len(queries) == 1:  # torch multiplies by a vector in one thread
             best.add((block @ queries[0])[:, None], start)
         else:
             best.add((torch.from_numpy(block) @ torch.from_numpy(queries).T).numpy(), start)
@@ -35,8 +39,9 @@ def find_best(
 class _Best:
     """The scores that may be among the best k of T queries."""
 
-    def __init__(self, num_queries: int, k: int, lowest: np.ndarray | None):
+    def __init__(self, num_queries: int, k: int, lowest: np.ndarray | None, margin: np.ndarray | float):
         self._num_queries, self._k, self._size = num_queries, k, 0
+        self._margin = np.full(num_queries, margin, np.float32)
         self._is_bounded = lowest is not None and bool((lowest > -np.inf).all())
         self._lowest = np.full(num_queries, -np.inf, np.float32) if lowest is None else lowest
         # Query, position and score of each candidate.
@@ -46,7 +51,7 @@ class _Best:
         """Add the scores (n, T) of the vectors from position `start`."""
         if not self._is_bounded and len(scores) >= self._k:  # otherwise all scores of the first block were candidates
             kth = -np.partition(np.nan_to_num(-scores.T, nan=np.inf), self._k - 1)[:, self._k - 1]
-            self._lowest, self._is_bounded = np.maximum(self._lowest, kth), True
+            self._lowest, self._is_bounded = np.maximum(self._lowest, kth - self._margin), True
         found = np.flatnonzero(scores >= self._lowest)  # faster than the nonzero of a matrix
         if len(found):
             rows, queries = np.divmod(found, scores.shape[1])
@@ -67,13 +72,13 @@ class _Best:
         return all_scores, all_positions
 
     def _drop(self) -> None:
-        """Sort the candidates by query, score and position, and drop those below the k-th of their query."""
+        """Sort the candidates by query, score and position, and drop those below the k-th of their query and the margin."""
         queries, positions, values = (np.concatenate(x) for x in zip(*self._parts, strict=True))
         order = np.lexsort((positions, -values, queries))
         queries, positions, values = queries[order], positions[order], values[order]
         counts = np.bincount(queries, minlength=self._num_queries)
         kth, has_kth = counts.cumsum() - counts + self._k - 1, counts >= self._k
         self._lowest = self._lowest.copy()
-        self._lowest[has_kth] = values[kth[has_kth]]
+        self._lowest[has_kth] = np.maximum(self._lowest[has_kth], values[kth[has_kth]] - self._margin[has_kth])
         kept = values >= self._lowest[queries]
         self._parts, self._size = [(queries[kept], positions[kept], values[kept])], int(kept.sum())

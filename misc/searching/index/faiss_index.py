@@ -1,4 +1,7 @@
-"""The vectors of one pattern in FAISS: exact ("flat"), in cells ("ivf") or in a graph ("hnsw")."""
+"""The vectors of one pattern in FAISS: exact ("flat"), in cells ("ivf") or in a graph ("hnsw").
+
+An index of kind "sq8" is a flat one in its file, which is searched in a compressed copy.
+"""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from misc.searching.choices import IndexKind
+from misc.searching.index.compressed_vectors import CompressedVectors
 from misc.searching.index.exact_search import find_best
 from misc.searching.index.patterns import search_with_ties
 from utils.optional_packages import require_package
@@ -14,7 +18,7 @@ MIN_APPROXIMATE = 5000  # fewer vectors are searched exactly, in a few milliseco
 NPROBE, EF_SEARCH = 8, 64  # at effort 1
 MAX_EFFORT = 64  # above it, all vectors are searched
 CANDIDATES = 4  # minimum number of vectors in the searched cells per requested one, on average
-HNSW_M, EF_CONSTRUCTION = 32, 100
+HNSW_M, EF_CONSTRUCTION = 32, 40
 CELLS = 4  # times the square root of the number of vectors
 MAX_REMOVED, MAX_GROWTH = 0.2, 2.0  # share and factor of the vectors that cells or a graph were made for
 
@@ -33,6 +37,7 @@ class FaissIndex:
         self.kind, self.index, self.file = kind, index, file
         self._numbers = set(map(int, numbers))
         self._selectors: tuple | None = None  # of the valid vectors of a graph
+        self._compressed: CompressedVectors | None = None
 
     @classmethod
     def empty(cls, dim: int) -> "FaissIndex":
@@ -60,14 +65,19 @@ class FaissIndex:
         """Add vectors (N, dim)."""
         self.index.add_with_ids(np.ascontiguousarray(vectors, np.float32), np.array(numbers, np.int64))
         self._numbers.update(map(int, numbers))
-        self._selectors = self.file = None
+        self._selectors = self._compressed = self.file = None
 
     def remove(self, numbers: Sequence[int]) -> None:
         """Remove vectors; a graph keeps them but does not return them, since paths to other vectors lead through them."""
         self._numbers.difference_update(map(int, numbers))
-        self._selectors = self.file = None
+        self._selectors = self._compressed = self.file = None
         if self.kind != "hnsw":
             self.index.remove_ids(np.array(numbers, np.int64))
+
+    def compress(self) -> None:
+        """Search a flat index in a compressed copy of its vectors, until it changes."""
+        if self._compressed is None:
+            self._compressed = CompressedVectors(self._flat_vectors())
 
     def search(
         self, queries: np.ndarray, k: int, effort: int, lowest: np.ndarray | None = None
@@ -79,7 +89,10 @@ class FaissIndex:
         """
         queries, k = np.ascontiguousarray(queries, np.float32), min(k, len(self))
         if self.kind == "flat":
-            scores, positions = find_best(self._flat_vectors(), queries, k, lowest)
+            if self._compressed is None or effort > MAX_EFFORT:
+                scores, positions = find_best(self._flat_vectors(), queries, k, lowest)
+            else:
+                scores, positions = self._compressed.search(queries, k, lowest)
             return scores, np.where(positions < 0, -1, self._flat_numbers()[positions])
         if effort > MAX_EFFORT:
             return search_with_ties(lambda limit: self._scan(queries, limit), k, len(self))

@@ -74,7 +74,7 @@ class FaissStore(VectorStore):
 
     def __init__(self, folder: Path, metadata: IndexMetadata | None = None, writing: bool = False):
         super().__init__(str(folder))
-        self.folder = folder
+        self.folder, self._is_writing = folder, writing
         self._indexes: dict[str, FaissIndex] = {}
         self._generation = 0
         with self._resources as resources:  # released if opening fails
@@ -113,12 +113,15 @@ class FaissStore(VectorStore):
     def optimize(self) -> None:
         """Convert the index of each pattern to the kind that fits its size, if it is of another kind or outdated."""
         for pattern, index in self._indexes.items():
-            kind = self.metadata.kind if len(index) >= MIN_APPROXIMATE else "flat"
+            is_small, kind = len(index) < MIN_APPROXIMATE, self.metadata.kind
+            kind = "flat" if is_small or kind == "sq8" else kind
             if kind != index.kind or index.is_outdated():
                 if index.kind != "flat":
                     what = f"pattern {pattern}: {index.kind} index of {len(index)} videos"
                     logger.info("%s: %s, %s", self.source, what, "now exact" if kind == "flat" else "rebuilt")
                 self._indexes[pattern] = index.convert(kind)
+            if self.metadata.kind == "sq8" and not is_small:
+                self._indexes[pattern].compress()
 
     def commit(self) -> None:
         """Write all changes; if an OSError occurs, for example since the disk is full, the index is unchanged."""
@@ -248,8 +251,10 @@ class FaissStore(VectorStore):
         """Return the index of a pattern after checking its kind, dimension and set of videos."""
         path = self._verify(file)
         faiss = require_package("faiss")
+        is_compressed = self.metadata.kind == "sq8" and len(numbers) >= MIN_APPROXIMATE
+        in_memory = self._is_writing or not is_compressed  # otherwise mapped into memory, and FAISS aborts on a change
         try:
-            index = faiss.read_index(str(path))
+            index = faiss.read_index(str(path), 0 if in_memory else faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
             raise InputError(f"{path}: damaged ({one_line(str(error))[:100]}); {REBUILD}") from None
         result = FaissIndex(file.kind or "flat", index, numbers, file)
@@ -264,4 +269,6 @@ class FaissStore(VectorStore):
         stored = result.stored_numbers
         if len(np.setdiff1d(numbers, stored)) or (result.kind != "hnsw" and len(stored) != len(numbers)):
             raise InputError(f"{path}: not the {count_text(len(numbers), 'video')} of its pattern; {REBUILD}")
+        if is_compressed:
+            result.compress()
         return result

@@ -72,7 +72,7 @@ def test_a_collection_without_captions_or_lists(collection):
     assert searcher.v2t("video0") == []
 
 
-@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+@pytest.mark.parametrize("kind", ["sq8", "ivf", "hnsw"])
 def test_a_build_says_how_much_an_approximate_index_finds(collection, caplog, kind):
     caplog.set_level("INFO")
     open_new_index(collection[1], kind)

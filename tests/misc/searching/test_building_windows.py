@@ -105,7 +105,7 @@ def test_an_updated_index_equals_a_new_one(collection, caplog):
     assert "video9" not in open_searcher(LOCATION, checkpoint).ids
 
 
-@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+@pytest.mark.parametrize("kind", ["sq8", "ivf", "hnsw"])
 def test_an_approximate_index_has_windows_too(collection, kind):
     archive, checkpoint = collection
     write(archive, {"video3": 1, "video8": 2})

@@ -130,7 +130,7 @@ def changes(draw):
 
 
 @given(
-    kind=st.sampled_from(["ivf", "hnsw"]),
+    kind=st.sampled_from(["sq8", "ivf", "hnsw"]),
     topics=st.integers(1, 30),
     copies=st.integers(1, 3),
     steps=st.lists(changes(), max_size=4),

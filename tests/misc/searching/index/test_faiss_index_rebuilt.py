@@ -10,7 +10,7 @@ VIDEOS = random_videos(600, DIMS, share=1)
 TEXTS = random_texts(5, DIMS)
 
 
-@pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw"])
+@pytest.mark.parametrize("kind", ["flat", "sq8", "ivf", "hnsw"])
 def test_an_index_becomes_as_small_as_a_new_one_of_the_videos_that_are_left(tmp_path, monkeypatch, kind):
     """The graph is rebuilt for that."""
     monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 100)

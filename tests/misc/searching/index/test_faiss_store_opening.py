@@ -53,7 +53,7 @@ def test_vectors_of_videos_that_the_list_lacks_are_refused(tmp_path, monkeypatch
         open_store(tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw"])
+@pytest.mark.parametrize("kind", ["flat", "sq8", "ivf", "hnsw"])
 def test_a_video_that_is_added_after_a_removal_has_its_own_score(tmp_path, monkeypatch, kind):
     """A graph keeps the vectors of removed videos, which must not be taken for those of new ones."""
     monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 10)

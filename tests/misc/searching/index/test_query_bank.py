@@ -136,7 +136,7 @@ def test_only_captions_that_a_change_concerns_are_searched_anew(tmp_path, monkey
     assert sum(searched) == 30 + hubs.count(hubs[0])
 
 
-@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+@pytest.mark.parametrize("kind", ["sq8", "ivf", "hnsw"])
 def test_an_approximate_index_finds_corrected_videos_too(tmp_path, monkeypatch, kind):
     monkeypatch.setattr("misc.searching.index.faiss_store.MIN_APPROXIMATE", 100)
     dims, videos = [8, 8], random_videos(2000, [8, 8], share=1.1)
