@@ -2,6 +2,7 @@
 
 The expert rgb is EfficientNet-Lite0 up to its last pooling, so that its classifier turns stored features into the class
 probabilities of each frame. The names of classes are compared with the words of a query by sentence embeddings of MiniLM.
+An everyday word, such as "dog", has the same meaning as all classes of its group.
 """
 
 import io
@@ -16,6 +17,7 @@ import numpy as np
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
 from misc.extractors.rgb import load_classifier
 from misc.searching.channels.channel import ChannelHit, Evidence
+from misc.searching.channels.everyday_words import find_group
 from misc.searching.channels.tokens import STOP_WORDS, split_words
 from misc.searching.collection import Collection
 from misc.searching.cut_collection import CutCollection
@@ -51,8 +53,8 @@ class ConceptsChannel:
     """The probabilities of concepts per video, kept in the file `path`, which is updated if the collection has changed.
 
     The score of a video is the sum over classes c of exp((cos(query, c) - 1) / TEMPERATURE) p(c), where cos is the highest
-    cosine of a part of the query, which has to be at least `MIN_COSINE`, and p the highest probability in a frame, which has
-    to be at least `MIN_PROBABILITY`. The score of a long video is that of its best window. The confidence of a hit is
+    cosine of a part of the query (1 for an everyday word), which has to be at least `MIN_COSINE`, and p the highest probability
+    in a frame, which has to be at least `MIN_PROBABILITY`. The score of a long video is that of its best window. The confidence of a hit is
     min(1, score)^2.
 
     Args:
@@ -146,6 +148,8 @@ class ConceptsChannel:
             self._part_vectors.update(zip(new, self._embed(new), strict=True))
         vectors = np.stack([self._part_vectors[part] for part in parts])
         cosines = (vectors @ self._class_vectors.T).max(axis=0).astype(np.float64)
+        for part in parts:
+            cosines[find_group(part, self._classes)] = 1
         return np.where(cosines >= MIN_COSINE, np.exp((cosines - 1) / TEMPERATURE), 0)
 
     def _collect_evidence(self, row: int, products: np.ndarray) -> list[Evidence]:

@@ -18,10 +18,14 @@ CHUNK_BYTES = 1 << 24  # of exact vectors that are compressed or scored at a tim
 
 
 class CompressedVectors:
-    """The compressed form of vectors (N, dim), which are read from `vectors` only to score a few of them."""
+    """The compressed form of vectors (N, dim).
+
+    Attributes:
+        vectors: the exact vectors (N, dim), of which a search reads only those that it scores exactly.
+    """
 
     def __init__(self, vectors: np.ndarray):
-        self._vectors = vectors
+        self.vectors = vectors
         chunks = range(0, len(vectors), self._chunk_rows)
         highest = np.zeros(vectors.shape[1], np.float32)
         for start in chunks:
@@ -37,11 +41,11 @@ class CompressedVectors:
 
     def _read_finite(self, start: int) -> np.ndarray:
         """Return a chunk of the exact vectors, with 0 for what is not finite."""
-        return np.nan_to_num(self._vectors[start : start + self._chunk_rows], posinf=0.0, neginf=0.0)
+        return np.nan_to_num(self.vectors[start : start + self._chunk_rows], posinf=0.0, neginf=0.0)
 
     @property
     def _chunk_rows(self) -> int:
-        return CHUNK_BYTES // (4 * max(1, self._vectors.shape[1])) + 1
+        return CHUNK_BYTES // (4 * max(1, self.vectors.shape[1])) + 1
 
     def search(self, queries: np.ndarray, k: int, lowest: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return exact scores (T, n) and positions (T, n) of vectors among which are most likely the best k.
@@ -67,7 +71,7 @@ class CompressedVectors:
         scores = np.full(positions.shape, -np.inf, np.float32)
         for start in range(0, len(found), self._chunk_rows):
             part = slice(start, start + self._chunk_rows)
-            products = np.einsum("nd,nd->n", self._vectors[found[part]], queries[rows[part]])
+            products = np.einsum("nd,nd->n", self.vectors[found[part]], queries[rows[part]])
             scores[rows[part], columns[part]] = products
         positions = np.where(np.isnan(scores), -1, positions)
         scores = np.where(positions < 0, -np.inf, scores)

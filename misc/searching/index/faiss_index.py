@@ -5,6 +5,7 @@ An index of kind "sq8" is a flat one in its file, which is searched in a compres
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -12,13 +13,15 @@ from misc.searching.choices import IndexKind
 from misc.searching.index.compressed_vectors import CompressedVectors
 from misc.searching.index.exact_search import find_best
 from misc.searching.index.patterns import search_with_ties
+from utils.errors import InputError, one_line
 from utils.optional_packages import require_package
 
 MIN_APPROXIMATE = 5000  # fewer vectors are searched exactly, in a few milliseconds
+MIN_COMPRESSED = 500
 NPROBE, EF_SEARCH = 8, 64  # at effort 1
 MAX_EFFORT = 64  # above it, all vectors are searched
 CANDIDATES = 4  # minimum number of vectors in the searched cells per requested one, on average
-HNSW_M, EF_CONSTRUCTION = 32, 40
+HNSW_M, EF_CONSTRUCTION = 32, 36
 CELLS = 4  # times the square root of the number of vectors
 MAX_REMOVED, MAX_GROWTH = 0.2, 2.0  # share and factor of the vectors that cells or a graph were made for
 
@@ -35,7 +38,7 @@ class FaissIndex:
     def __init__(self, kind: IndexKind, index: object, numbers: Sequence[int] = (), file: object | None = None):
         self.faiss = require_package("faiss")
         self.kind, self.index, self.file = kind, index, file
-        self._numbers = set(map(int, numbers))
+        self._numbers = np.unique(np.asarray(numbers, np.int64))  # ascending
         self._selectors: tuple | None = None  # of the valid vectors of a graph
         self._compressed: CompressedVectors | None = None
 
@@ -64,20 +67,32 @@ class FaissIndex:
     def add(self, numbers: Sequence[int], vectors: np.ndarray) -> None:
         """Add vectors (N, dim)."""
         self.index.add_with_ids(np.ascontiguousarray(vectors, np.float32), np.array(numbers, np.int64))
-        self._numbers.update(map(int, numbers))
+        self._numbers = np.union1d(self._numbers, np.asarray(numbers, np.int64))
         self._selectors = self._compressed = self.file = None
 
     def remove(self, numbers: Sequence[int]) -> None:
         """Remove vectors; a graph keeps them but does not return them, since paths to other vectors lead through them."""
-        self._numbers.difference_update(map(int, numbers))
+        self._numbers = np.setdiff1d(self._numbers, numbers, assume_unique=True)
         self._selectors = self._compressed = self.file = None
         if self.kind != "hnsw":
             self.index.remove_ids(np.array(numbers, np.int64))
 
-    def compress(self) -> None:
-        """Search a flat index in a compressed copy of its vectors, until it changes."""
-        if self._compressed is None:
-            self._compressed = CompressedVectors(self._flat_vectors())
+    def compress(self, path: Path | None = None) -> None:
+        """Search a flat index in a compressed copy of its vectors, until it changes.
+
+        With `path`, the file of the index, the exact vectors are read from there when they are needed, and are not kept in
+        memory. Then the index must not change: FAISS would abort the process.
+
+        Raises:
+            InputError: the file is gone.
+        """
+        self._compressed = CompressedVectors(self._flat_vectors())
+        if path is not None:
+            try:
+                self.index = self.faiss.read_index(str(path), self.faiss.IO_FLAG_MMAP_IFC)
+            except RuntimeError as error:  # another process has replaced it
+                raise InputError(f"{path}: cannot be read ({one_line(str(error))[:100]})") from None
+            self._compressed.vectors = self._flat_vectors()
 
     def search(
         self, queries: np.ndarray, k: int, effort: int, lowest: np.ndarray | None = None
@@ -132,7 +147,7 @@ class FaissIndex:
         else:
             numbers = self.stored_numbers
             vectors = self._flat_index().reconstruct_n(0, len(numbers))
-        numbers, rows, _ = np.intersect1d(numbers, self._sorted_numbers(), assume_unique=True, return_indices=True)
+        numbers, rows, _ = np.intersect1d(numbers, self._numbers, assume_unique=True, return_indices=True)
         return numbers, vectors[rows]
 
     def _read_cells(self) -> tuple[np.ndarray, np.ndarray]:
@@ -165,15 +180,11 @@ class FaissIndex:
         inner = self.faiss.downcast_index(self.index.index)
         return inner if self.kind == "flat" else self.faiss.downcast_index(inner.storage)
 
-    def _sorted_numbers(self) -> np.ndarray:
-        return np.array(sorted(self._numbers), np.int64)
-
     def _valid_selectors(self) -> tuple[object, object]:
         """Return FAISS selectors of the valid vectors of a graph: by number, and by position."""
         if self._selectors is None:
-            numbers = self._sorted_numbers()
-            positions = np.flatnonzero(np.isin(self.stored_numbers, numbers))
-            self._selectors = self.faiss.IDSelectorBatch(numbers), self.faiss.IDSelectorBatch(positions)
+            positions = np.flatnonzero(np.isin(self.stored_numbers, self._numbers))
+            self._selectors = self.faiss.IDSelectorBatch(self._numbers), self.faiss.IDSelectorBatch(positions)
         return self._selectors
 
     def _search_parameters(self, effort: int, k: int) -> object:

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from base.schema import Section
 from misc.searching.choices import IndexKind
-from misc.searching.index.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, FaissIndex
+from misc.searching.index.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, MIN_COMPRESSED, FaissIndex
 from misc.searching.index.metadata import REBUILD, IndexedVideos, IndexMetadata, VideoColumns, read_json, validate
 from misc.searching.index.patterns import from_rows, is_empty, to_rows, vector_dim
 from misc.searching.index.query_bank import BankMetadata, QueryBank
@@ -113,15 +113,17 @@ class FaissStore(VectorStore):
     def optimize(self) -> None:
         """Convert the index of each pattern to the kind that fits its size, if it is of another kind or outdated."""
         for pattern, index in self._indexes.items():
-            is_small, kind = len(index) < MIN_APPROXIMATE, self.metadata.kind
-            kind = "flat" if is_small or kind == "sq8" else kind
+            kind = "flat" if self.metadata.kind == "sq8" or len(index) < MIN_APPROXIMATE else self.metadata.kind
             if kind != index.kind or index.is_outdated():
                 if index.kind != "flat":
                     what = f"pattern {pattern}: {index.kind} index of {len(index)} videos"
                     logger.info("%s: %s, %s", self.source, what, "now exact" if kind == "flat" else "rebuilt")
                 self._indexes[pattern] = index.convert(kind)
-            if self.metadata.kind == "sq8" and not is_small:
+            if self._is_compressed(index):
                 self._indexes[pattern].compress()
+
+    def _is_compressed(self, index: FaissIndex) -> bool:
+        return self.metadata.kind == "sq8" and len(index) >= MIN_COMPRESSED
 
     def commit(self) -> None:
         """Write all changes; if an OSError occurs, for example since the disk is full, the index is unchanged."""
@@ -251,10 +253,8 @@ class FaissStore(VectorStore):
         """Return the index of a pattern after checking its kind, dimension and set of videos."""
         path = self._verify(file)
         faiss = require_package("faiss")
-        is_compressed = self.metadata.kind == "sq8" and len(numbers) >= MIN_APPROXIMATE
-        in_memory = self._is_writing or not is_compressed  # otherwise mapped into memory, and FAISS aborts on a change
         try:
-            index = faiss.read_index(str(path), 0 if in_memory else faiss.IO_FLAG_MMAP_IFC)
+            index = faiss.read_index(str(path))
         except RuntimeError as error:
             raise InputError(f"{path}: damaged ({one_line(str(error))[:100]}); {REBUILD}") from None
         result = FaissIndex(file.kind or "flat", index, numbers, file)
@@ -269,6 +269,6 @@ class FaissStore(VectorStore):
         stored = result.stored_numbers
         if len(np.setdiff1d(numbers, stored)) or (result.kind != "hnsw" and len(stored) != len(numbers)):
             raise InputError(f"{path}: not the {count_text(len(numbers), 'video')} of its pattern; {REBUILD}")
-        if is_compressed:
-            result.compress()
+        if self._is_compressed(result):
+            result.compress(None if self._is_writing else path)
         return result

@@ -102,7 +102,7 @@ class IndexedVideos:
         self.numbers = dict(zip(columns.ids, columns.numbers, strict=True))
         self.available = {video: sys.intern(x) for video, x in zip(columns.ids, columns.available, strict=True)}
         self.versions = dict(zip(columns.ids, versions, strict=True))
-        self._by_number: dict[int, str] | None = None
+        self._by_number: tuple[np.ndarray, list[str]] | None = None  # numbers, ascending, and their ids
         self._by_video: dict[str, list[str]] | None = None
         self._by_pattern: dict[str, np.ndarray] | None = None
 
@@ -134,8 +134,9 @@ class IndexedVideos:
     def id_of(self, number: int) -> str:
         """Return the id of the video with a number."""
         if self._by_number is None:
-            self._by_number = {number: video for video, number in self.numbers.items()}
-        return self._by_number[number]
+            self._by_number = np.fromiter(self.numbers.values(), np.int64, len(self.numbers)), list(self.numbers)
+        numbers, ids = self._by_number
+        return ids[int(np.searchsorted(numbers, number))]
 
     def by_pattern(self) -> dict[str, np.ndarray]:
         """Return the numbers of the videos of each pattern, ascending."""

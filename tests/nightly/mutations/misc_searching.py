@@ -222,10 +222,24 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/searching/index/faiss_store.py",
-        "self._is_writing or not is_compressed",
-        "not is_compressed",
+        "None if self._is_writing else path",
+        "path",
         "tests/misc/searching/index/test_compressed_vectors.py",
         "a change of an sq8 index aborts the process",
+    ),
+    Mutation(
+        "misc/searching/channels/concepts.py",
+        "cosines[find_group(part, self._classes)] = 1",
+        "pass",
+        "tests/misc/searching/channels/test_concepts.py",
+        "an everyday word has no classes",
+    ),
+    Mutation(
+        "misc/searching/channels/everyday_words.py",
+        "classes.index(last or first) + 1)",
+        "classes.index(last or first))",
+        "tests/misc/searching/channels/test_everyday_words.py",
+        "the last class of a group is left out",
     ),
     Mutation(
         "misc/searching/index/vector_store.py",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misc.searching.building import build_index
-from misc.searching.index import compressed_vectors, faiss_store
+from misc.searching.index import compressed_vectors
 from misc.searching.index.compressed_vectors import CompressedVectors
 from misc.searching.index.vector_store import IndexLocation
 from model.similarity import pairwise_similarity
@@ -66,8 +66,7 @@ def test_scores_that_are_no_numbers_are_left_out():
     assert positions[positions >= 0].tolist() == [2, 4, 0] and scores[0, :3].tolist() == [3, 2, 1]
 
 
-def test_an_index_finds_what_the_score_of_the_model_finds(tmp_path, monkeypatch):
-    monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 100)
+def test_an_index_finds_what_the_score_of_the_model_finds(tmp_path):
     dims = [12, 8, 6]
     videos, texts = random_videos(3000, dims, share=0.75), random_texts(20, dims)
     store = create_store(tmp_path, make_metadata(["a", "b", "c"], dims, kind="sq8"))
@@ -83,8 +82,7 @@ def test_an_index_finds_what_the_score_of_the_model_finds(tmp_path, monkeypatch)
             np.testing.assert_allclose([score for _, score in hits], values[:30], atol=1e-5)
 
 
-def test_an_index_that_is_read_has_its_vectors_in_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(faiss_store, "MIN_APPROXIMATE", 100)
+def test_an_index_that_is_read_has_its_vectors_in_the_file(tmp_path):
     store = create_store(tmp_path, make_metadata(["a"], [64], kind="sq8"))
     store.add(*random_videos(2000, [64], share=1.1))
     store.optimize()
