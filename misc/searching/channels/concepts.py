@@ -53,9 +53,9 @@ class ConceptsChannel:
     """The probabilities of concepts per video, kept in the file `path`, which is updated if the collection has changed.
 
     The score of a video is the sum over classes c of exp((cos(query, c) - 1) / TEMPERATURE) p(c), where cos is the highest
-    cosine of a part of the query (1 for an everyday word), which has to be at least `MIN_COSINE`, and p the highest probability
-    in a frame, which has to be at least `MIN_PROBABILITY`. The score of a long video is that of its best window. The confidence of a hit is
-    min(1, score)^2.
+    cosine of a part of the query (1 for an everyday word), which has to be at least `MIN_COSINE`, and p the highest
+    probability in a frame, which has to be at least `MIN_PROBABILITY`. The score of a long video is that of its best
+    window. The confidence of a hit is min(1, score)^2.
 
     Args:
         windows: of long videos (None: they are not cut).
