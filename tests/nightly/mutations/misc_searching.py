@@ -229,7 +229,7 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/searching/channels/concepts.py",
-        "cosines[find_group(part, self._classes)] = 1",
+        "cosines[numbers] = np.maximum(cosines[numbers], GROUP_COSINE)",
         "pass",
         "tests/misc/searching/channels/test_concepts.py",
         "an everyday word has no classes",

@@ -99,7 +99,7 @@ def highest_probabilities(features):
         ("zebra", {1: 1.0}),
         ("a horse on the grass", {1: np.exp(-2)}),
         ("a Zebra in a sports car!", {1: 1.0, 2: 1.0}),
-        ("the automobiles", {2: 1.0}),
+        ("the automobiles", {2: np.exp(-0.5)}),
     ],
 )
 def test_scores_are_those_of_a_plain_loop(open_channel, videos, query, weights):
