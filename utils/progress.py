@@ -20,12 +20,14 @@ def bar(items: Iterable | None = None, description: str | None = None, file: Tex
     from tqdm import tqdm  # takes a tenth of a second to import
 
     file = file or sys.stdout
-    return tqdm(items, desc=description, file=file, leave=False, dynamic_ncols=True, disable=not file.isatty(), **options)
+    options = {"leave": False, "dynamic_ncols": True, "disable": not file.isatty(), **options}
+    return tqdm(items, desc=description, file=file, **options)
 
 
-def byte_bar(description: str, total: int | None, initial: int = 0) -> "tqdm":
+def byte_bar(description: str, total: int | None, initial: int = 0, **options: Any) -> "tqdm":
     """Return a progress bar that counts bytes up to `total` (None: unknown), with sizes, speed and remaining time.
 
     The `initial` bytes were there at the start and do not count towards the speed.
     """
-    return bar(description=description, total=total, initial=initial, unit="B", unit_scale=True, unit_divisor=1024)
+    unit = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
+    return bar(description=description, total=total, initial=initial, **unit, **options)
