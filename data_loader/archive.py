@@ -3,7 +3,7 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 from data_loader.conversion import CaptionEncoder, Encoder, FeatureEncoder, RawCaptionEncoder
 from data_loader.datasets import RELEASE_TEXTS, layout_of, release_of
 from data_loader.experts import Expert
-from data_loader.parallel_conversion import FeatureFile, convert_files
 from data_loader.readers import FEATURE_SUFFIXES, find_file, read_entries, read_file, read_video_list
 from data_loader.store import Captions, Features, FeatureTable, RawCaptions, open_table
 from utils.errors import InputError, count_text
@@ -249,35 +248,18 @@ class Archive:
         aggregation = expert.aggregation if expert else None
         return pattern.format(subset=subset, rgb_model_name=self.rgb_model_name, aggregation=aggregation)
 
-    def convert(self, experts: Mapping[str, Expert], text_feat: str, text_dim: int, subset: str) -> None:
-        """Convert the files of some experts and of word vectors side by side, as far as they have no caches."""
-        if self.cache_refusal is not None:
-            return
-        try:
-            sources = [self._feature_source(name, expert, subset) for name, expert in experts.items()]
-            sources.append(self._caption_source(text_feat, text_dim, subset))
-            convert_files([FeatureFile(*source, self._cache_folder(source[0])) for source in sources])
-        except (InputError, OSError) as error:
-            logger.debug("not converted side by side: %s", error)  # it is raised again where the file is used
-
-    def _feature_source(self, name: str, expert: Expert, subset: str) -> tuple[Path, FeatureEncoder]:
-        """Return the file of an expert, and its encoder by the rules of the dataset."""
+    def _feature_table(self, name: str, expert: Expert, subset: str) -> FeatureTable:
+        """Return the table of an expert, by the rules of the dataset."""
         encoder = FeatureEncoder(
             expert,
             zeros_are_missing=name not in self.layout.zeros_are_present,
             zeros_pad=self.layout.by_row,
             only_nan_is_missing=self.release == "2020",
         )
-        return self._find(self._file_name(name, subset, expert), name), encoder
-
-    def _caption_source(self, text_feat: str, text_dim: int, subset: str) -> tuple[Path, CaptionEncoder]:
-        return self._find(self._file_name(text_feat, subset), text_feat), CaptionEncoder(text_dim)
-
-    def _feature_table(self, name: str, expert: Expert, subset: str) -> FeatureTable:
-        return self._table(*self._feature_source(name, expert, subset))
+        return self._table(self._find(self._file_name(name, subset, expert), name), encoder)
 
     def _caption_table(self, text_feat: str, text_dim: int, subset: str) -> FeatureTable:
-        return self._table(*self._caption_source(text_feat, text_dim, subset))
+        return self._table(self._find(self._file_name(text_feat, subset), text_feat), CaptionEncoder(text_dim))
 
     def _find(self, file: str, name: str) -> Path:
         """Return the path of a file of the expert or text features `name`, which some archives call differently."""
@@ -304,11 +286,9 @@ class Archive:
         """Return the table of a file, which is opened only once."""
         key = (path, encoder.tag)
         if key not in self._tables:
-            self._tables[key] = open_table(path, encoder, self._cache_folder(path), self.cache_refusal)
+            folder = self.cache / path.parent.relative_to(self.folder)
+            self._tables[key] = open_table(path, encoder, folder, self.cache_refusal)
         return self._tables[key]
-
-    def _cache_folder(self, path: Path) -> Path:
-        return self.cache / path.parent.relative_to(self.folder)
 
     def _apply_flags(self, features: Features, path: Path, subset: str, ids: list[str]) -> None:
         """Mark an expert as missing in the videos that a file flags, which has 0 or 1 (missing) for each row."""

@@ -10,6 +10,7 @@ invalid numbers; `path` and `name` are for its message.
 """
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ from utils.files import atomic_write, remove_abandoned
 from utils.progress import byte_bar, size_text
 
 BLOCK_BYTES = 64 << 20
+
+logger = logging.getLogger(__name__)
 
 
 class FeatureEncoder:
@@ -171,15 +174,11 @@ def _as_list(path: Path, name: Any, captions: Any) -> list:
     return list(captions)
 
 
-def convert(source: Path, encoder: Encoder, cache: Path, origin: str, progress: bool = True) -> str:
+def convert(source: Path, encoder: Encoder, cache: Path, origin: str) -> None:
     """Write the cache of a file, as float16 if that loses nothing, and item by item if the file can be read so.
 
     Args:
         origin: a description of `source` and `encoder`, stored with the cache.
-        progress: whether to show a progress bar, on a terminal.
-
-    Returns:
-        A line for the log.
 
     Raises:
         InputError: a file that cannot be read.
@@ -188,7 +187,7 @@ def convert(source: Path, encoder: Encoder, cache: Path, origin: str, progress: 
     start = time.perf_counter()
     remove_abandoned(cache)
     stream, float16 = True, True
-    with byte_bar(f"converting {source.name}", source.stat().st_size, disable=True if not progress else None) as bar:
+    with byte_bar(f"converting {source.name}", source.stat().st_size) as bar:
         while True:
             bar.reset()
             try:
@@ -202,7 +201,7 @@ def convert(source: Path, encoder: Encoder, cache: Path, origin: str, progress: 
             except _NotFloat16Error:
                 float16 = False
     sizes = [size_text(path.stat().st_size) for path in (source, cache)]
-    return f"converted {source} ({sizes[0]}) to {cache} ({sizes[1]}) in {time.perf_counter() - start:.1f} s"
+    logger.info("converted %s (%s) to %s (%s) in %.1f s", source, sizes[0], cache, sizes[1], time.perf_counter() - start)
 
 
 class _NotFloat16Error(Exception):

@@ -64,7 +64,6 @@ class ExpertDataset(Dataset):
         self.word_dropout, self.expert_dropout = word_dropout, expert_dropout
         self.max_text_words = 1 if text_agg == "avg" else max_tokens.get("text", max_text_words)
         self.max_expert_tokens = {name: max_tokens.get(name, max_expert_tokens) for name in experts}
-        archive.convert(experts, text_feat, text_dim, subset)
         self.features = {name: archive.features(name, expert, subset, ids) for name, expert in experts.items()}
         self.captions = archive.captions(text_feat, text_dim, subset, ids, fuse=fuse_captions, max_captions=max_captions)
         self.num_captions = [self.captions.count(index) for index in range(len(ids))]

@@ -96,9 +96,10 @@ def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None
     Raises:
         InputError: a file that cannot be read, or a cache that cannot, or may not, be written.
     """
-    cache = cache_path(source, encoder, folder)
+    cache = folder / f"{source.name}.{encoder.tag}.h5"
     try:
-        origin = describe_origin(source, encoder)
+        status = source.stat()
+        origin = {"version": VERSION, "size": status.st_size, "time": status.st_mtime_ns, "settings": encoder.settings}
         if (table := _open_cache(source, cache, origin)) is not None:  # a table without items is false
             return table
         if refusal is not None:
@@ -107,9 +108,9 @@ def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None
         with wait_for_lock(folder, str(cache)):
             if (table := _open_cache(source, cache, origin)) is not None:  # another process has made it
                 return table
-            if is_from(cache, origin):
+            if _is_from(cache, origin):
                 logger.warning("%s: damaged, it is made anew", cache)
-            logger.info("%s", convert(source, encoder, cache, json.dumps(origin)))
+            convert(source, encoder, cache, json.dumps(origin))
         return FeatureTable(source, cache)
     except OSError as error:
         raise InputError(
@@ -121,23 +122,12 @@ def open_table(source: Path, encoder: Encoder, folder: Path, refusal: str | None
 def _open_cache(source: Path, cache: Path, origin: dict) -> FeatureTable | None:
     """Return the table in a cache, None if the cache is missing, damaged or out of date."""
     try:
-        return FeatureTable(source, cache) if is_from(cache, origin) else None
+        return FeatureTable(source, cache) if _is_from(cache, origin) else None
     except (OSError, KeyError, ValueError, IndexError, RuntimeError, TypeError):
         return None
 
 
-def cache_path(source: Path, encoder: Encoder, folder: Path) -> Path:
-    """Return the path of the cache of a file in `folder`."""
-    return folder / f"{source.name}.{encoder.tag}.h5"
-
-
-def describe_origin(source: Path, encoder: Encoder) -> dict:
-    """Return the description of a file and its encoder that is stored with its cache."""
-    status = source.stat()
-    return {"version": VERSION, "size": status.st_size, "time": status.st_mtime_ns, "settings": encoder.settings}
-
-
-def is_from(cache: Path, origin: dict) -> bool:
+def _is_from(cache: Path, origin: dict) -> bool:
     """Return whether a cache exists and is of this source and these settings."""
     try:
         with h5py.File(cache, "r") as file:

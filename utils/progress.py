@@ -20,14 +20,12 @@ def bar(items: Iterable | None = None, description: str | None = None, file: Tex
     from tqdm import tqdm  # takes a tenth of a second to import
 
     file = file or sys.stdout
-    options = {"leave": False, "dynamic_ncols": True, "disable": not file.isatty(), **options}
-    return tqdm(items, desc=description, file=file, **options)
+    return tqdm(items, desc=description, file=file, leave=False, dynamic_ncols=True, disable=not file.isatty(), **options)
 
 
-def byte_bar(description: str, total: int | None, initial: int = 0, **options: Any) -> "tqdm":
+def byte_bar(description: str, total: int | None, initial: int = 0) -> "tqdm":
     """Return a progress bar that counts bytes up to `total` (None: unknown), with sizes, speed and remaining time.
 
     The `initial` bytes were there at the start and do not count towards the speed.
     """
-    unit = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
-    return bar(description=description, total=total, initial=initial, **unit, **options)
+    return bar(description=description, total=total, initial=initial, unit="B", unit_scale=True, unit_divisor=1024)

@@ -66,7 +66,7 @@ def test_a_pickle_is_converted_item_by_item(tmp_path, monkeypatch):
         def update(self, n=1):
             advanced[0] += n
 
-    monkeypatch.setattr(conversion, "byte_bar", lambda *_, **__: Bar(disable=True))
+    monkeypatch.setattr(conversion, "byte_bar", lambda *_: Bar(disable=True))
     monkeypatch.setattr(FRAMES, "encode", watch)
     table = open_table(source, FRAMES, tmp_path, None)
     assert table.names == list(content)

@@ -240,32 +240,4 @@ MUTATIONS = [
         "tests/data_loader/test_workers.py",
         "torch imports a module while workers run",
     ),
-    Mutation(
-        DATASET,
-        "        archive.convert(experts, text_feat, text_dim, subset)\n",
-        "",
-        "tests/data_loader/test_parallel_conversion.py -k dataset_converts",
-        "a dataset converts its files one after the other",
-    ),
-    Mutation(
-        "data_loader/parallel_conversion.py",
-        "return is_from(self.cache,",
-        "return False and is_from(self.cache,",
-        "tests/data_loader/test_parallel_conversion.py",
-        "all files are converted again",
-    ),
-    Mutation(
-        "data_loader/parallel_conversion.py",
-        "InputError, OSError, concurrent.futures.process.BrokenProcessPool",
-        "OSError, concurrent.futures.process.BrokenProcessPool",
-        "tests/data_loader/test_parallel_conversion.py -k cannot_be_read",
-        "a broken file among several ends the command before the others are converted",
-    ),
-    Mutation(
-        "data_loader/parallel_conversion.py",
-        "process.kill()",
-        "pass",
-        "tests/data_loader/test_parallel_conversion.py -k interruption",
-        "Ctrl-C waits for all conversions",
-    ),
 ]

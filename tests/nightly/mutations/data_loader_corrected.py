@@ -22,8 +22,8 @@ MUTATIONS = [
     Mutation(ARCHIVE, 'only_nan_is_missing=self.release == "2020"', "only_nan_is_missing=False", TEST, "the rules of 2019"),
     Mutation(
         ARCHIVE,
-        "return self.cache / path.parent.relative_to(self.folder)",
-        "return self.cache",
+        "folder = self.cache / path.parent.relative_to(self.folder)",
+        "folder = self.cache",
         TEST_BATCHES,
         "files of the same name in two folders share a cache",
     ),
