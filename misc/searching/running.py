@@ -113,6 +113,8 @@ def _describe_channels(args: argparse.Namespace) -> dict[str, str]:
 def _remove(args: argparse.Namespace) -> None:
     if not args.words:
         raise InputError("remove: expected the ids of videos")
+    if not get_location(args).has_index():
+        raise InputError(f"remove: {NO_MODEL}; the other channels have the videos of the folder as of its last extraction")
     remove_videos(get_location(args), args.words)
     logger.info("%s removed", count_text(len(set(args.words)), "video"))
 

@@ -74,6 +74,7 @@ def test_building_and_information_need_no_model(folder, search, refuse):
     assert "ocr of 3 videos" in search("add", *PLACE)[1]
     assert hits(search("encore", *PLACE, "--json")[0])[0]["id"] == "video9"
     assert "expected --checkpoint FILE; the other channels have all videos" in refuse("add", "video3", *PLACE)
+    assert "the other channels have the videos of the folder as of its last extraction" in refuse("remove", "video3", *PLACE)
     assert "build: --querybank and --index" in refuse("build", *PLACE, "--index", "ivf")
     assert "MSVD: a published dataset" in refuse("bird", "--name", "MSVD", "--data_dir", "data/Toy")
     assert "data/None: no such folder" in refuse("bird", "--name", "None")

@@ -140,7 +140,7 @@ def test_only_probable_concepts_are_believable(open_channel):
     hits = channel.search("zebra", 10)
     assert channel.find_doubt(hits) is None
     low = [hit._replace(score=0.0022) for hit in hits]
-    assert channel.find_doubt(low) == "no concept is close to it and seen well (score 0.0022, expected 0.02)"
+    assert channel.find_doubt(low) == "no concept is close to it and seen well (score 0.0022, expected 0.08)"
     assert channel.find_doubt([hits[0]._replace(score=MIN_SCORE - 1e-6)]) is not None
     assert channel.find_doubt([hits[0]._replace(score=MIN_SCORE)]) is None
     assert channel.find_doubt([]) == "no concept is close to it"
