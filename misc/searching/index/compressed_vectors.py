@@ -4,6 +4,8 @@ A dimension i of a vector v is stored as the integer c_i = round(v_i / step_i) f
 q_i step_i is about u r_i with an integer r_i from -63 to 63, so that <q, v> is about u <r, c>, a product of integers, which
 processors compute several times as fast as one of floats. Vectors whose approximate score is close to the k-th best are
 scored again with the exact vectors.
+
+All products are of torch: threads of NumPy's BLAS wait in a loop after each of theirs, and slow down those of torch.
 """
 
 import numpy as np

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 
 BLOCK_BYTES = 1 << 20  # of scores
-BLAS_BYTES = 1 << 20  # of vectors: threads of NumPy's BLAS wait in a loop afterwards, and slow down those of torch
 MAX_CANDIDATES = 1 << 16  # scores that are kept before all but the best are dropped
 
 
@@ -30,7 +29,7 @@ def find_best(
         if vectors.dtype == np.int8:
             scores = torch._int_mm(torch.from_numpy(block), torch.from_numpy(queries).T)  # the only product of int8 in torch
             best.add(scores.to(torch.float32).numpy(), start)
-        elif len(queries) == 1 and block.nbytes > BLAS_BYTES:  # torch multiplies by a vector in one thread
+        elif len(queries) == 1:  # torch multiplies by a vector in one thread
             best.add((block @ queries[0])[:, None], start)
         else:
             best.add((torch.from_numpy(block) @ torch.from_numpy(queries).T).numpy(), start)

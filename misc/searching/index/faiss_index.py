@@ -17,7 +17,6 @@ from utils.errors import InputError, one_line
 from utils.optional_packages import require_package
 
 MIN_APPROXIMATE = 5000  # fewer vectors are searched exactly, in a few milliseconds
-MIN_COMPRESSED = 500
 NPROBE, EF_SEARCH = 8, 64  # at effort 1
 MAX_EFFORT = 64  # above it, all vectors are searched
 CANDIDATES = 4  # minimum number of vectors in the searched cells per requested one, on average

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from base.schema import Section
 from misc.searching.choices import IndexKind
-from misc.searching.index.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, MIN_COMPRESSED, FaissIndex
+from misc.searching.index.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, FaissIndex
 from misc.searching.index.metadata import REBUILD, IndexedVideos, IndexMetadata, VideoColumns, read_json, validate
 from misc.searching.index.patterns import from_rows, is_empty, to_rows, vector_dim
 from misc.searching.index.query_bank import BankMetadata, QueryBank
@@ -119,11 +119,8 @@ class FaissStore(VectorStore):
                     what = f"pattern {pattern}: {index.kind} index of {len(index)} videos"
                     logger.info("%s: %s, %s", self.source, what, "now exact" if kind == "flat" else "rebuilt")
                 self._indexes[pattern] = index.convert(kind)
-            if self._is_compressed(index):
+            if self.metadata.kind == "sq8":
                 self._indexes[pattern].compress()
-
-    def _is_compressed(self, index: FaissIndex) -> bool:
-        return self.metadata.kind == "sq8" and len(index) >= MIN_COMPRESSED
 
     def commit(self) -> None:
         """Write all changes; if an OSError occurs, for example since the disk is full, the index is unchanged."""
@@ -269,6 +266,6 @@ class FaissStore(VectorStore):
         stored = result.stored_numbers
         if len(np.setdiff1d(numbers, stored)) or (result.kind != "hnsw" and len(stored) != len(numbers)):
             raise InputError(f"{path}: not the {count_text(len(numbers), 'video')} of its pattern; {REBUILD}")
-        if self._is_compressed(result):
+        if self.metadata.kind == "sq8":
             result.compress(None if self._is_writing else path)
         return result

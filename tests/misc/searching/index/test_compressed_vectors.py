@@ -39,7 +39,7 @@ def test_the_best_have_their_exact_scores(data):
         np.testing.assert_allclose(row[: min(k, number)], np.sort(exact)[::-1][:k], atol=tolerance)
 
 
-def test_only_a_few_vectors_are_scored_exactly(monkeypatch):
+def test_only_a_few_vectors_are_scored_exactly():
     rng = np.random.default_rng(0)
     vectors, texts = rng.normal(size=(20_000, 64)).astype(np.float32), rng.normal(size=(4, 64)).astype(np.float32)
     _, positions = CompressedVectors(vectors).search(texts, 10)
