@@ -30,6 +30,11 @@ class ChannelHit(NamedTuple):
     moments: Sequence[Moment] = ()  # the best windows of a long video, with scores of the channel
     confidence: float = 1.0  # the part of its weight that counts in a fusion, from 0 to 1
 
+    @property
+    def is_misspelled(self) -> bool:
+        """Whether it only has words that differ from those of the query by typos."""
+        return bool(self.evidence) and all(evidence.misspelled for evidence in self.evidence)
+
 
 class Channel(Protocol):
     """A ranking of the videos of a collection."""

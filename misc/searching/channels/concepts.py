@@ -9,7 +9,7 @@ import io
 import json
 import logging
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,8 @@ import numpy as np
 from misc.extractors.pretrained.torchvision_import import ensure_torchvision
 from misc.extractors.rgb import load_classifier
 from misc.searching.channels.channel import ChannelHit, Evidence
-from misc.searching.channels.everyday_words import find_group
+from misc.searching.channels.everyday_words import find_group, load_groups
+from misc.searching.channels.spelling import correct_words
 from misc.searching.channels.tokens import STOP_WORDS, split_words
 from misc.searching.collection import Collection
 from misc.searching.cut_collection import CutCollection
@@ -83,6 +84,8 @@ class ConceptsChannel:
         self._items = CutCollection(collection, windows)
         self._classes = load_class_names()
         self._class_vectors: np.ndarray | None = None  # (C, dim)
+        names = " ".join([*self._classes, *load_groups(tuple(self._classes))])
+        self._vocabulary = sorted({form for word in split_words(names.lower()) for form in (word, f"{word}s")})
         self._part_vectors: dict[str, np.ndarray] = {}  # part of a query -> (dim,): queries have many in common
         self._ids, self._concepts, self._probabilities = self._load()
 
@@ -121,8 +124,9 @@ class ConceptsChannel:
         return {hit.id for text in negatives for hit in self.search(text, len(self._ids)) if hit.score >= MIN_SCORE}
 
     def find_notes(self, text: str) -> list[str]:
-        """Return notes on a query in another language than English, and on one with more than `MAX_QUERY_WORDS` words."""
+        """Return notes on a query in another language than English, with misspelled words, or with too many."""
         notes = [] if (note := note_language(text, ENGLISH_ENCODER)) is None else [note]
+        notes += [f"concepts: “{word}” is read as “{other}”" for word, other in self._correct(text).items()]
         if len(split_words(text)) > MAX_QUERY_WORDS:
             notes.append(f"concepts: the first {MAX_QUERY_WORDS} words are read, not the rest")
         return notes
@@ -137,7 +141,7 @@ class ConceptsChannel:
 
     def _weigh_classes(self, text: str) -> np.ndarray:
         """Return the weight of each class for a query, 0 for classes with another meaning."""
-        parts = list(split_parts(text))
+        parts = list(split_parts(text, self._correct(text)))
         if not parts:
             return np.zeros(len(self._classes))
         if self._embed is None:
@@ -156,6 +160,10 @@ class ConceptsChannel:
             numbers = find_group(part, self._classes)
             cosines[numbers] = np.maximum(cosines[numbers], GROUP_COSINE)
         return np.where(cosines >= MIN_COSINE, np.exp((cosines - 1) / TEMPERATURE), 0)
+
+    def _correct(self, text: str) -> dict[str, str]:
+        """Return the misspelled words of a query with the words of names of classes and groups that they stand for."""
+        return correct_words(map(str.lower, split_words(text)[:MAX_QUERY_WORDS]), self._vocabulary)
 
     def _collect_evidence(self, row: int, products: np.ndarray) -> list[Evidence]:
         best = [i for i in np.argsort(-products, kind="stable")[:MAX_EVIDENCE] if products[i] > 0]
@@ -264,9 +272,13 @@ def top_concepts(features: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> 
     return numbers, probabilities
 
 
-def split_parts(text: str) -> Iterator[str]:
-    """Yield the whole query, and its parts of up to `MAX_PART_WORDS` words that neither begin nor end with a common word."""
+def split_parts(text: str, corrected: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Yield the whole query, and its parts of up to `MAX_PART_WORDS` words that neither begin nor end with a common word.
+
+    Words that are `corrected` are replaced.
+    """
     words = [word.lower() for word in split_words(text)][:MAX_QUERY_WORDS]
+    words = [(corrected or {}).get(word, word) for word in words]
     parts = [words] if words else []
     for length in range(1, MAX_PART_WORDS + 1):
         for start in range(len(words) - length + 1):

@@ -27,8 +27,12 @@ def load_groups(classes: tuple[str, ...]) -> dict[str, np.ndarray]:
 def find_group(part: str, classes: Sequence[str]) -> np.ndarray:
     """Return the numbers of the classes that a part of a query, in singular or plural, is an everyday word for."""
     groups = load_groups(tuple(classes))
-    singulars = [part.removesuffix(ending) + singular for ending, singular in PLURALS if part.endswith(ending)]
-    return next((groups[word] for word in (part, *singulars) if word in groups), np.zeros(0, np.int64))
+    return next((groups[word] for word in (part, *find_singulars(part)) if word in groups), np.zeros(0, np.int64))
+
+
+def find_singulars(word: str) -> list[str]:
+    """Return the words that a word may be the plural of."""
+    return [word.removesuffix(ending) + singular for ending, singular in PLURALS if word.endswith(ending)]
 
 
 def _iter_numbers(names: Sequence[str], classes: Sequence[str]) -> Iterator[int]:

@@ -23,6 +23,10 @@ NO_HIT = "no match: no video has these words, or similar ones"
 FRAME = "frame"  # source of evidence
 ALL_EXCLUDED = "no match: all videos that were found are excluded, by the filter or by -words"
 NO_CONCEPT = ", and no concept is close to them"
+NEXT_STEP = (
+    "only words, and the things and animals of ImageNet, are searched here: people, actions, places and colors need an "
+    "image-text model, or one trained on captions (misc/docs/own-videos.md)"
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from misc.searching.channels.channel import Channel, ChannelHit
-from misc.searching.channels.fused_result import Finding, FusedHit, FusedResult
+from misc.searching.channels.fused_result import NEXT_STEP, Finding, FusedHit, FusedResult
 from misc.searching.channels.fusion import IMAGE, TRAINED, fuse, fuse_moments
 from misc.searching.channels.tokens import split_negatives
 from misc.searching.choices import CHANNELS
@@ -125,6 +125,8 @@ class FusedSearcher:
             hit = self._make_hit(content, rank, score, findings)
             hits.append(self._add_moments(hit, fuse_moments(by_video[video], TRAINED in found.hits)))
         reasons = None if None in found.doubts.values() else [f"{name}: {reason}" for name, reason in found.doubts.items()]
+        if (reasons is not None or not fused) and {"trained", "zero_shot"} <= found.absent.keys():
+            found.notes.append(NEXT_STEP)
         return FusedResult(
             text,
             found.weights,

@@ -13,6 +13,8 @@ RANK_CONSTANT = 60
 TRAINED, IMAGE = "trained", "image"
 # Concepts know 1,000 classes only, so that they should not outweigh words; these weights were not tuned.
 WEIGHTS = {"words": 1.0, "concepts": 0.5, "zero_shot": 1.0, TRAINED: 1.0, IMAGE: 1.0}
+# Of the weight, for hits by typos, which are often other words ("swimming" for "swinging"): less than a concept has.
+MISSPELLED_SHARE = 0.25
 # Beside a trained model, which ranks all videos, the confidence of a hit is a factor of its weight. These weights, and the
 # confidences, are the ones with the best geometric means on the validation captions of Stamps2 and of the narrated demo.
 WEIGHTS_BESIDE_MODEL = {**WEIGHTS, "concepts": 2.0}
@@ -20,7 +22,9 @@ WEIGHTS_BESIDE_MODEL = {**WEIGHTS, "concepts": 2.0}
 
 def get_weight(channel: str, hit: ChannelHit, beside_model: bool) -> float:
     """Return the weight of a hit in the fusion."""
-    return WEIGHTS_BESIDE_MODEL[channel] * hit.confidence if beside_model else WEIGHTS[channel]
+    if beside_model:
+        return WEIGHTS_BESIDE_MODEL[channel] * hit.confidence
+    return WEIGHTS[channel] * (MISSPELLED_SHARE if hit.is_misspelled else 1)
 
 
 def fuse(rankings: Mapping[str, Sequence[ChannelHit]]) -> list[tuple[str, float]]:

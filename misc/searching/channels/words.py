@@ -8,26 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from misc.searching.channels.channel import ChannelHit, Evidence
-from misc.searching.channels.tokens import (
-    MAX_TERMS,
-    STOP_WORDS,
-    Term,
-    count_terms,
-    fold,
-    parse_query,
-)
+from misc.searching.channels.spelling import find_similar_words
+from misc.searching.channels.tokens import MAX_TERMS, STOP_WORDS, Term, count_terms, fold, parse_query
 from misc.searching.channels.words_index import CAPTIONS, NAME, WordsIndex, decode_id
 from misc.searching.collection import Collection
 from misc.searching.cut_collection import CutCollection
 from misc.searching.windows import Windows, as_moments, video_of
 from utils.errors import InputError, count_text
-from utils.optional_packages import require_package
 
 # BM25 counts a word in a field this many times. Names are often numbers or those of a camera.
 FIELD_WEIGHTS = {"captions": 1.0, "name": 0.5}
 RECOGNIZED_WEIGHT = 1.0  # of the words of each expert
 FEW = 10  # hits: with fewer, similar words are searched, too
-MIN_TYPO_LENGTH, LONG = 4, 8  # letters of words that may have one and two typos
+MIN_TYPO_LENGTH = 4  # letters of words that may have a typo
 MIN_PART_LENGTH = 5  # letters of words that are found in longer ones
 MAX_SIMILAR = 5  # words of the vocabulary per word of the query
 SIMILAR_CONFIDENCE = 0.1  # of hits with similar words, beside those with the words of the query
@@ -81,8 +74,9 @@ class WordsChannel:
 
     def find_doubt(self, hits: Sequence[ChannelHit]) -> str | None:
         """Return why none of the hits of a query is believable: no video has a form of one of its words."""
-        is_sure = any(not evidence.misspelled for hit in hits for evidence in hit.evidence)
-        return None if is_sure else "no video has these words, only similar ones" if hits else "no video has these words"
+        if any(not hit.is_misspelled for hit in hits):
+            return None
+        return "no video has these words, only similar ones" if hits else "no video has these words"
 
     def find_excluded(self, negatives: Sequence[str]) -> set[str]:
         """Return all videos that have any of some words and phrases, not similar ones."""
@@ -215,15 +209,11 @@ class WordsChannel:
             return {}
         if self._vocabulary is None:
             self._vocabulary = dict(self._index.execute("SELECT term, doc FROM vocabulary"))
-        require_package("rapidfuzz")
-        from rapidfuzz import process
-        from rapidfuzz.distance import OSA
-
         similar: dict[Term, Term] = {}
         for word, term in plain.items():
-            cutoff = 1 if len(word) < LONG else 2
-            found = process.extract(word, self._vocabulary.keys(), scorer=OSA.distance, score_cutoff=cutoff, limit=None)
-            found = [(distance, -self._vocabulary[x], x) for x, distance, _ in found if distance and x[0] == word[0]]
+            found = [
+                (distance, -self._vocabulary[x], x) for x, distance in find_similar_words(word, self._vocabulary.keys())
+            ]
             if word in self._vocabulary:  # it is hardly a typo, but may be a singular or plural
                 found = [entry for entry in found if entry[2].startswith(word) or word.startswith(entry[2])]
             chosen = [x for _, _, x in sorted(entry for entry in found if entry[2] not in STOP_WORDS)]

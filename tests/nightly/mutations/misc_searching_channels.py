@@ -9,8 +9,8 @@ TOKENS, FUSED = f"{FOLDER}/tokens.py", f"{FOLDER}/fused_searcher.py"
 MUTATIONS = [
     Mutation(
         f"{FOLDER}/fusion.py",
-        "else WEIGHTS[channel]",
-        "else 1.0",
+        "return WEIGHTS[channel] *",
+        "return 1.0 *",
         f"{TESTS}/test_fusion.py",
         "all channels have the same weight",
     ),
@@ -48,6 +48,20 @@ MUTATIONS = [
         "(-scores[video], order[video])",
         f"{TESTS}/test_fusion.py -k ties",
         "of equal scores, that of the first channel is first, whatever its rank",
+    ),
+    Mutation(
+        f"{FOLDER}/fusion.py",
+        "(MISSPELLED_SHARE if hit.is_misspelled else 1)",
+        "1",
+        f"{TESTS}/test_fusion.py -k typos",
+        "words with typos outrank what is seen",
+    ),
+    Mutation(
+        f"{FOLDER}/spelling.py",
+        "any(x in vocabulary or x in english_words() for x in forms)",
+        "word in vocabulary",
+        f"{TESTS}/test_spelling.py -k misspelled",
+        "English words are corrected",
     ),
     Mutation(
         WORDS,

@@ -157,7 +157,7 @@ MUTATIONS = [
     ),
     Mutation(
         f"{FOLDER}/channels/words.py",
-        "any(not evidence.misspelled for",
+        "any(not hit.is_misspelled for",
         "any(True for",
         f"{CHANNEL_TESTS}/test_words.py -k believable",
         "similar words are believable",

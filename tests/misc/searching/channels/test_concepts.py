@@ -128,6 +128,13 @@ def test_a_query_far_from_all_concepts_finds_none(open_channel, query):
     assert open_channel()[0].search(query, 10) == []
 
 
+def test_misspelled_names_are_read_as_the_right_ones_and_a_note_says_so(open_channel):
+    channel, _ = open_channel()
+    assert channel.search("a zebrra", 10) == channel.search("a zebra", 10) != []
+    assert channel.find_notes("a zebrra") == ["concepts: “zebrra” is read as “zebra”"]
+    assert channel.find_excluded(["zebrra"]) == channel.find_excluded(["zebra"]) != set()
+
+
 def test_cosines_below_the_threshold_do_not_count(open_channel, monkeypatch):
     channel, _ = open_channel()
     assert channel.search("horse", 10)

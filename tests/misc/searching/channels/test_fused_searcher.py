@@ -6,7 +6,7 @@ from helpers.channel_collection import StubCollection
 
 from data_loader.experts import Expert
 from misc.searching.channels.channel import ChannelHit, Evidence
-from misc.searching.channels.fused_result import Finding
+from misc.searching.channels.fused_result import NEXT_STEP, Finding
 from misc.searching.channels.fused_searcher import FusedSearcher, NoModel
 from misc.searching.index.vector_store import FoundVideo
 from misc.searching.result import Hit, SearchResult
@@ -196,6 +196,14 @@ def test_negative_words_exclude_what_any_channel_finds_for_them():
 def test_notes_of_all_channels_are_collected_once():
     channels = {"words": StubChannel("a", notes=["x", "y"]), "concepts": StubChannel("a", notes=["y", "z"])}
     assert open_fused(channels).search("sale").notes == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize("channels", [{"words": StubChannel()}, {"words": StubChannel("e", doubt="typos")}])
+def test_a_query_without_a_believable_hit_names_the_next_step_unless_there_is_a_model(channels):
+    absent = {"trained": "no index", "zero_shot": "no frames"}
+    assert open_fused(channels, absent=absent).search("sale").notes == [NEXT_STEP]
+    assert open_fused(channels, absent={"trained": "no index"}).search("sale").notes == []
+    assert open_fused(CHANNELS, absent=absent).search("sale").notes == []
 
 
 def test_fewer_results_are_the_first_ones():
