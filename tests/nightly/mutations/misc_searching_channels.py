@@ -16,8 +16,8 @@ MUTATIONS = [
     ),
     Mutation(
         f"{FOLDER}/fusion.py",
-        "WEIGHTS_BESIDE_MODEL[channel] * hit.confidence if",
-        "WEIGHTS_BESIDE_MODEL[channel] if",
+        "WEIGHTS_BESIDE_MODEL[channel] * hit.confidence",
+        "WEIGHTS_BESIDE_MODEL[channel]",
         f"{TESTS}/test_fusion.py",
         "hits that hardly fit count beside a model",
     ),
@@ -85,9 +85,9 @@ MUTATIONS = [
         "known words are typos, too",
     ),
     Mutation(
-        WORDS,
-        "if distance and x[0] == word[0]]",
-        "if distance]",
+        f"{FOLDER}/spelling.py",
+        "if distance and other[0] == word[0]:",
+        "if distance:",
         f"{TESTS}/test_words.py -k typos",
         "words that begin with another letter are similar",
     ),
