@@ -13,12 +13,12 @@ from model.querybank import PUBLISHED_BETA
 from model.variants import SIMILARITIES
 from parse_config import add_config_arguments
 from trainer.launch import prepare_early
-from utils.errors import InputError, cli_command
+from utils.errors import CommandParser, InputError, cli_command
 
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandParser(description=__doc__)
     add_config_arguments(parser, "checkpoint to evaluate")
     parser.add_argument(
         "--split",

@@ -10,7 +10,7 @@ from utils.late_imports import late_imports  # first: Ctrl-C is one line from he
 from base.experiment import AUTO, RELEASES, confirm_purge, require_checkpoint
 from parse_config import ConfigParser, add_config_arguments, parse_seeds
 from trainer.launch import prepare_early
-from utils.errors import InputError, cli_command
+from utils.errors import CommandParser, InputError, cli_command
 
 if TYPE_CHECKING:
     from trainer.training import Prepared
@@ -20,7 +20,7 @@ ONE_START = "expected one of them: a training is resumed with the weights of its
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandParser(description=__doc__)
     add_config_arguments(parser, f"checkpoint to resume from; {AUTO}: the newest unfinished run of the config, if any")
     parser.add_argument(
         "--seeds", metavar="N,N,...", help="train with each of these seeds; print mean (std) of every metric"

@@ -12,7 +12,7 @@ from utils.late_imports import late_imports  # first: Ctrl-C is one line from he
 
 # isort: split
 from misc.speed.settings import CONFIGS, DIM, SEARCH_METHODS, SIZES, WINDOW_SIZES, K
-from utils.errors import InputError, cli_command
+from utils.errors import CommandParser, InputError, cli_command
 from utils.files import write_json
 
 # Each part is a module of `misc/speed`; the values are the arguments of its function `run`.
@@ -38,7 +38,7 @@ def describe_part(name: str) -> str:
 
 def parse_arguments() -> argparse.Namespace:
     """Parse and check the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandParser(description=__doc__)
     parts = parser.add_argument_group("what is measured").add_mutually_exclusive_group()
     for name in PARTS:
         about = describe_part(name) + (" (default)" if name == DEFAULT else "")

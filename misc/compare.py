@@ -15,12 +15,12 @@ from utils.late_imports import late_imports  # first: Ctrl-C is one line from he
 
 # isort: split
 from misc.reporting.tables import LEVEL, SCORES
-from utils.errors import InputError, cli_command
+from utils.errors import CommandParser, InputError, cli_command
 
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandParser(description=__doc__)
     parser.add_argument(
         "runs",
         metavar="[NAME=]RUN[,RUN...]",

@@ -15,13 +15,13 @@ from utils.late_imports import late_imports  # first: Ctrl-C is one line from he
 # isort: split
 from misc.reporting.settings import REFERENCE, Setting
 from parse_config import parse_seeds
-from utils.errors import InputError, cli_command
+from utils.errors import CommandParser, InputError, cli_command
 from utils.jobs import count_cores
 
 
 def parse_arguments() -> argparse.Namespace:
     """Parse and check the command line; `settings` are those to train."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = CommandParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="config to train")
     about = "override a key of the config; repeat it for a setting of several keys"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=about)

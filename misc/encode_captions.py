@@ -9,12 +9,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
 
 # isort: split
-from utils.errors import cli_command
+from utils.errors import CommandParser, cli_command
 
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandParser(description=__doc__)
     about = "file of captions as words: video -> list of captions, each a list of words or a string (.pkl, .pickle)"
     parser.add_argument("--captions", metavar="FILE", type=Path, required=True, help=about)
     about = "text encoder: minilm, transformers:<name> or open_clip:<name> (default: %(default)s)"

@@ -22,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
 
 # isort: split
-from utils.errors import InputError, cli_command
+from utils.errors import CommandParser, InputError, cli_command
 
 
 def parse_arguments() -> argparse.Namespace:
     """Return the checked arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--make_films", metavar="DIR", type=Path, help="write films of the demo and their times, and end")
     parser.add_argument("--clips", metavar="N", type=int, default=48, help="clips in all films (default: %(default)s)")
     parser.add_argument("--name", help="the collection")

@@ -15,12 +15,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
 
 # isort: split
-from utils.errors import cli_command
+from utils.errors import CommandParser, cli_command
 
 
 def parse_arguments() -> argparse.Namespace:
     """Return the arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", required=True, help="the collection")
     parser.add_argument("--data_dir", metavar="DIR", type=Path, help="its folder (default: data/<name>)")
     about = "the image-text model, if it is elsewhere than at extraction"

@@ -17,14 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
 
 # isort: split
-from utils.errors import InputError, cli_command
+from utils.errors import CommandParser, InputError, cli_command
 
 EXTRACTORS = ("speech", "pocketsphinx")
 
 
 def parse_arguments() -> argparse.Namespace:
     """Return the checked arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     about = "folder of the narrated demo (default: %(default)s)"
     parser.add_argument("--data_dir", type=Path, default=Path("data/NarratedDemo"), help=about)
     parser.add_argument("--clips", type=int, default=100, help="number of clips, the first ones (default: %(default)s)")

@@ -19,7 +19,7 @@ from utils.late_imports import late_imports  # first: Ctrl-C is one line from he
 from data_loader.datasets import is_known
 from misc.extraction import caption_files
 from misc.extraction.settings import DEFAULT
-from utils.errors import InputError, cli_command
+from utils.errors import CommandParser, InputError, cli_command
 from utils.jobs import count_cores
 
 MAX_SECONDS = 1e6
@@ -27,9 +27,7 @@ MAX_SECONDS = 1e6
 
 def parse_arguments() -> argparse.Namespace:
     """Return the checked arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--videos", type=Path, required=True, help="folder of video files, with its subfolders")
     parser.add_argument("--name", required=True, help="name of the collection: letters, digits, _ and -")
     about = "captions of the videos: .csv with columns video and caption, .json, .jsonl"

@@ -14,12 +14,12 @@ from utils.late_imports import late_imports  # first: Ctrl-C is one line from he
 # isort: split
 from misc.reporting import archives, tables
 from misc.reporting.tables import MODELS, PUBLISHED_PAGE
-from utils.errors import cli_command
+from utils.errors import CommandParser, cli_command
 
 
 def parse_arguments() -> argparse.Namespace:
     """Return the checked arguments of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description=__doc__.splitlines()[0],
         epilog="Without options: the tables that have runs, and the datasets. A page keeps what is not filled in.",
     )

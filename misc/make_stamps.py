@@ -18,7 +18,7 @@ from utils.late_imports import late_imports  # first: Ctrl-C is one line from he
 
 # isort: split
 from misc.stamps.package import INSTALLED
-from utils.errors import InputError, cli_command
+from utils.errors import CommandParser, InputError, cli_command
 from utils.jobs import count_cores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,9 +27,7 @@ LISTS = ROOT / "misc/datasets/stamps2"
 
 def parse_arguments() -> argparse.Namespace:
     """Return the checked arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     about = "the .deb, or the folder of stamps of an installed package (default: %(default)s)"
     parser.add_argument("--package", type=Path, default=INSTALLED, help=about)
     parser.add_argument("--data_dir", type=Path, default=Path("data/stamps2"), help="output folder (default: %(default)s)")

@@ -10,12 +10,12 @@ from utils.late_imports import late_imports  # first: Ctrl-C is one line from he
 
 # isort: split
 from data_loader.datasets.layout import TEACHERS
-from utils.errors import cli_command
+from utils.errors import CommandParser, cli_command
 
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("checkpoints", metavar="CHECKPOINT", type=Path, nargs="+", help="trained models of one dataset")
     parser.add_argument("--device", metavar="N", type=int, help="index of the GPU to use (default: the CPU)")
     parser.add_argument("--force", action="store_true", help="replace files of teachers that exist")

@@ -13,12 +13,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.late_imports import late_imports  # first: Ctrl-C is one line from here on
 
 # isort: split
-from utils.errors import cli_command
+from utils.errors import CommandParser, cli_command
 
 
 def parse_arguments() -> argparse.Namespace:
     """Return the checked arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = CommandParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", required=True, metavar="FILE", help="config that names the data")
     parser.add_argument("--expert", default="rgb", help="expert to predict, one that no video lacks (default: %(default)s)")
     return parser.parse_args()

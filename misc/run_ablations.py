@@ -14,13 +14,13 @@ from utils.late_imports import late_imports  # first: Ctrl-C is one line from he
 # isort: split
 from misc.reporting import tables
 from parse_config import parse_seeds
-from utils.errors import InputError, cli_command
+from utils.errors import CommandParser, InputError, cli_command
 from utils.jobs import count_cores
 
 
 def parse_arguments() -> argparse.Namespace:
     """Parse and check the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = CommandParser(description=__doc__.splitlines()[0])
     parser.add_argument("--suite", required=True, choices=tables.suites(), help="experiments of the tables of a dataset")
     parser.add_argument("--seeds", default="0,1,2", metavar="N,N,...", help="two or more (default: %(default)s)")
     about = "experiments at a time (default: as many as cores; with --device, one)"

@@ -19,7 +19,7 @@ from utils.late_imports import late_imports  # first: Ctrl-C is one line from he
 
 # isort: split
 from misc.searching.commands import COMMANDS
-from utils.errors import cli_command
+from utils.errors import CommandParser, cli_command
 
 NEGATIVE_WORD = re.compile(r'-(?!k\d)["“]?[^\W\d_].')  # not -k5
 
@@ -27,7 +27,7 @@ NEGATIVE_WORD = re.compile(r'-(?!k\d)["“]?[^\W\d_].')  # not -k5
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """Return the parsed command line; the default command is `query`."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        parser = argparse.ArgumentParser(
+        parser = CommandParser(
             usage="search.py [COMMAND] ...",
             description=__doc__,
             epilog="commands:" + "".join(f"\n  {name:8}{command.help}" for name, command in COMMANDS.items()),
@@ -38,7 +38,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     name, rest = (arguments[0], arguments[1:]) if arguments[0] in COMMANDS else ("query", arguments)
     if name != arguments[0] and (similar := difflib.get_close_matches(arguments[0], COMMANDS, 1, 0.75)):
         print(f"'{arguments[0]}' is not a command: searching for it; did you mean {similar[0]}?", file=sys.stderr)
-    parser = argparse.ArgumentParser(prog=f"search.py {name}", description=COMMANDS[name].help)
+    parser = CommandParser(prog=f"search.py {name}", description=COMMANDS[name].help)
     for flags, options in COMMANDS[name].arguments:
         parser.add_argument(*flags, **options)
     if name == "query":  # with a space before it, -word is not an option

@@ -15,7 +15,6 @@ checked as far as sizes were published. Archives are handled one after another, 
 0 when all are there, 2 after an error, which one line describes, and 130 after Ctrl-C.
 """
 
-import argparse
 import shutil
 import sys
 from pathlib import Path
@@ -29,7 +28,7 @@ from data_loader.datasets import LAYOUTS
 from data_loader.datasets.layout import Layout
 from misc.syncing.remote_archive import DATA, DEFAULT_RELEASE, RELEASES, SERVER, RemoteArchive, select_release
 from utils.download import UnavailableError, can_resume, compute_sha1, describe_size, fetch, forget_version
-from utils.errors import InputError, cli_command
+from utils.errors import CommandParser, InputError, cli_command
 from utils.files import write_json
 from utils.progress import size_text
 from utils.unpack import check_target, unpack
@@ -161,7 +160,7 @@ def format_plan(archive: RemoteArchive) -> str:
 def main() -> None:
     """Download and unpack the archives of the command line."""
     first, *rest = __doc__.splitlines()
-    parser = argparse.ArgumentParser(description=first, epilog=" ".join(rest))
+    parser = CommandParser(description=first, epilog=" ".join(rest))
     names = ", ".join(layout.name for layout in LAYOUTS.values() if layout.download)
     parser.add_argument("--dataset", nargs="+", default=[], metavar="NAME", help=f"some of {names}, or all")
     about = f"one of {', '.join(RELEASES)} (default: %(default)s, of the corrected release)"

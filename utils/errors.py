@@ -1,11 +1,13 @@
 """Errors that a user can fix, and how a command reports them."""
 
+import argparse
 import errno
 import functools
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from utils.interrupts import Terminated, sigterm_raised
 
@@ -24,6 +26,14 @@ class InputError(Exception):
 def one_line(text: str) -> str:
     """Return `text` as one line of printable characters."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
+
+
+class CommandParser(argparse.ArgumentParser):
+    """The parser of the arguments of a command, whose errors are one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message as one line and exit."""
+        self.exit(2, f"{self.prog}: error: {one_line(message)} (see --help)\n")
 
 
 def _message(error: Exception) -> str:

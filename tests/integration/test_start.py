@@ -17,6 +17,8 @@ from utils.late_imports import WAIT_VARIABLES, late_imports
 
 FILES = ["train.py", "test.py", *sorted(f"misc/{path.name}" for path in (ROOT / "misc").glob("*.py")), "figs/draw_model.py"]
 HELP = [[name, "--help"] for name in FILES] + [["misc/search.py", name, "--help"] for name in COMMANDS]
+# Arguments that argparse refuses; figs/draw_model.py has none, and imports nothing of the project.
+WRONG = [[name, "--nonsense"] for name in FILES[:-1]] + [["misc/search.py", name, "--nonsense"] for name in COMMANDS]
 CONFIG = "configs/msrvtt/train-full-ce.json"
 TRAIN = ["train.py", "--config", CONFIG]
 REFUSED = [
@@ -64,7 +66,7 @@ json.dump([[code, out.getvalue(), err.getvalue()] for code, out, err in results]
 @pytest.fixture(scope="module")
 def results():
     """The exit code, standard output and standard error of each command line."""
-    command_lines = HELP + [arguments for arguments, _ in REFUSED]
+    command_lines = HELP + WRONG + [arguments for arguments, _ in REFUSED]
     content = json.dumps(command_lines)
     done = subprocess.run([sys.executable, "-c", CALLS], input=content, text=True, cwd=ROOT, capture_output=True, check=True)
     return {tuple(line): result for line, result in zip(command_lines, json.loads(done.stdout), strict=True)}
@@ -81,6 +83,13 @@ def test_help_needs_nothing_that_takes_long_to_import(results, command_line):
 def test_errors_of_arguments_and_configs_need_nothing_that_takes_long_to_import(results, command_line, message):
     code, out, err = results[tuple(command_line)]
     assert (code, out) == (2, "") and err.startswith(f"error: {message}") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command_line", WRONG, ids=" ".join)
+def test_arguments_that_cannot_be_parsed_are_one_line_without_the_usage(results, command_line):
+    code, out, err = results[tuple(command_line)]
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert err.startswith(command_line[0].rpartition("/")[2]) and ": error: " in err and err.endswith(" (see --help)\n")
 
 
 def run_with_stub(folder, module, code, *arguments):

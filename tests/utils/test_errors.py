@@ -8,7 +8,7 @@ import torch
 from helpers.paths import ROOT
 from torch._utils import ExceptionWrapper
 
-from utils.errors import NO_ROOM, InputError, cli_command
+from utils.errors import NO_ROOM, CommandParser, InputError, cli_command
 from utils.interrupts import Terminated
 
 
@@ -93,3 +93,18 @@ def test_a_command_whose_output_is_closed_ends_silently():
 def test_a_bug_keeps_its_traceback():
     with pytest.raises(RuntimeError, match="size of tensor"):
         cli_command(lambda: torch.ones(2) + torch.ones(3))()
+
+
+def test_an_error_of_arguments_is_one_line_and_help_has_the_usage(capsys):
+    parser = CommandParser(prog="train.py")
+    parser.add_argument("-k", type=int)
+    for arguments, line in (
+        (["-k", "x"], "train.py: error: argument -k: invalid int value: 'x' (see --help)\n"),
+        (["a\nb\x1b[2J"], "train.py: error: unrecognized arguments: a b\\x1b[2J (see --help)\n"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            parser.parse_args(arguments)
+        assert stop.value.code == 2 and capsys.readouterr() == ("", line)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--help"])
+    assert capsys.readouterr().out.startswith("usage: train.py ")
