@@ -66,9 +66,6 @@ CHECKPOINT = [
     ),
     _argument("--config", metavar="FILE", type=Path, help="its config (default: the one in the checkpoint)"),
     _argument(
-        "--encoder", metavar="SPEC", help="text encoder of queries (default: that in the collection's extraction.json)"
-    ),
-    _argument(
         "--index",
         choices=INDEX_KINDS,
         help="kind of a new index: flat (default) is exact, sq8 is compressed and scores the best exactly, ivf and hnsw are "
@@ -78,6 +75,9 @@ CHECKPOINT = [
     *WINDOWS,
     *LOCATION,
 ]
+ENCODER = _argument(
+    "--encoder", metavar="SPEC", help="text encoder of queries (default: that in the collection's extraction.json)"
+)
 BANK = _argument(
     "--querybank",
     metavar="BETA",
@@ -121,6 +121,7 @@ QUERY = [
     ZERO_SHOT,
     NO_BANK,
     BANK,
+    ENCODER,
     *CHECKPOINT,
 ]
 ADDED = _argument("words", nargs="*", metavar="ID", help="only these videos, replaced if the index has them")
@@ -142,6 +143,7 @@ SERVER = [
     CHANNEL_LIST,
     ZERO_SHOT,
     BANK,
+    ENCODER,
     *CHECKPOINT,
 ]
 COMMANDS = {

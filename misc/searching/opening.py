@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import torch
@@ -33,6 +33,7 @@ OPENERS: dict[str, tuple[Callable[..., Channel], str]] = {
     "zero_shot": (ZeroShotChannel, zero_shot.CALIBRATION),
 }
 NO_MODEL = "no index of a trained model, expected --checkpoint FILE"
+NEW_INDEX_ONLY = "only applies to a new index: misc/search.py build --checkpoint FILE"
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,21 @@ logger = logging.getLogger(__name__)
 def get_location(args: argparse.Namespace) -> IndexLocation:
     """Return the location of the collection and the index of a command line."""
     return IndexLocation(args.name, args.data_dir, args.index_dir, args.uri)
+
+
+def check_model_options(args: argparse.Namespace, expected: str = "--checkpoint FILE") -> None:
+    """Raise an InputError if a command line that uses no trained model has an option of one."""
+    for name in ("config", "encoder", "index", "querybank"):
+        if getattr(args, name, None) is not None:
+            raise InputError(f"{args.command}: --{name} has no effect without a trained model, expected {expected}")
+
+
+def warn_of_unused_options(args: argparse.Namespace, channels: Container[str] = ()) -> None:
+    """Log a warning for each option without which a command without a trained model would do the same."""
+    if getattr(args, "no_querybank", False):
+        logger.warning("--no_querybank has no effect without a trained model")
+    if args.device is not None and ZeroShotChannel.name not in channels:
+        logger.warning("--device has no effect without a trained or an image-text model")
 
 
 def open_collection(args: argparse.Namespace) -> tuple[Embedder, Collection, IndexLocation]:
@@ -97,15 +113,18 @@ def open_searcher(args: argparse.Namespace) -> Searcher | FusedSearcher:
     channels that the collection has are searched.
 
     Raises:
-        InputError: an unknown channel, one of `--channels` cannot be searched, or there is none.
+        InputError: an unknown channel, one of `--channels` cannot be searched, there is none, or an option of a model
+            without one.
     """
     wanted = _parse_channels(args.channels)
     absent: dict[str, str] = {}
     trained = None
     if "trained" in wanted:
         trained = _open_trained(args, absent)
-    elif args.resume is not None:
-        absent["trained"] = "not in --channels"
+    else:
+        check_model_options(args, "trained in --channels")
+        if args.resume is not None:
+            absent["trained"] = "not in --channels"
     if trained is not None and wanted == ("trained",):
         return trained
     location = get_location(args)
@@ -116,6 +135,8 @@ def open_searcher(args: argparse.Namespace) -> Searcher | FusedSearcher:
         windows = choose_windows(args, collection)
         channels = open_channels(collection, location.index_folder, wanted, absent, windows)
         _load_zero_shot(args, channels, absent)
+        if trained is None:
+            warn_of_unused_options(args, channels)
         if args.channels is not None and (missing := [name for name in wanted if name in absent]):
             raise InputError(f"--channels {missing[0]}: {absent[missing[0]]}")
         if absent.get("trained", NO_MODEL) != NO_MODEL and "trained" in wanted:
@@ -173,6 +194,8 @@ def _open_trained(args: argparse.Namespace, absent: dict[str, str]) -> Searcher 
     """Return the search by the model of a command line, or of the index; None, with the reason in `absent`, without one."""
     if args.resume is not None:
         return open_model(args)
+    if not get_location(args).has_index():
+        check_model_options(args)
     try:
         checkpoint = find_checkpoint(get_location(args))
         return open_model(argparse.Namespace(**{**vars(args), "resume": checkpoint}))
@@ -191,10 +214,10 @@ def open_model(args: argparse.Namespace) -> Searcher:
     searcher = Searcher(embedder, collection, location.open(), args.encoder, location.index_folder / calibration.FILE)
     if args.querybank is not None and not (searcher.bank_metadata and searcher.bank_metadata.fits(args.querybank)):
         found = searcher.bank or "no query bank"
-        logger.warning("the index has %s: --querybank only applies to a new index (misc/search.py build)", found)
+        logger.warning("the index has %s: --querybank %s", found, NEW_INDEX_ONLY)
     kind = searcher.metadata.kind
     if args.index not in (None, kind):
-        logger.warning("the index is %s: --index %s only applies to a new index", kind, args.index)
+        logger.warning("the index is %s: --index %s %s", kind, args.index, NEW_INDEX_ONLY)
     warn_of_other_windows(args, searcher)
     if searcher.lacking:
         number, first = count_text(len(searcher.lacking), "video"), searcher.lacking[0]

@@ -15,13 +15,16 @@ from misc.searching.channels.fused_result import FusedResult, as_dict, finding_t
 from misc.searching.choices import CHANNELS, INDEX_KINDS
 from misc.searching.collection import Collection
 from misc.searching.opening import (
+    NEW_INDEX_ONLY,
     NO_MODEL,
+    check_model_options,
     choose_windows,
     find_checkpoint,
     get_location,
     open_channels,
     open_collection,
     open_searcher,
+    warn_of_unused_options,
 )
 from misc.searching.result import format_captions, format_hits, format_remarks, is_corrected, write_page
 from utils.errors import InputError, count_text
@@ -73,21 +76,29 @@ def _build(args: argparse.Namespace) -> None:
         options = {"beta": args.querybank, "windows": choose_windows(args, collection)}
         build_index(embedder, collection, location, args.index or INDEX_KINDS[0], **options)
         return
-    if args.querybank is not None or args.index is not None:
-        raise InputError("build: --querybank and --index are of the index of a model, expected --checkpoint FILE")
-    _update_channels(args)
+    _update_without_model(args)
 
 
 def _add(args: argparse.Namespace) -> None:
+    if args.index is not None:
+        raise InputError(f"add: --index {NEW_INDEX_ONLY}")
+    if args.resume is None and not get_location(args).has_index():
+        _update_without_model(args)
+        if args.words:
+            raise InputError(f"add: {NO_MODEL}; the other channels have all videos")
+        return
     if args.resume is None:
         _update_channels(args)
-        if not get_location(args).has_index():
-            if args.words:
-                raise InputError(f"add: {NO_MODEL}; the other channels have all videos")
-            return
         args.resume = find_checkpoint(get_location(args))
     added = add_videos(*open_collection(args), list(map(normalize_name, args.words)) or None)
     logger.info("%s added", count_text(added, "video"))
+
+
+def _update_without_model(args: argparse.Namespace) -> None:
+    """Update the files of the channels for a command line that has no model, and should have no option of one."""
+    check_model_options(args)
+    warn_of_unused_options(args)
+    _update_channels(args)
 
 
 def _update_channels(args: argparse.Namespace) -> None:

@@ -124,7 +124,7 @@ def test_the_index_can_be_elsewhere_and_of_another_kind(collection, search):
     assert "hnsw: recall@10 1.000" in err and Path("mine/index.json").exists()
     assert not Path("elsewhere/index").exists() and not Path("data/Toy").exists()
     _, err = search(QUERY, *place, "--index", "ivf")
-    assert err == "the index is hnsw: --index ivf only applies to a new index\n"
+    assert err == "the index is hnsw: --index ivf only applies to a new index: misc/search.py build --checkpoint FILE\n"
     search("build", *place, "--index", "flat")
     out, _ = search("info", *PLACE, "--index_dir", "mine")
     assert "mine: flat index" in out

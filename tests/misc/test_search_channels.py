@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pytest
 from helpers.ranking_pages import write_clip
 from helpers.search_collection import write_checkpoint
 
+import misc.search as search_command
 from misc.extraction.posters import Posters
 
 PLACE = ["--name", "Toy"]
@@ -75,9 +77,46 @@ def test_building_and_information_need_no_model(folder, search, refuse):
     assert hits(search("encore", *PLACE, "--json")[0])[0]["id"] == "video9"
     assert "expected --checkpoint FILE; the other channels have all videos" in refuse("add", "video3", *PLACE)
     assert "the other channels have the videos of the folder as of its last extraction" in refuse("remove", "video3", *PLACE)
-    assert "build: --querybank and --index" in refuse("build", *PLACE, "--index", "ivf")
     assert "MSVD: a published dataset" in refuse("bird", "--name", "MSVD", "--data_dir", "data/Toy")
     assert "data/None: no such folder" in refuse("bird", "--name", "None")
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        *product(("query", "serve"), ("--config=x", "--encoder=stub", "--index=hnsw", "--querybank")),
+        *product(("build",), ("--config=x", "--index=hnsw", "--querybank")),
+        ("add", "--config=x"),
+    ],
+)
+def test_options_of_a_model_are_refused_without_one(folder, refuse, monkeypatch, command, option):
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)
+    words = {"query": ["bird"], "serve": ["--port", "0"]}.get(command, [])
+    reason = f"error: {command}: {option.partition('=')[0]} has no effect without a trained model, expected "
+    assert refuse(command, *words, *PLACE, option) == f"{reason}--checkpoint FILE"
+    if words:
+        assert refuse(command, *words, *PLACE, option, "--channels", "words") == f"{reason}trained in --channels"
+    assert not (folder / "index").exists()
+
+
+def test_options_without_effect_are_reported(folder, search, refuse):
+    device = "--device has no effect without a trained or an image-text model\n"
+    search("build", *PLACE)
+    assert search("sale", *PLACE, "--device", "0", "--no_querybank")[1] == (
+        f"--no_querybank has no effect without a trained model\n{device}"
+    )
+    for command in ("build", "add"):
+        assert search(command, *PLACE, "--device", "0")[1].startswith(device)
+
+
+def test_options_that_add_or_build_cannot_use_are_refused(collection, search, refuse, call):
+    search("build", *RESUME)
+    expected = "add: --index only applies to a new index: misc/search.py build --checkpoint FILE"
+    for words in (PLACE, RESUME):
+        assert expected in refuse("add", *words, "--index", "hnsw")
+    for command in ("add", "build"):
+        code, _, err = call(search_command, command, *RESUME, "--encoder", "stub")
+        assert code == 2 and f"search.py {command}: error: unrecognized arguments: --encoder" in err
 
 
 def test_a_damaged_record_is_one_line(folder, refuse):
