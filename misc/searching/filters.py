@@ -61,7 +61,7 @@ def parse_conditions(texts: Iterable[str]) -> list[Condition]:
     """Return the conditions in some texts, each with one or several, separated by spaces; quotes hold spaces together.
 
     Raises:
-        InputError: an invalid condition.
+        InputError: an empty text or an invalid condition.
     """
     conditions = []
     for text in texts:
@@ -69,7 +69,9 @@ def parse_conditions(texts: Iterable[str]) -> list[Condition]:
             parts = shlex.split(text)
         except ValueError as error:
             raise InputError(f"--where {text}: {error}, {EXPECTED}") from None
-        for part in parts:
+        for part in parts or [""]:
+            if not part.strip():
+                raise InputError(f"--where: empty, {EXPECTED}")
             if (match := CONDITION.fullmatch(part)) is None:
                 raise InputError(f"--where {part}: {EXPECTED}")
             condition = Condition(*match.groups())

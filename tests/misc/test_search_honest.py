@@ -67,6 +67,7 @@ def test_a_filtered_search_is_the_filtered_ranking(collection, search, channels)
 
 def test_invalid_filters_are_refused(collection, refuse):
     assert "--where size=3: expected such as folder=birds" in refuse("bird", *MODEL, "--where", "size=3")
+    assert "--where: empty, expected such as folder=birds" in refuse("bird", *MODEL, "--where", "")
     assert "expert 'sound': not in data/Toy, expected one of audio, " in refuse("x", *MODEL, "--where", "has=sound")
 
 

@@ -230,7 +230,8 @@ class _SearchPage:
         if len(where) > MAX_QUERY_LENGTH:
             raise RequestError(400, f"where: {len(where)} characters, expected at most {MAX_QUERY_LENGTH}")
         allowed = None
-        if conditions := filters.parse_conditions([where]):
+        if where.strip():
+            conditions = filters.parse_conditions([where])
             allowed = filters.select_videos(self._searcher.collection, conditions, self._facts_path)
         if not image:
             return self._fold(lambda number: self._searcher.search(query, number, corrected, allowed), k)

@@ -85,7 +85,6 @@ def collection(tmp_path_factory):
         ("has=speech", ["cat", "lost"]),
         ("has!=speech", IDS[:3]),
         ("folder=birds length>1", IDS[1:2]),
-        ("", IDS),
     ],
 )
 def test_conditions_select_the_videos_for_which_they_hold(collection, monkeypatch, text, expected):
@@ -104,6 +103,9 @@ def test_several_texts_are_all_conditions(collection):
     ("text", "message"),
     [
         ("bird", "--where bird: expected such as folder=birds"),
+        ("", "--where: empty, expected such as folder=birds"),
+        (" ", "--where: empty, expected such as"),
+        ("folder=birds ''", "--where: empty, expected such as"),
         ("size<3", "--where size<3: expected such as"),
         ("length<", "--where length<: expected such as"),
         ("length<abc", "--where length<abc: expected a number of seconds"),
