@@ -23,7 +23,7 @@ from misc.searching.embedding import Embedder
 from misc.searching.index.metadata import read_json, validate
 from misc.searching.index.vector_store import IndexLocation
 from misc.searching.searcher import Searcher
-from misc.searching.windows import WINDOWS_FILE, Windows, make_windows
+from misc.searching.windows import WINDOWS_FILE, Windows, describe_windows, make_windows
 from utils.errors import InputError, count_text
 from utils.files import write_json
 
@@ -235,5 +235,4 @@ def warn_of_other_windows(args: argparse.Namespace, searcher: Searcher) -> None:
         if found is None and searcher.collection.moments is not None and searcher.collection.moments.lengths:
             logger.warning("the index of the model has whole videos only: %s, with moments", rebuild)
     elif found != (wanted := choose_windows(args, searcher.collection)):
-        texts = ["no windows" if x is None else f"windows of {x.window:g} s every {x.stride:g} s" for x in (found, wanted)]
-        logger.warning("the index of the model has %s, not %s: %s", *texts, rebuild)
+        logger.warning("the index of the model has %s, not %s: %s", *map(describe_windows, (found, wanted)), rebuild)

@@ -27,6 +27,7 @@ from misc.searching.opening import (
     warn_of_unused_options,
 )
 from misc.searching.result import format_captions, format_hits, format_remarks, is_corrected, write_page
+from misc.searching.windows import Windows, describe_windows
 from utils.errors import InputError, count_text
 from utils.names import normalize_name
 from utils.optional_packages import require_package
@@ -103,22 +104,25 @@ def _update_without_model(args: argparse.Namespace) -> None:
 
 def _update_channels(args: argparse.Namespace) -> None:
     """Update the files of the channels that need no model, and log what is in them."""
-    for name, line in _describe_channels(args).items():
+    for name, line in _describe_channels(args)[0].items():
         logger.info("%s: %s", name, line)
 
 
-def _describe_channels(args: argparse.Namespace) -> dict[str, str]:
-    """Return a line about each channel that needs no model, after updating its file, or why it cannot be searched."""
+def _describe_channels(args: argparse.Namespace) -> tuple[dict[str, str], Windows | None]:
+    """Return a line about each channel that needs no model, or why it cannot be searched, and their windows.
+
+    The files of the channels are updated.
+    """
     location = get_location(args)
     absent: dict[str, str] = {}
     collection = Collection(location.name, location.folder)
-    channels = open_channels(collection, location.index_folder, CHANNELS, absent, choose_windows(args, collection))
+    windows = choose_windows(args, collection)
+    channels = open_channels(collection, location.index_folder, CHANNELS, absent, windows)
     with contextlib.ExitStack() as stack:
         for channel in channels.values():
             stack.callback(channel.close)
-        return {name: channel.describe() for name, channel in channels.items()} | {
-            name: f"not searched: {reason}" for name, reason in absent.items()
-        }
+        lines = {name: channel.describe() for name, channel in channels.items()}
+    return lines | {name: f"not searched: {reason}" for name, reason in absent.items()}, windows
 
 
 def _remove(args: argparse.Namespace) -> None:
@@ -135,11 +139,14 @@ def _info(args: argparse.Namespace) -> None:
     location = get_location(args)
     is_free = location.folder.is_dir() and not is_known(location.name)  # it can be searched without a model
     if is_free and not location.has_index():
-        lines = _describe_channels(args) | {"trained": NO_MODEL}
-        print(json.dumps({"channels": lines}, indent=4) if args.json else "\n".join(f"{x}: {y}" for x, y in lines.items()))
+        lines, windows = _describe_channels(args)
+        lines["trained"] = NO_MODEL
+        content = {"channels": {**lines}, "channel_windows": None if windows is None else windows.model_dump()}
+        lines["long videos"] = describe_windows(windows)
+        print(json.dumps(content, indent=4) if args.json else "\n".join(f"{x}: {y}" for x, y in lines.items()))
         return
     with contextlib.closing(location.open()) as store:
-        lines = _describe_channels(args) if is_free else {}
+        lines, windows = _describe_channels(args) if is_free else ({}, None)
         metadata, size = store.metadata, store.size()
         patterns = {pattern: len(numbers) for pattern, numbers in sorted(store.videos.by_pattern().items())}
         bits = store.videos.available.values()
@@ -149,6 +156,7 @@ def _info(args: argparse.Namespace) -> None:
             content["bytes"] = size
             content["querybank"] = None if store.bank is None else store.bank.about.model_dump()
             content |= {"patterns": patterns, "available": available, "channels": lines}
+            content["channel_windows"] = None if windows is None else windows.model_dump()
             print(json.dumps(metadata.model_dump() | content, indent=4))
             return
         size_part = "" if size is None else f", {size_text(size)}"
@@ -158,6 +166,9 @@ def _info(args: argparse.Namespace) -> None:
         print(f"videos with {', '.join(f'{name} {number}' for name, number in available.items())}")
         print(f"{count_text(len(patterns), 'pattern')} of experts")
         print("no query bank" if store.bank is None else store.bank.description)
+        print(f"long videos: {describe_windows(metadata.windows)}")
+        if is_free:
+            lines["long videos in these channels"] = describe_windows(windows)
         for name, line in lines.items():
             print(f"{name}: {line}")
 

@@ -48,6 +48,11 @@ class Windows(Section):
         return list(zip(starts, [*ends, round(length, 3)], strict=True))
 
 
+def describe_windows(windows: Windows | None) -> str:
+    """Return windows as text (None: videos are not cut)."""
+    return "no windows" if windows is None else f"windows of {windows.window:g} s every {windows.stride:g} s"
+
+
 @dataclasses.dataclass(frozen=True)
 class Moment:
     """A window of a long video that fits a query."""

@@ -89,6 +89,19 @@ def test_the_index_of_a_model_keeps_its_windows(folder, search):
     assert json.loads(search("info", *PLACE, "--json")[0])["items"] == 44
 
 
+def test_info_has_the_windows_of_the_channels_and_of_the_index(folder, search):
+    assert "\nlong videos: windows of 10 s every 10 s\n" in search("info", *PLACE)[0]
+    search("sale", *PLACE, "--window", "5", "--stride", "2.5", "--channels", "words")
+    assert json.loads(search("info", *PLACE, "--json")[0])["channel_windows"] == {"window": 5, "stride": 2.5}
+    search("build", *RESUME, "--window", "20")
+    search("sale", *PLACE, "--window", "0", "--channels", "words")
+    out, _ = search("info", *PLACE)
+    assert "\nlong videos: windows of 20 s every 20 s\n" in out
+    assert out.endswith("\nlong videos in these channels: no windows\n")
+    info = json.loads(search("info", *PLACE, "--json")[0])
+    assert info["windows"] == {"window": 20, "stride": 20} and info["channel_windows"] is None
+
+
 def test_collections_of_an_earlier_version_are_searched_as_a_whole(folder, search):
     (folder / "symlinked-feats" / "moments.h5").unlink()
     told = "extracted by an earlier version: results are whole videos; misc/extract_experts.py adds moments of long ones"
