@@ -28,9 +28,9 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass
 class Progress:
-    """The state of a copy: "waiting", "making", "ready" or "failed"; the share that is done; the reason of a failure."""
+    """The state of a copy: "waiting" for another, "making", "ready" or "failed"; the share done; the reason of a failure."""
 
-    state: str = "waiting"
+    state: str
     share: float = 0.0
     reason: str = ""
 
@@ -77,10 +77,8 @@ class Copies:
         """
         path = self._path(video, file)
         with self._lock:
-            if self._jobs.get(path, Progress()).state == "failed":
-                return self._jobs.pop(path)
-            if path in self._jobs:
-                return dataclasses.replace(self._jobs[path])
+            if job := self._jobs.get(path):
+                return self._jobs.pop(path) if job.state == "failed" else dataclasses.replace(job)
             if path.is_file():
                 return Progress("ready", 1.0)
             queued = {x: job for x, job in self._jobs.items() if job.state != "failed"}
@@ -88,9 +86,10 @@ class Copies:
                 raise BlockingIOError(f"busy: {len(queued)} copies are waited for, try again later")
             if len(self._jobs) > MAX_FAILURES:  # which nobody has asked for again
                 self._jobs = queued
-            job = self._jobs[path] = Progress()
+            state = "waiting" if queued else "making"
+            job = self._jobs[path] = Progress(state)
             self._pool.submit(self._make, video, path, job, open_it)
-            return Progress()  # not that of the job, which may have failed by now
+            return Progress(state)  # not that of the job, which may have failed by now
 
     def close(self) -> None:
         """End the work, also on the copy that is being made, of which nothing is left."""
