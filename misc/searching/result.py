@@ -105,6 +105,11 @@ def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
     return lines
 
 
+def percentile_text(percentile: float) -> str:
+    """Return how a similarity compares with those of nonsense, such as `better than 4 % of nonsense queries`."""
+    return f"better than {percentile:.0f}\u00a0% of nonsense queries"
+
+
 def time_text(seconds: float) -> str:
     """Return a time such as 1:02:03 or 0:07."""
     minutes, second = divmod(int(seconds), 60)

@@ -7,13 +7,13 @@ from typing import Any
 from misc.searching.channels.channel import Evidence
 from misc.searching.result import (
     INDENT,
-    PERCENTILE_HELP,
     CaptionHit,
     Hit,
     SearchResult,
     format_folded,
     format_remarks,
     moments_text,
+    percentile_text,
     time_text,
 )
 from utils.errors import one_line
@@ -93,8 +93,8 @@ def finding_texts(hit: Hit) -> Iterator[tuple[str, int, str]]:
     for name, finding in findings.items():
         reasons = ", ".join(map(evidence_text, finding.evidence))
         if name == "trained":
-            percentile = "" if hit.percentile is None else f" ({hit.percentile:.0f}\u00a0%)"
-            reasons = f"similarity {finding.score:.3f}{percentile}"
+            compared = "" if hit.percentile is None else f" ({percentile_text(hit.percentile)})"
+            reasons = f"similarity {finding.score:.3f}{compared}"
         if name == "zero_shot":
             reasons = f"similarity {finding.score:.3f} of the {reasons}"
         if name == "image":
@@ -110,8 +110,6 @@ def format_fused_hits(result: FusedResult) -> list[str]:
         *format_remarks(result),
         f"channels: {', '.join(result.channels)} (the number is the fused score: sum of weight / (60 + rank))",
     ]
-    if any(hit.percentile is not None for hit in result.hits):
-        lines.append(PERCENTILE_HELP)
     for hit in result.hits:
         lines.append(f"{hit.rank:4}  {hit.score:6.4f}  {one_line(hit.id)}{moments_text(hit)}")
         lines += [f"{INDENT}{name}, rank {rank}: {reasons}" for name, rank, reasons in finding_texts(hit)]

@@ -31,6 +31,7 @@ from misc.searching.result import (
     format_remarks,
     highest_weight,
     is_corrected,
+    percentile_text,
 )
 from misc.searching.searcher import Searcher
 from misc.searching.serving.copies import Copies
@@ -110,9 +111,9 @@ class _SearchPage:
         self._clips = Clips(folder, searcher.ids, searcher.get_clip, copies)
         self._ids = frozenset(searcher.ids)
         counts = {"videos": len(self._ids), "lacking": len(searcher.lacking), "bank": searcher.bank}
-        self._context = {"name": name, "max_query_length": MAX_QUERY_LENGTH, "findings": finding_texts, **counts}
-        self._context |= {"remarks": format_remarks, "takes_images": self._images is not None}
-        self._context |= {"has_model": bool(searcher.experts), "makes_copies": copies is not None}
+        self._context = {"name": name, "max_query_length": MAX_QUERY_LENGTH, **counts, "has_model": bool(searcher.experts)}
+        self._context |= {"takes_images": self._images is not None, "makes_copies": copies is not None}
+        self._context |= {"findings": finding_texts, "remarks": format_remarks, "percentile_text": percentile_text}
         self._lock, self._waiting = asyncio.Lock(), 0
         self._template = template(HERE / "search.html.j2")
 

@@ -1,5 +1,6 @@
 """Fused results as text and as JSON."""
 
+import dataclasses
 import json
 
 from misc.searching.channels.channel import Evidence
@@ -25,6 +26,12 @@ def test_lines_say_which_channels_found_a_video_and_why():
         "              speech: thanks for",
         '              "a bird"',
     ]
+
+
+def test_a_percentage_of_nonsense_is_named():
+    lines = format_fused_hits(dataclasses.replace(RESULT, hits=[dataclasses.replace(HIT, percentile=4.2)]))
+    (line,) = (line.strip() for line in lines if "nonsense" in line)
+    assert line == "trained, rank 2: similarity 0.250 (better than 4\u00a0% of nonsense queries)"
 
 
 def test_no_hit_is_a_line():

@@ -30,11 +30,12 @@ class FusedStub(StubSearcher):
         if text == "nothing":
             return FusedResult(text, None, [], ["words", "concepts"], {})
         found = {"words": WORDS, "concepts": CONCEPTS}
-        weights, similarity = None, None
+        weights, similarity, percentile = None, None, None
         if self.experts:
-            found["trained"], similarity = TRAINED, 0.25
+            found["trained"], similarity, percentile = TRAINED, 0.25, 4.2
             weights = self._applied("plain")
-        first = FusedHit(1, "plain", similarity, weights, self.experts, ["a caption"], {}, None, None, 0.03, found)
+        details = [self.experts, ["a caption"], {}, None, None, 0.03, found]
+        first = FusedHit(1, "plain", similarity, weights, *details, percentile=percentile)
         second = FusedHit(2, "other", None, None, [], [], {}, None, None, 0.01, {"words": WORDS})
         return FusedResult(text, weights, [first, second][:k], list(found), {"gone": "a reason"})
 
@@ -64,7 +65,9 @@ def test_hits_say_which_channels_found_them(port, tmp_path):
     text, markup = page(port, "/?q=thanks")
     assert "words 1 speech “thanks &lt;script&gt;" in text and "concepts 2 robin 43 %" in text
     assert markup.count('class="found"') == 2 and "not searched: gone : a reason" in text
-    assert ("trained 7" in text) == has_model and ("similarity 0.250" in text) == has_model
+    compared = "similarity 0.250 better than 4 % of nonsense queries"
+    assert ("trained 7" in text) == has_model and (compared in text) == has_model
+    assert ('title="4 of 100 nonsense queries have no video as similar' in markup) == has_model
     assert ("Captions that fit" in text) == has_model and ("experts of plain" in markup) == has_model
     status, content = fetch_json(port, "/api/search", q="thanks")
     expected = as_dict(FusedStub(tmp_path, has_model).search("thanks"))
