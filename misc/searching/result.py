@@ -254,10 +254,6 @@ class ResultView:
     queried_experts: Sequence[str] | None = None  # available experts of the queried video (None: the query was words)
     max_weight: float = 1.0  # has the longest bar
 
-    def clip_at(self, hit: Hit) -> str | None:
-        """Return the URL of the file of a hit that plays its best moment (None: no file)."""
-        return add_times(self.clip_url(hit.id), hit.moments)
-
     @staticmethod
     def moment_text(moment: Moment) -> str:
         """Return start and end of a moment as text."""

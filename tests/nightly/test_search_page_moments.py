@@ -3,11 +3,17 @@
 import dataclasses
 
 import pytest
+from helpers import pyav_videos
 from helpers.browser import needs_browser
 from helpers.ranking_pages import write_clip
 from helpers.search_pages import StubSearcher, serving
 
+from misc.extraction.posters import Posters
 from misc.searching.windows import Moment
+from misc.video_reading.media import Sampling
+from misc.video_reading.poster import make_poster
+from misc.video_reading.reader import read_video
+from utils.visualizer.videos import POSTERS
 
 pytestmark = needs_browser
 MOMENTS = [Moment(20, 22, 0.5), Moment(5, 6.5, 0.25)]
@@ -29,6 +35,27 @@ def base(tmp_path_factory):
     write_clip(folder / "videos" / "long film#1.webm", frames=480, sound=True)
     with serving(make_app(MomentSearcher(folder, ["long film#1"]), "Long", folder, ["*"])) as port:
         yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(params=[".avi", ".mp4"], ids=["known", "noticed"])
+def unplayable(request, tmp_path):
+    """The address of a page of a video that the browser cannot play, as is known at once or noticed when it is played."""
+    pytest.importorskip("starlette")
+    from misc.searching.serving.app import make_app
+    from misc.searching.serving.copies import open_copies
+
+    (tmp_path / "videos").mkdir()
+    path = tmp_path / "videos" / f"film{request.param}"
+    codec = {".avi": ("mpeg4", "pcm_s16le"), ".mp4": ("libx265", "aac")}[request.param]
+    sound = pyav_videos.sine(40, 48000, 440)
+    pyav_videos.write(path, pyav_videos.flat(400), 10, sound, 48000, codec=codec[0], sound_codec=codec[1])
+    poster = make_poster(read_video(path, Sampling(8, 160, 480, 600)))
+    Posters(tmp_path / POSTERS).write("film", path, poster, 20)  # so that the clip is not loaded before it is played
+    with (
+        open_copies(tmp_path / "playable", 256 << 20) as copies,
+        serving(make_app(MomentSearcher(tmp_path, ["film"]), "Odd", tmp_path, ["*"], copies)) as port,
+    ):
+        yield f"http://127.0.0.1:{port}", request.param == ".avi"
 
 
 def assert_plays(page, start, end):
@@ -67,6 +94,23 @@ def test_the_file_is_read_in_ranges(visit, base):
     page.get_by_role("button", name="play long film#1 at 0:05-0:07").click()
     assert_plays(page, 5, 6.5)
     assert statuses and set(statuses) == {206}
+
+
+def test_a_copy_plays_from_the_moment(visit, unplayable):
+    base, is_known = unplayable
+    page = visit(f"{base}/?q=bird", ready="#results", within=f"{base}/")
+    if not is_known:
+        page.get_by_role("button", name="play film at 0:05-0:07").click()
+    page.get_by_role("button", name="make a copy of film that plays").click()
+    page.locator(".clip video").wait_for()
+    assert_plays(page, *((20, 22) if is_known else (5, 6.5)))
+    page.reload()  # the copy is known now
+    page.locator(".clip").get_by_role("button").click()
+    assert_plays(page, 20, 22)
+    page.get_by_role("button", name="play film at 0:05-0:07").click()
+    assert_plays(page, 5, 6.5)
+    page = visit(f"{base}/?q=bird", java_script_enabled=False, within=f"{base}/")
+    assert page.locator("video.plain").get_attribute("src") == "/copy?id=film#t=20,22"
 
 
 def test_without_scripts_the_best_moment_plays(visit, base):

@@ -65,7 +65,7 @@ function makeClip(video) {
   });
   onRefusal(player, () => {
     nearby.unobserve(clip);
-    replaceClip(clip, makeRefusal(video));
+    replaceClip(clip, makeRefusal({ ...video, address: player.dataset.address })); // of the moment that was chosen
   });
   nearby.observe(clip);
   return clip;

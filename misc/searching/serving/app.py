@@ -114,6 +114,7 @@ class _SearchPage:
         self._context = {"name": name, "max_query_length": MAX_QUERY_LENGTH, **counts, "has_model": bool(searcher.experts)}
         self._context |= {"takes_images": self._images is not None, "makes_copies": copies is not None}
         self._context |= {"findings": finding_texts, "remarks": format_remarks, "percentile_text": percentile_text}
+        self._context |= {"add_times": add_times}
         self._lock, self._waiting = asyncio.Lock(), 0
         self._template = template(HERE / "search.html.j2")
 

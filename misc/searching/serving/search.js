@@ -43,14 +43,15 @@ function offerCopy(video, clip, note) {
   note.append(" ", button);
 }
 
-/** Have the server make a copy of a video, tell its progress in the note of a clip, and play it in the place of the clip. */
+/** Have the server make a copy of a video, tell its progress in the note of a clip, and play its moment in place of the clip. */
 async function makeCopy(video, clip, note) {
   const link = note.querySelector("a");
   note.setAttribute("role", "status");
   for (;;) {
     const copy = await requestCopy(video.id);
     if (copy.state === "ready") {
-      const player = makeClip({ ...video, address: copy.url, plays: true });
+      const { hash } = new URL(video.address, location);
+      const player = makeClip({ ...video, address: copy.url + hash, plays: true });
       replaceClip(clip, player);
       player.querySelector("button").click();
       return;
