@@ -254,11 +254,6 @@ class ResultView:
     queried_experts: Sequence[str] | None = None  # available experts of the queried video (None: the query was words)
     max_weight: float = 1.0  # has the longest bar
 
-    @staticmethod
-    def moment_text(moment: Moment) -> str:
-        """Return start and end of a moment as text."""
-        return moment_text(moment)
-
     @property
     def sorted_experts(self) -> list[str]:
         """The experts in the order in which they are listed: by their weight for the query."""

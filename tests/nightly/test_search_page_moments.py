@@ -4,11 +4,13 @@ import dataclasses
 
 import pytest
 from helpers import pyav_videos
-from helpers.browser import needs_browser
+from helpers.browser import assert_fits_and_can_be_read, needs_browser
 from helpers.ranking_pages import write_clip
 from helpers.search_pages import StubSearcher, serving
 
 from misc.extraction.posters import Posters
+from misc.searching.channels.channel import Evidence
+from misc.searching.channels.fused_result import Finding, FusedHit
 from misc.searching.windows import Moment
 from misc.video_reading.media import Sampling
 from misc.video_reading.poster import make_poster
@@ -19,11 +21,18 @@ pytestmark = needs_browser
 MOMENTS = [Moment(20, 22, 0.5), Moment(5, 6.5, 0.25)]
 
 
+HEARD = Finding(1, 3.5, [Evidence("speech", "a bird", [0, 1], times=[(30.2, 30.6), (12.75, 13.0), (30.7, 31.0)])])
+SEEN = Finding(2, 0.25, [Evidence("frame", "7", times=[(8.5, 8.5)])])
+
+
 class MomentSearcher(StubSearcher):
-    """One video of 40 seconds with two moments."""
+    """One video of 40 seconds with two moments, words with times and a frame."""
 
     def _hit(self, video, rank, weighted=False):
-        return dataclasses.replace(super()._hit(video, rank, weighted), moments=MOMENTS if rank else [])
+        hit = super()._hit(video, rank, weighted)
+        fields = {field.name: getattr(hit, field.name) for field in dataclasses.fields(hit)}
+        channels = {"words": HEARD, "zero_shot": SEEN} if rank else {}
+        return FusedHit(**{**fields, "moments": MOMENTS if rank else []}, channels=channels)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +96,40 @@ def test_a_moment_is_chosen_before_the_clip_is(visit, base):
     assert_plays(page, 5, 6.5)
 
 
+def assert_plays_on(page, start):
+    """Assert that the clip plays with sound from a time, without an end."""
+    player = page.locator(".clip video").element_handle()
+    page.wait_for_function(f"x => !x.paused && x.currentTime > {start} && x.currentTime < {start + 2}", arg=player)
+    assert player.evaluate("x => x.controls && !x.muted && x.src.split('#')[1]") == f"t={start}"
+
+
+def test_times_of_words_and_frames_play_from_there(visit, base):
+    page = visit(f"{base}/?q=bird", ready="#results", within=f"{base}/")
+    found = page.get_by_role("list", name="found by")
+    assert found.locator("li").all_inner_texts() == [
+        "words 1 speech “a bird” at 0:30, 0:12",
+        "zero_shot 2 similarity 0.250 of the frame at 8.5 s",
+    ]
+    page.get_by_role("button", name="play long film#1 at 0:30", exact=True).focus()
+    page.keyboard.press("Enter")
+    assert_plays_on(page, 30)
+    found.get_by_role("button", name="play long film#1 at 0:12").click()
+    assert_plays_on(page, 12)
+    found.get_by_role("button", name="play long film#1 at 8.5 s").click()
+    assert_plays_on(page, 8.5)
+    page.get_by_role("button", name="play long film#1 at 0:05-0:07").click()
+    assert_plays(page, 5, 6.5)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_times_fit_and_can_be_read(visit, base, scheme, width):
+    options = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
+    page = visit(f"{base}/?q=bird", ready="#results", within=f"{base}/", **options)
+    assert page.get_by_role("button", name="play long film#1 at", disabled=False).count() == 5
+    assert_fits_and_can_be_read(page, scheme, width, 20)
+
+
 def test_the_file_is_read_in_ranges(visit, base):
     page = visit(f"{base}/?q=bird", ready="#results", within=f"{base}/")
     statuses = []
@@ -102,6 +145,8 @@ def test_a_copy_plays_from_the_moment(visit, unplayable):
     if not is_known:
         page.get_by_role("button", name="play film at 0:05-0:07").click()
     page.get_by_role("button", name="make a copy of film that plays").click()
+    times = page.get_by_role("button", name="play film at")
+    assert times.evaluate_all("all => all.map((x) => x.disabled)") == [True] * 5
     page.locator(".clip video").wait_for()
     assert_plays(page, *((20, 22) if is_known else (5, 6.5)))
     page.reload()  # the copy is known now
@@ -109,6 +154,8 @@ def test_a_copy_plays_from_the_moment(visit, unplayable):
     assert_plays(page, 20, 22)
     page.get_by_role("button", name="play film at 0:05-0:07").click()
     assert_plays(page, 5, 6.5)
+    page.get_by_role("button", name="play film at 0:30").click()
+    assert_plays_on(page, 30)
     page = visit(f"{base}/?q=bird", java_script_enabled=False, within=f"{base}/")
     assert page.locator("video.plain").get_attribute("src") == "/copy?id=film#t=20,22"
 
@@ -116,3 +163,4 @@ def test_a_copy_plays_from_the_moment(visit, unplayable):
 def test_without_scripts_the_best_moment_plays(visit, base):
     page = visit(f"{base}/?q=bird", java_script_enabled=False, within=f"{base}/")
     assert page.locator("video.plain").get_attribute("src").endswith("#t=20,22")
+    assert page.locator("[data-start]:enabled").count() == 0

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from misc.searching.channels.channel import Evidence
 from misc.searching.result import (
@@ -75,31 +75,50 @@ def as_dict(result: SearchResult | Hit | CaptionHit) -> dict[str, Any]:
     return dataclasses.asdict(result, dict_factory=clean)
 
 
-def evidence_text(evidence: Evidence) -> str:
-    """Return a reason as text, such as `speech "thanks"` or `robin 43 %`."""
+class TimeText(NamedTuple):
+    """A time in a reason, as text and in seconds from the start of the video."""
+
+    text: str
+    start: float
+
+
+def evidence_parts(evidence: Evidence) -> list[str | TimeText]:
+    """Return a reason as texts and times, such as `robin 43 %`, or `speech “thanks” at ` and 0:58."""
     if evidence.source == FRAME:
+        start = evidence.times[0][0]
         probability = "" if evidence.probability is None else f", probability {evidence.probability:.0%}"
-        return f"frame at {evidence.times[0][0]:.1f} s{probability}".replace("%", "\u00a0%")
+        return ["frame at ", TimeText(f"{start:.1f} s", start), probability.replace("%", "\u00a0%")]
     if evidence.probability is not None:
-        return f"{evidence.text} {evidence.probability:.0%}".replace("%", "\u00a0%")
-    at = ", ".join(dict.fromkeys(time_text(start) for start, _ in evidence.times[:MAX_TIMES]))
+        return [f"{evidence.text} {evidence.probability:.0%}".replace("%", "\u00a0%")]
     text = f"{evidence.source} {'similar to ' if evidence.similar else ''}“{one_line(evidence.text)}”"
-    return f"{text} at {at}" if at else text
+    seconds = dict.fromkeys(int(start) for start, _ in evidence.times[:MAX_TIMES])
+    return [text, *_join([[TimeText(time_text(x), x)] for x in seconds], before=" at ")]
+
+
+def _join(groups: Sequence[Sequence[str | TimeText]], before: str = "") -> list[str | TimeText]:
+    """Return the parts of all groups, with text before the first one and commas before the others."""
+    return [part for number, group in enumerate(groups) for part in (", " if number else before, *group)]
+
+
+def finding_parts(hit: Hit) -> Iterator[tuple[str, int, list[str | TimeText]]]:
+    """Yield each channel that found a video, its rank there, and its reasons as texts and times."""
+    findings: Mapping[str, Finding] = getattr(hit, "channels", {})
+    for name, finding in findings.items():
+        parts = _join([evidence_parts(evidence) for evidence in finding.evidence])
+        if name == "trained":
+            compared = "" if hit.percentile is None else f" ({percentile_text(hit.percentile)})"
+            parts = [f"similarity {finding.score:.3f}{compared}"]
+        if name == "zero_shot":
+            parts = [f"similarity {finding.score:.3f} of the ", *parts]
+        if name == "image":
+            parts = [f"a frame with similarity {finding.score:.3f}"]
+        yield name, finding.rank, parts
 
 
 def finding_texts(hit: Hit) -> Iterator[tuple[str, int, str]]:
     """Yield each channel that found a video, its rank there, and its reasons as text."""
-    findings: Mapping[str, Finding] = getattr(hit, "channels", {})
-    for name, finding in findings.items():
-        reasons = ", ".join(map(evidence_text, finding.evidence))
-        if name == "trained":
-            compared = "" if hit.percentile is None else f" ({percentile_text(hit.percentile)})"
-            reasons = f"similarity {finding.score:.3f}{compared}"
-        if name == "zero_shot":
-            reasons = f"similarity {finding.score:.3f} of the {reasons}"
-        if name == "image":
-            reasons = f"a frame with similarity {finding.score:.3f}"
-        yield name, finding.rank, reasons
+    for name, rank, parts in finding_parts(hit):
+        yield name, rank, "".join(part.text if isinstance(part, TimeText) else part for part in parts)
 
 
 def format_fused_hits(result: FusedResult) -> list[str]:

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from misc.searching import filters
-from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts
+from misc.searching.channels.fused_result import FusedResult, as_dict, finding_parts
 from misc.searching.folding import NearDuplicates
 from misc.searching.result import (
     CaptionHit,
@@ -31,6 +31,7 @@ from misc.searching.result import (
     format_remarks,
     highest_weight,
     is_corrected,
+    moment_text,
     percentile_text,
 )
 from misc.searching.searcher import Searcher
@@ -113,8 +114,8 @@ class _SearchPage:
         counts = {"videos": len(self._ids), "lacking": len(searcher.lacking), "bank": searcher.bank}
         self._context = {"name": name, "max_query_length": MAX_QUERY_LENGTH, **counts, "has_model": bool(searcher.experts)}
         self._context |= {"takes_images": self._images is not None, "makes_copies": copies is not None}
-        self._context |= {"findings": finding_texts, "remarks": format_remarks, "percentile_text": percentile_text}
-        self._context |= {"add_times": add_times}
+        self._context |= {"findings": finding_parts, "remarks": format_remarks, "percentile_text": percentile_text}
+        self._context |= {"add_times": add_times, "moment_text": moment_text}
         self._lock, self._waiting = asyncio.Lock(), 0
         self._template = template(HERE / "search.html.j2")
 

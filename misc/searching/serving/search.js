@@ -14,18 +14,21 @@ function describe({ dataset: { address, copy, unplayable, ...video } }) {
   return { ...video, address: copy ?? address, original: address, plays, offer };
 }
 
-for (const button of document.querySelectorAll(".moments button")) {
+for (const button of document.querySelectorAll("[data-start]")) {
   button.addEventListener("click", () => playMoment(button.closest(".tile"), button.dataset));
 }
 
-/** Play a moment of the clip of a tile with controls and sound. */
+/** Enable the times of a tile while its clip can be played. */
+function updateTimes(tile) {
+  const cannot = !tile.querySelector(".clip video");
+  tile.querySelectorAll("[data-start]").forEach((button) => { button.disabled = cannot; });
+}
+
+/** Play a moment of the clip of a tile, or all that follows if it has no end, with controls and sound. */
 function playMoment(tile, { start, end }) {
   const player = tile.querySelector(".clip video");
-  if (!player) { // it cannot be played
-    return;
-  }
   const file = player.dataset.address.split("#")[0];
-  player.dataset.address = `${file}#t=${start},${end}`;
+  player.dataset.address = `${file}#t=${end === undefined ? start : `${start},${end}`}`;
   player.src = player.dataset.address;
   const choose = tile.querySelector(".clip button");
   if (choose) {
@@ -78,6 +81,7 @@ async function requestCopy(id) {
 }
 
 for (const media of document.querySelectorAll(".media[data-address]")) {
+  new MutationObserver(() => updateTimes(media.closest(".tile"))).observe(media, { childList: true });
   media.replaceChildren(makeClip(describe(media)));
 }
 

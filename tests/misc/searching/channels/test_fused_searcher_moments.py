@@ -6,7 +6,7 @@ from helpers.moments import make_moments, write_moments
 
 from misc.extraction.moments_file import MomentsFile
 from misc.searching.channels.channel import ChannelHit, Evidence
-from misc.searching.channels.fused_result import as_dict, evidence_text, finding_texts, format_fused_hits
+from misc.searching.channels.fused_result import as_dict, evidence_parts, finding_texts, format_fused_hits
 from misc.searching.channels.fused_searcher import FusedSearcher
 from misc.searching.result import Hit, add_times, moment_text, moments_text
 from misc.searching.windows import Moment
@@ -62,7 +62,7 @@ def test_lines_have_the_times(searcher):
     assert "words, rank 1: speech “birds” at 0:12, 1:01:40" in lines[2]
     assert lines[-2].strip() == "words, rank 2: speech “red”"
     assert list(finding_texts(searcher.search("red birds").hits[0]))[0] == ("words", 1, "speech “birds” at 0:12, 1:01:40")
-    assert evidence_text(Evidence("ocr", "x", [0])) == "ocr “x”"
+    assert evidence_parts(Evidence("ocr", "x", [0])) == ["ocr “x”"]
 
 
 def test_texts_of_times():

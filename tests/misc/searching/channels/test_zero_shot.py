@@ -9,7 +9,7 @@ from misc.extraction.settings import ZeroShot
 from misc.extraction.zero_shot_file import open_writer
 from misc.extractors import image_text
 from misc.searching.calibration import make_nonsense
-from misc.searching.channels.fused_result import Finding, evidence_text, finding_texts
+from misc.searching.channels.fused_result import Finding, TimeText, evidence_parts, finding_texts
 from misc.searching.channels.fused_searcher import FusedSearcher
 from misc.searching.channels.zero_shot import ZeroShotChannel
 from misc.searching.windows import Windows
@@ -180,15 +180,16 @@ def test_moments_are_the_windows_with_the_best_frames(channel, frames):
 
 def test_evidence_as_text(channel, monkeypatch):
     (hit,) = channel.search("1", 1)
-    seconds = f"frame at {hit.evidence[0].times[0][0]:.1f} s"
-    assert evidence_text(hit.evidence[0]) == seconds
+    time = hit.evidence[0].times[0][0]
+    assert evidence_parts(hit.evidence[0]) == ["frame at ", TimeText(f"{time:.1f} s", time), ""]
     result = FusedSearcher(channel._collection, {"zero_shot": channel}, {}).search("1", 1)
-    assert list(finding_texts(result.hits[0])) == [("zero_shot", 1, f"similarity {hit.score:.3f} of the {seconds}")]
+    text = f"similarity {hit.score:.3f} of the frame at {time:.1f} s"
+    assert list(finding_texts(result.hits[0])) == [("zero_shot", 1, text)]
     assert result.hits[0].channels == {"zero_shot": Finding(1, hit.score, hit.evidence)}
     assert result.hits[0].score == pytest.approx(1 / 61)
     monkeypatch.setattr(StubModel, "probability", lambda self, cosine: 0.256)
     (hit,) = channel.search("1", 1)
-    assert hit.evidence[0].probability == 0.256 and evidence_text(hit.evidence[0]) == f"{seconds}, probability 26\u00a0%"
+    assert hit.evidence[0].probability == 0.256 and evidence_parts(hit.evidence[0])[-1] == ", probability 26\u00a0%"
 
 
 def test_description(channel, frames):
