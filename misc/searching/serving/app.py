@@ -3,11 +3,10 @@
 import asyncio
 import dataclasses
 import json
-import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -20,37 +19,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from misc.searching import filters
-from misc.searching.channels.fused_result import FusedResult, as_dict, finding_parts
+from misc.searching.channels.fused_result import as_dict
 from misc.searching.folding import NearDuplicates
-from misc.searching.result import (
-    CaptionHit,
-    Hit,
-    ResultView,
-    SearchResult,
-    add_times,
-    format_remarks,
-    highest_weight,
-    is_corrected,
-    moment_text,
-    percentile_text,
-)
+from misc.searching.result import CaptionHit, Hit, SearchResult, add_times
 from misc.searching.searcher import Searcher
 from misc.searching.serving.copies import Copies
-from misc.searching.serving.files import MEDIA_TYPES, Clips, OpenFileResponse, encode_query, open_file
+from misc.searching.serving.files import Clips, encode_query, send_asset, send_file
 from misc.searching.serving.images import Images, read_body
+from misc.searching.serving.page import MAX_PAGE_K, MAX_QUERY_LENGTH, Page
 from utils.errors import InputError, one_line
 from utils.names import match_name
-from utils.visualizer.visualizer import FOLDER, template
 
-HERE = Path(__file__).parent
-ASSETS = {
-    "page.css": (FOLDER, "text/css"),
-    "clips.js": (FOLDER, "text/javascript"),
-    "search.css": (HERE, "text/css"),
-    "search.js": (HERE, "text/javascript"),
-}
-DEFAULT_K, MAX_PAGE_K = 12, 96
-MAX_QUERY_LENGTH = 500  # characters
+DEFAULT_K = 12  # results
 MAX_WAITING = 32  # requests
 TIME = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)  # seconds
 HEADERS = {
@@ -62,8 +42,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-
-logger = logging.getLogger(__name__)
 
 
 def make_app(
@@ -79,23 +57,23 @@ def make_app(
     Near-duplicates are folded, except without `fold`. It makes copies of videos that a browser cannot play in `copies`, if
     somebody asks for one (None: never).
     """
-    page = _SearchPage(searcher, name, folder, copies, fold)
+    endpoints = _Endpoints(searcher, name, folder, copies, fold)
     routes = {
-        "/": page.exclusively(page.show),
-        "/api/search": page.exclusively(page.api_search),
-        "/api/video": page.exclusively(page.api_video),
-        "/clip": page.clip,
-        "/copy": page.copy,
-        "/poster": page.poster,
+        "/": endpoints.exclusively(endpoints.show),
+        "/api/search": endpoints.exclusively(endpoints.api_search),
+        "/api/video": endpoints.exclusively(endpoints.api_video),
+        "/clip": endpoints.clip,
+        "/copy": endpoints.copy,
+        "/poster": endpoints.poster,
         "/static/{name}": send_asset,
     }
     app = Starlette(
         routes=[
             *(Route(path, endpoint, methods=["GET"]) for path, endpoint in routes.items()),
-            Route("/api/image", page.exclusively(page.api_image, read_body), methods=["POST"]),
-            Route("/api/copy", page.api_copy, methods=["POST"]),
+            Route("/api/image", endpoints.exclusively(endpoints.api_image, read_body), methods=["POST"]),
+            Route("/api/copy", endpoints.api_copy, methods=["POST"]),
         ],
-        exception_handlers={HTTPException: page.show_error, Exception: page.show_failure},
+        exception_handlers={HTTPException: endpoints.show_error, Exception: endpoints.show_failure},
     )
     return _with_headers(TrustedHostMiddleware(app, allowed_hosts=list(hosts), www_redirect=False))
 
@@ -104,20 +82,15 @@ class RequestError(HTTPException):
     """A request that cannot be answered, with a message for the user."""
 
 
-class _SearchPage:
+class _Endpoints:
     def __init__(self, searcher: Searcher, name: str, folder: Path, copies: Copies | None, fold: bool):
         self._searcher, self._name, self._facts_path = searcher, name, folder / "index" / filters.FILE
         self._duplicates = NearDuplicates(searcher.collection) if fold else None
         self._images = Images(searcher.collection) if getattr(searcher, "takes_images", False) else None
         self._clips = Clips(folder, searcher.ids, searcher.get_clip, copies)
         self._ids = frozenset(searcher.ids)
-        counts = {"videos": len(self._ids), "lacking": len(searcher.lacking), "bank": searcher.bank}
-        self._context = {"name": name, "max_query_length": MAX_QUERY_LENGTH, **counts, "has_model": bool(searcher.experts)}
-        self._context |= {"takes_images": self._images is not None, "makes_copies": copies is not None}
-        self._context |= {"findings": finding_parts, "remarks": format_remarks, "percentile_text": percentile_text}
-        self._context |= {"add_times": add_times, "moment_text": moment_text}
+        self._page = Page(searcher, name, self._clips, self._images is not None, copies is not None)
         self._lock, self._waiting = asyncio.Lock(), 0
-        self._template = template(HERE / "search.html.j2")
 
     def exclusively(
         self, answer: Callable[..., Response], read: Callable[[Request], Awaitable[bytes]] | None = None
@@ -146,16 +119,17 @@ class _SearchPage:
 
     def show(self, request: Request) -> Response:
         """Return the page with the results for the parameters of the URL."""
-        query, video = request.query_params.get("q", ""), request.query_params.get("video")
-        image = request.query_params.get("image", "")
+        parameters = request.query_params
+        query, image = parameters.get("q", ""), parameters.get("image", "")
         if query.strip() or image:
-            where = request.query_params.get("where", "")
-            return self._render(**self._search_context(query, _parse_k(request), _parse_bank(request), where, image))
-        if video is not None:
-            return self._render(**self._video_context(video, _parse_k(request), _parse_bank(request)))
-        ids = self._searcher.ids
-        samples = [self._searcher.get_hit(x) for x in ids[:: max(1, -(-len(ids) // DEFAULT_K))]]  # spread over all
-        return self._render(view=self._view(), samples=samples, is_empty="q" in request.query_params)
+            k, corrected, where = _parse_k(request), _parse_bank(request), parameters.get("where", "")
+            result = self._search(query, k, corrected, where, image)
+            return _html(self._page.render_result(result, query, k, corrected, where, image))
+        if "video" in parameters:
+            k, corrected = _parse_k(request), _parse_bank(request)
+            found = self._search_by_video(parameters["video"], k, corrected)
+            return _html(self._page.render_video(*found, k, corrected))
+        return _html(self._page.render_samples(DEFAULT_K, is_empty="q" in parameters))
 
     def api_search(self, request: Request) -> Response:
         """Return the result of a query by words as JSON."""
@@ -182,19 +156,19 @@ class _SearchPage:
     async def clip(self, request: Request) -> Response:
         """Return the file of a video, or the requested range of it."""
         video = match_name(request.query_params.get("id", ""), self._ids)
-        return await _send_file(lambda: self._clips.open(video), "no such clip")
+        return await send_file(lambda: self._clips.open(video), "no such clip")
 
     async def poster(self, request: Request) -> Response:
         """Return the poster of a video, or of the part of a long one at the time `t` in seconds."""
         video = match_name(request.query_params.get("id", ""), self._ids)
         text = request.query_params.get("t", "")
         time = float(text) if TIME.fullmatch(text) else None
-        return await _send_file(lambda: self._clips.open_poster(video, time), "no such poster", "image/jpeg")
+        return await send_file(lambda: self._clips.open_poster(video, time), "no such poster", "image/jpeg")
 
     async def copy(self, request: Request) -> Response:
         """Return the copy of a video that browsers play, or the requested range of it."""
         video = match_name(request.query_params.get("id", ""), self._ids)
-        return await _send_file(lambda: self._clips.open_copy(video), "no such copy", "video/mp4")
+        return await send_file(lambda: self._clips.open_copy(video), "no such copy", "video/mp4")
 
     async def api_copy(self, request: Request) -> Response:
         """Return the state of a copy of a video as JSON, after starting to make it if it does not exist."""
@@ -221,7 +195,7 @@ class _SearchPage:
             return PlainTextResponse(error.detail, error.status_code, error.headers)
         detail = error.detail if isinstance(error, RequestError) else f"{error.status_code}: {error.detail}"
         query = request.query_params.get("q", "")[:MAX_QUERY_LENGTH]
-        return self._render(error.status_code, error.headers, view=self._view(query=query), error=detail)
+        return _html(self._page.render_error(detail, query), error.status_code, error.headers)
 
     async def show_failure(self, request: Request, error: Exception) -> Response:
         """Return the response to an unexpected error, whose traceback is in the terminal."""
@@ -255,85 +229,9 @@ class _SearchPage:
         """Return the k best videos of a search, with near-duplicates folded."""
         return search(k) if self._duplicates is None else self._duplicates.fold(search, k, len(self._ids))
 
-    def _search_context(self, query: str, k: int, corrected: bool, where: str = "", image: str = "") -> dict[str, Any]:
-        result = self._search(query, k, corrected, where, image)
-        view = self._view(weights=result.weights, query=query, max_weight=highest_weight([result, *result.hits]))
-        narrowed = {name: text for name, text in (("where", where), ("image", image)) if text.strip()}
-        other, kept = self._bank_urls(corrected, q=query, **narrowed)
-        more = _more_url(len(result.hits), k, **kept)
-        context = {
-            "where": where,
-            "image": image,
-            "view": view,
-            "result": result,
-            "more": more,
-            "corrected": is_corrected(result.hits),
-            "other": other,
-        }
-        if isinstance(result, FusedResult):
-            if "trained" not in result.channels:
-                context["other"] = None  # the bank is that of the model
-            return context | {"channels": result.channels, "absent": result.absent, "no_match": result.no_match}
-        return context | {"channels": [], "absent": {}, "no_match": "no video is in the index"}
-
-    def _video_context(self, video: str, k: int, corrected: bool) -> dict[str, Any]:
-        hit, similar, captions = self._search_by_video(video, k, corrected)
-        other, kept = self._bank_urls(corrected, video=hit.id)
-        return {
-            "view": self._view(queried_experts=hit.experts, max_weight=highest_weight(captions)),
-            "hit": hit,
-            "own_captions": self._searcher.get_captions(hit.id),
-            "similar": similar,
-            "captions": captions,
-            "more": _more_url(len(similar), k, **kept),
-            "corrected": is_corrected(captions),
-            "other": other,
-        }
-
-    def _bank_urls(self, corrected: bool, **parameters: str) -> tuple[dict[str, str] | None, dict[str, str]]:
-        """Return a link to the same search with or without the query bank (None: no bank), and the parameters to keep."""
-        if self._searcher.bank is None:
-            return None, parameters
-        without = {**parameters, "bank": "0"}
-        other = {"label": "without it", "url": _page_url(**without)}
-        if not corrected:
-            other = {"label": "with it", "url": _page_url(**parameters)}
-        return {**other, "used": corrected}, parameters if corrected else without
-
     def _with_urls(self, hits: Sequence[Hit]) -> list[dict[str, Any]]:
         """Return hits as JSON, with the URLs at which this server has their clips."""
         return [{**as_dict(hit), "clip": add_times(self._clips.url(hit.id), hit.moments)} for hit in hits]
-
-    def _view(self, **details: Any) -> ResultView:
-        return ResultView(self._searcher.experts, self._clips.url, _page_url, self._clips.details, **details)
-
-    def _render(self, status: int = 200, headers: Any = None, **content: Any) -> Response:
-        defaults = dict.fromkeys(("result", "hit", "samples", "is_empty", "error", "more", "other", "where", "image"))
-        page = self._template.render(**{**self._context, **defaults, **content})
-        return Response(page.encode("utf-8", "replace"), status, headers, "text/html; charset=utf-8")
-
-
-async def send_asset(request: Request) -> Response:
-    """Return a style sheet or script."""
-    name = request.path_params["name"]
-    if name not in ASSETS:
-        raise HTTPException(404, "no such file")
-    folder, media_type = ASSETS[name]
-    path = (folder / name).resolve()
-    return await _send_file(lambda: open_file(path), "no such file", f"{media_type}; charset=utf-8")
-
-
-async def _send_file(open_it: Callable[[], BinaryIO | None], not_found: str, media_type: str | None = None) -> Response:
-    """Return a response with the content of a file, or raise an HTTPException."""
-    try:
-        file = await run_in_threadpool(open_it)
-    except OSError as error:
-        logger.warning("%s: %s", error.filename, error.strerror)
-        raise HTTPException(503, f"it cannot be opened: {error.strerror}") from None
-    if file is None:
-        raise HTTPException(404, not_found)
-    path = Path(file.name)
-    return OpenFileResponse(file, path, media_type or MEDIA_TYPES[path.suffix.lower()])
 
 
 def _with_headers(app: ASGIApp) -> ASGIApp:
@@ -352,15 +250,6 @@ def _with_headers(app: ASGIApp) -> ASGIApp:
     return call
 
 
-def _page_url(**parameters: object) -> str:
-    return f"/?{encode_query(**parameters)}"
-
-
-def _more_url(number: int, k: int, **parameters: str) -> str | None:
-    """Return the URL of a longer list, at its next rank; None if the list of `number` hits is complete."""
-    return f"{_page_url(**parameters, k=min(2 * k, MAX_PAGE_K))}#rank-{k + 1}" if number == k < MAX_PAGE_K else None
-
-
 def _parse_k(request: Request) -> int:
     """Return the requested number of results."""
     text = request.query_params.get("k", str(DEFAULT_K))
@@ -375,6 +264,10 @@ def _parse_bank(request: Request) -> bool:
     if text not in ("0", "1"):
         raise RequestError(400, f"bank: '{text[:20]}', expected 0 or 1")
     return text == "1"
+
+
+def _html(page: bytes, status: int = 200, headers: Any = None) -> Response:
+    return Response(page, status, headers, "text/html; charset=utf-8")
 
 
 def _json(content: Any, status: int = 200, headers: Any = None) -> Response:

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import anyio
-from starlette.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from misc.extraction.posters import Posters
 from misc.searching.serving.copies import Copies, Progress
 from utils.visualizer.videos import ALL_SUFFIXES, LINK, NOT_PLAYED, POSTERS, find_file
+from utils.visualizer.visualizer import FOLDER
 
 MEDIA_TYPES = dict.fromkeys(ALL_SUFFIXES, "application/octet-stream") | {
     ".webm": "video/webm",
@@ -33,6 +37,13 @@ MEDIA_TYPES = dict.fromkeys(ALL_SUFFIXES, "application/octet-stream") | {
     ".ogg": "video/ogg",
     ".ts": "video/mp2t",
     ".wmv": "video/x-ms-wmv",
+}
+HERE = Path(__file__).parent
+ASSETS = {  # name -> folder and media type
+    "page.css": (FOLDER, "text/css"),
+    "clips.js": (FOLDER, "text/javascript"),
+    "search.css": (HERE, "text/css"),
+    "search.js": (HERE, "text/javascript"),
 }
 UNFINISHED = "ASGI callable returned without completing response."  # a message of uvicorn
 # Errors of `open` that mean "there is no such file to serve".
@@ -204,6 +215,29 @@ class _FixedSizeFile:
             raise _TruncatedError("became shorter")
         self._position += size
         return content
+
+
+async def send_asset(request: Request) -> Response:
+    """Return a style sheet or script."""
+    name = request.path_params["name"]
+    if name not in ASSETS:
+        raise HTTPException(404, "no such file")
+    folder, media_type = ASSETS[name]
+    path = (folder / name).resolve()
+    return await send_file(lambda: open_file(path), "no such file", f"{media_type}; charset=utf-8")
+
+
+async def send_file(open_it: Callable[[], BinaryIO | None], not_found: str, media_type: str | None = None) -> Response:
+    """Return a response with the content of a file, or raise an HTTPException."""
+    try:
+        file = await run_in_threadpool(open_it)
+    except OSError as error:
+        logger.warning("%s: %s", error.filename, error.strerror)
+        raise HTTPException(503, f"it cannot be opened: {error.strerror}") from None
+    if file is None:
+        raise HTTPException(404, not_found)
+    path = Path(file.name)
+    return OpenFileResponse(file, path, media_type or MEDIA_TYPES[path.suffix.lower()])
 
 
 def hide_unfinished_responses() -> None:

@@ -77,7 +77,7 @@ MUTATIONS = [
         "misc/searching/result.py",
         "(self.moments[0].start + self.moments[0].end) / 2 if self.moments else None",
         "None",
-        "tests/misc/searching/serving/test_app_moments.py -k poster",
+        "tests/misc/searching/serving/test_page_moments.py -k poster",
         "moments show the poster of the whole video",
     ),
     Mutation(

@@ -7,7 +7,8 @@ BANK, STORE, EMBEDDING = (
     "misc/searching/index/vector_store.py",
     "misc/searching/embedding.py",
 )
-FILES, BUILDING, APP = "misc/searching/index/faiss_store.py", "misc/searching/building.py", "misc/searching/serving/app.py"
+FILES, BUILDING = "misc/searching/index/faiss_store.py", "misc/searching/building.py"
+APP, PAGE = "misc/searching/serving/app.py", "misc/searching/serving/page.py"
 TEST = "tests/misc/searching/index/test_query_bank.py"
 TEST_SEARCHER = "tests/misc/searching/test_searcher_querybank.py"
 TEST_APP = "tests/misc/searching/serving/test_app_querybank.py"
@@ -57,5 +58,5 @@ MUTATIONS = [
     Mutation(EMBEDDING, "normalized.equal(scores)", "False", TEST_SEARCHER, "uncorrected videos have normalized scores"),
     Mutation(EMBEDDING, "if corrected and self._correction is not None", "if False", TEST_SEARCHER, "no bank in v2t"),
     Mutation(APP, 'return text == "1"', "return True", TEST_APP, "bank=0 has no effect"),
-    Mutation(APP, "parameters if corrected else without", "parameters", TEST_APP, "more results are those with the bank"),
+    Mutation(PAGE, "parameters if corrected else without", "parameters", TEST_APP, "more results are those with the bank"),
 ]

@@ -14,7 +14,7 @@ import pytest
 from helpers.search_pages import StubSearcher, fetch, serving, wait_until
 
 pytest.importorskip("starlette")
-from misc.searching.serving import app as app_module  # noqa: E402
+from misc.searching.serving import files as files_module  # noqa: E402
 from misc.searching.serving.app import make_app  # noqa: E402
 from misc.searching.serving.files import Clips  # noqa: E402
 
@@ -236,7 +236,7 @@ def test_a_folder_that_may_not_be_entered_costs_its_clips_only(port, clip, monke
 
 def test_style_and_scripts_that_are_gone_are_not_found(port, tmp_path, monkeypatch, complaints):
     """For example, after an update of the running program."""
-    monkeypatch.setattr(app_module, "ASSETS", {"search.js": (tmp_path, "text/javascript")})
+    monkeypatch.setattr(files_module, "ASSETS", {"search.js": (tmp_path, "text/javascript")})
     assert fetch(port, "/static/search.js")[0].status == 404
     (tmp_path / "search.js").symlink_to(tmp_path / "elsewhere.js")
     (tmp_path / "elsewhere.js").write_text("1")
