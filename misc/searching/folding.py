@@ -10,7 +10,7 @@ from misc.searching.result import Hit, SearchResult
 
 EXPERT = "rgb"
 # The least mean cosine of the frames of either video and the most similar frames of the other one. Of 37 clips, 30 copies by
-# x264 and 30 by x265 reach it, 7 of those in half the size, and none of the 666 pairs of different ones; of 79,800 pairs of clips of
+# x264 and 30 by x265 reach it, 7 in half the size, and none of the 666 pairs of different ones; of 79,800 pairs of clips of
 # the demo, which come in families that differ in one attribute, 4 do.
 MIN_COSINE = 0.94
 

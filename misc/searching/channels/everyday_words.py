@@ -14,13 +14,21 @@ PLURALS = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", ""))  # 
 
 @cache
 def load_groups(classes: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Return everyday words, and the numbers of those of the classes that each one is for."""
+    """Return everyday words, and the numbers of those of the classes that each one is for.
+
+    The last word of a name, such as "cockatoo" of "sulphur-crested cockatoo", is one, too, unless the file has it.
+    """
     content = tomllib.loads(FILE.read_text(encoding="utf-8"))
     groups: dict[str, set[int]] = {}
     for section in content.values():
         for words, names in section.items():
             for word in words.split(", "):
                 groups.setdefault(word, set()).update(_iter_numbers(names, classes))
+    last_words: dict[str, set[int]] = {}
+    for number, name in enumerate(classes):
+        if " " in name:
+            last_words.setdefault(name.lower().split()[-1], set()).add(number)
+    groups = last_words | groups
     return {word: np.array(sorted(numbers), np.int64) for word, numbers in groups.items()}
 
 

@@ -1,6 +1,8 @@
 """Words with typos: known words that differ from a word in one or two letters, but not in the first."""
 
+import functools
 from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 
 from misc.searching.channels.everyday_words import find_singulars
 from misc.searching.query_language import english_words
@@ -33,8 +35,16 @@ def correct_words(words: Iterable[str], vocabulary: Collection[str]) -> dict[str
     corrected = {}
     for word in dict.fromkeys(words):
         forms = (word, *find_singulars(word))
-        if len(word) < MIN_LENGTH or not word.isalpha() or any(x in vocabulary or x in english_words() for x in forms):
+        if len(word) < MIN_LENGTH or not word.isalpha() or any(x in vocabulary or x in _known_words() for x in forms):
             continue
         if similar := list(find_similar_words(word, vocabulary)):
             corrected[word] = min(similar, key=lambda pair: pair[1])[0]
     return corrected
+
+
+@functools.cache
+def _known_words() -> frozenset[str]:
+    """Return English words: the vocabulary of MiniLM, and the pronouncing dictionary of pocketsphinx."""
+    path = Path(require_package("pocketsphinx").get_model_path()) / "en-us" / "cmudict-en-us.dict"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return english_words() | {line.partition(" ")[0] for line in lines}

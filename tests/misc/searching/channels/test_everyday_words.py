@@ -50,5 +50,13 @@ def test_plurals_mean_the_same(plural, singular):
     assert names(plural) == names(singular) != []
 
 
+def test_the_last_word_of_names_means_their_classes_unless_the_file_says_otherwise():
+    for word in ("cockatoo", "towel", "cockatoos"):
+        expected = [name for name in CLASSES if name.endswith(f" {word.removesuffix('s')}")]
+        assert names(word) == expected != []
+    assert "freight car" in CLASSES and "freight car" not in names("car")
+    assert names("sulphur-crested") == names("robin") == []  # a name of one word is found by itself
+
+
 def test_other_words_have_no_group():
     assert names("sadness") == names("s") == names("") == []
