@@ -1,7 +1,7 @@
-"""Evaluation of a checkpoint of CE on MSR-VTT's full test split with `test.py`: time and memory of the process.
+"""Evaluation of a checkpoint of CE on MSR-VTT's full test split with `test.py`: time and memory, beside its products alone.
 
 The archive is that of `store`, the weights are random. A quarter of the captions per video is evaluated, and all of them:
-memory should not grow.
+memory should not grow. The products are the matrix products of the same evaluation, with random numbers.
 """
 
 import os
@@ -14,19 +14,22 @@ import torch
 
 from base.checkpoint import save_checkpoint
 from misc.speed.process import ROOT, RSS_UNIT, call_in_process
+from misc.speed.products import record_products
 from misc.speed.store import CAPTIONS, make_archive
 from parse_config import ConfigParser
 from trainer.build import build_evaluation_loaders, build_model
+from trainer.evaluation import evaluate, evaluation_settings
 from utils.errors import InputError
 from utils.progress import size_text
 
 CONFIG = "configs/msrvtt/eval-full-ce.json"
+CPU = torch.device("cpu")
 
 
 def prepare(path: str, settings: list[str]) -> None:
     """Make the caches and a checkpoint with random weights and a state of Adam, in the format of training."""
     config = ConfigParser.from_file(CONFIG, settings)
-    build_evaluation_loaders(config, config["data_loader"]["args"]["split_name"], torch.device("cpu"))
+    build_evaluation_loaders(config, config["data_loader"]["args"]["split_name"], CPU)
     torch.manual_seed(0)
     net = build_model(config)
     optimizer = torch.optim.Adam(net.parameters())
@@ -50,6 +53,15 @@ def measure(checkpoint: Path, settings: list[str]) -> dict[str, float]:
     return {"seconds": time.perf_counter() - start, "bytes": usage.ru_maxrss * RSS_UNIT}
 
 
+def measure_products(settings: list[str]) -> dict[str, float]:
+    """Return the seconds of the matrix products of an evaluation, and their number of multiplications and additions."""
+    config = ConfigParser.from_file(CONFIG, settings)
+    loaders = build_evaluation_loaders(config, config["data_loader"]["args"]["split_name"], CPU)
+    net = build_model(config)
+    _, products = record_products(lambda: evaluate(net, loaders.evaluation, device=CPU, **evaluation_settings(config)))
+    return {"product_seconds": products.measure(), "operations": products.operations}
+
+
 def run(folder: Path, num_videos: int) -> dict:
     """Generate the archive if necessary, measure, print, and return the figures."""
     data_dir = make_archive(folder, num_videos)
@@ -65,8 +77,13 @@ def run(folder: Path, num_videos: int) -> dict:
     memory = ConfigParser.from_file(ROOT / CONFIG)["evaluation_memory"]
     print(f"test.py --config {CONFIG}, evaluation_memory {memory} MiB, {torch.get_num_threads()} threads:", flush=True)
     for captions in (CAPTIONS // 4, CAPTIONS):
-        measured = measure(checkpoint, [*settings, f"data_loader.args.num_test_captions={captions}"])
+        options = [*settings, f"data_loader.args.num_test_captions={captions}"]
+        measured = measure(checkpoint, options) | call_in_process(measure_products, options)
         figures.append({"captions_a_video": captions, **measured})
-        size = size_text(measured["bytes"])
-        print(f"  {captions:2} captions per video  {measured['seconds']:7.1f} s, at most {size} in memory", flush=True)
+        size, ratio = size_text(measured["bytes"]), measured["seconds"] / measured["product_seconds"]
+        products = f"{measured['product_seconds']:.1f} s of products, {measured['operations'] / 1e12:.1f} TFLOP"
+        print(
+            f"  {captions:2} captions per video  {measured['seconds']:7.1f} s, {ratio:.2f} of {products}; at most {size}",
+            flush=True,
+        )
     return {"videos": num_videos, "evaluation_memory": memory, "threads": torch.get_num_threads(), "figures": figures}

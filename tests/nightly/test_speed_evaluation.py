@@ -22,7 +22,9 @@ def test_a_process_of_its_own_is_measured(tmp_path, monkeypatch, capsys):
     for figures in found["figures"]:
         # The weights take 409 MiB. A process inherits the peak memory of the one that starts it, here that of earlier tests.
         assert 500 << 20 < figures["bytes"] < max(3 << 30, peak_memory() + 1)
-        assert figures["seconds"] > 1
+        assert figures["seconds"] > figures["product_seconds"] > 0 and figures["seconds"] > 1
+    few, many = (figures["operations"] for figures in found["figures"])
+    assert few < many < 4 * few  # the videos have no more of them
     first, *_ = tmp_path.glob("saved/log/*/*/metrics.json")
     assert json.loads(first.read_text())["videos"] == 29
 
