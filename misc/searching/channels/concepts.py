@@ -43,8 +43,8 @@ TEMPERATURE = 0.1  # of cosines: a class with a cosine of 0.8 counts exp(-2) of 
 # beside a trained model, on the validation captions of Stamps2 and of the narrated demo.
 GROUP_COSINE = 0.95
 # The lowest score of a believable hit, such as a probability of 8 % of a class that the query names, chosen on the training
-# captions of Stamps2: of those with such a hit (37 %), 59 % find their video among the first ten, and of the others 3 %. At
-# 0.03, 59 % have such a hit, and 38 % of these find it; above 0.08, more of the right hits would be lost than of the others.
+# captions of Stamps2: of those with such a hit (33 %), 66 % find their video among the first ten, and of the others 3 %. At
+# 0.03, 57 % have such a hit, and 39 % of these find it; above 0.08, more of the right hits would be lost than of the others.
 MIN_SCORE = 0.08
 MAX_PART_WORDS = 3  # of a part of a query
 MAX_QUERY_WORDS = 100

@@ -9,6 +9,7 @@ import numpy as np
 
 FILE = Path(__file__).with_name("everyday_words.toml")
 RANGE = " .. "
+ANIMAL = "animal"  # a group
 PLURALS = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", ""))  # ending -> that of the singular
 
 
@@ -16,7 +17,7 @@ PLURALS = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", ""))  # 
 def load_groups(classes: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Return everyday words, and the numbers of those of the classes that each one is for.
 
-    The last word of a name, such as "cockatoo" of "sulphur-crested cockatoo", is one, too, unless the file has it.
+    The last word of the name of an animal, such as "sulphur-crested cockatoo", is one, too, unless the file has it.
     """
     content = tomllib.loads(FILE.read_text(encoding="utf-8"))
     groups: dict[str, set[int]] = {}
@@ -25,9 +26,9 @@ def load_groups(classes: tuple[str, ...]) -> dict[str, np.ndarray]:
             for word in words.split(", "):
                 groups.setdefault(word, set()).update(_iter_numbers(names, classes))
     last_words: dict[str, set[int]] = {}
-    for number, name in enumerate(classes):
-        if " " in name:
-            last_words.setdefault(name.lower().split()[-1], set()).add(number)
+    for number in groups.get(ANIMAL, ()):
+        if " " in classes[number]:
+            last_words.setdefault(classes[number].lower().split()[-1], set()).add(number)
     groups = last_words | groups
     return {word: np.array(sorted(numbers), np.int64) for word, numbers in groups.items()}
 
