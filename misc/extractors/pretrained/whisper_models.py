@@ -85,8 +85,8 @@ class WhisperExtractor:
     def _find_segments(self, sound: np.ndarray, parts: list[dict[str, int]]) -> list[Any]:
         """Return the segments of speech in a sound.
 
-        Without padding, it is heard again with it if the decoder repeats itself, or hears nothing in a part with speech or in
-        more than `MAX_UNHEARD` seconds of it.
+        If padding is cut, it is heard again with all of it where the decoder repeats itself, or hears nothing in a part with
+        speech or in more than `MAX_UNHEARD` seconds of it.
         """
         if not self.cuts_padding:
             return _transcribe(self._model, sound, **self._options)
