@@ -23,7 +23,8 @@ def select_device(index: int | None, disable_gpu: bool = False) -> torch.device:
     count = torch.cuda.device_count()
     if index is None or disable_gpu or not count:
         reason = "no --device given" if index is None else "disable_gpu is set" if disable_gpu else "no GPU found"
-        logger.info("device: CPU, %d threads (%s)", torch.get_num_threads(), reason)
+        level = logging.INFO if index is None or disable_gpu else logging.WARNING
+        logger.log(level, "device: CPU, %d threads (%s)", torch.get_num_threads(), reason)
         return torch.device("cpu")
     if not 0 <= index < count:
         raise InputError(f"--device {index}: found {count} GPUs, expected an index from 0 to {count - 1}")

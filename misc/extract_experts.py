@@ -55,7 +55,8 @@ def parse_arguments() -> argparse.Namespace:
     if args.address and args.engine != "ray":
         raise InputError("--address: expected --engine ray with it")
     if not args.videos.is_dir():
-        raise InputError(f"{args.videos}: no such folder, expected one with video files")
+        found = "a file" if args.videos.exists() else "no such folder"
+        raise InputError(f"{args.videos}: {found}, expected a folder with video files")
     if args.captions is None and args.splits:
         raise InputError("--splits: expected --captions with it")
     caption_files.parse_split_shares(args.split)

@@ -36,7 +36,7 @@ def next_steps(config: ConfigParser, checkpoint: Path, device: int | None, page:
     args = config["data_loader"]["args"]
     name, folder = args["dataset_name"], Path(args["data_dir"])
     if (folder / EXTRACTION).exists():
-        collection = ["--resume", str(checkpoint), "--name", name, *gpu]
+        collection = ["--checkpoint", str(checkpoint), "--name", name, *gpu]
         collection += [] if folder == Path("data", name) else ["--data_dir", str(folder)]
         steps["search"] = ["python", "misc/search.py", "what you look for", *collection]
         steps["search in a browser"] = ["python", "misc/search.py", "serve", *collection, "--open"]

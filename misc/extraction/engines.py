@@ -5,6 +5,7 @@ without an effect on the others.
 """
 
 import concurrent.futures
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 DIED = "the process that extracted it died (out of memory, or a crash of a decoder)"
 TOO_SLOW = "it took longer than {:g} s (--timeout)"
 CONNECT_SECONDS = 10
+EXIT_SECONDS = 10  # for idle processes to end
 QUEUED = 4  # videos per process that are scheduled ahead
 
 
@@ -47,7 +49,11 @@ class ProcessEngine:
             self._pool.schedule(str)  # which starts its threads
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:  # processes that end by themselves release their semaphores, of which Python would warn
+            self._pool.close()
+            with contextlib.suppress(TimeoutError):
+                self._pool.join(EXIT_SECONDS)
         self._pool.stop()
         self._pool.join()
 

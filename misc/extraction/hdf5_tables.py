@@ -34,4 +34,6 @@ def explain_damage(path: Path) -> Iterator[None]:
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         text = error.errors()[0]["msg"] if isinstance(error, pydantic.ValidationError) else str(error)
         reason = one_line(text)[:100]
-        raise InputError(f"{path}: damaged ({reason}), expected the file of misc/extract_experts.py") from None
+        raise InputError(
+            f"{path}: damaged ({reason}), or changed since it was opened: repeat the command, or misc/extract_experts.py"
+        ) from None

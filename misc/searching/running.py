@@ -56,7 +56,7 @@ def _query(args: argparse.Namespace) -> None:
             print(json.dumps(content, indent=4, allow_nan=False))
         else:
             lines = format_fused_hits(result) if is_fused else format_hits(result, searcher.experts)
-            print("\n".join([*lines, *format_captions(captions)]))
+            print("\n".join([*lines, *format_captions(captions)] or ["no other video is similar to it"]))
         if args.html is not None:
             details = {"name": args.name, "videos": len(searcher.ids), "checkpoint": searcher.checkpoint}
             query_hit = searcher.get_hit(video) if isinstance(video, str) else None

@@ -117,7 +117,7 @@ def make_windows(window: float | None, stride: float | None, before: Windows | N
         return None
     window = (before or Windows()).window if window is None else window
     if not MIN_WINDOW <= window <= MAX_WINDOW:
-        raise InputError(f"--window {window:g}: expected {MIN_WINDOW:g} to {MAX_WINDOW:g} seconds")
+        raise InputError(f"--window {window:g}: expected {MIN_WINDOW:g} to {MAX_WINDOW:g} seconds, or 0 for whole videos")
     try:
         return Windows(window=window, stride=window if stride is None else stride)
     except pydantic.ValidationError:

@@ -35,5 +35,5 @@ def test_invalid_names_of_collections(eleven_videos, refused_extraction, name):
 
 
 def test_invalid_folders(eleven_videos, refused_extraction):
-    for videos in ("nowhere", "clips/a.mkv"):
-        assert f"{videos}: no such folder, expected one with video files" in refused_extraction(videos=videos)
+    for videos, found in (("nowhere", "no such folder"), ("clips/a.mkv", "a file")):
+        assert f"{videos}: {found}, expected a folder with video files" in refused_extraction(videos=videos)

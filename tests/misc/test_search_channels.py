@@ -11,6 +11,7 @@ from helpers.search_collection import write_checkpoint
 
 import misc.search as search_command
 from misc.extraction.posters import Posters
+from misc.searching.channels.fused_result import NEXT_STEP
 
 PLACE = ["--name", "Toy"]
 RESUME = ["--resume", "model.pth", *PLACE]
@@ -30,8 +31,11 @@ def test_a_folder_without_captions_and_model_is_searched(folder, search):
     (first, *_) = hits(search("a zebra", *PLACE, "--json")[0])
     assert first["id"] == "video7" and first["channels"]["concepts"]["evidence"][0]["text"] == "zebra"
     out, _ = search("asdf qwer", *PLACE)
-    assert out == "no match: no video has these words, or similar ones, and no concept is close to them\n"
+    line, note = out.splitlines()
+    assert line == "no match: no video has these words, or similar ones, and no concept is close to them"
+    assert note == f"note: {NEXT_STEP}"
     assert json.loads(search("asdf", *PLACE, "--json")[0])["hits"] == []
+    assert search("--video", "video3", *PLACE, "--where", "name=absent")[0] == "no other video is similar to it\n"
 
 
 def test_channels_are_picked(folder, search, refuse):

@@ -144,6 +144,6 @@ def test_a_text_encoder(project, clips):
     (words,) = features["text-hashing-64"]["clip0"]
     assert words.shape == (6, 64)
     log, _, folder = train(project, "configs/Own/train-full-ce.json", "--train_single_epoch")
-    assert re.search(r"search: python misc/search.py 'what you look for' --resume \S+ --name Own\n", log)
+    assert re.search(r"search: python misc/search.py 'what you look for' --checkpoint \S+ --name Own\n", log)
     query = ("misc/search.py", "number 3", "--resume", folder / "trained_model.pth", "--name", "Own")
     assert "clip" in run(project, *query)

@@ -30,8 +30,8 @@ def test_a_collection_of_the_users_own_videos_can_be_searched(config):
     Path("data/Toy").mkdir(parents=True)
     Path("data/Toy", EXTRACTION).touch()
     _, search, serve = lines(config)
-    assert search == f"search: python misc/search.py 'what you look for' --resume {CHECKPOINT} --name Toy"
-    assert serve == f"search in a browser: python misc/search.py serve --resume {CHECKPOINT} --name Toy --open"
+    assert search == f"search: python misc/search.py 'what you look for' --checkpoint {CHECKPOINT} --name Toy"
+    assert serve == f"search in a browser: python misc/search.py serve --checkpoint {CHECKPOINT} --name Toy --open"
     Path("data/Toy").rename("data/moved here")
     config["data_loader"]["args"]["data_dir"] = "data/moved here"
     assert lines(config, device=0)[1].endswith("--name Toy --device 0 --data_dir 'data/moved here'")

@@ -107,7 +107,8 @@ def finding_parts(hit: Hit) -> Iterator[tuple[str, int, list[str | TimeText]]]:
         parts = _join([evidence_parts(evidence) for evidence in finding.evidence])
         if name == "trained":
             compared = "" if hit.percentile is None else f" ({percentile_text(hit.percentile)})"
-            parts = [f"similarity {finding.score:.3f}{compared}"]
+            corrected = "" if hit.normalized is None else f"corrected by the query bank {hit.normalized:.3f}, "
+            parts = [f"{corrected}similarity {finding.score:.3f}{compared}"]
         if name == "zero_shot":
             parts = [f"similarity {finding.score:.3f} of the ", *parts]
         if name == "image":

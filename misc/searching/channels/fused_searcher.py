@@ -125,7 +125,9 @@ class FusedSearcher:
             hit = self._make_hit(content, rank, score, findings)
             hits.append(self._add_moments(hit, fuse_moments(by_video[video], TRAINED in found.hits)))
         reasons = None if None in found.doubts.values() else [f"{name}: {reason}" for name, reason in found.doubts.items()]
-        if (reasons is not None or not fused) and {"trained", "zero_shot"} <= found.absent.keys():
+        all_excluded = bool(fused) and not kept
+        is_known_little = {"trained", "zero_shot"} <= found.absent.keys()
+        if is_known_little and not all_excluded and (reasons is not None or not fused):
             found.notes.append(NEXT_STEP)
         return FusedResult(
             text,
@@ -135,7 +137,7 @@ class FusedSearcher:
             found.absent,
             doubt=None if reasons is None else "; ".join(reasons),
             notes=list(dict.fromkeys(found.notes)),
-            all_excluded=bool(fused) and not kept,
+            all_excluded=all_excluded,
         )
 
     def _add_moments(self, hit: FusedHit, best: list[Moment]) -> FusedHit:

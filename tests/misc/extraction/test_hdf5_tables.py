@@ -28,7 +28,7 @@ def test_rows_follow_each_other(parts):
 def test_damage_is_one_line_with_the_file(tmp_path, error):
     with (
         pytest.raises(
-            InputError, match=r"x.h5: damaged \(.*file.*\), expected the file of misc/extract_experts.py"
+            InputError, match=r"x.h5: damaged \(.*file.*\), or changed since it was opened: repeat the command, or misc/"
         ) as caught,
         explain_damage(tmp_path / "x.h5"),
     ):

@@ -5,10 +5,17 @@ import pytest
 from misc.searching.query_language import guess_language, note_language
 
 QUERIES = {
-    "German": ["Ein roter Vogel singt", "ein hund und eine katze", "Die Küste mit einem Leuchtturm"],
-    "French": ["un oiseau rouge chante", "une fille avec son chien"],
-    "Spanish": ["un pájaro rojo y un gato", "una niña y un perro"],
-    "Italian": ["un cane che corre", "una ragazza con il gatto"],
+    "German": [
+        "der Hund läuft über die Straße",
+        "Ein roter Vogel singt",
+        "ein hund und eine katze",
+        "Die Küste mit einem Leuchtturm",
+    ],
+    "French": ["le chat est sur la table", "une fille avec son chien"],
+    "Spanish": ["el perro corre en la playa", "el niño come una manzana", "un pájaro rojo y un gato", "una niña y un perro"],
+    "Italian or Spanish": ["una mujer cocina"],
+    "French, Italian or Spanish": ["un oiseau rouge chante"],
+    "Italian": ["il gatto è sulla sedia", "un cane che corre", "una ragazza con il gatto"],
     "Dutch": ["een rode vogel zingt"],
     "in Cyrillic script": ["красная птица поёт", "птица"],
     "in Greek script": ["ένα κόκκινο πουλί"],

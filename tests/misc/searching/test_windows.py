@@ -41,7 +41,7 @@ def test_a_stride_is_the_window_unless_it_is_given():
 @pytest.mark.parametrize(
     ("window", "stride", "message"),
     [
-        (0.5, None, "^--window 0.5: expected 1 to 3600 seconds$"),
+        (0.5, None, "^--window 0.5: expected 1 to 3600 seconds, or 0 for whole videos$"),
         (3601, None, "--window 3601"),
         (-1, None, "--window -1"),
         (float("nan"), None, "--window nan"),

@@ -73,17 +73,24 @@ MUTATIONS = [
     ),
     Mutation(
         LANGUAGE,
-        "if not counts[best] or counts[best] < sum(",
-        "if not counts[best] or 0 > sum(",
+        "if not most or most < sum(",
+        "if not most or 0 > sum(",
         f"{TESTS}/test_query_language.py",
         "an English sentence with one foreign word is foreign",
     ),
     Mutation(
         LANGUAGE,
-        "return best if counts[best] > 1 or is_unknown else None",
-        "return best",
+        " and _has_unknown_word(words, found[name])]",
+        "]",
         f"{TESTS}/test_query_language.py",
         "English words are not looked up",
+    ),
+    Mutation(
+        LANGUAGE,
+        "if not found[name] <= ARTICLES and",
+        "if",
+        f"{TESTS}/test_query_language.py",
+        "one article is a language",
     ),
     Mutation(
         FILTERS,

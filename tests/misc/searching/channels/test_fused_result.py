@@ -34,6 +34,11 @@ def test_a_percentage_of_nonsense_is_named():
     assert line == "trained, rank 2: similarity 0.250 (better than 4\u00a0% of nonsense queries)"
 
 
+def test_the_corrected_similarity_precedes_the_one_without_the_query_bank():
+    lines = format_fused_hits(dataclasses.replace(RESULT, hits=[dataclasses.replace(HIT, normalized=0.5)]))
+    assert "trained, rank 2: corrected by the query bank 0.500, similarity 0.250" in [line.strip() for line in lines]
+
+
 def test_no_hit_is_a_line():
     (line,) = format_fused_hits(FusedResult("x", None, [], ["words"], {}))
     assert line == "no match: no video has these words, or similar ones"

@@ -204,6 +204,7 @@ def test_a_query_without_a_believable_hit_names_the_next_step_unless_there_is_a_
     assert open_fused(channels, absent=absent).search("sale").notes == [NEXT_STEP]
     assert open_fused(channels, absent={"trained": "no index"}).search("sale").notes == []
     assert open_fused(CHANNELS, absent=absent).search("sale").notes == []
+    assert open_fused(CHANNELS, absent=absent).search("sale", allowed=frozenset("a")).notes == []  # a filter excludes all
 
 
 def test_fewer_results_are_the_first_ones():
