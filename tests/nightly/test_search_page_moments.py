@@ -145,8 +145,6 @@ def test_a_copy_plays_from_the_moment(visit, unplayable):
     if not is_known:
         page.get_by_role("button", name="play film at 0:05-0:07").click()
     page.get_by_role("button", name="make a copy of film that plays").click()
-    times = page.get_by_role("button", name="play film at")
-    assert times.evaluate_all("all => all.map((x) => x.disabled)") == [True] * 5
     page.locator(".clip video").wait_for()
     assert_plays(page, *((20, 22) if is_known else (5, 6.5)))
     page.reload()  # the copy is known now
@@ -158,6 +156,39 @@ def test_a_copy_plays_from_the_moment(visit, unplayable):
     assert_plays_on(page, 30)
     page = visit(f"{base}/?q=bird", java_script_enabled=False, within=f"{base}/")
     assert page.locator("video.plain").get_attribute("src") == "/copy?id=film#t=20,22"
+
+
+def test_a_time_makes_a_copy_that_plays_from_there(visit, unplayable):
+    base, is_known = unplayable
+    page = visit(f"{base}/?q=bird", ready="#results", within=f"{base}/")
+    time = page.get_by_role("button", name="play film at 0:05-0:07")
+    time.click()
+    if not is_known:  # the first click has shown that it does not play
+        page.get_by_role("button", name="make a copy of film that plays").wait_for()
+        time.click()
+    page.locator(".clip video").wait_for()
+    assert_plays(page, 5, 6.5)
+
+
+@pytest.mark.parametrize("unplayable", [".avi"], indirect=True)
+def test_the_last_time_that_is_chosen_while_a_copy_is_made_plays(visit, unplayable):
+    base, _ = unplayable
+    page = visit(f"{base}/?q=bird", ready="#results", within=f"{base}/")
+    for time in ("0:05-0:07", "0:30"):
+        page.get_by_role("button", name=f"play film at {time}").click()
+    page.locator(".clip video").wait_for()
+    assert_plays_on(page, 30)
+
+
+@pytest.mark.parametrize("unplayable", [".avi"], indirect=True)
+def test_times_cannot_be_chosen_if_no_copy_can_be_made(visit, unplayable):
+    base, _ = unplayable
+    page = visit(f"{base}/?q=bird", ready="#results", within=f"{base}/")
+    page.route("**/api/copy*", lambda route: route.fulfill(json={"state": "failed", "reason": "it is too long"}))
+    page.get_by_role("button", name="play film at 0:30").click()
+    page.get_by_text("no copy: it is too long").wait_for()
+    times = page.get_by_role("button", name="play film at")
+    assert times.evaluate_all("all => all.map((x) => x.disabled)") == [True] * 5
 
 
 def test_without_scripts_the_best_moment_plays(visit, base):

@@ -18,17 +18,27 @@ for (const button of document.querySelectorAll("[data-start]")) {
   button.addEventListener("click", () => playMoment(button.closest(".tile"), button.dataset));
 }
 
-/** Enable the times of a tile while its clip can be played. */
+/** Enable the times of a tile while its clip can be played, or a copy can be made that plays. */
 function updateTimes(tile) {
-  const cannot = !tile.querySelector(".clip video");
+  const cannot = !tile.querySelector(".clip video, .clip .note button");
   tile.querySelectorAll("[data-start]").forEach((button) => { button.disabled = cannot; });
 }
 
-/** Play a moment of the clip of a tile, or all that follows if it has no end, with controls and sound. */
+/**
+ * Play a moment of the clip of a tile, or all that follows if it has no end, with controls and sound.
+ *
+ * If the browser cannot play it, a copy is made first.
+ */
 function playMoment(tile, { start, end }) {
+  const hash = `#t=${end === undefined ? start : `${start},${end}`}`;
   const player = tile.querySelector(".clip video");
-  const file = player.dataset.address.split("#")[0];
-  player.dataset.address = `${file}#t=${end === undefined ? start : `${start},${end}`}`;
+  if (!player) {
+    const clip = tile.querySelector(".clip");
+    clip.dataset.hash = hash; // also of a copy that is being made
+    clip.querySelector(".note button")?.click();
+    return;
+  }
+  player.dataset.address = player.dataset.address.split("#")[0] + hash;
   player.src = player.dataset.address;
   const choose = tile.querySelector(".clip button");
   if (choose) {
@@ -53,7 +63,7 @@ async function makeCopy(video, clip, note) {
   for (;;) {
     const copy = await requestCopy(video.id);
     if (copy.state === "ready") {
-      const { hash } = new URL(video.address, location);
+      const hash = clip.dataset.hash ?? new URL(video.address, location).hash;
       const player = makeClip({ ...video, address: copy.url + hash, plays: true });
       replaceClip(clip, player);
       player.querySelector("button").click();
@@ -61,6 +71,7 @@ async function makeCopy(video, clip, note) {
     }
     if (copy.state !== "making" && copy.state !== "waiting") {
       note.replaceChildren(`no copy: ${copy.reason} `, link);
+      clip.closest(".tile")?.querySelectorAll("[data-start]").forEach((button) => { button.disabled = true; });
       return;
     }
     const progress = `making a copy: ${Math.round(100 * copy.share)}\u00a0% `;
