@@ -22,6 +22,7 @@ MAX_TIMES = 3  # of words that match, in texts
 NO_HIT = "no match: no video has these words, or similar ones"
 FRAME = "frame"  # source of evidence
 ALL_EXCLUDED = "no match: all videos that were found are excluded, by the filter or by -words"
+NO_VIDEO_FITS = "no video of the collection fits the filter"
 NO_CONCEPT = ", and no concept is close to them"
 NEXT_STEP = (
     "only words, and the things and animals of ImageNet, are searched here: people, actions, places and colors need an "

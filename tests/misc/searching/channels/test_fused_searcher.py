@@ -6,7 +6,7 @@ from helpers.channel_collection import StubCollection
 
 from data_loader.experts import Expert
 from misc.searching.channels.channel import ChannelHit, Evidence
-from misc.searching.channels.fused_result import NEXT_STEP, Finding
+from misc.searching.channels.fused_result import NEXT_STEP, NO_VIDEO_FITS, Finding
 from misc.searching.channels.fused_searcher import FusedSearcher, NoModel
 from misc.searching.index.vector_store import FoundVideo
 from misc.searching.result import Hit, SearchResult
@@ -205,6 +205,7 @@ def test_a_query_without_a_believable_hit_names_the_next_step_unless_there_is_a_
     assert open_fused(channels, absent={"trained": "no index"}).search("sale").notes == []
     assert open_fused(CHANNELS, absent=absent).search("sale").notes == []
     assert open_fused(CHANNELS, absent=absent).search("sale", allowed=frozenset("a")).notes == []  # a filter excludes all
+    assert open_fused(CHANNELS, absent=absent).search("sale", allowed=frozenset()).notes == [NO_VIDEO_FITS]
 
 
 def test_fewer_results_are_the_first_ones():
