@@ -24,6 +24,16 @@ function updateTimes(tile) {
   tile.querySelectorAll("[data-start]").forEach((button) => { button.disabled = cannot; });
 }
 
+/** Make a copy of a clip that turned out not to play when a moment of it was chosen. */
+function copyChosen(tile) {
+  const button = tile.querySelector(".clip .note button");
+  if (button && tile.dataset.chosen) {
+    button.closest(".clip").dataset.hash = tile.dataset.chosen;
+    delete tile.dataset.chosen;
+    button.click();
+  }
+}
+
 /**
  * Play a moment of the clip of a tile, or all that follows if it has no end, with controls and sound.
  *
@@ -38,6 +48,8 @@ function playMoment(tile, { start, end }) {
     clip.querySelector(".note button")?.click();
     return;
   }
+  tile.dataset.chosen = hash; // in case that the browser cannot play it
+  player.addEventListener("playing", () => { delete tile.dataset.chosen; }, { once: true });
   player.dataset.address = player.dataset.address.split("#")[0] + hash;
   player.src = player.dataset.address;
   const choose = tile.querySelector(".clip button");
@@ -92,7 +104,12 @@ async function requestCopy(id) {
 }
 
 for (const media of document.querySelectorAll(".media[data-address]")) {
-  new MutationObserver(() => updateTimes(media.closest(".tile"))).observe(media, { childList: true });
+  const tile = media.closest(".tile");
+  const update = () => {
+    updateTimes(tile);
+    copyChosen(tile);
+  };
+  new MutationObserver(update).observe(media, { childList: true });
   media.replaceChildren(makeClip(describe(media)));
 }
 
