@@ -127,8 +127,8 @@ class FusedSearcher:
             hits.append(self._add_moments(hit, fuse_moments(by_video[video], TRAINED in found.hits)))
         reasons = None if None in found.doubts.values() else [f"{name}: {reason}" for name, reason in found.doubts.items()]
         all_excluded = bool(fused) and not kept
-        is_known_little = {"trained", "zero_shot"} <= found.absent.keys()
-        if is_known_little and not all_excluded and (reasons is not None or not fused):
+        has_no_model = {"trained", "zero_shot"} <= found.absent.keys()
+        if has_no_model and not all_excluded and (reasons is not None or not fused):
             notes.append(NEXT_STEP)
         return FusedResult(
             text,

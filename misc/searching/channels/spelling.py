@@ -35,16 +35,19 @@ def correct_words(words: Iterable[str], vocabulary: Collection[str]) -> dict[str
     corrected = {}
     for word in dict.fromkeys(words):
         forms = (word, *find_singulars(word))
-        if len(word) < MIN_LENGTH or not word.isalpha() or any(x in vocabulary or x in _known_words() for x in forms):
+        if len(word) < MIN_LENGTH or not word.isalpha() or any(x in vocabulary or _is_english(x) for x in forms):
             continue
         if similar := list(find_similar_words(word, vocabulary)):
             corrected[word] = min(similar, key=lambda pair: pair[1])[0]
     return corrected
 
 
+def _is_english(word: str) -> bool:
+    """Return whether a word is in the vocabulary of MiniLM, or in the pronouncing dictionary of pocketsphinx."""
+    return word in english_words() or word in _pronounced_words()
+
+
 @functools.cache
-def _known_words() -> frozenset[str]:
-    """Return English words: the vocabulary of MiniLM, and the pronouncing dictionary of pocketsphinx."""
+def _pronounced_words() -> frozenset[str]:
     path = Path(require_package("pocketsphinx").get_model_path()) / "en-us" / "cmudict-en-us.dict"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return english_words() | {line.partition(" ")[0] for line in lines}
+    return frozenset(line.partition(" ")[0] for line in path.read_text(encoding="utf-8").splitlines())

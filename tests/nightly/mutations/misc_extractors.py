@@ -180,7 +180,7 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/extractors/pretrained/whisper_models.py",
-        "with self._padding.cut():",
+        "with _padding_cut(self._model):",
         "with contextlib.nullcontext():",
         "tests/misc/extractors/pretrained/test_whisper_models.py -k heard_again",
         "whisper: all padding is encoded",

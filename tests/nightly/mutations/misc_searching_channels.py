@@ -58,7 +58,7 @@ MUTATIONS = [
     ),
     Mutation(
         f"{FOLDER}/spelling.py",
-        "any(x in vocabulary or x in _known_words() for x in forms)",
+        "any(x in vocabulary or _is_english(x) for x in forms)",
         "word in vocabulary",
         f"{TESTS}/test_spelling.py -k misspelled",
         "English words are corrected",

@@ -40,7 +40,7 @@ class Library:
             self.calls.append((sound, options))
             return iter(self.segments), None
 
-        return SimpleNamespace(transcribe=transcribe, supported_languages=list(self.languages), encode=None)
+        return SimpleNamespace(transcribe=transcribe, supported_languages=list(self.languages))
 
 
 @pytest.fixture
@@ -108,9 +108,8 @@ def test_a_sound_is_heard_again_with_all_padding_if_the_decoder_repeats_itself(m
     extractor = build_extractor(f"whisper:{folder}", {"language": "en"}, CONTEXT)
     monkeypatch.setattr(extractor, "cuts_padding", cuts, raising=True)
     encoded = []
-    encode = extractor._padding._encode
-    monkeypatch.setattr(extractor._padding, "_encode", lambda x: encoded.append(x.shape[-1]) or encode(x))
-    monkeypatch.setattr(extractor._model, "encode", extractor._padding._encode)
+    encode = extractor._model.encode
+    monkeypatch.setattr(extractor._model, "encode", lambda x: encoded.append(x.shape[-1]) or encode(x))
     transcribe = whisper_models._transcribe
 
     def transcribe_with_ratio(model, sound, **options):
