@@ -13,6 +13,7 @@ from misc.searching.extraction_record import read_record
 from misc.searching.windows import Span, Windows, item_id, split_item
 from utils.errors import InputError
 
+MIN_OVERLAP = 1.0  # seconds of a word in a window
 NO_MOMENTS = "extracted by an earlier version: results are whole videos; misc/extract_experts.py adds moments of long ones"
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class CutCollection:
         moments = self._collection.moments
         for name in moments.experts(video, words=True) if moments is not None else ():
             found = moments.read(video, name)
-            if len(chosen := np.flatnonzero(find_overlapping(found, span))):
+            if len(chosen := np.flatnonzero(find_words(found, span, moments.lengths[video]))):
                 yield name, found, chosen
 
     def _read_items(self, video: str) -> Iterator[tuple[str, dict[str, np.ndarray | None]]]:
@@ -96,7 +97,9 @@ class CutCollection:
         if found.features is not None:
             chosen = (find_inside(found, span) for span in spans)
             return [found.features[x] if x.any() else None for x in chosen]
-        texts = [" ".join(found.words[i] for i in np.flatnonzero(find_overlapping(found, span))) for span in spans]
+        length = self._collection.moments.lengths[video]
+        chosen = (np.flatnonzero(find_words(found, span, length)) for span in spans)
+        texts = [" ".join(found.words[i] for i in x) for x in chosen]
         vectors = iter(self._encode([text for text in texts if text]))
         encoded = [next(vectors) if text else None for text in texts]
         return [x if x is not None and len(x) else None for x in encoded]
@@ -117,6 +120,12 @@ def find_inside(moments: Moments, span: Span) -> np.ndarray:
     return (middle >= span[0]) & (middle < span[1])
 
 
-def find_overlapping(moments: Moments, span: Span) -> np.ndarray:
-    """Return which words overlap a window: (N,). What is written in several frames is in all windows from first to last."""
-    return (moments.spans[:, 0] < span[1]) & (moments.spans[:, 1] >= span[0])
+def find_words(moments: Moments, span: Span, length: float) -> np.ndarray:
+    """Return which words of a video of `length` seconds are in a window: (N,).
+
+    A word is in a window that has at least half of it, or `MIN_OVERLAP` seconds: a spoken word at the edge of two windows
+    is in the one that has more of it, and what is written in several frames in all windows from first to last.
+    """
+    starts, ends = moments.spans[:, 0], np.minimum(moments.spans[:, 1], length)
+    overlap = np.minimum(ends, span[1]) - np.maximum(starts, span[0])
+    return (starts < span[1]) & (ends >= span[0]) & (overlap >= np.minimum((ends - starts) / 2, MIN_OVERLAP))

@@ -11,7 +11,7 @@ import webbrowser
 from data_loader.datasets import is_known
 from misc.searching.answering import answer_query, check_query
 from misc.searching.building import add_videos, build_index, describe_items, remove_videos
-from misc.searching.channels.fused_result import FusedResult, as_dict, finding_texts, format_fused_hits
+from misc.searching.channels.fused_result import NO_VIDEO_FITS, FusedResult, as_dict, finding_texts, format_fused_hits
 from misc.searching.choices import CHANNELS, INDEX_KINDS
 from misc.searching.collection import Collection
 from misc.searching.opening import (
@@ -36,6 +36,7 @@ from utils.visualizer.videos import LINK, POSTERS, link_videos
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 SHUTDOWN_SECONDS = 3  # for unfinished responses
+NO_OTHER_VIDEO = "no other video is similar to it"
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,12 @@ def _query(args: argparse.Namespace) -> None:
             print(json.dumps(content, indent=4, allow_nan=False))
         else:
             lines = format_fused_hits(result) if is_fused else format_hits(result, searcher.experts)
-            print("\n".join([*lines, *format_captions(captions)] or ["no other video is similar to it"]))
+            print(
+                "\n".join(
+                    [*lines, *format_captions(captions)]
+                    or [NO_OTHER_VIDEO if video is not None else f"no match: {NO_VIDEO_FITS}"]
+                )
+            )
         if args.html is not None:
             details = {"name": args.name, "videos": len(searcher.ids), "checkpoint": searcher.checkpoint}
             query_hit = searcher.get_hit(video) if isinstance(video, str) else None

@@ -181,7 +181,7 @@ def test_a_page_says_why(folder, search):
         in json.loads(Path("page/data.js").read_text().partition("(")[2].rstrip(");\n"))["hits"][0]["text"]
     )
     search("asdf", *PLACE, "--html", "empty")
-    assert "no match: no video has these words" in Path("empty/index.html").read_text()
+    assert "No match: no video has these words" in Path("empty/index.html").read_text()
     shutil.rmtree("page")
 
 

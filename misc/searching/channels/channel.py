@@ -28,7 +28,7 @@ class ChannelHit(NamedTuple):
     score: float  # higher is better; comparable within a query and a channel only
     evidence: list[Evidence]
     moments: Sequence[Moment] = ()  # the best windows of a long video, with scores of the channel
-    confidence: float = 1.0  # the part of its weight that counts in a fusion, from 0 to 1
+    confidence: float = 1.0  # from 0 to 1, for its weight in a fusion
 
     @property
     def is_misspelled(self) -> bool:

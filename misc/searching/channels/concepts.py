@@ -60,7 +60,7 @@ class ConceptsChannel:
     The score of a video is the sum over classes c of exp((cos(query, c) - 1) / TEMPERATURE) p(c), where cos is the highest
     cosine of a part of the query (`GROUP_COSINE` for an everyday word), which has to be at least `MIN_COSINE`, and p the
     highest probability in a frame, which has to be at least `MIN_PROBABILITY`. The score of a long video is that of its
-    best window. The confidence of a hit is min(1, score)^2.
+    best window. The confidence of a hit is min(1, score).
 
     Args:
         windows: of long videos (None: they are not cut).
@@ -107,7 +107,7 @@ class ConceptsChannel:
                 float(scores[rows[0]]),
                 self._collect_evidence(rows[0], products[rows[0]]),
                 as_moments((self._ids[row], float(scores[row])) for row in rows),
-                min(1.0, float(scores[rows[0]])) ** 2,
+                min(1.0, float(scores[rows[0]])),
             )
             for video, rows in rows_by_video.items()
         ]

@@ -19,9 +19,9 @@ from misc.searching.result import (
 from utils.errors import one_line
 
 MAX_TIMES = 3  # of words that match, in texts
-NO_HIT = "no match: no video has these words, or similar ones"
+NO_HIT = "no video has these words, or similar ones"
 FRAME = "frame"  # source of evidence
-ALL_EXCLUDED = "no match: all videos that were found are excluded, by the filter or by -words"
+ALL_EXCLUDED = "all videos that were found are excluded, by the filter or by -words"
 NO_VIDEO_FITS = "no video of the collection fits the filter"
 NO_CONCEPT = ", and no concept is close to them"
 NEXT_STEP = (
@@ -54,11 +54,14 @@ class FusedResult(SearchResult):
     channels: list[str] = dataclasses.field(default_factory=list)  # those that were searched
     absent: dict[str, str] = dataclasses.field(default_factory=dict)  # the others, with the reason
 
+    no_video_fits: bool = dataclasses.field(default=False, kw_only=True)  # the filter
     all_excluded: bool = dataclasses.field(default=False, kw_only=True)  # a filter excluded all videos that were found
 
     @property
     def no_match(self) -> str:
-        """The text in place of hits if there are none."""
+        """The reason why there are no hits."""
+        if self.no_video_fits:
+            return NO_VIDEO_FITS
         if self.all_excluded:
             return ALL_EXCLUDED
         return NO_HIT + (NO_CONCEPT if "concepts" in self.channels else "")
@@ -126,7 +129,7 @@ def finding_texts(hit: Hit) -> Iterator[tuple[str, int, str]]:
 def format_fused_hits(result: FusedResult) -> list[str]:
     """Return lines with rank, fused score and id of each video, and the rank and the reasons of each channel."""
     if not result.hits:
-        return [result.no_match, *format_remarks(result)]
+        return [f"no match: {result.no_match}", *format_remarks(result)]
     lines = [
         *format_remarks(result),
         f"channels: {', '.join(result.channels)} (the number is the fused score: sum of weight / (60 + rank))",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from misc.searching.channels.channel import Channel, ChannelHit
-from misc.searching.channels.fused_result import NEXT_STEP, NO_VIDEO_FITS, Finding, FusedHit, FusedResult
+from misc.searching.channels.fused_result import NEXT_STEP, Finding, FusedHit, FusedResult
 from misc.searching.channels.fusion import IMAGE, TRAINED, fuse, fuse_moments
 from misc.searching.channels.tokens import split_negatives
 from misc.searching.choices import CHANNELS
@@ -103,7 +103,8 @@ class FusedSearcher:
         check_k(k)
         if not text.strip() and image is None:
             raise InputError("query: empty, expected some words")
-        notes = [NO_VIDEO_FITS] if allowed is not None and not allowed else []
+        if allowed is not None and not allowed:
+            return FusedResult(text, None, [], self.channels, self.absent, no_video_fits=True)
         words, negatives = split_negatives(text)
         if negatives:
             if not words.strip() and image is None:
@@ -129,7 +130,7 @@ class FusedSearcher:
         all_excluded = bool(fused) and not kept
         has_no_model = {"trained", "zero_shot"} <= found.absent.keys()
         if has_no_model and not all_excluded and (reasons is not None or not fused):
-            notes.append(NEXT_STEP)
+            found.notes.append(NEXT_STEP)
         return FusedResult(
             text,
             found.weights,
@@ -137,7 +138,7 @@ class FusedSearcher:
             list(found.hits),
             found.absent,
             doubt=None if reasons is None else "; ".join(reasons),
-            notes=list(dict.fromkeys([*found.notes, *notes])),
+            notes=list(dict.fromkeys(found.notes)),
             all_excluded=all_excluded,
         )
 

@@ -10,21 +10,25 @@ from misc.searching.channels.channel import ChannelHit
 from misc.searching.windows import Moment, choose_moments
 
 RANK_CONSTANT = 60
-TRAINED, IMAGE = "trained", "image"
-# Concepts know 1,000 classes only, so that they should not outweigh words; these weights were not tuned.
-WEIGHTS = {"words": 1.0, "concepts": 0.5, "zero_shot": 1.0, TRAINED: 1.0, IMAGE: 1.0}
-# Of the weight, for hits by typos, which are often other words ("swimming" for "swinging"): less than a concept has.
+WORDS, CONCEPTS, TRAINED, IMAGE = "words", "concepts", "trained", "image"
+# The weights of words and concepts, and their factors in `get_weight`, have the best geometric means on the validation
+# captions of Stamps2 and of the narrated demo, without and with a trained model.
+WEIGHTS = {WORDS: 1.0, CONCEPTS: 2.0, "zero_shot": 1.0, TRAINED: 1.0, IMAGE: 1.0}
+# Of the weight, for hits by typos, which are often other words ("swimming" for "swinging"): less than a good concept has.
 MISSPELLED_SHARE = 0.25
-# Beside a trained model, which ranks all videos, the confidence of a hit is a factor of its weight. These weights, and the
-# confidences, are the ones with the best geometric means on the validation captions of Stamps2 and of the narrated demo.
-WEIGHTS_BESIDE_MODEL = {**WEIGHTS, "concepts": 2.0}
 
 
 def get_weight(channel: str, hit: ChannelHit, beside_model: bool) -> float:
-    """Return the weight of a hit in the fusion."""
-    if beside_model:
-        return WEIGHTS_BESIDE_MODEL[channel] * hit.confidence
-    return WEIGHTS[channel] * (MISSPELLED_SHARE if hit.is_misspelled else 1)
+    """Return the weight of a hit in the fusion: that of the channel times a factor.
+
+    The factor of concepts is their confidence, its square beside a trained model, which ranks all videos. That of words is
+    their confidence beside a model. Without one, it is 1, or `MISSPELLED_SHARE`.
+    """
+    if channel == CONCEPTS:
+        return WEIGHTS[channel] * hit.confidence ** (2 if beside_model else 1)
+    if channel == WORDS and not beside_model:
+        return WEIGHTS[channel] * (MISSPELLED_SHARE if hit.is_misspelled else 1)
+    return WEIGHTS[channel] * hit.confidence
 
 
 def fuse(rankings: Mapping[str, Sequence[ChannelHit]]) -> list[tuple[str, float]]:

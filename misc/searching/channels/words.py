@@ -25,6 +25,7 @@ MIN_PART_LENGTH = 5  # letters of words that are found in longer ones
 MAX_SIMILAR = 5  # words of the vocabulary per word of the query
 SIMILAR_CONFIDENCE = 0.1  # of hits with similar words, beside those with the words of the query
 MAX_EVIDENCE_WORDS = 8
+MAX_NAMED_TERMS = 5  # of a query, whose absent words are named: longer ones are sentences
 BEGIN, END = "\x02", "\x03"  # around words that match; no word contains them
 MARKED = re.compile(f"{BEGIN}([^{END}]*){END}")
 
@@ -86,8 +87,16 @@ class WordsChannel:
         return {video_of(decode_id(item)) for (item,) in self._index.execute(query, [expression])} if terms else set()
 
     def find_notes(self, text: str) -> list[str]:
-        """Return a note on a query with more than `MAX_TERMS` words."""
-        return [f"words: the first {MAX_TERMS} words are searched, not the rest"] if count_terms(text) > MAX_TERMS else []
+        """Return a note on a query of more than `MAX_TERMS` words, or a short one of which only some words are found."""
+        if count_terms(text) > MAX_TERMS:
+            return [f"words: the first {MAX_TERMS} words are searched, not the rest"]
+        terms = parse_query(text)
+        if not 1 < len(terms) <= MAX_NAMED_TERMS:
+            return []
+        similar = self._find_similar_terms(terms).values()
+        absent = [term for term in terms if term not in similar and not self._match({term: term}, {term: 1.0}, k=1)]
+        named = ", ".join(f"“{' '.join(term.words)}”" for term in absent)
+        return [f"words: no video has {named}"] if 0 < len(absent) < len(terms) else []
 
     def describe(self) -> str:
         """Return the number of videos with words of each kind."""

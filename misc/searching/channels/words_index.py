@@ -16,7 +16,7 @@ from utils.errors import InputError, count_text, one_line
 from utils.files import atomic_write
 
 FILE = "words.db"
-VERSION = 3
+VERSION = 4
 CAPTIONS, NAME = "captions", "name"  # fields beside those of experts
 TOKENIZER = "unicode61 remove_diacritics 2 categories 'L* N* Co M*'"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from misc.searching.channels.fused_result import FusedResult, finding_parts
+from misc.searching.channels.fused_result import NO_VIDEO_FITS, FusedResult, finding_parts
 from misc.searching.result import (
     CaptionHit,
     Hit,
@@ -58,7 +58,11 @@ class Page:
         view = self._view(weights=result.weights, query=query, max_weight=highest_weight([result, *result.hits]))
         narrowed = {name: text for name, text in (("where", where), ("image", image)) if text.strip()}
         other, kept = self._bank_urls(corrected, q=query, **narrowed)
-        details: dict[str, Any] = {"channels": [], "absent": {}, "no_match": "no video is in the index"}
+        details: dict[str, Any] = {
+            "channels": [],
+            "absent": {},
+            "no_match": NO_VIDEO_FITS if where.strip() else "no video is in the index",
+        }
         if isinstance(result, FusedResult):
             details = {"channels": result.channels, "absent": result.absent, "no_match": result.no_match}
             if "trained" not in result.channels:

@@ -2,13 +2,16 @@
 
 import json
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 from helpers.moments import make_moments, write_moments
+from helpers.properties import examples
 from helpers.search_collection import TEXT_DIM, StubEncoder
+from hypothesis import given
 
 from misc.searching.collection import Collection
-from misc.searching.cut_collection import CutCollection
+from misc.searching.cut_collection import CutCollection, find_words
 from misc.searching.embedding import Embedder
 from misc.searching.index.vector_store import IndexLocation
 from misc.searching.windows import Windows, item_id
@@ -93,6 +96,22 @@ def test_words_of_a_window(opened):
     assert cut.get_word_times(item_id(LONG, (10.0, 20.0))) == {"ocr": [(2.0, 11.0), (12.0, 12.0), (19.0, 19.5)]}
     assert cut.get_words("video0") == plain.get_words("video0") == {"ocr": ["SALE", "50%"]}
     assert plain.word_experts == ["ocr"]
+
+
+@examples(100)
+@given(st.floats(0, 35.5, width=32), st.one_of(st.just(0.0), st.floats(0, 1, width=32), st.floats(0, 40, width=32)))
+def test_a_word_is_in_the_window_that_has_most_of_it_and_a_long_one_in_all(start, seconds):
+    windows = Windows().cut(36.0)
+    found = make_moments([(start, start + seconds)], words=["sign"])
+    chosen = [i for i, span in enumerate(windows) if find_words(found, span, 36.0).any()]
+    start, end = found.spans[0].tolist()
+    shares = [min(end, stop) - max(start, begin) for begin, stop in windows]
+    if end == start:
+        shares = [0.0 if begin <= start < stop else -1.0 for begin, stop in windows]
+    assert int(np.argmax(shares)) in chosen and all(shares[i] >= 0 for i in chosen)
+    assert {i for i, share in enumerate(shares) if share >= 1} <= set(chosen)
+    if seconds <= 1 and len(chosen) == 2:  # half of it in each
+        assert shares[chosen[0]] == pytest.approx(shares[chosen[1]], abs=1e-5)
 
 
 def test_words_are_encoded_as_at_extraction(collection, config):

@@ -9,15 +9,15 @@ TOKENS, FUSED = f"{FOLDER}/tokens.py", f"{FOLDER}/fused_searcher.py"
 MUTATIONS = [
     Mutation(
         f"{FOLDER}/fusion.py",
-        "return WEIGHTS[channel] *",
-        "return 1.0 *",
+        "WEIGHTS[channel] * hit.confidence **",
+        "hit.confidence **",
         f"{TESTS}/test_fusion.py",
         "all channels have the same weight",
     ),
     Mutation(
         f"{FOLDER}/fusion.py",
-        "WEIGHTS_BESIDE_MODEL[channel] * hit.confidence",
-        "WEIGHTS_BESIDE_MODEL[channel]",
+        "if channel == WORDS and not beside_model:",
+        "if channel == WORDS:",
         f"{TESTS}/test_fusion.py",
         "hits that hardly fit count beside a model",
     ),
@@ -37,7 +37,7 @@ MUTATIONS = [
     ),
     Mutation(
         CONCEPTS,
-        "min(1.0, float(scores[rows[0]])) ** 2,",
+        "min(1.0, float(scores[rows[0]])),",
         "1.0,",
         f"{TESTS}/test_concepts.py -k score",
         "concepts are sure whatever their probability",

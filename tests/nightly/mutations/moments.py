@@ -143,10 +143,17 @@ MUTATIONS = [
     ),
     Mutation(
         CUT,
-        "(moments.spans[:, 0] < span[1]) & (moments.spans[:, 1] >= span[0])",
-        "(moments.spans[:, 0] < span[1]) & (moments.spans[:, 0] >= span[0])",
+        "(starts < span[1]) & (ends >= span[0]) & (overlap",
+        "(starts < span[1]) & (starts >= span[0]) & (overlap",
         TEST_CUT,
         "a sign is only in the window where it appears",
+    ),
+    Mutation(
+        CUT,
+        "np.minimum((ends - starts) / 2, MIN_OVERLAP)",
+        "0",
+        f"{TEST_CUT} -k most_of_it",
+        "a spoken word at the edge of two windows is in both",
     ),
     Mutation(
         CUT, "if any(x is not None for x in row.values()):", "if True:", TEST_CUT, "windows without experts are indexed"

@@ -113,7 +113,7 @@ def test_scores_are_those_of_a_plain_loop(open_channel, videos, query, weights):
                 expected[video] = score
     hits = channel.search(query, 100)
     assert {hit.id: hit.score for hit in hits} == pytest.approx(expected, rel=2e-3)
-    assert {hit.id: hit.confidence for hit in hits} == {hit.id: min(1, hit.score) ** 2 for hit in hits}
+    assert {hit.id: hit.confidence for hit in hits} == {hit.id: min(1, hit.score) for hit in hits}
     assert [hit.id for hit in hits] == sorted(expected, key=lambda video: -expected[video])
     assert [hit.id for hit in channel.search(query, 2)] == [hit.id for hit in hits[:2]]
     for hit in hits:

@@ -42,7 +42,7 @@ def searcher(tmp_path):
     words = Channel(
         ChannelHit("film", 3.0, evidence, moments(B, A)), ChannelHit("short", 1.0, [Evidence("speech", "red", [0])])
     )
-    concepts = Channel(ChannelHit("film", 0.4, [Evidence("rgb", "hen", probability=0.4)], moments(A)))
+    concepts = Channel(ChannelHit("film", 0.4, [Evidence("rgb", "hen", probability=0.4)], moments(A), 0.4))
     return FusedSearcher(collection, {"words": words, "concepts": concepts}, {})
 
 
@@ -51,7 +51,7 @@ def test_a_result_has_the_best_moments_and_the_words_of_the_first(searcher):
     assert (film.id, [(x.start, x.end) for x in film.moments]) == ("film", [A, B])  # both channels know A
     assert film.words == {"speech": ["red"]} and short.words == {"speech": ["red"]} and short.moments == []
     content = as_dict(searcher.search("red birds"))
-    assert content["hits"][0]["moments"][0] == {"start": 0, "end": 10, "score": 1 / 62 + 0.5 / 61}
+    assert content["hits"][0]["moments"][0] == {"start": 0, "end": 10, "score": 1 / 62 + 0.8 / 61}
     assert content["hits"][0]["channels"]["words"]["evidence"][0]["times"][0] == (12.0, 13.0)
     assert "times" not in content["hits"][1]["channels"]["words"]["evidence"][0] and content["hits"][1]["moments"] == []
 

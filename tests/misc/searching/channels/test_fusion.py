@@ -8,7 +8,7 @@ from hypothesis import given
 
 from misc.searching.channels import fusion
 from misc.searching.channels.channel import ChannelHit, Evidence
-from misc.searching.channels.fusion import WEIGHTS, WEIGHTS_BESIDE_MODEL, fuse, fuse_moments
+from misc.searching.channels.fusion import fuse, fuse_moments
 from misc.searching.windows import MAX_MOMENTS, Moment
 
 A, B, C, D = (0, 10), (10, 20), (20, 30), (30.5, 40)
@@ -20,8 +20,8 @@ hits = st.lists(st.tuples(st.sampled_from("uvwxyz"), confidences), unique_by=lam
 def weigh(name, confidence, names):
     """Return the weight of a hit of a channel, of which `names` are searched."""
     if "trained" in names:
-        return {"words": 1, "concepts": 2, "zero_shot": 1, "trained": 1}[name] * confidence
-    return 0.5 if name == "concepts" else 1
+        return 2 * confidence * confidence if name == "concepts" else confidence
+    return {"words": 1, "concepts": 2 * confidence, "zero_shot": confidence}[name]
 
 
 def as_hits(pairs):
@@ -67,17 +67,16 @@ def test_beside_a_model_only_hits_that_fit_move_videos():
     trained = as_hits((x, 1.0) for x in "abc")
     for confidence, first in ((0.001, "a"), (1.0, "c")):
         assert fuse({"words": as_hits([("c", confidence)]), "trained": trained})[0][0] == first
-    assert WEIGHTS.keys() == WEIGHTS_BESIDE_MODEL.keys()
 
 
 @pytest.mark.parametrize(("is_misspelled", "first"), [((True,), "seen"), ((True, False), "read"), ((False,), "read")])
 def test_only_words_with_typos_are_after_what_is_seen(is_misspelled, first):
     evidence = [Evidence("speech", "swimming", [i], similar=x, misspelled=x) for i, x in enumerate(is_misspelled)]
     read = ChannelHit("read", 1.0, evidence, [Moment(*A)])
-    seen = ChannelHit("seen", 1.0, [Evidence("rgb", "swing", probability=0.9)], [Moment(*B)])
+    seen = ChannelHit("seen", 1.0, [Evidence("rgb", "swing", probability=0.3)], [Moment(*B)], confidence=0.3)
     fused = dict(fuse({"words": [read], "concepts": [seen]}))
     weight = 1.0 if first == "read" else 0.25
-    assert fused == pytest.approx({"read": weight / 61, "seen": 0.5 / 61}) and max(fused, key=fused.get) == first
+    assert fused == pytest.approx({"read": weight / 61, "seen": 0.6 / 61}) and max(fused, key=fused.get) == first
     (best, _) = fuse_moments({"words": (1, read), "concepts": (1, seen)}, beside_model=False)
     assert (best.start, best.end) == (A if first == "read" else B)
 

@@ -133,6 +133,24 @@ def test_long_queries_get_a_note():
     assert channel.find_notes(text.removesuffix(" word200") + " word0") == [] and count_terms(text) == 201
 
 
+@pytest.mark.parametrize(
+    ("query", "absent"),
+    [
+        ("thanks tie", ["tie"]),
+        ("the sale of a tie in Paris", ["tie", "Paris"]),
+        ('sale "watching thanks" watching', ["watching thanks"]),
+        ("thank watchin sale", []),  # other forms, and words with typos, are found
+        ("thanks sale", []),
+        ("tie Paris", []),  # nothing is found: a doubt says it
+        ("tie", []),
+        ("one two three four five thanks", []),  # a sentence
+    ],
+)
+def test_absent_words_of_short_queries_get_a_note(query, absent):
+    notes = WordsChannel(StubCollection(WORDS)).find_notes(query)
+    assert notes == ([f"words: no video has {', '.join(f'“{x}”' for x in absent)}"] if absent else [])
+
+
 def test_negative_words_exclude_all_videos_that_have_them():
     channel = WordsChannel(StubCollection(WORDS))
     for negatives in (["thanks"], ["watching", "50"], ['"thanks for"'], ["wat*"], ["thankz"], ["?"]):

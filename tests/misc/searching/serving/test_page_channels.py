@@ -77,7 +77,7 @@ def test_hits_say_which_channels_found_them(port, tmp_path):
 
 def test_no_hit_is_said(port):
     text, _ = page(port[0], "/?q=nothing")
-    assert "No results: no match: no video has these words, or similar ones, and no concept is close to them" in text
+    assert "No results: no video has these words, or similar ones, and no concept is close to them" in text
 
 
 def test_a_video_has_a_page(port):
