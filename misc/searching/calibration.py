@@ -129,7 +129,8 @@ def _best_similarities(embedder: Embedder, store: VectorStore, queries: Sequence
 
 def _state(encoder: TextEncoder, collection: Collection, store: VectorStore) -> str:
     """Return a digest that changes with whatever the calibration depends on."""
-    videos = hashlib.sha256(json.dumps([store.videos.numbers, store.videos.versions]).encode()).hexdigest()
+    columns = store.videos.columns
+    videos = hashlib.sha256(json.dumps([columns.ids, columns.numbers, columns.versions]).encode()).hexdigest()
     content = [VERSION, store.metadata.sha256, encoder.spec, videos, collection.text_digest()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

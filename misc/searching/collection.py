@@ -112,9 +112,9 @@ class Collection:
 
     def compare(self, indexed: IndexedVideos) -> tuple[list[str], list[str], list[str]]:
         """Return the videos that an index lacks, those with changed features, and the indexed ones that are gone."""
-        items, known = indexed.by_video(), indexed.versions
+        items = indexed.by_video()
         lacking = [video for video in self._positions if video not in items]
-        versions = {video: known[items[video][0]] for video in self._positions if video in items}
+        versions = {video: indexed.version_of(items[video][0]) for video in self._positions if video in items}
         changed = [x for x, version in versions.items() if version and self.version(x) and version != self.version(x)]
         return lacking, changed, [video for video in items if video not in self]
 

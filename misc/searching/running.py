@@ -155,10 +155,10 @@ def _info(args: argparse.Namespace) -> None:
         lines, windows = _describe_channels(args) if is_free else ({}, None)
         metadata, size = store.metadata, store.size()
         patterns = {pattern: len(numbers) for pattern, numbers in sorted(store.videos.by_pattern().items())}
-        bits = store.videos.available.values()
+        bits = store.videos.columns.available
         available = {name: sum(x[i] == "1" for x in bits) for i, name in enumerate(metadata.experts)}
         if args.json:
-            content = {"place": store.source, "videos": len(store.videos.by_video()), "items": len(store.videos)}
+            content = {"place": store.source, "videos": store.videos.num_videos, "items": len(store.videos)}
             content["bytes"] = size
             content["querybank"] = None if store.bank is None else store.bank.about.model_dump()
             content |= {"patterns": patterns, "available": available, "channels": lines}

@@ -129,9 +129,9 @@ class Searcher:
 
     def get_hit(self, video: str) -> Hit:
         """Return an indexed video, without rank and similarity; a long one has the experts of all its windows."""
-        items = self._store.videos.by_video().get(video, [video])
+        items = self._store.videos.items_of(video) or [video]
         hit = self._make_hit(FoundVideo(video, items[0], None, None, []), 0)
-        bits = [self._store.videos.available.get(item, "") for item in items]
+        bits = [self._store.videos.available_of(item) or "" for item in items]
         experts = [name for i, name in enumerate(self.experts) if any(x[i : i + 1] == "1" for x in bits)]
         return dataclasses.replace(hit, experts=experts)
 
@@ -229,7 +229,7 @@ class Searcher:
         return self._file[1]
 
     def _make_hit(self, found: FoundVideo, rank: int, weights: np.ndarray | None = None, judged: bool = False) -> Hit:
-        bits = self._store.videos.available.get(found.item, "0" * len(self.experts))
+        bits = self._store.videos.available_of(found.item) or "0" * len(self.experts)
         available = np.array([bit == "1" for bit in bits])
         counted = np.ones_like(available) if self.metadata.keep_missing else available
         return Hit(

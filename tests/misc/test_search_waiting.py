@@ -53,7 +53,7 @@ def blocked_thread(caplog, work):
 
 def videos():
     store = LOCATION.open()
-    found = store.videos.ids
+    found = store.videos.columns.ids
     store.close()
     return found
 

@@ -36,7 +36,7 @@ def fill(folder, videos, metadata=METADATA):
 def assert_holds(folder, numbers):
     """Check that the index has these videos and finds them as brute force does."""
     store = open_store(folder, milvus=True)
-    assert sorted(store.videos.ids) == sorted(f"v{i}" for i in numbers)
+    assert sorted(store.videos.columns.ids) == sorted(f"v{i}" for i in numbers)
     ids, _, video = select_videos(VIDEOS, numbers)
     sims = pairwise_similarity(TEXTS, video)
     for row, hits in zip(sims, store.search(TEXTS, 100), strict=True):

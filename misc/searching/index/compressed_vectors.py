@@ -16,7 +16,7 @@ MAX_CODE = 127
 MAX_QUERY_CODE = 63  # with more, processors without instructions for int8 limit sums of two products to 16 bits
 DEVIATIONS = 6.0  # of the error of an approximate score within which a vector is scored exactly
 MAX_RESCORED = 256  # vectors per query that are scored exactly, if k is not larger
-CHUNK_BYTES = 1 << 24  # of exact vectors that are compressed or scored at a time
+CHUNK_BYTES = 1 << 21  # of exact vectors that are compressed or scored at a time
 
 
 class CompressedVectors:

@@ -18,7 +18,7 @@ from pydantic import Field
 from base.schema import Section
 from misc.searching.choices import IndexKind
 from misc.searching.index.faiss_index import MAX_EFFORT, MIN_APPROXIMATE, FaissIndex
-from misc.searching.index.metadata import REBUILD, IndexedVideos, IndexMetadata, VideoColumns, read_json, validate
+from misc.searching.index.metadata import REBUILD, IndexedVideos, IndexMetadata, read_columns, read_json, validate
 from misc.searching.index.patterns import from_rows, is_empty, to_rows, vector_dim
 from misc.searching.index.query_bank import BankMetadata, QueryBank
 from misc.searching.index.vector_store import VectorStore, lock_index
@@ -196,7 +196,7 @@ class FaissStore(VectorStore):
     def _read_all(self, manifest: Manifest) -> None:
         self.metadata, self.effort, self._generation = manifest.about, manifest.effort, manifest.generation
         path = self._verify(manifest.videos)
-        self.videos = IndexedVideos(self.metadata, validate(VideoColumns, read_json(path), str(path)), str(path))
+        self.videos = IndexedVideos(self.metadata, read_columns(path), str(path))
         numbers = {pattern: x for pattern, x in self.videos.by_pattern().items() if not is_empty(pattern)}
         if numbers.keys() != manifest.patterns.keys():
             raise InputError(f"{self.folder / MANIFEST}: damaged: patterns: not those of {path.name}; {REBUILD}")

@@ -1,8 +1,12 @@
 """Metadata of an index: the model that embedded its videos, and the videos themselves."""
 
+import bisect
+import contextlib
+import itertools
 import json
+import operator
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -76,11 +80,11 @@ class IndexedVideos:
 
     An item is a video, or a window of a long video; its id is described in `misc.searching.windows`.
 
+    At a million videos, a dict per column would take as much memory as compressed vectors: columns are lists.
+
     Attributes:
-        available: id -> availability, a 0 or 1 for each expert.
         numbers: id -> number, ascending.
-        versions: id -> version of the video's features ("": unknown).
-        next: the next number.
+        columns: the videos in the stored format, in the same order.
 
     Raises:
         InputError: the columns are inconsistent.
@@ -91,20 +95,19 @@ class IndexedVideos:
         columns = columns or VideoColumns(next=0, ids=[], numbers=[], available=[])
         length, num_experts = len(columns.ids), len(metadata.experts)
         versions = columns.versions or [""] * length
-        numbers = np.array(columns.numbers, dtype=object)
-        if len(set(columns.ids)) < length or {len(columns.numbers), len(columns.available), len(versions)} != {length}:
+        self.numbers = dict(zip(columns.ids, columns.numbers, strict=False))
+        lengths = {len(self.numbers), len(columns.numbers), len(columns.available), len(versions)}
+        if lengths != {length}:
             raise InputError(f"{source}: damaged: a repeated video, or columns of different lengths; {REBUILD}")
         if any(len(x) != num_experts or set(x) - {"0", "1"} for x in set(columns.available)):
             raise InputError(f"{source}: damaged: available: expected {num_experts} times 0 or 1; {REBUILD}")
-        if length and (numbers[0] < 0 or (np.diff(numbers) <= 0).any() or numbers[-1] >= min(columns.next, 1 << 62)):
+        is_ascending = all(map(operator.lt, columns.numbers, itertools.islice(columns.numbers, 1, None)))
+        if length and not (columns.numbers[0] >= 0 and is_ascending and columns.numbers[-1] < min(columns.next, 1 << 62)):
             raise InputError(f"{source}: damaged: numbers: expected ascending numbers below {columns.next}; {REBUILD}")
-        self.next = columns.next
-        self.numbers = dict(zip(columns.ids, columns.numbers, strict=True))
-        self.available = {video: sys.intern(x) for video, x in zip(columns.ids, columns.available, strict=True)}
-        self.versions = dict(zip(columns.ids, versions, strict=True))
-        self._by_number: tuple[np.ndarray, list[str]] | None = None  # numbers, ascending, and their ids
-        self._by_video: dict[str, list[str]] | None = None
-        self._by_pattern: dict[str, np.ndarray] | None = None
+        self.columns = columns.model_copy(
+            update={"versions": versions, "available": list(map(sys.intern, columns.available))}  # few different ones
+        )
+        self._forget_groups()
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -113,62 +116,110 @@ class IndexedVideos:
         return video in self.numbers
 
     @property
-    def ids(self) -> list[str]:
-        """The ids of all videos, in order."""
-        return list(self.numbers)
+    def num_videos(self) -> int:
+        """The number of videos, each with one item or several."""
+        return len(self.by_video()) if self.has_windows else len(self)
 
     @property
-    def columns(self) -> VideoColumns:
-        """The videos in the stored format."""
-        columns = {name: list(getattr(self, name).values()) for name in ("numbers", "available", "versions")}
-        return VideoColumns(next=self.next, ids=self.ids, **columns)
+    def has_windows(self) -> bool:
+        """Whether an item is a window."""
+        if self._has_windows is None:
+            self._has_windows = any(video_of(item) != item for item in self.numbers)
+        return self._has_windows
 
     def by_video(self) -> dict[str, list[str]]:
         """Return the items of each video, in order."""
-        if self._by_video is None:
-            self._by_video = {}
-            for item in self.numbers:
-                self._by_video.setdefault(video_of(item), []).append(item)
-        return self._by_video
+        if self._by_video is not None:
+            return self._by_video
+        by_video: dict[str, list[str]] = {}
+        for item in self.numbers:
+            by_video.setdefault(video_of(item), []).append(item)
+        if self.has_windows:  # otherwise, it takes memory for nothing
+            self._by_video = by_video
+        return by_video
+
+    def items_of(self, video: str) -> list[str]:
+        """Return the items of a video, in order; none if it is not in the index."""
+        if self.has_windows:
+            return self.by_video().get(video, [])
+        return [video] if video in self else []
 
     def id_of(self, number: int) -> str:
         """Return the id of the video with a number."""
-        if self._by_number is None:
-            self._by_number = np.fromiter(self.numbers.values(), np.int64, len(self.numbers)), list(self.numbers)
-        numbers, ids = self._by_number
-        return ids[int(np.searchsorted(numbers, number))]
+        return self.columns.ids[self._row(number)]
+
+    def available_of(self, item: str) -> str | None:
+        """Return the availability of an item, a 0 or 1 for each expert (None: it is not in the index)."""
+        return None if (number := self.numbers.get(item)) is None else self.columns.available[self._row(number)]
+
+    def version_of(self, item: str) -> str:
+        """Return the version of the features of an item ("": unknown)."""
+        return self.columns.versions[self._row(self.numbers[item])]
 
     def by_pattern(self) -> dict[str, np.ndarray]:
         """Return the numbers of the videos of each pattern, ascending."""
         if self._by_pattern is None:
             groups: dict[str, list[int]] = {}
-            patterns = {available: self._metadata.pattern(available) for available in set(self.available.values())}
-            for number, available in zip(self.numbers.values(), self.available.values(), strict=True):
+            patterns = {available: self._metadata.pattern(available) for available in set(self.columns.available)}
+            for number, available in zip(self.columns.numbers, self.columns.available, strict=True):
                 groups.setdefault(patterns[available], []).append(number)
             self._by_pattern = {pattern: np.array(numbers, dtype=np.int64) for pattern, numbers in groups.items()}
         return self._by_pattern
 
     def add(self, videos: Sequence[str], available: Sequence[str], versions: Sequence[str] = ()) -> list[int]:
         """Add new videos and return their numbers."""
-        numbers = list(range(self.next, self.next + len(videos)))
-        self.next += len(videos)
+        columns = self.columns
+        numbers = list(range(columns.next, columns.next + len(videos)))
+        columns.next += len(videos)
         self.numbers.update(zip(videos, numbers, strict=True))
-        self.available.update(zip(videos, map(sys.intern, available), strict=True))
-        self.versions.update(zip(videos, versions or [""] * len(videos), strict=True))
-        self._by_number = self._by_pattern = self._by_video = None
+        columns.ids.extend(videos)
+        columns.numbers.extend(numbers)
+        columns.available.extend(map(sys.intern, available))
+        columns.versions.extend(versions or [""] * len(videos))
+        self._forget_groups()
         return numbers
 
     def remove(self, videos: Iterable[str]) -> None:
         """Remove videos."""
         for video in videos:
-            del self.numbers[video], self.available[video], self.versions[video]
-        self._by_number = self._by_pattern = self._by_video = None
+            del self.numbers[video]
+        kept = [row for row, video in enumerate(self.columns.ids) if video in self.numbers]
+        for column in (self.columns.ids, self.columns.numbers, self.columns.available, self.columns.versions):
+            column[:] = [column[row] for row in kept]
+        self._forget_groups()
+
+    def _row(self, number: int) -> int:
+        return bisect.bisect_left(self.columns.numbers, number)
+
+    def _forget_groups(self) -> None:
+        self._has_windows: bool | None = None
+        self._by_video: dict[str, list[str]] | None = None
+        self._by_pattern: dict[str, np.ndarray] | None = None
 
 
 def validate(model: type[Model], content: Any, source: str) -> Model:
     """Return the content of `source` as an instance of a pydantic model."""
-    try:
+    with _explain_errors(source):
         return model.model_validate(content)
+
+
+def read_columns(path: Path) -> VideoColumns:
+    """Return the columns in a JSON file, parsed without a copy: of a million videos, it would take 100 MB."""
+    try:
+        content = read_limited(path, MAX_JSON_BYTES)
+    except ValueError as error:
+        raise InputError(f"{path}: damaged, expected JSON ({one_line(str(error))})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    with _explain_errors(str(path)):
+        return VideoColumns.model_validate_json(content)
+
+
+@contextlib.contextmanager
+def _explain_errors(source: str) -> Iterator[None]:
+    """Raise the first error of a validation as an InputError."""
+    try:
+        yield
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "content"

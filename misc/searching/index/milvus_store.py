@@ -150,9 +150,9 @@ class MilvusStore(VectorStore):
             raise InputError(f"{self.source}: '{long[0][:50]}...' has more than {MAX_ID_BYTES} bytes, expected a shorter id")
         if vectors is None:
             vectors = np.zeros((len(videos), MIN_DIM), np.float32)
-        available, versions = self.videos.available, self.videos.versions
+        available_of, version_of = self.videos.available_of, self.videos.version_of
         rows = [
-            {"id": x, "number": number, "vector": vector, "available": available[x], "version": versions[x]}
+            {"id": x, "number": number, "vector": vector, "available": available_of(x), "version": version_of(x)}
             for x, number, vector in zip(videos, numbers, _pad_vectors(vectors), strict=True)
         ]
         with explain_errors(self.source):

@@ -85,7 +85,7 @@ class VectorStore(abc.ABC):
 
         With `with_bank`, items are those of `search_with_bank`, where there is a query bank.
         """
-        num_videos = len(self.videos.by_video())
+        num_videos = self.videos.num_videos
         limit = MAX_MOMENTS * k if num_videos < len(self.videos) else k
         while True:
             if with_bank and self.bank is not None:
@@ -155,7 +155,7 @@ class VectorStore(abc.ABC):
         """Remove videos."""
         ids_by_pattern: dict[str, list[str]] = {}
         for video in videos:
-            pattern = self.metadata.pattern(self.videos.available[video])
+            pattern = self.metadata.pattern(self.videos.available_of(video))
             ids_by_pattern.setdefault(pattern, []).append(video)
         for pattern, ids in ids_by_pattern.items():
             numbers = [self.videos.numbers[video] for video in ids]

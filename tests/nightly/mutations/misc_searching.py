@@ -26,7 +26,7 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/searching/index/metadata.py",
-        "numbers = list(range(self.next, self.next + len(videos)))",
+        "numbers = list(range(columns.next, columns.next + len(videos)))",
         "numbers = [max(self.numbers.values(), default=-1) + i for i in range(1, len(videos) + 1)]",
         "tests/misc/searching/index/test_faiss_store_opening.py -k after_a_removal",
         "numbers of removed videos are used again",
@@ -278,7 +278,7 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/searching/index/metadata.py",
-        " or numbers[-1] >= min(columns.next, 1 << 62)",
+        " and columns.numbers[-1] < min(columns.next, 1 << 62)",
         "",
         "tests/misc/searching/index/test_metadata.py",
         "a new video gets the number of another one",

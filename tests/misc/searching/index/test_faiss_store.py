@@ -98,7 +98,7 @@ def test_approximate_indexes_find_most_videos_and_can_be_changed(tmp_path, monke
         store.add(*select_videos(videos, new))
         store.commit()
         reopened = open_store(tmp_path)
-        there = sorted(int(video[1:]) for video in reopened.videos.ids)
+        there = sorted(int(video[1:]) for video in reopened.videos.columns.ids)
         sims = pairwise_similarity(TEXTS, select_videos(videos, there)[2])
         expected = [{f"v{there[i]}" for i in row} for row in sims.topk(10).indices.tolist()]
         usual = [{video for video, _ in row} for row in reopened.search(TEXTS, 10)]

@@ -37,7 +37,7 @@ def test_an_index_that_is_replaced_while_it_is_opened_is_read_anew(tmp_path, mon
         return manifest
 
     monkeypatch.setattr(FaissStore, "_read_manifest", read_slowly)
-    assert open_store(tmp_path).videos.ids == VIDEOS[0][:40]
+    assert open_store(tmp_path).videos.columns.ids == VIDEOS[0][:40]
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf"])

@@ -1,9 +1,13 @@
 """The videos of an index in the stored format, which another program may have written."""
 
+import hypothesis.strategies as st
 import pytest
+from helpers.properties import examples
 from helpers.search_collection import make_metadata
+from hypothesis import given
 
 from misc.searching.index.metadata import IndexedVideos, VideoColumns
+from misc.searching.windows import item_id, video_of
 from utils.errors import InputError
 
 METADATA = make_metadata(["a", "b"], [3, 4])
@@ -21,6 +25,39 @@ def test_numbers_of_removed_videos_are_not_used_again():
         "available": ["10", "01"],
         "versions": ["", ""],
     }
+
+
+ITEMS = ["x", "y", "z", item_id("film", (0.0, 10.0)), item_id("film", (10.0, 20.0))]
+CHANGES = st.lists(
+    st.tuples(st.booleans(), st.lists(st.tuples(st.sampled_from(ITEMS), st.sampled_from(["00", "01", "11"])), max_size=3))
+)
+
+
+@examples(100)
+@given(CHANGES)
+def test_items_are_those_of_plain_dicts(changes):
+    videos, expected, number = IndexedVideos(METADATA), {}, 0
+    for is_added, rows in changes:
+        rows = {item: bits for item, bits in rows if (item in expected) != is_added}
+        if is_added:
+            assert videos.add(list(rows), list(rows.values()), [f"v{bits}" for bits in rows.values()]) == [
+                *range(number, number + len(rows))
+            ]
+            expected |= {item: (number + i, bits) for i, (item, bits) in enumerate(rows.items())}
+            number += len(rows)
+        else:
+            videos.remove(list(rows))
+            expected = {item: row for item, row in expected.items() if item not in rows}
+        assert videos.columns.ids == list(videos.numbers) == list(expected) and len(videos) == len(expected)
+        for item in ITEMS:
+            assert videos.available_of(item) == (expected[item][1] if item in expected else None)
+            assert (item in videos) == (item in expected)
+            assert videos.items_of(video_of(item)) == [x for x in expected if video_of(x) == video_of(item)]
+        for item, (number_of_item, bits) in expected.items():
+            assert (videos.version_of(item), videos.id_of(number_of_item)) == (f"v{bits}", item)
+        assert videos.num_videos == len(videos.by_video()) == len({video_of(item) for item in expected})
+        numbers = {bits: [n for n, x in expected.values() if x == bits] for bits in ("00", "01", "11")}
+        assert {x: y.tolist() for x, y in videos.by_pattern().items()} == {x: y for x, y in numbers.items() if y}
 
 
 @pytest.mark.parametrize(
