@@ -99,7 +99,10 @@ def test_words_of_a_window(opened):
 
 
 @examples(100)
-@given(st.floats(0, 35.5, width=32), st.one_of(st.just(0.0), st.floats(0, 1, width=32), st.floats(0, 40, width=32)))
+@given(
+    st.one_of(st.floats(0, 35.5, width=32), st.floats(9, 10, width=32), st.floats(19, 20, width=32)),
+    st.one_of(st.just(0.0), st.floats(0, 1, width=32), st.floats(0, 40, width=32)),
+)
 def test_a_word_is_in_the_window_that_has_most_of_it_and_a_long_one_in_all(start, seconds):
     windows = Windows().cut(36.0)
     found = make_moments([(start, start + seconds)], words=["sign"])
