@@ -10,10 +10,9 @@ import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import pydantic
 
 from data_loader.archive import Archive
 from data_loader.conversion import FeatureEncoder
@@ -23,11 +22,13 @@ from data_loader.experts import Expert
 from data_loader.readers import read_video_list
 from data_loader.store import Captions, Features, RawCaptions
 from data_loader.text_encoders import resolve_text_dim
-from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, MOMENTS, VERSIONS, WORD_TIMES, WORDS
+from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, MOMENTS, VERSIONS, WORDS
 from misc.extraction.moments_file import MomentsFile
 from misc.extraction.posters import Posters
 from misc.searching.extraction_record import config_of_extraction, read_record
-from misc.searching.index.metadata import IndexedVideos, read_json, validate
+from misc.searching.file_features import extract_features
+from misc.searching.index.metadata import IndexedVideos
+from misc.searching.recognized_words import RecognizedWords, read_by_video
 from utils.errors import InputError
 from utils.names import normalize_name
 from utils.visualizer.videos import POSTERS, find_file, find_videos
@@ -87,6 +88,7 @@ class Collection:
         # Videos may lack any expert here, even one that training requires for every video.
         self.experts = {x: dataclasses.replace(expert, may_be_missing=True) for x, expert in present.items()}
         self._model_experts = dict(experts)
+        self._words = RecognizedWords(self._archive.folder)
         self._posters = Posters(folder / POSTERS)
         self._ids_by_subset = self._find_videos()
         self._positions = {  # id -> subset, and row in it
@@ -151,26 +153,7 @@ class Collection:
         Raises:
             InputError: the file is not a video, or there is no record of these settings.
         """
-        # Imported here since the extractors take a while to import.
-        from misc.extraction.settings import Settings
-        from misc.extraction.worker import ExtractionTask, Worker
-        from utils.jobs import count_cores
-
-        record, content = self.folder / EXTRACTION_RECORD, read_record(self.folder)
-        if content is None:
-            raise InputError(f"{record}: not found, expected it to extract {path} by: misc/extract_experts.py writes it")
-        settings = validate(Settings, content.get("settings"), str(record))
-        wanted = tuple(name for name in self.experts if name in settings.experts)
-        settings = settings.model_copy(
-            update={"experts": {name: settings.experts[name] for name in wanted}, "zero_shot": None}
-        )
-        worker = Worker(settings.model_dump_json(), device, count_cores())
-        result = worker.extract(ExtractionTask(path.name, path, wanted, with_moments=False))
-        if result.failure is not None:
-            raise InputError(f"{path}: {result.failure}")
-        for warning in result.warnings:
-            logger.warning("%s: %s", path, warning)
-        features = {name: None if output is None else output.features for name, output in result.outputs.items()}
+        features = extract_features(path, self.folder, self.experts, device)
         return self.collate([str(path)], [self.to_row(path, features)])
 
     def to_row(self, source: Path | str, features: Mapping[str, np.ndarray | None]) -> dict[str, np.ndarray | None]:
@@ -209,22 +192,11 @@ class Collection:
 
     def get_words(self, video: str) -> dict[str, list[str]]:
         """Return the words that experts recognized in a video: expert -> words."""
-        return {expert: words[video] for expert, words in self._words.items() if words.get(video)}
+        return self._words.get(video)
 
     def get_word_times(self, video: str) -> dict[str, list[tuple[float, float]]]:
-        """Return start and end in seconds of each word of `get_words`, only for experts with known times.
-
-        Raises:
-            InputError: there are not as many times as words.
-        """
-        words, found = self.get_words(video), {}
-        for expert, by_video in self._word_times.items():
-            if times := by_video.get(video):
-                if len(times) != (count := len(words.get(expert, ()))):
-                    path = self._archive.folder / f"{expert}{WORD_TIMES}"
-                    raise InputError(f"{path}: '{video}': found {len(times)} times, expected one for each of {count} words")
-                found[expert] = [(start, end) for start, end in times]
-        return found
+        """Return start and end in seconds of each word of `get_words`, only for experts with known times."""
+        return self._words.get_times(video)
 
     def get_clip(self, video: str) -> str | None:
         """Return the URL of a video's file, relative to the folder of the collection (None: no file)."""
@@ -250,7 +222,7 @@ class Collection:
     @property
     def word_experts(self) -> list[str]:
         """The experts that recognized words in some video."""
-        return list(dict.fromkeys([*self._words, *(self.moments.word_experts if self.moments else ())]))
+        return list(dict.fromkeys([*self._words.experts, *(self.moments.word_experts if self.moments else ())]))
 
     @cached_property
     def moments(self) -> MomentsFile | None:
@@ -270,7 +242,7 @@ class Collection:
     @cached_property
     def _versions(self) -> dict[str, str]:
         path = self._archive.folder / VERSIONS
-        return _read_by_video(path, str, "its version") if path.exists() else {}
+        return read_by_video(path, str, "its version") if path.exists() else {}
 
     @cached_property
     def _features(self) -> dict[str, dict[str, Features]]:
@@ -286,17 +258,6 @@ class Collection:
     @cached_property
     def _clips(self) -> dict[str, str]:
         return find_videos(self.folder / "videos")
-
-    @cached_property
-    def _words(self) -> dict[str, dict[str, list[str]]]:
-        paths = sorted(self._archive.folder.glob(f"*{WORDS}"))
-        return {path.name.removesuffix(WORDS): _read_by_video(path, list[str], "list of words") for path in paths}
-
-    @cached_property
-    def _word_times(self) -> dict[str, dict[str, list[list[float]]]]:
-        paths = sorted(self._archive.folder.glob(f"*{WORD_TIMES}"))
-        kind = list[Annotated[list[float], pydantic.Field(min_length=2, max_length=2)]]
-        return {path.name.removesuffix(WORD_TIMES): _read_by_video(path, kind, "list of [start, end]") for path in paths}
 
     def _find_videos(self) -> dict[str, list[str]]:
         """Return the videos of each subset; a video of several subsets is returned only for the first."""
@@ -334,12 +295,3 @@ class Collection:
         """Return the batch of some videos, or parts of videos, with the features of each."""
         available = ["".join("0" if x is None else "1" for x in row.values()) for row in rows]
         return Batch(ids, available, collate_experts(rows, self._model_experts, self._pad_to))
-
-
-def _read_by_video(path: Path, value_type: Any, description: str) -> dict[str, Any]:
-    """Return the values of a JSON file by video."""
-    try:
-        values = pydantic.TypeAdapter(dict[str, value_type]).validate_python(read_json(path), strict=True)
-    except pydantic.ValidationError:
-        raise InputError(f"{path}: expected an object, video -> {description}") from None
-    return {normalize_name(video): value for video, value in values.items()}

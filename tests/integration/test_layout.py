@@ -47,6 +47,7 @@ TESTED_ELSEWHERE = {
     "misc/searching/answering.py": "misc/test_search_honest.py",  # the answer to a command line
     "misc/searching/channels/channel.py": "misc/searching/channels/test_fused_result.py",  # the interface of channels
     "misc/searching/choices.py": "misc/test_search.py",  # choices of the command line
+    "misc/searching/file_features.py": "misc/searching/test_collection.py",  # called by the collection
     "misc/searching/extraction_record.py": "misc/test_search_channels.py",  # read by the command
     "misc/searching/opening.py": "misc/test_search_channels.py",  # what the command opens
     "misc/searching/commands.py": "misc/test_search.py",  # the command line of `misc/search.py`

@@ -16,7 +16,6 @@ from misc.searching.collection import Collection
 from misc.searching.embedding import EmbeddedCaptions, Embedder
 from misc.searching.index.metadata import IndexedVideos
 from parse_config import ConfigParser
-from utils.errors import InputError
 
 VERSIONS = Path("data/Toy/symlinked-feats/versions.json")
 
@@ -44,35 +43,6 @@ def test_only_videos_whose_two_versions_are_known_can_have_changed(collection, o
     assert opened().compare(indexed(Embedder(checkpoint), known)) == ([lacking], [changed], ["gone"])
     VERSIONS.unlink()
     assert opened().compare(indexed(Embedder(checkpoint), known)) == ([lacking], [], ["gone"])
-
-
-def test_words_have_times_if_the_extraction_has_stored_them(collection, opened):
-    """Collections of earlier versions have words without times."""
-    archive, _ = collection
-    words, times = archive.folder / "speech-words.json", archive.folder / "speech-word-times.json"
-    words.write_text(json.dumps({"video0": ["a", "bird"], "video1": ["sings"]}))
-    assert opened().get_word_times("video0") == {}
-    times.write_text(json.dumps({"video0": [[0, 0.5], [1.25, 2.0]]}))
-    found = opened()
-    assert found.get_words("video0") == {"ocr": ["SALE", "50%"], "speech": ["a", "bird"]}
-    assert found.get_word_times("video0") == {"speech": [(0, 0.5), (1.25, 2.0)]}
-    assert (found.get_words("video1"), found.get_word_times("video1")) == ({"speech": ["sings"]}, {})
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"video0": [[0, 1]]}, "'video0': found 1 times, expected one for each of 2 words"),
-        ({"video0": [[0, 1, 2], [1, 2]]}, "expected an object, video -> list of [start, end]"),
-        ({"video0": [["0", "1"], [1, 2]]}, "expected an object, video -> list of [start, end]"),
-    ],
-)
-def test_damaged_times_of_words_are_refused(collection, opened, content, message):
-    path = collection[0].folder / "ocr-word-times.json"
-    path.write_text(json.dumps(content))
-    with pytest.raises(InputError) as caught:
-        opened().get_word_times("video0")
-    assert str(caught.value).endswith(f"ocr-word-times.json: {message}")
 
 
 def test_a_video_of_two_lists_has_its_captions_once(collection, opened):

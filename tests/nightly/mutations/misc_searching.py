@@ -291,10 +291,10 @@ MUTATIONS = [
         "numbers that are no int64",
     ),
     Mutation(
-        "misc/searching/collection.py",
+        "misc/searching/recognized_words.py",
         "if len(times) != (count := len(words.get(expert, ()))):",
         "if not (count := len(times)):",
-        "tests/misc/searching/test_collection.py -k damaged",
+        "tests/misc/searching/test_recognized_words.py -k damaged",
         "times that do not belong to the words are accepted",
     ),
 ]

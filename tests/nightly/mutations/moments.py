@@ -228,7 +228,7 @@ MUTATIONS = [
         RESULT, "time_text(math.ceil(moment.end))", "time_text(moment.end)", TEST_FUSED, "a moment ends a second too early"
     ),
     Mutation(
-        "misc/searching/collection.py",
+        "misc/searching/file_features.py",
         "path, wanted, with_moments=False)",
         "path, wanted)",
         "tests/misc/searching/test_collection.py -k a_file_has",
