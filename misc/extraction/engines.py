@@ -45,8 +45,12 @@ class ProcessEngine:
     def __enter__(self) -> Self:
         # Ctrl-C reaches the processes, too: only this one ends them, or the pool would wait for one that is just starting.
         resource_tracker.ensure_running()  # its start unblocks signals
-        with block_signals():
-            self._pool.schedule(str)  # which starts its threads
+        try:
+            with block_signals():
+                self._pool.schedule(str)  # which starts its processes and threads
+        except BaseException as error:  # Ctrl-C during the start, for which `with` does not call `__exit__`
+            self.__exit__(type(error))
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -1,6 +1,13 @@
-"""A cluster that runs an extraction; see also tests/nightly/test_engines.py."""
+"""Processes, or a cluster, that run an extraction; see also tests/nightly/test_engines.py."""
 
+import multiprocessing
+import signal
 import socket
+import threading
+
+import pytest
+
+from misc.extraction.engines import ProcessEngine
 
 
 def test_an_unreachable_cluster_is_one_line(eleven_videos, refused_extraction, monkeypatch):
@@ -11,3 +18,19 @@ def test_an_unreachable_cluster_is_one_line(eleven_videos, refused_extraction, m
     assert line in refused_extraction("--engine", "ray", "--address", address)
     monkeypatch.setenv("RAY_ADDRESS", address)
     assert line in refused_extraction("--engine", "ray")
+
+
+def test_control_c_during_the_start_of_processes_ends_them():
+    """Otherwise the end of the program would wait for them, and they would find their locks gone."""
+    engine = ProcessEngine(worker=None, workers=2, timeout=1)
+    schedule = engine._pool.schedule
+
+    def interrupted_schedule(*args):
+        schedule(*args)
+        assert len(multiprocessing.active_children()) == 2
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # received when it is not blocked any more
+
+    engine._pool.schedule = interrupted_schedule
+    with pytest.raises(KeyboardInterrupt), engine:
+        pytest.fail("the signal was ignored")
+    assert multiprocessing.active_children() == []
