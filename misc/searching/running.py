@@ -36,7 +36,6 @@ from utils.visualizer.videos import LINK, POSTERS, link_videos
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 SHUTDOWN_SECONDS = 3  # for unfinished responses
-NO_OTHER_VIDEO = "no other video is similar to it"
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +56,8 @@ def _query(args: argparse.Namespace) -> None:
             print(json.dumps(content, indent=4, allow_nan=False))
         else:
             lines = format_fused_hits(result) if is_fused else format_hits(result, searcher.experts)
-            print(
-                "\n".join(
-                    [*lines, *format_captions(captions)]
-                    or [NO_OTHER_VIDEO if video is not None else f"no match: {NO_VIDEO_FITS}"]
-                )
-            )
+            nothing = f"no match: {NO_VIDEO_FITS}" if video is None else "no other video is similar to it"
+            print("\n".join([*lines, *format_captions(captions)] or [nothing]))
         if args.html is not None:
             details = {"name": args.name, "videos": len(searcher.ids), "checkpoint": searcher.checkpoint}
             query_hit = searcher.get_hit(video) if isinstance(video, str) else None
