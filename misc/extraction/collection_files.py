@@ -8,6 +8,7 @@ VERSIONS = "versions.json"  # video -> digest of its features, in symlinked-feat
 WORDS = "-words.json"  # suffix after the name of an expert: video -> recognized words, in symlinked-feats
 WORD_TIMES = "-word-times.json"  # the same for [start, end] of each word in seconds; not every video with words has them
 MOMENTS = "moments.h5"  # features and words of long videos with their times, in symlinked-feats
+EXTRACTED = "extracted"  # folder of what is extracted of each video, also before an extraction has finished
 EXTRACTION_RECORD = "extraction.json"  # how the experts were extracted
 ZERO_SHOT_FILE = "zero_shot.h5"  # frames embedded by an image-text model
 FAILURES = "failures.json"  # video -> its file, and the reason why it cannot be used

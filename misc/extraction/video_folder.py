@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from misc.extraction.collection_files import FAILURES
+from misc.extraction.collection_files import EXTRACTED, FAILURES
 from misc.extraction.posters import Posters
 from misc.extraction.settings import Settings
 from misc.extraction.shards import Shards
@@ -25,7 +25,7 @@ class VideoFolder:
     def __init__(self, videos: Path, data_dir: Path, settings: Settings, exclude: Sequence[Path]):
         self.videos, self.data_dir, self.settings = videos, data_dir, settings
         self.archive = data_dir / "symlinked-feats"
-        self.shards = Shards(data_dir / "extracted")
+        self.shards = Shards(data_dir / EXTRACTED)
         self.posters = Posters(data_dir / POSTERS)
         self.files: dict[str, Path] = {}  # id, in NFC -> file, for files with a valid name
         self.ids: dict[str, str] = {}  # path below the folder, in NFC -> id

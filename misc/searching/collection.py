@@ -22,7 +22,7 @@ from data_loader.experts import Expert
 from data_loader.readers import read_video_list
 from data_loader.store import Captions, Features, RawCaptions
 from data_loader.text_encoders import resolve_text_dim
-from misc.extraction.collection_files import ALL, EXTRACTION_RECORD, MOMENTS, VERSIONS, WORDS
+from misc.extraction.collection_files import ALL, EXTRACTED, EXTRACTION_RECORD, MOMENTS, VERSIONS, WORDS
 from misc.extraction.moments_file import MomentsFile
 from misc.extraction.posters import Posters
 from misc.searching.extraction_record import config_of_extraction, read_record
@@ -65,6 +65,9 @@ class Collection:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder, expected the collection: misc/extract_experts.py --name {name}")
         has_model = config is not None
+        if not has_model and (folder / EXTRACTED).is_dir() and not (folder / EXTRACTION_RECORD).exists():
+            expected = f"expected misc/extract_experts.py --name {name} to continue it"
+            raise InputError(f"{folder}: an extraction that has not finished, {expected}")
         if config is None:
             if layout_of(name).name:
                 raise InputError(f"{name}: a published dataset, which is searched with a model: expected --checkpoint FILE")
@@ -208,10 +211,13 @@ class Collection:
         return None if url is None else self.folder / os.fsdecode(urllib.parse.unquote_to_bytes(url))
 
     def videos_with(self, name: str) -> set[str]:
-        """Return the videos that have an expert; raise an InputError if no video can have it."""
-        if name not in self.experts:
-            raise InputError(f"expert '{name}': not in {self.folder}, expected one of {', '.join(self.experts) or 'none'}")
-        return {video for video, _ in self.load_frames(name)}
+        """Return the videos that have an expert, as a whole or in a moment; raise an InputError if no video can have it."""
+        by_video = {} if self.moments is None else {video: self.moments.experts(video) for video in self.moments.lengths}
+        known = dict.fromkeys([*self.experts, *(expert for experts in by_video.values() for expert in experts)])
+        if name not in known:
+            raise InputError(f"expert '{name}': not in {self.folder}, expected one of {', '.join(known) or 'none'}")
+        found = {video for video, _ in self.load_frames(name)} if name in self.experts else set()
+        return found | {video for video, experts in by_video.items() if name in experts and video in self}
 
     def get_poster(self, video: str, time: float | None = None) -> str | None:
         """Return the URL of a video's poster at a time, relative to the folder of the collection (None: no poster)."""

@@ -24,6 +24,7 @@ from misc.video_reading.formats import FORMATS
 from utils.errors import InputError, count_text
 from utils.files import write_bytes
 from utils.names import normalize_name
+from utils.visualizer.videos import strip_suffix
 
 FILE = "files.json"
 CONDITION = re.compile(r"(folder|name|length|date|has)\s*(<=|>=|!=|=|<|>)\s*(.+)", re.DOTALL)
@@ -111,7 +112,7 @@ def _make_test(collection: Collection, condition: Condition, facts: dict[str, Fi
         folder = normalize_name(condition.value).strip("/") + "/"
         return lambda video: (folder == "/" or video.startswith(folder)) == is_positive
     if condition.key == "name":
-        pattern = normalize_name(condition.value).casefold()
+        pattern = strip_suffix(normalize_name(condition.value).casefold())
         pattern = pattern if re.search("[*?]", pattern) else f"*{pattern}*"
         pattern = pattern.replace("[", "[[]")
         return lambda video: fnmatch.fnmatchcase(video.rpartition("/")[2].casefold(), pattern) == is_positive

@@ -132,7 +132,8 @@ def _remove(args: argparse.Namespace) -> None:
     if not get_location(args).has_index():
         raise InputError(f"remove: {NO_MODEL}; the other channels have the videos of the folder as of its last extraction")
     remove_videos(get_location(args), args.words)
-    logger.info("%s removed", count_text(len(set(args.words)), "video"))
+    videos = count_text(len(set(args.words)), "video")
+    logger.info("%s removed from the index of the model; other channels have them until the next extraction", videos)
 
 
 def _info(args: argparse.Namespace) -> None:
@@ -164,7 +165,8 @@ def _info(args: argparse.Namespace) -> None:
         videos = describe_items(store)
         print(f"{store.source}: {metadata.kind} index of {metadata.collection}, {videos}{size_part}")
         print(f"checkpoint: {metadata.checkpoint} (weights {metadata.sha256[:12]})")
-        print(f"videos with {', '.join(f'{name} {number}' for name, number in available.items())}")
+        what = "videos and windows" if store.videos.has_windows else "videos"
+        print(f"{what} with {', '.join(f'{name} {number}' for name, number in available.items())}")
         print(f"{count_text(len(patterns), 'pattern')} of experts")
         print("no query bank" if store.bank is None else store.bank.description)
         print(f"long videos: {describe_windows(metadata.windows)}")

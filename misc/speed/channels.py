@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from misc.extraction import archive_writer
-from misc.extraction.collection_files import EXTRACTION_RECORD
+from misc.extraction.collection_files import EXTRACTED, EXTRACTION_RECORD
 from misc.extraction.moments import Moments
 from misc.extraction.settings import DEFAULT, Settings, read_settings
 from misc.extraction.shards import Shards
@@ -75,7 +75,7 @@ def make_collection(folder: Path, size: int) -> list[str]:
     settings = read_settings(DEFAULT, "rgb,speech")
     weight, _ = load_classifier()
     classifier = (CERTAINTY * weight / np.square(weight).sum(axis=1, keepdims=True)).astype(np.float16)
-    shards, ids = Shards(folder / "extracted"), []
+    shards, ids = Shards(folder / EXTRACTED), []
     for number, start in enumerate(bar(range(0, size, PER_FILM), "making films")):
         ids.append(f"film{number}")
         path = folder / "videos" / f"film{number}.mp4"

@@ -2,8 +2,10 @@
 
 import contextlib
 import dataclasses
+import html
 import http.client
 import json
+import re
 import threading
 import time
 import urllib.parse
@@ -166,3 +168,8 @@ def wait_until(condition):
             return
         time.sleep(0.02)
     raise AssertionError("the condition is still false")
+
+
+def page_text(body):
+    """Return the text of a page."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body.decode())).split())

@@ -62,7 +62,7 @@ def test_videos_are_added_and_removed(collection, search):
     _, err = search("build", *RESUME)
     whole, _ = search(QUERY, *TRAINED, "-k", 44, "--json")
     _, err = search("remove", *PLACE, "video3", "video4")
-    assert err == "2 videos removed\n"
+    assert err == "2 videos removed from the index of the model; other channels have them until the next extraction\n"
     out, err = search(QUERY, *TRAINED, "-k", 44, "--json")
     assert err == "the index lacks 2 videos of Toy, first 'video3': misc/search.py add\n"
     assert not {"video3", "video4"} & {hit["id"] for hit in json.loads(out)["hits"]}

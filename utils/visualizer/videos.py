@@ -37,6 +37,12 @@ def find_videos(folder: Path) -> dict[str, str]:
     return videos
 
 
+def strip_suffix(name: str) -> str:
+    """Return the name of a file without its suffix, if that is one of videos."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem if f"{dot}{suffix}".lower() in ALL_SUFFIXES else name
+
+
 def find_file(folder: Path, address: str) -> Path:
     """Return the path of a file that `find_videos` has found, whose address is relative to `folder`."""
     return folder / os.fsdecode(urllib.parse.unquote_to_bytes(address))

@@ -29,6 +29,7 @@ class ChannelHit(NamedTuple):
     evidence: list[Evidence]
     moments: Sequence[Moment] = ()  # the best windows of a long video, with scores of the channel
     confidence: float = 1.0  # from 0 to 1, for its weight in a fusion
+    is_partial: bool = False  # it has less than half of the words of a short query
 
     @property
     def is_misspelled(self) -> bool:

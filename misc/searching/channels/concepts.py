@@ -30,10 +30,11 @@ from utils.files import write_bytes
 from utils.optional_packages import require_package
 
 FILE = "concepts.npz"
-VERSION = 1
+VERSION = 2
 EXPERT, EXTRACTOR, DIM = "rgb", "rgb", 1280
 MAX_CONCEPTS = 32  # per video: its most probable ones
-MIN_PROBABILITY = 0.01  # of a concept in the frame where it is most probable
+MIN_PROBABILITY = 0.01  # of a concept in a video
+MEAN_SHARE = 0.1  # of the mean over frames in this probability; the rest is the highest of a frame
 # The lowest cosine of a part of a query and the name of a class, chosen on the 665 training captions of Stamps2 and on 500
 # words that do not exist, such as "tivo": of the captions, 64 % have a class at 0.65 (71 % at 0.6, 54 % at 0.7) and 19.8 % a
 # rank up to 10 (21.8, 18.3); of the other words, 7 % have a class (15 %, 2 %).
@@ -59,8 +60,8 @@ class ConceptsChannel:
 
     The score of a video is the sum over classes c of exp((cos(query, c) - 1) / TEMPERATURE) p(c), where cos is the highest
     cosine of a part of the query (`GROUP_COSINE` for an everyday word), which has to be at least `MIN_COSINE`, and p the
-    highest probability in a frame, which has to be at least `MIN_PROBABILITY`. The score of a long video is that of its
-    best window. The confidence of a hit is min(1, score).
+    probability in the video, see `top_concepts`, which has to be at least `MIN_PROBABILITY`. The score of a long video is
+    that of its best window. The confidence of a hit is min(1, score).
 
     Args:
         windows: of long videos (None: they are not cut).
@@ -258,17 +259,20 @@ def load_class_names() -> list[str]:
 
 
 def top_concepts(features: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the most probable classes of a video, by frame features (T, dim): numbers and highest probabilities in a frame.
+    """Return the most probable classes of a video, by frame features (T, dim): numbers and probabilities.
 
+    The probability is nearly the highest in a frame, since a thing may be seen in a part of a video only. Of videos that are
+    about equal, it is higher if the thing is seen longer: the mean over frames counts `MEAN_SHARE`.
     There are `MAX_CONCEPTS`; classes below `MIN_PROBABILITY` are replaced by -1 with a probability of 0.
     """
     logits = features.astype(np.float32) @ weight.T + bias  # (T, C)
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    highest = (exponentials / exponentials.sum(axis=1, keepdims=True)).max(axis=0)  # (C,)
-    best = np.argsort(-highest, kind="stable")[:MAX_CONCEPTS]
-    best = best[highest[best] >= MIN_PROBABILITY]
+    by_frame = exponentials / exponentials.sum(axis=1, keepdims=True)
+    probability = (1 - MEAN_SHARE) * by_frame.max(axis=0) + MEAN_SHARE * by_frame.mean(axis=0)  # (C,)
+    best = np.argsort(-probability, kind="stable")[:MAX_CONCEPTS]
+    best = best[probability[best] >= MIN_PROBABILITY]
     numbers, probabilities = np.full(MAX_CONCEPTS, -1, np.int16), np.zeros(MAX_CONCEPTS, np.float16)
-    numbers[: len(best)], probabilities[: len(best)] = best, highest[best]
+    numbers[: len(best)], probabilities[: len(best)] = best, probability[best]
     return numbers, probabilities
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from misc.searching import result
+from utils.visualizer.videos import strip_suffix
 
 # Scripts that do not separate words: Thai, Lao, Tibetan, Burmese, Khmer, kana and Chinese characters. Each character is a
 # word of the index, and neighbors are searched together.
@@ -110,7 +111,7 @@ def count_terms(text: str) -> int:
 def _iter_terms(text: str) -> Iterator[Term]:
     for match in CHUNK.finditer(text):
         phrase, chunk = match.groups()
-        words = split_words(phrase if chunk is None else chunk)
+        words = split_words(phrase if chunk is None else strip_suffix(chunk))
         if not words:
             continue
         if chunk is None:

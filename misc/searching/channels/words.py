@@ -1,5 +1,6 @@
 """The channel of words: recognized speech and signs, captions, and the names of files, ranked by BM25 in SQLite's FTS5."""
 
+import contextlib
 import json
 import math
 import re
@@ -13,6 +14,7 @@ from misc.searching.channels.tokens import MAX_TERMS, STOP_WORDS, Term, count_te
 from misc.searching.channels.words_index import CAPTIONS, NAME, WordsIndex, decode_id
 from misc.searching.collection import Collection
 from misc.searching.cut_collection import CutCollection
+from misc.searching.query_language import english_words
 from misc.searching.windows import Windows, as_moments, video_of
 from utils.errors import InputError, count_text
 
@@ -25,7 +27,7 @@ MIN_PART_LENGTH = 5  # letters of words that are found in longer ones
 MAX_SIMILAR = 5  # words of the vocabulary per word of the query
 SIMILAR_CONFIDENCE = 0.1  # of hits with similar words, beside those with the words of the query
 MAX_EVIDENCE_WORDS = 8
-MAX_NAMED_TERMS = 5  # of a query, whose absent words are named: longer ones are sentences
+MAX_NAMED_TERMS = 5  # of a short query, whose absent words are named: longer ones are sentences
 BEGIN, END = "\x02", "\x03"  # around words that match; no word contains them
 MARKED = re.compile(f"{BEGIN}([^{END}]*){END}")
 
@@ -74,9 +76,14 @@ class WordsChannel:
             return self._search(text, k)
 
     def find_doubt(self, hits: Sequence[ChannelHit]) -> str | None:
-        """Return why none of the hits of a query is believable: no video has a form of one of its words."""
-        if any(not hit.is_misspelled for hit in hits):
+        """Return why none of the hits of a query is believable: no video has a form of one of its words.
+
+        Of a short query, it has to be half of the words.
+        """
+        if any(not hit.is_misspelled and not hit.is_partial for hit in hits):
             return None
+        if any(not hit.is_misspelled for hit in hits):
+            return "no video has half of these words"
         return "no video has these words, only similar ones" if hits else "no video has these words"
 
     def find_excluded(self, negatives: Sequence[str]) -> set[str]:
@@ -93,8 +100,8 @@ class WordsChannel:
         terms = parse_query(text)
         if not 1 < len(terms) <= MAX_NAMED_TERMS:
             return []
-        similar = self._find_similar_terms(terms).values()
-        absent = [term for term in terms if term not in similar and not self._match({term: term}, {term: 1.0}, k=1)]
+        forms = {original for term, original in self._find_similar_terms(terms).items() if _is_form(term, original)}
+        absent = [term for term in terms if term not in forms and not self._match({term: term}, {term: 1.0}, k=1)]
         named = ", ".join(f"“{' '.join(term.words)}”" for term in absent)
         return [f"words: no video has {named}"] if 0 < len(absent) < len(terms) else []
 
@@ -179,7 +186,8 @@ class WordsChannel:
             )  # in an order: it is a float
             confidence = share * SIMILAR_CONFIDENCE if similar else share
             moments = as_moments((self._read_id(number), -score) for number, score in items)
-            hits.append(ChannelHit(video_of(item), -score, evidence, moments, confidence))
+            is_partial = len(rarity) <= MAX_NAMED_TERMS and 2 * len(set(matched.values())) < len(rarity)
+            hits.append(ChannelHit(video_of(item), -score, evidence, moments, confidence, is_partial))
         return hits
 
     def _read_id(self, number: int) -> str:
@@ -209,8 +217,8 @@ class WordsChannel:
         """Return words of the vocabulary that differ from a word of a query in one or two letters, but not in the first.
 
         Each has the term of the query that it stands for.
-        For a word that is in the vocabulary, only longer and shorter ones are returned, such as its plural. Words that
-        contain one of the query follow, such as "bigbuckbunny" for "bunny".
+        For a word that is in the vocabulary, or English, only longer and shorter ones are returned, such as its plural.
+        Words that contain one of the query follow, such as "bigbuckbunny" for "bunny".
         """
         plain = {fold(term.words[0]): term for term in terms if term.is_plain}
         plain = {word: term for word, term in plain.items() if len(word) >= MIN_TYPO_LENGTH and word.isalpha()}
@@ -223,7 +231,7 @@ class WordsChannel:
             found = [
                 (distance, -self._vocabulary[x], x) for x, distance in find_similar_words(word, self._vocabulary.keys())
             ]
-            if word in self._vocabulary:  # it is hardly a typo, but may be a singular or plural
+            if word in self._vocabulary or _is_frequent(word):  # it is hardly a typo, but may be a singular or plural
                 found = [entry for entry in found if entry[2].startswith(word) or word.startswith(entry[2])]
             chosen = [x for _, _, x in sorted(entry for entry in found if entry[2] not in STOP_WORDS)]
             if len(word) >= MIN_PART_LENGTH:
@@ -231,6 +239,13 @@ class WordsChannel:
             for x in list(dict.fromkeys(chosen))[:MAX_SIMILAR]:
                 similar.setdefault(Term((x,)), term)
         return similar
+
+
+def _is_frequent(word: str) -> bool:
+    """Return whether a word is in the vocabulary of MiniLM; false if that is not installed."""
+    with contextlib.suppress(InputError):
+        return word in english_words()
+    return False
 
 
 def _is_form(term: Term, original: Term) -> bool:

@@ -129,6 +129,8 @@ class _Endpoints:
             k, corrected = _parse_k(request), _parse_bank(request)
             found = self._search_by_video(parameters["video"], k, corrected)
             return _html(self._page.render_video(*found, k, corrected))
+        if where := parameters.get("where", "").strip():
+            return _html(self._page.render_samples(DEFAULT_K, allowed=self._select(where), where=where))
         return _html(self._page.render_samples(DEFAULT_K, is_empty="q" in parameters))
 
     def api_search(self, request: Request) -> Response:
@@ -204,18 +206,19 @@ class _Endpoints:
     def _search(self, query: str, k: int, corrected: bool, where: str = "", image: str = "") -> SearchResult:
         if len(query) > MAX_QUERY_LENGTH:
             raise RequestError(400, f"query: {len(query)} characters, expected at most {MAX_QUERY_LENGTH}")
-        if len(where) > MAX_QUERY_LENGTH:
-            raise RequestError(400, f"where: {len(where)} characters, expected at most {MAX_QUERY_LENGTH}")
-        allowed = None
-        if where.strip():
-            conditions = filters.parse_conditions([where])
-            allowed = filters.select_videos(self._searcher.collection, conditions, self._facts_path)
+        allowed = self._select(where) if where.strip() else None
         if not image:
             return self._fold(lambda number: self._searcher.search(query, number, corrected, allowed), k)
         if self._images is None:
             raise RequestError(400, "image: the search in this collection takes none")
         features = self._images.get(image)
         return self._fold(lambda number: self._searcher.search(query, number, corrected, allowed, features), k)
+
+    def _select(self, where: str) -> frozenset[str]:
+        """Return the videos that a filter selects."""
+        if len(where) > MAX_QUERY_LENGTH:
+            raise RequestError(400, f"where: {len(where)} characters, expected at most {MAX_QUERY_LENGTH}")
+        return filters.select_videos(self._searcher.collection, filters.parse_conditions([where]), self._facts_path)
 
     def _search_by_video(self, video: str, k: int, corrected: bool) -> tuple[Hit, list[Hit], list[CaptionHit]]:
         video = match_name(video, self._ids)

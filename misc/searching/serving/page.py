@@ -1,6 +1,6 @@
 """The search page as HTML: the result of a search, a video, some videos, or an error."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from utils.visualizer.visualizer import template
 
 HERE = Path(__file__).parent
 MAX_PAGE_K = 96  # results
+SLOTS = ("result", "hit", "samples", "filtered", "is_empty", "error", "more", "other", "where", "image")
 MAX_QUERY_LENGTH = 500  # characters
 FUNCTIONS = {
     "findings": finding_parts,
@@ -43,11 +44,17 @@ class Page:
         self._context |= {"has_model": bool(searcher.experts), "takes_images": takes_images, "makes_copies": makes_copies}
         self._template = template(HERE / "search.html.j2")
 
-    def render_samples(self, number: int, is_empty: bool) -> bytes:
-        """Return the page with about `number` videos; it says that a query was empty if it `is_empty`."""
-        ids = self._searcher.ids
+    def render_samples(
+        self, number: int, is_empty: bool = False, allowed: Container[str] | None = None, where: str = ""
+    ) -> bytes:
+        """Return the page with about `number` videos; it says that a query was empty if it `is_empty`.
+
+        They are of the `allowed` ones (None: all are), which the filter `where` selects.
+        """
+        ids = [x for x in self._searcher.ids if allowed is None or x in allowed]
         samples = [self._searcher.get_hit(x) for x in ids[:: max(1, -(-len(ids) // number))]]  # spread over all
-        return self._render(self._view(), samples=samples, is_empty=is_empty)
+        filtered = None if allowed is None else len(ids)
+        return self._render(self._view(), samples=samples, is_empty=is_empty, filtered=filtered, where=where)
 
     def render_error(self, message: str, query: str) -> bytes:
         """Return the page with a message."""
@@ -108,7 +115,7 @@ class Page:
         return ResultView(self._searcher.experts, self._clips.url, _page_url, self._clips.details, **details)
 
     def _render(self, view: ResultView, **content: Any) -> bytes:
-        defaults = dict.fromkeys(("result", "hit", "samples", "is_empty", "error", "more", "other", "where", "image"))
+        defaults = dict.fromkeys(SLOTS)
         page = self._template.render(view=view, **{**self._context, **defaults, **content})
         return page.encode("utf-8", "replace")
 

@@ -88,6 +88,14 @@ def test_a_window_without_experts_is_left_out_and_a_video_without_windows_is_who
     assert batch.available[2] == whole.available[0]
 
 
+def test_videos_have_the_experts_of_their_moments(opened):
+    _, plain = opened(Windows())
+    assert plain.videos_with("ocr") >= {LONG}
+    assert LONG in plain.videos_with("audio") and plain.videos_with("rgb") - {LONG} != set()
+    with pytest.raises(InputError, match="expert 'flow': not in data/Toy, expected one of .*ocr"):
+        plain.videos_with("flow")
+
+
 def test_words_of_a_window(opened):
     cut, plain = opened(Windows())
     assert cut.get_words(item_id(LONG, (0.0, 10.0))) == {"ocr": ["SALE"]}

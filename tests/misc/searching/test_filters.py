@@ -66,6 +66,8 @@ def collection(tmp_path_factory):
         ("name=r*", IDS[:1]),
         ("name=?at", ["cat"]),
         ("name=birds", []),
+        ("name=cat.MP4", ["cat"]),
+        ("name=cat.x", []),
         ("name!=*r*", IDS[2:]),
         ("name=[rx]*", []),
         ("length<3", IDS[:2]),

@@ -79,10 +79,31 @@ MUTATIONS = [
     ),
     Mutation(
         WORDS,
-        "if word in self._vocabulary:",
+        "if word in self._vocabulary or _is_frequent(word):",
         "if False:",
         f"{TESTS}/test_words.py -k plurals",
         "known words are typos, too",
+    ),
+    Mutation(
+        WORDS,
+        " or _is_frequent(word)",
+        "",
+        f"{TESTS}/test_words.py -k frequent",
+        "English words are read as typos of other words",
+    ),
+    Mutation(
+        WORDS,
+        "2 * len(set(matched.values())) < len(rarity)",
+        "False",
+        f"{TESTS}/test_words.py -k half",
+        "one word of a short query is believed",
+    ),
+    Mutation(
+        CONCEPTS,
+        "+ MEAN_SHARE * by_frame.mean(axis=0)",
+        "+ MEAN_SHARE * by_frame.max(axis=0)",
+        f"{TESTS}/test_concepts.py -k most_probable",
+        "what is seen longer does not count more",
     ),
     Mutation(
         f"{FOLDER}/spelling.py",
@@ -149,8 +170,8 @@ MUTATIONS = [
     ),
     Mutation(
         CONCEPTS,
-        ".max(axis=0)  # (C,)",
-        ".mean(axis=0)  # (C,)",
+        "(1 - MEAN_SHARE) * by_frame.max(axis=0)",
+        "(1 - MEAN_SHARE) * by_frame.mean(axis=0)",
         f"{TESTS}/test_concepts.py -k plain_loop",
         "probabilities are averaged over frames",
     ),

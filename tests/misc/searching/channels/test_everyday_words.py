@@ -55,6 +55,7 @@ def test_the_last_word_of_names_of_animals_means_them():
         expected = [name for name in CLASSES if name.endswith(f" {word.removesuffix('s')}")]
         assert names(word) == expected != []
     assert "Madagascar cat" in CLASSES and "Madagascar cat" not in names("cat")  # a lemur: the file has cats
+    assert "sea lion" in CLASSES and names("lion") == ["lion"] and "walking stick" in CLASSES and names("stick") == []
     assert "paper towel" in CLASSES and names("towel") == []
     assert names("sulphur-crested") == names("robin") == []  # a name of one word is found by itself
 

@@ -67,6 +67,11 @@ def test_terms_are_words_phrases_and_beginnings():
     ]
 
 
+def test_suffixes_of_videos_are_no_words():
+    assert parse_query("IMG_0009.MP4 a.b film.webm") == [Term(("IMG", "0009")), Term(("a", "b")), Term(("film",))]
+    assert parse_query('"film.mp4"') == [Term(("film", "mp4"), is_quoted=True)]
+
+
 def test_very_common_words_only_count_alone_or_in_a_phrase():
     assert expressions("the on") == ['"the"', '"on"']
     assert expressions('"the on" The bird') == ['"the on"', '"bird"']

@@ -117,6 +117,29 @@ def test_only_equal_words_are_believable():
     assert channel.find_doubt([]) == "no video has these words"
 
 
+@pytest.mark.parametrize(
+    ("query", "believed"),
+    [
+        ("thanks spaceship", True),  # half of the words
+        ("purple spaceship thanks", False),
+        ("purple spaceship thanks sale", True),
+        ("one purple spaceship thanks sale", False),
+        ("a purple spaceship that lands at night, watched by aliens: thanks", True),  # a sentence
+        ("spaceship sals", False),
+    ],
+)
+def test_half_of_the_words_of_a_short_query_are_believable(query, believed):
+    channel = WordsChannel(StubCollection(WORDS), names=False)
+    doubt = channel.find_doubt(channel.search(query, 10))
+    assert (doubt is None) == believed
+    assert doubt == "no video has half of these words" or query != "purple spaceship thanks"
+
+
+def test_frequent_english_words_are_no_typos():
+    channel = WordsChannel(StubCollection({"a": {"speech": ["wedding"]}, "b": {"speech": ["wearings"]}}))
+    assert found(channel, "weddnig") == ["a"] and found(channel, "wearing") == ["b"]
+
+
 @pytest.mark.parametrize("query", ["watchin", "birds", "atching"])
 def test_other_forms_of_words_are_believable(query):
     channel = WordsChannel(StubCollection({"RedBird": {"speech": ["watching", "watch", "Tomato"]}}))

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import dataclasses
-import html
 import os
 import re
 import shutil
@@ -12,7 +11,7 @@ import urllib.parse
 import pytest
 from helpers.browser import ATTACK, ODD_IDS
 from helpers.ranking_pages import write_clip
-from helpers.search_pages import EXPERTS, StubSearcher, fetch, fetch_json, serving, wait_until
+from helpers.search_pages import EXPERTS, StubSearcher, fetch, fetch_json, page_text, serving, wait_until
 
 pytest.importorskip("starlette")
 from misc.searching.running import LOCAL_HOSTS  # noqa: E402
@@ -60,11 +59,6 @@ def port(searcher, folder):
 
 def clip_path(video):
     return f"/clip?id={urllib.parse.quote(video, safe='')}"
-
-
-def page_text(body):
-    """Return the text of a page."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body.decode())).split())
 
 
 def test_programs_get_the_searchers_answers(port, searcher):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from helpers.ranking_pages import write_clip
-from helpers.search_pages import StubSearcher, fetch, fetch_json, serving
+from helpers.search_pages import StubSearcher, fetch, fetch_json, page_text, serving
 
 pytest.importorskip("starlette")
 from misc.searching.running import LOCAL_HOSTS  # noqa: E402
@@ -48,6 +48,15 @@ def test_a_filter_selects_videos_and_stays_in_links(port):
     assert names(fetch(port, "/?q=bird&where=length%3C9")[1]) == []  # no file of the stub has a length
     (summary,) = re.findall(r'<details class="filter"(.*?)>', fetch(port, "/?q=bird")[1].decode())
     assert "open" not in summary
+
+
+def test_a_filter_without_words_shows_the_videos_that_fit(port):
+    body = fetch(port, "/?q=&where=folder%3Dbirds")[1]
+    assert names(body) == IDS[:2] and f"2 of {len(IDS)} videos fit the filter" in page_text(body)
+    assert "Nothing was asked for" not in page_text(body) and 'value="folder=birds"' in body.decode()
+    body = fetch(port, "/?where=length%3C9")[1]  # no file of the stub has a length
+    assert names(body) == [] and f"0 of {len(IDS)} videos fit the filter" in page_text(body)
+    assert fetch(port, "/?where=size%3D3")[0].status == 400
 
 
 @pytest.mark.parametrize("where", ["size=3", "x" * (MAX_QUERY_LENGTH + 1)])
