@@ -177,7 +177,7 @@ MUTATIONS = [
     ),
     Mutation(
         CONCEPTS,
-        "best = best[highest[best] >= MIN_PROBABILITY]",
+        "best = best[probability[best] >= MIN_PROBABILITY]",
         "best = best[highest[best] >= 0]",
         f"{TESTS}/test_concepts.py -k kept",
         "improbable concepts are kept",
