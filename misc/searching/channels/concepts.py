@@ -25,7 +25,7 @@ from misc.searching.cut_collection import CutCollection
 from misc.searching.extraction_record import read_record
 from misc.searching.query_language import ENGLISH_ENCODER, note_language
 from misc.searching.windows import Windows, as_moments, video_of
-from utils.errors import InputError, count_text, one_line
+from utils.errors import InputError, count_text
 from utils.files import write_bytes
 from utils.optional_packages import require_package
 
@@ -218,8 +218,8 @@ class ConceptsChannel:
                 raise ValueError("no such class")
             rows = zip(about["versions"], concepts, probabilities, strict=True)
             return dict(zip(about["ids"], rows, strict=True))
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            logger.warning("%s: damaged (%s): it is made again", self._path, one_line(str(error))[:100])
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            logger.warning("%s: damaged: it is made again", self._path)
             return {}
 
     def _write(self, ids: list[str], concepts: np.ndarray, probabilities: np.ndarray) -> None:
