@@ -119,7 +119,9 @@ def check(mutation: Mutation, roots: list[Path], context: multiprocessing.contex
             return "killed", "no end"
         if process.exitcode == -signal.SIGSEGV:
             return "killed", "crash"
-        verdict = {SURVIVED: "survived", KILLED: "killed"}.get(process.exitcode, "error")
+        # A library that aborts the process, such as resvg for a picture without memory, is noticed, too.
+        verdicts = {SURVIVED: "survived", KILLED: "killed", -signal.SIGABRT: "killed"}
+        verdict = verdicts.get(process.exitcode, "error")
         text = output.read_text(errors="replace")[-2000:] if output.exists() else ""
         return verdict, f"{text}\nexit code {process.exitcode}"
     finally:
