@@ -101,7 +101,8 @@ class WordsChannel:
         if not 1 < len(terms) <= MAX_NAMED_TERMS:
             return []
         forms = {original for term, original in self._find_similar_terms(terms).items() if _is_form(term, original)}
-        absent = [term for term in terms if term not in forms and not self._match({term: term}, {term: 1.0}, k=1)]
+        exists = "SELECT 1 FROM words WHERE words MATCH ? LIMIT 1"
+        absent = [x for x in terms if x not in forms and self._index.execute(exists, (x.expression,)).fetchone() is None]
         named = ", ".join(f"“{' '.join(term.words)}”" for term in absent)
         return [f"words: no video has {named}"] if 0 < len(absent) < len(terms) else []
 
