@@ -31,8 +31,10 @@ def check_query(args: argparse.Namespace) -> list[Condition]:
     Raises:
         InputError: invalid conditions, no query, or more than one.
     """
-    if bool(args.words or args.image) == (args.video is not None):
-        raise InputError("query: expected some words, --image FILE or both, or --video ID")
+    is_text = bool(args.words or args.image)
+    if is_text == (args.video is not None):
+        found = "both words or --image and --video, " if is_text else ""
+        raise InputError(f"query: {found}expected some words, --image FILE or both, or --video ID")
     if args.image is not None and args.channels is not None and args.channels.strip(" ,") == "trained":
         raise InputError("--image: found with --channels trained, expected another channel, too")
     return filters.parse_conditions(args.where)

@@ -55,7 +55,7 @@ def test_scores_of_a_query_and_of_chance():
 
 def test_each_combination_of_channels_is_scored():
     def hits(*found):
-        return [ChannelHit(video, 1.0, [], [Moment(*span) for span in spans]) for video, *spans in found]
+        return [ChannelHit(video, 1.0, [], [Moment(*span, 1.0) for span in spans]) for video, *spans in found]
 
     words = {"x": hits(("b", (0, 10)), ("a", (0, 10), (10, 20))), "y": []}
     concepts = {"x": hits(("a", (10, 20))), "y": hits(("a", (0, 10)))}

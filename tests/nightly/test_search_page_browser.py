@@ -163,6 +163,15 @@ def test_hostile_queries_stay_text(look):
         assert page.locator("main script, main img").count() == 0
 
 
+def test_a_filter_is_sent_without_a_query(look):
+    page = look()
+    page.locator(".filter summary").click()
+    page.get_by_label("only videos with").fill("name=plain")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**where=name%3Dplain")
+    assert names(page) == [video for video in IDS if "plain" in video] != []
+
+
 def test_an_empty_query_is_not_sent(look):
     page = look()
     page.keyboard.type("  ")

@@ -54,7 +54,7 @@ def fuse_moments(found: Mapping[str, tuple[int, ChannelHit]], beside_model: bool
     """Return the best moments of a video, see `choose_moments`, by the sum over channels of weight / (60 + rank).
 
     The rank of a moment is that of the video in the channel for the channel's best moment of it, and one more for each
-    further one.
+    further one. The weight of concepts is that of a hit with the score of the moment.
 
     Args:
         found: channel -> rank of the video, from 1, and its hit.
@@ -63,6 +63,8 @@ def fuse_moments(found: Mapping[str, tuple[int, ChannelHit]], beside_model: bool
     scores: dict[tuple[float, float], float] = {}
     for name, (rank, hit) in found.items():
         for number, moment in enumerate(hit.moments):
+            if name == CONCEPTS:  # whose score is its confidence
+                hit = hit._replace(confidence=min(1.0, moment.score))
             span, weight = (moment.start, moment.end), get_weight(name, hit, beside_model)
             scores[span] = scores.get(span, 0.0) + weight / (RANK_CONSTANT + rank + number)
     best = sorted(scores, key=lambda span: (-scores[span], span))

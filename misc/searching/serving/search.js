@@ -133,7 +133,7 @@ if (statusLine) { // screen readers announce changes only, not the initial text
 }
 
 document.getElementById("controls").addEventListener("submit", (event) => {
-  if (!box.value.trim() && !document.querySelector(".like input:checked")) {
+  if (!box.value.trim() && !where.value.trim() && !document.querySelector(".like input:checked")) {
     event.preventDefault();
     box.focus();
   } else {
@@ -150,8 +150,8 @@ async function searchImage(file) {
     const response = await fetch("/api/image", { method: "POST", headers: { "Content-Type": type }, body: file });
     const { image, error } = await response.json();
     if (response.ok) {
-      const query = box.value.trim() ? { q: box.value } : {};
-      location.assign(`/?${new URLSearchParams({ ...query, image })}`);
+      const given = Object.entries({ q: box.value, where: where.value }).filter(([, text]) => text.trim());
+      location.assign(`/?${new URLSearchParams([...given, ["image", image]])}`);
       return;
     }
     message = error;

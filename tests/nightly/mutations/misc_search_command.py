@@ -47,8 +47,8 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/searching/answering.py",
-        "if bool(args.words or args.image) == (args.video is not None):",
-        "if not args.words and args.video is None:",
+        "if is_text == (args.video is not None):",
+        "if not is_text and args.video is None:",
         "tests/misc/test_search.py",
         "search: words beside --video are ignored",
     ),

@@ -42,7 +42,7 @@ def searcher(tmp_path):
     words = Channel(
         ChannelHit("film", 3.0, evidence, moments(B, A)), ChannelHit("short", 1.0, [Evidence("speech", "red", [0])])
     )
-    concepts = Channel(ChannelHit("film", 0.4, [Evidence("rgb", "hen", probability=0.4)], moments(A), 0.4))
+    concepts = Channel(ChannelHit("film", 0.4, [Evidence("rgb", "hen", probability=0.4)], [Moment(*A, 0.4)], 0.4))
     return FusedSearcher(collection, {"words": words, "concepts": concepts}, {})
 
 

@@ -42,6 +42,10 @@ def test_scores_are_those_of_a_plain_loop(rankings):
     assert [score for _, score in fused] == sorted((score for _, score in fused), reverse=True)
 
 
+def as_moments(spans, confidence):
+    return [Moment(*span, min(1, 2 * confidence) / (1 + place)) for place, span in enumerate(spans)]
+
+
 def order(monkeypatch, rankings, **weights):
     """Return the fused order of rankings, channel -> letters."""
     monkeypatch.setattr(fusion, "WEIGHTS", {**dict.fromkeys(rankings, 1.0), **weights})
@@ -73,7 +77,7 @@ def test_beside_a_model_only_hits_that_fit_move_videos():
 def test_only_words_with_typos_are_after_what_is_seen(is_misspelled, first):
     evidence = [Evidence("speech", "swimming", [i], similar=x, misspelled=x) for i, x in enumerate(is_misspelled)]
     read = ChannelHit("read", 1.0, evidence, [Moment(*A)])
-    seen = ChannelHit("seen", 1.0, [Evidence("rgb", "swing", probability=0.3)], [Moment(*B)], confidence=0.3)
+    seen = ChannelHit("seen", 1.0, [Evidence("rgb", "swing", probability=0.3)], [Moment(*B, 0.3)], confidence=0.3)
     fused = dict(fuse({"words": [read], "concepts": [seen]}))
     weight = 1.0 if first == "read" else 0.25
     assert fused == pytest.approx({"read": weight / 61, "seen": 0.6 / 61}) and max(fused, key=fused.get) == first
@@ -90,11 +94,11 @@ def test_fused_moments_are_those_of_a_plain_loop(by_channel, rank):
     scores = {}
     for name, (spans, confidence) in by_channel.items():
         for place, span in enumerate(spans):
-            weight = weigh(name, confidence, by_channel)
+            weight = weigh(name, min(1, 2 * confidence) / (1 + place) if name == "concepts" else confidence, by_channel)
             scores[span] = scores.get(span, 0) + weight / (60 + ranks[name] + place)
     found = fuse_moments(
         {
-            name: (ranks[name], ChannelHit("v", 1.0, [], [Moment(*span, 1.0) for span in spans], confidence))
+            name: (ranks[name], ChannelHit("v", 1.0, [], as_moments(spans, confidence), confidence))
             for name, (spans, confidence) in by_channel.items()
         },
         "trained" in by_channel,
