@@ -112,10 +112,12 @@ def _make_test(collection: Collection, condition: Condition, facts: dict[str, Fi
         folder = normalize_name(condition.value).strip("/") + "/"
         return lambda video: (folder == "/" or video.startswith(folder)) == is_positive
     if condition.key == "name":
-        pattern = strip_suffix(normalize_name(condition.value).casefold())
-        pattern = pattern if re.search("[*?]", pattern) else f"*{pattern}*"
-        pattern = pattern.replace("[", "[[]")
-        return lambda video: fnmatch.fnmatchcase(video.rpartition("/")[2].casefold(), pattern) == is_positive
+        value = normalize_name(condition.value).casefold()
+        patterns = {value, strip_suffix(value)}  # of a video of the same name with another suffix, the id has the suffix
+        if len(patterns) == 1 and not re.search("[*?]", value):
+            patterns = {f"*{value}*"}
+        expression = re.compile("|".join(fnmatch.translate(x.replace("[", "[[]")) for x in patterns))
+        return lambda video: (expression.match(video.rpartition("/")[2].casefold()) is not None) == is_positive
     if condition.key == "has":
         having = collection.videos_with(condition.value)
         return lambda video: (video in having) == is_positive
