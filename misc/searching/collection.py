@@ -65,10 +65,10 @@ class Collection:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder, expected the collection: misc/extract_experts.py --name {name}")
         has_model = config is not None
-        if not has_model and (folder / EXTRACTED).is_dir() and not (folder / EXTRACTION_RECORD).exists():
-            expected = f"expected misc/extract_experts.py --name {name} to continue it"
-            raise InputError(f"{folder}: an extraction that has not finished, {expected}")
         if config is None:
+            if (folder / EXTRACTED).is_dir() and not (folder / EXTRACTION_RECORD).exists():
+                expected = f"expected misc/extract_experts.py --name {name} to continue it"
+                raise InputError(f"{folder}: an extraction that has not finished, {expected}")
             if layout_of(name).name:
                 raise InputError(f"{name}: a published dataset, which is searched with a model: expected --checkpoint FILE")
             config, experts = config_of_extraction(folder)

@@ -100,9 +100,10 @@ class WordsChannel:
         terms = parse_query(text)
         if not 1 < len(terms) <= MAX_NAMED_TERMS:
             return []
-        forms = {original for term, original in self._find_similar_terms(terms).items() if _is_form(term, original)}
         exists = "SELECT 1 FROM words WHERE words MATCH ? LIMIT 1"
-        absent = [x for x in terms if x not in forms and self._index.execute(exists, (x.expression,)).fetchone() is None]
+        absent = [term for term in terms if self._index.execute(exists, (term.expression,)).fetchone() is None]
+        forms = {original for term, original in self._find_similar_terms(absent).items() if _is_form(term, original)}
+        absent = [term for term in absent if term not in forms]
         named = ", ".join(f"“{' '.join(term.words)}”" for term in absent)
         return [f"words: no video has {named}"] if 0 < len(absent) < len(terms) else []
 

@@ -205,12 +205,8 @@ def validate(model: type[Model], content: Any, source: str) -> Model:
 
 def read_columns(path: Path) -> VideoColumns:
     """Return the columns in a JSON file, parsed without a copy: of a million videos, it would take 100 MB."""
-    try:
+    with _explain_unreadable(path):
         content = read_limited(path, MAX_JSON_BYTES)
-    except ValueError as error:
-        raise InputError(f"{path}: damaged, expected JSON ({one_line(str(error))})") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     with _explain_errors(str(path)):
         return VideoColumns.model_validate_json(content)
 
@@ -228,8 +224,15 @@ def _explain_errors(source: str) -> Iterator[None]:
 
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file."""
-    try:
+    with _explain_unreadable(path):
         return json.loads(read_limited(path, MAX_JSON_BYTES))
+
+
+@contextlib.contextmanager
+def _explain_unreadable(path: Path) -> Iterator[None]:
+    """Raise an error of reading a JSON file as an InputError."""
+    try:
+        yield
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:

@@ -16,6 +16,7 @@ from misc.searching.collection import Collection
 from misc.searching.embedding import EmbeddedCaptions, Embedder
 from misc.searching.index.metadata import IndexedVideos
 from parse_config import ConfigParser
+from utils.errors import InputError
 
 VERSIONS = Path("data/Toy/symlinked-feats/versions.json")
 
@@ -43,6 +44,15 @@ def test_only_videos_whose_two_versions_are_known_can_have_changed(collection, o
     assert opened().compare(indexed(Embedder(checkpoint), known)) == ([lacking], [changed], ["gone"])
     VERSIONS.unlink()
     assert opened().compare(indexed(Embedder(checkpoint), known)) == ([lacking], [], ["gone"])
+
+
+def test_an_extraction_that_has_not_finished_is_continued(tmp_path):
+    (tmp_path / "extracted").mkdir()
+    with pytest.raises(InputError, match="not finished, expected misc/extract_experts.py --name Mine to continue it"):
+        Collection("Mine", tmp_path)
+    (tmp_path / "extraction.json").write_text("{}")
+    with pytest.raises(InputError, match="expected the feature archive unpacked there"):
+        Collection("Mine", tmp_path)
 
 
 def test_a_video_of_two_lists_has_its_captions_once(collection, opened):
