@@ -24,10 +24,16 @@ from utils.progress import size_text
 
 CONFIG = "configs/msrvtt/eval-full-ce.json"
 CPU = torch.device("cpu")
+CHECKPOINT = "evaluation.pth"
 
 
-def prepare(path: str, settings: list[str]) -> None:
-    """Make the caches and a checkpoint with random weights and a state of Adam, in the format of training."""
+def prepare(folder: str, num_videos: int) -> list[str]:
+    """Make the archive if necessary, its caches and a checkpoint with a state of Adam; return the settings of `test.py`."""
+    settings = [
+        f"data_loader.args.data_dir={make_archive(Path(folder), num_videos)}",
+        "data_loader.args.num_workers=0",
+        f"trainer.save_dir={folder}/saved",
+    ]
     config = ConfigParser.from_file(CONFIG, settings)
     build_evaluation_loaders(config, config["data_loader"]["args"]["split_name"], CPU)
     torch.manual_seed(0)
@@ -37,7 +43,8 @@ def prepare(path: str, settings: list[str]) -> None:
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
     state = {"arch": "CENet", "epoch": 1, "seed": 0, "config": config.as_dict(), "config_file": CONFIG}
-    save_checkpoint(Path(path), {**state, "state_dict": net.state_dict(), "optimizer": optimizer.state_dict()})
+    save_checkpoint(Path(folder, CHECKPOINT), {**state, "state_dict": net.state_dict(), "optimizer": optimizer.state_dict()})
+    return settings
 
 
 def measure(checkpoint: Path, settings: list[str]) -> dict[str, float]:
@@ -64,21 +71,15 @@ def measure_products(settings: list[str]) -> dict[str, float]:
 
 def run(folder: Path, num_videos: int) -> dict:
     """Generate the archive if necessary, measure, print, and return the figures."""
-    data_dir = make_archive(folder, num_videos)
-    settings = [
-        f"data_loader.args.data_dir={data_dir.resolve()}",
-        "data_loader.args.num_workers=0",
-        f"trainer.save_dir={(folder / 'saved').resolve()}",
-    ]
-    checkpoint = (folder / "evaluation.pth").resolve()
+    folder = folder.resolve()
     # In another process, since the processes that are measured inherit the peak memory of this one.
-    call_in_process(prepare, str(checkpoint), settings)
+    settings = call_in_process(prepare, str(folder), num_videos)
     figures = []
     memory = ConfigParser.from_file(ROOT / CONFIG)["evaluation_memory"]
     print(f"test.py --config {CONFIG}, evaluation_memory {memory} MiB, {torch.get_num_threads()} threads:", flush=True)
     for captions in (CAPTIONS // 4, CAPTIONS):
         options = [*settings, f"data_loader.args.num_test_captions={captions}"]
-        measured = measure(checkpoint, options) | call_in_process(measure_products, options)
+        measured = measure(folder / CHECKPOINT, options) | call_in_process(measure_products, options)
         figures.append({"captions_a_video": captions, **measured})
         size, ratio = size_text(measured["bytes"]), measured["seconds"] / measured["product_seconds"]
         products = f"{measured['product_seconds']:.1f} s of products, {measured['operations'] / 1e12:.1f} TFLOP"
