@@ -1,8 +1,10 @@
 """An image as a query: its features by the network of the expert rgb, compared with those of each frame of the videos."""
 
 import io
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -16,10 +18,14 @@ from misc.searching.windows import as_moments, video_of
 from utils.errors import InputError, one_line
 from utils.files import read_limited
 
+if TYPE_CHECKING:
+    from misc.extraction.settings import Settings
+
 EXPERT = "rgb"
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 MAX_BYTES = 64 << 20
 MAX_PIXELS = 1 << 27
+MIN_SIMILARITY = 0.5  # by the network of the package: most images that show something else have no frame above
 
 
 def read_image(path: Path) -> bytes:
@@ -39,14 +45,12 @@ def embed_image(collection: Collection, content: bytes, name: str, device: str =
         InputError: not an image, or nothing is known of that network.
     """
     # Imported here since the extractors take a while to import.
-    from misc.extraction.settings import Settings
     from misc.extractors.extractor import ExtractorContext, build_extractor
     from misc.video_reading.media import Media
 
-    record = read_record(collection.folder) or {}
-    if EXPERT not in collection.experts or "settings" not in record:
+    settings = _read_settings(collection)
+    if EXPERT not in collection.experts or settings is None:
         raise InputError(f"{name}: expected a collection whose videos have the expert {EXPERT} of misc/extract_experts.py")
-    settings = validate(Settings, record["settings"], f"{collection.folder}/extraction.json")
     if EXPERT not in settings.experts:
         raise InputError(f"{name}: the expert {EXPERT} was not extracted by misc/extract_experts.py, expected its network")
     about = settings.experts[EXPERT]
@@ -59,15 +63,43 @@ def embed_image(collection: Collection, content: bytes, name: str, device: str =
     return features[0]
 
 
+def find_image_doubt(collection: Collection, hits: Sequence[ChannelHit]) -> str | None:
+    """Return why none of the hits of an image is believable; None also if another network extracted the expert rgb."""
+    if not hits:
+        return f"no video has the expert {EXPERT}"
+    best = math.floor(100 * max(hit.score for hit in hits)) / 100  # 0.499 is no 0.50
+    settings = _read_settings(collection)
+    is_known = settings is not None and EXPERT in settings.experts and settings.experts[EXPERT].extractor == EXPERT
+    if best >= MIN_SIMILARITY or not is_known:
+        return None
+    return f"no video has a frame like it (similarity {best:.2f}, expected {MIN_SIMILARITY} or more)"
+
+
+def _read_settings(collection: Collection) -> "Settings | None":
+    """Return the settings of the extraction of a collection, if misc/extract_experts.py made it."""
+    from misc.extraction.settings import Settings
+
+    record = read_record(collection.folder) or {}
+    if "settings" not in record:
+        return None
+    return validate(Settings, record["settings"], f"{collection.folder}/extraction.json")
+
+
 def _decode(file: BinaryIO, name: str, side: int) -> np.ndarray:
-    """Return the pixels of an image, (H, W, 3) uint8, upright, at most `side` wide and high, as frames of videos are."""
+    """Return the pixels of an image, (H, W, 3) uint8, upright, at most `side` wide and high, as frames are.
+
+    What is transparent is white.
+    """
     try:
         with Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise InputError(f"{name}: {image.width} x {image.height} pixels, expected at most {MAX_PIXELS}")
             image.draft("RGB", (side, side))
-            image = ImageOps.exif_transpose(image).convert("RGB")
+            image = ImageOps.exif_transpose(image)
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
             image.thumbnail((side, side))
+            if image.mode == "RGBA":
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
             return np.asarray(image)
     except UnidentifiedImageError:
         raise InputError(f"{name}: not an image, expected {', '.join(FORMATS)}") from None

@@ -13,7 +13,7 @@ from misc.searching.channels.tokens import split_negatives
 from misc.searching.choices import CHANNELS
 from misc.searching.collection import Batch, Collection
 from misc.searching.cut_collection import CutCollection
-from misc.searching.image_query import search_by_image
+from misc.searching.image_query import find_image_doubt, search_by_image
 from misc.searching.result import CaptionHit, Hit, SearchResult
 from misc.searching.searcher import MAX_CAPTIONS, MAX_K, Ranking, Searcher, check_k
 from misc.searching.windows import Moment, Windows, item_id
@@ -129,7 +129,7 @@ class FusedSearcher:
         reasons = None if None in found.doubts.values() else [f"{name}: {reason}" for name, reason in found.doubts.items()]
         all_excluded = bool(fused) and not kept
         has_no_model = {"trained", "zero_shot"} <= found.absent.keys()
-        if has_no_model and not all_excluded and (reasons is not None or not fused):
+        if text.strip() and has_no_model and not all_excluded and (reasons is not None or not fused):
             found.notes.append(NEXT_STEP)
         return FusedResult(
             text,
@@ -153,7 +153,9 @@ class FusedSearcher:
         """Return at most `depth` videos that each channel finds, and what it says of those that are allowed."""
         found = _Found(absent=dict(self.absent))
         if image is not None:
-            found.hits[IMAGE], found.doubts[IMAGE] = search_by_image(self._items, image, depth), None
+            found.hits[IMAGE] = search_by_image(self._items, image, depth)
+            kept = [hit for hit in found.hits[IMAGE] if allowed is None or hit.id in allowed]
+            found.doubts[IMAGE] = find_image_doubt(self.collection, kept)
         for name in self.channels if text.strip() else ():
             try:
                 if name == "trained":

@@ -11,8 +11,9 @@ from PIL import Image
 
 from data_loader.experts import Expert
 from misc.extraction.moments_file import MomentsFile
+from misc.searching.channels.channel import ChannelHit
 from misc.searching.cut_collection import CutCollection
-from misc.searching.image_query import embed_image, read_image, search_by_image
+from misc.searching.image_query import embed_image, find_image_doubt, read_image, search_by_image
 from misc.searching.windows import Windows
 from utils.errors import InputError
 
@@ -62,6 +63,22 @@ def test_an_image_has_the_features_of_a_frame(folder):
     )
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "P", "LA"])
+@pytest.mark.filterwarnings("error")
+def test_what_is_transparent_is_white(folder, mode):
+    pixels = np.zeros((40, 40, 4), np.uint8)  # black, of which only a square is visible
+    pixels[10:20, 10:20, 3] = 255
+    flat = np.full((40, 40, 3), 255, np.uint8)
+    flat[10:20, 10:20] = 0
+    file = io.BytesIO()
+    image = Image.fromarray(pixels)
+    if mode == "P":  # a palette whose colors have an opacity each
+        image = image.quantize(4)
+    image.convert(mode).save(file, "PNG")
+    found = embed_image(Collection(folder), file.getvalue(), "x")
+    assert found == pytest.approx(embed_image(Collection(folder), encode(flat), "x"), abs=1e-5)
+
+
 def test_videos_are_ranked_by_their_most_similar_frame():
     features = {f"v{i}": rng.normal(size=(1 + i % 3, 5)).astype(np.float16) for i in range(20)}
     query = rng.normal(size=5).astype(np.float32)
@@ -88,6 +105,23 @@ def test_a_long_video_has_the_moments_with_the_most_similar_frames(tmp_path):
     assert (film.id, short.id, short.moments) == ("film", "short", [])
     assert film.score == pytest.approx(1, abs=1e-3) and (film.moments[0].start, film.moments[0].end) == (10, 20)
     assert len(film.moments) == 3 and film.moments[1].score >= film.moments[2].score
+
+
+@pytest.mark.parametrize(
+    ("scores", "extractor", "doubt"),
+    [
+        ([0.5, 0.1], "rgb", None),
+        ([0.1, 0.4999], "rgb", "no video has a frame like it (similarity 0.49, expected 0.5 or more)"),
+        ([0.31], "rgb", "no video has a frame like it (similarity 0.31, expected 0.5 or more)"),
+        ([0.31], "timm:resnet50", None),  # similarities of other networks are of other sizes
+        ([], "rgb", "no video has the expert rgb"),
+    ],
+)
+def test_an_image_that_no_frame_is_like_is_doubted(tmp_path, scores, extractor, doubt):
+    settings = SETTINGS | {"experts": {"rgb": {"extractor": extractor}}}
+    (tmp_path / "extraction.json").write_text(json.dumps({"settings": settings}))
+    hits = [ChannelHit(f"v{i}", score, []) for i, score in enumerate(scores)]
+    assert find_image_doubt(Collection(tmp_path), hits) == doubt
 
 
 @pytest.mark.parametrize(
