@@ -69,6 +69,7 @@ class MomentsFile:
 
     def __init__(self, folder: Path):
         self._path = folder / MOMENTS
+        self._last: dict[str, tuple[str, Moments | None]] = {}  # expert -> video and moments that were read last
         with explain_damage(self._path):
             self._file = h5py.File(self._path, "r")
             about = json.loads(self._file[INDEX][()].tobytes())
@@ -78,7 +79,17 @@ class MomentsFile:
             self.lengths = {video: float(entry["length"]) for video, entry in about["videos"].items()}
 
     def read(self, video: str, name: str) -> Moments | None:
-        """Return the moments of an expert in a video; None if there are none."""
+        """Return the moments of an expert in a video, which are not to be changed; None if there are none.
+
+        Those of the last video are kept: its windows are read one after another.
+        """
+        last, moments = self._last.get(name, ("", None))
+        if moments is None or video != last:
+            moments = self._read(video, name)
+            self._last[name] = video, moments
+        return moments
+
+    def _read(self, video: str, name: str) -> Moments | None:
         if (place := self._index.get(video, {}).get(name)) is None:
             return None
         with explain_damage(self._path):

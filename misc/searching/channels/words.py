@@ -5,17 +5,17 @@ import json
 import math
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from misc.searching.channels.channel import ChannelHit, Evidence
 from misc.searching.channels.spelling import find_similar_words
 from misc.searching.channels.tokens import MAX_TERMS, STOP_WORDS, Term, count_terms, fold, parse_query
-from misc.searching.channels.words_index import CAPTIONS, NAME, WordsIndex, decode_id
+from misc.searching.channels.words_index import CAPTIONS, NAME, TABLES, WordsIndex, decode_id
 from misc.searching.collection import Collection
 from misc.searching.cut_collection import CutCollection
 from misc.searching.query_language import english_words
-from misc.searching.windows import Windows, as_moments, video_of
+from misc.searching.windows import Span, Windows, as_moments, split_item, video_of
 from utils.errors import InputError, count_text
 
 # BM25 counts a word in a field this many times. Names are often numbers or those of a camera.
@@ -29,6 +29,7 @@ SIMILAR_CONFIDENCE = 0.1  # of hits with similar words, beside those with the wo
 MAX_EVIDENCE_WORDS = 8
 MAX_NAMED_TERMS = 5  # of a short query, whose absent words are named: longer ones are sentences
 BEGIN, END = "\x02", "\x03"  # around words that match; no word contains them
+ITEMS_OF = "SELECT number, video, id FROM {0} JOIN items ON number = {0}.rowid WHERE {0} MATCH ?"
 MARKED = re.compile(f"{BEGIN}([^{END}]*){END}")
 
 
@@ -38,8 +39,8 @@ class WordsChannel:
     Words that are equal but for case and diacritics match. If fewer than `FEW` videos have some, those with similar words
     follow. The confidence of a hit is the share of the query's words that it has, weighted by their rarity; a tenth of it
     for similar words. A long video has a document for each window, with the words recognized in it, and one of captions and
-    name: its score is that of the best. Without `path`, or if it cannot be written, the index is in memory. It is not
-    thread-safe.
+    name: its score is that of the best. A phrase over the edge of two windows is found in a window around it. Without
+    `path`, or if it cannot be written, the index is in memory. It is not thread-safe.
 
     Args:
         windows: of long videos (None: all videos are documents as a whole).
@@ -89,9 +90,11 @@ class WordsChannel:
     def find_excluded(self, negatives: Sequence[str]) -> set[str]:
         """Return all videos that have any of some words and phrases, not similar ones."""
         terms = list(dict.fromkeys(term for text in negatives for term in parse_query(text)))
-        query = "SELECT id FROM words JOIN items ON items.number = words.rowid WHERE words MATCH ?"
-        expression = " OR ".join(term.expression for term in terms[:MAX_TERMS])
-        return {video_of(decode_id(item)) for (item,) in self._index.execute(query, [expression])} if terms else set()
+        if not terms:
+            return set()
+        expression = _to_expression(terms[:MAX_TERMS])
+        rows = [row for table in TABLES for row in self._index.execute(ITEMS_OF.format(table), (expression,))]
+        return {video_of(decode_id(item)) for _, _, item in rows}
 
     def find_notes(self, text: str) -> list[str]:
         """Return a note on a query of more than `MAX_TERMS` words, or a short one of which only some words are found."""
@@ -100,8 +103,7 @@ class WordsChannel:
         terms = parse_query(text)
         if not 1 < len(terms) <= MAX_NAMED_TERMS:
             return []
-        exists = "SELECT 1 FROM words WHERE words MATCH ? LIMIT 1"
-        absent = [term for term in terms if self._index.execute(exists, (term.expression,)).fetchone() is None]
+        absent = [term for term in terms if not self._exists(term)]
         forms = {original for term, original in self._find_similar_terms(absent).items() if _is_form(term, original)}
         absent = [term for term in absent if term not in forms]
         named = ", ".join(f"“{' '.join(term.words)}”" for term in absent)
@@ -133,9 +135,15 @@ class WordsChannel:
             hits += further[: k - len(hits)]
         return hits
 
+    def _exists(self, term: Term) -> bool:
+        """Return whether some item has a term."""
+        queries = (f"SELECT 1 FROM {table} WHERE {table} MATCH ? LIMIT 1" for table in TABLES)
+        return any(self._index.execute(query, (term.expression,)).fetchone() for query in queries)
+
     def _measure_rarity(self, terms: Sequence[Term]) -> dict[Term, float]:
         """Return the inverse document frequency of the rarest word of each term, log(1 + (N - n + 0.5) / (n + 0.5))."""
-        (total,) = self._index.execute("SELECT count(*) FROM items").fetchone()
+        (last,) = self._index.execute("SELECT max(rowid) FROM words").fetchone()
+        total = 0 if last is None else last + 1
         words = list({fold(word) for term in terms for word in term.words})
         rows = self._index.execute(
             "SELECT value, doc FROM json_each(?) JOIN vocabulary ON term = value", (json.dumps(words),)
@@ -156,25 +164,12 @@ class WordsChannel:
         """
         if not terms:
             return []
-        query = " OR ".join(term.expression for term in terms)
-        weights = ", ".join(str(FIELD_WEIGHTS.get(field, RECOGNIZED_WEIGHT)) for field in self._fields)
-        marked = ", ".join(f"highlight(words, {i}, '{BEGIN}', '{END}')" for i in range(len(self._fields)))
-        rows = self._index.execute(
-            "SELECT number, video, score FROM items JOIN "
-            f"(SELECT rowid, bm25(words, {weights}) AS score FROM words WHERE words MATCH ?) AS found "
-            "ON found.rowid = number ORDER BY score, number",
-            (query,),
-        )
+        rows = self._rank("words", terms) + self._rank_edges([term for term in terms if len(term.words) > 1])
         by_video: dict[int, list[tuple[int, float]]] = {}  # number of the video -> its items and their scores
-        for number, video, score in rows:
+        for score, number, video in sorted(rows):
             if video in by_video or len(by_video) < k:
                 by_video.setdefault(video, []).append((number, score))
-        chosen = json.dumps([items[0][0] for items in by_video.values()])
-        texts = self._index.execute(
-            f"SELECT rowid, {marked} FROM words WHERE words MATCH ? AND rowid IN (SELECT value FROM json_each(?))",
-            (query, chosen),
-        )
-        texts_of = {number: fields for number, *fields in texts}
+        texts_of = self._mark(terms, [items[0][0] for items in by_video.values()])
         hits, total_rarity = [], sum(rarity.values())
         for items in by_video.values():
             best, score = items[0]
@@ -191,6 +186,41 @@ class WordsChannel:
             is_partial = len(rarity) <= MAX_NAMED_TERMS and 2 * len(set(matched.values())) < len(rarity)
             hits.append(ChannelHit(video_of(item), -score, evidence, moments, confidence, is_partial))
         return hits
+
+    def _rank(self, table: str, terms: Iterable[Term]) -> list[tuple[float, int, int]]:
+        """Return score, which is lower for better ones, number, and number of the video of the items with some term."""
+        weights = ", ".join(str(FIELD_WEIGHTS.get(field, RECOGNIZED_WEIGHT)) for field in self._fields)
+        query = (
+            f"SELECT score, number, video FROM items JOIN (SELECT rowid, bm25({table}, {weights}) AS score FROM {table} "
+            f"WHERE {table} MATCH ?) AS found ON found.rowid = number"
+        )
+        return self._index.execute(query, (_to_expression(terms),)).fetchall()
+
+    def _rank_edges(self, phrases: Sequence[Term]) -> list[tuple[float, int, int]]:
+        """Return the same of edges with some phrase, without those beside a window with one."""
+        if not phrases or not (edges := self._rank("edges", phrases)):
+            return []
+        found: dict[int, list[Span]] = {}
+        for _, video, item in self._index.execute(ITEMS_OF.format("words"), (_to_expression(phrases),)):
+            if (span := split_item(decode_id(item))[1]) is not None:
+                found.setdefault(video, []).append(span)
+        kept = []
+        for score, number, video in edges:
+            start, end = split_item(self._read_id(number))[1]
+            if not any(start < span[1] and span[0] < end for span in found.get(video, ())):
+                kept.append((score, number, video))
+        return kept
+
+    def _mark(self, terms: Iterable[Term], numbers: Sequence[int]) -> dict[int, list[str]]:
+        """Return the fields of items, in which the words of terms that match are marked."""
+        parameters, texts_of = (_to_expression(terms), json.dumps(numbers)), {}
+        for table in TABLES:
+            marked = ", ".join(f"highlight({table}, {i}, '{BEGIN}', '{END}')" for i in range(len(self._fields)))
+            query = (
+                f"SELECT rowid, {marked} FROM {table} WHERE {table} MATCH ? AND rowid IN (SELECT value FROM json_each(?))"
+            )
+            texts_of |= {number: fields for number, *fields in self._index.execute(query, parameters)}
+        return texts_of
 
     def _read_id(self, number: int) -> str:
         return decode_id(self._index.execute("SELECT id FROM items WHERE number = ?", (number,)).fetchone()[0])
@@ -241,6 +271,11 @@ class WordsChannel:
             for x in list(dict.fromkeys(chosen))[:MAX_SIMILAR]:
                 similar.setdefault(Term((x,)), term)
         return similar
+
+
+def _to_expression(terms: Iterable[Term]) -> str:
+    """Return a query of FTS5 for items with any of some terms."""
+    return " OR ".join(term.expression for term in terms)
 
 
 def _is_frequent(word: str) -> bool:

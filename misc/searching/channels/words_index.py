@@ -1,6 +1,7 @@
 """The full-text index of the words of a collection, in SQLite's FTS5."""
 
 import contextlib
+import itertools
 import json
 import logging
 import sqlite3
@@ -16,7 +17,8 @@ from utils.errors import InputError, count_text, one_line
 from utils.files import atomic_write
 
 FILE = "words.db"
-VERSION = 4
+VERSION = 5
+TABLES = ("words", "edges")
 CAPTIONS, NAME = "captions", "name"  # fields beside those of experts
 TOKENIZER = "unicode61 remove_diacritics 2 categories 'L* N* Co M*'"
 
@@ -27,7 +29,8 @@ class WordsIndex:
     """The words of the videos of a collection, and of the windows of long ones, in the file `path`.
 
     It is written again if the collection has changed. Without `path`, or if it cannot be written, it is in memory. Tables:
-    `words` (FTS5, a column f<i> per field), `items` (number, number of the video, id), and `vocabulary` (term, doc).
+    `words` (FTS5, a column f<i> per field), `items` (number, number of the video, id), and `vocabulary` (term, doc). The
+    table `edges` is like `words`, with the words around the edge of two windows, for phrases that are in neither.
 
     Args:
         items: the collection, cut into windows.
@@ -102,19 +105,21 @@ class WordsIndex:
         try:
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("PRAGMA synchronous = OFF")
-            connection.execute(f'CREATE VIRTUAL TABLE words USING fts5({columns}, tokenize="{TOKENIZER}")')
+            for table in TABLES:
+                connection.execute(f'CREATE VIRTUAL TABLE {table} USING fts5({columns}, tokenize="{TOKENIZER}")')
         except sqlite3.OperationalError as error:
             raise InputError(f"SQLite {sqlite3.sqlite_version}: {error}, expected one with FTS5") from None
         connection.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row)")
         connection.execute("CREATE TABLE items (number INTEGER PRIMARY KEY, video INTEGER, id BLOB)")
         connection.execute("CREATE TABLE state (key TEXT)")
-        number = 0
-        for video_number, video in enumerate(self._collection.ids):
-            for item, texts in self._read_items(video):
-                connection.execute("INSERT INTO items VALUES (?, ?, ?)", (number, video_number, encode_id(item)))
-                connection.execute(f"INSERT INTO words (rowid, {columns}) VALUES ({places})", (number, *texts))
-                number += 1
-        connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+        number = 0  # those of edges follow
+        for table, read in zip(TABLES, (self._read_items, self._read_edges), strict=True):
+            for video_number, video in enumerate(self._collection.ids):
+                for item, texts in read(video):
+                    connection.execute("INSERT INTO items VALUES (?, ?, ?)", (number, video_number, encode_id(item)))
+                    connection.execute(f"INSERT INTO {table} (rowid, {columns}) VALUES ({places})", (number, *texts))
+                    number += 1
+            connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
         connection.execute("INSERT INTO state VALUES (?)", (self._key,))
         connection.commit()
 
@@ -128,6 +133,14 @@ class WordsIndex:
         for item in (item_id(video, span) for span in spans):
             if any(fields := self._to_fields(self._items.get_words(item))):
                 yield item, fields
+
+    def _read_edges(self, video: str) -> Iterator[tuple[str, list[str]]]:
+        """Yield the second half of each window with the first half of the next one, unless a window contains both."""
+        for (start, end), (next_start, next_end) in itertools.pairwise(self._items.spans(video)):
+            if next_start > (start + end) / 2:
+                item = item_id(video, ((start + end) / 2, (next_start + next_end) / 2))
+                if any(fields := self._to_fields(self._items.get_words(item))):
+                    yield item, fields
 
     def _to_fields(self, lines: Mapping[str, Sequence[str]]) -> list[str]:
         return ["\n".join(" ".join(split_words(line)) for line in lines.get(field, [])) for field in self.fields]

@@ -1,5 +1,8 @@
 """The channel of words in windows of long videos."""
 
+import contextlib
+import sqlite3
+
 import pytest
 from helpers.channel_collection import StubCollection
 from helpers.moments import make_moments, write_moments
@@ -54,6 +57,47 @@ def test_a_long_video_is_also_found_by_its_captions_and_name(collection):
     assert channel.search("whole", 10) == []  # of the words of the whole video, those with times count
     (hit,) = channel.search("trains birds", 10)
     assert moments(hit) == [(20, 30), (10, 20)]
+
+
+def narrate(folder, words):
+    """Return the channel of a film with a word each second, which no other video has."""
+    found = StubCollection({"film": {"speech": []}, "short": {"speech": ["one"]}}, {}, ["film", "short"])
+    times = [(second + 0.1, second + 0.9) for second in range(len(words))]
+    write_moments(folder, {"film": (float(len(words)), {"speech": make_moments(times, words=words)})})
+    found.moments = MomentsFile(folder)
+    return WordsChannel(found, windows=Windows())
+
+
+@pytest.mark.parametrize("length", [2, 3, 5])
+def test_phrases_are_found_over_the_edges_of_windows(tmp_path, length):
+    words = [f"w{a}{b}" for a in "abcde" for b in "abcdefghij"]
+    channel = narrate(tmp_path, words)
+    for start in range(len(words) - length + 1):
+        phrase = " ".join(words[start : start + length])
+        (hit,) = channel.search(f'"{phrase}"', 10)
+        window = 10 * (start // 10)
+        edge = 0 if start + length <= window + 10 else 5
+        assert (hit.id, moments(hit)) == ("film", [(window + edge, window + edge + 10)])
+        (evidence,) = hit.evidence
+        assert evidence.text == phrase and evidence.times[0] == (start + 0.1, start + 0.9)
+        assert channel.find_excluded([f'"{phrase}"']) == {"film"} and channel.find_doubt([hit]) is None
+        assert channel.find_notes(f'"{phrase}" zebra') == ["words: no video has “zebra”"]
+
+
+def test_a_phrase_is_not_found_around_an_edge_beside_its_window(tmp_path):
+    words = ["one"] * 8 + ["red", "fish", "two", "one", "one"] + ["three"] * 6 + ["red", "fish"] + ["three"] * 9
+    channel = narrate(tmp_path, words)
+    assert moments(channel.search('"red fish"', 1)[0]) == [(0, 10), (15, 25)]  # the first one is in (5, 15), too
+    assert moments(channel.search('"fish three"', 1)[0]) == [(20, 30)]
+
+
+@pytest.mark.parametrize(("stride", "edges"), [(10, 3), (6, 6), (5, 0), (2, 0)])
+def test_windows_that_overlap_by_half_have_no_edges(collection, tmp_path, stride, edges):
+    collection.moments.lengths["film"] = 40.0
+    WordsChannel(collection, tmp_path / "words.db", windows=Windows(stride=stride)).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "words.db")) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM edges").fetchone()
+    assert count <= edges and bool(count) == bool(edges)
 
 
 def test_k_videos_are_found_whatever_the_number_of_windows(collection):
