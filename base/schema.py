@@ -108,8 +108,7 @@ class DataLoaderArgs(Section):
     root_feat_folder: str | None = None  # that folder in the corrected release; default: symlinked-feats, of 2019
     batch_size: PositiveInt  # videos in a batch
     split_name: str  # split to evaluate, which also selects the videos to train on
-    # Processes that prepare batches, at most one per core; 0: the main process. Default: 4 for a GPU, 0 for a CPU.
-    num_workers: NonNegativeInt | None = None
+    num_workers: NonNegativeInt = 0  # processes that prepare batches, at most one per free core; 0: the main process
     mini: bool = False  # use two batches of videos for training and one for evaluation
     fuse_captions: bool = False  # join the captions of a video to one
     restrict_train_captions: PositiveInt | None = None  # train with the first captions of each video; default: all

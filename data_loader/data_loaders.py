@@ -1,7 +1,6 @@
 """The training and evaluation batches of an experiment."""
 
 import logging
-import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from data_loader.dataset import Collate, EpochBatchSampler, ExpertDataset
 from data_loader.experts import Expert, describe_rare_experts
 from data_loader.readers import read_entries, read_video_list
 from data_loader.teachers import Teachers
-from data_loader.workers import initialize_worker, require_open_files, worker_context
+from data_loader.workers import initialize_worker, limit_workers, require_open_files, worker_context
 from utils.errors import InputError, count_text
 
 MIB = 1 << 20
@@ -110,10 +109,7 @@ class ExpertDataLoader:
             "max_tokens": max_tokens,
             "text_agg": text_agg,
         }
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        if num_workers > cores:
-            logger.debug("%d workers instead of %d: there are no more cores", cores, num_workers)
-            num_workers = cores
+        num_workers = limit_workers(num_workers, for_gpu=pin_memory)
         require_open_files(num_workers, num_tensors=2 + 3 * len(experts))
         options = {
             "num_workers": num_workers,

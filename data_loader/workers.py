@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.profiler import record_function
 from torch.utils._pytree import tree_leaves
@@ -29,6 +30,19 @@ FILES_PER_WORKER, OTHER_FILES = 6, 16
 WORKER_FAILED = 70  # the exit code, EX_SOFTWARE of sysexits.h
 
 logger = logging.getLogger(__name__)
+
+
+def limit_workers(num_workers: int, for_gpu: bool) -> int:
+    """Return the number of workers to start: at most one per core that the threads of torch leave free.
+
+    On a CPU these usually leave none. Workers would take time from them; and after workers are started, the system copies
+    each page of the model at the next step of the optimizer.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    free = cores if for_gpu else max(0, cores - torch.get_num_threads())
+    if num_workers > free:
+        logger.debug("%d workers instead of %d: there are no more free cores", free, num_workers)
+    return min(num_workers, free)
 
 
 def require_open_files(num_workers: int, num_tensors: int) -> None:

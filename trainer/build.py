@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 # Steps of the dry run of a schedule: more epochs than any published training has.
 MAX_DRY_STEPS = 1000
-GPU_WORKERS = 4  # processes that prepare batches for a GPU
 
 
 def build_model(config: ConfigParser) -> CENet:
@@ -207,10 +206,6 @@ def loader_arguments(config: ConfigParser, device: torch.device) -> dict[str, An
     """Return the arguments of `ExpertDataLoader`: those of `data_loader.args`, and what follows from other sections."""
     section, args = config["experts"], dict(config["data_loader"]["args"])
     args.pop("trn_cat", None)  # off
-    if args.get("num_workers") is None:
-        # On a CPU, workers take time from the threads of torch. Starting them has the pages of the model and its optimizer
-        # copied at the next step.
-        args["num_workers"] = GPU_WORKERS if device.type == "cuda" else 0
     return {
         "experts": resolve_experts(section, args.pop("feat_aggregation")),
         **args,

@@ -48,7 +48,7 @@ def content(folder):
 
 @pytest.mark.parametrize(("seed", "epoch"), [(0, 2), (1, 1), (1, 3)])
 def test_resumed_seeds_end_as_uninterrupted_ones(run, interrupted, seed, epoch):
-    whole, _ = trained(run, "--seeds", "0,1", "--disable_workers")
+    whole, _ = trained(run, "--seeds", "0,1")
     part, out = interrupted(seed, epoch, *SEEDS, "--disable_workers")
     command = f"python train.py --config {CONFIG} --seeds 0,1 --resume auto --set data_loader.args.num_workers=0"
     left = ["0,1", "1"][seed]

@@ -1,5 +1,7 @@
 """Loaders of the toy archive."""
 
+import os
+
 import pytest
 
 from data_loader.data_loaders import ExpertDataLoader
@@ -7,8 +9,9 @@ from data_loader.experts import resolve_experts
 
 
 @pytest.fixture
-def make(workplace, config):
-    """Return a function that makes the loaders of the toy archive with changed arguments."""
+def make(workplace, config, monkeypatch):
+    """Return a function that makes the loaders of the toy archive with changed arguments, with cores for workers."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
 
     def make(**changed):
         section = config["experts"]

@@ -5,13 +5,14 @@ import os
 import resource
 
 import pytest
+import torch
 from helpers.commands import CONFIG
 from helpers.isolated_process import run_program
 from helpers.starvation import WORKERS
 
 import train as train_command
 from data_loader import workers
-from data_loader.workers import require_open_files
+from data_loader.workers import limit_workers, require_open_files
 from utils.errors import InputError
 
 INFINITE = resource.RLIM_INFINITY
@@ -72,8 +73,17 @@ def test_the_number_of_open_files(tmp_path):
         assert workers._num_open_files() == before + 2
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="two workers need two cores")
-def test_a_training_below_a_low_limit_ends_with_a_message(limits, refused):
+@pytest.mark.parametrize(("num_workers", "for_gpu", "expected"), [(3, True, 3), (9, True, 8), (9, False, 3), (2, False, 2)])
+def test_workers_leave_the_cores_to_the_threads_of_torch(monkeypatch, num_workers, for_gpu, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    assert limit_workers(num_workers, for_gpu) == expected
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 9)
+    assert limit_workers(num_workers, for_gpu) == (expected if for_gpu else 0)
+
+
+def test_a_training_below_a_low_limit_ends_with_a_message(limits, refused, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
     limits[:] = [(64, 64)]
     assert "data_loader.args.num_workers: 2 workers need about" in refused(train_command, "--config", CONFIG, *WORKERS)
 

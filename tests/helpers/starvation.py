@@ -16,10 +16,10 @@ ENDS = {
 
 
 def assert_ends_with_one_line(command, fault, *arguments):
-    """Run `train` or `test` with two workers and a fault (`starved_command.py`): it ends with one line about that."""
+    """Run `train` or `test` with workers and a fault (`starved_command.py`): it ends with one line about that."""
     ended = subprocess.run(
         [sys.executable, ROOT / "tests" / "helpers" / "starved_command.py", *arguments, *WORKERS],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "FAULT": fault, "COMMAND": command},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "FAULT": fault, "COMMAND": command, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=240,

@@ -74,8 +74,9 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_was_there(run, largest, 
     assert_equal_weights(whole / "checkpoint-epoch4.pth", last)
 
 
-def test_workers_without_room_to_hand_batches_over(workplace):
+def test_workers_without_room_to_hand_batches_over(workplace, monkeypatch):
     """Containers have 64 MB of /dev/shm; the main process must not wait for a worker that fails."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # leaves a core to a worker
     ended = with_small_disk("/dev/shm", "64k", *COMMAND, "--set", "data_loader.args.num_workers=1")
     assert ended.returncode == 2 and ended.stderr.startswith("error: /dev/shm: no room"), ended.stderr
     assert ended.stderr.count("\n") == 1 and "num_workers" in ended.stderr

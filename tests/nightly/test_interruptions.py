@@ -24,7 +24,8 @@ def test_a_signal_ends_a_training_that_waits_for_data(workplace):
     command = [sys.executable, ROOT / "tests" / "helpers" / "hanging_worker.py", "--config", CONFIG]
     command += ["--set", "data_loader.args.num_workers=1"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, **pipes)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}  # leaves a core to a worker
+    process = subprocess.Popen(command, env=environment, **pipes)
     while "hangs" not in (line := process.stdout.readline()):
         assert line, process.stderr.read()
     process.send_signal(signal.SIGTERM)

@@ -5,7 +5,6 @@ import os
 
 import pytest
 import torch
-from helpers.paths import ROOT
 from helpers.toy_archive import CONFIG
 from helpers.training import CPU, train_steps
 
@@ -60,20 +59,6 @@ def test_pooled_padding_has_fixed_lengths_in_training_too(train):
 def test_memory_is_pinned_only_for_a_gpu(config, device, pinned):
     found = loader_arguments(ConfigParser(config, "test"), torch.device(device))
     assert found["pin_memory"] is pinned
-
-
-@pytest.mark.parametrize(
-    ("device", "given", "expected"), [("cpu", None, 0), ("cuda", None, 4), ("cpu", 3, 3), ("cuda", 0, 0)]
-)
-def test_workers_prepare_batches_for_a_gpu_or_as_the_config_says(config, device, given, expected):
-    config["data_loader"]["args"].pop("num_workers", None)
-    settings = () if given is None else (f"data_loader.args.num_workers={given}",)
-    assert loader_arguments(ConfigParser(config, "test", settings), torch.device(device))["num_workers"] == expected
-
-
-@pytest.mark.parametrize("path", ["configs/demo/train-full-ce.json", "configs/msrvtt/train-full-ce-2020.json"])
-def test_the_configs_have_no_workers_on_a_cpu(path):
-    assert loader_arguments(ConfigParser.from_file(ROOT / path), CPU)["num_workers"] == 0
 
 
 def test_pinned_tensors_are_moved_without_waiting(monkeypatch):

@@ -114,10 +114,17 @@ MUTATIONS = [
     ),
     Mutation(
         WORDS,
-        '"ON found.rowid = number ORDER BY score, number"',
-        '"ON found.rowid = number ORDER BY score, number DESC"',
+        "in sorted(rows):",
+        "in sorted(rows, key=lambda row: (row[0], -row[1])):",
         f"{TESTS}/test_words.py -k equal_scores",
         "of videos with equal scores, the last ones are found",
+    ),
+    Mutation(
+        WORDS,
+        "if not any(start < span[1] and span[0] < end for span in found.get(video, ())):",
+        "if True:",
+        f"{TESTS}/test_words_windows.py -k phrase",
+        "a phrase is found around an edge, too, if a window beside it has it",
     ),
     Mutation(
         f"{FOLDER}/words_index.py",
