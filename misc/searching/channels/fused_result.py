@@ -94,7 +94,7 @@ def evidence_parts(evidence: Evidence) -> list[str | TimeText]:
         return ["frame at ", TimeText(f"{start:.1f} s", start), probability.replace("%", "\u00a0%")]
     if evidence.probability is not None:
         return [f"{evidence.text} {evidence.probability:.0%}".replace("%", "\u00a0%")]
-    text = f"{evidence.source} {'similar to ' if evidence.similar else ''}“{one_line(evidence.text)}”"
+    text = f"{evidence.source} {'similar to ' if evidence.misspelled else ''}“{one_line(evidence.text)}”"
     seconds = dict.fromkeys(int(start) for start, _ in evidence.times[:MAX_TIMES])
     return [text, *_join([[TimeText(time_text(x), x)] for x in seconds], before=" at ")]
 

@@ -8,7 +8,14 @@ from misc.searching.channels.fused_result import Finding, FusedHit, FusedResult,
 from misc.searching.result import Hit, SearchResult
 
 FINDINGS = {
-    "words": Finding(1, 3.5, [Evidence("speech", "thanks for", [0, 1]), Evidence("name", "than\nks", similar=True)]),
+    "words": Finding(
+        1,
+        3.5,
+        [
+            Evidence("speech", "thanks for", [0, 1], similar=True),  # longer or shorter forms of the words of the query
+            Evidence("name", "than\nks", similar=True, misspelled=True),
+        ],
+    ),
     "concepts": Finding(4, 0.5, [Evidence("rgb", "robin", probability=0.434)]),
     "trained": Finding(2, 0.25, []),
 }
@@ -54,8 +61,8 @@ def test_json_has_the_evidence_without_absent_details():
             "rank": 1,
             "score": 3.5,
             "evidence": [
-                {"source": "speech", "text": "thanks for", "positions": [0, 1]},
-                {"source": "name", "text": "than\nks", "similar": True},
+                {"source": "speech", "text": "thanks for", "positions": [0, 1], "similar": True},
+                {"source": "name", "text": "than\nks", "similar": True, "misspelled": True},
             ],
         },
         "concepts": {"rank": 4, "score": 0.5, "evidence": [{"source": "rgb", "text": "robin", "probability": 0.434}]},
