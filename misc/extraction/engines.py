@@ -40,6 +40,7 @@ class ProcessEngine:
 
     def __init__(self, worker: Worker, workers: int, timeout: float):
         self._worker, self._workers, self._timeout = worker, workers, timeout
+        self._others = set(multiprocessing.active_children())
         self._pool = require_package("pebble").ProcessPool(workers, context=multiprocessing.get_context("spawn"))
 
     def __enter__(self) -> Self:
@@ -59,6 +60,9 @@ class ProcessEngine:
             with contextlib.suppress(TimeoutError):
                 self._pool.join(EXIT_SECONDS)
         self._pool.stop()
+        if kind is not None:  # the pool ends them one by one: those that are starting would miss its semaphores meanwhile
+            for process in set(multiprocessing.active_children()) - self._others:
+                process.kill()
         self._pool.join()
 
     def describe(self) -> Description:

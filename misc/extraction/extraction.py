@@ -181,8 +181,8 @@ def write_archive(folder: VideoFolder, description: Description, args: argparse.
         used = {name: experts[name] for name, count in counts.items() if count}
         if rare := describe_rare_experts({name: training_counts[name] for name in used}):
             print(rare)
-        write_training_config(args.name, make_training_config(args.name, folder.data_dir, text, used, splits), splits)
-    else:
+        config = make_training_config(args.name, folder.data_dir, text, used, splits)
+    if not captions or not write_training_config(args.name, config, splits):
         place = "" if args.data_dir == Path("data") / args.name else f" --data_dir {shlex.quote(str(args.data_dir))}"
         print(f"next: python misc/search.py 'what you look for' --name {args.name}{place}")
 

@@ -48,22 +48,23 @@ def make_training_config(
     }
 
 
-def write_training_config(name: str, config: dict, splits: Mapping[str, Sequence[str]]) -> None:
-    """Write the config, unless another one exists or there are too few videos, and print the next command."""
+def write_training_config(name: str, config: dict, splits: Mapping[str, Sequence[str]]) -> bool:
+    """Write the config and print the next command; return false if another one exists or there are too few videos."""
     sizes = ", ".join(f"{len(videos)} {split}" for split, videos in splits.items())
     print(f"{count_text(sum(map(len, splits.values())), 'video')} with captions: {sizes}")
     if len(splits["train"]) < 2 or not splits["val"] or not splits["test"]:
         print("too few for training, which needs at least two videos in train, one in val and one in test")
-        return
+        return False
     path = Path("configs") / name / "train-full-ce.json"
     ignored = path.with_name(".gitignore")
     if path.exists() and read_json(path) != config:
         is_generated = ignored.exists() and f"/{path.name}" in ignored.read_text(errors="replace").splitlines()
         hint = "delete it to get a new one" if is_generated else "choose another --name to get a config"
         print(f"{path} exists, differs from the config for these videos and is not changed; {hint}")
-        return
+        return False
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, config)
     if not ignored.exists() and list(path.parent.iterdir()) == [path]:  # not in a folder with configs of the project
         write_bytes(ignored, f"/.gitignore\n/{path.name}\n".encode())
     print(f"next: python train.py --config {path}")
+    return True

@@ -37,6 +37,8 @@ def check_query(args: argparse.Namespace) -> list[Condition]:
         raise InputError(f"query: {found}expected some words, --image FILE or both, or --video ID")
     if args.image is not None and args.channels is not None and args.channels.strip(" ,") == "trained":
         raise InputError("--image: found with --channels trained, expected another channel, too")
+    if args.image is not None and args.channels is not None and not args.words:
+        raise InputError("--channels: found with --image and no words, expected words that they are to find, too")
     return filters.parse_conditions(args.where)
 
 

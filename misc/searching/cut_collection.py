@@ -72,6 +72,10 @@ class CutCollection:
             for name, found, chosen in self._find_words(video, span)
         }
 
+    def get_word_numbers(self, item: str) -> dict[str, list[int]]:
+        """Return the numbers of the words of a window among those of the whole video: expert -> numbers."""
+        return {name: chosen.tolist() for name, _, chosen in self._find_words(*split_item(item))}
+
     def _find_words(self, video: str, span: Span) -> Iterator[tuple[str, Moments, np.ndarray]]:
         moments = self._collection.moments
         for name in moments.experts(video, words=True) if moments is not None else ():

@@ -25,6 +25,7 @@ EXPERT = "rgb"
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 MAX_BYTES = 64 << 20
 MAX_PIXELS = 1 << 27
+MIN_CONTRAST = 2.0  # standard deviation of the pixels, of 255, in some channel
 MIN_SIMILARITY = 0.5  # by the network of the package: most images that show something else have no frame above
 
 
@@ -67,12 +68,12 @@ def find_image_doubt(collection: Collection, hits: Sequence[ChannelHit]) -> str 
     """Return why none of the hits of an image is believable; None also if another network extracted the expert rgb."""
     if not hits:
         return f"no video has the expert {EXPERT}"
-    best = math.floor(100 * max(hit.score for hit in hits)) / 100  # 0.499 is no 0.50
+    best = math.floor(1000 * max(hit.score for hit in hits)) / 1000  # 0.4999 is no 0.5
     settings = _read_settings(collection)
     is_known = settings is not None and EXPERT in settings.experts and settings.experts[EXPERT].extractor == EXPERT
     if best >= MIN_SIMILARITY or not is_known:
         return None
-    return f"no video has a frame like it (similarity {best:.2f}, expected {MIN_SIMILARITY} or more)"
+    return f"no video has a frame like it (similarity {best:.3f}, expected {MIN_SIMILARITY} or more)"
 
 
 def _read_settings(collection: Collection) -> "Settings | None":
@@ -100,11 +101,14 @@ def _decode(file: BinaryIO, name: str, side: int) -> np.ndarray:
             image.thumbnail((side, side))
             if image.mode == "RGBA":
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-            return np.asarray(image)
+            pixels = np.asarray(image)
     except UnidentifiedImageError:
         raise InputError(f"{name}: not an image, expected {', '.join(FORMATS)}") from None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise InputError(f"{name}: damaged, expected an image ({one_line(str(error))})") from None
+    if pixels.std(axis=(0, 1)).max() < MIN_CONTRAST:  # similar to many frames, since nothing is in it
+        raise InputError(f"{name}: of one color, expected an image of something")
+    return pixels
 
 
 def search_by_image(items: CutCollection, query: np.ndarray, k: int) -> list[ChannelHit]:

@@ -99,6 +99,7 @@ def test_an_image_is_a_query_of_its_own_or_with_words(folder, search, refuse, mo
     assert "image, rank 1: a frame with similarity 1.000" in out and "words, rank 1: ocr “Thanks”" in out
     assert "query: expected some words, --image FILE or both" in refuse(*PLACE)
     assert "--image: found with --channels trained" in refuse("--image", "x.png", *PLACE, "--channels", "trained")
+    assert "--channels: found with --image and no words" in refuse("--image", "x.png", *PLACE, "--channels", "words")
 
 
 def test_near_duplicates_are_folded(folder, search):

@@ -110,7 +110,7 @@ def test_a_signal_leaves_no_process_and_no_partial_file(real, undisturbed, numbe
     assert contents() == undisturbed
 
 
-@pytest.mark.parametrize("seconds", [0.1, 1.0])
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3, 1.0])
 @pytest.mark.usefixtures("real")
 def test_control_c_ends_processes_that_are_starting(seconds):
     process = start(*REAL, start_new_session=True)
@@ -180,6 +180,7 @@ def test_experts_print_nothing(real):
         "data/Mine/failures.j",
         "N videos with captio",
         "too few for training",
+        "next: python misc/se",
     ], out
     experts = {name for name in read_experts() if (ARCHIVE / f"{name}.mp").exists()}
     assert experts >= {"rgb", "scene", "audio"} and "flow" not in experts  # nothing moves in these clips

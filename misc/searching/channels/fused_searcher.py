@@ -1,7 +1,8 @@
 """Search in several channels, with and without a trained model."""
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,8 @@ class FusedSearcher:
             hits.append(self._add_moments(hit, fuse_moments(by_video[video], TRAINED in found.hits)))
         reasons = None if None in found.doubts.values() else [f"{name}: {reason}" for name, reason in found.doubts.items()]
         all_excluded = bool(fused) and not kept
+        if reasons is None and found.doubts.get(IMAGE) is not None:
+            found.notes.append(f"{IMAGE}: {found.doubts[IMAGE]}")
         has_no_model = {"trained", "zero_shot"} <= found.absent.keys()
         if text.strip() and has_no_model and not all_excluded and (reasons is not None or not fused):
             found.notes.append(NEXT_STEP)
@@ -154,8 +157,8 @@ class FusedSearcher:
         found = _Found(absent=dict(self.absent))
         if image is not None:
             found.hits[IMAGE] = search_by_image(self._items, image, depth)
-            kept = [hit for hit in found.hits[IMAGE] if allowed is None or hit.id in allowed]
-            found.doubts[IMAGE] = find_image_doubt(self.collection, kept)
+            find_doubt = functools.partial(find_image_doubt, self.collection)
+            found.doubts[IMAGE] = _find_doubt(find_doubt, found.hits[IMAGE], allowed)
         for name in self.channels if text.strip() else ():
             try:
                 if name == "trained":
@@ -171,8 +174,7 @@ class FusedSearcher:
                 else:
                     channel = self._channels[name]
                     found.hits[name] = channel.search(text, depth)
-                    kept = [hit for hit in found.hits[name] if allowed is None or hit.id in allowed]
-                    found.doubts[name] = channel.find_doubt(kept)
+                    found.doubts[name] = _find_doubt(channel.find_doubt, found.hits[name], allowed)
                     found.notes += channel.find_notes(text)
             except InputError as error:
                 found.absent[name] = str(error)
@@ -245,6 +247,14 @@ class FusedSearcher:
             features = batch.inputs["experts"][RGB].numpy() if batch.inputs["ind"][RGB][0] else None
             features = None if features is None else features.reshape(-1, features.shape[-1])
         return None if features is None else features.mean(axis=0)
+
+
+def _find_doubt(
+    judge: Callable[[list[ChannelHit]], str | None], hits: Sequence[ChannelHit], allowed: frozenset[str] | None
+) -> str | None:
+    """Return why none of the hits that are allowed (None: all are) is believable; None if one is."""
+    kept = [hit for hit in hits if allowed is None or hit.id in allowed]
+    return judge(kept) if kept or not hits else "only videos that are excluded, or that do not fit the filter"
 
 
 def _cosine(x: np.ndarray, y: np.ndarray) -> float:

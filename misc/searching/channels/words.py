@@ -11,11 +11,11 @@ from pathlib import Path
 from misc.searching.channels.channel import ChannelHit, Evidence
 from misc.searching.channels.spelling import find_similar_words
 from misc.searching.channels.tokens import MAX_TERMS, STOP_WORDS, Term, count_terms, fold, parse_query
-from misc.searching.channels.words_index import CAPTIONS, NAME, TABLES, WordsIndex, decode_id
+from misc.searching.channels.words_index import BEGIN, CAPTIONS, END, NAME, TABLES, WordsIndex, decode_id, to_expression
 from misc.searching.collection import Collection
 from misc.searching.cut_collection import CutCollection
 from misc.searching.query_language import english_words
-from misc.searching.windows import Span, Windows, as_moments, split_item, video_of
+from misc.searching.windows import Windows, as_moments, video_of
 from utils.errors import InputError, count_text
 
 # BM25 counts a word in a field this many times. Names are often numbers or those of a camera.
@@ -28,8 +28,6 @@ MAX_SIMILAR = 5  # words of the vocabulary per word of the query
 SIMILAR_CONFIDENCE = 0.1  # of hits with similar words, beside those with the words of the query
 MAX_EVIDENCE_WORDS = 8
 MAX_NAMED_TERMS = 5  # of a short query, whose absent words are named: longer ones are sentences
-BEGIN, END = "\x02", "\x03"  # around words that match; no word contains them
-ITEMS_OF = "SELECT number, video, id FROM {0} JOIN items ON number = {0}.rowid WHERE {0} MATCH ?"
 MARKED = re.compile(f"{BEGIN}([^{END}]*){END}")
 
 
@@ -39,7 +37,7 @@ class WordsChannel:
     Words that are equal but for case and diacritics match. If fewer than `FEW` videos have some, those with similar words
     follow. The confidence of a hit is the share of the query's words that it has, weighted by their rarity; a tenth of it
     for similar words. A long video has a document for each window, with the words recognized in it, and one of captions and
-    name: its score is that of the best. A phrase over the edge of two windows is found in a window around it. Without
+    name: its score is that of the best. A phrase that is in none of its windows is found by all of its words. Without
     `path`, or if it cannot be written, the index is in memory. It is not thread-safe.
 
     Args:
@@ -90,24 +88,24 @@ class WordsChannel:
     def find_excluded(self, negatives: Sequence[str]) -> set[str]:
         """Return all videos that have any of some words and phrases, not similar ones."""
         terms = list(dict.fromkeys(term for text in negatives for term in parse_query(text)))
-        if not terms:
-            return set()
-        expression = _to_expression(terms[:MAX_TERMS])
-        rows = [row for table in TABLES for row in self._index.execute(ITEMS_OF.format(table), (expression,))]
-        return {video_of(decode_id(item)) for _, _, item in rows}
+        rows = [row for table in TABLES for row in self._index.find_items(table, terms[:MAX_TERMS])] if terms else []
+        return {video_of(item) for _, _, item in rows}
 
     def find_notes(self, text: str) -> list[str]:
         """Return a note on a query of more than `MAX_TERMS` words, or a short one of which only some words are found."""
         if count_terms(text) > MAX_TERMS:
             return [f"words: the first {MAX_TERMS} words are searched, not the rest"]
         terms = parse_query(text)
-        if not 1 < len(terms) <= MAX_NAMED_TERMS:
+        if len(terms) > MAX_NAMED_TERMS:
             return []
         absent = [term for term in terms if not self._exists(term)]
+        split = [x for x in absent if len(x.words) > 1 and all(self._exists(Term((word,))) for word in x.words)]
+        notes = [f"words: no video has the words “{' '.join(term.words)}” in this order" for term in split]
+        absent = [term for term in absent if term not in split]
         forms = {original for term, original in self._find_similar_terms(absent).items() if _is_form(term, original)}
         absent = [term for term in absent if term not in forms]
         named = ", ".join(f"“{' '.join(term.words)}”" for term in absent)
-        return [f"words: no video has {named}"] if 0 < len(absent) < len(terms) else []
+        return [*notes, f"words: no video has {named}"] if 0 < len(absent) < len(terms) else notes
 
     def describe(self) -> str:
         """Return the number of videos with words of each kind."""
@@ -137,8 +135,7 @@ class WordsChannel:
 
     def _exists(self, term: Term) -> bool:
         """Return whether some item has a term."""
-        queries = (f"SELECT 1 FROM {table} WHERE {table} MATCH ? LIMIT 1" for table in TABLES)
-        return any(self._index.execute(query, (term.expression,)).fetchone() for query in queries)
+        return any(next(self._index.find_items(table, [term]), None) for table in TABLES)
 
     def _measure_rarity(self, terms: Sequence[Term]) -> dict[Term, float]:
         """Return the inverse document frequency of the rarest word of each term, log(1 + (N - n + 0.5) / (n + 0.5))."""
@@ -164,16 +161,21 @@ class WordsChannel:
         """
         if not terms:
             return []
-        rows = self._rank("words", terms) + self._rank_edges([term for term in terms if len(term.words) > 1])
+        phrases = {term: original for term, original in terms.items() if len(term.words) > 1}
+        parts = self._index.find_split_phrases(list(phrases))
+        # About what BM25 gives to a phrase that is once in a window.
+        score_of_part = -max((rarity[original] for original in phrases.values()), default=0.0)
+        rows = self._rank(terms) + [(score_of_part, number, part.video) for number, part in parts.items()]
         by_video: dict[int, list[tuple[int, float]]] = {}  # number of the video -> its items and their scores
         for score, number, video in sorted(rows):
             if video in by_video or len(by_video) < k:
                 by_video.setdefault(video, []).append((number, score))
-        texts_of = self._mark(terms, [items[0][0] for items in by_video.values()])
+        texts_of = self._index.mark("words", terms, [items[0][0] for items in by_video.values()])
+        texts_of |= {number: part.fields for number, part in parts.items()}
         hits, total_rarity = [], sum(rarity.values())
         for items in by_video.values():
-            best, score = items[0]
-            item = self._read_id(best)
+            ids = [parts[number].item if number in parts else self._read_id(number) for number, _ in items]
+            item, (best, score) = ids[0], items[0]
             marked = {fold(x) for text in texts_of[best] for part in MARKED.findall(text) for x in part.split()}
             matched = {term: original for term, original in terms.items() if term.is_in(marked)}
             misspelled = similar and not any(_is_form(*pair) for pair in matched.items())
@@ -182,45 +184,19 @@ class WordsChannel:
                 sum(rarity[term] for term in dict.fromkeys(matched.values())) / total_rarity
             )  # in an order: it is a float
             confidence = share * SIMILAR_CONFIDENCE if similar else share
-            moments = as_moments((self._read_id(number), -score) for number, score in items)
+            moments = as_moments((x, -score) for x, (_, score) in zip(ids, items, strict=True))
             is_partial = len(rarity) <= MAX_NAMED_TERMS and 2 * len(set(matched.values())) < len(rarity)
             hits.append(ChannelHit(video_of(item), -score, evidence, moments, confidence, is_partial))
         return hits
 
-    def _rank(self, table: str, terms: Iterable[Term]) -> list[tuple[float, int, int]]:
+    def _rank(self, terms: Iterable[Term]) -> list[tuple[float, int, int]]:
         """Return score, which is lower for better ones, number, and number of the video of the items with some term."""
         weights = ", ".join(str(FIELD_WEIGHTS.get(field, RECOGNIZED_WEIGHT)) for field in self._fields)
         query = (
-            f"SELECT score, number, video FROM items JOIN (SELECT rowid, bm25({table}, {weights}) AS score FROM {table} "
-            f"WHERE {table} MATCH ?) AS found ON found.rowid = number"
+            f"SELECT score, number, video FROM items JOIN (SELECT rowid, bm25(words, {weights}) AS score FROM words "
+            "WHERE words MATCH ?) AS found ON found.rowid = number"
         )
-        return self._index.execute(query, (_to_expression(terms),)).fetchall()
-
-    def _rank_edges(self, phrases: Sequence[Term]) -> list[tuple[float, int, int]]:
-        """Return the same of edges with some phrase, without those beside a window with one."""
-        if not phrases or not (edges := self._rank("edges", phrases)):
-            return []
-        found: dict[int, list[Span]] = {}
-        for _, video, item in self._index.execute(ITEMS_OF.format("words"), (_to_expression(phrases),)):
-            if (span := split_item(decode_id(item))[1]) is not None:
-                found.setdefault(video, []).append(span)
-        kept = []
-        for score, number, video in edges:
-            start, end = split_item(self._read_id(number))[1]
-            if not any(start < span[1] and span[0] < end for span in found.get(video, ())):
-                kept.append((score, number, video))
-        return kept
-
-    def _mark(self, terms: Iterable[Term], numbers: Sequence[int]) -> dict[int, list[str]]:
-        """Return the fields of items, in which the words of terms that match are marked."""
-        parameters, texts_of = (_to_expression(terms), json.dumps(numbers)), {}
-        for table in TABLES:
-            marked = ", ".join(f"highlight({table}, {i}, '{BEGIN}', '{END}')" for i in range(len(self._fields)))
-            query = (
-                f"SELECT rowid, {marked} FROM {table} WHERE {table} MATCH ? AND rowid IN (SELECT value FROM json_each(?))"
-            )
-            texts_of |= {number: fields for number, *fields in self._index.execute(query, parameters)}
-        return texts_of
+        return self._index.execute(query, (to_expression(terms),)).fetchall()
 
     def _read_id(self, number: int) -> str:
         return decode_id(self._index.execute("SELECT id FROM items WHERE number = ?", (number,)).fetchone()[0])
@@ -271,11 +247,6 @@ class WordsChannel:
             for x in list(dict.fromkeys(chosen))[:MAX_SIMILAR]:
                 similar.setdefault(Term((x,)), term)
         return similar
-
-
-def _to_expression(terms: Iterable[Term]) -> str:
-    """Return a query of FTS5 for items with any of some terms."""
-    return " OR ".join(term.expression for term in terms)
 
 
 def _is_frequent(word: str) -> bool:

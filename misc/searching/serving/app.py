@@ -218,7 +218,10 @@ class _Endpoints:
         """Return the videos that a filter selects."""
         if len(where) > MAX_QUERY_LENGTH:
             raise RequestError(400, f"where: {len(where)} characters, expected at most {MAX_QUERY_LENGTH}")
-        return filters.select_videos(self._searcher.collection, filters.parse_conditions([where]), self._facts_path)
+        try:
+            return filters.select_videos(self._searcher.collection, filters.parse_conditions([where]), self._facts_path)
+        except InputError as error:  # an option has that name on a command line
+            raise InputError(str(error).replace("--where", "filter", 1)) from None
 
     def _search_by_video(self, video: str, k: int, corrected: bool) -> tuple[Hit, list[Hit], list[CaptionHit]]:
         video = match_name(video, self._ids)

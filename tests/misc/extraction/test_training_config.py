@@ -15,6 +15,7 @@ def test_too_few_videos_for_training(extracted_tasks, extract):
     captions("012")
     out, _ = extract("--captions", "captions.json")
     assert "too few for training" in out and not Path("configs").exists()
+    assert out.endswith("next: python misc/search.py 'what you look for' --name Mine\n")
 
 
 def test_an_existing_config_is_not_changed(eleven_videos, extract):
@@ -25,7 +26,8 @@ def test_an_existing_config_is_not_changed(eleven_videos, extract):
     assert "is not changed" not in extract("--captions", "captions.json")[0]
     path.write_text('{"mine": 1}')
     line = f"{path} exists, differs from the config for these videos and is not changed; "
-    assert f"{line}delete it to get a new one\n" in extract("--captions", "captions.json")[0]
+    out, _ = extract("--captions", "captions.json")
+    assert f"{line}delete it to get a new one\n" in out and "next: python misc/search.py" in out
     assert path.read_text() == '{"mine": 1}'
     path.with_name(".gitignore").unlink()  # as that of the project, which has none
     assert f"{line}choose another --name to get a config\n" in extract("--captions", "captions.json")[0]

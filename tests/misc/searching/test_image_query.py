@@ -111,8 +111,8 @@ def test_a_long_video_has_the_moments_with_the_most_similar_frames(tmp_path):
     ("scores", "extractor", "doubt"),
     [
         ([0.5, 0.1], "rgb", None),
-        ([0.1, 0.4999], "rgb", "no video has a frame like it (similarity 0.49, expected 0.5 or more)"),
-        ([0.31], "rgb", "no video has a frame like it (similarity 0.31, expected 0.5 or more)"),
+        ([0.1, 0.4999], "rgb", "no video has a frame like it (similarity 0.499, expected 0.5 or more)"),
+        ([0.31], "rgb", "no video has a frame like it (similarity 0.310, expected 0.5 or more)"),
         ([0.31], "timm:resnet50", None),  # similarities of other networks are of other sizes
         ([], "rgb", "no video has the expert rgb"),
     ],
@@ -144,12 +144,18 @@ def test_large_images_are_refused(folder, monkeypatch):
 
 
 def test_collections_without_the_network_are_refused(folder):
-    content = encode(np.zeros((9, 9, 3), np.uint8))
+    content = encode(rng.integers(0, 256, (9, 9, 3), np.uint8))
     with pytest.raises(InputError, match="x: features of dimension 1280, expected 7"):
         embed_image(Collection(folder, dim=7), content, "x")
     (folder / "extraction.json").write_text("{}")
     with pytest.raises(InputError, match="x: expected a collection whose videos have the expert rgb"):
         embed_image(Collection(folder), content, "x")
+
+
+@pytest.mark.parametrize("color", [(0, 0, 0, 0), (255, 0, 255, 255)])  # all is transparent, or magenta
+def test_an_image_of_one_color_is_refused(folder, color):
+    with pytest.raises(InputError, match="x: of one color, expected an image of something"):
+        embed_image(Collection(folder), encode(np.full((30, 30, 4), color, np.uint8)), "x")
 
 
 def test_files_that_cannot_be_read_are_refused(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 from helpers.channel_collection import StubCollection
 
 from data_loader.experts import Expert
+from misc.searching.channels import fused_searcher
 from misc.searching.channels.channel import ChannelHit, Evidence
 from misc.searching.channels.fused_result import NEXT_STEP, NO_VIDEO_FITS, Finding, format_fused_hits
 from misc.searching.channels.fused_searcher import FusedSearcher, NoModel
@@ -191,6 +192,21 @@ def test_negative_words_exclude_what_any_channel_finds_for_them():
     assert none.hits == [] and none.no_match.startswith("all videos that were found are excluded")
     with pytest.raises(InputError, match="not only excluded ones"):
         searcher.search("-b")
+
+
+def test_hits_that_are_excluded_are_the_reason_that_a_channel_has_none():
+    channels = {"words": StubChannel("a", doubt="no words"), "concepts": StubChannel(doubt="no concept")}
+    found = open_fused(channels).search("sale -a", allowed=frozenset("b"))
+    assert found.doubt == "words: only videos that are excluded, or that do not fit the filter; concepts: no concept"
+    assert open_fused(channels).search("sale").doubt is None
+
+
+def test_an_image_that_is_doubted_beside_words_that_are_not_gets_a_note(monkeypatch):
+    monkeypatch.setattr(fused_searcher, "search_by_image", lambda items, image, k: [ChannelHit("b", 0.2, [])])
+    for doubt, notes in (("nothing like it", ["image: nothing like it"]), (None, [])):
+        monkeypatch.setattr(fused_searcher, "find_image_doubt", lambda collection, hits, doubt=doubt: doubt)
+        found = open_fused({"words": StubChannel("a")}).search("sale", image=np.ones(3))
+        assert (found.doubt, found.notes) == (None, notes)
 
 
 def test_notes_of_all_channels_are_collected_once():

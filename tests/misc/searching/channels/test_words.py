@@ -161,7 +161,7 @@ def test_long_queries_get_a_note():
     [
         ("thanks tie", ["tie"]),
         ("the sale of a tie in Paris", ["tie", "Paris"]),
-        ('sale "watching thanks" watching', ["watching thanks"]),
+        ('sale "watching zebra" watching', ["watching zebra"]),
         ("thank watchin sale", []),  # other forms, and words with typos, are found
         ("thanks sale", []),
         ("tie Paris", []),  # nothing is found: a doubt says it
@@ -172,6 +172,12 @@ def test_long_queries_get_a_note():
 def test_absent_words_of_short_queries_get_a_note(query, absent):
     notes = WordsChannel(StubCollection(WORDS)).find_notes(query)
     assert notes == ([f"words: no video has {', '.join(f'“{x}”' for x in absent)}"] if absent else [])
+
+
+@pytest.mark.parametrize("query", ['"watching thanks"', 'sale "watching thanks" watching'])
+def test_a_phrase_whose_words_are_in_another_order_gets_a_note(query):
+    (note,) = WordsChannel(StubCollection(WORDS)).find_notes(query)
+    assert note == "words: no video has the words “watching thanks” in this order"
 
 
 def test_negative_words_exclude_all_videos_that_have_them():

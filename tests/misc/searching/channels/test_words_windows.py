@@ -1,8 +1,5 @@
 """The channel of words in windows of long videos."""
 
-import contextlib
-import sqlite3
-
 import pytest
 from helpers.channel_collection import StubCollection
 from helpers.moments import make_moments, write_moments
@@ -68,36 +65,50 @@ def narrate(folder, words):
     return WordsChannel(found, windows=Windows())
 
 
-@pytest.mark.parametrize("length", [2, 3, 5])
+@pytest.mark.parametrize("length", [2, 3, 5, 12])
 def test_phrases_are_found_over_the_edges_of_windows(tmp_path, length):
     words = [f"w{a}{b}" for a in "abcde" for b in "abcdefghij"]
     channel = narrate(tmp_path, words)
     for start in range(len(words) - length + 1):
-        phrase = " ".join(words[start : start + length])
+        phrase, window = " ".join(words[start : start + length]), 10 * (start // 10)
         (hit,) = channel.search(f'"{phrase}"', 10)
-        window = 10 * (start // 10)
-        edge = 0 if start + length <= window + 10 else 5
-        assert (hit.id, moments(hit)) == ("film", [(window + edge, window + edge + 10)])
+        expected = (window, window + 10)
+        if start + length > window + 10:  # as long as a window, or as the phrase
+            margin = max(0.0, 10 - (length - 0.2)) / 2
+            expected = (max(0.0, start + 0.1 - margin), min(50.0, start + length - 0.1 + margin))
+        assert hit.id == "film" and moments(hit) == [pytest.approx(expected)]
         (evidence,) = hit.evidence
-        assert evidence.text == phrase and evidence.times[0] == (start + 0.1, start + 0.9)
-        assert channel.find_excluded([f'"{phrase}"']) == {"film"} and channel.find_doubt([hit]) is None
+        assert evidence.text.split() == phrase.split()[:8] and evidence.times[0] == (start + 0.1, start + 0.9)
+        assert len(evidence.times) == length and channel.find_doubt([hit]) is None
+        assert channel.find_excluded([f'"{phrase}"']) == {"film"}
         assert channel.find_notes(f'"{phrase}" zebra') == ["words: no video has “zebra”"]
+    assert channel.search(f'"{words[3]} {words[5]}"', 10) == []
 
 
-def test_a_phrase_is_not_found_around_an_edge_beside_its_window(tmp_path):
+def test_a_phrase_with_a_pause_is_found_as_a_whole(tmp_path):
+    found = StubCollection({"film": {"speech": []}}, {}, ["film"])
+    speech = make_moments([(30.0, 31.0), (44.0, 44.5), (45.0, 46.0)], words=["apples", "my", "grandfather"])
+    write_moments(tmp_path, {"film": (60.0, {"speech": speech})})
+    found.moments = MomentsFile(tmp_path)
+    channel = WordsChannel(found, windows=Windows())
+    (hit,) = channel.search('"apples my"', 5)
+    assert moments(hit) == [(30, 44.5)] and hit.evidence[0].times == [(30, 31), (44, 44.5)]
+    assert moments(channel.search('"my grandfather"', 5)[0]) == [(40, 50)]
+    assert channel.find_excluded(['"apples my grandfather"']) == {"film"}
+
+
+def test_a_film_with_a_phrase_in_a_window_has_no_other_parts(tmp_path):
     words = ["one"] * 8 + ["red", "fish", "two", "one", "one"] + ["three"] * 6 + ["red", "fish"] + ["three"] * 9
     channel = narrate(tmp_path, words)
-    assert moments(channel.search('"red fish"', 1)[0]) == [(0, 10), (15, 25)]  # the first one is in (5, 15), too
+    assert moments(channel.search('"red fish"', 1)[0]) == [(0, 10)]
     assert moments(channel.search('"fish three"', 1)[0]) == [(20, 30)]
 
 
-@pytest.mark.parametrize(("stride", "edges"), [(10, 3), (6, 6), (5, 0), (2, 0)])
-def test_windows_that_overlap_by_half_have_no_edges(collection, tmp_path, stride, edges):
-    collection.moments.lengths["film"] = 40.0
-    WordsChannel(collection, tmp_path / "words.db", windows=Windows(stride=stride)).close()
-    with contextlib.closing(sqlite3.connect(tmp_path / "words.db")) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM edges").fetchone()
-    assert count <= edges and bool(count) == bool(edges)
+def test_a_split_phrase_and_other_words_are_moments_of_one_film(tmp_path):
+    words = ["one"] * 9 + ["red", "fish"] + ["two"] * 20
+    (hit,) = [hit for hit in narrate(tmp_path, words).search('"red fish" two', 5) if hit.id == "film"]
+    assert [round(start) for start, _ in moments(hit)][0] == 5 and len(moments(hit)) > 1
+    assert hit.evidence[0].text == "red fish"
 
 
 def test_k_videos_are_found_whatever_the_number_of_windows(collection):
