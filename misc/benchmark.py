@@ -23,7 +23,7 @@ PARTS = {
     "step": lambda args: (args.device, args.release),
     "busy": lambda args: (),
     "metrics": lambda args: (),
-    "evaluation": lambda args: (args.folder, args.videos),
+    "evaluation": lambda args: (args.folder, args.videos, args.device),
     "scaling": lambda args: (),
     "search": lambda args: (args.folder, args.sizes or SIZES, args.dim or DIM, args.methods or SEARCH_METHODS),
     "channels": lambda args: (args.folder, args.sizes or WINDOW_SIZES),
@@ -50,7 +50,7 @@ def parse_arguments() -> argparse.Namespace:
     about = "with --step, the network: that of 2019, or the corrected one (default: %(default)s)"
     parser.add_argument("--release", choices=CONFIGS, default="2019", help=about)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures to this file, too")
-    parser.add_argument("--device", metavar="N", type=int, help="with --step, the GPU to use (default: the CPU)")
+    parser.add_argument("--device", metavar="N", type=int, help="with --step and --evaluation, the GPU to use")
     defaults = " and ".join(" ".join(map(str, sizes)) for sizes in (SIZES, WINDOW_SIZES))
     about = f"with --search, numbers of videos, with --channels of windows (default: {defaults})"
     parser.add_argument("--sizes", metavar="N", type=int, nargs="+", help=about)
@@ -60,7 +60,7 @@ def parse_arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.videos < 1000:
         raise InputError(f"--videos {args.videos}: expected at least 1000, or the splits have no batch")
-    if args.device is not None and args.part != "step":
+    if args.device is not None and args.part not in ("step", "evaluation"):
         raise InputError(f"--device: --{args.part} is measured on the CPU")
     if args.dim is not None and args.part != "search":
         raise InputError(f"--dim: not for --{args.part}, expected --search")

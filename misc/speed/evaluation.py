@@ -13,9 +13,11 @@ from pathlib import Path
 import torch
 
 from base.checkpoint import save_checkpoint
+from base.device import select_device
 from misc.speed.process import ROOT, RSS_UNIT, call_in_process
 from misc.speed.products import record_products
 from misc.speed.store import CAPTIONS, make_archive
+from misc.speed.timing import Clock
 from parse_config import ConfigParser
 from trainer.build import build_evaluation_loaders, build_model
 from trainer.evaluation import evaluate, evaluation_settings
@@ -47,10 +49,11 @@ def prepare(folder: str, num_videos: int) -> list[str]:
     return settings
 
 
-def measure(checkpoint: Path, settings: list[str]) -> dict[str, float]:
+def measure(checkpoint: Path, settings: list[str], gpu: int | None = None) -> dict[str, float]:
     """Return seconds and peak memory in bytes of a process that evaluates `checkpoint` with `--set` for each setting."""
     overrides = [word for setting in settings for word in ("--set", setting)]
     command = [sys.executable, "test.py", "--config", CONFIG, "--resume", checkpoint, *overrides]
+    command += [] if gpu is None else ["--device", str(gpu)]
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -60,16 +63,17 @@ def measure(checkpoint: Path, settings: list[str]) -> dict[str, float]:
     return {"seconds": time.perf_counter() - start, "bytes": usage.ru_maxrss * RSS_UNIT}
 
 
-def measure_products(settings: list[str]) -> dict[str, float]:
+def measure_products(settings: list[str], gpu: int | None = None) -> dict[str, float]:
     """Return the seconds of the matrix products of an evaluation, and their number of multiplications and additions."""
+    device = select_device(gpu)
     config = ConfigParser.from_file(CONFIG, settings)
     loaders = build_evaluation_loaders(config, config["data_loader"]["args"]["split_name"], CPU)
     net = build_model(config)
     _, products = record_products(lambda: evaluate(net, loaders.evaluation, device=CPU, **evaluation_settings(config)))
-    return {"product_seconds": products.measure(), "operations": products.operations}
+    return {"product_seconds": products.measure(Clock(device)), "operations": products.operations}
 
 
-def run(folder: Path, num_videos: int) -> dict:
+def run(folder: Path, num_videos: int, gpu: int | None = None) -> dict:
     """Generate the archive if necessary, measure, print, and return the figures."""
     folder = folder.resolve()
     # In another process, since the processes that are measured inherit the peak memory of this one.
@@ -79,7 +83,7 @@ def run(folder: Path, num_videos: int) -> dict:
     print(f"test.py --config {CONFIG}, evaluation_memory {memory} MiB, {torch.get_num_threads()} threads:", flush=True)
     for captions in (CAPTIONS // 4, CAPTIONS):
         options = [*settings, f"data_loader.args.num_test_captions={captions}"]
-        measured = measure(folder / CHECKPOINT, options) | call_in_process(measure_products, options)
+        measured = measure(folder / CHECKPOINT, options, gpu) | call_in_process(measure_products, options, gpu)
         figures.append({"captions_a_video": captions, **measured})
         size, ratio = size_text(measured["bytes"]), measured["seconds"] / measured["product_seconds"]
         products = f"{measured['product_seconds']:.1f} s of products, {measured['operations'] / 1e12:.1f} TFLOP"

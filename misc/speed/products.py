@@ -1,13 +1,14 @@
 """The matrix products of a computation, alone: the least time that it needs on this machine."""
 
 import math
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from misc.speed.timing import Clock
 
 ATEN = torch.ops.aten
 PRODUCTS = {  # function -> the product of its last two arguments
@@ -47,20 +48,20 @@ class ProductRecorder(TorchDispatchMode):
             for (_, first, second), n in self.counts.items()
         )
 
-    def measure(self) -> float:
-        """Return the seconds of all products with random numbers, without those that make them.
+    def measure(self, clock: Clock) -> float:
+        """Return the seconds of all products with random numbers on the device of a clock, without those that make them.
 
         Products of the same layout are repeated at most `MAX_REPETITIONS` times, after one that does not count.
         """
         seconds = 0.0
         for (product, *layouts), count in self.counts.items():
-            first, second = (torch.empty_strided(*layout).uniform_(-1, 1) for layout in layouts)
+            first, second = (torch.empty_strided(*layout, device=clock.device).uniform_(-1, 1) for layout in layouts)
             out = product(first, second)
             repetitions = min(count, MAX_REPETITIONS)
-            started = time.perf_counter()
+            started = clock.now()
             for _ in range(repetitions):
                 product(first, second, out=out)
-            seconds += count * (time.perf_counter() - started) / repetitions
+            seconds += count * (clock.now() - started) / repetitions
         return seconds
 
 

@@ -23,7 +23,7 @@ def test_the_command_line_chooses_a_part_and_writes_its_figures(call, tmp_path, 
     for options in (
         ["--folder", tmp_path, "--videos", 1000],
         ["--metrics", "--json", path],
-        ["--evaluation", "--folder", tmp_path],
+        ["--evaluation", "--folder", tmp_path, "--device", 0],
         ["--batches", "--folder", tmp_path, "--videos", 2000],
         ["--startup", "--json", path, "--folder", tmp_path],
     ):
@@ -34,7 +34,7 @@ def test_the_command_line_chooses_a_part_and_writes_its_figures(call, tmp_path, 
     assert calls == [
         ("store", tmp_path, 1000),
         ("metrics",),
-        ("evaluation", tmp_path, 10_000),
+        ("evaluation", tmp_path, 10_000, 0),
         ("batches", tmp_path, 2000),
         ("startup", tmp_path, 10_000),
     ]

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from misc.speed.products import MAX_REPETITIONS, record_products
+from misc.speed.timing import CPU, Clock
 
 CALLS = {
     "linear": (lambda: nn.Linear(10, 20)(torch.rand(7, 10)), 2 * 7 * 10 * 20),
@@ -24,7 +25,7 @@ def test_all_products_of_a_computation_are_counted(name, inference):
     with torch.inference_mode(inference):
         result, products = record_products(call)
     assert isinstance(result, torch.Tensor) and products.operations == operations
-    assert (products.measure() > 0) == (operations > 0)
+    assert (products.measure(Clock(CPU)) > 0) == (operations > 0)
 
 
 def test_products_that_are_repeated_count_as_often(monkeypatch):
@@ -32,5 +33,5 @@ def test_products_that_are_repeated_count_as_often(monkeypatch):
     _, products = record_products(lambda: [x @ x for _ in range(MAX_REPETITIONS + 3)])
     assert len(products.counts) == 1 and products.operations == (MAX_REPETITIONS + 3) * 2 * 64
     times = iter(range(100))
-    monkeypatch.setattr("misc.speed.products.time.perf_counter", lambda: float(next(times)))
-    assert products.measure() == (MAX_REPETITIONS + 3) / MAX_REPETITIONS  # the repetitions took one second
+    monkeypatch.setattr("misc.speed.timing.time.perf_counter", lambda: float(next(times)))
+    assert products.measure(Clock(CPU)) == (MAX_REPETITIONS + 3) / MAX_REPETITIONS  # the repetitions took one second
