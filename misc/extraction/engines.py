@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 import torch
+from tqdm import tqdm
 
 from misc.extraction.worker import Description, ExtractionResult, ExtractionTask, Worker
 from utils.errors import InputError, one_line
@@ -41,7 +42,8 @@ class ProcessEngine:
     def __init__(self, worker: Worker, workers: int, timeout: float):
         self._worker, self._workers, self._timeout = worker, workers, timeout
         self._others = set(multiprocessing.active_children())
-        self._pool = require_package("pebble").ProcessPool(workers, context=multiprocessing.get_context("spawn"))
+        options = {"context": multiprocessing.get_context("spawn"), "initializer": use_thread_locks}
+        self._pool = require_package("pebble").ProcessPool(workers, **options)
 
     def __enter__(self) -> Self:
         # Ctrl-C reaches the processes, too: only this one ends them, or the pool would wait for one that is just starting.
@@ -96,6 +98,14 @@ class ProcessEngine:
                     yield ExtractionResult(task, failure=DIED)
                 except TimeoutError:
                     yield ExtractionResult(task, failure=TOO_SLOW.format(task.time_limit(self._timeout)))
+
+
+def use_thread_locks() -> None:
+    """Let tqdm, which libraries use, lock threads only.
+
+    Its lock for processes is a semaphore, which a process that the pool ends would leave to Python, with a warning.
+    """
+    tqdm.set_lock(threading.RLock())
 
 
 class RayEngine:

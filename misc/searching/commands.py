@@ -152,7 +152,7 @@ COMMANDS = {
         "write the index, in place of one that is there: of the model, or of the other channels", [BANK, *CHECKPOINT]
     ),
     "add": Command("add what is new or changed to the index, and drop what is gone", [ADDED, *CHECKPOINT]),
-    "remove": Command("remove videos from the index", [REMOVED, *LOCATION]),
+    "remove": Command("remove videos from the index of the trained model", [REMOVED, *LOCATION]),
     "info": Command("say what is in the index", [JSON, *LOCATION]),
     "serve": Command("a page in the browser that searches and plays the videos", SERVER),
 }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from misc.searching.channels.tokens import STOP_WORDS, fold, split_words
 from misc.searching.collection import Collection
 from misc.searching.result import Hit, SearchResult
 
@@ -13,6 +14,10 @@ EXPERT = "rgb"
 # x264 and 30 by x265 reach it, 7 in half the size, and none of the 666 pairs of different ones; of 79,800 pairs of clips of
 # the demo, which come in families that differ in one attribute, 4 do.
 MIN_COSINE = 0.94
+
+
+FEW_WORDS = 5  # different words, without very common ones
+MIN_SHARED = 0.5  # share of the words of the video with fewer of them
 
 
 class NearDuplicates:
@@ -52,12 +57,26 @@ class NearDuplicates:
         return dataclasses.replace(result, hits=hits)
 
     def are_near_duplicates(self, video: str, other: str) -> bool:
-        """Return whether the frames of either video have similar ones in the other video, on average."""
+        """Return whether the frames of either video have similar ones in the other video, on average.
+
+        Videos in which other words are spoken or written are none, such as talks over the same picture.
+        """
         frames, others = self._load(video), self._load(other)
         if frames is None or others is None:
             return False
         cosines = frames @ others.T
-        return bool(min(cosines.max(axis=0).mean(), cosines.max(axis=1).mean()) >= MIN_COSINE)
+        is_similar = min(cosines.max(axis=0).mean(), cosines.max(axis=1).mean()) >= MIN_COSINE
+        return bool(is_similar) and self._share_words(video, other)
+
+    def _share_words(self, video: str, other: str) -> bool:
+        """Return whether two videos have words in common, or one of them hardly any."""
+        words, others = self._read_words(video), self._read_words(other)
+        fewer = min(len(words), len(others))
+        return fewer < FEW_WORDS or len(words & others) >= MIN_SHARED * fewer
+
+    def _read_words(self, video: str) -> frozenset[str]:
+        recognized = self._collection.get_words(video).values()
+        return frozenset(fold(x) for words in recognized for word in words for x in split_words(word)) - STOP_WORDS
 
     def _load(self, video: str) -> np.ndarray | None:
         """Return the features of the frames of a video, of length 1; None if it has none, or is not in the collection."""

@@ -45,7 +45,7 @@ def get_location(args: argparse.Namespace) -> IndexLocation:
 
 def check_model_options(args: argparse.Namespace, expected: str = "--checkpoint FILE") -> None:
     """Raise an InputError if a command line that uses no trained model has an option of one."""
-    for name in ("config", "encoder", "index", "querybank"):
+    for name in ("config", "encoder", "index", "querybank", "uri"):
         if getattr(args, name, None) is not None:
             raise InputError(f"{args.command}: --{name} has no effect without a trained model, expected {expected}")
 

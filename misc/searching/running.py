@@ -73,6 +73,8 @@ def _query(args: argparse.Namespace) -> None:
 
 
 def _build(args: argparse.Namespace) -> None:
+    if args.resume is None and get_location(args).has_index():
+        args.resume = find_checkpoint(get_location(args))
     if args.resume is not None:
         embedder, collection, location = open_collection(args)
         options = {"beta": args.querybank, "windows": choose_windows(args, collection)}
@@ -133,7 +135,8 @@ def _remove(args: argparse.Namespace) -> None:
         raise InputError(f"remove: {NO_MODEL}; the other channels have the videos of the folder as of its last extraction")
     remove_videos(get_location(args), args.words)
     videos = count_text(len(set(args.words)), "video")
-    logger.info("%s removed from the index of the model; other channels have them until the next extraction", videos)
+    others = "other channels have them until they are extracted again without their files"
+    logger.info("%s removed from the index of the model; %s", videos, others)
 
 
 def _info(args: argparse.Namespace) -> None:

@@ -62,7 +62,8 @@ def test_videos_are_added_and_removed(collection, search):
     _, err = search("build", *RESUME)
     whole, _ = search(QUERY, *TRAINED, "-k", 44, "--json")
     _, err = search("remove", *PLACE, "video3", "video4")
-    assert err == "2 videos removed from the index of the model; other channels have them until the next extraction\n"
+    others = "other channels have them until they are extracted again without their files"
+    assert err == f"2 videos removed from the index of the model; {others}\n"
     out, err = search(QUERY, *TRAINED, "-k", 44, "--json")
     assert err == "the index lacks 2 videos of Toy, first 'video3': misc/search.py add\n"
     assert not {"video3", "video4"} & {hit["id"] for hit in json.loads(out)["hits"]}
@@ -130,6 +131,12 @@ def test_the_index_can_be_elsewhere_and_of_another_kind(collection, search):
     assert "mine: flat index" in out
 
 
+def test_an_index_is_built_again_with_its_own_model(collection, search):
+    search("build", *RESUME)
+    _, err = search("build", *PLACE, "--index", "hnsw")
+    assert "hnsw: recall@10" in err and "index: hnsw index of Toy, 44 videos" in search("info", *PLACE)[0]
+
+
 def test_errors_are_one_line(collection, refuse, config):
     assert "index.json: not found, expected an index" in refuse("add", *RESUME)
     expected = "expected some words, --image FILE or both, or --video ID"
@@ -146,6 +153,7 @@ def test_errors_are_one_line(collection, refuse, config):
     write_checkpoint("other.pth", config, seed=1)
     message = refuse("bird", "--resume", "other.pth", *PLACE)
     assert "data/Toy/index: built with model.pth (weights " in message and "found other.pth" in message
+    assert message.endswith("rebuild the index: misc/search.py build --checkpoint other.pth")
     shutil.copytree("data/Toy", "data/Two")
     two = ["--resume", "model.pth", "--name", "Two"]
     for words in (["bird", *two], ["add", *two], ["info", *two[2:]]):

@@ -88,8 +88,8 @@ def test_building_and_information_need_no_model(folder, search, refuse):
 @pytest.mark.parametrize(
     ("command", "option"),
     [
-        *product(("query", "serve"), ("--config=x", "--encoder=stub", "--index=hnsw", "--querybank")),
-        *product(("build",), ("--config=x", "--index=hnsw", "--querybank")),
+        *product(("query", "serve"), ("--config=x", "--encoder=stub", "--index=hnsw", "--querybank", "--uri=x.db")),
+        *product(("build",), ("--config=x", "--index=hnsw", "--querybank", "--uri=x.db")),
         ("add", "--config=x"),
     ],
 )

@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import operator
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from utils.errors import InputError, one_line
 from utils.files import read_limited
 
 MAX_JSON_BYTES = 1 << 30  # enough for the list of ten million videos
-REBUILD = "rebuild the index: misc/search.py build"
+REBUILD = "rebuild the index: misc/search.py build --checkpoint FILE"
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 
@@ -61,7 +62,7 @@ class IndexMetadata(Section):
         if sha256 != self.sha256:
             raise InputError(
                 f"{source}: built with {self.checkpoint} (weights {self.sha256[:12]}), found {checkpoint} ({sha256[:12]}), "
-                f"expected the same weights, or {REBUILD}"
+                f"expected the same weights, or {REBUILD.replace('FILE', shlex.quote(str(checkpoint)))}"
             )
 
 

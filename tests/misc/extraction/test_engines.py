@@ -6,6 +6,7 @@ import socket
 import threading
 
 import pytest
+from tqdm import tqdm
 
 from misc.extraction.engines import ProcessEngine
 
@@ -18,6 +19,17 @@ def test_an_unreachable_cluster_is_one_line(eleven_videos, refused_extraction, m
     assert line in refused_extraction("--engine", "ray", "--address", address)
     monkeypatch.setenv("RAY_ADDRESS", address)
     assert line in refused_extraction("--engine", "ray")
+
+
+def name_lock_of_tqdm():
+    """Return the module of the lock that tqdm has in this process."""
+    return type(tqdm(disable=True).get_lock()).__module__
+
+
+def test_processes_leave_no_semaphore_of_tqdm():
+    """Python would warn of one when the program ends, if the pool ends the process first."""
+    with ProcessEngine(worker=None, workers=1, timeout=1) as engine:
+        assert engine._pool.schedule(name_lock_of_tqdm).result(60) == "_thread"
 
 
 def test_control_c_during_the_start_of_processes_ends_them():

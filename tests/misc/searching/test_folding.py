@@ -14,8 +14,12 @@ ANGLE = np.arccos(MIN_COSINE)
 class Collection:
     """Videos whose frames are unit vectors at some angles, in units of the one whose cosine is `MIN_COSINE`."""
 
-    def __init__(self, angles, experts=("rgb",)):
+    def __init__(self, angles, experts=("rgb",), words=None):
         self._angles, self.experts, self.loaded = angles, dict.fromkeys(experts), []
+        self._words = words or {}
+
+    def get_words(self, video):
+        return {"speech": self._words.get(video, "").split()}
 
     def __contains__(self, video):
         return video in self._angles
@@ -37,6 +41,24 @@ def make_search(ids):
 
     asked = search.asked = []
     return search
+
+
+TALK = "the dogs run over the green hills today"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (TALK, TALK, True),
+        (TALK, "The dog, run over the Green Hills yesterday", True),  # as a copy may be heard
+        (TALK, "the cats sleep under the wooden tables of the kitchen", False),
+        (TALK, "", True),  # a copy without sound
+        (TALK, "the cats sleep", True),  # too few words
+    ],
+)
+def test_videos_with_other_words_are_no_near_duplicates(one, other, expected):
+    duplicates = NearDuplicates(Collection({"a": [0], "b": [0]}, words={"a": one, "b": other}))
+    assert duplicates.are_near_duplicates("a", "b") == duplicates.are_near_duplicates("b", "a") == expected
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,13 @@ MUTATIONS = [
     ),
     Mutation(
         f"{FOLDER}/folding.py",
+        "bool(is_similar) and self._share_words(video, other)",
+        "bool(is_similar)",
+        f"{TESTS}/test_folding.py",
+        "talks over the same picture are near-duplicates",
+    ),
+    Mutation(
+        f"{FOLDER}/folding.py",
         "min(cosines.max(axis=0).mean(), cosines.max(axis=1).mean())",
         "cosines.max(axis=0).mean()",
         f"{TESTS}/test_folding.py",
