@@ -13,7 +13,7 @@ from misc.searching.image_query import embed_image, read_image
 from misc.searching.index.vector_store import IndexLocation
 from misc.searching.result import CaptionHit, SearchResult, keep_hits
 from misc.searching.searcher import Searcher, check_k
-from utils.errors import InputError
+from utils.errors import InputError, count_text
 from utils.names import match_name
 
 
@@ -32,9 +32,9 @@ def check_query(args: argparse.Namespace) -> list[Condition]:
         InputError: invalid conditions, no query, or more than one.
     """
     is_text = bool(args.words or args.image)
-    if is_text == (args.video is not None):
+    if is_text and args.video is not None or not (is_text or args.video is not None or args.where):
         found = "both words or --image and --video, " if is_text else ""
-        raise InputError(f"query: {found}expected some words, --image FILE or both, or --video ID")
+        raise InputError(f"query: {found}expected some words, --image FILE or both, --video ID, or a filter --where")
     if args.image is not None and args.channels is not None and args.channels.strip(" ,") == "trained":
         raise InputError("--image: found with --channels trained, expected another channel, too")
     if args.image is not None and args.channels is not None and not args.words:
@@ -51,6 +51,8 @@ def answer_query(
     allowed = None
     if conditions:
         allowed = filters.select_videos(searcher.collection, conditions, location.index_folder / filters.FILE)
+    if not (args.words or args.image or args.video is not None):
+        return Answer(_list_videos(searcher, args.k, allowed), [], None)
     video, captions = None, []
     if args.video is not None:
         video = match_name(args.video, searcher)
@@ -70,3 +72,11 @@ def answer_query(
 
     result = search(args.k) if args.no_fold else NearDuplicates(searcher.collection).fold(search, args.k, most)
     return Answer(result, captions, video)
+
+
+def _list_videos(searcher: Searcher | FusedSearcher, k: int, allowed: frozenset[str]) -> SearchResult:
+    """Return the first k videos that a filter selects, and the number of all."""
+    ids = [video for video in dict.fromkeys(searcher.ids) if video in allowed]
+    hits = [dataclasses.replace(searcher.get_hit(video), rank=rank) for rank, video in enumerate(ids[:k], 1)]
+    note = f"{len(ids)} of {count_text(len(set(searcher.ids)), 'video')} fit the filter"
+    return SearchResult("", None, hits, notes=[note] if ids else [])

@@ -112,7 +112,8 @@ QUERY = [
         metavar="CONDITION",
         action="append",
         default=[],
-        help="only videos with folder=birds, name=*red*, length<30 (seconds), date>=2024-05 or has=speech; may be repeated",
+        help="only videos with folder=birds, name=*red*, length<30 (seconds), date>=2024-05 or has=speech; may be repeated, "
+        "and without a query lists them",
     ),
     NO_FOLD,
     JSON,

@@ -93,7 +93,7 @@ def format_hits(result: SearchResult, experts: Sequence[str]) -> list[str]:
         lines.append(PERCENTILE_HELP)
     for hit in result.hits:
         percentile = "" if hit.percentile is None else f"{hit.percentile:3.0f} %  "
-        lines.append(f"{hit.rank:4}  {_similarities(hit)}  {percentile}{one_line(hit.id)}{moments_text(hit)}")
+        lines.append(f"{hit.rank:4}  {_similarities(hit)}{percentile}{one_line(hit.id)}{moments_text(hit)}")
         present = ", ".join(hit.experts) if hit.weights is None else _percentages(hit.weights, hit.experts)
         missing = ", ".join(name for name in experts if name not in hit.experts)
         lacks = f" (lacks {missing})" if missing and hit.experts else ""
@@ -153,7 +153,7 @@ def format_captions(captions: Sequence[CaptionHit]) -> list[str]:
         lines.append("captions, after correction by the query bank:" if is_corrected(captions) else "captions:")
     for hit in captions:
         text = f'"{one_line(hit.caption)}"' if hit.caption else "(text not known)"
-        lines.append(f"{hit.rank:4}  {_similarities(hit)}  {text} of {one_line(hit.video)}")
+        lines.append(f"{hit.rank:4}  {_similarities(hit)}{text} of {one_line(hit.video)}")
     return lines
 
 
@@ -169,8 +169,8 @@ def is_corrected(hits: Sequence[Hit | CaptionHit]) -> bool:
 
 
 def _similarities(hit: Hit | CaptionHit) -> str:
-    normalized = "" if hit.normalized is None else f"{hit.normalized:6.3f}  "
-    return f"{normalized}{hit.similarity:6.3f}"
+    numbers = [x for x in (hit.normalized, hit.similarity) if x is not None]  # none if a filter is all that was asked for
+    return "".join(f"{x:6.3f}  " for x in numbers)
 
 
 def _percentages(weights: Mapping[str, float], experts: Sequence[str]) -> str:

@@ -139,7 +139,7 @@ def test_an_index_is_built_again_with_its_own_model(collection, search):
 
 def test_errors_are_one_line(collection, refuse, config):
     assert "index.json: not found, expected an index" in refuse("add", *RESUME)
-    expected = "expected some words, --image FILE or both, or --video ID"
+    expected = "expected some words, --image FILE or both, --video ID, or a filter --where"
     assert f"query: {expected}" in refuse(*TRAINED)
     found = "query: both words or --image and --video"
     assert f"{found}, {expected}" in refuse("bird", "--video", "video1", *TRAINED)

@@ -65,6 +65,17 @@ def test_a_filtered_search_is_the_filtered_ranking(collection, search, channels)
     assert found == [video for video in similar if video in audio][:4]
 
 
+def test_a_filter_without_a_query_lists_the_videos(collection, search):
+    audio = [video for video in collection[0].ids if video in collection[0].features["audio"]]
+    out, _ = search(*MODEL, "-k", 2, "--where", "has=audio")
+    assert (
+        out.startswith(f"note: {len(audio)} of 44 videos fit the filter\n   1  {audio[0]}\n") and f"   2  {audio[1]}" in out
+    )
+    found = json.loads(search(*MODEL, "-k", 44, "--where", "has=audio", "--json")[0])["hits"]
+    assert [(hit["rank"], hit["id"], hit["similarity"]) for hit in found] == [(i, x, None) for i, x in enumerate(audio, 1)]
+    assert search(*MODEL, "--where", "folder=none")[0] == "no match: no video of the collection fits the filter\n"
+
+
 def test_invalid_filters_are_refused(collection, refuse):
     assert "--where size=3: expected such as folder=birds" in refuse("bird", *MODEL, "--where", "size=3")
     assert "--where: empty, expected such as folder=birds" in refuse("bird", *MODEL, "--where", "")
