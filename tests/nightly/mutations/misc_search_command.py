@@ -47,8 +47,8 @@ MUTATIONS = [
     ),
     Mutation(
         "misc/searching/answering.py",
-        "if is_text == (args.video is not None):",
-        "if not is_text and args.video is None:",
+        "if is_text and args.video is not None or not (is_text or args.video is not None or args.where):",
+        "if not (is_text or args.video is not None or args.where):",
         "tests/misc/test_search.py",
         "search: words beside --video are ignored",
     ),
