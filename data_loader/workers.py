@@ -22,6 +22,7 @@ from torch.utils._pytree import tree_leaves
 
 from utils.errors import NO_ROOM, WITHOUT_WORKERS, InputError
 from utils.interrupts import ignore_termination_signals
+from utils.jobs import count_cores
 
 PREFETCHED = 2  # batches that torch lets each worker prepare in advance
 LOADERS = 3  # of a training: for training, validation and test
@@ -38,8 +39,7 @@ def limit_workers(num_workers: int, for_gpu: bool) -> int:
     On a CPU these usually leave none. Workers would take time from them; and after workers are started, the system copies
     each page of the model at the next step of the optimizer.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    free = cores if for_gpu else max(0, cores - torch.get_num_threads())
+    free = count_cores() if for_gpu else max(0, count_cores() - torch.get_num_threads())
     if num_workers > free:
         logger.debug("%d workers instead of %d: there are no more free cores", free, num_workers)
     return min(num_workers, free)

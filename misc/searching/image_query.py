@@ -69,9 +69,10 @@ def find_image_doubt(collection: Collection, hits: Sequence[ChannelHit]) -> str 
     if not hits:
         return f"no video has the expert {EXPERT}"
     best = math.floor(1000 * max(hit.score for hit in hits)) / 1000  # 0.4999 is no 0.5
+    if best >= MIN_SIMILARITY:
+        return None
     settings = _read_settings(collection)
-    is_known = settings is not None and EXPERT in settings.experts and settings.experts[EXPERT].extractor == EXPERT
-    if best >= MIN_SIMILARITY or not is_known:
+    if settings is None or EXPERT not in settings.experts or settings.experts[EXPERT].extractor != EXPERT:
         return None
     return f"no video has a frame like it (similarity {best:.3f}, expected {MIN_SIMILARITY} or more)"
 

@@ -73,14 +73,13 @@ def _query(args: argparse.Namespace) -> None:
 
 
 def _build(args: argparse.Namespace) -> None:
-    if args.resume is None and get_location(args).has_index():
-        args.resume = find_checkpoint(get_location(args))
-    if args.resume is not None:
-        embedder, collection, location = open_collection(args)
-        options = {"beta": args.querybank, "windows": choose_windows(args, collection)}
-        build_index(embedder, collection, location, args.index or INDEX_KINDS[0], **options)
+    if args.resume is None and not get_location(args).has_index():
+        _update_without_model(args)
         return
-    _update_without_model(args)
+    _choose_checkpoint(args)
+    embedder, collection, location = open_collection(args)
+    options = {"beta": args.querybank, "windows": choose_windows(args, collection)}
+    build_index(embedder, collection, location, args.index or INDEX_KINDS[0], **options)
 
 
 def _add(args: argparse.Namespace) -> None:
@@ -91,11 +90,16 @@ def _add(args: argparse.Namespace) -> None:
         if args.words:
             raise InputError(f"add: {NO_MODEL}; the other channels have all videos")
         return
+    _choose_checkpoint(args)
+    added = add_videos(*open_collection(args), list(map(normalize_name, args.words)) or None)
+    logger.info("%s added", count_text(added, "video"))
+
+
+def _choose_checkpoint(args: argparse.Namespace) -> None:
+    """Update the channels and choose the checkpoint of the index, for a command line that names none."""
     if args.resume is None:
         _update_channels(args)
         args.resume = find_checkpoint(get_location(args))
-    added = add_videos(*open_collection(args), list(map(normalize_name, args.words)) or None)
-    logger.info("%s added", count_text(added, "video"))
 
 
 def _update_without_model(args: argparse.Namespace) -> None:

@@ -134,7 +134,8 @@ def test_the_index_can_be_elsewhere_and_of_another_kind(collection, search):
 def test_an_index_is_built_again_with_its_own_model(collection, search):
     search("build", *RESUME)
     _, err = search("build", *PLACE, "--index", "hnsw")
-    assert "hnsw: recall@10" in err and "index: hnsw index of Toy, 44 videos" in search("info", *PLACE)[0]
+    assert "words: " in err and "hnsw: recall@10" in err
+    assert "index: hnsw index of Toy, 44 videos" in search("info", *PLACE)[0]
 
 
 def test_errors_are_one_line(collection, refuse, config):

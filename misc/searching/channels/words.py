@@ -102,6 +102,8 @@ class WordsChannel:
         split = [x for x in absent if len(x.words) > 1 and all(self._exists(Term((word,))) for word in x.words)]
         notes = [f"words: no video has the words “{' '.join(term.words)}” in this order" for term in split]
         absent = [term for term in absent if term not in split]
+        if len(terms) == 1:  # a doubt says that nothing is found
+            return notes
         forms = {original for term, original in self._find_similar_terms(absent).items() if _is_form(term, original)}
         absent = [term for term in absent if term not in forms]
         named = ", ".join(f"“{' '.join(term.words)}”" for term in absent)
